@@ -1,0 +1,1 @@
+"""lmspec: a reproducible, declarative build system for language models."""

@@ -1,0 +1,53 @@
+"""main: the command `lmspec`. A command's module is imported only when it runs, so that --help and validate stay quick."""
+
+import importlib
+import sys
+
+import click
+
+from lmspec.errors import LmspecError
+
+COMMANDS = {
+    "validate": "Every problem of params.yaml, at its place.",
+    "sync": "Compile params.yaml to dvc.yaml.",
+    "plan": "What `dvc repro` would run, and why.",
+    "diff": "What a commit did to parameters and metrics.",
+    "schema": "JSON Schema of params.yaml, for editors.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows the names of its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"lmspec.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LmspecError as error:
+            click.echo(f"lmspec: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lmspec")
+def main() -> None:
+    """A reproducible, declarative build system for language models.
+
+    params.yaml says what to make; `lmspec sync` compiles it to dvc.yaml; `dvc repro` makes what changed.
+
+    \b
+    Example:
+      lmspec validate && lmspec sync && lmspec plan && dvc repro && lmspec diff
+    """

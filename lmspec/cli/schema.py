@@ -1,0 +1,18 @@
+"""schema: JSON Schema of params.yaml, for editors."""
+
+import json
+
+import click
+
+
+@click.command("schema")
+def command() -> None:
+    """Print the JSON Schema of params.yaml. Its first line tells editors where it lies.
+
+    \b
+    Example:
+      lmspec schema > params.schema.json
+    """
+    from lmspec.specs.project import Project
+
+    click.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | Project.model_json_schema(), indent=2))

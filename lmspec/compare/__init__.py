@@ -1,0 +1,1 @@
+"""compare: the metrics of two commits -> their differences, as tables."""

@@ -1,0 +1,30 @@
+"""environment: is this Python the project's? Standard library only, since the wrong one has nothing else."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+NEEDED = ("pydantic", "ruamel.yaml", "dvc")
+
+
+def check(root: Path) -> None:
+    """Exit with one line if the interpreter is not the one of the project's environment, `.venv` where there is one."""
+    venv = root / ".venv"
+    if venv.is_dir() and Path(sys.prefix).resolve() != venv.resolve():
+        sys.exit(
+            f"lmspec: this stage runs with {sys.executable}, and the project's environment is .venv"
+            " -> run `make repro`, or `source .venv/bin/activate` first"
+        )
+    missing = [name for name in NEEDED if not _found(name)]
+    if missing:
+        sys.exit(
+            f"lmspec: {sys.executable} lacks {', '.join(missing)}: it is not the project's environment"
+            " -> run `make env`, then `source .venv/bin/activate`"
+        )
+
+
+def _found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent package of a dotted name is missing
+        return False

@@ -1,0 +1,17 @@
+"""errors: the one error a user sees: the place, what was found, the rule, the next step."""
+
+
+class LmspecError(Exception):
+    """A user's mistake, or the world's: shown as one message, never as a traceback.
+
+    place   where: `params.yaml:41:11`, `model.minilm`, a file
+    found   what was found there, and the rule that it breaks
+    remedy  what to do next
+    """
+
+    def __init__(self, place: str, found: str, remedy: str) -> None:
+        super().__init__(place, found, remedy)
+        self.place, self.found, self.remedy = place, found, remedy
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.found}\n  -> {self.remedy}"

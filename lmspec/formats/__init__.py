@@ -1,0 +1,1 @@
+"""formats: what lies on disk: each reader beside its writer."""

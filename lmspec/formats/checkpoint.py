@@ -1,0 +1,61 @@
+"""checkpoint: a trained classifier on disk: safetensors, its config, its tokenizer, its labels."""
+
+import importlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from lmspec.methods import torchrun
+from lmspec.methods.predicting import Predictor
+from lmspec.specs.numerics import Machine, Numerics
+
+KINDS = ("transformer", "rnn", "cnn")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model in memory.
+
+    kind       names the module in lmspec.methods.architectures that implements it
+    tokenizer  cuts texts to the model's maximum length, pads nothing
+    labels     in the order of the logits
+    """
+
+    kind: str
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    pad_id: int
+
+
+def write(checkpoint: Checkpoint, out: Path) -> None:
+    """As transformers reads it (config.json, model.safetensors, tokenizer.json), and lmspec.json beside."""
+    checkpoint.model.config.name_or_path = ""  # it would hold the folder that the weights came from
+    checkpoint.model.save_pretrained(out)
+    checkpoint.tokenizer.save(str(out / "tokenizer.json"))
+    special = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id)}
+    (out / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
+    about = {"kind": checkpoint.kind, "labels": list(checkpoint.labels), "pad_id": checkpoint.pad_id}
+    (out / "lmspec.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Checkpoint:
+    """The model in evaluation mode. The module of its kind is imported here: it is in the key of whoever reads it."""
+    about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
+    if about["kind"] not in KINDS:
+        raise ValueError(f"{folder}: unknown kind {about['kind']!r}")
+    module = importlib.import_module(f"lmspec.methods.architectures.{about['kind']}")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return Checkpoint(about["kind"], module.load(folder).eval(), tokenizer, tuple(about["labels"]), about["pad_id"])
+
+
+def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
+    """The model as scores and speed take it."""
+    torch.set_num_threads(numerics.threads)
+    found = read(folder)
+    found.model.to(machine.device)
+    return Predictor(torchrun.forward(found.model), found.tokenizer, found.labels, found.pad_id)

@@ -1,0 +1,33 @@
+"""documents: the tables of a corpus and of its splits, as Parquet."""
+
+from pathlib import Path
+
+import polars as pl
+
+DOCUMENT = {"id": pl.String, "text": pl.String, "label": pl.String, "group": pl.String, "source": pl.String}
+REJECTED = {"source": pl.String, "row": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String}
+
+
+def write(frame: pl.DataFrame, path: Path) -> None:
+    """One row group, zstd, no statistics: the same rows give the same bytes."""
+    frame.write_parquet(path, compression="zstd", statistics=False, row_group_size=max(1, frame.height))
+
+
+def read(path: Path) -> pl.DataFrame:
+    """Columns id, text, label, group (null: a group of its own), source."""
+    return pl.read_parquet(path)
+
+
+def read_side(splits: Path, side: str) -> pl.DataFrame:
+    """The documents of one side of a splits folder: train, dev or test, ordered by id."""
+    return read(splits / f"{side}.parquet")
+
+
+def read_labels(folder: Path) -> list[str]:
+    """The labels of a corpus or splits folder, in the order of the model's outputs."""
+    return (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+
+
+def write_labels(labels: tuple[str, ...] | list[str], folder: Path) -> None:
+    """One label a line."""
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")

@@ -1,0 +1,35 @@
+"""examples: one side of a splits folder as a model takes it: token ids and positions of labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lmspec.errors import LmspecError
+from lmspec.formats import documents
+from lmspec.methods.encoding import Ids, encode
+
+
+@dataclass(frozen=True)
+class Examples:
+    """ids of each text; truth (n,) positions of their labels; the documents themselves, in the same order."""
+
+    ids: list[Ids]
+    truth: NDArray[np.int64]
+    documents: pl.DataFrame
+
+
+def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
+    """One side, encoded. Raises LmspecError if the splits have other labels than the model."""
+    there = documents.read_labels(splits)
+    if there != list(labels):
+        raise LmspecError(
+            str(splits), f"its labels are {there}, and the model's are {list(labels)}", "give both corpora the same `labels`, in the same order"
+        )
+    frame = documents.read_side(splits, side)
+    position = {label: i for i, label in enumerate(labels)}
+    truth = np.asarray([position[label] for label in frame["label"]], np.int64)
+    return Examples(encode(tokenizer, frame["text"].to_list()), truth, frame)

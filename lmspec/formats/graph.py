@@ -1,0 +1,84 @@
+"""graph: an ONNX classifier on disk, with its tokenizer and labels; input_ids, attention_mask -> logits."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from lmspec.methods.predicting import Predictor
+from lmspec.specs.numerics import Machine, Numerics
+
+INPUTS = ("input_ids", "attention_mask")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph ready to run.
+
+    labels  in the order of the logits
+    masks   which masks it was checked with, of full, right, left, hole
+    """
+
+    path: Path
+    session: ort.InferenceSession
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]
+    pad_id: int
+    masks: tuple[str, ...]
+
+    def forward(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """input_ids, attention_mask (b, t) -> logits (b, k)."""
+        (logits,) = self.session.run(None, dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
+        return np.asarray(logits, np.float32)
+
+
+def session(path: Path, threads: int) -> ort.InferenceSession:
+    """On the CPU, with that many threads for one operation and operations one after the other."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def read(folder: Path, threads: int) -> Graph:
+    """The graph that `write` left in the folder."""
+    about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
+    return Graph(
+        folder / "model.onnx",
+        session(folder / "model.onnx", threads),
+        Tokenizer.from_file(str(folder / "tokenizer.json")),
+        tuple(about["labels"]),
+        about["pad_id"],
+        tuple(about["masks"]),
+    )
+
+
+def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
+    """The graph as scores and speed take it; always on the CPU."""
+    found = read(folder, numerics.threads)
+    return Predictor(found.forward, found.tokenizer, found.labels, found.pad_id)
+
+
+def write(model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path) -> None:
+    """about: labels, pad_id, masks. The bytes of the graph hold no path, no time and no name of the exporter's machine."""
+    (out / "model.onnx").write_bytes(anonymous(model).SerializeToString(deterministic=True))
+    tokenizer.save(str(out / "tokenizer.json"))
+    (out / "lmspec.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without stack traces and comments: torch's exporter writes the paths of site-packages into every node."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    nodes = [*copy.graph.node, *(node for function in copy.functions for node in function.node)]
+    for part in [copy, copy.graph, *copy.functions, *nodes, *copy.graph.input, *copy.graph.output, *copy.graph.initializer]:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    del copy.graph.value_info[:]
+    return copy

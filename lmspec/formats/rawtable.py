@@ -1,0 +1,43 @@
+"""rawtable: a table as a source gives it: TSV, CSV, JSONL or Parquet, every value as text."""
+
+from pathlib import Path
+
+import polars as pl
+
+from lmspec.errors import LmspecError
+from lmspec.specs.corpus import Delimited, Table, Typed
+
+
+def read(path: Path, table: Table) -> pl.DataFrame:
+    """Rows in the order of the file, all columns as strings; an empty field is null.
+
+    Raises LmspecError if the file is missing, does not parse, or lacks a column that the spec names.
+    """
+    place = f"{table.of} {table.file}"
+    if not path.is_file():
+        there = sorted(p.relative_to(path.parent).as_posix() for p in path.parent.glob("*") if p.is_file())
+        raise LmspecError(place, "there is no such file in the source", f"it holds {', '.join(there) or 'no files'}")
+    try:
+        frame = _parse(path, table.format)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise LmspecError(place, f"it does not parse as {table.format.kind}: {first}", "correct `format`") from error
+    wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
+    missing = sorted(wanted - set(frame.columns))
+    if missing:
+        raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")
+    return frame
+
+
+def _parse(path: Path, form: Delimited | Typed) -> pl.DataFrame:
+    if isinstance(form, Delimited):
+        return pl.read_csv(
+            path,
+            separator="\t" if form.kind == "tsv" else ",",
+            quote_char=None if form.kind == "tsv" else '"',
+            has_header=form.columns is None,
+            new_columns=list(form.columns) if form.columns else None,
+            infer_schema=False,
+        )
+    frame = pl.read_ndjson(path, infer_schema_length=None) if form.kind == "jsonl" else pl.read_parquet(path)
+    return frame.with_columns(pl.all().cast(pl.String))

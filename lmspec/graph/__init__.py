@@ -1,0 +1,1 @@
+"""graph: params.yaml and the stage sources -> dvc.yaml; what would rerun and why."""

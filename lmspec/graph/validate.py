@@ -1,0 +1,178 @@
+"""validate: every problem of params.yaml at its place, before any compute."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from lmspec.graph.document import Document, Problem, Steps
+from lmspec.specs.base import Artifact, references
+from lmspec.specs.bundle import BundleSpec
+from lmspec.specs.model import ModelSpec
+from lmspec.specs.numerics import Machine, Numerics
+from lmspec.specs.project import NOUNS, Key, Project
+from lmspec.specs.scores import ScoresSpec
+from lmspec.specs.student import StudentSpec
+
+SINGLE = {"numerics": Numerics, "machine": Machine}
+
+
+def check(document: Document) -> tuple[Project | None, list[Problem]]:
+    """(the project, no problems), or (None, all problems in the order of the file)."""
+    values, problems = document.values, []
+    specs: dict[str, Artifact] = {}
+    for section in values:
+        if section not in (*NOUNS, *SINGLE):
+            hint = _meant(str(section), (*NOUNS, *SINGLE)) or f"the sections are {', '.join((*NOUNS, *SINGLE))}"
+            problems.append(Problem(document.place((section,), key=True), str(section), "there is no such section", hint))
+    for section, spec_type in SINGLE.items():
+        if section not in values:
+            wanted = ", ".join(spec_type.model_fields)
+            problems.append(Problem(document.place(()), section, "this section is missing", f"it holds {wanted}"))
+        else:
+            problems += _faults(document, (section,), TypeAdapter(spec_type), values[section])[1]
+    for noun in NOUNS:
+        problems += _noun(document, noun, values.get(noun), specs)
+    names = [f"{noun}.{key}" for noun in NOUNS if isinstance(values.get(noun), dict) for key in values[noun]]
+    for name, spec in specs.items():
+        problems += _references(document, name, spec, names)
+    if not problems:
+        problems += [*_cycles(document, specs), *_disagreements(document, specs)]
+    problems.sort(key=lambda p: (p.span.line, p.span.column))
+    return (None if problems else Project.model_validate(values)), problems
+
+
+def _noun(document: Document, noun: str, section: Any, specs: dict[str, Artifact]) -> list[Problem]:
+    """Checks each artifact of a noun by itself, so that one that is wrong hides no other; the good ones go to `specs`."""
+    if section is None:
+        return []
+    if not isinstance(section, dict):
+        return [Problem(document.place((noun,)), noun, "it must map keys to artifacts", f"such as `{noun}: {{name: ...}}`")]
+    problems = []
+    adapter: TypeAdapter[Any] = TypeAdapter(Project.model_fields[noun].annotation)
+    for key in section:
+        try:
+            TypeAdapter(Key).validate_python(key, strict=True)
+        except ValidationError:
+            rule = "a key is lower-case letters, digits, '-' and '_', and starts with a letter"
+            problems.append(Problem(document.place((noun, key), key=True), f"{noun}.{key}", "not a name", rule))
+            continue
+        spec, faults = _faults(document, (noun, key), adapter, {key: section[key]}, skip=1)
+        problems += faults
+        if spec is not None:
+            specs[f"{noun}.{key}"] = spec[key]
+    return problems
+
+
+def _faults(
+    document: Document, at: Steps, adapter: TypeAdapter[Any], value: Any, skip: int = 0
+) -> tuple[Any | None, list[Problem]]:
+    try:
+        return adapter.validate_python(value), []
+    except ValidationError as error:
+        return None, [_fault(document, at, value, detail, skip) for detail in error.errors()]
+
+
+def _fault(document: Document, at: Steps, value: Any, detail: ErrorDetails, skip: int) -> Problem:
+    steps = _steps(document, at, detail["loc"][skip:])
+    name = ".".join(str(s) for s in steps)
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return Problem(document.place(steps[:-1], key=True), name, "this field is missing", "")
+    if kind == "extra_forbidden":
+        return Problem(document.place(steps, key=True), name, "there is no such field", "")
+    if kind == "union_tag_not_found":
+        return Problem(document.place(steps, key=True), name, "the field 'kind' is missing", "")
+    if kind == "union_tag_invalid":
+        where = (*steps, "kind")
+        hint = _meant(str(context["tag"]), str(context["expected_tags"]).replace("'", "").split(", "))
+        found = f"there is no kind '{context['tag']}'; the kinds are {context['expected_tags']}"
+        return Problem(document.place(where), f"{name}.kind", found, hint)
+    message = detail["msg"].removeprefix("Value error, ")
+    return Problem(document.place(steps), name, message[0].lower() + message[1:], "")
+
+
+def _steps(document: Document, at: Steps, loc: Iterable[str | int]) -> Steps:
+    """The path in the file of a pydantic location, which names the kinds of unions beside the fields."""
+    steps, loc = at, tuple(loc)
+    for index, step in enumerate(loc):
+        last = index == len(loc) - 1
+        if (*steps, step) in document.places or last:
+            steps = (*steps, step)
+    return steps
+
+
+def _references(document: Document, name: str, spec: Artifact, names: list[str]) -> Iterable[Problem]:
+    noun, _, key = name.partition(".")
+    for path, ref in references(spec):
+        steps = (noun, key, *path)
+        span, what = document.place(steps), ".".join(str(s) for s in steps)
+        if ref == name:
+            yield Problem(span, what, "an artifact cannot be made from itself", "")
+        elif ref.noun not in ref.nouns:
+            fit = [n for n in names if n.partition(".")[0] in ref.nouns]
+            wanted = " or ".join(ref.nouns)
+            hint = _meant(ref, fit) or (f"such as '{fit[0]}'" if fit else f"there is no {wanted} yet")
+            yield Problem(span, what, f"'{ref}' is not the name of a {wanted}", hint)
+        elif ref not in names:
+            yield Problem(span, what, f"there is no artifact '{ref}'", _where(document, _nearest(ref, names)))
+
+
+def _cycles(document: Document, specs: dict[str, Artifact]) -> Iterable[Problem]:
+    """One problem for each artifact that is made, over others, from itself."""
+    edges = {name: [str(ref) for _, ref in references(spec)] for name, spec in specs.items()}
+    for name in specs:
+        trail = _way_back(name, edges)
+        if trail and name == min(trail):
+            noun, _, key = name.partition(".")
+            found = f"it is made from itself: {' <- '.join([*trail, name])}"
+            yield Problem(document.place((noun, key), key=True), name, found, "break the circle")
+
+
+def _way_back(name: str, edges: dict[str, list[str]]) -> list[str] | None:
+    queue, seen = [[name]], set()
+    while queue:
+        trail = queue.pop(0)
+        for target in edges[trail[-1]]:
+            if target == name:
+                return trail
+            if target not in seen:
+                seen.add(target)
+                queue.append([*trail, target])
+    return None
+
+
+def _disagreements(document: Document, specs: dict[str, Artifact]) -> Iterable[Problem]:
+    """What no artifact can know by itself."""
+    for name, spec in specs.items():
+        noun, _, key = name.partition(".")
+        if isinstance(spec, BundleSpec):
+            scores = specs[spec.scores]
+            if isinstance(scores, ScoresSpec) and scores.of != spec.of:
+                found = f"{spec.scores} scores {scores.of}, and the bundle holds {spec.of}"
+                yield Problem(document.place((noun, key, "scores")), f"{name}.scores", found, f"name scores of {spec.of}")
+        if isinstance(spec, StudentSpec):
+            first = specs[spec.teacher]
+            while (before := first.reads_like()) is not None:
+                first = specs[before]
+            if isinstance(first, ModelSpec) and first.architecture.kind != "transformer":
+                found = f"{spec.teacher} is of kind {first.architecture.kind}"
+                yield Problem(document.place((noun, key, "teacher")), f"{name}.teacher", found, "a teacher is a transformer")
+
+
+def _nearest(name: str, names: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(names), 1, 0.6)), None)
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    near = _nearest(name, names)
+    return f"did you mean '{near}'?" if near else ""
+
+
+def _where(document: Document, name: str | None) -> str:
+    if name is None:
+        return ""
+    noun, _, key = name.partition(".")
+    return f"did you mean '{name}' (line {document.place((noun, key), key=True).line})?"

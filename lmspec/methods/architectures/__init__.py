@@ -1,0 +1,1 @@
+"""architectures: what a model computes: one module per kind."""

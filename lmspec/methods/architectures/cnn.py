@@ -1,0 +1,85 @@
+"""cnn: convolutions over token embeddings, maximum over time. Source: Kim 2014, arXiv:1408.5882."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from lmspec.methods import wordpiece
+from lmspec.specs.architecture import Cnn
+
+MASKS = ("full", "right")
+
+
+class CnnConfig(PretrainedConfig):
+    """Shape of the network; `num_labels` outputs."""
+
+    model_type = "lmspec-cnn"
+
+    vocabulary: int = 1000
+    embedding_dim: int = 64
+    filters: int = 64
+    widths: list[int] | None = None
+    dropout: float = 0.0
+
+
+class CnnClassifier(PreTrainedModel):
+    """Padding changes no logit: padded embeddings are zero, and so is the activation of a window of padding alone."""
+
+    config_class = CnnConfig
+
+    def __init__(self, config: CnnConfig) -> None:
+        super().__init__(config)
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding_dim)
+        self.convolutions = nn.ModuleList(nn.Conv1d(config.embedding_dim, config.filters, width) for width in config.widths or [])
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.filters * len(self.convolutions), config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
+        mask = attention_mask.unsqueeze(1).to(self.head.weight.dtype)
+        x = self.dropout(self.embedding(input_ids)).transpose(1, 2) * mask
+        pooled = []
+        for convolution in self.convolutions:
+            (width,) = convolution.kernel_size
+            around = (width - 1, width - 1)
+            touched = nn.functional.max_pool1d(nn.functional.pad(mask, around), width, stride=1)
+            activation = torch.relu(convolution(nn.functional.pad(x, around))) * touched
+            pooled.append(activation.amax(2))
+        return SequenceClassifierOutput(logits=self.head(self.dropout(torch.cat(pooled, 1))))
+
+
+def create(spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[CnnClassifier, Tokenizer, int]:
+    """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
+    tokenizer = wordpiece.train(texts, spec.vocabulary, spec.max_length)
+    config = CnnConfig(
+        vocabulary=tokenizer.get_vocab_size(),
+        embedding_dim=spec.embedding_dim,
+        filters=spec.filters,
+        widths=list(spec.widths),
+        dropout=spec.dropout,
+        num_labels=labels,
+    )
+    return CnnClassifier(config), tokenizer, tokenizer.token_to_id(wordpiece.PAD)
+
+
+def load(folder: Path) -> CnnClassifier:
+    """The network that `save_pretrained` wrote."""
+    return CnnClassifier.from_pretrained(folder)
+
+
+def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
+    """Layers cannot be frozen one by one here: the convolutions stand side by side."""
+    model.embedding.requires_grad_(not embeddings)
+    if layers:
+        raise ValueError("frozen_layers must be 0: a cnn has no layers above each other")
+
+
+def exportable(model: CnnClassifier) -> PreTrainedModel:
+    """The module to trace."""
+    return model

@@ -1,0 +1,114 @@
+"""rnn: LSTM or GRU over token embeddings, pooled over time. Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from lmspec.methods import wordpiece
+from lmspec.specs.architecture import Rnn
+
+MASKS = ("full", "right")
+
+
+class RnnConfig(PretrainedConfig):
+    """Shape of the network; `num_labels` outputs."""
+
+    model_type = "lmspec-rnn"
+
+    vocabulary: int = 1000
+    embedding_dim: int = 64
+    hidden_dim: int = 64
+    cell: str = "lstm"
+    layers: int = 1
+    bidirectional: bool = True
+    dropout: float = 0.0
+
+
+class RnnClassifier(PreTrainedModel):
+    """Padding on the right changes no logit.
+
+    Each direction is a network of its own, and the backward one reads the text turned round within its length: packed
+    sequences, the usual way, can be exported by neither of torch's ONNX exporters.
+    """
+
+    config_class = RnnConfig
+
+    def __init__(self, config: RnnConfig) -> None:
+        super().__init__(config)
+        cell = nn.LSTM if config.cell == "lstm" else nn.GRU
+        directions = 2 if config.bidirectional else 1
+        self.embedding = nn.Embedding(config.vocabulary, config.embedding_dim)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(
+                cell(config.embedding_dim if depth == 0 else directions * config.hidden_dim, config.hidden_dim, batch_first=True)
+                for _ in range(directions)
+            )
+            for depth in range(config.layers)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(2 * directions * config.hidden_dim, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
+        mask = attention_mask.unsqueeze(2).to(self.head.weight.dtype)
+        x = self.dropout(self.embedding(input_ids))
+        turn = _turn(attention_mask)
+        for layer in self.layers:
+            forward = layer[0](x)[0]
+            if len(layer) == 2:
+                order = turn.unsqueeze(2)
+                backward = layer[1](x.gather(1, order.expand(-1, -1, x.shape[2])))[0]
+                backward = backward.gather(1, order.expand(-1, -1, backward.shape[2]))
+                forward = torch.cat([forward, backward], 2)
+            x = self.dropout(forward)
+        lowest = torch.finfo(x.dtype).min
+        highest = (x * mask + (1 - mask) * lowest).amax(1)
+        mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return SequenceClassifierOutput(logits=self.head(torch.cat([highest, mean], 1)))
+
+
+def _turn(attention_mask: Tensor) -> Tensor:
+    """(b, t): the position that a text turned round has at each place; padding stays where it is."""
+    length = attention_mask.sum(1, keepdim=True)
+    place = attention_mask.cumsum(1) - 1
+    position = torch.arange(attention_mask.shape[1], device=attention_mask.device).unsqueeze(0)
+    return torch.where(attention_mask > 0, length - 1 - place, position)
+
+
+def create(spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[RnnClassifier, Tokenizer, int]:
+    """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
+    tokenizer = wordpiece.train(texts, spec.vocabulary, spec.max_length)
+    config = RnnConfig(
+        vocabulary=tokenizer.get_vocab_size(),
+        embedding_dim=spec.embedding_dim,
+        hidden_dim=spec.hidden_dim,
+        cell=spec.cell,
+        layers=spec.layers,
+        bidirectional=spec.bidirectional,
+        dropout=spec.dropout,
+        num_labels=labels,
+    )
+    return RnnClassifier(config), tokenizer, tokenizer.token_to_id(wordpiece.PAD)
+
+
+def load(folder: Path) -> RnnClassifier:
+    """The network that `save_pretrained` wrote."""
+    return RnnClassifier.from_pretrained(folder)
+
+
+def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
+    """Leave the embedding, or that many layers from the bottom, as they are."""
+    model.embedding.requires_grad_(not embeddings)
+    for layer in model.layers[:layers]:
+        layer.requires_grad_(False)
+
+
+def exportable(model: RnnClassifier) -> PreTrainedModel:
+    """The module to trace."""
+    return model

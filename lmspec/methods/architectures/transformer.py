@@ -1,0 +1,112 @@
+"""transformer: a pretrained encoder with a classification head, from any architecture that transformers knows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+
+from lmspec.errors import LmspecError
+from lmspec.specs.architecture import Transformer
+
+MASKS = ("full", "right", "left", "hole")
+# Every name under which an architecture of transformers keeps a dropout; the ones that a config lacks are not set.
+INNER_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+HEAD_DROPOUTS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout")
+
+
+def create(spec: Transformer, weights: Path, texts: Sequence[str], labels: int) -> tuple[PreTrainedModel, Tokenizer, int]:
+    """The pretrained body with a new head, its tokenizer, and the id of the padding."""
+    for name in ("config.json", "tokenizer.json"):
+        if not (weights / name).is_file():
+            raise LmspecError(str(spec.weights), f"it has no {name}", "take a source that holds a model with its tokenizer")
+    config = AutoConfig.from_pretrained(weights, num_labels=labels)
+    if spec.max_length > config.max_position_embeddings:
+        raise LmspecError(
+            "architecture.max_length",
+            f"{spec.max_length} is more than the {config.max_position_embeddings} positions of {spec.weights}",
+            "lower max_length",
+        )
+    _set_dropout(config, spec.dropout, spec.classifier_dropout)
+    model = AutoModelForSequenceClassification.from_pretrained(weights, config=config, dtype=torch.float32)
+    tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(spec.max_length)
+    freeze(model, spec.frozen_embeddings, spec.frozen_layers)
+    return model, tokenizer, config.pad_token_id or 0
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """The model that `save_pretrained` wrote."""
+    return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+
+
+def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
+    """Leave the embeddings, or that many layers from the bottom, as they are."""
+    name, stack = _layers(model)
+    if layers > len(stack):
+        raise LmspecError("frozen_layers", f"{layers} is more than the model's {len(stack)} layers", "lower it")
+    body = getattr(model, model.base_model_prefix)
+    for parameter in body.embeddings.parameters() if embeddings else ():
+        parameter.requires_grad_(False)
+    for layer in list(stack)[:layers]:
+        layer.requires_grad_(False)
+
+
+def shrink(teacher: PreTrainedModel, layers: Sequence[int], dropout: float, classifier_dropout: float) -> PreTrainedModel:
+    """A model of the teacher's width with only those layers, each a copy of the teacher's; embeddings and head too.
+
+    Source: Sanh et al. 2019, arXiv:1910.01108 (initialisation from the teacher's layers).
+    """
+    name, stack = _layers(teacher)
+    wrong = [i for i in layers if i >= len(stack)]
+    if wrong or list(layers) != sorted(set(layers)):
+        raise LmspecError("student.layers", f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}", "name each once, in order")
+    config = type(teacher.config).from_dict(teacher.config.to_dict() | {"num_hidden_layers": len(layers)})
+    _set_dropout(config, dropout, classifier_dropout)
+    student = type(teacher)(config)
+    there = teacher.state_dict()
+    state = {key: value for key, value in there.items() if not key.startswith(f"{name}.")}
+    for new, old in enumerate(layers):
+        prefix = f"{name}.{old}."
+        state |= {f"{name}.{new}.{key.removeprefix(prefix)}": value for key, value in there.items() if key.startswith(prefix)}
+    student.load_state_dict(state)
+    return student
+
+
+def exportable(model: PreTrainedModel) -> nn.Module:
+    """The module to trace: plain attention, and the mask built once, from standard operators."""
+    model.set_attn_implementation("eager")
+    return _Masked(model)
+
+
+class _Masked(nn.Module):
+    """Hands the encoder a ready additive mask: transformers' own mask builder exports to hundreds of nodes."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
+        added = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * torch.finfo(torch.float32).min
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=added).logits
+        return logits
+
+
+def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """Name and content of the stack of layers: the only ModuleList as long as the config says."""
+    depth = model.config.num_hidden_layers
+    found = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n]
+    if not found:
+        raise LmspecError(type(model).__name__, f"no stack of {depth} layers is found in it", "this architecture is not supported")
+    return found[0]
+
+
+def _set_dropout(config: PretrainedConfig, inner: float, head: float) -> None:
+    for names, value in ((INNER_DROPOUTS, inner), (HEAD_DROPOUTS, head)):
+        for name in names:
+            if hasattr(config, name):
+                setattr(config, name, value)

@@ -1,0 +1,35 @@
+"""card: a model card in Markdown, from a spec and its metrics. Source: Mitchell et al. 2019, arXiv:1810.03993."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lmspec.specs.bundle import BundleSpec
+
+COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
+
+
+def model_card(spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], files: Mapping[str, str]) -> str:
+    """metrics: split -> metric -> value, as scores report them; files: name -> SHA-256."""
+    parts = [
+        f"---\nlicense: {spec.license}\n---\n\n# {spec.title}\n",
+        f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
+        f"## Intended use\n\n{spec.intended_use.strip()}\n",
+        f"## Limitations\n\n{spec.limitations.strip()}\n",
+        f"## How good it is\n\nOn held-out texts that no training saw, scored as `{spec.scores}` of `{spec.of}`:\n\n{_scores(metrics)}",
+        '## How to use it\n\n```\npip install numpy onnxruntime tokenizers\npython predict.py "A text."\n```\n',
+        "## Files\n\n| file | SHA-256 |\n| --- | --- |\n" + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
+    ]
+    return "\n".join(parts)
+
+
+def _scores(metrics: Mapping[str, Any]) -> str:
+    head = f"| texts | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * len(COLUMNS)}\n"
+    rows = []
+    for split, values in metrics.items():
+        rows.append((split, values))
+        rows += [(f"{split}, {source}", part) for source, part in values.get("source", {}).items()]
+    return head + "".join(f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,34 @@
+"""labelling: the label of a row, from a column or from a score, or why it has none."""
+
+from dataclasses import dataclass
+
+from lmspec.specs.corpus import ColumnLabel, ThresholdLabel
+
+
+@dataclass(frozen=True)
+class NoLabel:
+    """Why a row has no label: the reason, to be counted, and the value that gave it."""
+
+    reason: str
+    detail: str
+
+
+def label_of(value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tuple[str, ...]) -> str | NoLabel:
+    """The label that a value stands for."""
+    if value is None:
+        return NoLabel("no value for the label", rule.column)
+    if isinstance(rule, ThresholdLabel):
+        return _by_threshold(value, rule)
+    label = value if rule.rename is None else rule.rename.get(value, value)
+    return label if label in labels else NoLabel("not a label", value)
+
+
+def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:
+    try:
+        score = float(value)
+    except ValueError:
+        return NoLabel("score is not a number", value)
+    for band in rule.bands:
+        if (band.at_least is None or score >= band.at_least) and (band.at_most is None or score <= band.at_most):
+            return band.label
+    return NoLabel("score in no band", value)

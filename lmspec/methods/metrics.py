@@ -1,0 +1,54 @@
+"""metrics: how right a classifier is, and how well it knows it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics as sk
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def summary(truth: Ints, probability: Floats) -> dict[str, float]:
+    """accuracy, macro_f1, log_loss (nats): what training watches.
+
+    truth        (n,) positions of the labels
+    probability  (n, k)
+    Raises ValueError if n is 0.
+    """
+    if len(truth) == 0:
+        raise ValueError("there is nothing to score")
+    classes = np.arange(probability.shape[1])
+    predicted = probability.argmax(1)
+    return {
+        "accuracy": float((predicted == truth).mean()),
+        "macro_f1": float(sk.f1_score(truth, predicted, labels=classes, average="macro", zero_division=0)),
+        "log_loss": float(sk.log_loss(truth, probability, labels=classes)),
+    }
+
+
+def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:
+    """`summary`, F1 per class, expected calibration error, and the number of examples."""
+    predicted = probability.argmax(1)
+    f1 = sk.f1_score(truth, predicted, labels=np.arange(len(labels)), average=None, zero_division=0)
+    return summary(truth, probability) | {
+        "f1": {label: float(value) for label, value in zip(labels, f1, strict=True)},
+        "expected_calibration_error": expected_calibration_error(probability.max(1), predicted == truth, bins),
+        "examples": len(truth),
+    }
+
+
+def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, in 0..1, weighted by the bins' sizes.
+
+    confidence  (n,) probability of the predicted class
+    correct     (n,)
+    Empty bins count nothing. Raises ValueError if n is 0.
+    Source: Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599.
+    """
+    if len(confidence) == 0:
+        raise ValueError("there is nothing to score")
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(place, weights=correct.astype(np.float64) - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))

@@ -1,0 +1,86 @@
+"""quantizing: a graph in int8, and what that changed."""
+
+import logging
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime import quantization as ortq
+
+from lmspec.errors import LmspecError
+from lmspec.methods.predicting import probabilities
+from lmspec.specs.quantized import Dynamic, Static
+
+Feed = dict[str, NDArray[np.int64]]
+INTEGER_OPS = ("MatMulInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "ConvInteger", "QLinearConv", "QLinearMatMul")
+DEQUANTIZE = "DequantizeLinear"
+
+
+def quantize(model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]) -> onnx.ModelProto:
+    """The graph in int8. feeds: calibration inputs, read by the static scheme alone.
+
+    Raises LmspecError if the quantizer finds nothing to do: it says nothing of it itself.
+    """
+    logging.getLogger("root").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as scratch:
+        source, target = Path(scratch, "in.onnx"), Path(scratch, "out.onnx")
+        prepared = Path(scratch, "prepared.onnx")
+        onnx.save(model, source)
+        ortq.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        if isinstance(scheme, Dynamic):
+            ortq.quantize_dynamic(
+                str(prepared),
+                str(target),
+                weight_type=ortq.QuantType.QInt8,
+                per_channel=scheme.per_channel,
+                reduce_range=scheme.reduce_range,
+                extra_options={"MatMulConstBOnly": True},
+            )
+        else:
+            ortq.quantize_static(
+                str(prepared),
+                str(target),
+                _Reader(feeds),
+                quant_format=ortq.QuantFormat.QDQ,
+                per_channel=scheme.per_channel,
+                reduce_range=scheme.reduce_range,
+                activation_type=ortq.QuantType.QUInt8,
+                weight_type=ortq.QuantType.QInt8,
+            )
+        result = onnx.load(target)
+    if quantized_operations(result) == 0:
+        found = sorted({node.op_type for node in model.graph.node})
+        raise LmspecError("quantized.scheme", f"'{scheme.kind}' found nothing to quantize among {found}", "take the other scheme")
+    return result
+
+
+class _Reader(ortq.CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self.feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        return next(self.feeds, None)
+
+
+def quantized_operations(model: onnx.ModelProto) -> int:
+    """Operations that compute in int8, or whose weights a runtime fuses into such."""
+    return sum(node.op_type in (*INTEGER_OPS, DEQUANTIZE) for node in model.graph.node)
+
+
+def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str, float]:
+    """flip_rate and mean_probability_difference between two (n, k) arrays of logits of the same texts."""
+    one, other = probabilities(before), probabilities(after)
+    predicted = one.argmax(1)
+    rows = np.arange(len(one))
+    return {
+        "flip_rate": float((predicted != other.argmax(1)).mean()),
+        "mean_probability_difference": float(np.abs(one[rows, predicted] - other[rows, predicted]).mean()),
+    }
+
+
+def drawn(rows: int, wanted: int, seed: int) -> Sequence[int]:
+    """Positions of the calibration texts, ascending: a uniform sample without repetition."""
+    return sorted(np.random.default_rng([seed, 4]).choice(rows, min(rows, wanted), replace=False).tolist())

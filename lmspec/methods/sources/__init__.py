@@ -1,0 +1,1 @@
+"""sources: how raw inputs are fetched: one module per kind."""

@@ -1,0 +1,70 @@
+"""archive: take one file or folder out of a zip or tar, through archives inside archives, and never past its edge."""
+
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from lmspec.errors import LmspecError
+
+
+def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
+    """Copy members[-1] into `out`: a file under its own name, a folder as its content.
+
+    Each member but the last is an archive inside the one before. Links, absolute paths and `..` are refused.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for depth, member in enumerate(members[:-1]):
+            inner = Path(scratch, str(depth))
+            inner.mkdir()
+            _extract(archive, member, inner, what)
+            archive = inner / PurePosixPath(member).name
+        _extract(archive, members[-1], out, what)
+
+
+def _extract(archive: Path, member: str, out: Path, what: str) -> None:
+    wanted = _inside(member, what)
+    found = []
+    for name, open_file in _files(archive, what):
+        path = PurePosixPath(name)
+        found.append(name)
+        if path != wanted and wanted not in path.parents:
+            continue
+        _inside(name, what)
+        target = out / (path.name if path == wanted else path.relative_to(wanted))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open_file as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+    if not any(out.iterdir()):
+        raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {_some(found)}")
+
+
+def _files(archive: Path, what: str) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and opened content of each regular file. A link is not one: it could point anywhere."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                if not info.is_dir():
+                    yield info.filename, packed.open(info)
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                content = tar.extractfile(entry) if entry.isreg() else None
+                if content is not None:
+                    yield entry.name, content
+    else:
+        raise LmspecError(what, f"{archive.name} is neither a zip nor a tar archive", "correct `members`")
+
+
+def _inside(name: str, what: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise LmspecError(what, f"'{name}' climbs out of the archive", "nothing was written; do not trust this archive")
+    return path
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "no files"

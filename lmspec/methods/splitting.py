@@ -1,0 +1,66 @@
+"""splitting: which side each document goes to: whole groups, in proportion for every label and source."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+
+SIDES = ("train", "dev", "test")
+
+
+def components(size: int, groups: Sequence[Hashable | None], pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Positions that must share a side: the connected components of equal groups and of pairs, ordered by first position."""
+    parent = list(range(size))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    def join(a: int, b: int) -> None:
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+
+    first: dict[Hashable, int] = {}
+    for i, group in enumerate(groups):
+        if group is not None:
+            join(first.setdefault(group, i), i)
+    for a, b in pairs:
+        join(a, b)
+    members = defaultdict(list)
+    for i in range(size):
+        members[root(i)].append(i)
+    return [members[i] for i in sorted(members)]
+
+
+def assign(
+    units: Sequence[Sequence[int]], ids: Sequence[str], strata: Sequence[Hashable], fractions: Sequence[float], seed: int
+) -> list[str]:
+    """The side of each position.
+
+    units      positions that stay together; each position in exactly one
+    ids        (n,) names of the documents: the draw depends on them, not on the order of the rows
+    strata     (n,) what is to be kept in proportion, such as (label, source)
+    fractions  of train, dev, test
+
+    Large units go first, then in the order of a keyed hash; each goes where its strata are furthest below their share.
+    """
+    total = Counter(strata)
+    have = {side: Counter[Hashable]() for side in SIDES}
+    sides = [""] * len(ids)
+    for unit in sorted(units, key=lambda u: (-len(u), _draw(min(ids[i] for i in u), seed))):
+        counts = Counter(strata[i] for i in unit)
+
+        def lack(side: str, counts: Counter[Hashable] = counts) -> float:
+            share = fractions[SIDES.index(side)]
+            return sum(n * (share - have[side][s] / total[s]) for s, n in counts.items()) / max(share, 1e-12)
+
+        side = max((s for s, f in zip(SIDES, fractions, strict=True) if f > 0), key=lack)
+        have[side].update(counts)
+        for i in unit:
+            sides[i] = side
+    return sides
+
+
+def _draw(name: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

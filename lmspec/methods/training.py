@@ -1,0 +1,205 @@
+"""training: the one loop that fits every kind of model."""
+
+import copy
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lmspec.errors import LmspecError
+from lmspec.methods.encoding import Batch, Ids, collate, training_order
+from lmspec.specs.numerics import Numerics
+from lmspec.specs.training import Adamw, Training
+
+# loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
+Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
+Curve = list[dict[str, str | int | float | None]]
+SECONDS_BETWEEN_LINES = 10.0
+LOWER_IS_BETTER = ("log_loss",)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """curve: one row an evaluation; best: the row whose weights the model now has; steps: optimizer steps taken."""
+
+    curve: Curve
+    best: dict[str, Any]
+    steps: int
+
+
+def fit(
+    model: PreTrainedModel,
+    ids: Sequence[Ids],
+    pad_id: int,
+    objective: Objective,
+    evaluate: Callable[[], dict[str, float]],
+    spec: Training,
+    numerics: Numerics,
+) -> Fitted:
+    """Train in place; the model ends with the weights of its best evaluation.
+
+    ids        token ids of each training text
+    evaluate   metrics of the model as it is now, on the dev side
+    Raises LmspecError if the loss is not finite.
+    """
+    if not ids:
+        raise LmspecError("training", "the training side is empty", "give `train` a fraction above 0 in the splits")
+    steps_per_epoch = math.ceil(len(ids) / spec.batch_size)
+    total = steps_per_epoch * spec.epochs
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer, schedule = _optimizer(model, spec, total)
+    watch = _Watch(model, evaluate, spec)
+    progress = _Progress(total, spec.batch_size)
+    marks = {math.ceil(steps_per_epoch * (i + 1) / spec.early_stopping.evaluations_per_epoch) for i in range(spec.early_stopping.evaluations_per_epoch)}
+    lengths = [len(i) for i in ids]
+    step = 0
+    for epoch in range(spec.epochs):
+        model.train()
+        for at, rows in enumerate(training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1):
+            batch = collate(ids, rows, pad_id)
+            loss = _step(model, batch, objective, parameters, optimizer, spec, numerics, step)
+            schedule.step()
+            step += 1
+            watch.losses.append(loss)
+            progress.show(step, loss)
+            if at in marks:
+                row = watch.look(step, epoch + at / steps_per_epoch, optimizer.param_groups[0]["lr"])
+                progress.say(f"step {step}/{total}  " + "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k.startswith(("dev", "train"))))
+                if watch.waited >= spec.early_stopping.patience:
+                    return watch.finish(step)
+                model.train()
+    return watch.finish(step)
+
+
+def _step(
+    model: PreTrainedModel,
+    batch: Batch,
+    objective: Objective,
+    parameters: list[Tensor],
+    optimizer: torch.optim.Optimizer,
+    spec: Training,
+    numerics: Numerics,
+    step: int,
+) -> float:
+    torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
+    input_ids = torch.from_numpy(batch.input_ids).to(model.device)
+    attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
+        loss = objective(model, batch, input_ids, attention_mask)
+    if not torch.isfinite(loss):
+        raise LmspecError("training", f"the loss is {loss.item()} at step {step + 1}", "lower peak_learning_rate")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(parameters, spec.max_gradient_norm)
+    optimizer.step()
+    return float(loss.item())
+
+
+def derived_seed(seed: int, use: str, step: int) -> int:
+    """A seed of its own for each use and step: a draw more elsewhere shifts no other draw."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{use}:{step}".encode()).digest()[:4])
+
+
+def seed_weights(numerics: Numerics) -> None:
+    """Before a network is made: the weights that it does not get from elsewhere follow from the seed."""
+    torch.manual_seed(derived_seed(numerics.seed, "weights", 0))
+
+
+def metrics(model: PreTrainedModel, fitted: Fitted) -> dict[str, Any]:
+    """What git keeps of a training: the best evaluation, how far it went, and the size of the model."""
+    best = {name.removeprefix("dev_"): value for name, value in fitted.best.items() if name.startswith("dev_")}
+    return {
+        "dev": best,
+        "best_step": fitted.best["step"],
+        "steps": fitted.steps,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: str) -> float:
+    """Share of the peak learning rate at a step, from 0: a linear rise, then constant, linear or half a cosine to 0."""
+    warmup = round(total * warmup_fraction)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[decay]
+
+
+def _optimizer(
+    model: PreTrainedModel, spec: Training, total: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    rule = spec.optimizer
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": rule.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    optimizer: torch.optim.Optimizer
+    if isinstance(rule, Adamw):
+        optimizer = torch.optim.AdamW(
+            groups, lr=rule.peak_learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True
+        )
+    else:
+        optimizer = torch.optim.SGD(groups, lr=rule.peak_learning_rate, momentum=rule.momentum, nesterov=rule.nesterov)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, total, spec.warmup_fraction, spec.decay)
+    )
+    return optimizer, schedule
+
+
+class _Watch:
+    """Evaluates, remembers the best weights, and counts how long nothing was better."""
+
+    def __init__(self, model: PreTrainedModel, evaluate: Callable[[], dict[str, float]], spec: Training) -> None:
+        self.model, self.evaluate, self.rule = model, evaluate, spec.early_stopping
+        self.losses: list[float] = []
+        self.curve: Curve = []
+        self.best: dict[str, Any] = {}
+        self.weights: dict[str, Tensor] = {}
+        self.waited = 0
+
+    def look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
+        self.model.eval()
+        dev = self.evaluate()
+        row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": learning_rate}
+        row |= {"train_loss": sum(self.losses) / len(self.losses)} | {f"dev_{name}": value for name, value in dev.items()}
+        self.curve.append(row)
+        self.losses.clear()
+        name = f"dev_{self.rule.metric}"
+        sign = -1 if self.rule.metric in LOWER_IS_BETTER else 1
+        self.waited += 1
+        if not self.best or sign * row[name] > sign * self.best[name]:
+            self.best, self.waited = row, 0
+            self.weights = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+        return row
+
+    def finish(self, steps: int) -> Fitted:
+        self.model.load_state_dict(self.weights)
+        self.model.eval()
+        return Fitted(self.curve, copy.copy(self.best), steps)
+
+
+class _Progress:
+    """A line to standard error every few seconds, plain, so that a log reads as well as a terminal."""
+
+    def __init__(self, total: int, batch_size: int) -> None:
+        self.total, self.batch_size = total, batch_size
+        self.start = self.last = time.monotonic()
+
+    def show(self, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = now
+            rate = step * self.batch_size / (now - self.start)
+            left = (self.total - step) * self.batch_size / rate
+            self.say(f"step {step}/{self.total}  loss {loss:.4f}  {rate:.0f} texts/s  {left:.0f} s left")
+
+    def say(self, line: str) -> None:
+        print(f"  {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""specs: what each thing is: its fields, bounds and references."""

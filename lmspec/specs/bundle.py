@@ -1,0 +1,20 @@
+"""bundle: what is deployed: graph, tokenizer, labels, an example that predicts, a model card."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.scores import GRAPHS
+
+
+class BundleSpec(Artifact):
+    """A folder that predicts with onnxruntime, tokenizers and numpy alone."""
+
+    noun: ClassVar[str] = "bundle"
+    of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph that is deployed")
+    scores: Annotated[Ref, To(("scores",))] = Field(description="scores of that graph, for the card")
+    title: str = Field(min_length=1, max_length=200, description="heading of the model card")
+    license: str = Field(min_length=1, max_length=100, description="SPDX identifier of the bundle's license")
+    intended_use: str = Field(min_length=1, description="what it is for, and what not (Markdown)")
+    limitations: str = Field(min_length=1, description="what is known to go wrong (Markdown)")

@@ -1,0 +1,27 @@
+"""model: a candidate, fitted to the training side of its splits."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from lmspec.specs.architecture import Architecture
+from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.training import Training
+
+
+class ModelSpec(Artifact):
+    """A classifier and its tokenizer, saved as safetensors and JSON."""
+
+    noun: ClassVar[str] = "model"
+    numerics: ClassVar[bool] = True
+    metrics: ClassVar[bool] = True
+    reports: ClassVar[tuple[str, ...]] = ("curve",)
+    on: Annotated[Ref, To(("splits",))] = Field(description="trained on the train side, stopped by the dev side")
+    architecture: Architecture
+    training: Training
+
+    def modules(self) -> tuple[str, ...]:
+        return (self.architecture.module,)
+
+    def reader_modules(self) -> tuple[str, ...]:
+        return (self.architecture.module,)

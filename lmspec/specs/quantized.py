@@ -1,0 +1,43 @@
+"""quantized: a graph in int8, checked against the one it came from."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from lmspec.specs.base import Artifact, Ref, Spec, To
+
+
+class Dynamic(Spec):
+    """Weights in int8, activations quantized as they pass, one scale per tensor: for transformers and LSTMs."""
+
+    kind: Literal["dynamic"]
+    per_channel: bool = Field(description="one scale per output of a weight matrix instead of one per matrix")
+    reduce_range: bool = Field(description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels")
+
+
+class Static(Spec):
+    """Weights and activations in int8 with scales fixed from calibration texts: for convolutions."""
+
+    kind: Literal["static"]
+    per_channel: bool = Field(description="one scale per output channel of a weight")
+    reduce_range: bool = Field(description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels")
+
+
+class Contract(Spec):
+    """What the int8 graph may lose, measured on the calibration texts. The build fails beyond it."""
+
+    max_flip_rate: float = Field(ge=0, le=1, description="share of texts whose predicted label changes")
+    max_mean_probability_difference: float = Field(gt=0, le=1, description="mean absolute difference of the predicted probability")
+
+
+class QuantizedSpec(Artifact):
+    """Calibrated and checked on rows of a dev side, never on a test side."""
+
+    noun: ClassVar[str] = "quantized"
+    numerics: ClassVar[bool] = True
+    metrics: ClassVar[bool] = True
+    of: Annotated[Ref, To(("exported",))] = Field(description="the graph")
+    calibrate: Annotated[Ref, To(("splits",))] = Field(description="its dev side gives the calibration texts")
+    calibration_rows: int = Field(ge=8, le=100_000, description="texts that are drawn from the dev side")
+    scheme: Annotated[Dynamic | Static, Field(discriminator="kind")]
+    contract: Contract

@@ -1,0 +1,27 @@
+"""splits: a corpus cut into train, dev and test; groups and near-duplicates stay on one side."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.corpus import NearDuplicates
+
+
+class SplitsSpec(Artifact):
+    """Stratified by label and source. The three fractions sum to one; a fraction of 0 leaves that side empty."""
+
+    noun: ClassVar[str] = "splits"
+    metrics: ClassVar[bool] = True
+    of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus that is cut")
+    train: float = Field(ge=0, le=1, description="fraction for training")
+    dev: float = Field(ge=0, le=1, description="fraction for early stopping and tuning")
+    test: float = Field(ge=0, le=1, description="fraction for the final scores")
+    seed: int = Field(ge=0, lt=2**31, description="of the draw")
+    keep_together: NearDuplicates | None = Field(description="near-duplicates that share a side; null: groups only")
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "SplitsSpec":
+        if abs(self.train + self.dev + self.test - 1) > 1e-9:
+            raise ValueError(f"train + dev + test is {self.train + self.dev + self.test:g}, and must be 1")
+        return self

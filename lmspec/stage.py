@@ -1,0 +1,152 @@
+"""stage: the door between DVC and the library: one artifact, built whole or not at all."""
+# ruff: noqa: E402  # the check must come before the first third-party import, which the wrong Python does not have
+
+import csv
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lmspec import environment
+
+environment.check(Path.cwd())
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+
+from lmspec.errors import LmspecError
+from lmspec.specs.base import Artifact, references
+from lmspec.specs.numerics import Machine, Numerics
+
+Row = Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a build is handed: the folders of the artifacts that its spec refers to, and nothing else.
+
+    folders   `noun.key` -> folder
+    numerics  None for a stage whose bytes they do not decide
+    """
+
+    folders: Mapping[str, Path]
+    numerics: Numerics | None
+    machine: Machine
+    root: Path = field(default_factory=Path.cwd)
+
+    def __getitem__(self, ref: str) -> Path:
+        return self.folders[ref]
+
+    @property
+    def bits(self) -> Numerics:
+        """The numerics of a stage that declares them."""
+        if self.numerics is None:
+            raise TypeError("this noun does not declare `numerics = True`, so it must not read them")
+        return self.numerics
+
+
+@dataclass(frozen=True)
+class Report:
+    """What git keeps of a build: metrics, nested by what they are about, and small tables by name."""
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, list[Row]] = field(default_factory=dict)
+
+
+Build = Callable[[Any, Needs, Path], Report]
+
+
+def run(noun: str, spec_type: Any, build: Build) -> None:
+    """Build the artifact named on the command line: `python -m stages.<noun> <key>`. Exits 1 with one message on error."""
+    try:
+        _run(noun, spec_type, build, sys.argv[1:])
+    except LmspecError as error:
+        sys.exit(f"lmspec: {error}")
+
+
+def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise LmspecError(f"stages.{noun}", f"got {len(arguments)} arguments", f"usage: python -m stages.{noun} <key>")
+    key = arguments[0]
+    spec, numerics, machine = _read_params(Path("params.yaml"), noun, key, spec_type)
+    folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
+    for ref, folder in folders.items():
+        if not folder.is_dir():
+            raise LmspecError(f"{noun}.{key}", f"{folder} is missing: {ref} is not built", f"run `dvc repro {noun}-{key}`")
+    if spec.numerics:
+        fix_numerics(numerics)
+    if noun != "sources":
+        os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    partial = Path("data", noun, f".{key}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        report = build(spec, Needs(folders, numerics if spec.numerics else None, machine), partial)
+        _write_report(spec, f"{noun}-{key}", report)
+        if spec.cached:
+            shutil.rmtree(Path("data", noun, key), ignore_errors=True)
+            os.replace(partial, Path("data", noun, key))
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_params(path: Path, noun: str, key: str, spec_type: Any) -> tuple[Any, Numerics, Machine]:
+    """The artifact's own section, numerics and machine; no other section is looked at."""
+    document = YAML(typ="safe").load(path)
+    if key not in (document.get(noun) or {}):
+        raise LmspecError(f"{path}", f"there is no artifact {noun}.{key}", "run `lmspec sync`, then `dvc repro`")
+    try:
+        return (
+            TypeAdapter(spec_type).validate_python(document[noun][key]),
+            Numerics.model_validate(document["numerics"]),
+            Machine.model_validate(document["machine"]),
+        )
+    except (ValidationError, KeyError) as error:
+        raise LmspecError(f"{path}: {noun}.{key}", str(error), "`lmspec validate` shows each problem at its place") from error
+
+
+def fix_numerics(numerics: Numerics) -> None:
+    """Make torch, where a stage has imported it, compute the same bits every time. Raises LmspecError if it cannot."""
+    os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
+    os.environ["ONEDNN_MAX_CPU_ISA"] = {"avx2": "AVX2", "avx512": "AVX512_CORE_BF16"}[numerics.instructions]
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    found = torch.backends.cpu.get_cpu_capability().lower()
+    if found != numerics.instructions:
+        raise LmspecError(
+            "params.yaml: numerics.instructions",
+            f"'{numerics.instructions}' is asked for, and torch computes with '{found}' on this processor",
+            "build on a processor that has them, or change the field: the model will have other bits",
+        )
+    torch.set_num_threads(numerics.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(numerics.seed)
+
+
+def _write_report(spec: Artifact, name: str, report: Report) -> None:
+    if set(report.tables) != set(spec.reports) or bool(report.metrics) != spec.metrics:
+        raise TypeError(f"{name} reported {sorted(report.tables)}; its spec declares {sorted(spec.reports)}")
+    if report.metrics:
+        text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        _write(Path("data/metrics", f"{name}.json"), text)
+    for table, rows in report.tables.items():
+        path = Path("data/metrics", name, f"{table}.csv")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".partial").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(path.with_suffix(".partial"), path)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".partial").write_text(text, encoding="utf-8")
+    os.replace(path.with_suffix(".partial"), path)

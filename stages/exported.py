@@ -1,0 +1,50 @@
+"""exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json, lmspec.json"""
+
+import importlib
+import tempfile
+from pathlib import Path
+
+import onnx
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import checkpoint, graph
+from lmspec.methods import exporting, torchrun
+from lmspec.specs.exported import ExportedSpec
+
+
+def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Export, then compare every logit over a matrix of shapes and masks."""
+    source = checkpoint.read(needs[spec.of])
+    architecture = importlib.import_module(f"lmspec.methods.architectures.{source.kind}")
+    max_length = source.tokenizer.truncation["max_length"]
+    model = graph.anonymous(exporting.export(architecture.exportable(source.model), max_length, spec.opset))
+    onnx.checker.check_model(model)
+    vocabulary = source.tokenizer.get_vocab_size()
+    reference = checkpoint.read(needs[spec.of]).model  # tracing changed the attention of the other
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "model.onnx")
+        path.write_bytes(model.SerializeToString())
+        session = graph.session(path, needs.bits.threads)
+        worst, where = exporting.largest_difference(
+            torchrun.forward(reference),
+            lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0],
+            max_length,
+            architecture.MASKS,
+            vocabulary,
+        )
+    if not worst <= spec.max_logit_difference:
+        raise LmspecError(
+            f"exported, of {spec.of}",
+            f"a logit of the graph differs from the model's by {worst:.3g} ({where}); {spec.max_logit_difference:g} is accepted",
+            "do not ship it: try another opset, or report the architecture",
+        )
+    about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(architecture.MASKS)}
+    graph.write(model, source.tokenizer, about, out)
+    return stage.Report(
+        {"largest_logit_difference": worst, "nodes": len(model.graph.node), "bytes": (out / "model.onnx").stat().st_size}
+    )
+
+
+if __name__ == "__main__":
+    stage.run("exported", ExportedSpec, build)

@@ -1,0 +1,37 @@
+"""model: a candidate, fitted to data.   splits (, sources) -> model.safetensors, config.json, tokenizer.json, lmspec.json"""
+
+import importlib
+from pathlib import Path
+
+from lmspec import stage
+from lmspec.formats import checkpoint, documents, examples
+from lmspec.methods import supervision, training
+from lmspec.specs.architecture import Transformer
+from lmspec.specs.model import ModelSpec
+
+
+def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Create the network, train it, keep the weights of the best evaluation on the dev side."""
+    labels = tuple(documents.read_labels(needs[spec.on]))
+    texts = documents.read_side(needs[spec.on], "train")["text"].to_list()
+    weights = needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
+    architecture = importlib.import_module(spec.architecture.module)
+    training.seed_weights(needs.bits)
+    network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
+    network.to(needs.machine.device)
+    train, dev = (examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev"))
+    fitted = training.fit(
+        network,
+        train.ids,
+        pad_id,
+        supervision.cross_entropy(train.truth),
+        supervision.evaluation(network, dev.ids, dev.truth, pad_id),
+        spec.training,
+        needs.bits,
+    )
+    checkpoint.write(checkpoint.Checkpoint(spec.architecture.kind, network, tokenizer, labels, pad_id), out)
+    return stage.Report(training.metrics(network, fitted), {"curve": fitted.curve})
+
+
+if __name__ == "__main__":
+    stage.run("model", ModelSpec, build)

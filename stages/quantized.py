@@ -1,0 +1,47 @@
+"""quantized: the graph in int8, checked against the one it came from.   exported, splits -> model.onnx, tokenizer.json"""
+
+from pathlib import Path
+
+import onnx
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import examples, graph
+from lmspec.methods import predicting, quantizing
+from lmspec.methods.encoding import collate
+from lmspec.specs.quantized import Contract, QuantizedSpec
+
+
+def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Quantize, then compare both graphs on texts of the dev side."""
+    source = graph.read(needs[spec.of], needs.bits.threads)
+    dev = examples.read(needs[spec.calibrate], "dev", source.tokenizer, source.labels)
+    ids = [dev.ids[i] for i in quantizing.drawn(len(dev.ids), spec.calibration_rows, needs.bits.seed)]
+    single = [collate(ids, [i], source.pad_id) for i in range(len(ids))]
+    feeds = ({"input_ids": b.input_ids, "attention_mask": b.attention_mask} for b in single)
+    model = quantizing.quantize(onnx.load(source.path), spec.scheme, feeds)
+    about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(source.masks)}
+    graph.write(model, source.tokenizer, about, out)
+    result = graph.read(out, needs.bits.threads)
+    # one text at a time: the scale of an int8 activation, so the answer, depends on who shares the batch
+    before, after = (predicting.logits(g.forward, ids, g.pad_id, 1) for g in (source, result))
+    lost = quantizing.loss_of(before, after)
+    require(lost, spec.contract, spec.of)
+    size = {"bytes": result.path.stat().st_size, "bytes_before": source.path.stat().st_size}
+    return stage.Report(lost | size | {"quantized_operations": quantizing.quantized_operations(model)})
+
+
+def require(lost: dict[str, float], contract: Contract, of: str) -> None:
+    """Raise LmspecError if the int8 graph lost more than the contract allows."""
+    for name, limit in contract.model_dump().items():
+        value = lost[name.removeprefix("max_")]
+        if not value <= limit:
+            raise LmspecError(
+                f"quantized, of {of}",
+                f"{name.removeprefix('max_')} is {value:.4g}; the contract allows {limit:g}",
+                "try per_channel, reduce_range or the other scheme; or loosen the contract, if you can bear the loss",
+            )
+
+
+if __name__ == "__main__":
+    stage.run("quantized", QuantizedSpec, build)

@@ -1,0 +1,18 @@
+"""sources: raw inputs, fetched once and checked against their hash.   pypi | file | url | huggingface -> files"""
+
+import importlib
+from pathlib import Path
+
+from lmspec import stage
+from lmspec.specs.sources import SourceSpec
+
+
+def build(spec: SourceSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Nothing is written unless the hash is the declared one."""
+    (module,) = spec.modules()
+    importlib.import_module(module).fetch(spec, needs.root, out)
+    return stage.Report()
+
+
+if __name__ == "__main__":
+    stage.run("sources", SourceSpec, build)

@@ -1,0 +1,34 @@
+"""splits: a corpus cut into three sides.   corpus -> train.parquet, dev.parquet, test.parquet, labels.txt"""
+
+from pathlib import Path
+
+import polars as pl
+
+from lmspec import stage
+from lmspec.formats import documents
+from lmspec.methods import duplicates, splitting
+from lmspec.specs.splits import SplitsSpec
+
+
+def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Groups and near-duplicates stay on one side; labels and sources are in proportion on each."""
+    frame = documents.read(needs[spec.of] / "documents.parquet")
+    pairs = duplicates.near_pairs(frame["text"].to_list(), spec.keep_together) if spec.keep_together else ()
+    sides = splitting.assign(
+        splitting.components(frame.height, frame["group"].to_list(), pairs),
+        frame["id"].to_list(),
+        list(zip(frame["label"], frame["source"], strict=True)),
+        (spec.train, spec.dev, spec.test),
+        spec.seed,
+    )
+    metrics = {}
+    for side in splitting.SIDES:
+        part = frame.filter(pl.Series(sides) == side)
+        documents.write(part, out / f"{side}.parquet")
+        metrics[side] = {"documents": part.height, "label": dict(sorted(part["label"].value_counts().iter_rows()))}
+    documents.write_labels(documents.read_labels(needs[spec.of]), out)
+    return stage.Report(metrics)
+
+
+if __name__ == "__main__":
+    stage.run("splits", SplitsSpec, build)
