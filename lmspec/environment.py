@@ -1,10 +1,25 @@
 """environment: is this Python the project's? Standard library only, since the wrong one has nothing else."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
+# Libraries read these when they are imported: no hub is asked for what a stage did not declare, and a log stays readable.
+SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def prepare(root: Path) -> None:
+    """For a process that runs a stage: refuse the wrong Python, then set what the libraries will read."""
+    check(root)
+    os.environ.update(SETTINGS)
 
 
 def check(root: Path) -> None:

@@ -2,18 +2,19 @@
 # ruff: noqa: E402  # the check must come before the first third-party import, which the wrong Python does not have
 
 import csv
+import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lmspec import environment
 
-environment.check(Path.cwd())
+environment.prepare(Path.cwd())
 
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -22,7 +23,7 @@ from lmspec.errors import LmspecError
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.numerics import Machine, Numerics
 
-Row = Mapping[str, str | int | float | None]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Report:
     """What git keeps of a build: metrics, nested by what they are about, and small tables by name."""
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, list[Row]] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
 Build = Callable[[Any, Needs, Path], Report]
@@ -79,9 +80,8 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
             raise LmspecError(f"{noun}.{key}", f"{folder} is missing: {ref} is not built", f"run `dvc repro {noun}-{key}`")
     if spec.numerics:
         fix_numerics(numerics)
-    if noun != "sources":
-        os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if noun == "sources":
+        os.environ.pop("HF_HUB_OFFLINE")
     partial = Path("data", noun, f".{key}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -90,7 +90,7 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
         _write_report(spec, f"{noun}-{key}", report)
         if spec.cached:
             shutil.rmtree(Path("data", noun, key), ignore_errors=True)
-            os.replace(partial, Path("data", noun, key))
+            partial.replace(Path("data", noun, key))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -137,16 +137,14 @@ def _write_report(spec: Artifact, name: str, report: Report) -> None:
         text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
         _write(Path("data/metrics", f"{name}.json"), text)
     for table, rows in report.tables.items():
-        path = Path("data/metrics", name, f"{table}.csv")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".partial").open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(path.with_suffix(".partial"), path)
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        _write(Path("data/metrics", name, f"{table}.csv"), stream.getvalue())
 
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".partial").write_text(text, encoding="utf-8")
-    os.replace(path.with_suffix(".partial"), path)
+    path.with_suffix(".partial").write_text(text, encoding="utf-8", newline="")
+    path.with_suffix(".partial").replace(path)

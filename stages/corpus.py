@@ -1,4 +1,4 @@
-"""corpus: one table of cleaned, labelled documents.   sources -> documents.parquet, rejected.parquet, labels.txt"""
+"""corpus: one table of cleaned, labelled documents.   sources -> documents.parquet, rejected.parquet, labels.json"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -54,19 +54,22 @@ def read(table: Table, spec: CorpusSpec, path: Path, rejected: Rejected) -> Iter
 
 def repeated(frame: pl.DataFrame, spec: CorpusSpec) -> Iterator[tuple[int, str, str]]:
     """(position, reason, id of the row that is kept) of every row that repeats an earlier one."""
+    ids = frame["id"].to_list()
     first: dict[str, int] = {}
-    for position, name in enumerate(frame["id"]):
-        if name in first:
-            yield position, "exact duplicate", name
+    for position, name in enumerate(ids):
         first.setdefault(name, position)
-    if spec.near_duplicates is None:
-        return
     kept = list(first.values())
-    gone = set()
-    for earlier, later in duplicates.near_pairs([frame["text"][i] for i in kept], spec.near_duplicates):
-        if earlier not in gone and later not in gone:
-            gone.add(later)
-            yield kept[later], "near-duplicate", frame["id"][kept[earlier]]
+    stands_for: dict[str, str] = {}
+    if spec.near_duplicates:
+        for earlier, later in duplicates.near_pairs([frame["text"][i] for i in kept], spec.near_duplicates):
+            one, other = ids[kept[earlier]], ids[kept[later]]
+            if one not in stands_for and other not in stands_for:
+                stands_for[other] = one
+    for position, name in enumerate(ids):
+        if first[name] != position:
+            yield position, "exact duplicate", stands_for.get(name, name)
+        elif name in stands_for:
+            yield position, "near-duplicate", stands_for[name]
 
 
 if __name__ == "__main__":

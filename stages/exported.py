@@ -17,7 +17,7 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Export, then compare every logit over a matrix of shapes and masks."""
     source = checkpoint.read(needs[spec.of])
     architecture = importlib.import_module(f"lmspec.methods.architectures.{source.kind}")
-    max_length = source.tokenizer.truncation["max_length"]
+    max_length = source.max_length
     model = graph.anonymous(exporting.export(architecture.exportable(source.model), max_length, spec.opset))
     onnx.checker.check_model(model)
     vocabulary = source.tokenizer.get_vocab_size()

@@ -1,4 +1,4 @@
-"""splits: a corpus cut into three sides.   corpus -> train.parquet, dev.parquet, test.parquet, labels.txt"""
+"""splits: a corpus cut into three sides.   corpus -> train.parquet, dev.parquet, test.parquet, labels.json"""
 
 from pathlib import Path
 

@@ -20,19 +20,23 @@ class LazyGroup(click.Group):
     """Knows the names of its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a day's work."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"lmspec.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line each, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a user's mistake is one message, not a traceback."""
         try:
             return super().invoke(ctx)
         except LmspecError as error:

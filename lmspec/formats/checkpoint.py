@@ -31,6 +31,14 @@ class Checkpoint:
     labels: tuple[str, ...]
     pad_id: int
 
+    @property
+    def max_length(self) -> int:
+        """Tokens after which the tokenizer cuts a text."""
+        truncation = self.tokenizer.truncation
+        if truncation is None:
+            raise ValueError("the tokenizer of a checkpoint cuts texts to the model's length, and this one does not")
+        return int(truncation["max_length"])
+
 
 def write(checkpoint: Checkpoint, out: Path) -> None:
     """As transformers reads it (config.json, model.safetensors, tokenizer.json), and lmspec.json beside."""

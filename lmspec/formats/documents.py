@@ -1,5 +1,6 @@
-"""documents: the tables of a corpus and of its splits, as Parquet."""
+"""documents: the tables of a corpus and of its splits, as Parquet, and their labels."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -25,9 +26,10 @@ def read_side(splits: Path, side: str) -> pl.DataFrame:
 
 def read_labels(folder: Path) -> list[str]:
     """The labels of a corpus or splits folder, in the order of the model's outputs."""
-    return (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+    labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    return labels
 
 
 def write_labels(labels: tuple[str, ...] | list[str], folder: Path) -> None:
-    """One label a line."""
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    """A JSON list."""
+    (folder / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False) + "\n", encoding="utf-8")

@@ -27,7 +27,9 @@ def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...])
     there = documents.read_labels(splits)
     if there != list(labels):
         raise LmspecError(
-            str(splits), f"its labels are {there}, and the model's are {list(labels)}", "give both corpora the same `labels`, in the same order"
+            str(splits),
+            f"its labels are {there}, and the model's are {list(labels)}",
+            "give both corpora the same `labels`, in the same order",
         )
     frame = documents.read_side(splits, side)
     position = {label: i for i, label in enumerate(labels)}

@@ -1,6 +1,6 @@
 """predict: labels and probabilities of texts, from a bundle, with onnxruntime, tokenizers and numpy alone.
 
-    python predict.py "A text." "Another one."        or one text a line on standard input
+python predict.py "A text." "Another one."        or one text a line on standard input
 """
 
 import json

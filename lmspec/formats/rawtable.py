@@ -1,5 +1,6 @@
-"""rawtable: a table as a source gives it: TSV, CSV, JSONL or Parquet, every value as text."""
+"""rawtable: a table as a source gives it: TSV, CSV, JSONL or Parquet, every value that is used as text."""
 
+import codecs
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ from lmspec.specs.corpus import Delimited, Table, Typed
 
 
 def read(path: Path, table: Table) -> pl.DataFrame:
-    """Rows in the order of the file, all columns as strings; an empty field is null.
+    """Rows in the order of the file, the columns that the spec names as strings; an empty field is null.
 
     Raises LmspecError if the file is missing, does not parse, or lacks a column that the spec names.
     """
@@ -17,12 +18,13 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     if not path.is_file():
         there = sorted(p.relative_to(path.parent).as_posix() for p in path.parent.glob("*") if p.is_file())
         raise LmspecError(place, "there is no such file in the source", f"it holds {', '.join(there) or 'no files'}")
+    wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
         frame = _parse(path, table.format)
+        frame = frame.with_columns(frame[name].cast(pl.String) for name in frame.columns if name in wanted)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise LmspecError(place, f"it does not parse as {table.format.kind}: {first}", "correct `format`") from error
-    wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     missing = sorted(wanted - set(frame.columns))
     if missing:
         raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")
@@ -39,5 +41,6 @@ def _parse(path: Path, form: Delimited | Typed) -> pl.DataFrame:
             new_columns=list(form.columns) if form.columns else None,
             infer_schema=False,
         )
-    frame = pl.read_ndjson(path, infer_schema_length=None) if form.kind == "jsonl" else pl.read_parquet(path)
-    return frame.with_columns(pl.all().cast(pl.String))
+    if form.kind == "parquet":
+        return pl.read_parquet(path)
+    return pl.read_ndjson(path.read_bytes().removeprefix(codecs.BOM_UTF8), infer_schema_length=None)

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from lmspec.graph.document import Document, Problem, Steps
-from lmspec.specs.base import Artifact, references
+from lmspec.specs.base import Artifact, Spec, references
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Machine, Numerics
@@ -16,7 +16,7 @@ from lmspec.specs.project import NOUNS, Key, Project
 from lmspec.specs.scores import ScoresSpec
 from lmspec.specs.student import StudentSpec
 
-SINGLE = {"numerics": Numerics, "machine": Machine}
+SINGLE: dict[str, type[Spec]] = {"numerics": Numerics, "machine": Machine}
 
 
 def check(document: Document) -> tuple[Project | None, list[Problem]]:
@@ -39,7 +39,9 @@ def check(document: Document) -> tuple[Project | None, list[Problem]]:
     for name, spec in specs.items():
         problems += _references(document, name, spec, names)
     if not problems:
-        problems += [*_cycles(document, specs), *_disagreements(document, specs)]
+        problems += _cycles(document, specs)
+    if not problems:
+        problems += _disagreements(document, specs)
     problems.sort(key=lambda p: (p.span.line, p.span.column))
     return (None if problems else Project.model_validate(values)), problems
 
@@ -51,7 +53,8 @@ def _noun(document: Document, noun: str, section: Any, specs: dict[str, Artifact
     if not isinstance(section, dict):
         return [Problem(document.place((noun,)), noun, "it must map keys to artifacts", f"such as `{noun}: {{name: ...}}`")]
     problems = []
-    adapter: TypeAdapter[Any] = TypeAdapter(Project.model_fields[noun].annotation)
+    kind: Any = Project.model_fields[noun].annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
     for key in section:
         try:
             TypeAdapter(Key).validate_python(key, strict=True)

@@ -15,7 +15,7 @@ def model_card(spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], 
         f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
-        f"## How good it is\n\nOn held-out texts that no training saw, scored as `{spec.scores}` of `{spec.of}`:\n\n{_scores(metrics)}",
+        f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n{_scores(metrics)}",
         '## How to use it\n\n```\npip install numpy onnxruntime tokenizers\npython predict.py "A text."\n```\n',
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n" + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
     ]

@@ -25,12 +25,14 @@ def mend(text: str, clean: Clean) -> str:
             text = ftfy.fix_text(text, config)
         elif html:
             text = ftfy.fixes.unescape_html(text)
-    return SPACE.sub(" ", text).strip()
+        text = SPACE.sub(" ", text).strip()  # inside: a blank in the place of a line break can complete mojibake
+    return text
 
 
 def normalised(text: str) -> str:
-    """The form in which two texts count as the same: NFKC, case folded, white space as one blank."""
-    return SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """The form in which two texts count as the same: NFKC, case folded, NFKC again, white space as one blank."""
+    folded = unicodedata.normalize("NFKC", text).casefold()  # folding can take a letter apart
+    return SPACE.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
 
 
 def document_id(text: str) -> str:

@@ -19,14 +19,13 @@ def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int
     of documents"; banding: Leskovec et al., "Mining of Massive Datasets", chapter 3.
     """
     shingles = [_shingles(text, rule.shingle_chars) for text in texts]
-    sketches = MinHash.bulk(
-        [sorted(s) for s in shingles], num_perm=rule.permutations, seed=PERMUTATION_SEED, hashfunc=zlib.crc32
-    )
-    index = MinHashLSH(threshold=rule.threshold, num_perm=rule.permutations)
+    sketches = MinHash.bulk([sorted(s) for s in shingles], num_perm=rule.permutations, seed=PERMUTATION_SEED, hashfunc=zlib.crc32)
+    # A false candidate costs one exact comparison, a missed pair a leak; above 0.95 there are too few bands for datasketch.
+    index = MinHashLSH(threshold=min(rule.threshold, 0.95), num_perm=rule.permutations, weights=(0.01, 0.99))
     for later, sketch in enumerate(sketches):
         for earlier in sorted(index.query(sketch)):
             both = len(shingles[earlier] & shingles[later])
-            if both >= rule.threshold * (len(shingles[earlier]) + len(shingles[later]) - both):
+            if both / (len(shingles[earlier]) + len(shingles[later]) - both) >= rule.threshold:
                 yield earlier, later
         index.insert(later, sketch)
 

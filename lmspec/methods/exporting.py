@@ -34,7 +34,7 @@ def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
             (),
             kwargs=inputs,
             dynamo=True,
-            dynamic_shapes={name: shape for name in inputs},
+            dynamic_shapes=dict.fromkeys(inputs, shape),
             opset_version=opset,
             input_names=list(inputs),
             output_names=["logits"],

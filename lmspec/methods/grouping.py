@@ -15,7 +15,7 @@ def group_of(row: Mapping[str, str | None], rule: Group | None, source: str) -> 
     if rule.pattern is None:
         return f"{source}:{value}"
     match = re.search(rule.pattern, value)
-    if match is None or not match.groups():
+    if match is None or match.group(1) is None:
         raise LmspecError(
             f"corpus: table {source}",
             f"the group pattern {rule.pattern!r} finds no group in {value!r}",

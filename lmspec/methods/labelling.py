@@ -1,5 +1,6 @@
 """labelling: the label of a row, from a column or from a score, or why it has none."""
 
+import math
 from dataclasses import dataclass
 
 from lmspec.specs.corpus import ColumnLabel, ThresholdLabel
@@ -27,6 +28,8 @@ def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:
     try:
         score = float(value)
     except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
         return NoLabel("score is not a number", value)
     for band in rule.bands:
         if (band.at_least is None or score >= band.at_least) and (band.at_most is None or score <= band.at_most):

@@ -57,7 +57,7 @@ def quantize(model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[F
     return result
 
 
-class _Reader(ortq.CalibrationDataReader):  # type: ignore[misc]
+class _Reader(ortq.CalibrationDataReader):
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self.feeds = iter(feeds)
 

@@ -1,6 +1,7 @@
 """splitting: which side each document goes to: whole groups, in proportion for every label and source."""
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -43,19 +44,23 @@ def assign(
     strata     (n,) what is to be kept in proportion, such as (label, source)
     fractions  of train, dev, test
 
-    Large units go first, then in the order of a keyed hash; each goes where its strata are furthest below their share.
+    Large units go first, then in the order of a keyed hash. Each goes to the side that is left with the most room,
+    relative to its share: in the unit's strata, and in the whole, since a stratum of a few rows cannot be in proportion.
     """
     total = Counter(strata)
+    shares = {side: fraction for side, fraction in zip(SIDES, fractions, strict=True) if fraction > 0}
+    weight = {stratum: min(1.0, min(shares.values()) * rows) for stratum, rows in total.items()}
     have = {side: Counter[Hashable]() for side in SIDES}
     sides = [""] * len(ids)
     for unit in sorted(units, key=lambda u: (-len(u), _draw(min(ids[i] for i in u), seed))):
         counts = Counter(strata[i] for i in unit)
 
-        def lack(side: str, counts: Counter[Hashable] = counts) -> float:
-            share = fractions[SIDES.index(side)]
-            return sum(n * (share - have[side][s] / total[s]) for s, n in counts.items()) / max(share, 1e-12)
+        def room(side: str, counts: Counter[Hashable] = counts) -> float:
+            share, here = shares[side], have[side]
+            own = math.fsum(n * weight[s] * (1 - (here[s] + n) / (share * total[s])) for s, n in counts.items())
+            return own / counts.total() + 1 - (here.total() + counts.total()) / (share * len(ids))
 
-        side = max((s for s, f in zip(SIDES, fractions, strict=True) if f > 0), key=lack)
+        side = max(shares, key=room)
         have[side].update(counts)
         for i in unit:
             sides[i] = side

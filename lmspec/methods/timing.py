@@ -19,9 +19,7 @@ class Timed:
         return float(np.quantile(self.seconds, quantile) * 1e3)
 
 
-def in_turn(
-    one: Callable[[int], object], other: Callable[[int], object], calls: int, rounds: int
-) -> tuple[Timed, Timed]:
+def in_turn(one: Callable[[int], object], other: Callable[[int], object], calls: int, rounds: int) -> tuple[Timed, Timed]:
     """Each round runs calls 0..calls-1 of one, then of the other; odd rounds the other way round. One round warms up."""
     times = np.zeros((2, rounds, calls))
     for turn in range(-1, rounds):

@@ -20,7 +20,7 @@ from lmspec.specs.training import Adamw, Training
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
 Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
-Curve = list[dict[str, str | int | float | None]]
+Curve = list[dict[str, Any]]
 SECONDS_BETWEEN_LINES = 10.0
 LOWER_IS_BETTER = ("log_loss",)
 
@@ -57,7 +57,10 @@ def fit(
     optimizer, schedule = _optimizer(model, spec, total)
     watch = _Watch(model, evaluate, spec)
     progress = _Progress(total, spec.batch_size)
-    marks = {math.ceil(steps_per_epoch * (i + 1) / spec.early_stopping.evaluations_per_epoch) for i in range(spec.early_stopping.evaluations_per_epoch)}
+    marks = {
+        math.ceil(steps_per_epoch * (i + 1) / spec.early_stopping.evaluations_per_epoch)
+        for i in range(spec.early_stopping.evaluations_per_epoch)
+    }
     lengths = [len(i) for i in ids]
     step = 0
     for epoch in range(spec.epochs):
@@ -71,7 +74,9 @@ def fit(
             progress.show(step, loss)
             if at in marks:
                 row = watch.look(step, epoch + at / steps_per_epoch, optimizer.param_groups[0]["lr"])
-                progress.say(f"step {step}/{total}  " + "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k.startswith(("dev", "train"))))
+                progress.say(
+                    f"step {step}/{total}  " + "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k.startswith(("dev", "train")))
+                )
                 if watch.waited >= spec.early_stopping.patience:
                     return watch.finish(step)
                 model.train()

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
+PAD_ID = 0  # the trainer numbers the special tokens first, in their order
 
 
 def train(texts: Sequence[str], vocabulary: int, max_length: int) -> Tokenizer:
-    """Lower-cased, accents stripped, as BERT does. [PAD] is id 0. The same texts in the same order give the same bytes.
+    """Lower-cased, accents stripped, as BERT does. The same texts in the same order give the same bytes.
 
     Source: Schuster & Nakajima 2012; tokenizers' WordPieceTrainer.
     """

@@ -1,5 +1,6 @@
 """corpus: one table of cleaned, labelled documents, and one of those that were turned away and why."""
 
+import itertools
 import re
 from typing import Annotated, ClassVar, Literal
 
@@ -58,7 +59,7 @@ class ThresholdLabel(Spec):
         for low, high, label in spans:
             if low > high:
                 raise ValueError(f"the band of '{label}' is empty: at_least is above at_most")
-        for (_, high, one), (low, _, other) in zip(spans, spans[1:], strict=False):
+        for (_, high, one), (low, _, other) in itertools.pairwise(spans):
             if low <= high:
                 raise ValueError(f"the bands of '{one}' and '{other}' overlap")
         return self
@@ -87,7 +88,7 @@ class Table(Spec):
 
     name: str = Field(pattern=f"^{KEY_PATTERN}$", description="value of the column `source`; metrics are broken down by it")
     of: Annotated[Ref, To(("sources",))] = Field(description="the source that the file is in")
-    file: str = Field(min_length=1, description="path inside the source's folder")
+    file: str = Field(pattern=r"^[^/\\.][^\\]*$", description="path inside the source's folder, with forward slashes")
     format: Annotated[Delimited | Typed, Field(discriminator="kind")]
     text: Column = Field(description="column of the text")
     label: Annotated[ColumnLabel | ThresholdLabel, Field(discriminator="kind")]
@@ -114,7 +115,7 @@ class NearDuplicates(Spec):
 
     shingle_chars: int = Field(ge=2, le=50, description="length of a shingle")
     threshold: float = Field(gt=0, le=1, description="Jaccard similarity from which two texts count as the same")
-    permutations: int = Field(ge=16, le=512, description="of MinHash; more find more of the pairs close to the threshold")
+    permutations: int = Field(ge=16, le=512, description="of MinHash; more give finer bands, so fewer needless comparisons")
 
 
 class CorpusSpec(Artifact):
@@ -128,6 +129,13 @@ class CorpusSpec(Artifact):
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")
 
     @model_validator(mode="after")
+    def _files_stay_inside(self) -> "CorpusSpec":
+        for table in self.tables:
+            if ".." in table.file.split("/"):
+                raise ValueError(f"the file of table '{table.name}' climbs out of its source: {table.file}")
+        return self
+
+    @model_validator(mode="after")
     def _labels_agree(self) -> "CorpusSpec":
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("a label is listed twice")
@@ -138,5 +146,7 @@ class CorpusSpec(Artifact):
             rule = table.label
             used = {b.label for b in rule.bands} if isinstance(rule, ThresholdLabel) else set((rule.rename or {}).values())
             if used - set(self.labels):
-                raise ValueError(f"table '{table.name}' gives labels that `labels` does not list: {sorted(used - set(self.labels))}")
+                raise ValueError(
+                    f"table '{table.name}' gives labels that `labels` does not list: {sorted(used - set(self.labels))}"
+                )
         return self

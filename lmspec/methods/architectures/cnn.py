@@ -35,7 +35,8 @@ class CnnClassifier(PreTrainedModel):
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding_dim)
-        self.convolutions = nn.ModuleList(nn.Conv1d(config.embedding_dim, config.filters, width) for width in config.widths or [])
+        self.widths = config.widths or []
+        self.convolutions = nn.ModuleList(nn.Conv1d(config.embedding_dim, config.filters, width) for width in self.widths)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.filters * len(self.convolutions), config.num_labels)
         self.post_init()
@@ -45,8 +46,7 @@ class CnnClassifier(PreTrainedModel):
         mask = attention_mask.unsqueeze(1).to(self.head.weight.dtype)
         x = self.dropout(self.embedding(input_ids)).transpose(1, 2) * mask
         pooled = []
-        for convolution in self.convolutions:
-            (width,) = convolution.kernel_size
+        for width, convolution in zip(self.widths, self.convolutions, strict=True):
             around = (width - 1, width - 1)
             touched = nn.functional.max_pool1d(nn.functional.pad(mask, around), width, stride=1)
             activation = torch.relu(convolution(nn.functional.pad(x, around))) * touched
@@ -65,12 +65,13 @@ def create(spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int) -
         dropout=spec.dropout,
         num_labels=labels,
     )
-    return CnnClassifier(config), tokenizer, tokenizer.token_to_id(wordpiece.PAD)
+    return CnnClassifier(config), tokenizer, wordpiece.PAD_ID
 
 
 def load(folder: Path) -> CnnClassifier:
     """The network that `save_pretrained` wrote."""
-    return CnnClassifier.from_pretrained(folder)
+    model: CnnClassifier = CnnClassifier.from_pretrained(folder)
+    return model
 
 
 def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:

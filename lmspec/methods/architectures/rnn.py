@@ -60,10 +60,11 @@ class RnnClassifier(PreTrainedModel):
         x = self.dropout(self.embedding(input_ids))
         turn = _turn(attention_mask)
         for layer in self.layers:
-            forward = layer[0](x)[0]
-            if len(layer) == 2:
+            ahead, *back = layer.children()
+            forward = ahead(x)[0]
+            for cell in back:
                 order = turn.unsqueeze(2)
-                backward = layer[1](x.gather(1, order.expand(-1, -1, x.shape[2])))[0]
+                backward = cell(x.gather(1, order.expand(-1, -1, x.shape[2])))[0]
                 backward = backward.gather(1, order.expand(-1, -1, backward.shape[2]))
                 forward = torch.cat([forward, backward], 2)
             x = self.dropout(forward)
@@ -94,12 +95,13 @@ def create(spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int) -
         dropout=spec.dropout,
         num_labels=labels,
     )
-    return RnnClassifier(config), tokenizer, tokenizer.token_to_id(wordpiece.PAD)
+    return RnnClassifier(config), tokenizer, wordpiece.PAD_ID
 
 
 def load(folder: Path) -> RnnClassifier:
     """The network that `save_pretrained` wrote."""
-    return RnnClassifier.from_pretrained(folder)
+    model: RnnClassifier = RnnClassifier.from_pretrained(folder)
+    return model
 
 
 def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:

@@ -45,7 +45,7 @@ def load(folder: Path) -> PreTrainedModel:
 
 def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
     """Leave the embeddings, or that many layers from the bottom, as they are."""
-    name, stack = _layers(model)
+    _, stack = _layers(model)
     if layers > len(stack):
         raise LmspecError("frozen_layers", f"{layers} is more than the model's {len(stack)} layers", "lower it")
     body = getattr(model, model.base_model_prefix)
@@ -63,7 +63,9 @@ def shrink(teacher: PreTrainedModel, layers: Sequence[int], dropout: float, clas
     name, stack = _layers(teacher)
     wrong = [i for i in layers if i >= len(stack)]
     if wrong or list(layers) != sorted(set(layers)):
-        raise LmspecError("student.layers", f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}", "name each once, in order")
+        raise LmspecError(
+            "student.layers", f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}", "name each once, in order"
+        )
     config = type(teacher.config).from_dict(teacher.config.to_dict() | {"num_hidden_layers": len(layers)})
     _set_dropout(config, dropout, classifier_dropout)
     student = type(teacher)(config)
@@ -101,7 +103,9 @@ def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     depth = model.config.num_hidden_layers
     found = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n]
     if not found:
-        raise LmspecError(type(model).__name__, f"no stack of {depth} layers is found in it", "this architecture is not supported")
+        raise LmspecError(
+            type(model).__name__, f"no stack of {depth} layers is found in it", "this architecture is not supported"
+        )
     return found[0]
 
 

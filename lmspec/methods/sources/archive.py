@@ -1,6 +1,7 @@
 """archive: take one file or folder out of a zip or tar, through archives inside archives, and never past its edge."""
 
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -14,15 +15,25 @@ from lmspec.errors import LmspecError
 def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
     """Copy members[-1] into `out`: a file under its own name, a folder as its content.
 
-    Each member but the last is an archive inside the one before. Links, absolute paths and `..` are refused.
+    Each member but the last is an archive inside the one before. Links, absolute paths and `..` are refused, and then
+    nothing is written to `out`.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        for depth, member in enumerate(members[:-1]):
+        for depth, member in enumerate(members):
             inner = Path(scratch, str(depth))
             inner.mkdir()
-            _extract(archive, member, inner, what)
+            if not archive.is_file():
+                raise LmspecError(what, f"'{members[depth - 1]}' is a folder, and must be an archive", "correct `members`")
+            try:
+                _extract(archive, member, inner, what)
+            except LmspecError:
+                raise
+            except Exception as error:  # zipfile, tarfile and the decompressors raise half a dozen unrelated types
+                reason = f"{archive.name} cannot be unpacked: {type(error).__name__}: {error}"
+                raise LmspecError(what, reason, "see whether the archive is whole") from error
             archive = inner / PurePosixPath(member).name
-        _extract(archive, members[-1], out, what)
+        for path in inner.iterdir():
+            shutil.move(path, out / path.name)
 
 
 def _extract(archive: Path, member: str, out: Path, what: str) -> None:
@@ -34,6 +45,8 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
         if path != wanted and wanted not in path.parents:
             continue
         _inside(name, what)
+        if open_file is None:
+            raise LmspecError(what, f"'{name}' is a link", "take what it points to by its own name in `members`")
         target = out / (path.name if path == wanted else path.relative_to(wanted))
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_file as source, target.open("wb") as sink:
@@ -42,19 +55,18 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
         raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {_some(found)}")
 
 
-def _files(archive: Path, what: str) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and opened content of each regular file. A link is not one: it could point anywhere."""
-    if zipfile.is_zipfile(archive):
+def _files(archive: Path, what: str) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Name and opened content of each file. A link has no content here: it could point anywhere."""
+    if tarfile.is_tarfile(archive):  # before zip: a plain tar passes for the zip that it holds
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                if entry.isreg() or entry.issym() or entry.islnk():
+                    yield entry.name, tar.extractfile(entry) if entry.isreg() else None
+    elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 if not info.is_dir():
-                    yield info.filename, packed.open(info)
-    elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
-            for entry in tar:
-                content = tar.extractfile(entry) if entry.isreg() else None
-                if content is not None:
-                    yield entry.name, content
+                    yield info.filename, None if stat.S_ISLNK(info.external_attr >> 16) else packed.open(info)
     else:
         raise LmspecError(what, f"{archive.name} is neither a zip nor a tar archive", "correct `members`")
 

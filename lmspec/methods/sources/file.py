@@ -1,7 +1,7 @@
 """file: a file or folder of this repository."""
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lmspec.errors import LmspecError
 from lmspec.methods.sources import digest
@@ -15,8 +15,11 @@ def fetch(spec: FileSource, root: Path, out: Path) -> None:
         raise LmspecError(spec.path, "it lies outside the repository", "copy it into the repository, or use `kind: url`")
     if not path.exists():
         raise LmspecError(spec.path, "there is no such file or folder", "correct `path`, or add the file")
+    links = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_symlink() and not p.is_file())
+    if links:  # the hash does not cover what is in a folder that a link leads to
+        raise LmspecError(spec.path, f"its '{links[0]}' is a link, and not to a file", "put what it leads to in its place")
     digest.require(path, spec.sha256, spec.path)
     if path.is_dir():
         shutil.copytree(path, out, dirs_exist_ok=True)
     else:
-        shutil.copyfile(path, out / path.name)
+        shutil.copyfile(path, out / PurePosixPath(spec.path).name)  # `path` may be where a link leads

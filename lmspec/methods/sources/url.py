@@ -18,8 +18,9 @@ def fetch(spec: UrlSource, root: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch, name)
         try:
-            with fsspec.open(spec.url, "rb") as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink)
+            # not fsspec.open: it reads in ranges, and a server that has none then fails after 5 MiB
+            system, path = fsspec.core.url_to_fs(spec.url)
+            system.get_file(path, str(target))
         except ImportError as error:
             raise LmspecError(spec.url, f"its scheme needs another package: {error}", "install that package") from error
         except ValueError as error:
@@ -27,6 +28,8 @@ def fetch(spec: UrlSource, root: Path, out: Path) -> None:
         except Exception as error:  # every fsspec protocol raises errors of its own libraries
             reason = f"it cannot be read: {type(error).__name__}: {error}"
             raise LmspecError(spec.url, reason, "check the address, the credentials and the network") from error
+        if not target.is_file():
+            raise LmspecError(spec.url, "it is a folder, and must be a file", "name one file")
         digest.require(target, spec.sha256, spec.url)
         if spec.members:
             archive.take(target, spec.members, out, spec.url)

@@ -1,0 +1,40 @@
+# Two commands do it all: `make repro` builds the project's artifacts, `make test` runs the suite.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test test-slow lint format env lock clean
+
+repro: env ## build everything that params.yaml names and that is not built yet
+	dvc --wait-for-lock repro
+
+test: env ## the suite, miniature project included
+	pytest
+
+test-slow: env ## what takes minutes
+	pytest -m slow
+
+lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
+	ruff check .
+	ruff format --check .
+	mypy
+	lmspec validate
+	lmspec sync --check
+	lmspec schema | cmp - params.schema.json
+
+format: env
+	ruff check --fix .
+	ruff format .
+
+env: $(BIN)/.installed ## the virtual environment, with pinned packages
+
+$(BIN)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lmspec needs Python 3.11 or newer; this is " + sys.version.split()[0] + " -> make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: ## remove the environment; what is built stays
+	rm -rf .venv

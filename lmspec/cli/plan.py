@@ -1,0 +1,47 @@
+"""plan: what `dvc repro` would run, and why."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from ruamel.yaml import YAML
+
+from lmspec.cli import loading
+from lmspec.cli.sync import DVC_YAML
+from lmspec.errors import LmspecError
+from lmspec.graph import plan, sync
+
+
+@click.command("plan")
+@click.argument("targets", nargs=-1, metavar="[STAGE]...")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+def command(targets: tuple[str, ...], form: str) -> None:
+    """Say which stages `dvc repro` would run and why: old -> new value, file, or missing output.
+
+    "may run" is a stage of which nothing changed but what it is made from: it runs if that comes out otherwise.
+
+    \b
+    Example:
+      lmspec plan
+      lmspec plan bundle-release
+    """
+    project = loading.valid_project()
+    root = Path.cwd()
+    unknown = set(targets) - {sync.stage_name(name) for name, _ in project.artifacts()}
+    if unknown:
+        raise LmspecError("lmspec plan", f"there is no stage {sorted(unknown)}", "name stages as dvc.yaml does: model-minilm")
+    if not DVC_YAML.exists() or sync.compile_dvc_yaml(project, root) != DVC_YAML.read_text(encoding="utf-8"):
+        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    steps = plan.plan(project, YAML(typ="safe").load(loading.PARAMS), root, targets)
+    if form == "json":
+        click.echo(json.dumps([asdict(step) for step in steps], indent=2))
+        return
+    width = max((len(step.stage) for step in steps), default=0)
+    for step in steps:
+        first, *rest = step.reasons or ("",)
+        click.echo(f"{step.stage:{width}}  {step.verdict:7}  {first}".rstrip())
+        for reason in rest:
+            click.echo(f"{'':{width}}  {'':7}  {reason}")
+    counts = {verdict: sum(s.verdict == verdict for s in steps) for verdict in (plan.RUN, plan.MAY, plan.HIT)}
+    click.echo(f"\n{counts[plan.RUN]} will run, {counts[plan.MAY]} may run, {counts[plan.HIT]} are up to date")

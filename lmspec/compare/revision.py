@@ -1,0 +1,56 @@
+"""revision: params.yaml and data/metrics as a commit, or the working tree, has them. Read from git alone."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from lmspec.errors import LmspecError
+
+WORKTREE = "worktree"
+METRICS = "data/metrics"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """name: as the user gave it; params, metrics: nested values, metrics by stage."""
+
+    name: str
+    params: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+def read(name: str, root: Path) -> Revision:
+    """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or a file is not what it should be."""
+    if name == WORKTREE:
+        files = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / METRICS).glob("*.json"))}
+        params = (root / "params.yaml").read_text(encoding="utf-8") if (root / "params.yaml").exists() else ""
+    else:
+        commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").strip()
+        listed = _git(root, "ls-tree", "--name-only", commit, "params.yaml", f"{METRICS}/").splitlines()
+        files = {path.rpartition("/")[2]: _git(root, "show", f"{commit}:./{path}") for path in listed if path.endswith(".json")}
+        params = _git(root, "show", f"{commit}:./params.yaml") if "params.yaml" in listed else ""
+    return Revision(
+        name,
+        _parse(params, f"{name}:params.yaml", YAML(typ="safe").load) or {},
+        {file.removesuffix(".json"): _parse(text, f"{name}:{METRICS}/{file}", json.loads) for file, text in files.items()},
+    )
+
+
+def _parse(text: str, place: str, load: Any) -> Any:
+    try:
+        return load(text)
+    except (json.JSONDecodeError, YAMLError) as error:
+        raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", "build it again, or restore it") from None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    if run.returncode:
+        said = run.stderr.strip().splitlines() or ["git failed"]
+        raise LmspecError(f"git {arguments[0]} {arguments[-1]}", said[0], "name a branch, a tag or a commit of this repository")
+    return run.stdout

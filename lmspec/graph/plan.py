@@ -1,0 +1,120 @@
+"""plan: what `dvc repro` would run, and why: old and new value, file, artifact."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmspec.graph import dvc
+from lmspec.graph.sync import needs_of, stage_name
+from lmspec.specs.project import Project
+
+HIT, RUN, MAY = "hit", "run", "may run"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage. verdict: hit; run; may run (if an artifact before it comes out otherwise)."""
+
+    stage: str
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+def plan(project: Project, params: dict[str, Any], root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
+    """A step for each stage (or for the targets and what they are made from), in an order in which they can run.
+
+    params: params.yaml as it is now.
+    """
+    changed = dvc.status(root, targets)
+    recorded = dvc.recorded_params(root)
+    steps: dict[str, Step] = {}
+    for name in _in_order(project):
+        stage = stage_name(name)
+        spec = project.find(name)
+        own = tuple(
+            _reasons(
+                changed.get(stage, []),
+                recorded.get(stage),
+                params,
+                {f"data/{n.replace('.', '/', 1)}" for n in needs_of(project, spec)},
+            )
+        )
+        before = [stage_name(need) for need in needs_of(project, spec) if steps[stage_name(need)].verdict != HIT]
+        if own:
+            steps[stage] = Step(stage, RUN, own)
+        elif before:
+            steps[stage] = Step(stage, MAY, tuple(f"if {s} comes out otherwise" for s in before))
+        else:
+            steps[stage] = Step(stage, HIT, ())
+    wanted = _upstream(project, targets)
+    return [step for stage, step in steps.items() if not wanted or stage in wanted]
+
+
+def _in_order(project: Project) -> list[str]:
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for need in needs_of(project, project.find(name)):
+                visit(need)
+            order[name] = None
+
+    for name, _ in project.artifacts():
+        visit(name)
+    return list(order)
+
+
+def _upstream(project: Project, targets: tuple[str, ...]) -> set[str]:
+    names = {stage_name(name): name for name, _ in project.artifacts()}
+    queue, found = [names[t] for t in targets if t in names], set()
+    while queue:
+        name = queue.pop()
+        if stage_name(name) not in found:
+            found.add(stage_name(name))
+            queue += needs_of(project, project.find(name))
+    return found
+
+
+def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[str, Any], needs: set[str]) -> Iterator[str]:
+    """The reasons of a stage's own; that an artifact before it is not built or changed is that artifact's."""
+    if changes and recorded is None:
+        yield "it has never run"
+        return
+    for change in changes:
+        if not isinstance(change, dict):
+            yield str(change)
+            continue
+        for kind, entries in change.items():
+            for path, what in entries.items():
+                if kind == "changed outs":
+                    yield f"{path} is {'missing' if what == 'deleted' else what}"
+                elif isinstance(what, dict):
+                    for name in what:
+                        yield from _values(name, (recorded or {}).get(name), _lookup(params, name))
+                elif path not in needs:
+                    yield f"{path} {what}"
+
+
+def _values(name: str, old: Any, new: Any) -> Iterator[str]:
+    """`field: old -> new` for each leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _values(f"{name}.{key}", old.get(key), new.get(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _values(f"{name}[{index}]", one, other)
+    elif old != new or type(old) is not type(new):
+        yield f"{name}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _lookup(params: dict[str, Any], name: str) -> Any:
+    value: Any = params
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,1 @@
+"""tests: one file per room, and the laws of the house."""

@@ -1,0 +1,108 @@
+"""ONNX graphs: dynamic, the same as the model, the same bytes, and no trace of the machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from lmspec.errors import LmspecError
+from lmspec.formats import graph
+from lmspec.methods import exporting, quantizing, torchrun
+from lmspec.specs.quantized import Contract, Dynamic, Static
+from stages import quantized
+from tests.test_training import make
+
+KINDS = ("cnn", "lstm", "gru")
+
+
+@pytest.fixture(scope="module")
+def exported() -> Iterator[dict[str, tuple[torch.nn.Module, onnx.ModelProto]]]:
+    """A model of each kind and its graph."""
+    found = {}
+    for kind in KINDS:
+        model = make(kind)[0].eval()
+        found[kind] = (model, graph.anonymous(exporting.export(model, 16, 18)))
+    yield found
+
+
+def forward(model: onnx.ModelProto, folder: Path) -> exporting.Forward:
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    session = graph.session(path, 1)
+    return lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_graph_is_the_model_at_every_shape(kind: str, exported: dict, tmp_path: Path) -> None:
+    """Over batch, length and padding the largest difference is rounding; a changed weight is seen (the negative control)."""
+    model, proto = exported[kind]
+    reference = torchrun.forward(model)
+    worst, _ = exporting.largest_difference(reference, forward(proto, tmp_path), 16, ("full", "right"), 250)
+    assert worst < 1e-5
+    broken = onnx.ModelProto()
+    broken.CopyFrom(proto)
+    weight = next(i for i in broken.graph.initializer if "head.bias" in i.name)
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(0.01), weight.name))
+    worst, where = exporting.largest_difference(reference, forward(broken, tmp_path), 16, ("full", "right"), 250)
+    assert worst > 0.005 and "batch" in where
+
+
+def test_a_graph_that_gives_no_number_is_the_worst() -> None:
+    """A NaN is not less than a tolerance."""
+    zero = lambda ids, mask: np.zeros((len(ids), 2), np.float32)  # noqa: E731
+    bad = lambda ids, mask: np.full((len(ids), 2), np.nan, np.float32)  # noqa: E731
+    worst, _ = exporting.largest_difference(zero, bad, 16, ("full",), 9)
+    assert not worst <= 1e9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_exports_have_the_same_bytes_and_no_path(kind: str, exported: dict) -> None:
+    """torch writes stack traces with the paths of site-packages; they are gone."""
+    again = graph.anonymous(exporting.export(make(kind)[0].eval(), 16, 18)).SerializeToString(deterministic=True)
+    assert again == exported[kind][1].SerializeToString(deterministic=True)
+    assert b"site-packages" not in again and str(Path(__file__).parent.parent).encode() not in again
+
+
+def feeds(count: int) -> list[quantizing.Feed]:
+    return [dict(zip(graph.INPUTS, exporting.batch(1, 5 + i % 9, "full", 250), strict=True)) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        ("cnn", Static(kind="static", per_channel=True, reduce_range=True)),
+        ("lstm", Dynamic(kind="dynamic", per_channel=False, reduce_range=True)),
+    ],
+)
+def test_quantization_quantizes(kind: str, scheme: Dynamic | Static, exported: dict, tmp_path: Path) -> None:
+    """Integer operations appear, and the answers stay near; twice gives the same bytes."""
+    model, proto = exported[kind]
+    one, two = (quantizing.quantize(proto, scheme, feeds(8)) for _ in range(2))
+    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
+    assert quantizing.quantized_operations(one) > 0
+    worst, _ = exporting.largest_difference(torchrun.forward(model), forward(one, tmp_path), 16, ("full",), 250)
+    assert 0 < worst < 0.2
+
+
+def test_a_quantizer_that_finds_nothing_is_an_error() -> None:
+    """onnxruntime's says nothing of it: the graph would be called int8 and be fp32."""
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4]) for n in ("x", "y")]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[onnx.helper.make_opsetid("", 18)]
+    )
+    model.ir_version = 10
+    with pytest.raises(LmspecError, match="found nothing to quantize"):
+        quantizing.quantize(model, Dynamic(kind="dynamic", per_channel=True, reduce_range=True), [])
+
+
+def test_a_broken_contract_ends_the_build() -> None:
+    """Each limit by itself, NaN included; within the limits nothing is said."""
+    contract = Contract(max_flip_rate=0.1, max_mean_probability_difference=0.1)
+    quantized.require({"flip_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x")
+    for bad in ({"flip_rate": 0.2}, {"mean_probability_difference": 0.2}, {"flip_rate": float("nan")}):
+        with pytest.raises(LmspecError, match="the contract allows"):
+            quantized.require({"flip_rate": 0.0, "mean_probability_difference": 0.0} | bad, contract, "exported.x")

@@ -1,0 +1,139 @@
+"""The laws of the house, that no reviewer should have to remember."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmspec.graph.closure import closure
+from lmspec.specs.base import Artifact, Spec
+from lmspec.specs.project import NOUNS, Project
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(p.relative_to(ROOT) for package in ("lmspec", "stages") for p in (ROOT / package).rglob("*.py"))
+HEAVY = {"torch", "transformers", "numpy", "polars", "onnx", "onnxruntime", "sklearn", "tokenizers", "dvc"}
+VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "manager", "misc"}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text())
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file names in an import, anywhere in it."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def level(name: str) -> int:
+    """0 specs, errors; 1 methods, formats, stage; 2 stages; 3 what people run."""
+    room = name.split(".")
+    if room[0] == "stages":
+        return 2
+    if room[1] in ("specs", "errors", "environment"):
+        return 0
+    return 1 if room[1] in ("methods", "formats", "stage") else 3
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_run_downwards(path: Path) -> None:
+    """A file imports its own level or a lower one; methods import no format; no stage is imported by what it uses."""
+    if path.name == "__init__.py" or path == Path("lmspec/__main__.py"):
+        return
+    own = ".".join(path.with_suffix("").parts)
+    ours = [name for name in imported(path) if name.startswith(("lmspec.", "stages."))]
+    assert [name for name in ours if level(name) > level(own)] == []
+    if own.startswith("lmspec.methods."):
+        assert [name for name in ours if name.startswith("lmspec.formats")] == []
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[:2] == ("lmspec", "specs")], ids=str)
+def test_specs_import_nothing_heavy(path: Path) -> None:
+    """A spec is checked in a tenth of a second."""
+    assert {name.split(".")[0] for name in imported(path)} & HEAVY == set()
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.name == "__init__.py"], ids=str)
+def test_packages_hold_a_docstring_alone(path: Path) -> None:
+    """A re-export would put every file of the package into the key of every stage."""
+    (only,) = tree(path).body
+    assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_file_has_a_caption_and_a_telling_name(path: Path) -> None:
+    """The first line says what it is; no file is called after nothing."""
+    assert ast.get_docstring(tree(path))
+    assert not VAGUE & {path.stem, *path.parts}
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_nothing_runs_what_it_is_given(path: Path) -> None:
+    """No pickle, no trust_remote_code, no eval or exec of text, no shell."""
+    source = (ROOT / path).read_text()
+    assert re.search(r"\bpickle\.|\bimport pickle|trust_remote_code=True|shell=True|os\.system|torch\.load\(", source) is None
+    calls = {n.func.id for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert not calls & {"eval", "exec", "compile", "__import__"}
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_stage_shows_its_arrow_and_comes_after_the_door(noun: str) -> None:
+    """`from lmspec import stage` comes before any third-party code that the wrong Python lacks: it gives the one-line error."""
+    path = Path("stages", f"{noun}.py")
+    assert "->" in (ast.get_docstring(tree(path)) or "")
+    names = list(imported(path))
+    first = next(i for i, name in enumerate(names) if name == "lmspec.stage")
+    ours = [i for i, name in enumerate(names) if name.startswith("lmspec.")]
+    assert first == min(ours)
+
+
+def test_the_smallest_keys_stay_small() -> None:
+    """A stage's key holds its own method and no other stage's: an edit of training reruns no corpus."""
+    corpus = closure(("stages.corpus",), ROOT)
+    assert not [f for f in corpus if "training" in f or "architectures" in f or f.startswith("lmspec/cli")]
+    assert "lmspec/methods/duplicates.py" in corpus
+    graph = closure(("stages.scores", "lmspec.formats.graph"), ROOT)
+    assert not [f for f in graph if "architectures" in f or "checkpoint" in f or "torchrun" in f]
+
+
+def test_what_decides_bits_has_no_default() -> None:
+    """DVC can explain a rerun only by values that the file shows."""
+    seen = set()
+    queue = list(Artifact.__subclasses__())
+    queue += Spec.__subclasses__()
+    for spec in queue:
+        if spec is Project:
+            continue
+        for name, field in spec.model_fields.items():
+            seen.add(spec)
+            assert field.is_required(), f"{spec.__name__}.{name} has a default"
+    assert len(seen) > 25
+
+
+def test_the_schema_in_the_repository_is_the_generated_one() -> None:
+    """Editors complete what `lmspec validate` accepts."""
+    import json
+
+    written = json.loads((ROOT / "params.schema.json").read_text())
+    written.pop("$schema")
+    assert written == Project.model_json_schema()
+
+
+def test_no_path_of_a_machine_is_committed() -> None:
+    """What the project holds reads the same on every machine."""
+    import subprocess
+
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    marks = ["/" + part + "/" for part in ("root", "home/runner", "Users")]
+    for name in names:
+        if (
+            Path(name).suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".txt", ".json", ""}
+            and (ROOT / name).is_file()
+        ):
+            text = (ROOT / name).read_text(errors="replace")
+            assert not [m for m in marks if m in text], name

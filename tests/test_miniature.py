@@ -1,0 +1,153 @@
+"""The line, end to end: every noun, built by DVC from a spec."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import miniature
+
+
+@pytest.fixture
+def project(built: Path) -> Iterator[Path]:
+    """The built project; whatever a test did to its params.yaml and outputs is undone, from git and DVC's cache."""
+    yield built
+    miniature.run(built, "git", "reset", "-q", "--hard", "main")
+    miniature.dvc(built, "checkout", "-q", "--force")
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    """Replace text that stands once in params.yaml, and sync."""
+    path = project / "params.yaml"
+    assert path.read_text().count(old) == 1, f"{old!r} does not stand once in params.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    miniature.lmspec(project, "sync")
+
+
+def test_two_folders_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    """A build elsewhere, from nothing, gives every file the same bytes and the same dvc.lock, but for the measurement."""
+    other = miniature.make(tmp_path / "another" / "place")
+    assert "speed-release" in miniature.ran(miniature.dvc(other, "repro"))
+    one, two = miniature.fingerprints(built), miniature.fingerprints(other)
+    measured = "data/metrics/speed-release.json"
+    assert one.pop(measured) != two.pop(measured)
+    assert one == two and len(one) > 60
+    assert unmeasured(built) == unmeasured(other)
+
+
+def unmeasured(project: Path) -> str:
+    """dvc.lock without the stage that measures."""
+    parts = (project / "dvc.lock").read_text().split("\n  ")
+    return "\n  ".join(part for part in parts if "speed-release.json" not in part and "speed-release:" not in part)
+
+
+def test_a_second_repro_builds_nothing(project: Path) -> None:
+    """Nothing changed, nothing runs, and git sees no change."""
+    assert miniature.ran(miniature.dvc(project, "repro")) == []
+    assert miniature.run(project, "git", "status", "--porcelain") == ""
+
+
+def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) -> None:
+    """An edit of model.cnn runs model-cnn and the stages downstream of it, and no other."""
+    edit(project, "filters: 16", "filters: 12")
+    plan = {s["stage"]: s for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
+    assert {name for name, step in plan.items() if step["verdict"] == "run"} == {"model-cnn"}
+    assert plan["model-cnn"]["reasons"] == ["model.cnn.architecture.filters: 16 -> 12"]
+    assert {name for name, step in plan.items() if step["verdict"] == "may run"} == {"exported-cnn", "quantized-cnn"}
+    assert miniature.ran(miniature.dvc(project, "repro")) == ["model-cnn", "exported-cnn", "quantized-cnn"]
+
+
+def test_adding_an_update_trains_nothing_before_it(project: Path) -> None:
+    """A second update, on top of the first, is the only stage that runs."""
+    text = (project / "params.yaml").read_text()
+    start, end = text.index("updated:\n") + len("updated:\n"), text.index("exported:\n")
+    second = text[start:end].replace("  first:", "  second:").replace("of: student.small", "of: updated.first")
+    (project / "params.yaml").write_text(text[:end].rstrip() + "\n" + second + text[end:])
+    miniature.lmspec(project, "sync")
+    assert miniature.ran(miniature.dvc(project, "repro")) == ["updated-second"]
+    assert (project / "data/updated/second/model.safetensors").is_file()
+
+
+def test_an_edit_of_the_cnn_module_concerns_cnns_alone(project: Path) -> None:
+    """Only models of kind cnn, and what reads them, have the module of that kind in their key."""
+    path = project / "lmspec/methods/architectures/cnn.py"
+    path.write_text(path.read_text() + "\nEXTRA = 1\n")
+    plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+    assert [s["stage"] for s in plan if s["verdict"] == "run"] == ["model-cnn", "exported-cnn"]
+
+
+def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> None:
+    """`dvc exp run -S model.cnn...=` works as a DVC user expects, and the metrics show its effect."""
+    output = miniature.dvc(project, "exp", "run", "-S", "model.cnn.training.epochs=1", "model-cnn")
+    assert miniature.ran(output) == ["model-cnn"]
+    changes = json.loads(miniature.dvc(project, "metrics", "diff", "--json"))
+    assert changes["data/metrics/model-cnn.json"]["steps"]["diff"] < 0
+
+
+def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:
+    """`dvc dag` names every stage; `dvc plots show` draws training curves and confusion tables."""
+    dag = miniature.dvc(project, "dag", "--dot")
+    assert '"student-small" -> "updated-first"' in dag
+    miniature.dvc(project, "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text()
+    assert "model-bert: loss" in page and "scores-release: confusion" in page
+
+
+def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
+    """Parameters and metrics stand side by side; a metric that one side lacks is called missing."""
+    edit(project, "scores:\n  gru:", "scores:\n  gru2:")
+    miniature.dvc(project, "repro", "scores-gru2")
+    (project / "data/metrics/scores-gru.json").unlink()
+    report = json.loads(miniature.lmspec(project, "diff", "--format", "json"))
+    assert {"name": "scores.gru.batch_size", "old": 16} in report["parameters"]
+    changed = {row["name"]: row for row in report["metrics"]}
+    accuracy = changed["scores-gru.old.accuracy"]["old"]
+    assert changed["scores-gru2.old.accuracy"] == {"name": "scores-gru2.old.accuracy", "new": accuracy}
+    assert "missing" in miniature.lmspec(project, "diff")
+    assert "| scores-gru.old.accuracy |" in miniature.lmspec(project, "diff", "--format", "md")
+    assert miniature.lmspec(project, "diff", "HEAD", "HEAD").count("no difference") == 2
+    assert "no-such-branch" in miniature.lmspec(project, "diff", "no-such-branch", code=1)
+
+
+def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:
+    """The folder alone, far from the project, predicts; its answers are those of the scores."""
+    folder = shutil.copytree(built / "data/bundle/release", tmp_path / "bundle")
+    outcome = (built / "data/metrics/scores-release/outcomes.csv").read_text().splitlines()
+    assert outcome[0] == "split,id,source,group,label,predicted,confidence,label_probability"
+    import polars as pl
+
+    rows = pl.read_parquet(built / "data/scores/release/predictions.parquet").head(5)
+    command = [sys.executable, "-I", str(folder / "predict.py"), *rows["text"]]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == rows["predicted"].to_list()
+    card = (folder / "README.md").read_text()
+    assert "# Good or bad" in card and "`model.onnx`" in card and "quantized.release" in card
+
+
+def test_a_killed_or_failing_build_leaves_no_half_output(project: Path) -> None:
+    """A stage that fails says why in one message, and its folder is not there."""
+    edit(project, "opset: 18, max_logit_difference: 1.0e-4}\n  cnn", "opset: 18, max_logit_difference: 1.0e-12}\n  cnn")
+    output = miniature.dvc(project, "repro", "exported-release", code=255)
+    assert "a logit of the graph differs" in output and "Traceback" not in output
+    assert not (project / "data/exported/release").exists()
+    assert not list((project / "data").rglob("*.partial"))
+
+
+def test_another_python_is_refused_in_one_line(project: Path) -> None:
+    """With a `.venv` in the project, a stage that another interpreter runs says so, with the remedy."""
+    (project / ".venv").mkdir(exist_ok=True)
+    try:
+        output = miniature.run(project, sys.executable, "-m", "stages.corpus", "old", code=1)
+    finally:
+        (project / ".venv").rmdir()
+    assert len(output.strip().splitlines()) == 1 and "make repro" in output
+
+
+def test_two_scorings_of_the_graph_and_the_model_agree(built: Path) -> None:
+    """Training lifts the miniature far above chance, so that equal bytes are bytes of something that works."""
+    metrics = json.loads((built / "data/metrics/scores-release.json").read_text())
+    assert metrics["old"]["accuracy"] > 0.8 and metrics["new"]["accuracy"] > 0.8
