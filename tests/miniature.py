@@ -101,11 +101,11 @@ def write_weights(folder: Path) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from lmspec.methods import wordpiece
+    from lmspec.methods import bytepair
 
     folder.mkdir()
     texts = [text for _, text, _ in sentences("") + sentences("honestly ")]
-    tokenizer = wordpiece.train(texts, 400, 64)
+    tokenizer = bytepair.train(texts, 400, 64)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),

@@ -33,7 +33,7 @@ class Rnn(Spec):
     layers: int = Field(ge=1, le=8)
     embedding_dim: int = Field(ge=1, le=4096)
     hidden_dim: int = Field(ge=1, le=4096, description="per direction")
-    vocabulary: int = Field(ge=100, le=1_000_000, description="size of the WordPiece vocabulary, trained on the training split")
+    vocabulary: int = Field(ge=257, le=1_000_000, description="of the byte-level BPE tokenizer, trained on the training split")
     max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
     dropout: Dropout = Field(description="after the embedding, between layers and before the head")
 
@@ -46,7 +46,7 @@ class Cnn(Spec):
     embedding_dim: int = Field(ge=1, le=4096)
     filters: int = Field(ge=1, le=65536, description="per width")
     widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(strict=False, min_length=1, description="tokens per filter")
-    vocabulary: int = Field(ge=100, le=1_000_000, description="size of the WordPiece vocabulary, trained on the training split")
+    vocabulary: int = Field(ge=257, le=1_000_000, description="of the byte-level BPE tokenizer, trained on the training split")
     max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
     dropout: Dropout = Field(description="after the embedding and before the head")
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lmspec.methods import wordpiece
+from lmspec.methods import bytepair
 from lmspec.specs.architecture import Cnn
 
 MASKS = ("full", "right")
@@ -47,16 +47,16 @@ class CnnClassifier(PreTrainedModel):
         x = self.dropout(self.embedding(input_ids)).transpose(1, 2) * mask
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
-            around = (width - 1, width - 1)
-            touched = nn.functional.max_pool1d(nn.functional.pad(mask, around), width, stride=1)
-            activation = torch.relu(convolution(nn.functional.pad(x, around))) * touched
-            pooled.append(activation.amax(2))
+            activation = torch.relu(convolution(nn.functional.pad(x, (width - 1, width - 1))))
+            place = torch.arange(activation.shape[2], device=input_ids.device)
+            touched = place < attention_mask.sum(1, keepdim=True) + width - 1
+            pooled.append((activation * touched.unsqueeze(1)).amax(2))
         return SequenceClassifierOutput(logits=self.head(self.dropout(torch.cat(pooled, 1))))
 
 
 def create(spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[CnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
-    tokenizer = wordpiece.train(texts, spec.vocabulary, spec.max_length)
+    tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = CnnConfig(
         vocabulary=tokenizer.get_vocab_size(),
         embedding_dim=spec.embedding_dim,
@@ -65,7 +65,7 @@ def create(spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int) -
         dropout=spec.dropout,
         num_labels=labels,
     )
-    return CnnClassifier(config), tokenizer, wordpiece.PAD_ID
+    return CnnClassifier(config), tokenizer, bytepair.PAD_ID
 
 
 def load(folder: Path) -> CnnClassifier:

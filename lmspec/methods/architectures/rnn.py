@@ -1,15 +1,17 @@
 """rnn: LSTM or GRU over token embeddings, pooled over time. Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling)."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.onnx.ops
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lmspec.methods import wordpiece
+from lmspec.methods import bytepair
 from lmspec.specs.architecture import Rnn
 
 MASKS = ("full", "right")
@@ -84,7 +86,7 @@ def _turn(attention_mask: Tensor) -> Tensor:
 
 def create(spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[RnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
-    tokenizer = wordpiece.train(texts, spec.vocabulary, spec.max_length)
+    tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = RnnConfig(
         vocabulary=tokenizer.get_vocab_size(),
         embedding_dim=spec.embedding_dim,
@@ -95,7 +97,7 @@ def create(spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int) -
         dropout=spec.dropout,
         num_labels=labels,
     )
-    return RnnClassifier(config), tokenizer, wordpiece.PAD_ID
+    return RnnClassifier(config), tokenizer, bytepair.PAD_ID
 
 
 def load(folder: Path) -> RnnClassifier:
@@ -111,6 +113,37 @@ def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
         layer.requires_grad_(False)
 
 
-def exportable(model: RnnClassifier) -> PreTrainedModel:
-    """The module to trace."""
-    return model
+def exportable(model: RnnClassifier) -> RnnClassifier:
+    """A copy to trace, whose cells are single ONNX nodes."""
+    traced = copy.deepcopy(model)
+    traced.layers = nn.ModuleList(nn.ModuleList(_OnnxCell(cell) for cell in layer.children()) for layer in model.layers)
+    return traced
+
+
+class _OnnxCell(nn.Module):
+    """An LSTM or GRU as the ONNX operator: torch.export would unroll torch's own for the length of its sample.
+
+    Source: ONNX operators LSTM and GRU, version 14; they order the gates otherwise than torch does.
+    """
+
+    def __init__(self, cell: nn.Module) -> None:
+        super().__init__()
+        self.operator, order = ("LSTM", (0, 3, 1, 2)) if isinstance(cell, nn.LSTM) else ("GRU", (1, 0, 2))
+        self.hidden_dim = int(cell.hidden_size)  # type: ignore[arg-type]
+
+        def ordered(weight: Tensor) -> Tensor:
+            gates = weight.detach().chunk(len(order))
+            return torch.cat([gates[i] for i in order]).unsqueeze(0)
+
+        state = cell.state_dict()
+        self.register_buffer("w", ordered(state["weight_ih_l0"]))
+        self.register_buffer("r", ordered(state["weight_hh_l0"]))
+        self.register_buffer("b", torch.cat([ordered(state["bias_ih_l0"]), ordered(state["bias_hh_l0"])], 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        """(b, t, d) -> (b, t, hidden_dim), as the first of torch's two results."""
+        attributes = {"hidden_size": self.hidden_dim} | ({"linear_before_reset": 1} if self.operator == "GRU" else {})
+        shape = (x.shape[1], 1, x.shape[0], self.hidden_dim)
+        inputs = (x.transpose(0, 1), self.w, self.r, self.b)
+        y = torch.onnx.ops.symbolic(self.operator, inputs, attributes, dtype=x.dtype, shape=shape, version=14)
+        return (y.squeeze(1).transpose(0, 1),)

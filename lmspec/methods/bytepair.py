@@ -1,0 +1,29 @@
+"""bytepair: a byte-level BPE tokenizer trained on texts, for models that bring none."""
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+PAD = "[PAD]"
+PAD_ID = 0  # the trainer numbers the special tokens first
+
+
+def train(texts: Sequence[str], vocabulary: int, max_length: int) -> Tokenizer:
+    """Lower-cased; every byte is in the vocabulary, so no text is unknown. The same texts give the same bytes.
+
+    tokenizers' WordPiece trainer does not: it numbers its `##` pieces in the order of a randomly seeded hash map.
+    Source: Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et al. 2019 (GPT-2).
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
