@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow lint format env lock clean
+.PHONY: repro test test-slow test-gpu lint format env clean
 
 repro: env ## build everything that params.yaml names and that is not built yet
 	dvc --wait-for-lock repro
@@ -14,6 +14,9 @@ test: env ## the suite, miniature project included
 
 test-slow: env ## what takes minutes
 	pytest -m slow
+
+test-gpu: env ## the checks that need a CUDA device
+	pytest -m gpu
 
 lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	ruff check .

@@ -1,5 +1,4 @@
 """stage: the door between DVC and the library: one artifact, built whole or not at all."""
-# ruff: noqa: E402  # the check must come before the first third-party import, which the wrong Python does not have
 
 import csv
 import io
@@ -12,10 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lmspec import environment
-
-environment.prepare(Path.cwd())
-
 from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
@@ -24,6 +19,9 @@ from lmspec.specs.base import Artifact, references
 from lmspec.specs.numerics import Machine, Numerics
 
 Row = Mapping[str, Any]
+# what oneDNN and MKL call them; MKL heeds its own only on processors of its maker
+INSTRUCTIONS = {"default": ("SSE41", "SSE4_2"), "avx2": ("AVX2", "AVX2"), "avx512": ("AVX512_CORE_BF16", "AVX512")}
+PACKAGES = ("lmspec", "stages", "__main__")
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,14 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
     key = arguments[0]
     spec, numerics, machine = _read_params(Path("params.yaml"), noun, key, spec_type)
     folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
+    declared = _declared(Path("dvc.yaml"), f"{noun}-{key}")
+    _require_declared({folder.as_posix() for folder in folders.values()}, declared, f"{noun}-{key}")
     for ref, folder in folders.items():
         if not folder.is_dir():
             raise LmspecError(f"{noun}.{key}", f"{folder} is missing: {ref} is not built", f"run `dvc repro {noun}-{key}`")
     if spec.numerics:
         fix_numerics(numerics)
+        _require_device(machine)
     if noun == "sources":
         os.environ.pop("HF_HUB_OFFLINE")
     partial = Path("data", noun, f".{key}.partial")
@@ -87,6 +88,7 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
     partial.mkdir(parents=True)
     try:
         report = build(spec, Needs(folders, numerics if spec.numerics else None, machine), partial)
+        _require_declared(_executed(Path.cwd()), declared, f"{noun}-{key}")
         _write_report(spec, f"{noun}-{key}", report)
         if spec.cached:
             shutil.rmtree(Path("data", noun, key), ignore_errors=True)
@@ -110,10 +112,37 @@ def _read_params(path: Path, noun: str, key: str, spec_type: Any) -> tuple[Any, 
         raise LmspecError(f"{path}: {noun}.{key}", str(error), "`lmspec validate` shows each problem at its place") from error
 
 
+def _declared(path: Path, stage: str) -> set[str]:
+    """What DVC knows that this stage depends on."""
+    stages = (YAML(typ="safe").load(path) or {}).get("stages", {}) if path.exists() else {}
+    if stage not in stages:
+        raise LmspecError(str(path), f"there is no stage {stage}", "run `lmspec sync`, then `dvc repro`")
+    return set(stages[stage]["deps"])
+
+
+def _require_declared(used: set[str], declared: set[str], stage: str) -> None:
+    """DVC takes an old result for a new one if a stage reads or executes what dvc.yaml does not name."""
+    if used - declared:
+        found = f"{stage} uses {', '.join(sorted(used - declared))}, which it does not declare"
+        raise LmspecError("dvc.yaml", found, "run `lmspec sync`, then `dvc repro`")
+
+
+def _executed(root: Path) -> set[str]:
+    """Files of the project's own packages that this process has imported, relative to the root."""
+    files = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name.split(".")[0] in PACKAGES]
+    return {Path(f).relative_to(root).as_posix() for f in files if f and Path(f).is_relative_to(root)}
+
+
+def _require_device(machine: Machine) -> None:
+    torch = sys.modules.get("torch")
+    if machine.device == "cuda" and torch is not None and not torch.cuda.is_available():
+        raise LmspecError("params.yaml: machine.device", "'cuda', and torch finds no such device", "set it to cpu")
+
+
 def fix_numerics(numerics: Numerics) -> None:
     """Make torch, where a stage has imported it, compute the same bits every time. Raises LmspecError if it cannot."""
     os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
-    os.environ["ONEDNN_MAX_CPU_ISA"] = {"avx2": "AVX2", "avx512": "AVX512_CORE_BF16"}[numerics.instructions]
+    os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = INSTRUCTIONS[numerics.instructions]
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch = sys.modules.get("torch")
     if torch is None:

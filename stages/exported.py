@@ -1,6 +1,5 @@
 """exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json, lmspec.json"""
 
-import importlib
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from lmspec.specs.exported import ExportedSpec
 def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Export, then compare every logit over a matrix of shapes and masks."""
     source = checkpoint.read(needs[spec.of])
-    architecture = importlib.import_module(f"lmspec.methods.architectures.{source.kind}")
+    architecture = checkpoint.architecture(source.kind)
     max_length = source.max_length
     model = graph.anonymous(exporting.export(architecture.exportable(source.model), max_length, spec.opset))
     onnx.checker.check_model(model)

@@ -20,15 +20,9 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
     network.to(needs.machine.device)
     train, dev = (examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev"))
-    fitted = training.fit(
-        network,
-        train.ids,
-        pad_id,
-        supervision.cross_entropy(train.truth),
-        supervision.evaluation(network, dev.ids, dev.truth, pad_id),
-        spec.training,
-        needs.bits,
-    )
+    evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
+    task = training.Task(train.ids, pad_id, supervision.cross_entropy(train.truth), evaluate)
+    fitted = training.fit(network, task, spec.training, needs.bits)
     checkpoint.write(checkpoint.Checkpoint(spec.architecture.kind, network, tokenizer, labels, pad_id), out)
     return stage.Report(training.metrics(network, fitted), {"curve": fitted.curve})
 

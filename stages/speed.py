@@ -14,14 +14,14 @@ from lmspec.methods.encoding import Batch, collate, encode
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.speed import SpeedSpec
 
-TEXTS = 5
+TIMED = 5  # number of its stream of draws
 WEIGHTS = ("*.onnx", "*.safetensors")
 
 
 def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Latency at batch 1, throughput at the spec's batch size, size on disk and peak memory; ratios above 1 favour the graph."""
     texts = documents.read_side(needs[spec.on], "test")["text"].to_list()
-    rng = np.random.default_rng([needs.bits.seed, TEXTS])
+    rng = np.random.default_rng([needs.bits.seed, TIMED])
     texts = [texts[i] for i in sorted(rng.choice(len(texts), min(len(texts), spec.texts), replace=False))]
     loads = [
         functools.partial(load, module, needs[ref], needs.bits, needs.machine)

@@ -1,6 +1,5 @@
 """updated: an earlier model carried on to new data.   model, new splits, old splits -> the files of a model"""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -29,19 +28,12 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     truth = np.concatenate([new.truth, *(part.truth[rows] for part, rows in zip(old, chosen, strict=True))])
     answers = distilling.answers(earlier.model, ids[len(new.ids) :], earlier.pad_id, ())
     dev = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
-    architecture = importlib.import_module(f"lmspec.methods.architectures.{earlier.kind}")
-    architecture.freeze(earlier.model, spec.frozen_embeddings, spec.frozen_layers)
-    fitted = training.fit(
-        earlier.model,
-        ids,
-        earlier.pad_id,
-        updating.retaining(truth, answers, len(new.ids), spec.retention),
-        supervision.evaluation(
-            earlier.model, [i for d in dev for i in d.ids], np.concatenate([d.truth for d in dev]), earlier.pad_id
-        ),
-        spec.training,
-        needs.bits,
-    )
+    checkpoint.architecture(earlier.kind).freeze(earlier.model, spec.frozen_embeddings, spec.frozen_layers)
+    dev_ids, dev_truth = [i for d in dev for i in d.ids], np.concatenate([d.truth for d in dev])
+    evaluate = supervision.evaluation(earlier.model, dev_ids, dev_truth, earlier.pad_id)
+    objective = updating.retaining(truth, answers, len(new.ids), spec.retention)
+    task = training.Task(ids, earlier.pad_id, objective, evaluate)
+    fitted = training.fit(earlier.model, task, spec.training, needs.bits)
     checkpoint.write(earlier, out)
     rows = {"new": len(new.ids), "replayed": len(ids) - len(new.ids)}
     return stage.Report(training.metrics(earlier.model, fitted) | {"rows": rows}, {"curve": fitted.curve})

@@ -80,6 +80,33 @@ def test_an_edit_of_the_cnn_module_concerns_cnns_alone(project: Path) -> None:
     assert [s["stage"] for s in plan if s["verdict"] == "run"] == ["model-cnn", "exported-cnn"]
 
 
+def test_a_stage_behind_one_that_was_built_alone_will_run(project: Path) -> None:
+    """After `dvc repro model-cnn`, that stage is up to date and the plan says that its graph is not."""
+    edit(project, "filters: 16", "filters: 8")
+    miniature.dvc(project, "repro", "model-cnn")
+    plan = {s["stage"]: s["verdict"] for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
+    assert (plan["model-cnn"], plan["exported-cnn"], plan["quantized-cnn"]) == ("hit", "run", "may run")
+
+
+def test_a_spec_that_was_not_synced_is_refused(project: Path) -> None:
+    """Without `lmspec sync` a stage would read what DVC does not know of: it stops, and says what to do."""
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("gru: {of: model.gru", "gru: {of: model.bert"))
+    output = miniature.dvc(project, "repro", "scores-gru", code=255)
+    assert "scores-gru uses data/model/bert" in output and "run `lmspec sync`" in output and "Traceback" not in output
+    assert "out of date" in miniature.lmspec(project, "sync", "--check", code=1)
+
+
+def test_code_that_dvc_does_not_know_of_is_refused(project: Path) -> None:
+    """An import that is hidden from the static search is seen when it happens, and nothing is built."""
+    path = project / "lmspec/methods/grouping.py"
+    hidden = '__import__("importlib").import_module("lmspec.methods.card")\n'
+    path.write_text(path.read_text() + "\n" + hidden)
+    output = miniature.dvc(project, "repro", "corpus-old", code=255)
+    assert "corpus-old uses lmspec/methods/card.py" in output
+    assert not (project / "data/corpus/old").exists()
+
+
 def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> None:
     """`dvc exp run -S model.cnn...=` works as a DVC user expects, and the metrics show its effect."""
     output = miniature.dvc(project, "exp", "run", "-S", "model.cnn.training.epochs=1", "model-cnn")
@@ -101,7 +128,6 @@ def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
     """Parameters and metrics stand side by side; a metric that one side lacks is called missing."""
     edit(project, "scores:\n  gru:", "scores:\n  gru2:")
     miniature.dvc(project, "repro", "scores-gru2")
-    (project / "data/metrics/scores-gru.json").unlink()
     report = json.loads(miniature.lmspec(project, "diff", "--format", "json"))
     assert {"name": "scores.gru.batch_size", "old": 16} in report["parameters"]
     changed = {row["name"]: row for row in report["metrics"]}
@@ -138,10 +164,10 @@ def test_a_killed_or_failing_build_leaves_no_half_output(project: Path) -> None:
 
 
 def test_another_python_is_refused_in_one_line(project: Path) -> None:
-    """With a `.venv` in the project, a stage that another interpreter runs says so, with the remedy."""
+    """With a `.venv` in the project, a stage that another interpreter, without packages, runs says so, with the remedy."""
     (project / ".venv").mkdir(exist_ok=True)
     try:
-        output = miniature.run(project, sys.executable, "-m", "stages.corpus", "old", code=1)
+        output = miniature.run(project, sys.executable, "-S", "-m", "stages.corpus", "old", code=1)
     finally:
         (project / ".venv").rmdir()
     assert len(output.strip().splitlines()) == 1 and "make repro" in output

@@ -417,6 +417,7 @@ def stage(root: Path, endpoint: str, **changes: object) -> subprocess.CompletedP
     spec = {**spec, "sha256": folder_sha256(TAKEN), **changes}
     document = {"sources": {"toy": spec}, "numerics": numerics, "machine": {"device": "cpu"}}
     (root / "params.yaml").write_text(json.dumps(document))
+    (root / "dvc.yaml").write_text(json.dumps({"stages": {"sources-toy": {"deps": []}}}))
     lmspec = Path(sources.__file__).parents[1]
     settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(root / "home"), "PYTHONPATH": str(lmspec), "NO_PROXY": "*"}
     command = [sys.executable, "-m", "stages.sources", "toy"]

@@ -57,6 +57,23 @@ def test_the_good_spec_has_no_problem(tmp_path: Path) -> None:
         ("  gru:\n    on", "  Gru:\n    on", "  Gru:", "not a name"),
         ("path: raw/old.csv", "path: raw/old.csv, path: x", "path: raw/old.csv, path: x", 'duplicate key "path"'),
         ("noun once", "noun\tonce", None, None),
+        ("train: 0.6, dev: 0.2", "train: 0.8, dev: 0.0", "  on: splits.old", "the dev side of splits.old is empty"),
+        ("labels: [bad, good]", "labels: [good, bad]", "    on: splits.new", "the labels of splits.new are ['bad', 'good']"),
+        ("momentum: 0.9", "momentum: 0.0", "momentum: 0.0", "nesterov needs a momentum"),
+        ("on: [splits.old, splits.new]", "on: [splits.old, splits.old]", "on: [splits.old, splits.old]", "named twice"),
+        ("threshold: 0.95, permutations: 64", "threshold: 0.05, permutations: 64", None, "would miss too many pairs"),
+        (
+            "column: stars, rename",
+            "column: stars, renam",
+            "column: stars, renam",
+            "corpus.old.tables.0.label.renam: there is no such",
+        ),
+        (
+            "format: {kind: csv, ",
+            "format: {kind: cvs, ",
+            "format: {kind: cvs",
+            "corpus.old.tables.0.format.kind: there is no kind 'cvs'",
+        ),
         ("model:\n  bert:", "model:\n\tbert:", "\tbert:", "found character"),
     ],
 )
@@ -84,6 +101,18 @@ def test_all_problems_are_shown_at_once(tmp_path: Path) -> None:
     )
     found = complaints(text, tmp_path)
     assert len(found) == 3 and ["filters" in found[0], "teacher" in found[1], "opset" in found[2]] == [True] * 3
+
+
+def test_a_list_with_a_wrong_item_is_one_problem(tmp_path: Path) -> None:
+    """pydantic calls the list too short as well, since it counts the items that are right."""
+    assert len(complaints(GOOD.replace("text: text", "txt: text", 1), tmp_path)) == 2  # missing text, and no such field txt
+
+
+def test_a_noun_with_nothing_under_it_is_no_problem(tmp_path: Path) -> None:
+    """All its entries may be commented out."""
+    start = GOOD.index("bundle:")
+    text = GOOD[: start + len("bundle:\n")] + GOOD[GOOD.index("numerics:") :]
+    assert complaints(text, tmp_path) == []
 
 
 @pytest.mark.parametrize(("text", "words"), [("", "it is empty"), ("- a\n", "it is a list"), ("a: [1\n", "YAML")])

@@ -8,7 +8,6 @@ import click
 from ruamel.yaml import YAML
 
 from lmspec.cli import loading
-from lmspec.cli.sync import DVC_YAML
 from lmspec.errors import LmspecError
 from lmspec.graph import plan, sync
 
@@ -31,7 +30,7 @@ def command(targets: tuple[str, ...], form: str) -> None:
     unknown = set(targets) - {sync.stage_name(name) for name, _ in project.artifacts()}
     if unknown:
         raise LmspecError("lmspec plan", f"there is no stage {sorted(unknown)}", "name stages as dvc.yaml does: model-minilm")
-    if not DVC_YAML.exists() or sync.compile_dvc_yaml(project, root) != DVC_YAML.read_text(encoding="utf-8"):
+    if not sync.is_current(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
     steps = plan.plan(project, YAML(typ="safe").load(loading.PARAMS), root, targets)
     if form == "json":

@@ -8,8 +8,6 @@ import click
 from lmspec.cli import loading
 from lmspec.graph import sync
 
-DVC_YAML = Path("dvc.yaml")
-
 
 @click.command("sync")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if dvc.yaml is out of date.")
@@ -21,15 +19,15 @@ def command(check: bool) -> None:
       lmspec sync
       lmspec sync --check     # in CI
     """
-    text = sync.compile_dvc_yaml(loading.valid_project(), Path.cwd())
-    before = DVC_YAML.read_text(encoding="utf-8") if DVC_YAML.exists() else None
-    if text == before:
+    project = loading.valid_project()
+    if sync.is_current(project, Path.cwd()):
         click.echo("dvc.yaml is up to date")
     elif check:
         click.echo("dvc.yaml is out of date\n  -> run `lmspec sync` and commit dvc.yaml", err=True)
         sys.exit(1)
     else:
-        partial = DVC_YAML.with_suffix(".partial")
+        text = sync.compile_dvc_yaml(project, Path.cwd())
+        partial = Path(sync.DVC_YAML).with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
-        partial.replace(DVC_YAML)
+        partial.replace(sync.DVC_YAML)
         click.echo(f"wrote dvc.yaml: {text.count('    cmd: ')} stages")

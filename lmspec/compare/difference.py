@@ -36,6 +36,12 @@ class Row:
 
 def rows(old: Any, new: Any, name: str = "") -> Iterator[Row]:
     """A row for each leaf of either side, in the order of the old side, then of the new."""
+    nested = [isinstance(side, dict | list) for side in (old, new)]
+    if any(nested) and not all(nested):
+        # a section that became a single value, or the other way round: that value is a difference of its own
+        leaves = [MISSING if is_nested else side for side, is_nested in zip((old, new), nested, strict=True)]
+        if leaves != [MISSING, MISSING]:
+            yield Row(name, *leaves)
     if isinstance(old, dict) or isinstance(new, dict):
         before, after = (side if isinstance(side, dict) else {} for side in (old, new))
         for key in dict.fromkeys([*before, *after]):

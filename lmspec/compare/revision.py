@@ -34,11 +34,12 @@ def read(name: str, root: Path) -> Revision:
         listed = _git(root, "ls-tree", "--name-only", commit, "params.yaml", f"{METRICS}/").splitlines()
         files = {path.rpartition("/")[2]: _git(root, "show", f"{commit}:./{path}") for path in listed if path.endswith(".json")}
         params = _git(root, "show", f"{commit}:./params.yaml") if "params.yaml" in listed else ""
-    return Revision(
-        name,
-        _parse(params, f"{name}:params.yaml", YAML(typ="safe").load) or {},
-        {file.removesuffix(".json"): _parse(text, f"{name}:{METRICS}/{file}", json.loads) for file, text in files.items()},
-    )
+    values = _parse(params, f"{name}:params.yaml", YAML(typ="safe").load) or {}
+    # DVC leaves the file of an artifact that was renamed or removed: it is no metric of this revision
+    stages = {f"{noun}-{key}" for noun, section in values.items() if isinstance(section, dict) for key in section}
+    kept = {file: text for file, text in files.items() if file.removesuffix(".json") in stages}
+    metrics = {f.removesuffix(".json"): _parse(text, f"{name}:{METRICS}/{f}", json.loads) for f, text in kept.items()}
+    return Revision(name, values, metrics)
 
 
 def _parse(text: str, place: str, load: Any) -> Any:

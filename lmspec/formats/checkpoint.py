@@ -4,6 +4,7 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from tokenizers import Tokenizer
@@ -42,6 +43,8 @@ class Checkpoint:
 
 def write(checkpoint: Checkpoint, out: Path) -> None:
     """As transformers reads it (config.json, model.safetensors, tokenizer.json), and lmspec.json beside."""
+    checkpoint.model.config.id2label = dict(enumerate(checkpoint.labels))
+    checkpoint.model.config.label2id = {label: i for i, label in enumerate(checkpoint.labels)}
     checkpoint.model.config.name_or_path = ""  # it would hold the folder that the weights came from
     checkpoint.model.save_pretrained(out)
     checkpoint.tokenizer.save(str(out / "tokenizer.json"))
@@ -54,11 +57,16 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
 def read(folder: Path) -> Checkpoint:
     """The model in evaluation mode. The module of its kind is imported here: it is in the key of whoever reads it."""
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
-    if about["kind"] not in KINDS:
-        raise ValueError(f"{folder}: unknown kind {about['kind']!r}")
-    module = importlib.import_module(f"lmspec.methods.architectures.{about['kind']}")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return Checkpoint(about["kind"], module.load(folder).eval(), tokenizer, tuple(about["labels"]), about["pad_id"])
+    model = architecture(about["kind"]).load(folder).eval()
+    return Checkpoint(about["kind"], model, tokenizer, tuple(about["labels"]), about["pad_id"])
+
+
+def architecture(kind: str) -> ModuleType:
+    """The module that implements a kind of model."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}: the kinds are {KINDS}")
+    return importlib.import_module(f"lmspec.methods.architectures.{kind}")
 
 
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:

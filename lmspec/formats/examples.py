@@ -23,7 +23,7 @@ class Examples:
 
 
 def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
-    """One side, encoded. Raises LmspecError if the splits have other labels than the model."""
+    """One side, encoded. Raises LmspecError if it is empty, or the splits have other labels than the model."""
     there = documents.read_labels(splits)
     if there != list(labels):
         raise LmspecError(
@@ -32,6 +32,8 @@ def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...])
             "give both corpora the same `labels`, in the same order",
         )
     frame = documents.read_side(splits, side)
+    if frame.is_empty():
+        raise LmspecError(str(splits), f"its {side} side is empty", f"give `{side}` a fraction above 0, or more documents")
     position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray([position[label] for label in frame["label"]], np.int64)
     return Examples(encode(tokenizer, frame["text"].to_list()), truth, frame)

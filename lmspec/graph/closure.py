@@ -4,6 +4,8 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
+from lmspec.errors import LmspecError
+
 PACKAGES = ("lmspec", "stages")
 
 
@@ -11,13 +13,22 @@ PACKAGES = ("lmspec", "stages")
 def imports(path: Path, root: Path) -> frozenset[str]:
     """Names of the repository's own modules that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
     found: set[str] = set()
-    for node in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _nodes(_parse(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.level > 0:
+            raise LmspecError(f"{path}:{node.lineno}", "a relative import hides what is imported", "name the module in full")
+        elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(name for name in found if name.split(".")[0] in PACKAGES and file_of(name, root))
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise LmspecError(f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it") from None
 
 
 def _nodes(tree: ast.AST) -> list[ast.AST]:
@@ -26,7 +37,7 @@ def _nodes(tree: ast.AST) -> list[ast.AST]:
     while stack:
         node = stack.pop()
         out.append(node)
-        checking = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        checking = isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
         stack += node.orelse if checking and isinstance(node, ast.If) else ast.iter_child_nodes(node)
     return out
 
@@ -43,7 +54,7 @@ def file_of(module: str, root: Path) -> Path | None:
 def closure(modules: tuple[str, ...], root: Path) -> list[str]:
     """Sorted paths of all files that those modules can import, their own and their packages' included.
 
-    Raises FileNotFoundError if one of the modules is not in the repository.
+    Raises LmspecError if one of the modules is not in the repository, or a file does not parse.
     """
     files: dict[str, Path] = {}
     queue = list(modules)
@@ -53,7 +64,7 @@ def closure(modules: tuple[str, ...], root: Path) -> list[str]:
             continue
         path = file_of(module, root)
         if path is None:
-            raise FileNotFoundError(f"{module} has no file under {root}")
+            raise LmspecError(module, f"it has no file under {root}", "restore it: a stage runs it")
         files[module] = path
         parent = module.rpartition(".")[0]
         queue += [*imports(root / path, root), *([parent] if parent else [])]

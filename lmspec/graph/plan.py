@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmspec.compare import difference
 from lmspec.graph import dvc
-from lmspec.graph.sync import needs_of, stage_name
+from lmspec.graph.sync import folder, needs_of, stage_name
 from lmspec.specs.project import Project
 
 HIT, RUN, MAY = "hit", "run", "may run"
@@ -32,15 +33,10 @@ def plan(project: Project, params: dict[str, Any], root: Path, targets: tuple[st
     for name in _in_order(project):
         stage = stage_name(name)
         spec = project.find(name)
-        own = tuple(
-            _reasons(
-                changed.get(stage, []),
-                recorded.get(stage),
-                params,
-                {f"data/{n.replace('.', '/', 1)}" for n in needs_of(project, spec)},
-            )
-        )
-        before = [stage_name(need) for need in needs_of(project, spec) if steps[stage_name(need)].verdict != HIT]
+        needs = needs_of(project, spec)
+        before = [stage_name(need) for need in needs if steps[stage_name(need)].verdict != HIT]
+        pending = {folder(need) for need in needs if stage_name(need) in before}
+        own = tuple(_reasons(changed.get(stage, []), recorded.get(stage), params, pending))
         if own:
             steps[stage] = Step(stage, RUN, own)
         elif before:
@@ -76,8 +72,8 @@ def _upstream(project: Project, targets: tuple[str, ...]) -> set[str]:
     return found
 
 
-def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[str, Any], needs: set[str]) -> Iterator[str]:
-    """The reasons of a stage's own; that an artifact before it is not built or changed is that artifact's."""
+def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[str, Any], pending: set[str]) -> Iterator[str]:
+    """The reasons of a stage's own. pending: folders whose own stage is going to run: what they will be is not known yet."""
     if changes and recorded is None:
         yield "it has never run"
         return
@@ -91,21 +87,10 @@ def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[s
                     yield f"{path} is {'missing' if what == 'deleted' else what}"
                 elif isinstance(what, dict):
                     for name in what:
-                        yield from _values(name, (recorded or {}).get(name), _lookup(params, name))
-                elif path not in needs:
+                        changed = difference.rows((recorded or {}).get(name), _lookup(params, name), name)
+                        yield from (f"{r.name}: {_short(r.old)} -> {_short(r.new)}" for r in changed if r.differs)
+                elif path not in pending:
                     yield f"{path} {what}"
-
-
-def _values(name: str, old: Any, new: Any) -> Iterator[str]:
-    """`field: old -> new` for each leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys([*old, *new]):
-            yield from _values(f"{name}.{key}", old.get(key), new.get(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _values(f"{name}[{index}]", one, other)
-    elif old != new or type(old) is not type(new):
-        yield f"{name}: {_short(old)} -> {_short(new)}"
 
 
 def _short(value: Any) -> str:

@@ -12,6 +12,7 @@ from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.project import Project
 
 HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
+DVC_YAML = "dvc.yaml"
 METRICS = "data/metrics"
 
 
@@ -35,6 +36,12 @@ def compile_dvc_yaml(project: Project, root: Path) -> str:
     stream = io.StringIO()
     yaml.dump(document, stream)
     return HEADER + stream.getvalue()
+
+
+def is_current(project: Project, root: Path) -> bool:
+    """Is dvc.yaml what params.yaml and the code say?"""
+    path = root / DVC_YAML
+    return path.exists() and path.read_text(encoding="utf-8") == compile_dvc_yaml(project, root)
 
 
 def stage_name(name: str) -> str:

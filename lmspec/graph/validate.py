@@ -7,14 +7,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from lmspec.graph import rules
 from lmspec.graph.document import Document, Problem, Steps
 from lmspec.specs.base import Artifact, Spec, references
-from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.project import NOUNS, Key, Project
-from lmspec.specs.scores import ScoresSpec
-from lmspec.specs.student import StudentSpec
 
 SINGLE: dict[str, type[Spec]] = {"numerics": Numerics, "machine": Machine}
 
@@ -41,9 +38,9 @@ def check(document: Document) -> tuple[Project | None, list[Problem]]:
     if not problems:
         problems += _cycles(document, specs)
     if not problems:
-        problems += _disagreements(document, specs)
+        problems += [Problem(document.place(d.steps), ".".join(map(str, d.steps)), d.found, d.remedy) for d in rules.check(specs)]
     problems.sort(key=lambda p: (p.span.line, p.span.column))
-    return (None if problems else Project.model_validate(values)), problems
+    return (None if problems else Project.model_validate({k: v for k, v in values.items() if v is not None})), problems
 
 
 def _noun(document: Document, noun: str, section: Any, specs: dict[str, Artifact]) -> list[Problem]:
@@ -75,10 +72,14 @@ def _faults(
     try:
         return adapter.validate_python(value), []
     except ValidationError as error:
-        return None, [_fault(document, at, value, detail, skip) for detail in error.errors()]
+        details = error.errors()
+        # a list whose items are wrong is also called too short: pydantic counts the items that are right
+        inner = [d["loc"] for d in details]
+        kept = [d for d in details if d["type"] != "too_short" or not any(i[: len(d["loc"])] == d["loc"] != i for i in inner)]
+        return None, [_fault(document, at, detail, skip) for detail in kept]
 
 
-def _fault(document: Document, at: Steps, value: Any, detail: ErrorDetails, skip: int) -> Problem:
+def _fault(document: Document, at: Steps, detail: ErrorDetails, skip: int) -> Problem:
     steps = _steps(document, at, detail["loc"][skip:])
     name = ".".join(str(s) for s in steps)
     kind, context = detail["type"], detail.get("ctx", {})
@@ -99,12 +100,23 @@ def _fault(document: Document, at: Steps, value: Any, detail: ErrorDetails, skip
 
 def _steps(document: Document, at: Steps, loc: Iterable[str | int]) -> Steps:
     """The path in the file of a pydantic location, which names the kinds of unions beside the fields."""
-    steps, loc = at, tuple(loc)
-    for index, step in enumerate(loc):
-        last = index == len(loc) - 1
-        if (*steps, step) in document.places or last:
+    steps, tagged = at, set()
+    for step in loc:
+        if steps not in tagged and step == _kind(document.values, steps):
+            tagged.add(steps)
+        else:
             steps = (*steps, step)
     return steps
+
+
+def _kind(value: Any, steps: Steps) -> Any:
+    """The `kind` of the mapping at that path, None if there is none."""
+    for step in steps:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value.get("kind") if isinstance(value, dict) else None
 
 
 def _references(document: Document, name: str, spec: Artifact, names: list[str]) -> Iterable[Problem]:
@@ -145,24 +157,6 @@ def _way_back(name: str, edges: dict[str, list[str]]) -> list[str] | None:
                 seen.add(target)
                 queue.append([*trail, target])
     return None
-
-
-def _disagreements(document: Document, specs: dict[str, Artifact]) -> Iterable[Problem]:
-    """What no artifact can know by itself."""
-    for name, spec in specs.items():
-        noun, _, key = name.partition(".")
-        if isinstance(spec, BundleSpec):
-            scores = specs[spec.scores]
-            if isinstance(scores, ScoresSpec) and scores.of != spec.of:
-                found = f"{spec.scores} scores {scores.of}, and the bundle holds {spec.of}"
-                yield Problem(document.place((noun, key, "scores")), f"{name}.scores", found, f"name scores of {spec.of}")
-        if isinstance(spec, StudentSpec):
-            first = specs[spec.teacher]
-            while (before := first.reads_like()) is not None:
-                first = specs[before]
-            if isinstance(first, ModelSpec) and first.architecture.kind != "transformer":
-                found = f"{spec.teacher} is of kind {first.architecture.kind}"
-                yield Problem(document.place((noun, key, "teacher")), f"{name}.teacher", found, "a teacher is a transformer")
 
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:

@@ -1,18 +1,14 @@
-"""distilling: losses that hold a model to another model's answers."""
+"""distilling: another model's answers, and the loss that holds a model to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from lmspec.methods.encoding import Batch, Ids, collate, length_order
-from lmspec.methods.training import Objective
-from lmspec.specs.student import Distillation
+from lmspec.methods.encoding import Ids, collate, length_order
 
 ANSWER_BATCH = 64
 
@@ -43,7 +39,7 @@ def answers(teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: S
                 attention_mask=torch.from_numpy(batch.attention_mask).to(teacher.device),
                 **wanted,
             )
-        first = torch.stack([_state(out, layer) for layer in layers], 1) if layers else torch.empty(len(rows), 0)
+        first = torch.stack([first_token(out, layer) for layer in layers], 1) if layers else torch.empty(len(rows), 0)
         for row, logit, state in zip(rows, out.logits.float(), first, strict=True):
             logits[row], states[row] = logit, state
     return Answers(torch.stack(logits), torch.stack(states))
@@ -58,23 +54,6 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
     return -(target * functional.log_softmax(student / temperature, -1)).sum(-1).mean() * temperature**2
 
 
-def taught(truth: NDArray[np.int64], teacher: Answers, spec: Distillation) -> Objective:
-    """Weighted sum of soft cross-entropy, distance of hidden states at every layer, and cross-entropy with the labels."""
-    targets = torch.from_numpy(truth)
-
-    def loss(model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        out = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
-        rows = torch.from_numpy(batch.rows)
-        logits = out.logits.float()
-        own = torch.stack([_state(out, layer) for layer in range(teacher.states.shape[1])], 1)
-        return (
-            spec.soft_weight * soft_cross_entropy(logits, teacher.logits[rows], spec.temperature)
-            + spec.hidden_weight * (own - teacher.states[rows]).square().sum(-1).mean()
-            + spec.hard_weight * functional.cross_entropy(logits, targets[rows].to(logits.device))
-        )
-
-    return loss
-
-
-def _state(out: object, layer: int) -> Tensor:
+def first_token(out: object, layer: int) -> Tensor:
+    """(b, d): the hidden state of the first token behind a layer (from 0), scaled to length 1."""
     return functional.normalize(out.hidden_states[layer + 1][:, 0].float(), dim=-1)  # type: ignore[attr-defined]

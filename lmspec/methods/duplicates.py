@@ -15,13 +15,14 @@ PERMUTATION_SEED = 1
 def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int, int]]:
     """Pairs (earlier, later) of positions whose shingles reach the threshold, ordered by the later one.
 
-    No pair is false; one close to the threshold can be missed. Source: Broder 1997, "On the resemblance and containment
-    of documents"; banding: Leskovec et al., "Mining of Massive Datasets", chapter 3.
+    No pair is false; one at the threshold is missed less than once in 10,000, one above it more rarely. Source: Broder
+    1997, "On the resemblance and containment of documents"; bands: Leskovec et al., "Mining of Massive Datasets", chapter 3.
     """
     shingles = [_shingles(text, rule.shingle_chars) for text in texts]
     sketches = MinHash.bulk([sorted(s) for s in shingles], num_perm=rule.permutations, seed=PERMUTATION_SEED, hashfunc=zlib.crc32)
-    # A false candidate costs one exact comparison, a missed pair a leak; above 0.95 there are too few bands for datasketch.
-    index = MinHashLSH(threshold=min(rule.threshold, 0.95), num_perm=rule.permutations, weights=(0.01, 0.99))
+    # a false candidate costs one exact comparison, a missed pair a leak: datasketch's own choice weighs them the same
+    rows = rule.rows_per_band()
+    index = MinHashLSH(num_perm=rule.permutations, params=(rule.permutations // rows, rows))
     for later, sketch in enumerate(sketches):
         for earlier in sorted(index.query(sketch)):
             both = len(shingles[earlier] & shingles[later])

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 Ids = NDArray[np.int64]
 # Batches are cut from the sorted lengths of that many batches' rows: little padding, and still a random order.
 BUCKET_BATCHES = 50
-ORDER = 1
+ORDER = 1  # number of its stream of draws
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from numpy.typing import NDArray
+from onnxscript import optimizer
 from torch import nn
 
 from lmspec.methods.predicting import Forward
 
-SEED = 3
+PROBE = 3  # number of its stream of draws
 
 
 def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
@@ -47,9 +49,6 @@ def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     """Constants computed once. Without it the weights of an LSTM stay sums of parts, which no quantizer recognises."""
-    import onnx_ir
-    from onnxscript import optimizer
-
     graph = onnx_ir.from_proto(model)
     optimizer.optimize(graph, input_size_limit=10**9, output_size_limit=10**9)
     return onnx_ir.to_proto(graph)
@@ -70,7 +69,7 @@ class _Logits(nn.Module):
 
 def batch(size: int, length: int, mask: str, vocabulary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random ids (size, length) and a mask: full, or a quarter missing on the right, on the left or as a hole."""
-    rng = np.random.default_rng([SEED, size, length])
+    rng = np.random.default_rng([PROBE, size, length])
     ids = rng.integers(0, vocabulary, (size, length))
     attention = np.ones((size, length), np.int64)
     missing = length // 4

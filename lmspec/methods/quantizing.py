@@ -17,6 +17,7 @@ from lmspec.specs.quantized import Dynamic, Static
 Feed = dict[str, NDArray[np.int64]]
 INTEGER_OPS = ("MatMulInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "ConvInteger", "QLinearConv", "QLinearMatMul")
 DEQUANTIZE = "DequantizeLinear"
+CALIBRATION = 4  # number of its stream of draws
 
 
 def quantize(model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]) -> onnx.ModelProto:
@@ -83,4 +84,4 @@ def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str
 
 def drawn(rows: int, wanted: int, seed: int) -> Sequence[int]:
     """Positions of the calibration texts, ascending: a uniform sample without repetition."""
-    return sorted(np.random.default_rng([seed, 4]).choice(rows, min(rows, wanted), replace=False).tolist())
+    return sorted(np.random.default_rng([seed, CALIBRATION]).choice(rows, min(rows, wanted), replace=False).tolist())

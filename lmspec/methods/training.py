@@ -26,6 +26,21 @@ LOWER_IS_BETTER = ("log_loss",)
 
 
 @dataclass(frozen=True)
+class Task:
+    """What a model learns.
+
+    ids        token ids of each training text
+    objective  its loss on a batch of them
+    evaluate   metrics of the model as it is now, on the dev side
+    """
+
+    ids: Sequence[Ids]
+    pad_id: int
+    objective: Objective
+    evaluate: Callable[[], dict[str, float]]
+
+
+@dataclass(frozen=True)
 class Fitted:
     """curve: one row an evaluation; best: the row whose weights the model now has; steps: optimizer steps taken."""
 
@@ -34,77 +49,51 @@ class Fitted:
     steps: int
 
 
-def fit(
-    model: PreTrainedModel,
-    ids: Sequence[Ids],
-    pad_id: int,
-    objective: Objective,
-    evaluate: Callable[[], dict[str, float]],
-    spec: Training,
-    numerics: Numerics,
-) -> Fitted:
-    """Train in place; the model ends with the weights of its best evaluation.
-
-    ids        token ids of each training text
-    evaluate   metrics of the model as it is now, on the dev side
-    Raises LmspecError if the loss is not finite.
-    """
-    if not ids:
-        raise LmspecError("training", "the training side is empty", "give `train` a fraction above 0 in the splits")
-    steps_per_epoch = math.ceil(len(ids) / spec.batch_size)
-    total = steps_per_epoch * spec.epochs
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) -> Fitted:
+    """Train in place; the model ends with the weights of its best evaluation. Raises LmspecError if the loss is not finite."""
+    per_epoch = math.ceil(len(task.ids) / spec.batch_size)
+    total = per_epoch * spec.epochs
     optimizer, schedule = _optimizer(model, spec, total)
-    watch = _Watch(model, evaluate, spec)
+    watch = _Watch(model, task.evaluate, spec)
     progress = _Progress(total, spec.batch_size)
-    marks = {
-        math.ceil(steps_per_epoch * (i + 1) / spec.early_stopping.evaluations_per_epoch)
-        for i in range(spec.early_stopping.evaluations_per_epoch)
-    }
-    lengths = [len(i) for i in ids]
+    looks = spec.early_stopping.evaluations_per_epoch
+    marks = {math.ceil(per_epoch * (i + 1) / looks) for i in range(looks)}
+    lengths = [len(i) for i in task.ids]
     step = 0
     for epoch in range(spec.epochs):
         model.train()
         for at, rows in enumerate(training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1):
-            batch = collate(ids, rows, pad_id)
-            loss = _step(model, batch, objective, parameters, optimizer, spec, numerics, step)
+            torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
+            loss = _loss(model, collate(task.ids, rows, task.pad_id), task.objective, numerics)
+            learning_rate = optimizer.param_groups[0]["lr"]
+            _descend(loss, optimizer, spec.max_gradient_norm)
             schedule.step()
             step += 1
-            watch.losses.append(loss)
-            progress.show(step, loss)
+            watch.losses.append(loss.item())
+            progress.show(step, watch.losses[-1])
             if at in marks:
-                row = watch.look(step, epoch + at / steps_per_epoch, optimizer.param_groups[0]["lr"])
-                progress.say(
-                    f"step {step}/{total}  " + "  ".join(f"{k} {v:.4f}" for k, v in row.items() if k.startswith(("dev", "train")))
-                )
+                progress.evaluated(step, watch.look(step, epoch + at / per_epoch, learning_rate))
                 if watch.waited >= spec.early_stopping.patience:
                     return watch.finish(step)
                 model.train()
     return watch.finish(step)
 
 
-def _step(
-    model: PreTrainedModel,
-    batch: Batch,
-    objective: Objective,
-    parameters: list[Tensor],
-    optimizer: torch.optim.Optimizer,
-    spec: Training,
-    numerics: Numerics,
-    step: int,
-) -> float:
-    torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
+def _loss(model: PreTrainedModel, batch: Batch, objective: Objective, numerics: Numerics) -> Tensor:
     input_ids = torch.from_numpy(batch.input_ids).to(model.device)
     attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
         loss = objective(model, batch, input_ids, attention_mask)
     if not torch.isfinite(loss):
-        raise LmspecError("training", f"the loss is {loss.item()} at step {step + 1}", "lower peak_learning_rate")
+        raise LmspecError("training", f"the loss is {loss.item()}", "lower peak_learning_rate")
+    return loss
+
+
+def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_gradient_norm: float) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(parameters, spec.max_gradient_norm)
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], max_gradient_norm)
     optimizer.step()
-    return float(loss.item())
 
 
 def derived_seed(seed: int, use: str, step: int) -> int:
@@ -206,5 +195,11 @@ class _Progress:
             left = (self.total - step) * self.batch_size / rate
             self.say(f"step {step}/{self.total}  loss {loss:.4f}  {rate:.0f} texts/s  {left:.0f} s left")
 
+    def evaluated(self, step: int, row: dict[str, Any]) -> None:
+        """What an evaluation found."""
+        shown = (f"{name} {value:.4f}" for name, value in row.items() if name.startswith(("dev", "train")))
+        self.say(f"step {step}/{self.total}  " + "  ".join(shown))
+
     def say(self, line: str) -> None:
+        """One line, at once."""
         print(f"  {line}", file=sys.stderr, flush=True)

@@ -7,12 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
+from lmspec.errors import LmspecError
 from lmspec.methods.distilling import Answers, soft_cross_entropy
 from lmspec.methods.encoding import Batch
 from lmspec.methods.training import Objective
 from lmspec.specs.updated import Retention
 
-REPLAY = 2
+REPLAY = 2  # number of its stream of draws
 
 
 def replayed(available: int, new_rows: int, per_new_row: float, seed: int, which: int) -> NDArray[np.int64]:
@@ -21,6 +22,8 @@ def replayed(available: int, new_rows: int, per_new_row: float, seed: int, which
     which  number of the replayed splits, so that two of the same size draw apart
     """
     size = min(available, round(new_rows * per_new_row))
+    if size == 0:
+        raise LmspecError("updated.replay", f"{per_new_row:g} old rows per new row are none of {available}", "raise per_new_row")
     rng = np.random.default_rng([seed, REPLAY, which])
     return np.sort(rng.choice(available, size, replace=False))
 

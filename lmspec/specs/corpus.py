@@ -115,7 +115,23 @@ class NearDuplicates(Spec):
 
     shingle_chars: int = Field(ge=2, le=50, description="length of a shingle")
     threshold: float = Field(gt=0, le=1, description="Jaccard similarity from which two texts count as the same")
-    permutations: int = Field(ge=16, le=512, description="of MinHash; more give finer bands, so fewer needless comparisons")
+    permutations: int = Field(ge=16, le=1024, description="of MinHash; more give finer bands, so fewer needless comparisons")
+
+    @model_validator(mode="after")
+    def _none_is_missed(self) -> "NearDuplicates":
+        if self.rows_per_band() == 0:
+            raise ValueError(
+                f"with {self.permutations} permutations too many pairs at {self.threshold} would be missed: use more"
+            )
+        return self
+
+    def rows_per_band(self) -> int:
+        """Permutations per band of the MinHash index: the most that miss a pair at the threshold less than once in 10,000.
+
+        0 if none do.
+        """
+        fit = [r for r in range(1, self.permutations // 2 + 1) if (1 - self.threshold**r) ** (self.permutations // r) < 1e-4]
+        return max(fit, default=0)
 
 
 class CorpusSpec(Artifact):

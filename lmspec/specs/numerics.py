@@ -13,8 +13,9 @@ class Numerics(Spec):
     seed: int = Field(ge=0, lt=2**31, description="root of every draw: each use derives its own generator from it")
     threads: int = Field(ge=1, le=256, description="threads of one operation; one and two threads sum in another order")
     precision: Literal["fp32", "bf16"] = Field(description="of training: fp32, or bf16 autocast over fp32 weights")
-    instructions: Literal["avx2", "avx512"] = Field(
-        description="widest vector instructions that torch may use; on a machine that lacks them a stage refuses to run"
+    instructions: Literal["default", "avx2", "avx512"] = Field(
+        description="widest vector instructions that torch may use (default: the least of the processor family, ARM too);"
+        " where the processor lacks them a stage refuses to run"
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lmspec.specs.base import Spec
 
@@ -26,6 +26,12 @@ class Sgd(Spec):
     weight_decay: float = Field(ge=0, le=1, description="L2 penalty; on matrices only, not on biases and norms")
     momentum: float = Field(ge=0, lt=1)
     nesterov: bool = Field(description="needs a momentum above 0")
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> "Sgd":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
 
 
 class EarlyStopping(Spec):

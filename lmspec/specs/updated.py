@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.training import Training
@@ -36,6 +36,13 @@ class UpdatedSpec(Artifact):
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")
     frozen_layers: int = Field(ge=0, description="leave that many layers, from the bottom, as they are (transformers)")
     training: Training
+
+    @model_validator(mode="after")
+    def _old_and_new_are_apart(self) -> "UpdatedSpec":
+        names = [self.on, *(replay.of for replay in self.replay)]
+        if len(set(names)) < len(names):
+            raise ValueError("a splits is named twice among `on` and `replay`")
+        return self
 
     def reads_like(self) -> Ref:
         return self.of

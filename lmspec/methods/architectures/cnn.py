@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from lmspec.errors import LmspecError
 from lmspec.methods import bytepair
 from lmspec.specs.architecture import Cnn
 
@@ -78,7 +79,7 @@ def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
     """Layers cannot be frozen one by one here: the convolutions stand side by side."""
     model.embedding.requires_grad_(not embeddings)
     if layers:
-        raise ValueError("frozen_layers must be 0: a cnn has no layers above each other")
+        raise LmspecError("frozen_layers", "a cnn has no layers above each other", "set it to 0")
 
 
 def exportable(model: CnnClassifier) -> PreTrainedModel:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.onnx.ops
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from lmspec.errors import LmspecError
 from lmspec.methods import bytepair
 from lmspec.specs.architecture import Rnn
 
@@ -63,10 +65,10 @@ class RnnClassifier(PreTrainedModel):
         turn = _turn(attention_mask)
         for layer in self.layers:
             ahead, *back = layer.children()
-            forward = ahead(x)[0]
+            forward = _run(ahead, x)
             for cell in back:
                 order = turn.unsqueeze(2)
-                backward = cell(x.gather(1, order.expand(-1, -1, x.shape[2])))[0]
+                backward = _run(cell, x.gather(1, order.expand(-1, -1, x.shape[2])))
                 backward = backward.gather(1, order.expand(-1, -1, backward.shape[2]))
                 forward = torch.cat([forward, backward], 2)
             x = self.dropout(forward)
@@ -74,6 +76,16 @@ class RnnClassifier(PreTrainedModel):
         highest = (x * mask + (1 - mask) * lowest).amax(1)
         mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
         return SequenceClassifierOutput(logits=self.head(torch.cat([highest, mean], 1)))
+
+
+def _run(cell: nn.Module, x: Tensor) -> Tensor:
+    """(b, t, d) -> (b, t, hidden_dim). In fp32 under autocast too: most CPUs have no recurrent kernel in bf16."""
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            states: Tensor = cell(x.float())[0]
+    else:
+        states = cell(x)[0]
+    return states
 
 
 def _turn(attention_mask: Tensor) -> Tensor:
@@ -108,6 +120,8 @@ def load(folder: Path) -> RnnClassifier:
 
 def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
     """Leave the embedding, or that many layers from the bottom, as they are."""
+    if layers > len(model.layers):
+        raise LmspecError("frozen_layers", f"{layers} is more than the model's {len(model.layers)} layers", "lower it")
     model.embedding.requires_grad_(not embeddings)
     for layer in model.layers[:layers]:
         layer.requires_grad_(False)
@@ -136,13 +150,15 @@ class _OnnxCell(nn.Module):
             return torch.cat([gates[i] for i in order]).unsqueeze(0)
 
         state = cell.state_dict()
-        self.register_buffer("w", ordered(state["weight_ih_l0"]))
-        self.register_buffer("r", ordered(state["weight_hh_l0"]))
-        self.register_buffer("b", torch.cat([ordered(state["bias_ih_l0"]), ordered(state["bias_hh_l0"])], 1))
+        self.w = nn.Buffer(ordered(state["weight_ih_l0"]))
+        self.r = nn.Buffer(ordered(state["weight_hh_l0"]))
+        self.b = nn.Buffer(torch.cat([ordered(state["bias_ih_l0"]), ordered(state["bias_hh_l0"])], 1))
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """(b, t, d) -> (b, t, hidden_dim), as the first of torch's two results."""
-        attributes = {"hidden_size": self.hidden_dim} | ({"linear_before_reset": 1} if self.operator == "GRU" else {})
+        attributes: dict[str, Any] = {"hidden_size": self.hidden_dim}
+        if self.operator == "GRU":
+            attributes["linear_before_reset"] = 1
         shape = (x.shape[1], 1, x.shape[0], self.hidden_dim)
         inputs = (x.transpose(0, 1), self.w, self.r, self.b)
         y = torch.onnx.ops.symbolic(self.operator, inputs, attributes, dtype=x.dtype, shape=shape, version=14)

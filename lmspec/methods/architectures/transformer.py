@@ -1,5 +1,6 @@
 """transformer: a pretrained encoder with a classification head, from any architecture that transformers knows."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,15 @@ from lmspec.errors import LmspecError
 from lmspec.specs.architecture import Transformer
 
 MASKS = ("full", "right", "left", "hole")
-# Every name under which an architecture of transformers keeps a dropout; the ones that a config lacks are not set.
-INNER_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
+# The names under which architectures of transformers keep a dropout; the ones that a config lacks are not set.
+INNER_DROPOUTS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "dropout",
+    "attention_dropout",
+    "embedding_dropout",
+    "mlp_dropout",
+)
 HEAD_DROPOUTS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout")
 
 
@@ -23,14 +31,12 @@ def create(spec: Transformer, weights: Path, texts: Sequence[str], labels: int) 
         if not (weights / name).is_file():
             raise LmspecError(str(spec.weights), f"it has no {name}", "take a source that holds a model with its tokenizer")
     config = AutoConfig.from_pretrained(weights, num_labels=labels)
-    if spec.max_length > config.max_position_embeddings:
-        raise LmspecError(
-            "architecture.max_length",
-            f"{spec.max_length} is more than the {config.max_position_embeddings} positions of {spec.weights}",
-            "lower max_length",
-        )
     _set_dropout(config, spec.dropout, spec.classifier_dropout)
     model = AutoModelForSequenceClassification.from_pretrained(weights, config=config, dtype=torch.float32)
+    positions = _positions(model)
+    if spec.max_length > positions:
+        found = f"{spec.max_length} is more than the {positions} positions of {spec.weights}"
+        raise LmspecError("architecture.max_length", found, "lower max_length")
     tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(spec.max_length)
@@ -109,8 +115,18 @@ def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     return found[0]
 
 
+def _positions(model: PreTrainedModel) -> int:
+    """Tokens that a text may have: RoBERTa and its kin spend the first positions of their table on padding."""
+    table = getattr(getattr(getattr(model, model.base_model_prefix), "embeddings", None), "position_embeddings", None)
+    if isinstance(table, nn.Embedding) and table.padding_idx is not None:
+        return table.num_embeddings - table.padding_idx - 1
+    return int(getattr(model.config, "max_position_embeddings", sys.maxsize))
+
+
 def _set_dropout(config: PretrainedConfig, inner: float, head: float) -> None:
-    for names, value in ((INNER_DROPOUTS, inner), (HEAD_DROPOUTS, head)):
-        for name in names:
-            if hasattr(config, name):
-                setattr(config, name, value)
+    for field, names, value in (("dropout", INNER_DROPOUTS, inner), ("classifier_dropout", HEAD_DROPOUTS, head)):
+        there = [name for name in names if hasattr(config, name)]
+        if not there and value > 0:
+            raise LmspecError(field, f"a {config.model_type} has no such dropout", f"set {field} to 0.0")
+        for name in there:
+            setattr(config, name, value)

@@ -1,11 +1,12 @@
 """archive: take one file or folder out of a zip or tar, through archives inside archives, and never past its edge."""
 
+import functools
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -49,26 +50,32 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
             raise LmspecError(what, f"'{name}' is a link", "take what it points to by its own name in `members`")
         target = out / (path.name if path == wanted else path.relative_to(wanted))
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open_file as source, target.open("wb") as sink:
+        with open_file() as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink)
     if not any(out.iterdir()):
         raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {_some(found)}")
 
 
-def _files(archive: Path, what: str) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """Name and opened content of each file. A link has no content here: it could point anywhere."""
+def _files(archive: Path, what: str) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
+    """Name of each file and what opens it. A link has no content here: it could point anywhere."""
     if tarfile.is_tarfile(archive):  # before zip: a plain tar passes for the zip that it holds
         with tarfile.open(archive) as tar:
             for entry in tar:
                 if entry.isreg() or entry.issym() or entry.islnk():
-                    yield entry.name, tar.extractfile(entry) if entry.isreg() else None
+                    yield entry.name, functools.partial(_content, tar, entry) if entry.isreg() else None
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 if not info.is_dir():
-                    yield info.filename, None if stat.S_ISLNK(info.external_attr >> 16) else packed.open(info)
+                    yield info.filename, None if stat.S_ISLNK(info.external_attr >> 16) else functools.partial(packed.open, info)
     else:
         raise LmspecError(what, f"{archive.name} is neither a zip nor a tar archive", "correct `members`")
+
+
+def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
+    stream = tar.extractfile(entry)
+    assert stream is not None  # a regular file has content
+    return stream
 
 
 def _inside(name: str, what: str) -> PurePosixPath:
