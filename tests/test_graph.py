@@ -38,9 +38,9 @@ def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
     (tree / "lmspec/b.py").write_text("\nfrom . import h\n")
     with pytest.raises(LmspecError, match=r"b\.py:2: a relative import"):
         closure(("stages.a",), tree)
-    (tree / "lmspec/c.py").write_text("def\n")
-    with pytest.raises(LmspecError, match=r"c\.py:1: it does not parse"):
-        closure(("lmspec.c",), tree)
+    (tree / "lmspec/h.py").write_text("def\n")
+    with pytest.raises(LmspecError, match=r"h\.py:1: it does not parse"):
+        closure(("lmspec.h",), tree)
     with pytest.raises(LmspecError, match="it has no file"):
         closure(("stages.b",), tree)
 

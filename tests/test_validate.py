@@ -61,7 +61,12 @@ def test_the_good_spec_has_no_problem(tmp_path: Path) -> None:
         ("labels: [bad, good]", "labels: [good, bad]", "    on: splits.new", "the labels of splits.new are ['bad', 'good']"),
         ("momentum: 0.9", "momentum: 0.0", "momentum: 0.0", "nesterov needs a momentum"),
         ("on: [splits.old, splits.new]", "on: [splits.old, splits.old]", "on: [splits.old, splits.old]", "named twice"),
-        ("threshold: 0.95, permutations: 64", "threshold: 0.05, permutations: 64", None, "would miss too many pairs"),
+        (
+            "threshold: 0.95, permutations: 64",
+            "threshold: 0.05, permutations: 64",
+            None,
+            "too many pairs at 0.05 would be missed",
+        ),
         (
             "column: stars, rename",
             "column: stars, renam",

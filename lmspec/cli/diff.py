@@ -51,7 +51,7 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 def _cells(row: Row) -> tuple[str, str, str, str]:
-    change = "" if row.change is None else f"{row.change:+.4g}"
+    change = "" if row.change is None else f"{row.change:+d}" if isinstance(row.change, int) else f"{row.change:+.4g}"
     return row.name, _value(row.old), _value(row.new), change
 
 

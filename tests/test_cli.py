@@ -1,0 +1,73 @@
+"""The command line and what is written about it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lmspec.cli.main import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+HEAVY = ("torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn")
+
+
+def lmspec(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lmspec", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    """And the README names it."""
+    output = lmspec(name, "--help").stdout
+    assert "Example:" in output and f"lmspec {name}" in output
+    assert f"`lmspec {name}" in README
+
+
+def test_help_lists_the_commands_and_an_unknown_one_is_a_usage_error() -> None:
+    """Exit code 2 is for usage."""
+    assert all(line in lmspec("--help").stdout for line in COMMANDS.values())
+    wrong = lmspec("valdate")
+    assert wrong.returncode == 2 and "No such command" in wrong.stderr
+
+
+def test_validate_imports_nothing_heavy() -> None:
+    """A mistake costs a moment: checking a spec loads no library that computes."""
+    script = (
+        "import sys; from lmspec.cli.main import main\n"
+        "try: main(['validate'])\n"
+        f"finally: print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:
+    """No params.yaml, an unknown stage, an unknown revision: exit 1 with what to do."""
+    for arguments, cwd in ((("validate",), tmp_path), (("plan", "nonsense"), ROOT), (("diff", "no-such"), ROOT)):
+        run = lmspec(*arguments, cwd=cwd)
+        assert run.returncode == 1 and "->" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_the_readmes_commands_exist() -> None:
+    """Every `make` target, every lmspec command and every local file that the README names is there."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"^make ([a-z-]+)", README, re.M)) <= targets
+    assert set(re.findall(r"lmspec ([a-z]+)`", README)) <= {*COMMANDS, "main"}
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert link.startswith("http") or (ROOT / link).exists(), link
+    assert "@" not in re.sub(r"\S+@\S+", "", README)
+
+
+def test_the_readmes_figures_are_the_committed_ones() -> None:
+    """The table of accuracies is what data/metrics says."""
+    import json
+
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([\d.]+) \| ([\d.]+|–) \| ([\d.]+|–) \|", README, re.M)
+    assert len(rows) == 7
+    for name, movies, tweets, editorials in rows:
+        metrics = json.loads((ROOT / f"data/metrics/scores-{name}.json").read_text())
+        found = [metrics["reviews"]["source"]["movies"], metrics.get("tweets"), metrics.get("editorials")]
+        assert [movies, tweets, editorials] == ["–" if m is None else f"{100 * m['accuracy']:.1f}" for m in found]
