@@ -50,9 +50,9 @@ def test_the_graph_is_the_model_at_every_shape(kind: str, exported: dict, tmp_pa
     broken = onnx.ModelProto()
     broken.CopyFrom(proto)
     weight = next(i for i in broken.graph.initializer if i.data_type == onnx.TensorProto.FLOAT and 2 in i.dims)
-    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(0.01), weight.name))
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(1), weight.name))
     worst, where = exporting.largest_difference(reference, forward(broken, tmp_path), 16, ("full", "right"), 250)
-    assert worst > 0.005 and "batch" in where
+    assert worst > 1e-3 and "batch" in where
 
 
 def test_a_graph_that_gives_no_number_is_the_worst() -> None:
