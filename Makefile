@@ -7,6 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: repro test test-slow test-gpu lint format env clean
 
 repro: env ## build everything that params.yaml names and that is not built yet
+	@lmspec sync --check
 	dvc --wait-for-lock repro
 
 test: env ## the suite, miniature project included

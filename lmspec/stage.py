@@ -21,6 +21,7 @@ from lmspec.specs.numerics import Machine, Numerics
 Row = Mapping[str, Any]
 # what oneDNN and MKL call them; MKL heeds its own only on processors of its maker
 INSTRUCTIONS = {"default": ("SSE41", "SSE4_2"), "avx2": ("AVX2", "AVX2"), "avx512": ("AVX512_CORE_BF16", "AVX512")}
+BEFORE = "\n  (DVC removed the output of the run before: `git checkout data/metrics && dvc checkout` brings it back)"
 PACKAGES = ("lmspec", "stages", "__main__")
 
 
@@ -64,7 +65,10 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
     try:
         _run(noun, spec_type, build, sys.argv[1:])
     except LmspecError as error:
-        sys.exit(f"lmspec: {error}")
+        sys.exit(f"lmspec: {error}{BEFORE if 'DVC_STAGE' in os.environ else ''}")
+    except KeyboardInterrupt:
+        print(f"lmspec: interrupted; nothing was written{BEFORE if 'DVC_STAGE' in os.environ else ''}", file=sys.stderr)
+        sys.exit(130)
 
 
 def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
@@ -99,7 +103,9 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
 
 def _read_params(path: Path, noun: str, key: str, spec_type: Any) -> tuple[Any, Numerics, Machine]:
     """The artifact's own section, numerics and machine; no other section is looked at."""
-    document = YAML(typ="safe").load(path)
+    if not path.is_file():
+        raise LmspecError(str(path), "there is no such file here", "run it in the folder that holds params.yaml")
+    document = YAML(typ="safe").load(path) or {}
     if key not in (document.get(noun) or {}):
         raise LmspecError(f"{path}", f"there is no artifact {noun}.{key}", "run `lmspec sync`, then `dvc repro`")
     try:
@@ -108,8 +114,9 @@ def _read_params(path: Path, noun: str, key: str, spec_type: Any) -> tuple[Any, 
             Numerics.model_validate(document["numerics"]),
             Machine.model_validate(document["machine"]),
         )
-    except (ValidationError, KeyError) as error:
-        raise LmspecError(f"{path}: {noun}.{key}", str(error), "`lmspec validate` shows each problem at its place") from error
+    except (ValidationError, KeyError):
+        found = f"{noun}.{key}, numerics or machine is not as it should be"
+        raise LmspecError(str(path), found, "`lmspec validate` shows each problem at its place") from None
 
 
 def _declared(path: Path, stage: str) -> set[str]:

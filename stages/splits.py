@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from lmspec import stage
+from lmspec.errors import LmspecError
 from lmspec.formats import documents
 from lmspec.methods import duplicates, splitting
 from lmspec.specs.splits import SplitsSpec
@@ -24,6 +25,9 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     metrics = {}
     for side in splitting.SIDES:
         part = frame.filter(pl.Series(sides) == side)
+        if part.is_empty() and getattr(spec, side) > 0:
+            found = f"the {side} side is empty: {frame.height} documents are too few for {getattr(spec, side):g} of them"
+            raise LmspecError(f"splits, of {spec.of}", found, "give it a larger fraction, or the corpus more documents")
         documents.write(part, out / f"{side}.parquet")
         metrics[side] = {"documents": part.height, "label": dict(sorted(part["label"].value_counts().iter_rows()))}
     documents.write_labels(documents.read_labels(needs[spec.of]), out)

@@ -505,7 +505,7 @@ def test_corpus_and_splits_give_the_same_bytes_again(tmp_path: Path) -> None:
         write_rows(tmp_path / "raw", file)
     for run in ("one", "two"):
         build_corpus(tmp_path / "raw", tmp_path / run / "corpus", *(table(FORMS[file], file) for file in FORMS))
-        build_splits(tmp_path / run / "corpus", tmp_path / run / "splits")
+        build_splits(tmp_path / run / "corpus", tmp_path / run / "splits", train=0.5, dev=0.5, test=0.0)
     for noun in ("corpus", "splits"):
         assert bytes_of(tmp_path / "one" / noun) == bytes_of(tmp_path / "two" / noun)
 
@@ -572,6 +572,14 @@ def build_splits(folder: Path, out: Path, **changes: object) -> Report:
     out.mkdir()
     fields = {"of": "corpus.corpus", "train": 0.6, "dev": 0.2, "test": 0.2, "seed": 1, "keep_together": NEAR, **changes}
     return splits.build(SplitsSpec.model_validate(fields), needs(corpus=folder), out)
+
+
+def test_splits_with_too_few_documents_are_refused(tmp_path: Path) -> None:
+    """A side that the spec wants and that comes out empty is an error, not a surprise in training."""
+    write_rows(tmp_path / "raw", "rows.tsv")
+    build_corpus(tmp_path / "raw", tmp_path / "corpus", table(FORMS["rows.tsv"], "rows.tsv"))
+    with pytest.raises(LmspecError, match="side is empty"):
+        build_splits(tmp_path / "corpus", tmp_path / "splits", train=0.98, dev=0.01, test=0.01)
 
 
 @pytest.fixture(scope="module")

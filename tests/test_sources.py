@@ -17,7 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from lmspec.errors import LmspecError
 from lmspec.methods.sources import archive, digest
@@ -262,9 +262,11 @@ def test_file_outside_the_repository_is_not_copied(root: Path, out: Path) -> Non
     outside = write(root.parent / "outside", {"secret": b"s"})
     (root / "link").symlink_to(outside)
     secret = sha256(b"s")
-    for path in ("../outside/secret", "x/../../outside/secret", str(outside / "secret"), "link/secret"):
-        error = refused(out, lambda p=path: build(root, out, kind="file", path=p, sha256=secret))
-        assert (error.place, error.found) == (path, "it lies outside the repository")
+    for path in ("../outside/secret", "x/../../outside/secret", str(outside / "secret")):
+        with pytest.raises(ValidationError, match="inside it"):
+            build(root, out, kind="file", path=path, sha256=secret)
+    error = refused(out, lambda: build(root, out, kind="file", path="link/secret", sha256=secret))
+    assert (error.place, error.found) == ("link/secret", "it lies outside the repository")
     write(root / "folder", {"a": b"a"})
     (root / "folder" / "way").symlink_to(outside)
     error = refused(out, lambda: build(root, out, kind="file", path="folder", sha256=folder_sha256({"a": b"a"})))

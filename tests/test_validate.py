@@ -110,7 +110,8 @@ def test_all_problems_are_shown_at_once(tmp_path: Path) -> None:
 
 def test_a_list_with_a_wrong_item_is_one_problem(tmp_path: Path) -> None:
     """pydantic calls the list too short as well, since it counts the items that are right."""
-    assert len(complaints(GOOD.replace("text: text", "txt: text", 1), tmp_path)) == 2  # missing text, and no such field txt
+    (found,) = complaints(GOOD.replace("text: text", "txt: text", 1), tmp_path)
+    assert "there is no such field" in found and "did you mean 'text'?" in found
 
 
 def test_a_noun_with_nothing_under_it_is_no_problem(tmp_path: Path) -> None:

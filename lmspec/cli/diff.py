@@ -7,8 +7,12 @@ from typing import Any
 
 import click
 
+from lmspec.cli import loading
 from lmspec.compare import difference, revision
 from lmspec.compare.difference import MISSING, Row
+from lmspec.errors import LmspecError
+
+WIDEST = 40
 
 
 @click.command("diff")
@@ -26,6 +30,8 @@ def command(old: str, new: str, everything: bool, form: str) -> None:
       lmspec diff                    # HEAD against the working tree
       lmspec diff main HEAD --format md
     """
+    if not loading.PARAMS.exists():
+        raise LmspecError(str(loading.PARAMS), "there is no such file here", "run lmspec in the folder that holds params.yaml")
     sides = [revision.read(name, Path.cwd()) for name in (old, new)]
     parts = {
         title: [row for row in difference.rows(*values) if everything or row.differs]
@@ -55,10 +61,15 @@ def _cells(row: Row) -> tuple[str, str, str, str]:
     return row.name, _value(row.old), _value(row.new), change
 
 
+def _clipped(row: Row) -> tuple[str, ...]:
+    """For a table on a screen: one long value would push all others out of sight."""
+    return tuple(cell if i == 0 or len(cell) <= WIDEST else cell[: WIDEST - 1] + "…" for i, cell in enumerate(_cells(row)))
+
+
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "null" if value is None else str(value)
+    return "null" if value is None else str(value).replace("\n", " ")
 
 
 def _markdown(title: str, rows: list[Row], names: tuple[str, str]) -> str:
@@ -78,10 +89,10 @@ def _table(title: str, rows: list[Row], names: tuple[str, str]) -> None:
 
         table = Table(title, *(f"{side}: {name}" for side, name in zip(("old", "new"), names, strict=True)), "change", box=None)
         for row in rows:
-            table.add_row(*_cells(row))
+            table.add_row(*_clipped(row))
         Console().print(table)
         return
-    cells = [(title, *names, "change"), *(_cells(row) for row in rows)]
+    cells = [(title, *names, "change"), *(_clipped(row) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(4)]
     for line in cells:
         click.echo(

@@ -1,5 +1,6 @@
 """plan: what `dvc repro` would run, and why."""
 
+import difflib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,10 @@ def command(targets: tuple[str, ...], form: str) -> None:
     root = Path.cwd()
     unknown = set(targets) - {sync.stage_name(name) for name, _ in project.artifacts()}
     if unknown:
-        raise LmspecError("lmspec plan", f"there is no stage {sorted(unknown)}", "name stages as dvc.yaml does: model-minilm")
+        names = [sync.stage_name(name) for name, _ in project.artifacts()]
+        near = difflib.get_close_matches(sorted(unknown)[0], names, 1)
+        remedy = f"did you mean '{near[0]}'?" if near else f"the stages are {', '.join(names)}"
+        raise LmspecError("plan", f"there is no stage '{sorted(unknown)[0]}'", remedy)
     if not sync.is_current(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
     steps = plan.plan(project, YAML(typ="safe").load(loading.PARAMS), root, targets)

@@ -1,8 +1,11 @@
 """validate: every problem of params.yaml, at its place."""
 
+from pathlib import Path
+
 import click
 
 from lmspec.cli import loading
+from lmspec.graph import sync
 
 
 @click.command("validate")
@@ -17,3 +20,5 @@ def command() -> None:
     """
     project = loading.valid_project()
     click.echo(f"params.yaml is valid: {sum(1 for _ in project.artifacts())} artifacts")
+    if not sync.is_current(project, Path.cwd()):
+        click.echo("dvc.yaml is out of date: run `lmspec sync` before `dvc repro`", err=True)

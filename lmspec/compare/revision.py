@@ -30,11 +30,15 @@ def read(name: str, root: Path) -> Revision:
         files = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / METRICS).glob("*.json"))}
         params = (root / "params.yaml").read_text(encoding="utf-8") if (root / "params.yaml").exists() else ""
     else:
-        commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").strip()
+        _git(root, "rev-parse", "--git-dir")
+        commit = _commit(name, root)
         listed = _git(root, "ls-tree", "--name-only", commit, "params.yaml", f"{METRICS}/").splitlines()
         files = {path.rpartition("/")[2]: _git(root, "show", f"{commit}:./{path}") for path in listed if path.endswith(".json")}
         params = _git(root, "show", f"{commit}:./params.yaml") if "params.yaml" in listed else ""
     values = _parse(params, f"{name}:params.yaml", YAML(typ="safe").load) or {}
+    if name == WORKTREE and not values:
+        where = "run lmspec in the folder that holds params.yaml, or restore it: `git checkout params.yaml`"
+        raise LmspecError("params.yaml", "it is empty, or not in this folder", where)
     # DVC leaves the file of an artifact that was renamed or removed: it is no metric of this revision
     stages = {f"{noun}-{key}" for noun, section in values.items() if isinstance(section, dict) for key in section}
     kept = {file: text for file, text in files.items() if file.removesuffix(".json") in stages}
@@ -49,9 +53,17 @@ def _parse(text: str, place: str, load: Any) -> Any:
         raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", "build it again, or restore it") from None
 
 
+def _commit(name: str, root: Path) -> str:
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise LmspecError(name, "there is no such commit", "name a branch, a tag or a commit: `git log --oneline` shows some")
+    return run.stdout.strip()
+
+
 def _git(root: Path, *arguments: str) -> str:
     run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     if run.returncode:
         said = run.stderr.strip().splitlines() or ["git failed"]
-        raise LmspecError(f"git {arguments[0]} {arguments[-1]}", said[0], "name a branch, a tag or a commit of this repository")
+        raise LmspecError(f"git {arguments[0]}", said[0], "run lmspec in a git repository that is whole")
     return run.stdout

@@ -3,6 +3,7 @@
 python predict.py "A text." "Another one."        or one text a line on standard input
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -32,8 +33,15 @@ class Classifier:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="The most probable label of each text, its probability, and the text.")
+    parser.add_argument("text", nargs="*", help="texts; without any, one a line on standard input")
+    given = parser.parse_args().text
+    if not given and sys.stdin.isatty():
+        parser.error("give texts, or lines on standard input")
     classifier = Classifier(Path(__file__).parent)
-    for line in sys.argv[1:] or (line.rstrip("\n") for line in sys.stdin):
+    for line in given or (line.rstrip("\n") for line in sys.stdin):
+        if not line.strip():
+            continue
         probability = classifier.predict(line)
         best = max(probability, key=lambda label: probability[label])
         print(f"{best}\t{probability[best]:.4f}\t{line}")

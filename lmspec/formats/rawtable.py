@@ -1,7 +1,7 @@
 """rawtable: a table as a source gives it: TSV, CSV, JSONL or Parquet, every value that is used as text."""
 
 import codecs
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -16,8 +16,10 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     """
     place = f"{table.of} {table.file}"
     if not path.is_file():
-        there = sorted(p.relative_to(path.parent).as_posix() for p in path.parent.glob("*") if p.is_file())
-        raise LmspecError(place, "there is no such file in the source", f"it holds {', '.join(there) or 'no files'}")
+        root = path.parents[len(PurePosixPath(table.file).parts) - 1]
+        there = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+        shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
+        raise LmspecError(place, "there is no such file in the source", f"it holds {shown or 'no files'}")
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
         frame = _parse(path, table.format)

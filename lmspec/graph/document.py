@@ -89,11 +89,20 @@ def read(path: Path) -> Document:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         span = Span(mark.line + 1, mark.column + 1) if mark else Span(1, 1)
         said = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).splitlines()[0]
-        raise ProblemsFound(document, Problem(span, "YAML", said, "")) from None
+        raise ProblemsFound(document, Problem(span, "YAML", said, _advice(said))) from None
     if not isinstance(document.values, dict):
         kind = "empty" if document.values is None else f"a {type(document.values).__name__}"
         raise ProblemsFound(document, Problem(Span(1, 1), "params.yaml", f"it is {kind}", "it must map nouns to artifacts"))
     return document
+
+
+def _advice(said: str) -> str:
+    """What usually is behind it: a YAML reader notices late."""
+    if "mapping values are not allowed" in said:
+        return "look at the line above too: `key: value` needs a blank after the colon, and the indentation of its neighbours"
+    if "found character" in said:
+        return "indent with blanks, not with tabs"
+    return "look at the line above too"
 
 
 def _locate(node: Node, steps: Steps, document: Document) -> None:

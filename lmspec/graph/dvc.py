@@ -18,7 +18,11 @@ def status(root: Path, targets: tuple[str, ...] = ()) -> dict[str, list[Any]]:
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if run.returncode:
         lines = [line for line in run.stderr.splitlines() if line.startswith("ERROR")] or [run.stderr.strip()]
-        raise LmspecError("dvc status", lines[0], "run `lmspec sync`; a repository needs `dvc init` once")
+        raise LmspecError(
+            "dvc status",
+            lines[0],
+            "run `lmspec sync` if dvc.yaml is at fault; if dvc.lock has conflict markers, take one side, then `dvc repro`",
+        )
     changed: dict[str, list[Any]] = json.loads(run.stdout)
     return changed
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +14,14 @@ from lmspec.specs.base import Artifact, Spec, references
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.project import NOUNS, Key, Project
 
+# what pydantic says in Python's terms, in YAML's
+PLAIN = {
+    "string_type": ("must be a text", "put it into quotes"),
+    "tuple_type": ("must be a list", "such as [a, b]"),
+    "dict_type": ("must map names to values", ""),
+    "model_type": ("must map fields to values", ""),
+    "model_attributes_type": ("must map fields to values", ""),
+}
 SINGLE: dict[str, type[Spec]] = {"numerics": Numerics, "machine": Machine}
 
 
@@ -76,7 +85,22 @@ def _faults(
         # a list whose items are wrong is also called too short: pydantic counts the items that are right
         inner = [d["loc"] for d in details]
         kept = [d for d in details if d["type"] != "too_short" or not any(i[: len(d["loc"])] == d["loc"] != i for i in inner)]
-        return None, [_fault(document, at, detail, skip) for detail in kept]
+        return None, _paired([(d, _fault(document, at, d, skip)) for d in kept])
+
+
+def _paired(faults: list[tuple[ErrorDetails, Problem]]) -> list[Problem]:
+    """A field that does not exist beside a missing one of nearly its name is one mistake, not two."""
+    missing = {d["loc"]: p for d, p in faults if d["type"] == "missing"}
+    problems, explained = [], set()
+    for detail, problem in faults:
+        if detail["type"] == "extra_forbidden":
+            parent, name = detail["loc"][:-1], str(detail["loc"][-1])
+            near = _nearest(name, [str(loc[-1]) for loc in missing if loc[:-1] == parent])
+            if near:
+                explained.add((*parent, near))
+                problem = replace(problem, hint=f"did you mean '{near}'?")
+        problems.append((detail["loc"], problem))
+    return [problem for loc, problem in problems if loc not in explained]
 
 
 def _fault(document: Document, at: Steps, detail: ErrorDetails, skip: int) -> Problem:
@@ -94,8 +118,11 @@ def _fault(document: Document, at: Steps, detail: ErrorDetails, skip: int) -> Pr
         hint = _meant(str(context["tag"]), str(context["expected_tags"]).replace("'", "").split(", "))
         found = f"there is no kind '{context['tag']}'; the kinds are {context['expected_tags']}"
         return Problem(document.place(where), f"{name}.kind", found, hint)
-    message = detail["msg"].removeprefix("Value error, ")
-    return Problem(document.place(steps), name, message[0].lower() + message[1:], "")
+    if kind == "string_pattern_mismatch" and name.endswith("sha256"):
+        hint = "`sha256sum FILE` prints it; or write sixty-four zeros in quotes, and the build says which it found"
+        return Problem(document.place(steps), name, "a SHA-256 is 64 lower-case hexadecimal digits", hint)
+    message, hint = PLAIN.get(kind, (detail["msg"].removeprefix("Value error, "), ""))
+    return Problem(document.place(steps), name, message[0].lower() + message[1:], hint)
 
 
 def _steps(document: Document, at: Steps, loc: Iterable[str | int]) -> Steps:
@@ -132,7 +159,8 @@ def _references(document: Document, name: str, spec: Artifact, names: list[str])
             hint = _meant(ref, fit) or (f"such as '{fit[0]}'" if fit else f"there is no {wanted} yet")
             yield Problem(span, what, f"'{ref}' is not the name of a {wanted}", hint)
         elif ref not in names:
-            yield Problem(span, what, f"there is no artifact '{ref}'", _where(document, _nearest(ref, names)))
+            fit = [n for n in names if n.partition(".")[0] in ref.nouns]
+            yield Problem(span, what, f"there is no artifact '{ref}'", _where(document, _nearest(ref, fit)))
 
 
 def _cycles(document: Document, specs: dict[str, Artifact]) -> Iterable[Problem]:

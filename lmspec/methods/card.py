@@ -5,6 +5,21 @@ from typing import Any
 
 from lmspec.specs.bundle import BundleSpec
 
+USE = """## How to use it
+
+```
+pip install numpy onnxruntime tokenizers
+python predict.py "A text."
+```
+
+```python
+from pathlib import Path
+
+from predict import Classifier
+
+Classifier(Path(".")).predict("A text.")  # label -> probability
+```
+"""
 COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
 
 
@@ -16,7 +31,7 @@ def model_card(spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], 
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n{_scores(metrics)}",
-        '## How to use it\n\n```\npip install numpy onnxruntime tokenizers\npython predict.py "A text."\n```\n',
+        USE,
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n" + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
     ]
     return "\n".join(parts)

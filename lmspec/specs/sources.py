@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lmspec.specs.base import Artifact
 
@@ -35,6 +35,13 @@ class FileSource(Artifact):
     kind: Literal["file"] = Field(description="from this repository")
     path: str = Field(min_length=1, description="relative to the repository's root, and inside it")
     sha256: Sha256 = Field(description=DIGEST)
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
+            raise ValueError("the path must be relative to the repository, inside it, and with forward slashes")
+        return path
 
     def modules(self) -> tuple[str, ...]:
         return ("lmspec.methods.sources.file",)
