@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +15,11 @@ PARAMS = Path("params.yaml")
 
 def valid_project() -> Project:
     """The project in the current folder. Prints every problem and exits 1 if there are any."""
+    return valid_params()[0]
+
+
+def valid_params() -> tuple[Project, dict[str, Any]]:
+    """The project in the current folder, and the values of params.yaml as they stand. Exits as `valid_project` does."""
     try:
         document = documents.read(PARAMS)
     except documents.ProblemsFound as error:
@@ -25,4 +31,4 @@ def valid_project() -> Project:
     if project is None:
         click.echo(f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in {PARAMS}", err=True)
         sys.exit(1)
-    return project
+    return project, document.values

@@ -1,16 +1,14 @@
 """plan: what `dvc repro` would run, and why."""
 
-import difflib
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from ruamel.yaml import YAML
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import plan, sync
+from lmspec.graph import plan, sync, validate
 
 
 @click.command("plan")
@@ -26,17 +24,17 @@ def command(targets: tuple[str, ...], form: str) -> None:
       lmspec plan
       lmspec plan bundle-release
     """
-    project = loading.valid_project()
+    project, params = loading.valid_params()
     root = Path.cwd()
-    unknown = set(targets) - {sync.stage_name(name) for name, _ in project.artifacts()}
+    names = [sync.stage_name(name) for name, _ in project.artifacts()]
+    unknown = set(targets) - set(names)
     if unknown:
-        names = [sync.stage_name(name) for name, _ in project.artifacts()]
-        near = difflib.get_close_matches(sorted(unknown)[0], names, 1)
-        remedy = f"did you mean '{near[0]}'?" if near else f"the stages are {', '.join(names)}"
+        near = validate.nearest(sorted(unknown)[0], names)
+        remedy = f"did you mean '{near}'?" if near else f"the stages are {', '.join(names)}"
         raise LmspecError("plan", f"there is no stage '{sorted(unknown)[0]}'", remedy)
     if not sync.is_current(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
-    steps = plan.plan(project, YAML(typ="safe").load(loading.PARAMS), root, targets)
+    steps = plan.plan(project, params, root, targets)
     if form == "json":
         click.echo(json.dumps([asdict(step) for step in steps], indent=2))
         return

@@ -54,16 +54,19 @@ def _parse(text: str, place: str, load: Any) -> Any:
 
 
 def _commit(name: str, root: Path) -> str:
-    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    run = _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if run.returncode:
         raise LmspecError(name, "there is no such commit", "name a branch, a tag or a commit: `git log --oneline` shows some")
     return run.stdout.strip()
 
 
 def _git(root: Path, *arguments: str) -> str:
-    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    run = _run(root, *arguments)
     if run.returncode:
         said = run.stderr.strip().splitlines() or ["git failed"]
         raise LmspecError(f"git {arguments[0]}", said[0], "run lmspec in a git repository that is whole")
     return run.stdout
+
+
+def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)

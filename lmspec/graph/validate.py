@@ -95,7 +95,7 @@ def _paired(faults: list[tuple[ErrorDetails, Problem]]) -> list[Problem]:
     for detail, problem in faults:
         if detail["type"] == "extra_forbidden":
             parent, name = detail["loc"][:-1], str(detail["loc"][-1])
-            near = _nearest(name, [str(loc[-1]) for loc in missing if loc[:-1] == parent])
+            near = nearest(name, [str(loc[-1]) for loc in missing if loc[:-1] == parent])
             if near:
                 explained.add((*parent, near))
                 problem = replace(problem, hint=f"did you mean '{near}'?")
@@ -160,7 +160,7 @@ def _references(document: Document, name: str, spec: Artifact, names: list[str])
             yield Problem(span, what, f"'{ref}' is not the name of a {wanted}", hint)
         elif ref not in names:
             fit = [n for n in names if n.partition(".")[0] in ref.nouns]
-            yield Problem(span, what, f"there is no artifact '{ref}'", _where(document, _nearest(ref, fit)))
+            yield Problem(span, what, f"there is no artifact '{ref}'", _where(document, nearest(ref, fit)))
 
 
 def _cycles(document: Document, specs: dict[str, Artifact]) -> Iterable[Problem]:
@@ -187,12 +187,13 @@ def _way_back(name: str, edges: dict[str, list[str]]) -> list[str] | None:
     return None
 
 
-def _nearest(name: str, names: Iterable[str]) -> str | None:
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant, None if none is close."""
     return next(iter(difflib.get_close_matches(name, list(names), 1, 0.6)), None)
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
-    near = _nearest(name, names)
+    near = nearest(name, names)
     return f"did you mean '{near}'?" if near else ""
 
 
