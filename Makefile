@@ -25,7 +25,7 @@ lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	mypy
 	lmspec validate
 	lmspec sync --check
-	lmspec schema | cmp - params.schema.json
+	lmspec schema | cmp - lmspec/graph/params.schema.json
 
 format: env
 	ruff check --fix .

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import TracebackType
 
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
 # Libraries read these when they are imported: no hub is asked for what a stage did not declare, and a log stays readable.
@@ -20,6 +21,7 @@ def prepare(root: Path) -> None:
     """For a process that runs a stage: refuse the wrong Python, then set what the libraries will read."""
     check(root)
     os.environ.update(SETTINGS)
+    sys.excepthook = _quiet_when_interrupted
 
 
 def check(root: Path) -> None:
@@ -43,3 +45,11 @@ def _found(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # the parent package of a dotted name is missing
         return False
+
+
+def _quiet_when_interrupted(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Ctrl-C is one line, during the imports too; Python then exits as for any interrupt."""
+    if issubclass(kind, KeyboardInterrupt):
+        print("lmspec: interrupted; nothing was written", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)

@@ -1,5 +1,7 @@
 """errors: the one error a user sees: the place, what was found, the rule, the next step."""
 
+from collections.abc import Sequence
+
 
 class LmspecError(Exception):
     """A user's mistake, or the world's: shown as one message, never as a traceback.
@@ -15,3 +17,8 @@ class LmspecError(Exception):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.found}\n  -> {self.remedy}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of a list of names, and how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"

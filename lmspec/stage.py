@@ -1,7 +1,9 @@
 """stage: the door between DVC and the library: one artifact, built whole or not at all."""
 
 import csv
+import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -66,9 +68,6 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
         _run(noun, spec_type, build, sys.argv[1:])
     except LmspecError as error:
         sys.exit(f"lmspec: {error}{BEFORE if 'DVC_STAGE' in os.environ else ''}")
-    except KeyboardInterrupt:
-        print(f"lmspec: interrupted; nothing was written{BEFORE if 'DVC_STAGE' in os.environ else ''}", file=sys.stderr)
-        sys.exit(130)
 
 
 def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
@@ -92,11 +91,15 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
     partial.mkdir(parents=True)
     try:
         report = build(spec, Needs(folders, numerics if spec.numerics else None, machine), partial)
-        _require_declared(_executed(Path.cwd()), declared, f"{noun}-{key}")
+        executed = _executed(Path.cwd())
+        _require_declared(set(executed), declared, f"{noun}-{key}")
+        _require_recorded(executed)
         _write_report(spec, f"{noun}-{key}", report)
         if spec.cached:
             shutil.rmtree(Path("data", noun, key), ignore_errors=True)
             partial.replace(Path("data", noun, key))
+    except FileNotFoundError as error:
+        raise LmspecError(f"{noun}.{key}", str(error), "if what it is made from is damaged, `dvc checkout` mends it") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -120,11 +123,12 @@ def _read_params(path: Path, noun: str, key: str, spec_type: Any) -> tuple[Any, 
 
 
 def _declared(path: Path, stage: str) -> set[str]:
-    """What DVC knows that this stage depends on."""
+    """What DVC knows that this stage depends on: paths, and names of modules that lie outside the project."""
     stages = (YAML(typ="safe").load(path) or {}).get("stages", {}) if path.exists() else {}
     if stage not in stages:
         raise LmspecError(str(path), f"there is no stage {stage}", "run `lmspec sync`, then `dvc repro`")
-    return set(stages[stage]["deps"])
+    modules = (names for entry in stages[stage].get("params", []) if isinstance(entry, dict) for names in entry.values())
+    return {*stages[stage]["deps"], *itertools.chain.from_iterable(modules)}
 
 
 def _require_declared(used: set[str], declared: set[str], stage: str) -> None:
@@ -134,10 +138,31 @@ def _require_declared(used: set[str], declared: set[str], stage: str) -> None:
         raise LmspecError("dvc.yaml", found, "run `lmspec sync`, then `dvc repro`")
 
 
-def _executed(root: Path) -> set[str]:
-    """Files of the project's own packages that this process has imported, relative to the root."""
-    files = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if name.split(".")[0] in PACKAGES]
-    return {Path(f).relative_to(root).as_posix() for f in files if f and Path(f).is_relative_to(root)}
+def _executed(root: Path) -> dict[str, Path]:
+    """Files of lmspec and of the stages that this process has imported.
+
+    Each under its path relative to the root, or, where the package lies outside the project, under its module's name.
+    """
+    executed = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.split(".")[0] in PACKAGES:
+            path = Path(file)
+            outside = f"{name}.__init__" if path.stem == "__init__" else name
+            executed[path.relative_to(root).as_posix() if path.is_relative_to(root) else outside] = path
+    return executed
+
+
+def _require_recorded(executed: Mapping[str, Path]) -> None:
+    """Modules outside the project are those that toolchain.yaml records: DVC watches that file in their place."""
+    outside = {name: path for name, path in executed.items() if not name.endswith(".py")}
+    recorded = YAML(typ="safe").load(Path("toolchain.yaml")) if outside else {}
+    for name, path in outside.items():
+        value = recorded
+        for part in name.split("."):
+            value = value.get(part, {}) if isinstance(value, dict) else {}
+        if value != hashlib.sha256(path.read_bytes()).hexdigest():
+            raise LmspecError("toolchain.yaml", f"{name} is another than it records", "run `lmspec sync`, then `dvc repro`")
 
 
 def _require_device(machine: Machine) -> None:

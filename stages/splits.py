@@ -1,4 +1,4 @@
-"""splits: a corpus cut into three sides.   corpus -> train.parquet, dev.parquet, test.parquet, labels.json"""
+"""splits: a corpus cut into three sides.   corpus -> <side>.parquet, <side>.ids, labels.json"""
 
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
             found = f"the {side} side is empty: {frame.height} documents are too few for {getattr(spec, side):g} of them"
             raise LmspecError(f"splits, of {spec.of}", found, "give it a larger fraction, or the corpus more documents")
         documents.write(part, out / f"{side}.parquet")
+        documents.write_ids(part, out / f"{side}.ids")
         metrics[side] = {"documents": part.height, "label": dict(sorted(part["label"].value_counts().iter_rows()))}
     documents.write_labels(documents.read_labels(needs[spec.of]), out)
     return stage.Report(metrics)

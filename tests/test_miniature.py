@@ -58,8 +58,12 @@ def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) ->
     plan = {s["stage"]: s for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
     assert {name for name, step in plan.items() if step["verdict"] == "run"} == {"model-cnn"}
     assert plan["model-cnn"]["reasons"] == ["model.cnn.architecture.filters: 16 -> 12"]
-    assert {name for name, step in plan.items() if step["verdict"] == "may run"} == {"exported-cnn", "quantized-cnn"}
-    assert miniature.ran(miniature.dvc(project, "repro")) == ["model-cnn", "exported-cnn", "quantized-cnn"]
+    assert {name for name, step in plan.items() if step["verdict"] == "may run"} == {
+        "exported-cnn",
+        "quantized-cnn",
+        "scores-cnn",
+    }
+    assert miniature.ran(miniature.dvc(project, "repro")) == ["model-cnn", "exported-cnn", "quantized-cnn", "scores-cnn"]
 
 
 def test_adding_an_update_trains_nothing_before_it(project: Path) -> None:

@@ -2,33 +2,57 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmspec.cli import reporting
+from lmspec.errors import LmspecError
 from lmspec.graph import document as documents
 from lmspec.graph import validate
-from lmspec.specs.project import Project
+from lmspec.graph.problems import ProblemsFound
+
+if TYPE_CHECKING:
+    from lmspec.specs.project import Project
 
 PARAMS = Path("params.yaml")
 
 
-def valid_project() -> Project:
-    """The project in the current folder. Prints every problem and exits 1 if there are any."""
+def report(path: Path = PARAMS) -> reporting.Report:
+    """Everything that is to be said about a params.yaml."""
+    try:
+        document = documents.read(path)
+    except ProblemsFound as error:
+        return reporting.Report(path, error.lines, tuple(error.problems), None)
+    return reporting.Report(path, document.lines, tuple(validate.check(document)), document.values)
+
+
+def valid_params() -> tuple["Project", dict[str, Any]]:
+    """The project in the current folder, and the values of params.yaml as they stand.
+
+    Prints every problem and exits 1 if there are errors; warnings are `lmspec validate`'s to show.
+    """
+    found = report()
+    if found.errors:
+        click.echo(reporting.text(found, sys.stderr.isatty()), err=True)
+        sys.exit(1)
+    return _project(found.values or {}), found.values or {}
+
+
+def valid_project() -> "Project":
+    """The project in the current folder. Exits as `valid_params` does."""
     return valid_params()[0]
 
 
-def valid_params() -> tuple[Project, dict[str, Any]]:
-    """The project in the current folder, and the values of params.yaml as they stand. Exits as `valid_project` does."""
+def _project(values: dict[str, Any]) -> "Project":
+    from pydantic import ValidationError
+
+    from lmspec.specs.project import Project
+
     try:
-        document = documents.read(PARAMS)
-    except documents.ProblemsFound as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
-    project, problems = validate.check(document)
-    for problem in problems:
-        click.echo(document.show(problem), err=True)
-    if project is None:
-        click.echo(f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in {PARAMS}", err=True)
-        sys.exit(1)
-    return project, document.values
+        return Project.model_validate({section: value for section, value in values.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = f"the specs refuse what the schema takes: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        remedy = "write lmspec/graph/params.schema.json anew with `lmspec schema`; elsewhere, report this"
+        raise LmspecError(str(PARAMS), found, remedy) from None

@@ -12,6 +12,7 @@ COMMANDS = {
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "What `dvc repro` would run, and why.",
     "diff": "What a commit did to parameters and metrics.",
+    "gate": "Do the metrics pass what params.yaml demands?",
     "schema": "JSON Schema of params.yaml, for editors.",
 }
 

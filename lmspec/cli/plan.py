@@ -8,7 +8,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import plan, sync, validate
+from lmspec.graph import plan, shape, sync
 
 
 @click.command("plan")
@@ -29,10 +29,10 @@ def command(targets: tuple[str, ...], form: str) -> None:
     names = [sync.stage_name(name) for name, _ in project.artifacts()]
     unknown = set(targets) - set(names)
     if unknown:
-        near = validate.nearest(sorted(unknown)[0], names)
+        near = shape.nearest(sorted(unknown)[0], names)
         remedy = f"did you mean '{near}'?" if near else f"the stages are {', '.join(names)}"
         raise LmspecError("plan", f"there is no stage '{sorted(unknown)[0]}'", remedy)
-    if not sync.is_current(project, root):
+    if sync.outdated(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
     steps = plan.plan(project, params, root, targets)
     if form == "json":

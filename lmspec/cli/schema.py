@@ -11,7 +11,7 @@ def command() -> None:
 
     \b
     Example:
-      lmspec schema > params.schema.json
+      lmspec schema > params.schema.json     # and name it in the first line of params.yaml
     """
     from lmspec.specs.project import Project
 

@@ -20,14 +20,15 @@ def command(check: bool) -> None:
       lmspec sync --check     # in CI
     """
     project = loading.valid_project()
-    if sync.is_current(project, Path.cwd()):
+    outdated = sync.outdated(project, Path.cwd())
+    if not outdated:
         click.echo("dvc.yaml is up to date")
     elif check:
-        click.echo("dvc.yaml is out of date\n  -> run `lmspec sync` and commit dvc.yaml", err=True)
+        click.echo(f"{' and '.join(outdated)} out of date\n  -> run `lmspec sync` and commit it", err=True)
         sys.exit(1)
-    else:
-        text = sync.compile_dvc_yaml(project, Path.cwd())
-        partial = Path(sync.DVC_YAML).with_suffix(".partial")
+    for name, text in outdated.items():
+        partial = Path(name).with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
-        partial.replace(sync.DVC_YAML)
-        click.echo(f"wrote dvc.yaml: {text.count('    cmd: ')} stages")
+        partial.replace(name)
+        stages = f": {text.count('    cmd: ')} stages" if name == sync.DVC_YAML else ""
+        click.echo(f"wrote {name}{stages}")

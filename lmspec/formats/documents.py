@@ -24,6 +24,11 @@ def read_side(splits: Path, side: str) -> pl.DataFrame:
     return read(splits / f"{side}.parquet")
 
 
+def write_ids(frame: pl.DataFrame, path: Path) -> None:
+    """One id a line: `lmspec validate` reads them without a library that reads Parquet."""
+    path.write_text("".join(f"{name}\n" for name in frame["id"]), encoding="utf-8")
+
+
 def read_labels(folder: Path) -> list[str]:
     """The labels of a corpus or splits folder, in the order of the model's outputs."""
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.specs.corpus import Delimited, Table, Typed
 
 
@@ -18,8 +18,7 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     if not path.is_file():
         root = path.parents[len(PurePosixPath(table.file).parts) - 1]
         there = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
-        shown = ", ".join(there[:10]) + (f" and {len(there) - 10} more" if len(there) > 10 else "")
-        raise LmspecError(place, "there is no such file in the source", f"it holds {shown or 'no files'}")
+        raise LmspecError(place, "there is no such file in the source", f"it holds {some(there)}")
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
         frame = _parse(path, table.format)

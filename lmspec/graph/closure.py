@@ -1,17 +1,31 @@
-"""closure: the files of this repository that a module can import, found without running them."""
+"""closure: the files of lmspec and of the project that a module can import, found without running them."""
 
 import ast
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from lmspec.errors import LmspecError
 
 PACKAGES = ("lmspec", "stages")
+INSTALLED = Path(__file__).parents[2]  # where this lmspec lies: the project itself, or a folder of installed packages
+
+
+@dataclass(frozen=True)
+class Closure:
+    """What a stage can execute.
+
+    files    sorted paths in the project, relative to its root: DVC watches them
+    outside  module -> its file, for an installed lmspec, where DVC cannot watch it; a package is called `name.__init__`
+    """
+
+    files: tuple[str, ...]
+    outside: dict[str, Path]
 
 
 @lru_cache(maxsize=4096)
 def imports(path: Path, root: Path) -> frozenset[str]:
-    """Names of the repository's own modules that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
+    """Names of modules of lmspec and the project that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
     found: set[str] = set()
     for node in _nodes(_parse(path)):
         if isinstance(node, ast.Import):
@@ -43,18 +57,16 @@ def _nodes(tree: ast.AST) -> list[ast.AST]:
 
 
 def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module, relative to the root; None if it is not one of the repository's."""
-    base = Path(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if (root / path).is_file():
-            return path
-    return None
+    """The file of a module: in the project, or, if that has no lmspec of its own, where lmspec is installed. None: nowhere."""
+    package, *_ = module.split(".")
+    base = (root if package != "lmspec" or (root / package).is_dir() else INSTALLED).joinpath(*module.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
-def closure(modules: tuple[str, ...], root: Path) -> list[str]:
-    """Sorted paths of all files that those modules can import, their own and their packages' included.
+def closure(modules: tuple[str, ...], root: Path) -> Closure:
+    """All files that those modules can import, their own and their packages' included.
 
-    Raises LmspecError if one of the modules is not in the repository, or a file does not parse.
+    Raises LmspecError if one of the modules has no file, or a file does not parse.
     """
     files: dict[str, Path] = {}
     queue = list(modules)
@@ -67,5 +79,11 @@ def closure(modules: tuple[str, ...], root: Path) -> list[str]:
             raise LmspecError(module, f"it has no file under {root}", "restore it: a stage runs it")
         files[module] = path
         parent = module.rpartition(".")[0]
-        queue += [*imports(root / path, root), *([parent] if parent else [])]
-    return sorted({path.as_posix() for path in files.values()})
+        queue += [*imports(path, root), *([parent] if parent else [])]
+    inside = {path.relative_to(root).as_posix() for path in files.values() if path.is_relative_to(root)}
+    outside = {
+        f"{module}.__init__" if path.stem == "__init__" else module: path
+        for module, path in sorted(files.items())
+        if not path.is_relative_to(root)
+    }
+    return Closure(tuple(sorted(inside)), outside)

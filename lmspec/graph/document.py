@@ -1,123 +1,342 @@
 """document: params.yaml as YAML 1.2, the way DVC reads it, with the place of every key and value."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.nodes import ScalarNode
 
-from lmspec.errors import LmspecError
+from lmspec.graph.problems import BREAK, Problem, ProblemsFound, Span, printable
+from lmspec.specs.disagreement import Steps
 
-Steps = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Span:
-    """A place in a file: line and column from 1, and how many characters of the line to underline."""
-
-    line: int
-    column: int
-    width: int = 1
+DEEPEST = 64  # collections inside each other: a spec has less than ten
+MOST_VALUES = 500_000  # aliases expanded: a spec of 1,000 artifacts has less than 100,000
+MOST_BYTES = 32 * 2**20
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+TAG = "tag:yaml.org,2002:"
+MAY_BE_NO_TEXT = frozenset("+-.0123456789<=~nNtTfFyYoO")  # with what else a plain scalar begins, it is a text
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong, where, and what to do about it."""
+@dataclass(slots=True)
+class Node:
+    """A value and its place; of a mapping, also the places of its keys.
+
+    size  values in it, aliases expanded
+    """
 
     span: Span
-    what: str
-    found: str
-    hint: str = ""
+    value: Any
+    entries: dict[Any, tuple[Span, "Node"]] | list["Node"] | None = None
+    size: int = 1
 
 
 @dataclass
 class Document:
-    """A parsed file: its values, its lines, and the places of keys and values by their path."""
+    """A parsed file: its lines, and its values with their places."""
 
     path: Path
     lines: list[str]
-    values: Any
-    keys: dict[Steps, Span] = field(default_factory=dict)
-    places: dict[Steps, Span] = field(default_factory=dict)
+    root: Node
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the file maps to what, at the top."""
+        values: dict[str, Any] = self.root.value
+        return values
 
     def place(self, steps: Steps, key: bool = False) -> Span:
-        """Of the value at that path, or of its key; of the nearest parent where the path leads nowhere."""
-        while steps:
-            if key and steps in self.keys:
-                return self.keys[steps]
-            if steps in self.places:
-                return self.places[steps]
-            steps, key = steps[:-1], True
-        return Span(1, 1)
-
-    def show(self, problem: Problem) -> str:
-        """The problem with its line and a caret under it."""
-        span = problem.span
-        head = f"{self.path}:{span.line}:{span.column}: {problem.what}: {problem.found}"
-        if span.line > len(self.lines):
-            return head + (f"\n  -> {problem.hint}" if problem.hint else "")
-        number = str(span.line).rjust(5)
-        caret = " " * (span.column - 1) + "^" * max(1, span.width)
-        return f"{head}\n{number} | {self.lines[span.line - 1]}\n      | {caret}{' ' + problem.hint if problem.hint else ''}"
-
-
-class ProblemsFound(Exception):
-    """Raised where a document cannot even be parsed."""
-
-    def __init__(self, document: Document, problem: Problem) -> None:
-        super().__init__(document.show(problem))
-        self.document, self.problem = document, problem
+        """Of the value at that path, or of its key; of the key of the nearest parent where the path leads nowhere."""
+        node, span, owner = self.root, self.root.span, self.root.span
+        for i, step in enumerate(steps):
+            entries = node.entries
+            if isinstance(entries, dict) and step in entries:
+                owner, node = entries[step]
+            elif isinstance(entries, list) and isinstance(step, int) and step < len(entries):
+                node = entries[step]
+                owner = node.span
+            else:
+                return owner if i else span
+        return owner if key else node.span
 
 
 def read(path: Path) -> Document:
-    """Parse a file. Raises LmspecError if it cannot be read, ProblemsFound if it is not YAML or not a mapping."""
+    """Parse a file. Raises ProblemsFound if it cannot be read, or is not a mapping in YAML."""
+    text, lines = _text(path)
+    builder = _Builder(lines)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise LmspecError(str(path), "there is no such file", "run lmspec in the folder that holds params.yaml") from None
-    except UnicodeDecodeError as error:
-        raise LmspecError(str(path), f"it is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
-    document = Document(path, text.splitlines(), None)
-    try:
-        node = YAML(typ="safe").compose(text)
-        if node is not None:
-            _locate(node, (), document)
-        document.values = YAML(typ="safe").load(text)
+        for event in YAML(typ="safe").parse(text):
+            builder.take(event)
     except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        span = Span(mark.line + 1, mark.column + 1) if mark else Span(1, 1)
-        said = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).splitlines()[0]
-        raise ProblemsFound(document, Problem(span, "YAML", said, _advice(said))) from None
-    if not isinstance(document.values, dict):
-        kind = "empty" if document.values is None else f"a {type(document.values).__name__}"
-        raise ProblemsFound(document, Problem(Span(1, 1), "params.yaml", f"it is {kind}", "it must map nouns to artifacts"))
-    return document
+        builder.problems.append(_syntax(error, lines))
+    except _Stop as stop:
+        builder.problems.append(stop.problem)
+    root = builder.root
+    if root is None or not isinstance(root.value, dict):
+        what = (
+            "empty" if root is None or root.value is None else f"a {'list' if isinstance(root.value, list) else 'single value'}"
+        )
+        hint = "it must map sections to artifacts; `lmspec init` writes one into an empty folder"
+        wrong = Problem("yaml", _within(Span(1, 1), lines), str(path.name), f"the file is {what}", hint)
+        raise ProblemsFound(path, lines, builder.problems or [wrong])
+    if builder.problems:
+        raise ProblemsFound(path, lines, builder.problems)
+    return Document(path, lines, root)
+
+
+def _text(path: Path) -> tuple[str, list[str]]:
+    """The text and its lines. Raises ProblemsFound."""
+
+    def refuse(found: str, hint: str, span: Span | None = None, lines: list[str] | None = None) -> ProblemsFound:
+        return ProblemsFound(path, lines or [], [Problem("file", span or Span(1, 1), path.name, found, hint)])
+
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        hint = "run lmspec in the folder that holds it; `lmspec init` writes one into an empty folder"
+        raise refuse("there is no such file", hint) from None
+    except OSError as error:
+        raise refuse(f"it cannot be read: {error.strerror}", "it must be a file that you may read") from None
+    if len(content) > MOST_BYTES:
+        raise refuse(f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}", "data belongs into files of its own")
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        lines = BREAK.split(content.decode("utf-8", "replace"))
+        raise refuse(f"byte {error.start} is not UTF-8", "save the file as UTF-8", _end(before), lines) from None
+    lines = BREAK.split(text)
+    wrong = CONTROL.search(text)
+    if wrong:
+        found = f"the control character U+{ord(wrong[0]):04X} must not stand in YAML"
+        raise refuse(found, "remove it", _end(text[: wrong.start()]), [printable(line) for line in lines])
+    return text, lines
+
+
+def _end(text: str) -> Span:
+    *before, last = BREAK.split(text)
+    return Span(len(before) + 1, len(last) + 1)
+
+
+def _within(span: Span, lines: list[str]) -> Span:
+    """The last character of the file for a place behind its end."""
+    last = max((i for i, line in enumerate(lines, 1) if line.strip()), default=1)
+    if span.line > last and lines:
+        return Span(last, max(1, len(lines[last - 1].rstrip())))
+    return span
+
+
+def _syntax(error: YAMLError, lines: list[str]) -> Problem:
+    """What the parser says, at the place where the mistake probably is: a parser notices late."""
+    mark = getattr(error, "problem_mark", None)
+    context = getattr(error, "context_mark", None)
+    said = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).splitlines()[0]
+    place = Span(mark.line + 1, mark.column + 1) if mark else Span(1, 1)
+    begun = Span(context.line + 1, context.column + 1) if context else None
+    others: tuple[tuple[Span, str], ...] = ()
+    if begun and ("expected ':'" in said or "end of stream" in said or _within(place, lines) != place):
+        place = begun  # the key without its colon; the bracket or quote that nothing closes
+    elif begun and begun != place:
+        others = ((_within(begun, lines), str(getattr(error, "context", ""))),)
+    return Problem("yaml", _within(place, lines), "YAML", said, _advice(said), others)
 
 
 def _advice(said: str) -> str:
-    """What usually is behind it: a YAML reader notices late."""
+    """What usually is behind it."""
     if "mapping values are not allowed" in said:
-        return "look at the line above too: `key: value` needs a blank after the colon, and the indentation of its neighbours"
+        return "look at the line above too: `key: value` needs a blank after the colon, and its neighbours' indentation"
     if "found character" in said:
-        return "indent with blanks, not with tabs"
-    return "look at the line above too"
+        return "indent with blanks, not with tabs; quote a value that begins with a sign such as @ or %"
+    if "expected ':'" in said:
+        return "a key is followed by a colon and a blank"
+    if "expected ','" in said:
+        return "close the bracket, or put a comma between its parts"
+    if "end of stream" in said:
+        return "close the quote or bracket"
+    return "look at the line above too, and at the indentation"
 
 
-def _locate(node: Node, steps: Steps, document: Document) -> None:
-    document.places[steps] = _span(node)
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            name = (*steps, key.value if isinstance(key, ScalarNode) else str(key.value))
-            document.keys[name] = _span(key)
-            _locate(value, name, document)
-    elif isinstance(node, SequenceNode):
-        for index, value in enumerate(node.value):
-            _locate(value, (*steps, index), document)
+class _Stop(Exception):
+    def __init__(self, span: Span, found: str, hint: str, rule: str = "yaml") -> None:
+        super().__init__(found)
+        self.problem = Problem(rule, span, "YAML", found, hint)
 
 
-def _span(node: Node) -> Span:
-    start, end = node.start_mark, node.end_mark
-    same_line = isinstance(node, ScalarNode) and start.line == end.line
-    return Span(start.line + 1, start.column + 1, end.column - start.column if same_line else 1)
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end is not read yet."""
+
+    node: Node
+    anchor: str | None
+    key: Any = None
+    key_span: Span | None = None
+    merged: list[Node] = field(default_factory=list)
+
+
+class _Builder:
+    """Puts events together without recursion, so that no depth and no alias can exhaust it."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._open: list[_Open] = []
+        self._anchors: dict[str, Node] = {}
+        self._known: dict[str, tuple[Any, bool]] = {}
+        self._yaml = YAML(typ="safe")
+
+    def take(self, event: Event) -> None:
+        """The next event of the parser. Raises _Stop where nothing behind it can be read."""
+        if isinstance(event, ScalarEvent):
+            span = _span(event)
+            value, merge = self._scalar(event, span)
+            node = Node(span, value)
+            self._name(event, node)
+            self._add(node, merge)
+        elif isinstance(event, MappingStartEvent | SequenceStartEvent):
+            self._refuse_tag(event)
+            if len(self._open) >= DEEPEST:
+                raise _Stop(_span(event), f"it is nested more than {DEEPEST} deep", "a spec is a few levels deep")
+            node = Node(_span(event), {}, {}) if isinstance(event, MappingStartEvent) else Node(_span(event), [], [])
+            self._open.append(_Open(node, event.anchor))
+        elif isinstance(event, MappingEndEvent | SequenceEndEvent):
+            self._close()
+        elif isinstance(event, AliasEvent):
+            self._add(self._aliased(event))
+        elif isinstance(event, DocumentStartEvent):
+            self._begin(event)
+
+    def _begin(self, event: DocumentStartEvent) -> None:
+        if self.root is not None:
+            raise _Stop(_span(event), "a second document begins", "params.yaml is one document: remove the `---`")
+        if event.version and tuple(event.version) != (1, 2):
+            raise _Stop(_span(event), "it says that it is not YAML 1.2", "remove the line `%YAML`")
+
+    def _aliased(self, event: AliasEvent) -> Node:
+        span = _span(event)
+        if any(o.anchor == event.anchor for o in self._open):
+            raise _Stop(span, f"*{event.anchor} stands inside of what it refers to", "write out what is meant")
+        if event.anchor not in self._anchors:
+            raise _Stop(span, f"there is no anchor &{event.anchor} before it", "write out what is meant, or add the anchor")
+        there = self._anchors[event.anchor]
+        return Node(span, there.value, there.entries, there.size)
+
+    def _name(self, event: NodeEvent, node: Node) -> None:
+        if event.anchor:
+            self._anchors[event.anchor] = node
+
+    def _close(self) -> None:
+        done = self._open.pop()
+        entries = done.node.entries
+        if isinstance(entries, dict):
+            for source in done.merged:
+                assert isinstance(source.entries, dict)
+                for key, entry in source.entries.items():
+                    if key not in entries:
+                        entries[key] = entry
+                        done.node.value[key] = entry[1].value
+            done.node.size = 1 + len(entries) + sum(node.size for _, node in entries.values())
+        elif isinstance(entries, list):
+            done.node.size = 1 + sum(node.size for node in entries)
+        if done.node.size > MOST_VALUES:
+            found = f"with its aliases written out it has more than {MOST_VALUES:,} values"
+            raise _Stop(done.node.span, found, "write out what is meant")
+        if done.anchor:
+            self._anchors[done.anchor] = done.node
+        self._add(done.node)
+
+    def _add(self, node: Node, merge: bool = False) -> None:
+        if not self._open:
+            self.root = node
+            return
+        top = self._open[-1]
+        if isinstance(top.node.entries, list):
+            top.node.entries.append(node)
+            top.node.value.append(node.value)
+        elif top.key_span is None:
+            self._key(top, node, merge)
+        else:
+            self._entry(top, node)
+
+    def _key(self, top: _Open, node: Node, merge: bool) -> None:
+        if node.entries is not None:
+            raise _Stop(node.span, "a list or mapping cannot be a key", "a key is a name")
+        top.key, top.key_span = (_MERGE if merge else node.value), node.span
+
+    def _entry(self, top: _Open, node: Node) -> None:
+        key, span = top.key, top.key_span
+        top.key_span = None
+        entries = top.node.entries
+        assert isinstance(entries, dict) and span is not None
+        if key is _MERGE:
+            sources = node.entries if isinstance(node.entries, list) else [node]
+            if not all(isinstance(source.entries, dict) for source in sources):
+                raise _Stop(node.span, "`<<` takes a mapping or a list of mappings", "such as `<<: *anchor`")
+            top.merged += sources
+        elif key in entries:
+            others = ((entries[key][0], "the first"),)
+            found = f"the key '{printable(str(key))[:60]}' stands twice in this mapping"
+            self.problems.append(Problem("duplicate-key", span, "YAML", found, "remove one", others))
+        else:
+            entries[key] = (span, node)
+            top.node.value[key] = node.value
+
+    def _refuse_tag(self, event: NodeEvent) -> None:
+        tag = _tag(event)
+        if tag and tag not in (f"{TAG}map", f"{TAG}seq"):
+            raise _Stop(_span(event), f"the tag {printable(tag)[:60]} has no meaning here", "remove it")
+
+    def _scalar(self, event: ScalarEvent, span: Span) -> tuple[Any, bool]:
+        """Its value, and whether it is the key `<<` that merges."""
+        text = event.value
+        tag = _tag(event)
+        if not tag and (not event.implicit[0] or (text and text[0] not in MAY_BE_NO_TEXT)):
+            return text, False
+        if tag in ("!", f"{TAG}str"):
+            return text, False
+        if not tag:
+            if text not in self._known:
+                self._known[text] = self._resolved(text, self._yaml.resolver.resolve(ScalarNode, text, (True, False)), span)
+            return self._known[text]
+        if tag.removeprefix(TAG) not in ("int", "float", "bool", "null"):
+            raise _Stop(span, f"the tag {printable(tag)[:60]} has no meaning here", "remove it")
+        return self._resolved(text, tag, span)
+
+    def _resolved(self, text: str, tag: Any, span: Span) -> tuple[Any, bool]:
+        kind = str(tag).removeprefix(TAG)
+        if kind == "str":
+            return text, False
+        if kind == "merge":
+            return text, True
+        try:
+            constructor = self._yaml.constructor
+            return constructor.yaml_constructors[f"{TAG}{kind}"](constructor, ScalarNode(tag, text)), False
+        except Exception as error:  # ruamel and Python raise half a dozen unrelated types for a malformed scalar
+            raise _Stop(span, f"it cannot be read as a {kind}: {str(error).splitlines()[0][:80]}", "correct it") from None
+
+
+def _tag(event: NodeEvent) -> str:
+    """An explicit tag, such as `!!str`; empty if there is none."""
+    return str(getattr(event, "ctag", None) or "")
+
+
+_MERGE = object()
+
+
+def _span(event: Event) -> Span:
+    start, end = event.start_mark, event.end_mark
+    one_line = isinstance(event, ScalarEvent | AliasEvent) and start.line == end.line
+    return Span(start.line + 1, start.column + 1, max(1, end.column - start.column) if one_line else 1)

@@ -1,18 +1,20 @@
 """sync: the specs and the imports of the stages, compiled to dvc.yaml."""
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from lmspec.graph.closure import closure
+from lmspec.graph.closure import Closure, closure
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.project import Project
 
 HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
 DVC_YAML = "dvc.yaml"
+TOOLCHAIN = "toolchain.yaml"
 METRICS = "data/metrics"
 
 
@@ -30,18 +32,48 @@ def compile_dvc_yaml(project: Project, root: Path) -> str:
         document["plots"] = plots
     if artifacts:
         document["artifacts"] = artifacts
+    return HEADER + _yaml(document)
+
+
+def _yaml(document: dict[str, Any]) -> str:
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 4096
     stream = io.StringIO()
     yaml.dump(document, stream)
-    return HEADER + stream.getvalue()
+    return stream.getvalue()
 
 
-def is_current(project: Project, root: Path) -> bool:
-    """Is dvc.yaml what params.yaml and the code say?"""
-    path = root / DVC_YAML
-    return path.exists() and path.read_text(encoding="utf-8") == compile_dvc_yaml(project, root)
+def compile_toolchain(project: Project, root: Path) -> str | None:
+    """The text of toolchain.yaml: SHA-256 of each module of an installed lmspec that a stage can execute.
+
+    DVC watches this file in their place. None if lmspec lies in the project itself, where DVC watches its files.
+    """
+    outside: dict[str, Path] = {}
+    for _, spec in project.artifacts():
+        outside |= code_of(project, spec, root).outside
+    if not outside:
+        return None
+    tree: dict[str, Any] = {}
+    for module, path in sorted(outside.items()):
+        *packages, name = module.split(".")
+        branch = tree
+        for package in packages:
+            branch = branch.setdefault(package, {})
+        branch[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return HEADER.replace("this.", "this. What lmspec executes: an upgrade reruns what it changes.") + _yaml(tree)
+
+
+def outputs(project: Project, root: Path) -> dict[str, str]:
+    """File -> text of all that `lmspec sync` writes."""
+    toolchain = compile_toolchain(project, root)
+    return {DVC_YAML: compile_dvc_yaml(project, root)} | ({TOOLCHAIN: toolchain} if toolchain else {})
+
+
+def outdated(project: Project, root: Path) -> dict[str, str]:
+    """File -> new text of what is not as params.yaml and the code say."""
+    texts = outputs(project, root)
+    return {n: t for n, t in texts.items() if not (root / n).exists() or (root / n).read_text(encoding="utf-8") != t}
 
 
 def stage_name(name: str) -> str:
@@ -55,8 +87,8 @@ def folder(name: str) -> str:
     return f"data/{noun}/{key}"
 
 
-def code_of(project: Project, spec: Artifact, root: Path) -> list[str]:
-    """Files that the build of an artifact can execute: its stage, its variants, the readers of what it is made from."""
+def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
+    """What the build of an artifact can execute: its stage, its variants, the readers of what it is made from."""
     modules = [f"stages.{spec.noun}", *spec.modules()]
     origin: Artifact | None = spec
     while origin is not None:
@@ -74,8 +106,13 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
 def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
     noun, _, key = name.partition(".")
     stage: dict[str, Any] = {"cmd": f"exec python -m stages.{noun} {key}"}
-    stage["deps"] = [*(folder(need) for need in needs_of(project, spec)), *spec.files(), *code_of(project, spec, root)]
-    stage["params"] = [name, *(["numerics"] if spec.numerics else [])]
+    code = code_of(project, spec, root)
+    stage["deps"] = [*(folder(need) for need in needs_of(project, spec)), *spec.files(), *code.files]
+    stage["params"] = [
+        name,
+        *(["numerics"] if spec.numerics else []),
+        *([{TOOLCHAIN: list(code.outside)}] if code.outside else []),
+    ]
     outs: list[Any] = [folder(name)] if spec.cached else []
     outs += [{f"{METRICS}/{stage_name(name)}/{report}.csv": {"cache": False}} for report in spec.reports]
     if outs:

@@ -65,6 +65,8 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
         for at, rows in enumerate(training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1):
             torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
             loss = _loss(model, collate(task.ids, rows, task.pad_id), task.objective, numerics)
+            if not torch.isfinite(loss):
+                raise LmspecError("training", f"the loss is {loss.item()} at step {step + 1}", "lower peak_learning_rate")
             learning_rate = optimizer.param_groups[0]["lr"]
             _descend(loss, optimizer, spec.max_gradient_norm)
             schedule.step()
@@ -83,10 +85,7 @@ def _loss(model: PreTrainedModel, batch: Batch, objective: Objective, numerics: 
     input_ids = torch.from_numpy(batch.input_ids).to(model.device)
     attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)
     with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
-        loss = objective(model, batch, input_ids, attention_mask)
-    if not torch.isfinite(loss):
-        raise LmspecError("training", f"the loss is {loss.item()}", "lower peak_learning_rate")
-    return loss
+        return objective(model, batch, input_ids, attention_mask)
 
 
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_gradient_norm: float) -> None:

@@ -2,20 +2,48 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from lmspec.specs.disagreement import Check
+
 # A DVC stage name allows letters, digits, "-" and "_"; a stage is called `noun-key`, and no noun holds a "-".
 KEY_PATTERN = r"[a-z][a-z0-9_-]*"
+# A relative path with forward slashes that stays inside: no part of it is "." or "..".
+_PART = r"(?:[^./\\~\x00-\x1f][^/\\\x00-\x1f]*|\.[^./\\\x00-\x1f][^/\\\x00-\x1f]*)"
+
+
+def matching(pattern: str, rule: str, max_length: int) -> Any:
+    """A text that matches a regular expression; `rule` says in words what that means."""
+    return Field(pattern=pattern, max_length=max_length, json_schema_extra={"x-rule": rule})
+
+
+Name = Annotated[str, matching(f"^{KEY_PATTERN}$", "lower-case letters, digits, '-' and '_', a letter first", 60)]
+Inside = Annotated[str, matching(f"^{_PART}(?:/{_PART})*$", "a relative path that stays inside, with forward slashes", 1000)]
 
 
 class Spec(BaseModel):
     """A part of params.yaml. Strict: DVC takes 1, 1.0 and true for the same value, so a spec must not."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    holds: ClassVar[tuple[Check, ...]] = ()  # what must hold among its fields
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Self:
+        for check in self.holds:
+            for disagreement in check(self.model_dump()):
+                raise ValueError(disagreement.found)
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler(schema)
+        if cls.holds:
+            handler.resolve_ref_schema(written)["x-holds"] = [f"{c.__module__}:{c.__name__}" for c in cls.holds]
+        return written
 
 
 class Ref(str):
@@ -46,10 +74,15 @@ class To:
             ref.nouns = self.nouns
             return ref
 
-        return core_schema.no_info_after_validator_function(mark, core_schema.str_schema(strict=True))
+        return core_schema.no_info_after_validator_function(mark, core_schema.str_schema(strict=True, pattern=self.pattern))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^({'|'.join(self.nouns)})\\.{KEY_PATTERN}$"}
+        return {"type": "string", "pattern": self.pattern, "x-refers-to": list(self.nouns)}
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression of the names that it admits."""
+        return f"^(?:{'|'.join(self.nouns)})\\.{KEY_PATTERN}$"
 
 
 class Artifact(Spec):

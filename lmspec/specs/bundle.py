@@ -16,5 +16,5 @@ class BundleSpec(Artifact):
     scores: Annotated[Ref, To(("scores",))] = Field(description="scores of that graph, for the card")
     title: str = Field(min_length=1, max_length=200, description="heading of the model card")
     license: str = Field(min_length=1, max_length=100, description="SPDX identifier of the bundle's license")
-    intended_use: str = Field(min_length=1, description="what it is for, and what not (Markdown)")
-    limitations: str = Field(min_length=1, description="what is known to go wrong (Markdown)")
+    intended_use: str = Field(min_length=1, max_length=20_000, description="what it is for, and what not (Markdown)")
+    limitations: str = Field(min_length=1, max_length=20_000, description="what is known to go wrong (Markdown)")

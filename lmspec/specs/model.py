@@ -17,8 +17,8 @@ class ModelSpec(Artifact):
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("curve",)
     on: Annotated[Ref, To(("splits",))] = Field(description="trained on the train side, stopped by the dev side")
-    architecture: Architecture
-    training: Training
+    architecture: Architecture = Field(description="which kind of network")
+    training: Training = Field(description="how the weights are fitted")
 
     def modules(self) -> tuple[str, ...]:
         return (self.architecture.module,)

@@ -10,7 +10,7 @@ from lmspec.specs.base import Artifact, Ref, Spec, To
 class Dynamic(Spec):
     """Weights in int8, activations quantized as they pass, one scale per tensor: for transformers and LSTMs."""
 
-    kind: Literal["dynamic"]
+    kind: Literal["dynamic"] = Field(description="scales of activations are found as they pass")
     per_channel: bool = Field(description="one scale per output of a weight matrix instead of one per matrix")
     reduce_range: bool = Field(description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels")
 
@@ -18,7 +18,7 @@ class Dynamic(Spec):
 class Static(Spec):
     """Weights and activations in int8 with scales fixed from calibration texts: for convolutions."""
 
-    kind: Literal["static"]
+    kind: Literal["static"] = Field(description="scales of activations are fixed by calibration")
     per_channel: bool = Field(description="one scale per output channel of a weight")
     reduce_range: bool = Field(description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels")
 
@@ -41,5 +41,5 @@ class QuantizedSpec(Artifact):
     of: Annotated[Ref, To(("exported",))] = Field(description="the graph")
     calibrate: Annotated[Ref, To(("splits",))] = Field(description="its dev side gives the calibration texts")
     calibration_rows: int = Field(ge=8, le=100_000, description="texts that are drawn from the dev side")
-    scheme: Annotated[Dynamic | Static, Field(discriminator="kind")]
-    contract: Contract
+    scheme: Annotated[Dynamic | Static, Field(discriminator="kind", description="how numbers become int8")]
+    contract: Contract = Field(description="what it may lose; the build fails beyond it")

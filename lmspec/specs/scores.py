@@ -2,9 +2,10 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.checks import scores as checks
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
@@ -22,17 +23,11 @@ class ScoresSpec(Artifact):
     numerics: ClassVar[bool] = True
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("confusion", "outcomes")
+    holds = (checks.each_splits_once,)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what is scored")
     on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(strict=False, min_length=1, description="test sides to score it on")
     batch_size: int = Field(ge=1, le=65536, description="texts of similar length scored together; with int8 it decides bits")
     calibration_bins: int = Field(ge=2, le=1000, description="equal-width bins of the expected calibration error")
-
-    @field_validator("on")
-    @classmethod
-    def _each_once(cls, on: tuple[Ref, ...]) -> tuple[Ref, ...]:
-        if len(set(on)) < len(on):
-            raise ValueError("a splits is named twice")
-        return on
 
     def modules(self) -> tuple[str, ...]:
         return (format_of(self.of),)

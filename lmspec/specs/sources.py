@@ -2,12 +2,14 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from lmspec.specs.base import Artifact
+from lmspec.specs.base import Artifact, Inside, matching
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ArchivePath = Annotated[str, Field(min_length=1, description="a file or folder inside an archive, with forward slashes")]
+SHA256_RULE = "64 hexadecimal digits in lower case (`sha256sum FILE`; write zeros in quotes, and the build says which it found)"
+Sha256 = Annotated[str, matching(r"^[0-9a-f]{64}$", SHA256_RULE, 64)]
+ArchivePath = Annotated[Inside, Field(description="a file or folder inside an archive")]
+REPO = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
 DIGEST = "SHA-256 of the downloaded file; of a folder, SHA-256 of its sorted `<sha256>  <path>` lines (see docs/sources.md)"
 
 
@@ -16,8 +18,12 @@ class PypiSource(Artifact):
 
     noun: ClassVar[str] = "sources"
     kind: Literal["pypi"] = Field(description="from the Python package index that pip is set up for")
-    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the distribution")
-    version: str = Field(pattern=r"^[0-9][A-Za-z0-9.+!_-]*$", description="exact version")
+    package: Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "the name of a distribution", 200)] = Field(
+        description="name of the distribution"
+    )
+    version: Annotated[str, matching(r"^[0-9][A-Za-z0-9.+!_-]*$", "an exact version, such as 1.2.0", 100)] = Field(
+        description="exact version"
+    )
     distribution: Literal["wheel", "sdist"] = Field(description="which of the release's files")
     sha256: Sha256 = Field(description="SHA-256 of the wheel or source distribution")
     members: tuple[ArchivePath, ...] = Field(
@@ -33,15 +39,8 @@ class FileSource(Artifact):
 
     noun: ClassVar[str] = "sources"
     kind: Literal["file"] = Field(description="from this repository")
-    path: str = Field(min_length=1, description="relative to the repository's root, and inside it")
+    path: Inside = Field(description="relative to the repository's root")
     sha256: Sha256 = Field(description=DIGEST)
-
-    @field_validator("path")
-    @classmethod
-    def _inside(cls, path: str) -> str:
-        if path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
-            raise ValueError("the path must be relative to the repository, inside it, and with forward slashes")
-        return path
 
     def modules(self) -> tuple[str, ...]:
         return ("lmspec.methods.sources.file",)
@@ -55,7 +54,9 @@ class UrlSource(Artifact):
 
     noun: ClassVar[str] = "sources"
     kind: Literal["url"] = Field(description="from a URL")
-    url: str = Field(pattern=r"^[a-z][a-z0-9+.-]*://.+", description="where the file is, with its scheme")
+    url: Annotated[str, matching(r"^[a-z][a-z0-9+.-]*://[^\x00-\x20]+$", "a URL with its scheme", 2000)] = Field(
+        description="where the file is"
+    )
     sha256: Sha256 = Field(description="SHA-256 of the downloaded file")
     members: tuple[ArchivePath, ...] = Field(
         strict=False, description="path inside the archive; empty: the file itself, under its own name"
@@ -70,10 +71,14 @@ class HuggingfaceSource(Artifact):
 
     noun: ClassVar[str] = "sources"
     kind: Literal["huggingface"] = Field(description="from a Hugging Face hub (HF_ENDPOINT, HF_TOKEN are honoured)")
-    repo: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="owner/name")
+    repo: Annotated[str, matching(REPO, "owner/name", 200)] = Field(description="owner/name")
     repo_type: Literal["model", "dataset"] = Field(description="which kind of repository")
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="full commit hash; a branch or tag can move")
-    allow: tuple[str, ...] = Field(strict=False, min_length=1, description="patterns of the files to take, such as *.json")
+    revision: Annotated[str, matching(r"^[0-9a-f]{40}$", "the 40 digits of a commit hash", 40)] = Field(
+        description="full commit hash; a branch or tag can move"
+    )
+    allow: tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...] = Field(
+        strict=False, min_length=1, description="patterns of the files to take, such as *.json"
+    )
     sha256: Sha256 = Field(description=DIGEST)
 
     def modules(self) -> tuple[str, ...]:

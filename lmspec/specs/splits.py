@@ -2,9 +2,10 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.checks import splits as checks
 from lmspec.specs.corpus import NearDuplicates
 
 
@@ -13,15 +14,10 @@ class SplitsSpec(Artifact):
 
     noun: ClassVar[str] = "splits"
     metrics: ClassVar[bool] = True
+    holds = (checks.fractions_sum_to_one,)
     of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus that is cut")
     train: float = Field(ge=0, le=1, description="fraction for training")
     dev: float = Field(ge=0, le=1, description="fraction for early stopping and tuning")
     test: float = Field(ge=0, le=1, description="fraction for the final scores")
     seed: int = Field(ge=0, lt=2**31, description="of the draw")
     keep_together: NearDuplicates | None = Field(description="near-duplicates that share a side; null: groups only")
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> "SplitsSpec":
-        if abs(self.train + self.dev + self.test - 1) > 1e-9:
-            raise ValueError(f"train + dev + test is {self.train + self.dev + self.test:g}, and must be 1")
-        return self

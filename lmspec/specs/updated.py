@@ -2,9 +2,10 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
+from lmspec.specs.checks import updated as checks
 from lmspec.specs.training import Training
 
 
@@ -18,8 +19,8 @@ class Replay(Spec):
 class Retention(Spec):
     """The earlier model's answers on the replayed rows stay a target. Source: Buzzega et al. 2020, arXiv:2004.07211."""
 
-    temperature: float = Field(gt=0, le=100)
-    weight: float = Field(ge=0, description="of the cross-entropy with the earlier model's softened probabilities")
+    temperature: float = Field(gt=0, le=100, description="of both softmaxes")
+    weight: float = Field(ge=0, le=1000, description="of the cross-entropy with the earlier model's softened probabilities")
 
 
 class UpdatedSpec(Artifact):
@@ -29,20 +30,14 @@ class UpdatedSpec(Artifact):
     numerics: ClassVar[bool] = True
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("curve",)
+    holds = (checks.new_and_old_are_apart,)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
     on: Annotated[Ref, To(("splits",))] = Field(description="the new data: train and dev sides")
     replay: tuple[Replay, ...] = Field(strict=False, min_length=1, description="old data; its dev side counts in early stopping")
-    retention: Retention
+    retention: Retention = Field(description="how the earlier model's answers are kept")
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(ge=0, description="leave that many layers, from the bottom, as they are (transformers)")
-    training: Training
-
-    @model_validator(mode="after")
-    def _old_and_new_are_apart(self) -> "UpdatedSpec":
-        names = [self.on, *(replay.of for replay in self.replay)]
-        if len(set(names)) < len(names):
-            raise ValueError("a splits is named twice among `on` and `replay`")
-        return self
+    frozen_layers: int = Field(ge=0, le=1000, description="leave that many layers, from the bottom, as they are (transformers)")
+    training: Training = Field(description="how the weights are fitted")
 
     def reads_like(self) -> Ref:
         return self.of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 
 
 def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
@@ -53,7 +53,7 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
         with open_file() as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink)
     if not any(out.iterdir()):
-        raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {_some(found)}")
+        raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {some(found)}")
 
 
 def _files(archive: Path, what: str) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
@@ -83,7 +83,3 @@ def _inside(name: str, what: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or "\\" in name:
         raise LmspecError(what, f"'{name}' climbs out of the archive", "nothing was written; do not trust this archive")
     return path
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "no files"

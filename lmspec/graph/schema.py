@@ -1,0 +1,113 @@
+"""schema: the JSON Schema of params.yaml, read without the library that it was made with, and said in words."""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Schema = Mapping[str, Any]
+PATH = Path(__file__).parent / "params.schema.json"
+
+
+@functools.cache
+def load() -> Schema:
+    """The schema that `lmspec schema` wrote; a test keeps it equal to the specs."""
+    schema: Schema = json.loads(PATH.read_text(encoding="utf-8"))
+    return schema
+
+
+def sections() -> Mapping[str, Schema]:
+    """Section of params.yaml -> its schema, in the order of the flow."""
+    properties: Mapping[str, Schema] = load()["properties"]
+    return properties
+
+
+def nouns() -> tuple[str, ...]:
+    """The sections that hold artifacts."""
+    return tuple(name for name in sections() if name not in ("gates", "numerics", "machine"))
+
+
+def resolved(schema: Schema) -> Schema:
+    """A reference into `$defs` replaced by what it leads to; what stands beside it holds first."""
+    while "$ref" in schema:
+        schema = {**load()["$defs"][schema["$ref"].rpartition("/")[2]], **{k: v for k, v in schema.items() if k != "$ref"}}
+    return schema
+
+
+def concrete(schema: Schema) -> tuple[Schema, bool]:
+    """(what it is if it is not null, may it be null?)"""
+    schema = resolved(schema)
+    if "anyOf" not in schema:
+        return schema, False
+    (other,) = (option for option in schema["anyOf"] if option.get("type") != "null")
+    outer = {key: value for key, value in schema.items() if key in ("description", "title")}
+    return {**resolved(other), **outer}, len(schema["anyOf"]) > 1
+
+
+def kinds(schema: Schema) -> Mapping[str, Schema]:
+    """Kind -> its schema, of a choice among kinds; empty for anything else."""
+    mapping = schema.get("discriminator", {}).get("mapping", {})
+    return {kind: resolved({"$ref": reference}) for kind, reference in mapping.items()}
+
+
+def entries(schema: Schema) -> Schema | None:
+    """The schema of the values of a mapping from free names; None if it is something else."""
+    found: Schema | None = schema.get("additionalProperties") or None
+    return found
+
+
+def choices(schema: Schema) -> tuple[Any, ...]:
+    """The values of a choice among words; empty for anything else."""
+    return (schema["const"],) if "const" in schema else tuple(schema.get("enum", ()))
+
+
+def rule(schema: Schema) -> str:
+    """What a value must be, in words: `a whole number from 1 to 65536`."""
+    schema, nullable = concrete(schema)
+    return _rule(schema) + (", or null" if nullable else "")
+
+
+def _rule(schema: Schema) -> str:
+    if schema.get("x-refers-to"):
+        return f"the name of a {listed(schema['x-refers-to'], 'or')}, such as {schema['x-refers-to'][0]}.NAME"
+    if kinds(schema):
+        return f"a mapping with a kind: {listed(tuple(kinds(schema)), 'or')}"
+    if choices(schema):
+        return listed([str(choice) for choice in choices(schema)], "or")
+    kind = schema.get("type")
+    if kind in ("integer", "number"):
+        return f"a {'whole ' if kind == 'integer' else ''}number{_bounds(schema)}"
+    if kind == "string":
+        return f"a text: {schema['x-rule']}" if "x-rule" in schema else f"a text{_size(schema, 'Length', 'character')}"
+    if kind == "array":
+        return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
+    if kind == "object":
+        fields = schema.get("properties")
+        return f"a mapping with the fields {listed(tuple(fields), 'and')}" if fields else "a mapping from names"
+    return {"boolean": "true or false"}[str(kind)]
+
+
+def _bounds(schema: Schema) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}" if isinstance(low, float) or isinstance(high, float) else f" from {low} to {high}"
+    parts = [f"{words} {schema[key]:g}" for key, words in BOUNDS.items() if key in schema]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+BOUNDS = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
+
+def _size(schema: Schema, what: str, unit: str) -> str:
+    least, most = schema.get(f"min{what}", 0), schema.get(f"max{what}")
+    plural = {"entry": "entries", "character": "characters"}[unit]
+    if most is not None:
+        return f" of {f'{least} to {most}' if least else f'at most {most}'} {plural}"
+    return f" of at least {least} {plural if least > 1 else unit}" if least else ""
+
+
+def listed(names: Iterator[str] | tuple[str, ...] | list[str], word: str) -> str:
+    """`a, b or c`."""
+    *most, last = list(names)
+    return f"{', '.join(most)} {word} {last}" if most else last

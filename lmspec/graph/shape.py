@@ -1,0 +1,276 @@
+"""shape: is each value of params.yaml what the schema says? Every problem, and the references between artifacts."""
+
+import difflib
+import importlib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmspec.graph import schema as schemas
+from lmspec.graph.document import Document
+from lmspec.graph.problems import Problem, Span, dotted, printable
+from lmspec.graph.schema import Schema
+from lmspec.specs.disagreement import Check, Disagreement, Steps
+
+YES_NO = {"yes", "no", "on", "off", "y", "n", "true", "false"}
+MOST_SUGGESTIONS = 200  # each costs a comparison with every name
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A field that names another artifact: an edge of the graph, if that is there."""
+
+    steps: Steps
+    target: str
+    nouns: tuple[str, ...]
+
+
+@dataclass
+class Shape:
+    """What the walk through a document found."""
+
+    document: Document
+    problems: list[Problem] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    unsound: set[Steps] = field(default_factory=set)
+    suggestions: int = 0
+
+    def report(self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False) -> bool:
+        """Note a problem at a path; False, so that a check can return it."""
+        self.problems.append(Problem(rule, self.document.place(steps, key), dotted(steps), found, hint))
+        self.unsound.add(steps[:2])
+        return False
+
+    def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> bool:
+        """Note a disagreement among fields below `base`."""
+        others = tuple((self.place((*base, *steps)), said) for steps, said in found.others)
+        steps = (*base, *found.steps)
+        what, span = dotted(steps), self.place(steps)
+        self.problems.append(Problem(rule, span, what, found.found, found.remedy, others, warning))
+        self.unsound.add(steps[:2])
+        return False
+
+    def place(self, steps: Steps) -> Span:
+        """Of the value at a path; of the name, for a whole artifact."""
+        return self.document.place(steps, key=len(steps) == 2)
+
+    def near(self, name: str, names: Iterable[str]) -> str | None:
+        """The name that was probably meant; None if none is close, or too many are wrong already."""
+        self.suggestions += 1
+        return nearest(name, names) if self.suggestions <= MOST_SUGGESTIONS else None
+
+    def meant(self, name: str, names: Iterable[str]) -> str:
+        """A hint at the name that was probably meant."""
+        near = self.near(name, names)
+        return f"did you mean '{near}'?" if near else ""
+
+
+def check(document: Document) -> Shape:
+    """Hold the whole document against the schema."""
+    shape = Shape(document)
+    values = document.values
+    schema = schemas.load()
+    noted = {name: value for name, value in values.items() if value is not None or name not in schemas.nouns()}
+    _object(shape, noted, schema, ())
+    return shape
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant, None if none is close."""
+    if len(name) > 100:
+        return None
+    return next(iter(difflib.get_close_matches(name, [n for n in names if len(n) <= 100], 1, 0.6)), None)
+
+
+def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
+    """Note what is wrong with one value. False if anything is."""
+    whole, (schema, nullable) = schema, schemas.concrete(schema)
+    if value is None and nullable:
+        return True
+    if schemas.kinds(schema):
+        return _kind(shape, value, schema, steps)
+    if schemas.choices(schema):
+        return _choice(shape, value, schema, whole, steps)
+    kind = schema["type"]
+    if kind == "object" and isinstance(value, dict):
+        return _map(shape, value, schema, steps) if schemas.entries(schema) else _object(shape, value, schema, steps)
+    if kind == "array" and isinstance(value, list):
+        return _list(shape, value, schema, whole, steps)
+    if _fits(value, schema):
+        if "x-refers-to" in schema:
+            shape.references.append(Reference(steps, value, tuple(schema["x-refers-to"])))
+        return True
+    if "x-refers-to" in schema and isinstance(value, str):  # a name of the wrong form leads nowhere: said with what exists
+        shape.references.append(Reference(steps, value, tuple(schema["x-refers-to"])))
+        return True
+    return shape.report(*_wrong(value, schema, whole, steps))
+
+
+def _wrong(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
+    found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
+    rule = "out-of-bounds" if _type_fits(value, schema) else "wrong-type"
+    return rule, steps, found, _advice(value, schema)
+
+
+def _type_fits(value: Any, schema: Schema) -> bool:
+    kind = schema.get("type")
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, {"string": str, "boolean": bool, "array": list, "object": dict}[str(kind)])
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    if not _type_fits(value, schema) or isinstance(value, list | dict):
+        return False
+    if isinstance(value, str):
+        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
+    if isinstance(value, bool):
+        return True
+    return (
+        not math.isnan(value)
+        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
+    )
+
+
+def matches(pattern: str, text: str) -> bool:
+    """As JSON Schema means it: `$` is the end of the text, not of a line."""
+    return re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text) is not None
+
+
+def _advice(value: Any, schema: Schema) -> str:
+    kind = schema.get("type")
+    if kind in ("integer", "number") and isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return ""
+        return "remove the quotes"
+    if kind == "integer" and isinstance(value, float) and value.is_integer():
+        return f"write {value:.0f}"
+    if kind == "boolean" and isinstance(value, str) and value.lower() in YES_NO:
+        return f"write {'true' if value.lower() in ('yes', 'on', 'y', 'true') else 'false'}: YAML 1.2 knows no other word for it"
+    if kind == "string" and value is not None and not isinstance(value, list | dict):
+        return "put it into quotes"
+    if kind == "array" and isinstance(value, str | int | float):
+        return f"put it into brackets: [{printable(str(value)[:40])}]"
+    return ""
+
+
+def _kind(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
+    kinds = schemas.kinds(schema)
+    if not isinstance(value, dict):
+        return shape.report("wrong-type", steps, f"it must be {schemas.rule(schema)}, and is {shown(value)}")
+    if "kind" not in value:
+        hint = f"the kinds are {schemas.listed(tuple(kinds), 'and')}"
+        return shape.report("missing-field", steps, "the field 'kind' is missing", hint, key=True)
+    kind = value["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        found = f"there is no kind {shown(kind)}; the kinds are {schemas.listed(tuple(kinds), 'and')}"
+        return shape.report("unknown-kind", (*steps, "kind"), found, shape.meant(str(kind), kinds))
+    return _object(shape, value, kinds[kind], steps)
+
+
+def _choice(shape: Shape, value: Any, schema: Schema, whole: Schema, steps: Steps) -> bool:
+    choices = schemas.choices(schema)
+    if isinstance(value, str) and value in choices:
+        return True
+    found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
+    hint = shape.meant(value, choices) if isinstance(value, str) else ""
+    return shape.report("unknown-choice", steps, found, hint)
+
+
+def _object(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
+    fields: Mapping[str, Schema] = schema["properties"]
+    before = len(shape.problems)
+    missing = [name for name in schema.get("required", ()) if name not in value]
+    explained = _unknown(shape, value, fields, missing, steps)
+    missing = [name for name in missing if name not in explained]
+    if missing:
+        _missing(shape, missing, fields, steps)
+    for name, item in value.items():
+        if name in fields:
+            _check(shape, item, fields[name], (*steps, name))
+    if len(shape.problems) > before:
+        return False
+    for name in schema.get("x-holds", ()):
+        for disagreement in _held(name)(value):
+            shape.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
+    return len(shape.problems) == before
+
+
+def _unknown(shape: Shape, value: Mapping[Any, Any], fields: Iterable[str], missing: list[str], steps: Steps) -> set[str]:
+    """Report the fields that do not exist. The missing fields that they were probably meant for: one mistake, not two."""
+    explained: set[str] = set()
+    what = "field" if steps else "section"
+    for name in value:
+        if name in fields:
+            continue
+        free = [n for n in missing if n not in explained] or [n for n in fields if n not in value]
+        near = shape.near(str(name), free) or shape.near(str(name), fields)
+        hint = f"did you mean '{near}'?" if near else f"the {what}s are {schemas.listed(tuple(fields), 'and')}"
+        if near in missing:
+            explained.add(str(near))
+        shape.report(f"unknown-{what}", (*steps, name), f"there is no such {what}", hint, key=True)
+    return explained
+
+
+def _missing(shape: Shape, missing: list[str], fields: Mapping[str, Schema], steps: Steps) -> None:
+    what = "field" if steps else "section"
+    names = schemas.listed([f"'{name}'" for name in missing], "and")
+    found = f"the {what}{'s' if len(missing) > 1 else ''} {names} {'are' if len(missing) > 1 else 'is'} missing"
+    hint = f"{missing[0]}: {schemas.rule(fields[missing[0]])}" if len(missing) == 1 else "`lmspec explain` tells what each is"
+    shape.report(f"missing-{what}", steps, found, hint, key=True)
+
+
+def _held(name: str) -> Check:
+    module, _, function = name.partition(":")
+    check: Check = getattr(importlib.import_module(module), function)
+    return check
+
+
+def _map(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
+    before = len(shape.problems)
+    names, items = schema.get("propertyNames", {}), schemas.entries(schema)
+    assert items is not None
+    for name, item in value.items():
+        if not isinstance(name, str):
+            shape.report(
+                "wrong-type", (*steps, name), f"a name must be a text, and is {shown(name)}", "put it into quotes", key=True
+            )
+        elif not _fits(name, {"type": "string", **names}):
+            rule = f"a name must be {schemas.rule({'type': 'string', **names})}"
+            shape.report("out-of-bounds", (*steps, name), rule, key=True)
+        else:
+            _check(shape, item, items, (*steps, name))
+    return len(shape.problems) == before
+
+
+def _list(shape: Shape, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> bool:
+    if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
+        found = f"it must be {schemas.rule(whole)}, and has {len(value) or 'none'}"
+        return shape.report("out-of-bounds", steps, found)
+    before = len(shape.problems)
+    for i, item in enumerate(value):
+        _check(shape, item, schema["items"], (*steps, i))
+    return len(shape.problems) == before
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: short, and with nothing that a terminal would obey."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 128 else f"a number of more than {int(value.bit_length() * 0.30103)} digits"
+    if isinstance(value, float):
+        return repr(value)
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "a date"

@@ -1,0 +1,16 @@
+"""splits checks: the sides make a whole."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmspec.specs.disagreement import Disagreement
+
+SIDES = ("train", "dev", "test")
+
+
+def fractions_sum_to_one(splits: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Every document is on one side."""
+    total = sum(splits[side] for side in SIDES)
+    if abs(total - 1) > 1e-9:
+        found = f"train + dev + test is {total:.6g}, and must be 1"
+        yield Disagreement(("train",), found, f"with {1 - splits['dev'] - splits['test']:.6g} it is" if total < 2 else "")
