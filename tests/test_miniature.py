@@ -131,7 +131,9 @@ def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:
 
 def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
     """Parameters and metrics stand side by side; a metric that one side lacks is called missing."""
-    edit(project, "scores:\n  gru:", "scores:\n  gru2:")
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("scores:\n  gru:", "scores:\n  gru2:").replace("scores.gru.", "scores.gru2."))
+    miniature.lmspec(project, "sync")
     miniature.dvc(project, "repro", "scores-gru2")
     report = json.loads(miniature.lmspec(project, "diff", "--format", "json"))
     assert {"name": "scores.gru.batch_size", "old": 16} in report["parameters"]

@@ -1,11 +1,13 @@
 """Errors of params.yaml: all of them, each at its place, in words that help."""
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
 from lmspec.cli import loading
-from lmspec.graph import document, problems
+from lmspec.graph import document, problems, rules
 
 ROOT = Path(__file__).parent.parent
 GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
@@ -76,3 +78,13 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 def test_the_projects_own_spec_is_valid() -> None:
     """What the repository makes, without a warning."""
     assert loading.report(ROOT / "params.yaml").problems == ()
+
+
+def test_every_rule_is_documented() -> None:
+    """docs/rules.md has each rule between artifacts with its reason, word for word, and no rule that is not there."""
+    rows = dict(re.findall(r"^\| ([a-z][a-z-]+) \| (.*) \|$", (ROOT / "docs/rules.md").read_text(), re.M))
+    for rule in (*rules.RULES, *rules.WARNINGS):
+        assert rows.pop(rules.name_of(rule)) == " ".join((inspect.getdoc(rule) or "").split())
+    source = "".join(path.read_text() for path in (ROOT / "lmspec").rglob("*.py"))
+    left = [name for name in rows if f'"{name}"' not in source and f"def {name.replace('-', '_')}(" not in source]
+    assert left == []

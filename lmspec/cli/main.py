@@ -8,6 +8,7 @@ import click
 from lmspec.errors import LmspecError
 
 COMMANDS = {
+    "init": "A new project for your own texts and labels.",
     "validate": "Every problem of params.yaml, at its place.",
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "What `dvc repro` would run, and why.",

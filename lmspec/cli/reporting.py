@@ -17,7 +17,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "other": {"fg": "blue"},
 }
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
-RULES = "https://github.com/lmspec/lmspec/blob/main/docs/rules.md"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def as_sarif(report: Report) -> str:
     """SARIF 2.1.0, as code scanning services and editors read it."""
     from importlib import metadata  # slow to import, and only this format tells the version
 
-    rules = [{"id": rule, "helpUri": f"{RULES}#{rule}"} for rule in sorted({p.rule for p in report.problems})]
+    rules = [{"id": rule} for rule in sorted({p.rule for p in report.problems})]
     driver = {"name": "lmspec", "version": metadata.version("lmspec"), "rules": rules}
     run = {
         "tool": {"driver": driver},

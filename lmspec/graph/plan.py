@@ -85,6 +85,8 @@ def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[s
             for path, what in entries.items():
                 if kind == "changed outs":
                     yield f"{path} is {'missing' if what == 'deleted' else what}"
+                elif isinstance(what, dict) and path != "params.yaml":
+                    yield from (f"{path}: {name} {state}" for name, state in what.items())
                 elif isinstance(what, dict):
                     for name in what:
                         changed = difference.rows((recorded or {}).get(name), _lookup(params, name), name)

@@ -1,0 +1,72 @@
+"""init: a new project for one's own texts and labels."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from lmspec.errors import LmspecError
+
+
+@click.command("init")
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV, TSV, JSONL or Parquet: one text a row.")
+@click.option("--text", help="Its column of texts.")
+@click.option("--label", help="Its column of labels.")
+def command(folder: Path, data: Path, text: str | None, label: str | None) -> None:
+    """Write a new project into FOLDER (the current one, if not given), which must be empty.
+
+    It looks at the file, copies it to raw/, and writes a spec that validates and builds: corpus, splits, a model, its int8
+    graph, scores and a bundle. Without --text and --label it says which columns there are.
+
+    \b
+    Example:
+      lmspec init sentiment --data reviews.csv --text review --label rating
+      cd sentiment && dvc repro
+    """
+    from lmspec.cli import scaffold
+
+    _require_empty(folder)
+    found = scaffold.look(data, text, label)
+    texts = dict(scaffold.files(found))
+    for path, content in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content, encoding="utf-8")
+    (folder / "raw").mkdir()
+    shutil.copyfile(data, folder / "raw" / data.name)
+    _begin_repository(folder)
+    _run(folder, sys.executable, "-m", "lmspec", "sync")
+    counts = ", ".join(f"{name} {rows}" for name, rows in found.labels.items())
+    click.echo(f"{len(found.lengths)} texts with a label: {counts}")
+    click.echo(f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, CI")
+    where = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    click.echo(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")
+
+
+def _require_empty(folder: Path) -> None:
+    """Nothing is overwritten. A repository without a file is empty."""
+    if folder.exists() and not folder.is_dir():
+        raise LmspecError(str(folder), "it is a file", "name a folder that is empty or not there yet")
+    there = sorted(path.name for path in folder.iterdir() if path.name != ".git") if folder.exists() else []
+    if there:
+        found = f"the folder is not empty: it holds {there[0]}" + (f" and {len(there) - 1} more" if len(there) > 1 else "")
+        raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
+
+
+def _begin_repository(folder: Path) -> None:
+    """git and DVC, as far as they are not there."""
+    git = shutil.which("git")
+    inside = git and subprocess.run([git, "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False).returncode == 0
+    if git and not inside:
+        _run(folder, git, "init", "--quiet")
+    top = (folder / ".git").exists()
+    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *([] if top else ["--subdir"] if git else ["--no-scm"]))
+
+
+def _run(folder: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        raise LmspecError(" ".join(command[-3:]), lines[-1], f"the files in {folder} are written; run it there yourself")

@@ -1,0 +1,177 @@
+"""`lmspec init`: a project for one's own table, with lmspec installed as a package elsewhere, that validates and builds."""
+
+import csv
+import json
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests import miniature
+
+ROOT = Path(__file__).parent.parent
+GOOD = ["fine", "great", "lovely", "splendid", "superb", "brilliant", "charming", "delightful"]
+BAD = ["dull", "awful", "dreary", "horrid", "clumsy", "shoddy", "tedious", "dismal"]
+FIRST = ("river", "garden", "winter", "copper", "harbour", "velvet", "lantern", "saddle")
+WORDS = [first + second for first in FIRST for second in ("man", "side", "light", "door", "song", "work")]
+
+
+def table() -> list[dict[str, str]]:
+    """240 texts of ten words, no two alike; one word of each says which label it has."""
+    draw = random.Random(5)
+    rows = []
+    for i in range(240):
+        words = draw.sample(WORDS, 9)
+        words.insert(draw.randrange(10), draw.choice(GOOD if i % 2 else BAD))
+        rows.append({"id": str(i), "what they wrote": " ".join(words), "stars": "5" if i % 2 else "1"})
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+    """With a header."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with lmspec in it as a wheel unpacks, and with nothing else of this repository."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("lmspec", "stages"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--wheel-dir", "dist", "."], cwd=source, check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(next((source / "dist").glob("*.whl"))) as wheel:
+        wheel.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def elsewhere(installed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder, for processes that find lmspec where it is installed."""
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    return tmp_path
+
+
+def init(folder: Path, *arguments: str, code: int = 0) -> str:
+    return miniature.lmspec(folder, "init", *arguments, code=code)
+
+
+def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
+    """It validates without a warning, builds, passes its gate, and an upgrade of lmspec reruns what it changed alone."""
+    write_csv(elsewhere / "What People Say.csv", table())
+    init(elsewhere, "new", "--data", "What People Say.csv", "--text", "what they wrote", "--label", "stars")
+    project = elsewhere / "new"
+    assert "warning" not in miniature.lmspec(project, "validate")
+    key = "what-people-say"
+    assert miniature.ran(miniature.dvc(project, "repro"))[-1] == f"bundle-{key}"
+    assert "1 of 1 gates pass" in miniature.lmspec(project, "gate")
+    accuracy = json.loads((project / f"data/metrics/scores-{key}.json").read_text())[key]["accuracy"]
+    assert accuracy > 0.8
+    card = installed / "lmspec/methods/card.py"
+    before = card.read_text()
+    card.write_text(before + "\n# another version\n")
+    try:
+        refused = miniature.dvc(project, "repro", "--force", "--single-item", f"bundle-{key}", code=255)
+        assert "lmspec.methods.card is another than it records" in refused and "lmspec sync" in refused
+        miniature.dvc(project, "checkout", "--quiet", "--force")
+        miniature.lmspec(project, "sync")
+        plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+        (step,) = [step for step in plan if step["verdict"] != "hit"]
+        assert (step["stage"], step["reasons"]) == (f"bundle-{key}", ["toolchain.yaml: lmspec.methods.card modified"])
+        assert miniature.ran(miniature.dvc(project, "repro")) == [f"bundle-{key}"]
+    finally:
+        card.write_text(before)
+
+
+def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
+    """TSV, JSON lines and Parquet, with labels that are words, numbers, or what YAML would take for something else."""
+    import polars as pl
+
+    rows = table()
+    for i, row in enumerate(rows):
+        row["stars"] = ("yes", "null", "1.0", "a: b")[i % 4]
+    frame = pl.DataFrame(rows)
+    frame.write_csv(elsewhere / "a.tsv", separator="\t", quote_style="never")
+    frame.write_ndjson(elsewhere / "b.jsonl")
+    frame.write_parquet(elsewhere / "c.parquet")
+    for name in ("a.tsv", "b.jsonl", "c.parquet"):
+        folder = elsewhere / f"of-{name}"
+        init(elsewhere, str(folder), "--data", name, "--text", "what they wrote", "--label", "stars")
+        assert "warning" not in miniature.lmspec(folder, "validate")
+        (corpus,) = YAML(typ="safe").load(folder / "params.yaml")["corpus"].values()
+        assert corpus["labels"] == ["1.0", "a: b", "null", "yes"]
+
+
+def test_what_it_writes_is_what_a_project_needs(elsewhere: Path) -> None:
+    """Every stage, pinned packages, CI, and nothing of the machine that it was begun on."""
+    write_csv(elsewhere / "x.csv", table())
+    (elsewhere / "p").mkdir()
+    said = init(elsewhere / "p", "--data", "../x.csv", "--text", "what they wrote", "--label", "stars")
+    assert "240 texts with a label: 1 120, 5 120" in said
+    names = {path.name for path in (elsewhere / "p/stages").iterdir()}
+    assert names == {path.name for path in (ROOT / "stages").glob("*.py")}
+    for path in (path for path in (elsewhere / "p").rglob("*") if path.is_file() and ".git/" not in path.as_posix()):
+        assert str(elsewhere) not in path.read_text(encoding="utf-8", errors="replace"), path
+    pins = (elsewhere / "p/requirements.txt").read_text().splitlines()
+    assert any(pin.startswith("torch==2.13") for pin in pins) and any(pin.startswith("lmspec==") for pin in pins)
+    workflow = YAML(typ="safe").load(elsewhere / "p/.github/workflows/lmspec.yml")
+    targets = {step["run"].split()[1] for step in workflow["jobs"]["build"]["steps"] if step.get("run", "").startswith("make")}
+    makefile = (elsewhere / "p/Makefile").read_text()
+    assert targets == {"check", "repro", "gate"} and all(f"\n{target}:" in makefile for target in targets)
+
+
+def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
+    """Nothing in it is touched; a repository without files counts as empty."""
+    write_csv(elsewhere / "x.csv", table())
+    columns = ("--text", "what they wrote", "--label", "stars")
+    output = init(elsewhere, "--data", "x.csv", *columns, code=1)
+    assert "not empty: it holds x.csv" in output and [p.name for p in elsewhere.iterdir()] == ["x.csv"]
+    miniature.run(elsewhere, "git", "init", "-q", "repository")
+    init(elsewhere / "repository", "--data", "../x.csv", *columns)
+    assert (elsewhere / "repository/dvc.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "arguments", "words"),
+    [
+        (240, (), "which columns hold the text and the label?"),
+        (240, ("--text", "what they wrote", "--label", "star"), "it has no column ['star']"),
+        (240, ("--text", "what they wrote", "--label", "id"), "240 different values"),
+        (240, ("--text", "stars", "--label", "stars"), "it has 2 different texts"),
+        (1, ("--text", "what they wrote", "--label", "stars"), "it has 1 different labels"),
+        (20, ("--text", "what they wrote", "--label", "stars"), "it has 20 different texts"),
+    ],
+)
+def test_a_table_that_cannot_be_learned_from_is_refused(
+    elsewhere: Path, rows: int, arguments: tuple[str, ...], words: str
+) -> None:
+    """What is missing, and what there is; and no folder is begun."""
+    write_csv(elsewhere / "x.csv", table()[:rows])
+    output = init(elsewhere, "new", "--data", "x.csv", *arguments, code=1)
+    assert words in output and "->" in output and "Traceback" not in output
+    assert not (elsewhere / "new").exists()
+
+
+def test_a_file_that_is_no_table_is_refused(elsewhere: Path) -> None:
+    """Another suffix, no file, no UTF-8."""
+    (elsewhere / "x.csv").write_bytes(b"text,label\n\xff\xfe,1\n")
+    (elsewhere / "x.docx").touch()
+    for name, words in (
+        ("x.docx", "it is no .csv"),
+        ("none.csv", "there is no such file"),
+        ("x.csv", "it does not parse as csv"),
+    ):
+        output = init(elsewhere, "new", "--data", name, "--text", "text", "--label", "label", code=1)
+        assert words in output and "Traceback" not in output
