@@ -7,21 +7,8 @@ from pathlib import Path
 import pytest
 
 from lmspec.cli import loading
-from lmspec.graph import document, problems, rules
-
-ROOT = Path(__file__).parent.parent
-GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
-
-
-def complaints(text: str | bytes, tmp_path: Path) -> list[str]:
-    """What `lmspec validate` would print, a string per problem; warnings too."""
-    path = tmp_path / "params.yaml"
-    (tmp_path / "raw/weights").mkdir(parents=True, exist_ok=True)
-    for name in ("old.csv", "new.csv"):
-        (tmp_path / "raw" / name).touch()
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    report = loading.report(path)
-    return [problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems]
+from lmspec.graph import document, rules
+from tests.specs import GOOD, ROOT, complaints
 
 
 def test_the_good_spec_has_no_problem(tmp_path: Path) -> None:

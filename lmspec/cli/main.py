@@ -10,6 +10,8 @@ from lmspec.errors import LmspecError
 COMMANDS = {
     "init": "A new project for your own texts and labels.",
     "validate": "Every problem of params.yaml, at its place.",
+    "explain": "What a section or field of params.yaml is.",
+    "fmt": "params.yaml in one form, nothing lost.",
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "What `dvc repro` would run, and why.",
     "diff": "What a commit did to parameters and metrics.",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -20,14 +20,17 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
+from lmspec.graph import syntax
 from lmspec.graph.problems import BREAK, Problem, ProblemsFound, Span, printable
 from lmspec.specs.disagreement import Steps
 
 DEEPEST = 64  # collections inside each other: a spec has less than ten
-MOST_VALUES = 500_000  # aliases expanded: a spec of 1,000 artifacts has less than 100,000
-MOST_BYTES = 32 * 2**20
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+MOST_VALUES = 200_000  # aliases expanded: a spec of 1,000 artifacts has less than 100,000
+MOST_BYTES = 4 * 2**20  # a spec of 1,000 artifacts has less than 0.5 MB
+MOST_DIGITS = 1000  # Python refuses to print a number of more than 4,300
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 TAG = "tag:yaml.org,2002:"
+KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "null": "null", "timestamp": "a date"}
 MAY_BE_NO_TEXT = frozenset("+-.0123456789<=~nNtTfFyYoO")  # with what else a plain scalar begins, it is a text
 
 
@@ -35,13 +38,17 @@ MAY_BE_NO_TEXT = frozenset("+-.0123456789<=~nNtTfFyYoO")  # with what else a pla
 class Node:
     """A value and its place; of a mapping, also the places of its keys.
 
-    size  values in it, aliases expanded
+    size    values in it, aliases expanded
+    alias   it stands elsewhere, and is named here
+    merged  keys that stand elsewhere -> where that is named
     """
 
     span: Span
     value: Any
     entries: dict[Any, tuple[Span, "Node"]] | list["Node"] | None = None
     size: int = 1
+    alias: bool = False
+    merged: dict[Any, Span] = field(default_factory=dict)
 
 
 @dataclass
@@ -72,16 +79,37 @@ class Document:
                 return owner if i else span
         return owner if key else node.span
 
+    def detours(self, steps: Steps) -> tuple[Span, ...]:
+        """Where a path leads over an alias or a merged mapping to a value that is written elsewhere."""
+        node, spans = self.root, []
+        for step in steps:
+            if node.alias:
+                spans.append(node.span)
+            if isinstance(node.entries, dict) and step in node.entries:
+                if step in node.merged:
+                    spans.append(node.merged[step])
+                node = node.entries[step][1]
+            elif isinstance(node.entries, list) and isinstance(step, int) and step < len(node.entries):
+                node = node.entries[step]
+            else:
+                break
+        return tuple(spans)
+
 
 def read(path: Path) -> Document:
     """Parse a file. Raises ProblemsFound if it cannot be read, or is not a mapping in YAML."""
-    text, lines = _text(path)
+    return parsed(_text(path)[0], path)
+
+
+def parsed(text: str, path: Path) -> Document:
+    """The document of a text that was read from a file, or is to be written there. Raises as `read` does."""
+    lines = BREAK.split(text)
     builder = _Builder(lines)
     try:
         for event in YAML(typ="safe").parse(text):
             builder.take(event)
     except YAMLError as error:
-        builder.problems.append(_syntax(error, lines))
+        builder.problems.append(syntax.problem(error, lines))
     except _Stop as stop:
         builder.problems.append(stop.problem)
     root = builder.root
@@ -90,10 +118,9 @@ def read(path: Path) -> Document:
             "empty" if root is None or root.value is None else f"a {'list' if isinstance(root.value, list) else 'single value'}"
         )
         hint = "it must map sections to artifacts; `lmspec init` writes one into an empty folder"
-        wrong = Problem("yaml", _within(Span(1, 1), lines), str(path.name), f"the file is {what}", hint)
-        raise ProblemsFound(path, lines, builder.problems or [wrong])
-    if builder.problems:
-        raise ProblemsFound(path, lines, builder.problems)
+        builder.problems = builder.problems or [Problem("yaml", Span(1, 1), "YAML", f"the file is {what}", hint)]
+    if root is None or builder.problems:
+        raise ProblemsFound(path, lines, sorted(builder.problems, key=lambda p: (p.span.line, p.span.column)))
     return Document(path, lines, root)
 
 
@@ -101,7 +128,8 @@ def _text(path: Path) -> tuple[str, list[str]]:
     """The text and its lines. Raises ProblemsFound."""
 
     def refuse(found: str, hint: str, span: Span | None = None, lines: list[str] | None = None) -> ProblemsFound:
-        return ProblemsFound(path, lines or [], [Problem("file", span or Span(1, 1), path.name, found, hint)])
+        what = "YAML" if span else path.name
+        return ProblemsFound(path, lines or [], [Problem("file", span or Span(1, 1), what, found, hint)])
 
     try:
         content = path.read_bytes()
@@ -111,7 +139,7 @@ def _text(path: Path) -> tuple[str, list[str]]:
     except OSError as error:
         raise refuse(f"it cannot be read: {error.strerror}", "it must be a file that you may read") from None
     if len(content) > MOST_BYTES:
-        raise refuse(f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}", "data belongs into files of its own")
+        raise refuse(f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}", "data belong in files of their own")
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -122,51 +150,13 @@ def _text(path: Path) -> tuple[str, list[str]]:
     wrong = CONTROL.search(text)
     if wrong:
         found = f"the control character U+{ord(wrong[0]):04X} must not stand in YAML"
-        raise refuse(found, "remove it", _end(text[: wrong.start()]), [printable(line) for line in lines])
+        raise refuse(found, "remove it", _end(text[: wrong.start()]), lines)
     return text, lines
 
 
 def _end(text: str) -> Span:
     *before, last = BREAK.split(text)
     return Span(len(before) + 1, len(last) + 1)
-
-
-def _within(span: Span, lines: list[str]) -> Span:
-    """The last character of the file for a place behind its end."""
-    last = max((i for i, line in enumerate(lines, 1) if line.strip()), default=1)
-    if span.line > last and lines:
-        return Span(last, max(1, len(lines[last - 1].rstrip())))
-    return span
-
-
-def _syntax(error: YAMLError, lines: list[str]) -> Problem:
-    """What the parser says, at the place where the mistake probably is: a parser notices late."""
-    mark = getattr(error, "problem_mark", None)
-    context = getattr(error, "context_mark", None)
-    said = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).splitlines()[0]
-    place = Span(mark.line + 1, mark.column + 1) if mark else Span(1, 1)
-    begun = Span(context.line + 1, context.column + 1) if context else None
-    others: tuple[tuple[Span, str], ...] = ()
-    if begun and ("expected ':'" in said or "end of stream" in said or _within(place, lines) != place):
-        place = begun  # the key without its colon; the bracket or quote that nothing closes
-    elif begun and begun != place:
-        others = ((_within(begun, lines), str(getattr(error, "context", ""))),)
-    return Problem("yaml", _within(place, lines), "YAML", said, _advice(said), others)
-
-
-def _advice(said: str) -> str:
-    """What usually is behind it."""
-    if "mapping values are not allowed" in said:
-        return "look at the line above too: `key: value` needs a blank after the colon, and its neighbours' indentation"
-    if "found character" in said:
-        return "indent with blanks, not with tabs; quote a value that begins with a sign such as @ or %"
-    if "expected ':'" in said:
-        return "a key is followed by a colon and a blank"
-    if "expected ','" in said:
-        return "close the bracket, or put a comma between its parts"
-    if "end of stream" in said:
-        return "close the quote or bracket"
-    return "look at the line above too, and at the indentation"
 
 
 class _Stop(Exception):
@@ -183,6 +173,7 @@ class _Open:
     anchor: str | None
     key: Any = None
     key_span: Span | None = None
+    merge_span: Span | None = None
     merged: list[Node] = field(default_factory=list)
 
 
@@ -195,16 +186,24 @@ class _Builder:
         self.problems: list[Problem] = []
         self._open: list[_Open] = []
         self._anchors: dict[str, Node] = {}
+        self._named: dict[str, Span] = {}
+        self._count = 0
         self._known: dict[str, tuple[Any, bool]] = {}
         self._yaml = YAML(typ="safe")
 
     def take(self, event: Event) -> None:
         """The next event of the parser. Raises _Stop where nothing behind it can be read."""
+        if isinstance(event, NodeEvent):
+            self._weigh(1, event)
+            self._name(event)
         if isinstance(event, ScalarEvent):
             span = _span(event)
             value, merge = self._scalar(event, span)
+            if merge and (event.anchor or not self._at_a_key()):
+                raise _Stop(span, "`<<` is the key that merges a mapping, and stands for nothing else", "put it into quotes")
             node = Node(span, value)
-            self._name(event, node)
+            if event.anchor:
+                self._anchors[event.anchor] = node
             self._add(node, merge)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent):
             self._refuse_tag(event)
@@ -213,41 +212,56 @@ class _Builder:
             node = Node(_span(event), {}, {}) if isinstance(event, MappingStartEvent) else Node(_span(event), [], [])
             self._open.append(_Open(node, event.anchor))
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
-            self._close()
+            self._close(event)
         elif isinstance(event, AliasEvent):
             self._add(self._aliased(event))
         elif isinstance(event, DocumentStartEvent):
             self._begin(event)
 
+    def _at_a_key(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1].node.value, dict) and self._open[-1].key_span is None
+
     def _begin(self, event: DocumentStartEvent) -> None:
         if self.root is not None:
             raise _Stop(_span(event), "a second document begins", "params.yaml is one document: remove the `---`")
         if event.version and tuple(event.version) != (1, 2):
-            raise _Stop(_span(event), "it says that it is not YAML 1.2", "remove the line `%YAML`")
+            found = f"it says that it is YAML {'.'.join(map(str, event.version))}, and is read as YAML 1.2"
+            raise _Stop(_span(event), found, "remove the line")
 
     def _aliased(self, event: AliasEvent) -> Node:
         span = _span(event)
         if any(o.anchor == event.anchor for o in self._open):
             raise _Stop(span, f"*{event.anchor} stands inside of what it refers to", "write out what is meant")
         if event.anchor not in self._anchors:
-            raise _Stop(span, f"there is no anchor &{event.anchor} before it", "write out what is meant, or add the anchor")
+            raise _Stop(span, f"there is no anchor &{event.anchor} before it", "put a text that begins with * into quotes")
         there = self._anchors[event.anchor]
-        return Node(span, there.value, there.entries, there.size)
+        return Node(span, there.value, there.entries, there.size, alias=True, merged=there.merged)
 
-    def _name(self, event: NodeEvent, node: Node) -> None:
-        if event.anchor:
-            self._anchors[event.anchor] = node
+    def _name(self, event: NodeEvent) -> None:
+        if event.anchor and not isinstance(event, AliasEvent):
+            span = _span(event)
+            first = self._named.setdefault(event.anchor, span)
+            if first != span:
+                raise _Stop(span, f"the anchor &{event.anchor} stands twice", f"rename it: the first is in line {first.line}")
 
-    def _close(self) -> None:
+    def _weigh(self, values: int, event: Event) -> None:
+        """Count what is read and merged while it is, so that an end is in sight."""
+        self._count += values
+        if self._count > MOST_VALUES:
+            raise _Stop(_span(event), f"up to here it has more than {MOST_VALUES:,} values", "data belong in files of their own")
+
+    def _close(self, event: Event) -> None:
         done = self._open.pop()
         entries = done.node.entries
         if isinstance(entries, dict):
             for source in done.merged:
                 assert isinstance(source.entries, dict)
+                self._weigh(len(source.entries), event)
                 for key, entry in source.entries.items():
                     if key not in entries:
                         entries[key] = entry
                         done.node.value[key] = entry[1].value
+                        done.node.merged[key] = source.span
             done.node.size = 1 + len(entries) + sum(node.size for _, node in entries.values())
         elif isinstance(entries, list):
             done.node.size = 1 + sum(node.size for node in entries)
@@ -272,8 +286,14 @@ class _Builder:
             self._entry(top, node)
 
     def _key(self, top: _Open, node: Node, merge: bool) -> None:
+        if merge and top.merge_span:
+            others = ((top.merge_span, "the first"),)
+            found = "the key '<<' stands twice in this mapping"
+            self.problems.append(Problem("duplicate-key", node.span, "YAML", found, "write `<<: [*a, *b]`", others))
+        if merge:
+            top.merge_span = top.merge_span or node.span
         if node.entries is not None:
-            raise _Stop(node.span, "a list or mapping cannot be a key", "a key is a name")
+            raise _Stop(node.span, "a list or mapping cannot be a key", "put a text that begins with [ or { into quotes")
         top.key, top.key_span = (_MERGE if merge else node.value), node.span
 
     def _entry(self, top: _Open, node: Node) -> None:
@@ -297,7 +317,7 @@ class _Builder:
     def _refuse_tag(self, event: NodeEvent) -> None:
         tag = _tag(event)
         if tag and tag not in (f"{TAG}map", f"{TAG}seq"):
-            raise _Stop(_span(event), f"the tag {printable(tag)[:60]} has no meaning here", "remove it")
+            raise _Stop(_span(event), f"the tag {_said(tag)} has no meaning here", "remove it")
 
     def _scalar(self, event: ScalarEvent, span: Span) -> tuple[Any, bool]:
         """Its value, and whether it is the key `<<` that merges."""
@@ -305,14 +325,14 @@ class _Builder:
         tag = _tag(event)
         if not tag and (not event.implicit[0] or (text and text[0] not in MAY_BE_NO_TEXT)):
             return text, False
-        if tag in ("!", f"{TAG}str"):
+        if tag == f"{TAG}str":
             return text, False
         if not tag:
             if text not in self._known:
                 self._known[text] = self._resolved(text, self._yaml.resolver.resolve(ScalarNode, text, (True, False)), span)
             return self._known[text]
         if tag.removeprefix(TAG) not in ("int", "float", "bool", "null"):
-            raise _Stop(span, f"the tag {printable(tag)[:60]} has no meaning here", "remove it")
+            raise _Stop(span, f"the tag {_said(tag)} has no meaning here", "remove it")
         return self._resolved(text, tag, span)
 
     def _resolved(self, text: str, tag: Any, span: Span) -> tuple[Any, bool]:
@@ -321,16 +341,23 @@ class _Builder:
             return text, False
         if kind == "merge":
             return text, True
+        if kind == "int" and len(text) > MOST_DIGITS:
+            raise _Stop(span, f"it is a number of more than {MOST_DIGITS:,} digits", "put it into quotes if it is a text")
         try:
             constructor = self._yaml.constructor
             return constructor.yaml_constructors[f"{TAG}{kind}"](constructor, ScalarNode(tag, text)), False
-        except Exception as error:  # ruamel and Python raise half a dozen unrelated types for a malformed scalar
-            raise _Stop(span, f"it cannot be read as a {kind}: {str(error).splitlines()[0][:80]}", "correct it") from None
+        except Exception:  # ruamel and Python raise half a dozen unrelated types for a malformed scalar
+            raise _Stop(span, f"it cannot be read as {KINDS.get(kind, kind)}", "put it into quotes if it is a text") from None
 
 
 def _tag(event: NodeEvent) -> str:
     """An explicit tag, such as `!!str`; empty if there is none."""
     return str(getattr(event, "ctag", None) or "")
+
+
+def _said(tag: str) -> str:
+    """A tag as it is written: `!!str`."""
+    return printable(tag.replace(TAG, "!!", 1))[:60]
 
 
 _MERGE = object()

@@ -43,8 +43,11 @@ class ProblemsFound(Exception):
     """Raised where a file cannot even be parsed."""
 
     def __init__(self, path: Path, lines: Sequence[str], problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(as_text(problem, path, lines) for problem in problems))
+        super().__init__(path, lines, problems)
         self.path, self.lines, self.problems = path, lines, problems
+
+    def __str__(self) -> str:
+        return "\n".join(as_text(problem, self.path, self.lines) for problem in self.problems)
 
 
 def as_text(problem: Problem, path: Path, lines: Sequence[str], paint: Callable[[str, str], str] = lambda text, _: text) -> str:
@@ -54,6 +57,8 @@ def as_text(problem: Problem, path: Path, lines: Sequence[str], paint: Callable[
     """
     span = problem.span
     role = "warning" if problem.warning else "error"
+    if not lines:  # the file itself is missing, or cannot be read
+        return f"{paint(f'{path}: ', 'place')}{problem.found}\n  -> {problem.hint}"
     head = f"{path}:{span.line}:{span.column}: "
     text = f"{paint(head, 'place')}{paint('warning: ', role) if problem.warning else ''}{problem.what}: {problem.found}"
     if not _shown(span, lines):
@@ -77,9 +82,10 @@ def _excerpt(span: Span, lines: Sequence[str], mark: str, said: str, paint: Call
         cut = "…" if first else ""
         line, start = cut + line[first : first + WIDEST] + ("…" if first + WIDEST < len(line) else ""), start - first + len(cut)
         width = max(1, min(width, len(line) - start))
+    line = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)  # a terminal would obey it, or hide it
     before = "".join("\t" if c == "\t" else " " * _columns(c) for c in line[:start])
     marks = mark * max(1, sum(_columns(c) for c in line[start : start + width]))
-    return f"\n{span.line:5} | {line}\n      | {before}{paint(marks + (' ' + said if said else ''))}"
+    return f"\n{f'{span.line:5} | {line}'.rstrip()}\n      | {before}{paint(marks + (' ' + said if said else ''))}"
 
 
 def _columns(character: str) -> int:
@@ -91,11 +97,14 @@ def _columns(character: str) -> int:
 
 def dotted(steps: Sequence[object]) -> str:
     """A path as it is written: `corpus.old.tables[0].label`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{_clipped(str(step))}" for step in steps)
+    text = "".join(f"[{step}]" if type(step) is int else f".{_clipped(step)}" for step in steps)
     return text.removeprefix(".") or "params.yaml"
 
 
-def _clipped(step: str) -> str:
+def _clipped(step: object) -> str:
+    if step is None or isinstance(step, bool):
+        return {None: "null", True: "true", False: "false"}[step]
+    step = str(step) or "''"
     return printable(step if len(step) <= 60 else step[:57] + "...")
 
 

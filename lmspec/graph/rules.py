@@ -25,12 +25,14 @@ class Specs:
 
     values  params.yaml
     names   of the sound artifacts, in the order of the file
+    gates   of the sound gates, in the order of the file
     edges   name -> names that it refers to, of all artifacts
     root    folder of params.yaml
     """
 
     values: Values
     names: tuple[str, ...]
+    gates: tuple[str, ...]
     edges: Mapping[str, list[str]]
     root: Path
 
@@ -74,8 +76,8 @@ def file_sources_exist(specs: Specs) -> Iterator[Disagreement]:
     for name, source in specs.of("sources"):
         if source["kind"] == "file":
             path = Path(source["path"])
-            tracked = any((specs.root / f"{p}.dvc").exists() for p in (path, *path.parents) if p.name)
-            if not (specs.root / path).exists() and not tracked:
+            tracked = any(_is_there(specs.root / f"{p}.dvc") for p in (path, *path.parents) if p.name)
+            if not _is_there(specs.root / path) and not tracked:
                 yield Disagreement(
                     (*_at(name), "path"), f"there is no file or folder {path}", "correct the path, or add the file"
                 )
@@ -105,15 +107,17 @@ def teacher_is_a_transformer(specs: Specs) -> Iterator[Disagreement]:
 def layers_are_the_teachers(specs: Specs) -> Iterator[Disagreement]:
     """A student starts from layers that its teacher has."""
     for name, student in specs.of("student"):
+        if specs.first(name)[1]["architecture"]["kind"] != "transformer":
+            continue  # that is what teacher_is_a_transformer says
         depth, others = _depth(specs, student["teacher"])
         for i, layer in enumerate(student["layers"]):
             if depth is not None and layer >= depth:
-                found = f"{student['teacher']} has no layer {layer}: it has {depth}, from 0 to {depth - 1}"
-                yield Disagreement((*_at(name), "layers", i), found, f"the last is {depth - 1}", others)
+                found = f"{student['teacher']} has no layer {layer}: its last is {depth - 1}"
+                yield Disagreement((*_at(name), "layers", i), found, "layers are counted from 0", others)
                 break
 
 
-def frozen_layers_exist(specs: Specs) -> Iterator[Disagreement]:
+def layers_to_freeze_exist(specs: Specs) -> Iterator[Disagreement]:
     """No more layers are frozen than the model has."""
     for name, spec in specs.of("model", "updated"):
         inner = spec["architecture"] if name.startswith("model.") else spec
@@ -122,7 +126,7 @@ def frozen_layers_exist(specs: Specs) -> Iterator[Disagreement]:
         if depth is not None and frozen > depth:
             steps = (*_at(name), *(("architecture",) if inner is not spec else ()), "frozen_layers")
             kind = specs.first(name)[1]["architecture"]["kind"]
-            found = f"{frozen} is more than the {depth} layers of the {kind}"
+            found = f"{frozen} is more than the {depth} layer{'' if depth == 1 else 's'} of the {kind}"
             remedy = "set it to 0: its convolutions stand side by side" if kind == "cnn" else "lower it"
             yield Disagreement(steps, found, remedy, others)
 
@@ -237,7 +241,8 @@ def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
     """What nothing is made from, scores or bundles is built for nobody."""
     for name in specs.names:
         if name.partition(".")[0] not in ENDS and name not in specs.used:
-            yield Disagreement(_at(name), "nothing refers to it", "score it, use it or remove it")
+            remedy = "score it, use it or remove it" if name.partition(".")[0] in ("model", *ORIGIN) else "use it or remove it"
+            yield Disagreement(_at(name), "nothing refers to it", remedy)
 
 
 def scores_are_read(specs: Specs) -> Iterator[Disagreement]:
@@ -253,7 +258,7 @@ RULES: tuple[Rule, ...] = (
     length_fits_positions,
     teacher_is_a_transformer,
     layers_are_the_teachers,
-    frozen_layers_exist,
+    layers_to_freeze_exist,
     sides_are_not_empty,
     labels_agree,
     replay_is_what_it_learned_from,
@@ -266,10 +271,7 @@ WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read)
 
 
 def _gates(specs: Specs) -> Iterator[tuple[str, Values]]:
-    gates = specs.values.get("gates")
-    for key, gate in gates.items() if isinstance(gates, dict) else ():
-        if isinstance(gate, dict) and isinstance(gate.get("metric"), str) and "." in gate["metric"]:
-            yield key, gate
+    yield from ((key, specs.values["gates"][key]) for key in specs.gates)
 
 
 def _sides(name: str, spec: Values) -> Iterator[tuple[Steps, str, tuple[str, ...]]]:
@@ -296,13 +298,22 @@ def _seen(specs: Specs, name: str) -> Iterator[tuple[Steps, str, str]]:
 
 def _shared(specs: Specs, splits: str, seen: str, side: str) -> str | None:
     """Why test rows of one splits are among the rows of a side of another; None if they are not, or nobody can tell yet."""
+    if specs[splits] == specs[seen]:
+        return None  # the same cut under two names
     if specs[splits]["of"] == specs[seen]["of"]:
         return f"{splits} and {seen} cut {specs[splits]['of']} differently: test rows of the one are {side} rows of the other"
     test, there = (headers.ids(specs.root.joinpath("data", *_at(n)), s) for n, s in ((splits, "test"), (seen, side)))
     both = len(test & there)
     if both and all(_built_as_said(specs, name) for name in (splits, seen)):
-        return f"{both} of its {len(test)} test rows are {side} rows of {seen}"
+        return f"{splits} shares {both} of its {len(test)} test rows with the {side} side of {seen}"
     return None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _at(name: str) -> tuple[str, str]:

@@ -70,7 +70,7 @@ def rule(schema: Schema) -> str:
 
 def _rule(schema: Schema) -> str:
     if schema.get("x-refers-to"):
-        return f"the name of a {listed(schema['x-refers-to'], 'or')}, such as {schema['x-refers-to'][0]}.NAME"
+        return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
     if kinds(schema):
         return f"a mapping with a kind: {listed(tuple(kinds(schema)), 'or')}"
     if choices(schema):
@@ -84,16 +84,21 @@ def _rule(schema: Schema) -> str:
         return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
     if kind == "object":
         fields = schema.get("properties")
-        return f"a mapping with the fields {listed(tuple(fields), 'and')}" if fields else "a mapping from names"
+        many = "s" if fields and len(fields) > 1 else ""
+        return f"a mapping with the field{many} {listed(tuple(fields), 'and')}" if fields else "a mapping"
     return {"boolean": "true or false"}[str(kind)]
 
 
 def _bounds(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}" if isinstance(low, float) or isinstance(high, float) else f" from {low} to {high}"
-    parts = [f"{words} {schema[key]:g}" for key, words in BOUNDS.items() if key in schema]
+        return f" from {_number(low)} to {_number(high)}"
+    parts = [f"{words} {_number(schema[key])}" for key, words in BOUNDS.items() if key in schema]
     return f" {' and '.join(parts)}" if parts else ""
+
+
+def _number(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 BOUNDS = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
@@ -111,3 +116,8 @@ def listed(names: Iterator[str] | tuple[str, ...] | list[str], word: str) -> str
     """`a, b or c`."""
     *most, last = list(names)
     return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def named(what: str, names: tuple[str, ...]) -> str:
+    """`the fields are a and b`, `the field is a`."""
+    return f"{what}s are {listed(names, 'and')}" if len(names) > 1 else f"{what} is {names[0]}"

@@ -1,5 +1,6 @@
 """shape: is each value of params.yaml what the schema says? Every problem, and the references between artifacts."""
 
+import dataclasses
 import difflib
 import importlib
 import math
@@ -15,6 +16,8 @@ from lmspec.graph.schema import Schema
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
 YES_NO = {"yes", "no", "on", "off", "y", "n", "true", "false"}
+LIKE = 0.7  # from there a name is taken for another one misspelt: at 0.6 `gpu` is meant for `cpu`
+LIKE_ONE_MISSING = 0.6  # a field that does not exist, where one is missing: `at_least` for `at_most`
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
 
 
@@ -35,12 +38,13 @@ class Shape:
     problems: list[Problem] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     unsound: set[Steps] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)  # nouns whose section cannot be read: what refers to them is not at fault
+    told: set[tuple[str, Span, str]] = field(default_factory=set)
     suggestions: int = 0
 
     def report(self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False) -> bool:
         """Note a problem at a path; False, so that a check can return it."""
-        self.problems.append(Problem(rule, self.document.place(steps, key), dotted(steps), found, hint))
-        self.unsound.add(steps[:2])
+        self._note(Problem(rule, self.document.place(steps, key), dotted(steps), found, hint), steps)
         return False
 
     def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> bool:
@@ -48,18 +52,28 @@ class Shape:
         others = tuple((self.place((*base, *steps)), said) for steps, said in found.others)
         steps = (*base, *found.steps)
         what, span = dotted(steps), self.place(steps)
-        self.problems.append(Problem(rule, span, what, found.found, found.remedy, others, warning))
-        self.unsound.add(steps[:2])
+        self._note(Problem(rule, span, what, found.found, found.remedy, others, warning), steps)
         return False
+
+    def _note(self, problem: Problem, steps: Steps) -> None:
+        """Keep it, unless an alias or a merged mapping made the same of the same words already."""
+        self.unsound.add(steps[:2])
+        said = (problem.rule, problem.span, problem.found)
+        if said not in self.told:
+            others = (*problem.others, *((span, "this takes it from there") for span in self.document.detours(steps)))
+            quoted = tuple((span, printable(text)) for span, text in others)  # a check quotes what it found, whatever that is
+            found, hint = printable(problem.found), printable(problem.hint)
+            self.problems.append(dataclasses.replace(problem, found=found, hint=hint, others=quoted))
+        self.told.add(said)
 
     def place(self, steps: Steps) -> Span:
         """Of the value at a path; of the name, for a whole artifact."""
         return self.document.place(steps, key=len(steps) == 2)
 
-    def near(self, name: str, names: Iterable[str]) -> str | None:
+    def near(self, name: str, names: Iterable[str], likeness: float = LIKE) -> str | None:
         """The name that was probably meant; None if none is close, or too many are wrong already."""
         self.suggestions += 1
-        return nearest(name, names) if self.suggestions <= MOST_SUGGESTIONS else None
+        return nearest(name, names, likeness) if self.suggestions <= MOST_SUGGESTIONS else None
 
     def meant(self, name: str, names: Iterable[str]) -> str:
         """A hint at the name that was probably meant."""
@@ -72,16 +86,16 @@ def check(document: Document) -> Shape:
     shape = Shape(document)
     values = document.values
     schema = schemas.load()
-    noted = {name: value for name, value in values.items() if value is not None or name not in schemas.nouns()}
+    noted = {name: value for name, value in values.items() if value is not None or name in schema["required"]}
     _object(shape, noted, schema, ())
     return shape
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def nearest(name: str, names: Iterable[str], likeness: float = LIKE) -> str | None:
     """The name that was probably meant, None if none is close."""
     if len(name) > 100:
         return None
-    return next(iter(difflib.get_close_matches(name, [n for n in names if len(n) <= 100], 1, 0.6)), None)
+    return next(iter(difflib.get_close_matches(name, [n for n in names if len(n) <= 100], 1, likeness)), None)
 
 
 def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
@@ -110,6 +124,8 @@ def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
 
 def _wrong(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
     found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
+    if isinstance(value, str) and _type_fits(value, schema) and len(value) > schema.get("maxLength", math.inf):
+        found = f"it may have {schema['maxLength']:,} characters, and has {len(value):,}"
     rule = "out-of-bounds" if _type_fits(value, schema) else "wrong-type"
     return rule, steps, found, _advice(value, schema)
 
@@ -131,8 +147,8 @@ def _fits(value: Any, schema: Schema) -> bool:
         return fits and ("pattern" not in schema or matches(schema["pattern"], value))
     if isinstance(value, bool):
         return True
-    return (
-        not math.isnan(value)
+    return bool(
+        value == value  # nan does not, and math.isnan refuses a whole number beyond any float
         and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
         and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
     )
@@ -155,18 +171,26 @@ def _advice(value: Any, schema: Schema) -> str:
         return f"write {value:.0f}"
     if kind == "boolean" and isinstance(value, str) and value.lower() in YES_NO:
         return f"write {'true' if value.lower() in ('yes', 'on', 'y', 'true') else 'false'}: YAML 1.2 knows no other word for it"
-    if kind == "string" and value is not None and not isinstance(value, list | dict):
+    if kind == "string" and value is not None and "x-refers-to" not in schema and not isinstance(value, str | list | dict):
         return "put it into quotes"
     if kind == "array" and isinstance(value, str | int | float):
         return f"put it into brackets: [{printable(str(value)[:40])}]"
+    if kind == "array" and isinstance(value, dict):
+        return "put it into brackets, or `- ` before it"
+    if kind in ("integer", "number", "string", "boolean") and isinstance(value, list) and len(value) == 1:
+        return "remove the brackets"
     return ""
 
 
 def _kind(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
     kinds = schemas.kinds(schema)
     if not isinstance(value, dict):
-        return shape.report("wrong-type", steps, f"it must be {schemas.rule(schema)}, and is {shown(value)}")
+        hint = f"write `kind: {value}` and its fields" if isinstance(value, str) and value in kinds else ""
+        return shape.report("wrong-type", steps, f"it must be {schemas.rule(schema)}, and is {shown(value)}", hint)
     if "kind" not in value:
+        meant = shape.near("kind", [name for name in value if isinstance(name, str)])
+        if meant:
+            return shape.report("unknown-field", (*steps, meant), "there is no such field", "did you mean 'kind'?", key=True)
         hint = f"the kinds are {schemas.listed(tuple(kinds), 'and')}"
         return shape.report("missing-field", steps, "the field 'kind' is missing", hint, key=True)
     kind = value["kind"]
@@ -212,10 +236,12 @@ def _unknown(shape: Shape, value: Mapping[Any, Any], fields: Iterable[str], miss
         if name in fields:
             continue
         free = [n for n in missing if n not in explained] or [n for n in fields if n not in value]
-        near = shape.near(str(name), free) or shape.near(str(name), fields)
-        hint = f"did you mean '{near}'?" if near else f"the {what}s are {schemas.listed(tuple(fields), 'and')}"
+        near = shape.near(str(name), free, LIKE_ONE_MISSING if missing else LIKE) or shape.near(str(name), fields)
+        hint = f"did you mean '{near}'?" if near else schemas.named(f"the {what}", tuple(fields))
         if near in missing:
             explained.add(str(near))
+        if near and not steps and near not in value:
+            shape.lost.add(near)
         shape.report(f"unknown-{what}", (*steps, name), f"there is no such {what}", hint, key=True)
     return explained
 
@@ -236,18 +262,15 @@ def _held(name: str) -> Check:
 
 def _map(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
     before = len(shape.problems)
-    names, items = schema.get("propertyNames", {}), schemas.entries(schema)
+    names, items = {"type": "string", **schema.get("propertyNames", {})}, schemas.entries(schema)
     assert items is not None
     for name, item in value.items():
-        if not isinstance(name, str):
-            shape.report(
-                "wrong-type", (*steps, name), f"a name must be a text, and is {shown(name)}", "put it into quotes", key=True
-            )
-        elif not _fits(name, {"type": "string", **names}):
-            rule = f"a name must be {schemas.rule({'type': 'string', **names})}"
-            shape.report("out-of-bounds", (*steps, name), rule, key=True)
-        else:
+        if _fits(name, names):
             _check(shape, item, items, (*steps, name))
+        else:
+            rule, _, found, _ = _wrong(name, names, names, ())
+            hint = "put it into quotes" if not isinstance(name, str) and _fits(str(name), names) else ""
+            shape.report(rule, (*steps, name), f"a key {found.removeprefix('it ')}", hint, key=True)
     return len(shape.problems) == before
 
 

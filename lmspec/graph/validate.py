@@ -1,12 +1,13 @@
 """validate: every problem of params.yaml at its place, before any compute."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from lmspec.errors import some
 from lmspec.graph import rules, schema
 from lmspec.graph import shape as shapes
 from lmspec.graph.document import Document
-from lmspec.graph.problems import Problem, dotted
+from lmspec.graph.problems import Problem
 from lmspec.graph.shape import Reference, Shape
 from lmspec.specs.disagreement import Steps
 
@@ -15,12 +16,14 @@ def check(document: Document) -> list[Problem]:
     """All problems and warnings, in the order of the file."""
     shape = shapes.check(document)
     names = _names(document)
-    resolved = [reference for reference in shape.references if _leads_somewhere(shape, reference, names)]
+    shape.lost |= {noun for noun in schema.nouns() if not isinstance(document.values.get(noun) or {}, dict)}
     edges: dict[str, list[str]] = {name: [] for name in names}
+    resolved = [reference for reference in shape.references if _leads_somewhere(shape, reference, edges)]
     for reference in resolved:
         edges[_name(reference.steps)].append(reference.target)
     _report_circles(shape, edges)
-    specs = rules.Specs(document.values, tuple(_sound(shape, names, edges)), edges, document.path.parent)
+    values = document.values
+    specs = rules.Specs(values, tuple(_sound(shape, names, edges)), _gates(shape), edges, document.path.parent)
     for rule in rules.RULES:
         for disagreement in rule(specs):
             shape.disagrees(rules.name_of(rule), (), disagreement)
@@ -33,31 +36,65 @@ def check(document: Document) -> list[Problem]:
 
 def _names(document: Document) -> list[str]:
     """Every `noun.key` that the file has, sound or not."""
-    values = document.values
-    return [f"{noun}.{key}" for noun in schema.nouns() if isinstance(values.get(noun), dict) for key in values[noun]]
+    sections = [(noun, document.values.get(noun)) for noun in schema.nouns()]
+    return [f"{n}.{key}" for n, section in sections if isinstance(section, dict) for key in section if isinstance(key, str)]
+
+
+def _gates(shape: Shape) -> tuple[str, ...]:
+    """Keys of the gates that are sound, and watch a section that can be read."""
+    gates = shape.document.values.get("gates")
+    if not isinstance(gates, dict):
+        return ()
+    sound = [key for key in gates if ("gates", key) not in shape.unsound]
+    return tuple(key for key in sound if gates[key]["metric"].partition(".")[0] not in shape.lost)
 
 
 def _name(steps: Steps) -> str:
     return f"{steps[0]}.{steps[1]}"
 
 
-def _leads_somewhere(shape: Shape, reference: Reference, names: list[str]) -> bool:
+def _leads_somewhere(shape: Shape, reference: Reference, names: Collection[str]) -> bool:
     """Is it the name of another artifact of the right noun? Reports it if not."""
-    target, known = reference.target, set(names)
-    fit = [name for name in names if name.partition(".")[0] in reference.nouns]
-    wanted = schema.listed(reference.nouns, "or")
-    if target == _name(reference.steps):
+    target, noun, own = reference.target, reference.target.partition(".")[0], _name(reference.steps)
+    if target == own:
         return shape.report("circle", reference.steps, "an artifact cannot be made from itself", "name another")
-    if target in known and target.partition(".")[0] in reference.nouns:
+    if target in names and noun in reference.nouns:
         return True
-    if target.partition(".")[0] not in reference.nouns:
-        same_key = [name for name in fit if name.partition(".")[2] == target.rpartition(".")[2]]
-        near = same_key[0] if same_key else shape.near(target, fit)
-        hint = _where(shape, near) or (f"such as '{fit[0]}'" if fit else f"there is no {wanted} yet")
-        return shape.report("wrong-noun", reference.steps, f"'{dotted([target])}' is not the name of a {wanted}", hint)
-    exist = f"there is {schema.listed(fit[:5], 'and')}" if fit else f"there is no {wanted} yet"
-    hint = _where(shape, shape.near(target, fit)) or exist
-    return shape.report("no-such-artifact", reference.steps, f"there is no artifact '{dotted([target])}'", hint)
+    if noun in shape.lost:
+        shape.unsound.add(reference.steps[:2])
+        return False
+    hint = _hint(shape, reference, names)
+    if noun in schema.nouns() and noun not in reference.nouns:
+        wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
+        found = f"it must be {wanted}, and is {shapes.shown(target)}"
+        return shape.report("wrong-noun", reference.steps, found, hint)
+    found = f"there is no artifact {shapes.shown(target)}"
+    return shape.report("no-such-artifact", reference.steps, found, hint)
+
+
+def _hint(shape: Shape, reference: Reference, names: Collection[str]) -> str:
+    """What was probably meant, or what there is; nothing if too many are wrong already."""
+    if len(shape.problems) > shapes.MOST_SUGGESTIONS:
+        return ""
+    fit = [name for name in names if name.partition(".")[0] in reference.nouns and name != _name(reference.steps)]
+    near = [name for name in fit if name.partition(".")[0] == reference.target.partition(".")[0]] or fit
+    return _where(shape, _meant(shape, reference.target, fit)) or _there_is(near, reference.nouns)
+
+
+def _meant(shape: Shape, target: str, fit: list[str]) -> str | None:
+    """The artifact that was probably meant: of that key, of a key like it under the same noun, or of a name like it."""
+    noun, *keys = target.split(".")
+    same_key = [name for name in fit if name.partition(".")[2] == target.rpartition(".")[2]]
+    if same_key:
+        return same_key[0]
+    under = {name.partition(".")[2]: name for name in fit if name.partition(".")[0] == noun}
+    return under.get(shape.near(keys[0] if keys else "", under) or "") if under else shape.near(target, fit)
+
+
+def _there_is(fit: list[str], nouns: tuple[str, ...]) -> str:
+    if not fit:
+        return f"nothing stands under {schema.listed(nouns, 'or')} yet"
+    return f"there {'is' if len(fit) == 1 else 'are'} {some(fit)}"
 
 
 def _where(shape: Shape, name: str | None) -> str:
@@ -84,15 +121,18 @@ def _report_circles(shape: Shape, edges: Mapping[str, list[str]]) -> None:
 
 def _way_back(name: str, edges: Mapping[str, list[str]]) -> list[str] | None:
     """The shortest way from an artifact over what it is made from to itself."""
-    queue, seen = deque([[name]]), set()
+    queue, came_from = deque([name]), dict[str, str]()
     while queue:
-        trail = queue.popleft()
-        for target in edges[trail[-1]]:
+        member = queue.popleft()
+        for target in edges[member]:
             if target == name:
-                return trail
-            if target not in seen:
-                seen.add(target)
-                queue.append([*trail, target])
+                trail = [member]
+                while trail[-1] != name:
+                    trail.append(came_from[trail[-1]])
+                return trail[::-1]
+            if target not in came_from:
+                came_from[target] = member
+                queue.append(target)
     return None
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Inside, matching
 
-SHA256_RULE = "64 hexadecimal digits in lower case (`sha256sum FILE`; write zeros in quotes, and the build says which it found)"
+SHA256_RULE = "64 hexadecimal digits in lower case, which `sha256sum FILE` prints"
 Sha256 = Annotated[str, matching(r"^[0-9a-f]{64}$", SHA256_RULE, 64)]
 ArchivePath = Annotated[Inside, Field(description="a file or folder inside an archive")]
 REPO = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"

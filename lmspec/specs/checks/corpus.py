@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lmspec.errors import some
 from lmspec.specs.disagreement import Disagreement
 
 Values = Mapping[str, Any]
@@ -25,7 +26,8 @@ def bands_are_apart(rule: Values) -> Iterator[Disagreement]:
             spans.append((low, high, i, str(band["label"])))
     for (_, high, i, one), (low, _, j, two) in itertools.pairwise(sorted(spans)):
         if low <= high:
-            found = f"the bands of '{two}' and '{one}' overlap: {low:g} and {high:g} belong to both"
+            span = f"{low:g} belongs" if low == high else f"{low:g} to {high:g} belong"
+            found = f"the bands of '{two}' and '{one}' overlap: {span} to both"
             remedy = "both bounds of a band belong to it: leave a gap"
             yield Disagreement(("bands", j), found, remedy, ((("bands", i), f"the band of '{one}'"),))
 
@@ -77,8 +79,9 @@ def columns_are_named(table: Values) -> Iterator[Disagreement]:
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
     for steps, name in used:
         if name not in columns:
-            found = f"the file has no column '{name}'; its columns are {', '.join(columns)}"
-            yield Disagreement(steps, found, "", ((("format", "columns"), "the columns"),))
+            found = f"the file has no column '{name}'; its columns are {some(columns)}"
+            others = ((("format", "columns"), "the columns"),)
+            yield Disagreement(steps, found, "name one of them, or correct the columns", others)
 
 
 def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
@@ -88,8 +91,9 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
     for i, table in enumerate(corpus["tables"]):
         for steps, label in _given(table["label"]):
             if label not in labels:
-                found = f"label '{label}' is not among the corpus's labels, {', '.join(labels)}"
-                yield Disagreement(("tables", i, "label", *steps), found, "", ((("labels",), "the corpus's labels"),))
+                found = f"label '{label}' is not among the corpus's labels, {some(labels)}"
+                others = ((("labels",), "the corpus's labels"),)
+                yield Disagreement(("tables", i, "label", *steps), found, "give one of them, or list it there", others)
 
 
 def _given(rule: Values) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -12,7 +12,9 @@ def new_and_old_are_apart(updated: Mapping[str, Any]) -> Iterator[Disagreement]:
     for i, replay in enumerate(updated["replay"]):
         steps = ("replay", i, "of")
         if first.setdefault(replay["of"], steps) != steps:
-            found = f"{replay['of']} is named twice among `on` and `replay`"
-            yield Disagreement(
-                steps, found, "replay what the earlier model was trained on", ((first[replay["of"]], "the first"),)
+            there = first[replay["of"]]
+            remedy = (
+                "new rows are not old ones: replay what the earlier model was trained on" if there == ("on",) else "remove one"
             )
+            found = f"{replay['of']} is named twice among `on` and `replay`"
+            yield Disagreement(steps, found, remedy, ((there, "the first"),))

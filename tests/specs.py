@@ -1,0 +1,25 @@
+"""specs: a valid spec to break, and what `lmspec validate` says about one."""
+
+from pathlib import Path
+
+from lmspec.cli import loading
+from lmspec.graph import problems
+
+ROOT = Path(__file__).parent.parent
+GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
+
+
+def written(text: str | bytes, folder: Path) -> Path:
+    """The path of a params.yaml with that text, beside the files that its sources name."""
+    path = folder / "params.yaml"
+    (folder / "raw/weights").mkdir(parents=True, exist_ok=True)
+    for name in ("old.csv", "new.csv"):
+        (folder / "raw" / name).touch()
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def complaints(text: str | bytes, folder: Path) -> list[str]:
+    """What `lmspec validate` would print, a string per problem; warnings too."""
+    report = loading.report(written(text, folder))
+    return [problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems]

@@ -1,0 +1,203 @@
+"""Broken specs, each with the words that `lmspec validate` has for it: broken_specs.txt is the table.
+
+A case there is `== what is broken [rules]`, an edit of the valid spec (lines with - are replaced by those with +; without
++ they are removed) or a whole file (lines with |), perhaps functions of this file that prepare the folder (lines with !),
+a blank line, and what is printed. <0x09> is the byte with that number. `python -m tests.test_broken_specs` writes what is
+printed now into the table, for a person to read line by line.
+"""
+
+import ast
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lmspec.cli import loading
+from lmspec.graph import problems, rules, schema
+from tests.specs import GOOD, ROOT, written
+
+TABLE = ROOT / "tests/broken_specs.txt"
+LITERAL = {
+    "file",
+    "yaml",
+    "duplicate-key",
+    "unknown-section",
+    "unknown-field",
+    "missing-section",
+    "missing-field",
+    "wrong-type",
+    "out-of-bounds",
+    "unknown-kind",
+    "unknown-choice",
+    "wrong-noun",
+    "no-such-artifact",
+    "circle",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A broken spec and what is to be said about it.
+
+    given   lines of the table that make it: edits, whole lines, preparations
+    rules   names of the broken rules, in the order of the problems
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    given: tuple[str, ...]
+    expected: str
+
+    def text(self) -> bytes:
+        """The broken params.yaml."""
+        whole = [line[2:] for line in self.given if line[0] == "|"]
+        return _bytes("".join(f"{line}\n" for line in whole) if whole else self._edited())
+
+    def _edited(self) -> str:
+        text = GOOD
+        hunks = re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)*)", "".join(f"{line}\n" for line in self.given), re.M)
+        for old, new in (tuple(re.sub("^. ?", "", part, flags=re.M) for part in hunk) for hunk in hunks):
+            assert hunks and text.count(old) == 1, f"{self.name}: what is replaced stands {text.count(old)} times:\n{old}"
+            text = text.replace(old, new)
+        return text
+
+    def printed(self, folder: Path) -> tuple[str, tuple[str, ...]]:
+        """What `lmspec validate` prints for it, but for the last line, and the names of the rules."""
+        path = written(self.text(), folder)
+        for line in self.given:
+            if line[0] == "!":
+                PREPARATIONS[line[2:]](folder)
+        report = loading.report(path)
+        said = [problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems]
+        return "\n".join(said), tuple(problem.rule for problem in report.problems)
+
+
+def _bytes(text: str) -> bytes:
+    parts = re.split("<0x([0-9A-F]{2})>", text)
+    return b"".join(bytes.fromhex(part) if i % 2 else part.encode() for i, part in enumerate(parts))
+
+
+def cases() -> Iterator[Case]:
+    """Those of the table."""
+    for entry in re.split("^== ", TABLE.read_text(encoding="utf-8"), flags=re.M)[1:]:
+        head, _, rest = entry.partition("\n")
+        name, _, names = head.rstrip("]").partition(" [")
+        given, _, expected = rest.partition("\n\n")
+        yield Case(name, tuple(names.split(", ")), tuple(given.strip("\n").split("\n")), _bytes(expected.rstrip("\n")).decode())
+
+
+def _config(**fields: object) -> Callable[[Path], None]:
+    def prepare(folder: Path) -> None:
+        (folder / "raw/weights/config.json").write_text(json.dumps(fields))
+
+    return prepare
+
+
+def _params_yaml_is_a_folder(folder: Path) -> None:
+    (folder / "params.yaml").unlink()
+    (folder / "params.yaml").mkdir()
+
+
+def _params_yaml_has_33_mebibytes(folder: Path) -> None:
+    with (folder / "params.yaml").open("wb") as file:
+        file.truncate(33 * 2**20)
+
+
+def _the_splits_share_rows(folder: Path) -> None:
+    """As if they were built: ids of their rows, and the parameters that dvc.lock records."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe")
+    values = yaml.load(folder / "params.yaml")
+    names = [(noun, key) for noun in ("corpus", "splits") for key in ("old", "new")]
+    stages = {f"{n}-{k}": {"cmd": "-", "params": {"params.yaml": {f"{n}.{k}": values[n][k]}}} for n, k in names}
+    yaml.default_flow_style = False
+    yaml.dump({"schema": "2.0", "stages": stages}, folder / "dvc.lock")
+    for key, side, ids in (("old", "train", "a b c d"), ("new", "test", "c d e"), ("old", "dev", "f"), ("new", "train", "g")):
+        path = folder / f"data/splits/{key}/{side}.ids"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{i}\n" for i in ids.split()))
+
+
+def _the_epochs_have_5000_digits(folder: Path) -> None:
+    path = folder / "params.yaml"
+    path.write_text(path.read_text().replace("epochs: 8", f"epochs: {'8' * 5000}"))
+
+
+PREPARATIONS: dict[str, Callable[[Path], None]] = {
+    "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
+    "params.yaml is a folder": _params_yaml_is_a_folder,
+    "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
+    "the epochs have 5,000 digits": _the_epochs_have_5000_digits,
+    "the weights have 2 layers and 20 positions": _config(num_hidden_layers=2, max_position_embeddings=20),
+    "the weights have 2 layers": _config(num_hidden_layers=2),
+    "the weights are a roberta with 24 positions": _config(model_type="roberta", max_position_embeddings=24, pad_token_id=1),
+    "two training rows of the old splits are test rows of the new ones": _the_splits_share_rows,
+}
+
+
+@pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
+def test_each_broken_spec_is_told_what_is_wrong_and_where(case: Case, tmp_path: Path) -> None:
+    """The whole message: place, words, line, caret, hint, other places."""
+    said, broken = case.printed(tmp_path)
+    assert said == case.expected
+    assert broken == case.rules
+
+
+def test_the_table_has_every_rule() -> None:
+    """A new rule needs a broken spec that shows what it says."""
+    known = LITERAL | {rules.name_of(rule) for rule in (*rules.RULES, *rules.WARNINGS)} | set(_checks(schema.load()))
+    assert {name for case in cases() for name in case.rules} == known
+
+
+def test_the_rules_that_the_code_names_are_those_listed_here() -> None:
+    """Every `report("name", ...)` and `Problem("name", ...)`: the negative control of the test above."""
+    assert set(_literals()) <= LITERAL and {"circle", "file", "wrong-type"} <= set(_literals())
+
+
+def test_names_of_cases_are_their_own() -> None:
+    """Two cases of one name would be told apart by a number only."""
+    names = [case.name for case in cases()]
+    assert len(names) == len(set(names)) and len(names) >= 75
+
+
+def _checks(part: object) -> Iterator[str]:
+    """Names of the checks that the schema asks for."""
+    if isinstance(part, dict):
+        yield from (name.rpartition(":")[2].replace("_", "-") for name in part.get("x-holds", ()))
+        for inner in part.values():
+            yield from _checks(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _checks(inner)
+
+
+def _literals() -> Iterator[str]:
+    for path in (ROOT / "lmspec/graph").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("report", "Problem") and node.args:
+                rule = node.args[0]
+                if isinstance(rule, ast.Constant):
+                    yield str(rule.value)
+
+
+def write_what_is_printed() -> None:
+    """The table with the messages and rules of today."""
+    before, *_ = re.split("^== ", TABLE.read_text(encoding="utf-8"), flags=re.M)
+    parts = [before]
+    for case in cases():
+        with tempfile.TemporaryDirectory() as folder:
+            said, broken = case.printed(Path(folder))
+        shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f]", lambda found: f"<0x{ord(found[0]):02X}>", said)
+        given = "\n".join(case.given)
+        parts.append(f"== {case.name} [{', '.join(broken)}]\n{given}\n\n{shown}\n\n")
+    TABLE.write_text("".join(parts).rstrip("\n") + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(write_what_is_printed())

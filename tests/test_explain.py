@@ -1,0 +1,179 @@
+"""lmspec explain: every path leads somewhere, and what is said of it is what the schema says."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from lmspec.cli import loading
+from lmspec.cli.explain import command
+from lmspec.errors import LmspecError
+from lmspec.graph import document, examples, explain, schema
+from tests.specs import GOOD, ROOT, written
+
+HEAVY = ("pydantic", "rich", "torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn")
+VALUES = examples.load().values
+
+
+def paths(part: schema.Schema, steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every section, kind and field that the schema has, as a path."""
+    yield steps
+    part = explain.inner(part)
+    for kind, chosen in schema.kinds(part).items():
+        yield (*steps, kind)
+        for name, field in chosen["properties"].items():
+            if name != "kind":
+                yield from paths(field, (*steps, kind, name))
+    for name, field in part.get("properties", {}).items():
+        yield from paths(field, (*steps, name))
+
+
+EVERY = [path for name, section in schema.sections().items() for path in paths(section, (name,))]
+
+
+def said(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -> str:
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(command, [path] if path else [], catch_exceptions=False, standalone_mode=False)
+    return result.output
+
+
+def shown(values: object, steps: tuple[str, ...]) -> Iterator[object]:
+    """What the values hold at a path; a kind is a step."""
+    if isinstance(values, list):
+        for item in values:
+            yield from shown(item, steps)
+    elif not steps:
+        yield values
+    elif isinstance(values, dict) and steps[0] == values.get("kind"):
+        yield from shown({name: value for name, value in values.items() if name != "kind"}, steps[1:])
+    elif isinstance(values, dict) and "kind" not in values and steps[0] in values:
+        yield from shown(values[steps[0]], steps[1:])
+
+
+def exemplified(path: tuple[str, ...], nouns: Iterable[str]) -> bool:
+    """Do the examples hold it, in an artifact of one of those nouns?"""
+    free = {noun: bool(schema.entries(schema.sections()[noun])) for noun in nouns}
+    items = (item for noun in nouns for item in (VALUES[noun].values() if free[noun] else [VALUES[noun]]))
+    return any(True for item in items for _ in shown(item, path[1:]))
+
+
+def test_the_examples_hold_everything() -> None:
+    """Every noun, every kind of every choice, every field; only another kind of optimizer is left to another noun."""
+    assert len(EVERY) > 150
+    assert [path for path in EVERY if not exemplified(path, schema.sections())] == []
+    missing = [path for path in EVERY if not exemplified(path, path[:1])]
+    assert {path[:4] for path in missing} <= {(noun, "training", "optimizer", "sgd") for noun in ("student", "updated")}
+    assert not exemplified(("model", "architecture", "cnn", "cell"), ["model"])
+
+
+def test_the_examples_are_valid(tmp_path: Path) -> None:
+    """Without a warning, beside the file that they name."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/reviews.csv").touch()
+    path = tmp_path / "examples.yaml"
+    path.write_text(examples.PATH.read_text())
+    assert loading.report(path).problems == ()
+    jsonschema.validate(VALUES, schema.load())
+
+
+@pytest.mark.parametrize("noun", schema.sections())
+def test_every_path_is_explained(noun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its rule or its fields, its description, and an example that parses and has the value of the examples."""
+    for path in (path for path in EVERY if path[0] == noun):
+        (meaning,) = explain.meanings(".".join(path), {})
+        text = said(".".join(path), monkeypatch)
+        assert meaning.steps == path and text.startswith(".".join(path)) and "\nexample\n" in text
+        rule, description = schema.rule(meaning.schema), meaning.schema.get("description", "")
+        flat = " ".join(text.split())
+        assert " ".join(description.split()) in flat and (explain.fields(meaning.schema) or f"It is {rule}." in flat)
+        example = document.parsed("\n".join(examples.lines(path)), Path("example")).values
+        assert list(example) == [path[-1] if len(path) == 1 or path[-1] in example else next(iter(example))]
+
+
+def test_the_example_is_the_part_that_fits() -> None:
+    """The kind that was asked for, in its own place."""
+    assert examples.lines(("model", "architecture", "rnn", "cell")) == ["cell: lstm"]
+    assert examples.lines(("model", "architecture", "cnn", "widths")) == ["widths: [2, 3, 4]"]
+    assert examples.lines(("quantized", "contract", "max_flip_rate")) == ["max_flip_rate: 0.03"]
+    assert examples.lines(("corpus", "tables", "format", "tsv", "columns")) == ["columns: [id, rating, text]"]
+    assert examples.lines(("corpus", "tables", "label", "column", "column")) == ["column: stars"]
+    assert examples.lines(("model", "architecture", "cnn"))[:2] == ["architecture:", "  kind: cnn"]
+    assert examples.lines(("splits",))[:3] == ["splits:", "  reviews:", "    of: corpus.reviews"]
+
+
+def test_without_a_path_the_sections_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the flow."""
+    lines = said("", monkeypatch).splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(schema.sections())
+
+
+def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field of one kind is found; one of several is told for each, those that agree together."""
+    assert said("model.architecture.cell", monkeypatch) == said("model.architecture.rnn.cell", monkeypatch)
+    assert [m.kinds for m in explain.meanings("model.architecture.dropout", {})] == [("cnn",), ("rnn",), ("transformer",)]
+    assert [m.kinds for m in explain.meanings("sources.sha256", {})] == [("file", "huggingface"), ("pypi",), ("url",)]
+    assert [m.kinds for m in explain.meanings("gates.metric", {})] == [("ceiling", "floor")]
+    assert said("model.architecture.kind", monkeypatch) == said("model.architecture", monkeypatch)
+
+
+def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the key of an artifact, and places in lists."""
+    asked = said("corpus.reviews.tables[0].label", monkeypatch)
+    assert asked == said("corpus.tables.label", monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("modle", "params.yaml has no section 'modle'\n  -> did you mean 'model'? there is sources, corpus,"),
+        ("model.architecture.celll", "model.architecture has no field or kind 'celll'\n  -> did you mean 'cell'?"),
+        ("splits.seed.x", "splits.seed has no field or kind 'x'\n  -> it is a value, with nothing in it"),
+        ("model.nobody.training", "model has no field or kind 'nobody'\n  -> there is on, architecture and training"),
+        ("", "params.yaml has no section ''\n  -> there is sources"),
+        ("model..on", "model has no field or kind ''"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_one_error(path: str, words: str) -> None:
+    """With the nearest name, and what there is."""
+    with pytest.raises(LmspecError) as error:
+        explain.meanings(path, {"model": ["bilstm"]})
+    assert words in str(error.value)
+
+
+def test_checks_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line of the docstring, with the part that they are about."""
+    rows = list(explain.checks(schema.sections()["corpus"]))
+    assert ("", "tables-have-their-own-names", "Metrics are broken down by them.") in rows
+    assert ("clean", "bounds-are-in-order", "Some length passes.") in rows
+    assert "tables.label.threshold" in said("corpus", monkeypatch) and "Some length passes." in said("corpus", monkeypatch)
+
+
+def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
+    assert list(explain.referring("sources")) == ["corpus.tables.of", "model.architecture.transformer.weights"]
+    assert list(explain.referring("exported")) == ["quantized.of", "scores.of", "speed.of", "speed.against", "bundle.of"]
+    path = written(GOOD, tmp_path)
+    line = GOOD.splitlines().index("  cnn:") + 1
+    assert f"model.cnn (line {line}), named by exported.cnn.of" in said("model", monkeypatch, tmp_path)
+    assert "\n  exported.cnn (line" in said("bundle.of", monkeypatch, tmp_path)
+    for broken in ("sources: [1\n", "sources: [1]\nmodel: {a: 1}\n1: {}\n"):
+        path.write_text(broken)
+        assert said("sources", monkeypatch, tmp_path).startswith("sources\n")
+    path.unlink()
+    assert "in params.yaml" not in said("sources", monkeypatch, tmp_path)
+
+
+def test_it_is_quick_and_plain_when_piped() -> None:
+    """No library that validates or computes is imported; only a terminal gets bold headings."""
+    assert "\x1b[1mmodel\x1b[0m\n" in CliRunner().invoke(command, ["model"], color=True).output
+    script = (
+        "import sys; from lmspec.cli.main import main\n"
+        "try: main(['explain', 'model'])\n"
+        f"finally: print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0 and run.stdout.splitlines()[-1] == "[]" and "\x1b" not in run.stdout
