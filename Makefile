@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-slow test-gpu lint format env clean
+.PHONY: repro test bench test-slow test-gpu lint format env clean
 
 repro: env ## build everything that params.yaml names and that is not built yet
 	@lmspec sync --check
@@ -16,6 +16,10 @@ test: env ## the suite, miniature project included
 test-slow: env ## what takes minutes
 	pytest -m slow
 
+bench: env ## what a mistake in a spec costs, beside what other tools pay before they look
+	python bench/validate.py > bench/validate.md
+	cat bench/validate.md
+
 test-gpu: env ## the checks that need a CUDA device
 	pytest -m gpu
 
@@ -24,6 +28,7 @@ lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	ruff format --check .
 	mypy
 	lmspec validate
+	lmspec fmt --check
 	lmspec sync --check
 	lmspec schema | cmp - lmspec/graph/params.schema.json
 

@@ -1,7 +1,10 @@
 """The project's own models, from the metrics that are committed with them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+
+from lmspec.graph import document, measured, rules, schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,3 +48,23 @@ def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "tweets"]
     right = sum(row["label"] == row["predicted"] for row in rows)
     assert right / len(rows) == accuracy("release", "tweets")
+
+
+def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
+    """Of every artifact, each leaf of its metrics and no other; the reasons of a corpus alone are not known before."""
+    values = document.read(ROOT / "params.yaml").values
+    names = [f"{noun}.{key}" for noun in schema.nouns() for key in values[noun]]
+    specs = rules.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
+    for name in names:
+        path = ROOT / f"data/metrics/{name.replace('.', '-', 1)}.json"
+        written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()
+        assert {leaf for leaf in written if not leaf.startswith("rejected.")} == set(measured.names(specs, name)), name
+
+
+def leaves(value: object, path: str = "") -> Iterator[str]:
+    """Paths of all leaves of nested mappings."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}".removeprefix("."))
+    else:
+        yield path

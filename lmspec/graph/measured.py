@@ -46,8 +46,7 @@ def names(specs: "Specs", name: str) -> list[str]:
     if noun == "corpus":
         return list(_corpus(specs, name))
     if noun == "splits":
-        sides = [side for side in ("train", "dev", "test") if specs[name][side]]
-        return [f"{side}.{part}" for side in sides for part in ("documents", *_labels(specs, specs[name]["of"], "label"))]
+        return list(_splits(specs, name))
     if noun == "scores":
         return list(_scores(specs, name))
     return list(FIXED.get(noun, ()))
@@ -63,6 +62,13 @@ def _corpus(specs: "Specs", name: str) -> Iterator[str]:
     yield "documents"
     for table in specs[name]["tables"]:
         yield from (f"source.{table['name']}.{part}" for part in ("documents", *_labels(specs, name, "label")))
+
+
+def _splits(specs: "Specs", name: str) -> Iterator[str]:
+    for side in ("train", "dev", "test"):
+        yield f"{side}.documents"
+        if specs[name][side]:
+            yield from (f"{side}.{part}" for part in _labels(specs, specs[name]["of"], "label"))
 
 
 def _scores(specs: "Specs", name: str) -> Iterator[str]:
