@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmspec.graph import document, measured, rules, schema
+from lmspec.graph import artifacts, document, measured, schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,7 +54,7 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     """Of every artifact, each leaf of its metrics and no other; the reasons of a corpus alone are not known before."""
     values = document.read(ROOT / "params.yaml").values
     names = [f"{noun}.{key}" for noun in schema.nouns() for key in values[noun]]
-    specs = rules.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
+    specs = artifacts.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
     for name in names:
         path = ROOT / f"data/metrics/{name.replace('.', '-', 1)}.json"
         written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()

@@ -1,12 +1,9 @@
 """measured: the names of the metrics that each artifact will write, known before it does. A test compares with what it wrote."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from lmspec.graph.artifacts import Specs
 from lmspec.graph.shape import nearest
-
-if TYPE_CHECKING:
-    from lmspec.graph.rules import Specs
 
 __all__ = ["nearest"]
 TRAINED = ("dev.accuracy", "dev.macro_f1", "dev.log_loss", "best_step", "steps", "parameters")
@@ -35,12 +32,12 @@ def split(metric: str) -> tuple[str, str]:
     return f"{noun}.{key}", path
 
 
-def computes(specs: "Specs", name: str, path: str) -> bool:
+def computes(specs: Specs, name: str, path: str) -> bool:
     """Will the artifact write that metric?"""
     return path in set(names(specs, name)) or (name.startswith("corpus.") and path.startswith(REJECTED))
 
 
-def names(specs: "Specs", name: str) -> list[str]:
+def names(specs: Specs, name: str) -> list[str]:
     """Paths of the metrics of a sound artifact; empty for one that has none."""
     noun = name.partition(".")[0]
     if noun == "corpus":
@@ -58,20 +55,20 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(first[:5]) + (", ..." if len(first) > 5 else "") if first else "none"
 
 
-def _corpus(specs: "Specs", name: str) -> Iterator[str]:
+def _corpus(specs: Specs, name: str) -> Iterator[str]:
     yield "documents"
     for table in specs[name]["tables"]:
         yield from (f"source.{table['name']}.{part}" for part in ("documents", *_labels(specs, name, "label")))
 
 
-def _splits(specs: "Specs", name: str) -> Iterator[str]:
+def _splits(specs: Specs, name: str) -> Iterator[str]:
     for side in ("train", "dev", "test"):
         yield f"{side}.documents"
         if specs[name][side]:
             yield from (f"{side}.{part}" for part in _labels(specs, specs[name]["of"], "label"))
 
 
-def _scores(specs: "Specs", name: str) -> Iterator[str]:
+def _scores(specs: Specs, name: str) -> Iterator[str]:
     for splits in specs[name]["on"]:
         corpus = specs[splits]["of"]
         parts = (*SCORED, *_labels(specs, corpus, "f1"))
@@ -81,5 +78,5 @@ def _scores(specs: "Specs", name: str) -> Iterator[str]:
             yield from (f"{splits.partition('.')[2]}.source.{table}.{part}" for table in tables for part in parts)
 
 
-def _labels(specs: "Specs", corpus: str, under: str) -> tuple[str, ...]:
+def _labels(specs: Specs, corpus: str, under: str) -> tuple[str, ...]:
     return tuple(f"{under}.{label}" for label in specs[corpus]["labels"])

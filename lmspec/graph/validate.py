@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 
 from lmspec.errors import some
-from lmspec.graph import rules, schema
+from lmspec.graph import artifacts, rules, schema
 from lmspec.graph import shape as shapes
 from lmspec.graph.document import Document
 from lmspec.graph.problems import Problem
@@ -23,7 +23,7 @@ def check(document: Document) -> list[Problem]:
         edges[_name(reference.steps)].append(reference.target)
     _report_circles(shape, edges)
     values = document.values
-    specs = rules.Specs(values, tuple(_sound(shape, names, edges)), _gates(shape), edges, document.path.parent)
+    specs = artifacts.Specs(values, tuple(_sound(shape, names, edges)), _gates(shape), edges, document.path.parent)
     for rule in rules.RULES:
         for disagreement in rule(specs):
             shape.disagrees(rules.name_of(rule), (), disagreement)
