@@ -61,6 +61,14 @@ def test_the_readmes_commands_exist() -> None:
     assert "@" not in re.sub(r"\S+@\S+", "", README)
 
 
+def test_the_readmes_mistake_is_told_as_it_says(tmp_path: Path) -> None:
+    """The edit that it shows gives the words that it shows."""
+    old, new = re.search(r"sed -i 's/(teacher.*?)/(.*?)/'", README).groups()  # type: ignore[union-attr]
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace(old, new))
+    said = lmspec("validate", cwd=tmp_path).stderr
+    assert said in README and said.count("\n") == 4
+
+
 def test_the_readmes_figures_are_the_committed_ones() -> None:
     """The table of accuracies is what data/metrics says."""
     import json

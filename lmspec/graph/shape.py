@@ -1,7 +1,6 @@
 """shape: is each value of params.yaml what the schema says? Every problem, and the references between artifacts."""
 
 import dataclasses
-import difflib
 import importlib
 import math
 import re
@@ -95,6 +94,8 @@ def nearest(name: str, names: Iterable[str], likeness: float = LIKE) -> str | No
     """The name that was probably meant, None if none is close."""
     if len(name) > 100:
         return None
+    import difflib  # slow to import, and a spec without a mistake needs it not
+
     return next(iter(difflib.get_close_matches(name, [n for n in names if len(n) <= 100], 1, likeness)), None)
 
 
