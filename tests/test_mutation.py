@@ -233,6 +233,7 @@ def test_any_edit_of_the_values_is_answered_ten_times_as_often(folder: Path, tex
         ("title: Good or bad", "title: ="),
         ("title: Good or bad", "title: \uffff"),
         ("title: Good or bad", "title: ! 3"),
+        ("numerics: {", "numerics: !!seq {"),
         ("numerics:", "x: &a 1\ny: &a 2\nz: *a\nnumerics:"),
         ("numerics:", "x: {&m <<: {a: 1}}\ny: {*m : {a: 1}}\nnumerics:"),
         ("pattern: null", "pattern: '" + "(" * 900 + "'"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from lmspec.graph import document as documents
 from lmspec.graph import schema as schemas
-from lmspec.graph.document import Document, Node
+from lmspec.graph.compose import Node
+from lmspec.graph.document import Document
 from lmspec.graph.problems import Span
 
 PATH = Path(__file__).parent / "examples.yaml"
