@@ -59,6 +59,11 @@ class Report:
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
+def say(line: str) -> None:
+    """Tell whoever watches the build, as training tells its progress."""
+    print(f"  {line}", file=sys.stderr, flush=True)
+
+
 Build = Callable[[Any, Needs, Path], Report]
 
 
@@ -67,7 +72,15 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
     try:
         _run(noun, spec_type, build, sys.argv[1:])
     except LmspecError as error:
-        sys.exit(f"lmspec: {error}{BEFORE if 'DVC_STAGE' in os.environ else ''}")
+        sys.exit(f"lmspec: {error}{_before()}")
+
+
+def _before() -> str:
+    """How to get the output of an earlier run back, if DVC has removed one."""
+    lock = Path("dvc.lock")
+    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    ran = stage and lock.exists() and f"\n  {stage}:\n" in lock.read_text(encoding="utf-8")
+    return BEFORE if ran else ""
 
 
 def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
@@ -78,6 +91,7 @@ def _run(noun: str, spec_type: Any, build: Build, arguments: list[str]) -> None:
     folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
     declared = _declared(Path("dvc.yaml"), f"{noun}-{key}")
     _require_declared({folder.as_posix() for folder in folders.values()}, declared, f"{noun}-{key}")
+    _require_declared({_file_of(module, declared) for module in spec.modules()}, declared, f"{noun}-{key}")
     for ref, folder in folders.items():
         if not folder.is_dir():
             raise LmspecError(f"{noun}.{key}", f"{folder} is missing: {ref} is not built", f"run `dvc repro {noun}-{key}`")
@@ -136,6 +150,11 @@ def _require_declared(used: set[str], declared: set[str], stage: str) -> None:
     if used - declared:
         found = f"{stage} uses {', '.join(sorted(used - declared))}, which it does not declare"
         raise LmspecError("dvc.yaml", found, "run `lmspec sync`, then `dvc repro`")
+
+
+def _file_of(module: str, declared: set[str]) -> str:
+    """How dvc.yaml names a module: by its name where it lies outside of the project, by its path inside."""
+    return module if module in declared else f"{module.replace('.', '/')}.py"
 
 
 def _executed(root: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from lmspec import stage
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
 from lmspec.methods import cleaning, duplicates, grouping, labelling
 from lmspec.specs.corpus import CorpusSpec, Table
@@ -27,6 +27,10 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     reasons = dict(sorted(Counter(reason for *_, reason, _ in rejected).items()))
     if frame.is_empty():
         raise LmspecError("corpus", "no row is left", f"see why they were turned away: {reasons}")
+    stage.say(f"{frame.height} documents; turned away: {', '.join(f'{n} {reason}' for reason, n in reasons.items()) or 'none'}")
+    unknown = Counter(detail for *_, reason, detail in rejected if reason == labelling.NOT_A_LABEL)
+    if unknown:
+        stage.say(f"not a label: {some([f'{value!r} ({n} rows)' for value, n in unknown.most_common()])}")
     documents.write(frame, out / "documents.parquet")
     documents.write(pl.DataFrame(sorted(rejected), schema=documents.REJECTED, orient="row"), out / "rejected.parquet")
     documents.write_labels(spec.labels, out)

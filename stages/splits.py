@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from lmspec import stage
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.formats import documents
 from lmspec.methods import duplicates, splitting
 from lmspec.specs.splits import SplitsSpec
@@ -23,6 +23,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         spec.seed,
     )
     metrics = {}
+    labels = documents.read_labels(needs[spec.of])
     for side in splitting.SIDES:
         part = frame.filter(pl.Series(sides) == side)
         if part.is_empty() and getattr(spec, side) > 0:
@@ -30,8 +31,11 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
             raise LmspecError(f"splits, of {spec.of}", found, "give it a larger fraction, or the corpus more documents")
         documents.write(part, out / f"{side}.parquet")
         documents.write_ids(part, out / f"{side}.ids")
+        absent = sorted(set(labels) - set(part["label"])) if getattr(spec, side) > 0 else []
+        if absent:
+            stage.say(f"the {side} side has no row of {some(absent)}")
         metrics[side] = {"documents": part.height, "label": dict(sorted(part["label"].value_counts().iter_rows()))}
-    documents.write_labels(documents.read_labels(needs[spec.of]), out)
+    documents.write_labels(labels, out)
     return stage.Report(metrics)
 
 

@@ -106,7 +106,8 @@ def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
     frame.write_csv(elsewhere / "a.tsv", separator="\t", quote_style="never")
     frame.write_ndjson(elsewhere / "b.jsonl")
     frame.write_parquet(elsewhere / "c.parquet")
-    for name in ("a.tsv", "b.jsonl", "c.parquet"):
+    frame.write_csv(elsewhere / "Ö ß.CSV")
+    for name in ("a.tsv", "b.jsonl", "c.parquet", "Ö ß.CSV"):
         folder = elsewhere / f"of-{name}"
         init(elsewhere, str(folder), "--data", name, "--text", "what they wrote", "--label", "stars")
         assert "warning" not in miniature.lmspec(folder, "validate")
@@ -138,9 +139,12 @@ def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
     columns = ("--text", "what they wrote", "--label", "stars")
     output = init(elsewhere, "--data", "x.csv", *columns, code=1)
     assert "not empty: it holds x.csv" in output and [p.name for p in elsewhere.iterdir()] == ["x.csv"]
+    repository = elsewhere / "repository"
     miniature.run(elsewhere, "git", "init", "-q", "repository")
-    init(elsewhere / "repository", "--data", "../x.csv", *columns)
-    assert (elsewhere / "repository/dvc.yaml").exists()
+    init(repository, "--data", "../x.csv", *columns)
+    assert (repository / "dvc.yaml").exists() and (repository / ".github/workflows/lmspec.yml").exists()
+    assert "no workflow for CI" in init(repository, "part", "--data", "../x.csv", *columns)
+    assert (repository / "part/.dvc/config").exists() and not (repository / "part/.github").exists()
 
 
 @pytest.mark.parametrize(
@@ -165,13 +169,15 @@ def test_a_table_that_cannot_be_learned_from_is_refused(
 
 
 def test_a_file_that_is_no_table_is_refused(elsewhere: Path) -> None:
-    """Another suffix, no file, no UTF-8."""
+    """Another suffix, no file, no UTF-8, another sign between the columns."""
     (elsewhere / "x.csv").write_bytes(b"text,label\n\xff\xfe,1\n")
     (elsewhere / "x.docx").touch()
+    (elsewhere / "y.csv").write_text("text;label\na b;1\n")
     for name, words in (
         ("x.docx", "it is no .csv"),
         ("none.csv", "there is no such file"),
         ("x.csv", "it does not parse as csv"),
+        ("y.csv", "it has one column, 'text;label'"),
     ):
         output = init(elsewhere, "new", "--data", name, "--text", "text", "--label", "label", code=1)
         assert words in output and "Traceback" not in output

@@ -120,7 +120,7 @@ def test_the_schema_is_a_json_schema() -> None:
 
 
 def _matches(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Exception]:
-    if isinstance(value, str) and not shape.matches(pattern, value):
+    if isinstance(value, str) and not schema.matches(pattern, value):
         yield jsonschema.ValidationError("")
 
 

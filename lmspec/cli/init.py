@@ -1,5 +1,6 @@
 """init: a new project for one's own texts and labels."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,17 +32,21 @@ def command(folder: Path, data: Path, text: str | None, label: str | None) -> No
     _require_empty(folder)
     found = scaffold.look(data, text, label)
     texts = dict(scaffold.files(found))
+    top = _begin_git(folder)
+    if not top:  # a forge reads workflows at the top of a repository alone
+        texts = {path: text for path, text in texts.items() if not path.startswith(".github/")}
     for path, content in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
     (folder / "raw").mkdir()
     shutil.copyfile(data, folder / "raw" / data.name)
-    _begin_repository(folder)
+    _begin_dvc(folder, top)
     _run(folder, sys.executable, "-m", "lmspec", "sync")
     counts = ", ".join(f"{name} {rows}" for name, rows in found.labels.items())
     click.echo(f"{len(found.lengths)} texts with a label: {counts}")
-    click.echo(f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, CI")
-    where = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    ci = "a workflow for CI" if top else "no workflow for CI: the folder is not the top of a repository"
+    click.echo(f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, {ci}")
+    where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     click.echo(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")
 
 
@@ -49,20 +54,26 @@ def _require_empty(folder: Path) -> None:
     """Nothing is overwritten. A repository without a file is empty."""
     if folder.exists() and not folder.is_dir():
         raise LmspecError(str(folder), "it is a file", "name a folder that is empty or not there yet")
-    there = sorted(path.name for path in folder.iterdir() if path.name != ".git") if folder.exists() else []
+    there = sorted(path.name for path in folder.iterdir() if path.name not in (".git", ".DS_Store")) if folder.exists() else []
     if there:
         found = f"the folder is not empty: it holds {there[0]}" + (f" and {len(there) - 1} more" if len(there) > 1 else "")
         raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
 
 
-def _begin_repository(folder: Path) -> None:
-    """git and DVC, as far as they are not there."""
+def _begin_git(folder: Path) -> bool:
+    """Make the folder, and a repository of it if it is in none. Is it the top of one?"""
+    folder.mkdir(parents=True, exist_ok=True)
     git = shutil.which("git")
     inside = git and subprocess.run([git, "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False).returncode == 0
     if git and not inside:
-        _run(folder, git, "init", "--quiet")
-    top = (folder / ".git").exists()
-    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *([] if top else ["--subdir"] if git else ["--no-scm"]))
+        _run(folder, git, "init", "--quiet", "--initial-branch=main")
+    return (folder / ".git").exists()
+
+
+def _begin_dvc(folder: Path, top: bool) -> None:
+    """DVC keeps to the repository, or, in a part of one or in none, to the folder."""
+    alone = ["--subdir"] if shutil.which("git") else ["--no-scm"]
+    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *([] if top else alone))
 
 
 def _run(folder: Path, *command: str) -> None:

@@ -43,9 +43,21 @@ class LazyGroup(click.Group):
         """Run a command; a user's mistake is one message, not a traceback."""
         try:
             return super().invoke(ctx)
-        except LmspecError as error:
+        except BrokenPipeError:
+            raise
+        except (LmspecError, OSError) as error:
             click.echo(f"lmspec: {error}", err=True)
             sys.exit(1)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """An unknown command is told with the nearest one."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from lmspec.graph.advice import nearest
+
+            near = nearest(name, COMMANDS)
+            ctx.fail(f"No such command '{name}'." + (f" Did you mean '{near}'?" if near else ""))
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

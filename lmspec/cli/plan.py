@@ -8,7 +8,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import plan, shape, sync
+from lmspec.graph import advice, plan, sync
 
 
 @click.command("plan")
@@ -16,6 +16,8 @@ from lmspec.graph import plan, shape, sync
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 def command(targets: tuple[str, ...], form: str) -> None:
     """Say which stages `dvc repro` would run and why: old -> new value, file, or missing output.
+
+    A stage is called `model-minilm`, or `model.minilm` as in params.yaml.
 
     "may run" is a stage of which nothing changed but what it is made from: it runs if that comes out otherwise.
 
@@ -25,11 +27,12 @@ def command(targets: tuple[str, ...], form: str) -> None:
       lmspec plan bundle-release
     """
     project, params = loading.valid_params()
+    targets = tuple(sync.stage_name(target) for target in targets)
     root = Path.cwd()
     names = [sync.stage_name(name) for name, _ in project.artifacts()]
     unknown = set(targets) - set(names)
     if unknown:
-        near = shape.nearest(sorted(unknown)[0], names)
+        near = advice.nearest(sorted(unknown)[0], names)
         remedy = f"did you mean '{near}'?" if near else f"the stages are {', '.join(names)}"
         raise LmspecError("plan", f"there is no stage '{sorted(unknown)[0]}'", remedy)
     if sync.outdated(project, root):

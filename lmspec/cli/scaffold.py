@@ -5,6 +5,7 @@ import platform
 import re
 import statistics
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from lmspec.methods.sources import digest
 from lmspec.specs.corpus import Table
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+NO_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # a reader of YAML 1.1 takes them for something else
 UNNAMED = "(not named)"
 FEWEST_ROWS = 30
 MOST_LABELS = 50
@@ -50,22 +52,21 @@ class Data:
     @property
     def name(self) -> str:
         """A key made of the name of the file."""
-        words = re.sub(r"[^a-z0-9_-]+", "-", self.path.stem.lower()).strip("-")
+        plain = unicodedata.normalize("NFKD", self.path.stem.lower().replace("ß", "ss")).encode("ascii", "ignore").decode()
+        words = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")
         return (words if words[:1].isalpha() else f"data-{words}".rstrip("-"))[:40]
 
 
 def look(path: Path, text: str | None, label: str | None) -> Data:
     """Read the file as the build will. Raises LmspecError if there is nothing to build from it, and says what there is."""
-    if path.suffix not in FORMATS:
+    if path.suffix.lower() not in FORMATS:
         raise LmspecError(str(path), f"it is no {', '.join(FORMATS)}", "give it as one of these")
     if not path.is_file():
         raise LmspecError(str(path), "there is no such file", "correct --data")
     try:
         frame = rawtable.read(path, _table(path, text or UNNAMED, label or UNNAMED))
     except LmspecError as error:
-        if text and label:
-            raise
-        raise LmspecError(str(path), "which columns hold the text and the label?", f"name them: {error.remedy}") from None
+        raise _explained(path, bool(text and label), error) from None
     if text is None or label is None:
         raise LmspecError(str(path), f"a column is called {UNNAMED}", "name --text and --label")
     rows = [(row[text], row[label]) for row in frame.iter_rows(named=True) if (row[text] or "").strip() and row[label]]
@@ -75,6 +76,21 @@ def look(path: Path, text: str | None, label: str | None) -> Data:
     return Data(path, text, label, [len(content) for content, _ in rows], labels)
 
 
+def _explained(path: Path, named: bool, error: LmspecError) -> LmspecError:
+    """What a reader of the spec is told, for one who has none yet. named: did the user name both columns?"""
+    one_column = re.search(r"\['([^',]*[;\t][^',]*)'\]", error.remedy)
+    if "does not parse" in error.found:
+        remedy = "a .csv has commas, a .tsv tabs, both are UTF-8 with a header line; a spreadsheet saves that as `CSV UTF-8`"
+        return LmspecError(str(path), error.found, remedy)
+    if one_column:
+        return LmspecError(
+            str(path), f"it has one column, '{one_column[1]}'", "separate the columns with commas, or tabs in a .tsv"
+        )
+    if named:
+        return LmspecError(str(path), error.found, error.remedy)
+    return LmspecError(str(path), "which columns hold the text and the label?", f"give --text and --label: {error.remedy}")
+
+
 def _table(path: Path, text: str, label: str) -> Table:
     values: dict[str, Any] = {"name": "data", "of": "sources.data", "file": path.name, "text": text, "group": None}
     values |= {"format": _format(path), "label": {"kind": "column", "column": label, "rename": None}}
@@ -82,7 +98,7 @@ def _table(path: Path, text: str, label: str) -> Table:
 
 
 def _format(path: Path) -> dict[str, Any]:
-    kind = FORMATS[path.suffix]
+    kind = FORMATS[path.suffix.lower()]
     return {"kind": kind} | ({"columns": None} if kind in ("csv", "tsv") else {})
 
 
@@ -159,7 +175,7 @@ def _values(data: Data) -> dict[str, Any]:
 
 def quoted(text: str) -> str:
     """As YAML; plain where nothing but words stands in it, else in double quotes."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in ("null", "true", "false")
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in NO_TEXT
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 

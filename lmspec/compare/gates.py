@@ -1,18 +1,18 @@
 """gates: do the metrics of a revision pass what the spec demands of them?"""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lmspec.specs.gates import Floor, Gate
 
-PASS, FAIL, MISSING = "pass", "fail", "missing"
+PASS, FAIL, MISSING, STALE = "pass", "fail", "missing", "stale"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate. value: of the metric; None if it is missing, which is a failure."""
+    """One gate. value: of the metric; None if it is missing. What is missing fails, and what is to be built anew."""
 
     gate: str
     verdict: str
@@ -22,16 +22,22 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Missing is not passed."""
+        """Nothing but a value within its bound is."""
         return self.verdict == PASS
 
 
-def verdicts(gates: Mapping[str, Gate], metrics: Mapping[str, Any]) -> Iterator[Verdict]:
-    """A verdict for each gate. metrics: stage -> what it wrote, nested, as `compare.revision` reads them."""
+def verdicts(gates: Mapping[str, Gate], metrics: Mapping[str, Any], stale: Collection[str] = ()) -> Iterator[Verdict]:
+    """A verdict for each gate.
+
+    metrics  stage -> what it wrote, nested, as `compare.revision` reads them
+    stale    names of artifacts of which params.yaml says something else than when they were built
+    """
     for name, gate in gates.items():
         value = _value(metrics, gate.metric)
         bound = gate.at_least if isinstance(gate, Floor) else gate.at_most
-        if value is None:
+        if ".".join(gate.metric.split(".")[:2]) in stale:
+            yield Verdict(name, STALE, gate.metric, value, bound)
+        elif value is None:
             yield Verdict(name, MISSING, gate.metric, None, bound)
         else:
             fine = value >= bound if isinstance(gate, Floor) else value <= bound

@@ -13,6 +13,7 @@ from lmspec.graph.compose import Node
 from lmspec.graph.problems import BREAK, Problem, ProblemsFound, Span
 from lmspec.specs.disagreement import Steps
 
+CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")  # the marks that git leaves
 MOST_BYTES = 4 * 2**20  # a spec of 1,000 artifacts has less than 0.5 MB
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
@@ -71,6 +72,12 @@ def parsed(text: str, path: Path) -> Document:
     """The document of a text that was read from a file, or is to be written there. Raises as `read` does."""
     lines = BREAK.split(text)
     composer = compose.Composer()
+    conflict = next((i for i, line in enumerate(lines, 1) if CONFLICT.match(line)), None)
+    if conflict:
+        hint = "take one side, and remove the marks"
+        raise ProblemsFound(
+            path, lines, [Problem("yaml", Span(conflict, 1, 7), "YAML", "a merge conflict is not resolved", hint)]
+        )
     try:
         for event in YAML(typ="safe").parse(text):
             composer.take(event)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lmspec.errors import LmspecError
 from lmspec.graph import schema as schemas
+from lmspec.graph.advice import nearest
 from lmspec.graph.schema import Schema
-from lmspec.graph.shape import nearest
 
 
 @dataclass(frozen=True)

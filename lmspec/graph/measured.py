@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+from lmspec.graph.advice import nearest
 from lmspec.graph.artifacts import Specs
-from lmspec.graph.shape import nearest
 
 __all__ = ["nearest"]
 TRAINED = ("dev.accuracy", "dev.macro_f1", "dev.log_loss", "best_step", "steps", "parameters")
 SCORED = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
+# metrics that lie between 0 and 1; f1 holds one for each label
+SHARES = {"accuracy", "macro_f1", "f1", "expected_calibration_error", "flip_rate", "mean_probability_difference"}
 TIMED = ("latency_ms.p50", "latency_ms.p95", "texts_per_second", "weights_bytes", "peak_memory_bytes")
 RATIOS = ("latency_p50", "latency_p95", "throughput")
 FIXED = {

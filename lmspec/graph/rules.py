@@ -30,6 +30,21 @@ def file_sources_exist(specs: Specs) -> Iterator[Disagreement]:
                 yield Disagreement((*at(name), "path"), f"there is no file or folder {path}", "correct the path, or add the file")
 
 
+def table_is_in_its_source(specs: Specs) -> Iterator[Disagreement]:
+    """A file of the repository keeps its own name inside its source."""
+    for name, corpus in specs.of("corpus"):
+        for i, table in enumerate(corpus["tables"]):
+            source = specs[table["of"]]
+            path = specs.root / source.get("path", "")
+            if source["kind"] == "file" and _is_there(path):
+                there = path / table["file"] if path.is_dir() else path.parent / table["file"]
+                if not _is_there(there) or (path.is_file() and path.name != table["file"]):
+                    found = f"{table['of']} has no file {table['file']}"
+                    remedy = f"it has {path.name}" if path.is_file() else "see what is in its folder"
+                    others = (((*at(table["of"]), "path"), "where it is"),)
+                    yield Disagreement((*at(name), "tables", i, "file"), found, remedy, others)
+
+
 def length_fits_positions(specs: Specs) -> Iterator[Disagreement]:
     """A pretrained model has a vector for each position, and no more."""
     for name, model in specs.of("model"):
@@ -143,6 +158,8 @@ def scheme_suits_architecture(specs: Specs) -> Iterator[Disagreement]:
     """onnxruntime has int8 kernels for some operations alone; the others stay as they are, or get slower."""
     for name, quantized in specs.of("quantized"):
         origin, model = specs.first(name)
+        if model["architecture"]["kind"] != "transformer" and any(n.startswith("student.") for n in specs.line(name)):
+            continue  # the teacher is at fault
         kind, scheme = model["architecture"]["kind"], quantized["scheme"]["kind"]
         cell = model["architecture"].get("cell")
         place: Steps = (*at(origin), "architecture", "cell" if cell else "kind")
@@ -174,14 +191,26 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
         artifact, path = measured.split(gate["metric"])
         steps = ("gates", key, "metric")
         if artifact not in specs.edges:
-            near = measured.nearest(artifact, specs.edges)
+            as_shown = gate["metric"].replace("-", ".", 1)  # the name of the stage, as `lmspec diff` shows it
+            near = as_shown if measured.split(as_shown)[0] in specs.edges else measured.nearest(artifact, specs.edges)
             yield Disagreement(steps, f"there is no artifact '{artifact}'", f"did you mean '{near}'?" if near else "")
         elif artifact in specs.names and not measured.computes(specs, artifact, path):
             names = measured.names(specs, artifact)
-            near = measured.nearest(path, names)
+            near = measured.nearest(path, names) or next((n for n in names if n.endswith(f".{path}")), None)
             remedy = f"did you mean '{artifact}.{near}'?" if near else f"it computes {measured.few(names)}"
             others = ((at(artifact), f"what {artifact} is"),)
             yield Disagreement(steps, f"{artifact} computes no '{path}'", remedy, others)
+
+
+def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
+    """A share lies between 0 and 1: a bound beyond that always passes, or never."""
+    for key, gate in _gates(specs):
+        bound = "at_least" if gate["kind"] == "floor" else "at_most"
+        share = set(gate["metric"].split(".")[2:]) & measured.SHARES
+        if share and not 0 <= gate[bound] <= 1:
+            remedy = f"write {gate[bound] / 100:g}" if 1 < gate[bound] <= 100 else "give a bound from 0 to 1"
+            found = f"{min(share)} lies between 0 and 1, and the bound is {gate[bound]:g}"
+            yield Disagreement(("gates", key, bound), found, remedy, ((("gates", key, "metric"), "the metric"),))
 
 
 def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
@@ -202,6 +231,7 @@ def scores_are_read(specs: Specs) -> Iterator[Disagreement]:
 
 RULES: tuple[Rule, ...] = (
     file_sources_exist,
+    table_is_in_its_source,
     length_fits_positions,
     teacher_is_a_transformer,
     layers_are_the_teachers,
@@ -213,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
     gate_has_a_metric,
+    gate_can_be_passed,
 )
 WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read)
 

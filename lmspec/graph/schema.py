@@ -2,6 +2,8 @@
 
 import functools
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,3 +123,34 @@ def listed(names: Iterator[str] | tuple[str, ...] | list[str], word: str) -> str
 def named(what: str, names: tuple[str, ...]) -> str:
     """`the fields are a and b`, `the field is a`."""
     return f"{what}s are {listed(names, 'and')}" if len(names) > 1 else f"{what} is {names[0]}"
+
+
+def type_fits(value: Any, schema: Schema) -> bool:
+    """Is a value of the type that the schema wants?"""
+    kind = schema.get("type")
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, {"string": str, "boolean": bool, "array": list, "object": dict}[str(kind)])
+
+
+def fits(value: Any, schema: Schema) -> bool:
+    """Is a single value what the schema wants, in type, form and bounds?"""
+    if not type_fits(value, schema) or isinstance(value, list | dict):
+        return False
+    if isinstance(value, str):
+        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
+    if isinstance(value, bool):
+        return True
+    return bool(
+        value == value  # nan does not, and math.isnan refuses a whole number beyond any float
+        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
+    )
+
+
+def matches(pattern: str, text: str) -> bool:
+    """As JSON Schema means it: `$` is the end of the text, not of a line."""
+    return re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text) is not None

@@ -3,20 +3,17 @@
 import dataclasses
 import importlib
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lmspec.graph import advice
 from lmspec.graph import schema as schemas
 from lmspec.graph.document import Document
 from lmspec.graph.problems import Problem, Span, dotted, printable
 from lmspec.graph.schema import Schema
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
-YES_NO = {"yes", "no", "on", "off", "y", "n", "true", "false"}
-LIKE = 0.7  # from there a name is taken for another one misspelt: at 0.6 `gpu` is meant for `cpu`
-LIKE_ONE_MISSING = 0.6  # a field that does not exist, where one is missing: `at_least` for `at_most`
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
 
 
@@ -69,10 +66,10 @@ class Shape:
         """Of the value at a path; of the name, for a whole artifact."""
         return self.document.place(steps, key=len(steps) == 2)
 
-    def near(self, name: str, names: Iterable[str], likeness: float = LIKE) -> str | None:
+    def near(self, name: str, names: Iterable[str], likeness: float = advice.LIKE) -> str | None:
         """The name that was probably meant; None if none is close, or too many are wrong already."""
         self.suggestions += 1
-        return nearest(name, names, likeness) if self.suggestions <= MOST_SUGGESTIONS else None
+        return advice.nearest(name, names, likeness) if self.suggestions <= MOST_SUGGESTIONS else None
 
     def meant(self, name: str, names: Iterable[str]) -> str:
         """A hint at the name that was probably meant."""
@@ -90,15 +87,6 @@ def check(document: Document) -> Shape:
     return shape
 
 
-def nearest(name: str, names: Iterable[str], likeness: float = LIKE) -> str | None:
-    """The name that was probably meant, None if none is close."""
-    if len(name) > 100:
-        return None
-    import difflib  # slow to import, and a spec without a mistake needs it not
-
-    return next(iter(difflib.get_close_matches(name, [n for n in names if len(n) <= 100], 1, likeness)), None)
-
-
 def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
     """Note what is wrong with one value. False if anything is."""
     whole, (schema, nullable) = schema, schemas.concrete(schema)
@@ -113,7 +101,7 @@ def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
         return _map(shape, value, schema, steps) if schemas.entries(schema) else _object(shape, value, schema, steps)
     if kind == "array" and isinstance(value, list):
         return _list(shape, value, schema, whole, steps)
-    if _fits(value, schema):
+    if schemas.fits(value, schema):
         if "x-refers-to" in schema:
             shape.references.append(Reference(steps, value, tuple(schema["x-refers-to"])))
         return True
@@ -125,62 +113,10 @@ def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
 
 def _wrong(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
     found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
-    if isinstance(value, str) and _type_fits(value, schema) and len(value) > schema.get("maxLength", math.inf):
+    if isinstance(value, str) and schemas.type_fits(value, schema) and len(value) > schema.get("maxLength", math.inf):
         found = f"it may have {schema['maxLength']:,} characters, and has {len(value):,}"
-    rule = "out-of-bounds" if _type_fits(value, schema) else "wrong-type"
-    return rule, steps, found, _advice(value, schema)
-
-
-def _type_fits(value: Any, schema: Schema) -> bool:
-    kind = schema.get("type")
-    if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, {"string": str, "boolean": bool, "array": list, "object": dict}[str(kind)])
-
-
-def _fits(value: Any, schema: Schema) -> bool:
-    if not _type_fits(value, schema) or isinstance(value, list | dict):
-        return False
-    if isinstance(value, str):
-        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
-        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
-    if isinstance(value, bool):
-        return True
-    return bool(
-        value == value  # nan does not, and math.isnan refuses a whole number beyond any float
-        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
-        and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
-    )
-
-
-def matches(pattern: str, text: str) -> bool:
-    """As JSON Schema means it: `$` is the end of the text, not of a line."""
-    return re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text) is not None
-
-
-def _advice(value: Any, schema: Schema) -> str:
-    kind = schema.get("type")
-    if kind in ("integer", "number") and isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return ""
-        return "remove the quotes"
-    if kind == "integer" and isinstance(value, float) and value.is_integer():
-        return f"write {value:.0f}"
-    if kind == "boolean" and isinstance(value, str) and value.lower() in YES_NO:
-        return f"write {'true' if value.lower() in ('yes', 'on', 'y', 'true') else 'false'}: YAML 1.2 knows no other word for it"
-    if kind == "string" and value is not None and "x-refers-to" not in schema and not isinstance(value, str | list | dict):
-        return "put it into quotes"
-    if kind == "array" and isinstance(value, str | int | float):
-        return f"put it into brackets: [{printable(str(value)[:40])}]"
-    if kind == "array" and isinstance(value, dict):
-        return "put it into brackets, or `- ` before it"
-    if kind in ("integer", "number", "string", "boolean") and isinstance(value, list) and len(value) == 1:
-        return "remove the brackets"
-    return ""
+    rule = "out-of-bounds" if schemas.type_fits(value, schema) else "wrong-type"
+    return rule, steps, found, advice.value(value, schema, schemas.concrete(whole)[1])
 
 
 def _kind(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
@@ -197,8 +133,8 @@ def _kind(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
     kind = value["kind"]
     if not isinstance(kind, str) or kind not in kinds:
         found = f"there is no kind {shown(kind)}; the kinds are {schemas.listed(tuple(kinds), 'and')}"
-        return shape.report("unknown-kind", (*steps, "kind"), found, shape.meant(str(kind), kinds))
-    return _object(shape, value, kinds[kind], steps)
+        return shape.report("unknown-kind", (*steps, "kind"), found, advice.kind(str(kind), kinds))
+    return _object(shape, value, kinds[kind], steps, kinds)
 
 
 def _choice(shape: Shape, value: Any, schema: Schema, whole: Schema, steps: Steps) -> bool:
@@ -210,11 +146,14 @@ def _choice(shape: Shape, value: Any, schema: Schema, whole: Schema, steps: Step
     return shape.report("unknown-choice", steps, found, hint)
 
 
-def _object(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
+def _object(
+    shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps, kinds: Mapping[str, Schema] | None = None
+) -> bool:
+    """kinds: where it is one of several kinds, all of them."""
     fields: Mapping[str, Schema] = schema["properties"]
     before = len(shape.problems)
     missing = [name for name in schema.get("required", ()) if name not in value]
-    explained = _unknown(shape, value, fields, missing, steps)
+    explained = _unknown(shape, value, fields, missing, steps, kinds or {})
     missing = [name for name in missing if name not in explained]
     if missing:
         _missing(shape, missing, fields, steps)
@@ -229,16 +168,29 @@ def _object(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps
     return len(shape.problems) == before
 
 
-def _unknown(shape: Shape, value: Mapping[Any, Any], fields: Iterable[str], missing: list[str], steps: Steps) -> set[str]:
+def _unknown(
+    shape: Shape,
+    value: Mapping[Any, Any],
+    fields: Iterable[str],
+    missing: list[str],
+    steps: Steps,
+    kinds: Mapping[str, Schema],
+) -> set[str]:
     """Report the fields that do not exist. The missing fields that they were probably meant for: one mistake, not two."""
     explained: set[str] = set()
     what = "field" if steps else "section"
     for name in value:
         if name in fields:
             continue
+        owners = [kind for kind, schema in kinds.items() if name in schema["properties"]]
         free = [n for n in missing if n not in explained] or [n for n in fields if n not in value]
-        near = shape.near(str(name), free, LIKE_ONE_MISSING if missing else LIKE) or shape.near(str(name), fields)
-        hint = f"did you mean '{near}'?" if near else schemas.named(f"the {what}", tuple(fields))
+        likeness = advice.LIKE_ONE_MISSING if missing else advice.LIKE
+        near = shape.near(str(name), free, likeness) if missing or not owners else None
+        if owners and not near:
+            hint = f"it is a field of kind {schemas.listed(owners, 'and')}, and this is {value.get('kind')}"
+        else:
+            near = near or shape.near(str(name), fields)
+            hint = f"did you mean '{near}'?" if near else schemas.named(f"the {what}", tuple(fields))
         if near in missing:
             explained.add(str(near))
         if near and not steps and near not in value:
@@ -251,7 +203,9 @@ def _missing(shape: Shape, missing: list[str], fields: Mapping[str, Schema], ste
     what = "field" if steps else "section"
     names = schemas.listed([f"'{name}'" for name in missing], "and")
     found = f"the {what}{'s' if len(missing) > 1 else ''} {names} {'are' if len(missing) > 1 else 'is'} missing"
-    hint = f"{missing[0]}: {schemas.rule(fields[missing[0]])}" if len(missing) == 1 else "`lmspec explain` tells what each is"
+    path = dotted(steps) if steps else ""
+    one = f"{missing[0]}: {schemas.rule(fields[missing[0]])}"
+    hint = one if len(missing) == 1 else f"`lmspec explain{' ' * bool(path)}{path}` tells what each is"
     shape.report(f"missing-{what}", steps, found, hint, key=True)
 
 
@@ -266,11 +220,11 @@ def _map(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -
     names, items = {"type": "string", **schema.get("propertyNames", {})}, schemas.entries(schema)
     assert items is not None
     for name, item in value.items():
-        if _fits(name, names):
+        if schemas.fits(name, names):
             _check(shape, item, items, (*steps, name))
         else:
             rule, _, found, _ = _wrong(name, names, names, ())
-            hint = "put it into quotes" if not isinstance(name, str) and _fits(str(name), names) else ""
+            hint = "put it into quotes" if not isinstance(name, str) and schemas.fits(str(name), names) else ""
             shape.report(rule, (*steps, name), f"a key {found.removeprefix('it ')}", hint, key=True)
     return len(shape.problems) == before
 

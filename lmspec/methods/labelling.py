@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lmspec.specs.corpus import ColumnLabel, ThresholdLabel
 
+NOT_A_LABEL = "not a label"
+
 
 @dataclass(frozen=True)
 class NoLabel:
@@ -21,7 +23,7 @@ def label_of(value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tupl
     if isinstance(rule, ThresholdLabel):
         return _by_threshold(value, rule)
     label = value if rule.rename is None else rule.rename.get(value, value)
-    return label if label in labels else NoLabel("not a label", value)
+    return label if label in labels else NoLabel(NOT_A_LABEL, value)
 
 
 def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,7 +38,8 @@ def pattern_has_a_group(group: Values) -> Iterator[Disagreement]:
     if group["pattern"] is None:
         return
     try:
-        groups = re.compile(group["pattern"]).groups
+        with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
+            groups = re.compile(group["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
         yield Disagreement(("pattern",), f"it is not a regular expression: {error}", "see Python's `re`")
         return
@@ -94,6 +96,17 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
                 found = f"label '{label}' is not among the corpus's labels, {some(labels)}"
                 others = ((("labels",), "the corpus's labels"),)
                 yield Disagreement(("tables", i, "label", *steps), found, "give one of them, or list it there", others)
+
+
+def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
+    """Where every table derives its labels from a score, each label has a band: one that none gives cannot be learned."""
+    rules = [table["label"] for table in corpus["tables"]]
+    given = {label for rule in rules for _, label in _given(rule)}
+    if all(rule["kind"] == "threshold" for rule in rules) and given <= set(corpus["labels"]):
+        for i, label in enumerate(corpus["labels"]):
+            if label not in given:
+                others = ((("tables", 0, "label", "bands"), "the bands"),)
+                yield Disagreement(("labels", i), f"no band gives label '{label}'", "remove it, or give it a band", others)
 
 
 def _given(rule: Values) -> Iterator[tuple[tuple[str | int, ...], str]]:
