@@ -50,6 +50,7 @@ def test_a_second_repro_builds_nothing(project: Path) -> None:
     """Nothing changed, nothing runs, and git sees no change."""
     assert miniature.ran(miniature.dvc(project, "repro")) == []
     assert miniature.run(project, "git", "status", "--porcelain") == ""
+    assert "0 will run, 0 may run" in miniature.lmspec(project, "plan", "--exit-code")
 
 
 def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) -> None:
@@ -58,6 +59,8 @@ def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) ->
     plan = {s["stage"]: s for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
     assert {name for name, step in plan.items() if step["verdict"] == "run"} == {"model-cnn"}
     assert plan["model-cnn"]["reasons"] == ["model.cnn.architecture.filters: 16 -> 12"]
+    table = miniature.lmspec(project, "plan", "--format", "md", "--exit-code", code=2)
+    assert "| model-cnn | run | model.cnn.architecture.filters: 16 -> 12 |" in table
     assert {name for name, step in plan.items() if step["verdict"] == "may run"} == {
         "exported-cnn",
         "quantized-cnn",
@@ -83,6 +86,52 @@ def test_an_edit_of_the_cnn_module_concerns_cnns_alone(project: Path) -> None:
     path.write_text(path.read_text() + "\nEXTRA = 1\n")
     plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
     assert [s["stage"] for s in plan if s["verdict"] == "run"] == ["model-cnn", "exported-cnn"]
+
+
+def test_a_comment_costs_no_training(project: Path) -> None:
+    """After an edit of comments `lmspec keep` keeps what it touched, and the outputs are those that a rebuild gives.
+
+    A file that the bundle holds as text, and an edit of code, are left to `dvc repro`.
+    """
+    before = miniature.fingerprints(project)
+    for name in ("architectures/cnn", "exporting", "grouping"):
+        path = project / f"lmspec/methods/{name}.py"
+        path.write_text("# a comment that moves every line\n\n" + path.read_text())
+    assert "kept corpus-old" in miniature.lmspec(project, "keep")
+    assert miniature.ran(miniature.dvc(project, "repro")) == []
+    miniature.dvc(project, "repro", "--force", "--single-item", "exported-cnn")
+    assert miniature.fingerprints(project) == before
+    edits = {
+        "lmspec/formats/predict.py": (
+            "import argparse",
+            "# why\nimport argparse",
+            "left bundle-release: lmspec/formats/predict.py",
+        ),
+        "lmspec/methods/grouping.py": ("def group_of", "X = 1\n\n\ndef group_of", "changed statements outside of its def"),
+    }
+    for path, (old, new, said) in edits.items():
+        text = (project / path).read_text()
+        assert text.count(old) == 1
+        (project / path).write_text(text.replace(old, new))
+        assert said in miniature.lmspec(project, "keep", code=1)
+    plan = {s["stage"]: s["reasons"] for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
+    assert plan["corpus-old"] == ["lmspec/methods/grouping.py: changed statements outside of its definitions"]
+
+
+def test_a_rebuild_elsewhere_gives_the_same_bytes_and_a_clock_is_found(project: Path) -> None:
+    """`lmspec verify` agrees with what is there, and names the key that a planted clock or the hash seed changed."""
+    said = miniature.lmspec(project, "verify", "corpus.old", "model.cnn", "exported-cnn", "speed.release", "sources.old")
+    assert said.count(": same bytes (") == 3 and "5 of 5 came out as they are" in said
+    path = project / "stages/splits.py"
+    planted = 'metrics["planted"] = {"clock": time.time_ns(), "seed": hash("a")}'
+    source = path.read_text().replace(
+        "    return stage.Report(metrics)", f"    import time\n\n    {planted}\n    return stage.Report(metrics)"
+    )
+    path.write_text(source)
+    assert "it is not up to date" in miniature.lmspec(project, "verify", "splits.old", code=1)
+    miniature.dvc(project, "repro", "--single-item", "splits-old")
+    said = miniature.lmspec(project, "verify", "splits.old", code=1)
+    assert "splits.old: different" in said and "splits-old.json: planted.clock: " in said and "2 values differ" in said
 
 
 def test_a_stage_behind_one_that_was_built_alone_will_run(project: Path) -> None:

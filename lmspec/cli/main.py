@@ -14,6 +14,8 @@ COMMANDS = {
     "fmt": "params.yaml in one form, nothing lost.",
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "What `dvc repro` would run, and why.",
+    "keep": "Keep outputs over an edit of comments or layout.",
+    "verify": "Rebuild artifacts elsewhere, and compare.",
     "diff": "What a commit did to parameters and metrics.",
     "gate": "Do the metrics pass what params.yaml demands?",
     "schema": "JSON Schema of params.yaml, for editors.",

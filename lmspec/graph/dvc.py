@@ -6,31 +6,34 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from lmspec.errors import LmspecError
 
 
 def status(root: Path, targets: tuple[str, ...] = ()) -> dict[str, list[Any]]:
     """`dvc status --json`: stage -> what changed since its last run; stages that are up to date are not in it."""
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "status", "--json"]
-    command += ["--with-deps", *targets] if targets else []
-    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    run = _dvc(root, "status", "--json", *(["--with-deps", *targets] if targets else []))
     if run.returncode:
-        lines = [line for line in run.stderr.splitlines() if line.startswith("ERROR")] or [run.stderr.strip()]
         raise LmspecError(
             "dvc status",
-            lines[0],
+            _error(run),
             "run `lmspec sync` if dvc.yaml is at fault; if dvc.lock has conflict markers, take one side, then `dvc repro`",
         )
     changed: dict[str, list[Any]] = json.loads(run.stdout)
     return changed
 
 
-def recorded_params(root: Path) -> dict[str, dict[str, Any]]:
-    """Stage -> name of each parameter -> its value at the last run, from dvc.lock. Empty if nothing was ever run."""
-    path = root / "dvc.lock"
-    if not path.exists():
-        return {}
-    document = YAML(typ="safe").load(path) or {}
-    return {stage: entry.get("params", {}).get("params.yaml", {}) for stage, entry in (document.get("stages") or {}).items()}
+def commit(root: Path, stages: list[str]) -> None:
+    """`dvc commit`: record that the outputs of those stages are what their inputs, as they are now, give."""
+    run = _dvc(root, "commit", "--force", *stages)
+    if run.returncode:
+        raise LmspecError("dvc commit", _error(run), "see `dvc status`; nothing is lost")
+
+
+def _dvc(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def _error(run: subprocess.CompletedProcess[str]) -> str:
+    """The first line that DVC calls an error, or all that it said."""
+    return next((line for line in run.stderr.splitlines() if line.startswith("ERROR")), run.stderr.strip())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.compare import difference
-from lmspec.graph import dvc
+from lmspec.graph import dvc, keep, lock
 from lmspec.graph.sync import folder, needs_of, stage_name
 from lmspec.specs.project import Project
 
@@ -28,7 +28,7 @@ def plan(project: Project, params: dict[str, Any], root: Path, targets: tuple[st
     params: params.yaml as it is now.
     """
     changed = dvc.status(root, targets)
-    recorded = dvc.recorded_params(root)
+    runs = lock.read(root)
     steps: dict[str, Step] = {}
     for name in _in_order(project):
         stage = stage_name(name)
@@ -36,7 +36,7 @@ def plan(project: Project, params: dict[str, Any], root: Path, targets: tuple[st
         needs = needs_of(project, spec)
         before = [stage_name(need) for need in needs if steps[stage_name(need)].verdict != HIT]
         pending = {folder(need) for need in needs if stage_name(need) in before}
-        own = tuple(_reasons(changed.get(stage, []), recorded.get(stage), params, pending))
+        own = tuple(_reasons(changed.get(stage, []), runs.get(stage), params, pending, root))
         if own:
             steps[stage] = Step(stage, RUN, own)
         elif before:
@@ -72,9 +72,9 @@ def _upstream(project: Project, targets: tuple[str, ...]) -> set[str]:
     return found
 
 
-def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[str, Any], pending: set[str]) -> Iterator[str]:
+def _reasons(changes: list[Any], run: lock.Run | None, params: dict[str, Any], pending: set[str], root: Path) -> Iterator[str]:
     """The reasons of a stage's own. pending: folders whose own stage is going to run: what they will be is not known yet."""
-    if changes and recorded is None:
+    if changes and run is None:
         yield "it has never run"
         return
     for change in changes:
@@ -85,14 +85,22 @@ def _reasons(changes: list[Any], recorded: dict[str, Any] | None, params: dict[s
             for path, what in entries.items():
                 if kind == "changed outs":
                     yield f"{path} is {'missing' if what == 'deleted' else what}"
-                elif isinstance(what, dict) and path != "params.yaml":
-                    yield from (f"{path}: {name} {state}" for name, state in what.items())
                 elif isinstance(what, dict):
-                    for name in what:
-                        changed = difference.rows((recorded or {}).get(name), _lookup(params, name), name)
-                        yield from (f"{r.name}: {_short(r.old)} -> {_short(r.new)}" for r in changed if r.differs)
+                    yield from _values(path, what, run, params)
+                elif path.endswith(".py") and what == "modified" and run:
+                    yield f"{path}: {keep.edit(root, path, run.deps.get(path, ''))}"
                 elif path not in pending:
                     yield f"{path} {what}"
+
+
+def _values(path: str, names: dict[str, str], run: lock.Run | None, params: dict[str, Any]) -> Iterator[str]:
+    """Old and new value of each parameter that changed."""
+    for name, state in names.items():
+        if path != "params.yaml":
+            yield f"{path}: {name} {state}"
+            continue
+        rows = difference.rows(run.params.get(name) if run else None, _lookup(params, name), name)
+        yield from (f"{r.name}: {_short(r.old)} -> {_short(r.new)}" for r in rows if r.differs)
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,85 @@
+"""verify: rebuild artifacts elsewhere, and compare."""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from lmspec.cli import loading
+from lmspec.compare import contents
+from lmspec.errors import LmspecError
+from lmspec.graph import advice, dvc, rebuild, sync
+from lmspec.specs.project import Project
+
+
+@click.command("verify")
+@click.argument("targets", nargs=-1, metavar="[ARTIFACT]...")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Difference of numbers to accept."
+)
+def command(targets: tuple[str, ...], tolerance: float) -> None:
+    """Rebuild each artifact (all, if none is named) in another folder and compare it with the one that is there.
+
+    The rebuild has another hash seed, language, time zone and home; it sees what the stage declares and nothing else of the
+    project. Says for each: same bytes, same content, within the tolerance, or different, with the first tensor, node, row,
+    key or line. What is measured, not computed, is not compared. Exits 1 if one is different.
+
+    \b
+    Example:
+      lmspec verify model.textcnn
+      lmspec verify --tolerance 1e-6
+    """
+    project = loading.valid_project()
+    root = Path.cwd()
+    names = _named(project, targets)
+    changed = dvc.status(root)
+    different = 0
+    for name in names:
+        if sync.stage_name(name) in changed:
+            raise LmspecError(name, "it is not up to date", "run `dvc repro` first; `lmspec plan` says why")
+        begin = time.monotonic()
+        verdict, lines = _verdict(project, name, root, tolerance)
+        different += verdict == contents.DIFFERENT
+        click.echo(f"{name}: {verdict} ({time.monotonic() - begin:.0f} s)")
+        for line in lines:
+            click.echo(f"  {line}")
+    click.echo(f"{len(names) - different} of {len(names)} came out as they are")
+    sys.exit(1 if different else 0)
+
+
+def _named(project: Project, targets: tuple[str, ...]) -> list[str]:
+    names = [name for name, _ in project.artifacts()]
+    by_stage = {sync.stage_name(name): name for name in names}
+    for target in targets:
+        if target not in names and target not in by_stage:
+            near = advice.nearest(target, names)
+            raise LmspecError(
+                "verify", f"there is no artifact '{target}'", f"did you mean '{near}'?" if near else "see params.yaml"
+            )
+    return [by_stage.get(target, target) for target in targets] or names
+
+
+def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple[str, list[str]]:
+    spec = project.find(name)
+    if not spec.cached:
+        return "measured, not compared", []
+    if spec.noun == "sources":
+        return "held to its declared hash, not fetched again", []
+    stage = sync.stage_name(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        rebuild.rebuild(project, name, root, folder)
+        paths = [sync.folder(name), *([f"{sync.METRICS}/{stage}.json"] if spec.metrics else [])]
+        paths += [f"{sync.METRICS}/{stage}/{report}.csv" for report in spec.reports]
+        found = [finding for path in paths for finding in contents.findings(root / path, folder / path)]
+    if not found:
+        return "same bytes", []
+    lines = list(contents.summary(found))
+    differing = [finding for finding in found if finding.verdict == contents.DIFFERENT]
+    if not differing:
+        return contents.SAME, lines
+    if all(finding.largest is not None and finding.largest <= tolerance for finding in differing):
+        return f"within {tolerance:g}", lines
+    return contents.DIFFERENT, lines

@@ -1,0 +1,67 @@
+"""lock: what dvc.lock says of the last run of each stage, and the text of a file as it was then."""
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+REMEMBERED = Path(".lmspec/code")
+COMMITS = 50  # how far back the text of a file is looked for
+
+
+@dataclass(frozen=True)
+class Run:
+    """The last run of a stage. params: name -> value in params.yaml; deps: path -> MD5 of what was there."""
+
+    params: Mapping[str, Any]
+    deps: Mapping[str, str]
+
+
+def read(root: Path) -> dict[str, Run]:
+    """Stage -> its last run. Empty if nothing was ever run."""
+    path = root / "dvc.lock"
+    document = (YAML(typ="safe").load(path) if path.exists() else None) or {}
+    return {
+        stage: Run(
+            entry.get("params", {}).get("params.yaml", {}),
+            {dep["path"]: str(dep.get("md5", "")) for dep in entry.get("deps", ())},
+        )
+        for stage, entry in (document.get("stages") or {}).items()
+    }
+
+
+def text_then(root: Path, path: str, md5: str) -> str | None:
+    """The text that a file had when it had that MD5: from what was remembered, or the commits that touched it.
+
+    None if none of them has it.
+    """
+    remembered = root / REMEMBERED / md5
+    if remembered.exists():
+        return remembered.read_text(encoding="utf-8")
+    commits = _git(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path)
+    for commit in (commits or b"").decode().split():
+        content = _git(root, "show", f"{commit}:./{path}")
+        if content is not None and _md5(content) == md5:
+            return content.decode("utf-8", "replace")
+    return None
+
+
+def remember(root: Path, path: str) -> None:
+    """Keep the text of a file under its MD5, for one that is in no commit yet."""
+    content = (root / path).read_bytes()
+    folder = root / REMEMBERED
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _md5(content)).write_bytes(content)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def _git(root: Path, *arguments: str) -> bytes | None:
+    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    return None if run.returncode else run.stdout
