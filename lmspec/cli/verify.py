@@ -76,7 +76,7 @@ def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple
         found = [finding for path in paths for finding in contents.findings(root / path, folder / path)]
     if not found:
         return "same bytes", []
-    lines = list(contents.summary(found))
+    lines = [f"{finding.file}: {finding.what}" for finding in found]
     differing = [finding for finding in found if finding.verdict == contents.DIFFERENT]
     if not differing:
         return contents.SAME, lines

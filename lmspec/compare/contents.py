@@ -1,7 +1,7 @@
 """contents: in what two builds of one artifact differ: which file, and in it which tensor, node, row, key or line."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,3 @@ READERS: dict[str, Look] = {
     ".json": _values,
     **dict.fromkeys((".csv", ".md", ".py", ".txt", ".ids"), _lines),
 }
-
-
-def summary(found: list[Finding]) -> Iterator[str]:
-    """A line for each file."""
-    yield from (f"{finding.file}: {finding.what}" for finding in found)

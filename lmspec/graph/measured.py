@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from lmspec.graph.advice import nearest
 from lmspec.graph.artifacts import Specs
 
-__all__ = ["nearest"]
 TRAINED = ("dev.accuracy", "dev.macro_f1", "dev.log_loss", "best_step", "steps", "parameters")
 SCORED = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
 # metrics that lie between 0 and 1; f1 holds one for each label

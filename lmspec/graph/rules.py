@@ -7,7 +7,7 @@ the name of the rule in every output; its docstring says why. docs/rules.md list
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lmspec.graph import artifacts, headers, measured
+from lmspec.graph import advice, artifacts, headers, measured
 from lmspec.graph.artifacts import ORIGIN, Specs, Values, at
 from lmspec.specs.disagreement import Disagreement, Steps
 
@@ -192,11 +192,11 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
         steps = ("gates", key, "metric")
         if artifact not in specs.edges:
             as_shown = gate["metric"].replace("-", ".", 1)  # the name of the stage, as `lmspec diff` shows it
-            near = as_shown if measured.split(as_shown)[0] in specs.edges else measured.nearest(artifact, specs.edges)
+            near = as_shown if measured.split(as_shown)[0] in specs.edges else advice.nearest(artifact, specs.edges)
             yield Disagreement(steps, f"there is no artifact '{artifact}'", f"did you mean '{near}'?" if near else "")
         elif artifact in specs.names and not measured.computes(specs, artifact, path):
             names = measured.names(specs, artifact)
-            near = measured.nearest(path, names) or next((n for n in names if n.endswith(f".{path}")), None)
+            near = advice.nearest(path, names) or next((n for n in names if n.endswith(f".{path}")), None)
             remedy = f"did you mean '{artifact}.{near}'?" if near else f"it computes {measured.few(names)}"
             others = ((at(artifact), f"what {artifact} is"),)
             yield Disagreement(steps, f"{artifact} computes no '{path}'", remedy, others)
