@@ -11,7 +11,7 @@ from lmspec.cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-HEAVY = ("torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn")
+HEAVY = ("torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn", "pydantic", "rich")
 
 
 def lmspec(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
