@@ -63,6 +63,7 @@ def edit(root: Path, path: str, md5: str) -> str:
     return f"changed {', '.join(names)}" if names else LAYOUT
 
 
+@functools.cache
 def _read_as_text(root: Path, path: str) -> frozenset[str]:
     try:
         return codediff.read_as_text((root / path).read_text(encoding="utf-8"))
