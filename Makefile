@@ -10,8 +10,8 @@ repro: env ## build everything that params.yaml names and that is not built yet
 	@lmspec sync --check
 	dvc --wait-for-lock repro
 
-test: env ## the suite, miniature project included
-	pytest
+test: env ## the suite, miniature project included, in two processes
+	pytest -n 2 --dist loadgroup
 
 test-slow: env ## what takes minutes
 	pytest -m slow

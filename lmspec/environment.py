@@ -2,11 +2,14 @@
 
 import importlib.util
 import os
+import platform
 import sys
 from pathlib import Path
 from types import TracebackType
 
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
+PACKAGE = Path(__file__).parent  # where this lmspec lies
+BEFORE = frozenset(sys.modules)  # what Python itself, and what hooks into its start, has imported
 # Libraries read these when they are imported: no hub is asked for what a stage did not declare, and a log stays readable.
 SETTINGS = {
     "HF_HUB_OFFLINE": "1",
@@ -21,7 +24,7 @@ def prepare(root: Path) -> None:
     """For a process that runs a stage: refuse the wrong Python, then set what the libraries will read."""
     check(root)
     os.environ.update(SETTINGS)
-    sys.excepthook = _quiet_when_interrupted
+    sys.excepthook = quiet_when_interrupted
 
 
 def check(root: Path) -> None:
@@ -40,6 +43,14 @@ def check(root: Path) -> None:
         )
 
 
+def machine() -> str:
+    """What this machine computes with: processor and number of cores."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8", errors="replace").splitlines() if about.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"{next(names, platform.processor() or platform.machine())}, {os.cpu_count()} cores"
+
+
 def _found(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
@@ -47,7 +58,7 @@ def _found(name: str) -> bool:
         return False
 
 
-def _quiet_when_interrupted(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def quiet_when_interrupted(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Ctrl-C is one line, during the imports too; Python then exits as for any interrupt."""
     if issubclass(kind, KeyboardInterrupt):
         print("lmspec: interrupted; nothing was written", file=sys.stderr)

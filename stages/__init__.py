@@ -4,4 +4,8 @@ from pathlib import Path
 
 from lmspec import environment
 
-environment.prepare(Path.cwd())  # before a stage imports what the wrong Python does not have
+environment.prepare(Path.cwd())  # before anything is imported that the wrong Python does not have
+
+from lmspec import supervise  # noqa: E402
+
+supervise.begin(Path.cwd())  # before anything is imported that starts threads: the seal would leave them free

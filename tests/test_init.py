@@ -89,7 +89,7 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
         miniature.lmspec(project, "sync")
         plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
         (step,) = [step for step in plan if step["verdict"] != "hit"]
-        assert (step["stage"], step["reasons"]) == (f"bundle-{key}", ["toolchain.yaml: lmspec.methods.card modified"])
+        assert step["stage"] == f"bundle-{key}" and "toolchain.yaml: lmspec.methods.card modified" in step["reasons"]
         assert miniature.ran(miniature.dvc(project, "repro")) == [f"bundle-{key}"]
     finally:
         card.write_text(before)

@@ -12,7 +12,8 @@ from lmspec.graph import sync
 @click.command("sync")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if dvc.yaml is out of date.")
 def command(check: bool) -> None:
-    """Write dvc.yaml: one stage per artifact, with the files of code that it can execute.
+    """Write dvc.yaml: one stage per artifact, with the files of code that it can execute; and toolchain.yaml: the versions of
+    Python and of the packages that stages execute, as they are installed here.
 
     \b
     Example:
@@ -23,7 +24,9 @@ def command(check: bool) -> None:
     outdated = sync.outdated(project, Path.cwd())
     if not outdated:
         click.echo("dvc.yaml is up to date")
-    elif check:
+    for change in sync.upgrades(Path.cwd(), outdated.get(sync.TOOLCHAIN, "")) if sync.TOOLCHAIN in outdated else ():
+        click.echo(f"{sync.TOOLCHAIN}: {change}")
+    if outdated and check:
         click.echo(f"{' and '.join(outdated)} out of date\n  -> run `lmspec sync` and commit it", err=True)
         sys.exit(1)
     for name, text in outdated.items():

@@ -3,15 +3,22 @@
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
 
 from lmspec.cli import loading
 from lmspec.compare import contents
-from lmspec.errors import LmspecError
-from lmspec.graph import advice, dvc, rebuild, sync
+from lmspec.errors import LmspecError, some
+from lmspec.graph import advice, dvc, rebuild, records, sync
 from lmspec.specs.project import Project
+
+SEALED = {
+    "kernel": "sealed by the kernel",
+    "open": "fetched, and held to a declared hash",
+    "unenforced": "not sealed: the kernel could not, and compiled libraries can have read anything",
+}
 
 
 @click.command("verify")
@@ -19,21 +26,28 @@ from lmspec.specs.project import Project
 @click.option(
     "--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Difference of numbers to accept."
 )
-def command(targets: tuple[str, ...], tolerance: float) -> None:
+@click.option("--records", "only_records", is_flag=True, help="Build nothing: compare records, outputs and inputs.")
+def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> None:
     """Rebuild each artifact (all, if none is named) in another folder and compare it with the one that is there.
 
     The rebuild has another hash seed, language, time zone and home; it sees what the stage declares and nothing else of the
     project. Says for each: same bytes, same content, within the tolerance, or different, with the first tensor, node, row,
     key or line. What is measured, not computed, is not compared. Exits 1 if one is different.
 
+    With --records it takes seconds: do the SHA-256 of outputs, inputs and code, the parameters and the versions of packages
+    in data/records agree with each other and with what is here, and who sealed each build?
+
     \b
     Example:
       lmspec verify model.textcnn
       lmspec verify --tolerance 1e-6
+      lmspec verify --records
     """
     project = loading.valid_project()
     root = Path.cwd()
     names = _named(project, targets)
+    if only_records:
+        sys.exit(_records(project, root, {sync.stage_name(name) for name in names}))
     changed = dvc.status(root)
     different = 0
     for name in names:
@@ -47,6 +61,25 @@ def command(targets: tuple[str, ...], tolerance: float) -> None:
             click.echo(f"  {line}")
     click.echo(f"{len(names) - different} of {len(names)} came out as they are")
     sys.exit(1 if different else 0)
+
+
+def _records(project: Project, root: Path, stages: set[str]) -> int:
+    """Print what does not agree; 1 if anything does not."""
+    found = records.all_of(project, root)
+    named = [finding for finding in records.findings(project, root, found) if finding.stage in stages]
+    wrong = sum(not finding.absent for finding in named)
+    for what in dict.fromkeys(finding.what for finding in named):
+        absent = any(finding.absent for finding in named if finding.what == what)
+        where = some([finding.stage for finding in named if finding.what == what])
+        click.echo(f"{where}: {what}{', so it was not compared: `dvc pull`' if absent else ''}")
+    sealed = Counter(record.sealed for name, record in found.items() if record and name in stages)
+    click.echo(f"{len(stages)} records: {'they agree' if not wrong else _count(wrong)}")
+    click.echo("; ".join(f"{count} {SEALED.get(by, by)}" for by, count in sorted(sealed.items())))
+    return 1 if wrong else 0
+
+
+def _count(count: int) -> str:
+    return f"{count} disagreement{'s' if count > 1 else ''}; `dvc repro` builds again what is not up to date"
 
 
 def _named(project: Project, targets: tuple[str, ...]) -> list[str]:

@@ -1,13 +1,13 @@
-"""closure: the files of lmspec and of the project that a module can import, found without running them."""
+"""closure: the files of the project and of lmspec that a module can import, found without running them."""
 
 import ast
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from lmspec.errors import LmspecError
 
-PACKAGES = ("lmspec", "stages")
 INSTALLED = Path(__file__).parents[2]  # where this lmspec lies: the project itself, or a folder of installed packages
 
 
@@ -17,15 +17,17 @@ class Closure:
 
     files    sorted paths in the project, relative to its root: DVC watches them
     outside  module -> its file, for an installed lmspec, where DVC cannot watch it; a package is called `name.__init__`
+    foreign  top-level names of all other modules that they import, but of the standard library
     """
 
     files: tuple[str, ...]
     outside: dict[str, Path]
+    foreign: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
-def imports(path: Path, root: Path) -> frozenset[str]:
-    """Names of modules of lmspec and the project that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
+def imports(path: Path) -> frozenset[str]:
+    """Names of modules, and of what can be modules, that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
     found: set[str] = set()
     for node in _nodes(_parse(path)):
         if isinstance(node, ast.Import):
@@ -35,7 +37,7 @@ def imports(path: Path, root: Path) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in found if name.split(".")[0] in PACKAGES and file_of(name, root))
+    return frozenset(found)
 
 
 def _parse(path: Path) -> ast.Module:
@@ -59,6 +61,8 @@ def _nodes(tree: ast.AST) -> list[ast.AST]:
 def file_of(module: str, root: Path) -> Path | None:
     """The file of a module: in the project, or, if that has no lmspec of its own, where lmspec is installed. None: nowhere."""
     package, *_ = module.split(".")
+    if package in sys.stdlib_module_names:
+        return None
     base = (root if package != "lmspec" or (root / package).is_dir() else INSTALLED).joinpath(*module.split("."))
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
@@ -69,6 +73,7 @@ def closure(modules: tuple[str, ...], root: Path) -> Closure:
     Raises LmspecError if one of the modules has no file, or a file does not parse.
     """
     files: dict[str, Path] = {}
+    foreign: set[str] = set()
     queue = list(modules)
     while queue:
         module = queue.pop()
@@ -79,11 +84,17 @@ def closure(modules: tuple[str, ...], root: Path) -> Closure:
             raise LmspecError(module, f"it has no file under {root}", "restore it: a stage runs it")
         files[module] = path
         parent = module.rpartition(".")[0]
-        queue += [*imports(path, root), *([parent] if parent else [])]
+        queue += [parent] if parent and file_of(parent, root) else []
+        for name in imports(path):
+            if file_of(name, root):
+                queue.append(name)
+            else:
+                foreign.add(name.split(".")[0])
     inside = {path.relative_to(root).as_posix() for path in files.values() if path.is_relative_to(root)}
     outside = {
         f"{module}.__init__" if path.stem == "__init__" else module: path
         for module, path in sorted(files.items())
         if not path.is_relative_to(root)
     }
-    return Closure(tuple(sorted(inside)), outside)
+    ours = {module.split(".")[0] for module in files}
+    return Closure(tuple(sorted(inside)), outside, frozenset(foreign - ours - sys.stdlib_module_names))

@@ -1,115 +1,96 @@
-"""plan: what `dvc repro` would run, and why: old and new value, file, artifact."""
+"""plan: what `dvc repro` will run, what it will restore, why, and for about how long: old and new value, file, artifact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lmspec.compare import difference
-from lmspec.graph import dvc, keep, lock
-from lmspec.graph.sync import folder, needs_of, stage_name
-from lmspec.specs.project import Project
+from lmspec.graph import dvc, history, keep
 
-HIT, RUN, MAY = "hit", "run", "may run"
+HIT, RESTORE, RUN, MAY = "hit", "restore", "run", "may run"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What `dvc repro` does with one stage. verdict:
+
+    hit      nothing: it is up to date
+    restore  its result is in DVC's cache, and is taken from there without running the stage
+    run      it runs it
+    may run  that depends on how the stages that it waits for come out
+    """
+
+    stage: dvc.Stage
+    verdict: str
 
 
 @dataclass(frozen=True)
 class Step:
-    """One stage. verdict: hit; run; may run (if an artifact before it comes out otherwise)."""
+    """One stage. reasons: of it and its verdict; expected: how long it takes, if it will or may run and was timed before."""
 
     stage: str
     verdict: str
     reasons: tuple[str, ...]
+    expected: history.Expected | None = None
 
 
-def plan(project: Project, params: dict[str, Any], root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
-    """A step for each stage (or for the targets and what they are made from), in an order in which they can run.
+def plan(root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
+    """A step for each stage (or for the targets and what they are made from), in the order in which `dvc repro` takes them."""
+    with dvc.stages(root, targets) as stages:
+        return [_step(root, forecast) for forecast in forecasts(stages)]
 
-    params: params.yaml as it is now.
+
+def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[Forecast]:
+    """Go through the stages as `dvc repro` does, with what each will leave behind as far as it is known, and run none.
+
+    One thing is left out: a run can bring back what is missing in the cache for another stage whose output has the same bytes.
     """
-    changed = dvc.status(root, targets)
-    runs = lock.read(root)
-    steps: dict[str, Step] = {}
-    for name in _in_order(project):
-        stage = stage_name(name)
-        spec = project.find(name)
-        needs = needs_of(project, spec)
-        before = [stage_name(need) for need in needs if steps[stage_name(need)].verdict != HIT]
-        pending = {folder(need) for need in needs if stage_name(need) in before}
-        own = tuple(_reasons(changed.get(stage, []), runs.get(stage), params, pending, root))
-        if own:
-            steps[stage] = Step(stage, RUN, own)
-        elif before:
-            steps[stage] = Step(stage, MAY, tuple(f"if {s} comes out otherwise" for s in before))
+    coming: dict[str, dvc.Arrival] = {}
+    for listed in stages:
+        stage = listed.after(coming)
+        restored = stage.restored() if stage.changes and not stage.waits else None
+        if not stage.changes and not stage.waits:
+            verdict = HIT
+        elif restored is not None:
+            verdict = RESTORE
+            coming |= restored
         else:
-            steps[stage] = Step(stage, HIT, ())
-    wanted = _upstream(project, targets)
-    return [step for stage, step in steps.items() if not wanted or stage in wanted]
+            runs = not stage.waits or (stage.changes and not stage.might_be_restored())
+            verdict = RUN if runs else MAY
+            coming |= stage.unknown()
+        yield Forecast(stage, verdict)
 
 
-def _in_order(project: Project) -> list[str]:
-    order: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name not in order:
-            for need in needs_of(project, project.find(name)):
-                visit(need)
-            order[name] = None
-
-    for name, _ in project.artifacts():
-        visit(name)
-    return list(order)
+def _step(root: Path, forecast: Forecast) -> Step:
+    stage, verdict = forecast.stage, forecast.verdict
+    reasons = [reason for change in stage.changes for reason in _reasons(change, root)] if stage.ran else ["it has never run"]
+    if verdict == MAY and stage.changes:
+        reasons += [f"unless {before} comes out as in a run of which the cache has the result" for before in stage.waits]
+    elif verdict == MAY:
+        reasons = [f"if {before} comes out otherwise" for before in stage.waits]
+    timed = history.expected(root, stage.name) if verdict in (RUN, MAY) else None
+    return Step(stage.name, verdict, tuple(reasons) if verdict != HIT else (), timed)
 
 
-def _upstream(project: Project, targets: tuple[str, ...]) -> set[str]:
-    names = {stage_name(name): name for name, _ in project.artifacts()}
-    queue, found = [names[t] for t in targets if t in names], set()
-    while queue:
-        name = queue.pop()
-        if stage_name(name) not in found:
-            found.add(stage_name(name))
-            queue += needs_of(project, project.find(name))
-    return found
-
-
-def _reasons(changes: list[Any], run: lock.Run | None, params: dict[str, Any], pending: set[str], root: Path) -> Iterator[str]:
-    """The reasons of a stage's own. pending: folders whose own stage is going to run: what they will be is not known yet."""
-    if changes and run is None:
-        yield "it has never run"
-        return
-    for change in changes:
-        if not isinstance(change, dict):
-            yield str(change)
-            continue
-        for kind, entries in change.items():
-            for path, what in entries.items():
-                if kind == "changed outs":
-                    yield f"{path} is {'missing' if what == 'deleted' else what}"
-                elif isinstance(what, dict):
-                    yield from _values(path, what, run, params)
-                elif path.endswith(".py") and what == "modified" and run:
-                    yield f"{path}: {keep.edit(root, path, run.deps.get(path, ''))}"
-                elif path not in pending:
-                    yield f"{path} {what}"
-
-
-def _values(path: str, names: dict[str, str], run: lock.Run | None, params: dict[str, Any]) -> Iterator[str]:
-    """Old and new value of each parameter that changed."""
-    for name, state in names.items():
-        if path != "params.yaml":
-            yield f"{path}: {name} {state}"
-            continue
-        rows = difference.rows(run.params.get(name) if run else None, _lookup(params, name), name)
-        yield from (f"{r.name}: {_short(r.old)} -> {_short(r.new)}" for r in rows if r.differs)
+def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
+    if change.kind == dvc.COMMAND:
+        yield change.state
+    elif change.kind == dvc.OUTPUT:
+        yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
+    elif change.kind == dvc.VALUE and change.path == "toolchain.yaml" and not change.name.startswith("lmspec."):
+        yield f"{change.name.removeprefix('packages.')} {change.old or 'none'} -> {change.new or 'none'}"
+    elif change.kind == dvc.VALUE and change.path != "params.yaml":
+        yield f"{change.path}: {change.name} {change.state}"
+    elif change.kind == dvc.VALUE:
+        rows = difference.rows(change.old, change.new, change.name)
+        yield from (f"{row.name}: {_short(row.old)} -> {_short(row.new)}" for row in rows if row.differs)
+    elif change.path.endswith(".py") and change.state == "modified":
+        yield f"{change.path}: {keep.edit(root, change.path, change.old or '')}"
+    else:
+        yield f"{change.path} {change.state}"
 
 
 def _short(value: Any) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _lookup(params: dict[str, Any], name: str) -> Any:
-    value: Any = params
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value

@@ -42,5 +42,4 @@ def inputs(project: Project, spec: Artifact, root: Path) -> list[str]:
     """Paths of all that a stage declares that it reads, with the files that say what to do."""
     code = sync.code_of(project, spec, root)
     needs = [sync.folder(need) for need in sync.needs_of(project, spec)]
-    settings = ["params.yaml", "dvc.yaml", *([sync.TOOLCHAIN] if code.outside else [])]
-    return [*settings, *needs, *spec.files(), *code.files]
+    return ["params.yaml", sync.DVC_YAML, sync.TOOLCHAIN, *needs, *spec.files(), *code.files]

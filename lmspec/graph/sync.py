@@ -7,6 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lmspec import toolchain
+from lmspec.graph import packages
 from lmspec.graph.closure import Closure, closure
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
@@ -16,9 +18,10 @@ HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/
 DVC_YAML = "dvc.yaml"
 TOOLCHAIN = "toolchain.yaml"
 METRICS = "data/metrics"
+RECORDS = "data/records"
 
 
-def compile_dvc_yaml(project: Project, root: Path) -> str:
+def compile_dvctext_of(project: Project, root: Path) -> str:
     """The text of dvc.yaml: one stage per artifact, in the order of the nouns and of params.yaml."""
     stages, plots, artifacts = {}, [], {}
     for name, spec in project.artifacts():
@@ -32,10 +35,11 @@ def compile_dvc_yaml(project: Project, root: Path) -> str:
         document["plots"] = plots
     if artifacts:
         document["artifacts"] = artifacts
-    return HEADER + _yaml(document)
+    return HEADER + text_of(document)
 
 
-def _yaml(document: dict[str, Any]) -> str:
+def text_of(document: dict[str, Any]) -> str:
+    """A document as YAML, as DVC writes it."""
     yaml = YAML()
     yaml.default_flow_style = False
     yaml.width = 4096
@@ -44,36 +48,50 @@ def _yaml(document: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-def compile_toolchain(project: Project, root: Path) -> str | None:
-    """The text of toolchain.yaml: SHA-256 of each module of an installed lmspec that a stage can execute.
+def compile_toolchain(project: Project, root: Path) -> str:
+    """The text of toolchain.yaml: versions of Python and of the packages that a stage executes.
 
-    DVC watches this file in their place. None if lmspec lies in the project itself, where DVC watches its files.
+    With the SHA-256 of each module of an installed lmspec, where DVC cannot watch the files themselves.
     """
+    closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
+    versions: dict[str, str] = {}
     outside: dict[str, Path] = {}
-    for _, spec in project.artifacts():
-        outside |= code_of(project, spec, root).outside
-    if not outside:
-        return None
-    tree: dict[str, Any] = {}
+    for code in closures:
+        versions |= packages.executed(code.foreign)
+        outside |= code.outside
+    tree: dict[str, Any] = {"python": toolchain.minor(), "packages": dict(sorted(versions.items()))}
     for module, path in sorted(outside.items()):
-        *packages, name = module.split(".")
+        *parents, name = module.split(".")
         branch = tree
-        for package in packages:
-            branch = branch.setdefault(package, {})
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
         branch[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return HEADER.replace("this.", "this. What lmspec executes: an upgrade reruns what it changes.") + _yaml(tree)
+    return HEADER.replace("this.", "this. What stages execute: an upgrade reruns what it can change.") + text_of(tree)
 
 
 def outputs(project: Project, root: Path) -> dict[str, str]:
     """File -> text of all that `lmspec sync` writes."""
-    toolchain = compile_toolchain(project, root)
-    return {DVC_YAML: compile_dvc_yaml(project, root)} | ({TOOLCHAIN: toolchain} if toolchain else {})
+    return {DVC_YAML: compile_dvctext_of(project, root), TOOLCHAIN: compile_toolchain(project, root)}
 
 
 def outdated(project: Project, root: Path) -> dict[str, str]:
     """File -> new text of what is not as params.yaml and the code say."""
     texts = outputs(project, root)
     return {n: t for n, t in texts.items() if not (root / n).exists() or (root / n).read_text(encoding="utf-8") != t}
+
+
+def upgrades(root: Path, text: str) -> list[str]:
+    """What a new toolchain.yaml changes of the versions in the one that is there: `torch 2.12.0 -> 2.13.0`."""
+    path = root / TOOLCHAIN
+    before, after = (_versions(yaml) for yaml in (path.read_text(encoding="utf-8") if path.exists() else text, text))
+    names = sorted({*before, *after})
+    old, new = ({name: versions.get(name, "none") for name in names} for versions in (before, after))
+    return [f"{name} {old[name]} -> {new[name]}" for name in names if old[name] != new[name]]
+
+
+def _versions(text: str) -> dict[str, str]:
+    document = YAML(typ="safe").load(text) or {}
+    return {"python": document.get("python", "none"), **document.get("packages", {})}
 
 
 def stage_name(name: str) -> str:
@@ -105,31 +123,35 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
 
 def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
     noun, _, key = name.partition(".")
-    stage: dict[str, Any] = {"cmd": f"exec python -m stages.{noun} {key}"}
+    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 python -m stages.{noun} {key}"}
     code = code_of(project, spec, root)
     stage["deps"] = [*(folder(need) for need in needs_of(project, spec)), *spec.files(), *code.files]
-    stage["params"] = [
-        name,
-        *(["numerics"] if spec.numerics else []),
-        *([{TOOLCHAIN: list(code.outside)}] if code.outside else []),
-    ]
-    outs: list[Any] = [folder(name)] if spec.cached else []
-    outs += [{f"{METRICS}/{stage_name(name)}/{report}.csv": {"cache": False}} for report in spec.reports]
-    if outs:
-        stage["outs"] = outs
-    if spec.metrics:
-        stage["metrics"] = [{f"{METRICS}/{stage_name(name)}.json": {"cache": False}}]
+    executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
+    watched = ["python", *executed, *code.outside]
+    stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
+    if spec.cached:
+        stage["outs"] = [folder(name)]
+    # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
+    metrics = [f"{METRICS}/{stage_name(name)}.json"] if spec.metrics else []
+    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, f"{RECORDS}/{stage_name(name)}.json")]
+    if spec.reports:
+        stage["plots"] = [_report(stage_name(name), report) for report in spec.reports]
     return stage
 
 
+def _report(stage: str, report: str) -> dict[str, Any]:
+    """A table that git keeps, and how DVC draws it."""
+    drawn = {
+        "curve": {"x": "step", "y": "dev_accuracy", "title": f"{stage}: dev accuracy"},
+        "outcomes": {"x": "label", "y": "predicted", "template": "confusion", "title": f"{stage}: confusion"},
+        "confusion": {"x": "examples", "y": "predicted", "template": "bar_horizontal", "title": f"{stage}: predicted"},
+    }
+    return {f"{METRICS}/{stage}/{report}.csv": {"cache": False, **drawn[report]}}
+
+
 def _plots(stage: str, spec: Artifact) -> list[dict[str, Any]]:
-    plots: list[dict[str, Any]] = []
-    if "curve" in spec.reports:
-        file = f"{METRICS}/{stage}/curve.csv"
-        for title, columns in (("loss", ["train_loss", "dev_log_loss"]), ("dev accuracy", ["dev_accuracy", "dev_macro_f1"])):
-            plots.append({f"{stage}: {title}": {"x": {file: "step"}, "y": {file: columns}, "title": f"{stage}: {title}"}})
-    if "outcomes" in spec.reports:
-        file = f"{METRICS}/{stage}/outcomes.csv"
-        shape = {"x": {file: "label"}, "y": {file: "predicted"}, "template": "confusion"}
-        plots.append({f"{stage}: confusion": {**shape, "title": f"{stage}: confusion"}})
-    return plots
+    """What needs two columns of a table."""
+    if "curve" not in spec.reports:
+        return []
+    file = f"{METRICS}/{stage}/curve.csv"
+    return [{f"{stage}: loss": {"x": {file: "step"}, "y": {file: ["train_loss", "dev_log_loss"]}, "title": f"{stage}: loss"}}]

@@ -1,0 +1,142 @@
+"""build: bring artifacts up to date, independent stages side by side."""
+
+import contextlib
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from lmspec.cli import loading
+from lmspec.errors import LmspecError, some
+from lmspec.graph import advice, dvc, history, lock, parallel, plan, sync
+from lmspec.specs.project import Project
+
+COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
+WORDS = {parallel.RESTORED: "restored from the cache"}  # else an outcome is its own word
+
+
+@click.command("build")
+@click.argument("targets", nargs=-1, metavar="[ARTIFACT|STAGE]...")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Stages at once, each with `numerics.threads` threads.  [default: cores / numerics.threads; 1 on a GPU]",
+)
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure, go on with what does not depend on it.")
+def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> None:
+    """Build what changed: all of it, or the named artifacts and what they are made from. The result is that of `dvc repro`.
+
+    A stage starts when what it is made from is there; one that measures runs alone. Each line of a stage has its name before
+    it. If a stage fails, those that run are finished, no other is started, and the exit code is 1.
+
+    Ctrl-C stops the stages and waits for their end; what was finished is kept, and the next build goes on from there.
+
+    \b
+    Example:
+      lmspec build
+      lmspec build model.minilm model-textcnn -j 2
+    """
+    project = loading.valid_project()
+    root = Path.cwd()
+    stages = _stages(project, targets)
+    if sync.outdated(project, root):
+        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    begun = time.monotonic()
+    with dvc.stages(root, stages) as found:
+        forecasts = {forecast.stage.name: forecast.verdict for forecast in plan.forecasts(found)}
+    known = list(lock.read(root))
+    made_from = {sync.stage_name(name): map(sync.stage_name, sync.needs_of(project, spec)) for name, spec in project.artifacts()}
+    changed = [stage for stage, verdict in forecasts.items() if verdict != plan.HIT]
+    before = parallel.affected({stage: list(made_from[stage]) for stage in forecasts}, changed)
+    times = {stage: expected.seconds for stage in before if (expected := history.expected(root, stage))}
+    rules = parallel.Rules(parallel.longest_first(before, times), jobs or default_jobs(project), _measured(project), keep_going)
+    ended, number = _build(root, rules, times)
+    if any(end.outcome in (parallel.BUILT, parallel.RESTORED) for end in ended):
+        _settle(root, known, list(forecasts))
+    click.echo(_summary(ended, before, len(forecasts) - len(before), time.monotonic() - begun))
+    failed = [end for end in ended if end.outcome == parallel.FAILED]
+    for end in failed:
+        click.echo("\n".join([f"{end.stage} failed:", *end.error]), err=True)
+    sys.exit(128 + number if number else 1 if failed else 0)
+
+
+def default_jobs(project: Project) -> int:
+    """As many as the cores that this process may use have room for; one where they would share a GPU."""
+    if project.machine.device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores // project.numerics.threads)
+
+
+def _stages(project: Project, targets: Iterable[str]) -> list[str]:
+    """The stages that are named, `model-minilm` or `model.minilm`. Raises LmspecError for one that there is not."""
+    names = {name: sync.stage_name(name) for name, _ in project.artifacts()}
+    for target in targets:
+        if target not in names and target not in names.values():
+            near = advice.nearest(target, [*names, *names.values()])
+            remedy = f"did you mean '{near}'?" if near else f"there are {some(list(names))}"
+            raise LmspecError("build", f"there is no artifact '{target}'", remedy)
+    return [names.get(target, target) for target in targets]
+
+
+def _measured(project: Project) -> list[str]:
+    """Stages that nothing may disturb: what they measure is of no use otherwise."""
+    return [sync.stage_name(name) for name, spec in project.artifacts() if not spec.cached]
+
+
+def _build(root: Path, rules: parallel.Rules, times: Mapping[str, float]) -> tuple[list[parallel.Ended], int]:
+    """Build, and print what happens; how each stage ended, and the number of the signal that ended it all, 0 if none did."""
+    stop = parallel.Stop()
+    stop.listen()
+    ended = []
+    width = max(map(len, rules.before), default=0)
+    colours = {stage: COLOURS[i % len(COLOURS)] for i, stage in enumerate(rules.before)}
+    with contextlib.closing(parallel.build(root, rules, stop)) as events:
+        for event in events:
+            if isinstance(event, parallel.Stopping):
+                click.echo(f"stopping {some(event.stages)}; a second time: at once")
+                continue
+            name = click.style(f"{event.stage:{width}}", fg=colours[event.stage])
+            if isinstance(event, parallel.Said):
+                click.echo(f"{name} | {event.line}")
+            elif isinstance(event, parallel.Begun):
+                about = f", {history.about(times[event.stage])}" if event.stage in times else ""
+                click.echo(f"{name} running{about}")
+            else:
+                ended.append(event)
+                click.echo(f"{name} {WORDS.get(event.outcome, event.outcome)} ({_time(event.seconds)})")
+    return ended, stop.number
+
+
+def _settle(root: Path, known: list[str], order: list[str]) -> None:
+    """Bring dvc.lock into the order in which `dvc repro` writes it: stages that ran side by side end in any."""
+    path = root / "dvc.lock"
+    # DVC's lock: nobody else writes it meanwhile. If others build, the order is theirs to spoil
+    with contextlib.suppress(LmspecError), dvc.stages(root):
+        text = path.read_text(encoding="utf-8")
+        better = parallel.in_order(text, known, order)
+        if better != text:
+            partial = path.with_name("dvc.lock.partial")
+            partial.write_text(better, encoding="utf-8")
+            partial.replace(path)
+
+
+def _summary(ended: list[parallel.Ended], before: Mapping[str, object], untouched: int, seconds: float) -> str:
+    counts = Counter(end.outcome for end in ended)
+    counts[parallel.SAME] += untouched
+    said = [f"{counts[o]} {WORDS.get(o, o)}" for o in (parallel.BUILT, parallel.RESTORED, parallel.SAME) if counts[o]]
+    said += [f"{counts[o]} {o}" for o in (parallel.FAILED, parallel.STOPPED) if counts[o]]
+    left = [stage for stage in before if stage not in {end.stage for end in ended}]
+    failed = [end.stage for end in ended if end.outcome == parallel.FAILED]
+    why = f", since {some(failed)} failed" if failed else ""
+    said += [f"{len(left)} not started{why}: {some(left)}"] if left else []
+    return f"{'; '.join(said) or 'nothing to build'} ({_time(seconds)})"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

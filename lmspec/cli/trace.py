@@ -1,0 +1,42 @@
+"""trace: what a stage reads and does not declare."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from lmspec.cli import loading
+from lmspec.errors import LmspecError
+from lmspec.graph import advice, sync, trace
+
+
+@click.command("trace")
+@click.argument("target", metavar="ARTIFACT")
+def command(target: str) -> None:
+    """Build an artifact aside, and list every file that it reads and does not declare, with the line to add.
+
+    The build runs sealed, once for each file that is missing, whichever library opens it. Nothing of the project is changed.
+    Exits 1 if a file is missing.
+
+    \b
+    Example:
+      lmspec trace model.minilm
+    """
+    project = loading.valid_project()
+    root = Path.cwd()
+    names = {sync.stage_name(name): name for name, _ in project.artifacts()}
+    name = names.get(target, target)
+    if name not in names.values():
+        near = advice.nearest(target, list(names.values()))
+        remedy = f"did you mean '{near}'?" if near else "see params.yaml"
+        raise LmspecError("trace", f"there is no artifact '{target}'", remedy)
+    if sync.outdated(project, root):
+        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    count = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):
+            count += 1
+            click.echo(f"{path}\n  -> {remedy}")
+    click.echo(f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}")
+    sys.exit(1 if count else 0)

@@ -1,0 +1,286 @@
+"""`lmspec build`: stages side by side give what `dvc repro` gives, and a build that is stopped leaves nothing behind."""
+
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import psutil
+import pytest
+from dvc.repo import Repo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from lmspec.cli.build import default_jobs
+from lmspec.graph import dvc, parallel
+from lmspec.specs.project import Project
+from tests import miniature
+
+# left and right meet: each waits until the other one has begun, which never happens if they run one after the other
+MEET = "touch ../met/{}; for i in $(seq 300); do test -e ../met/{} && break; sleep 0.1; done; test -e ../met/{}"
+DVC_YAML = f"""\
+stages:
+  join: {{cmd: cat left.txt right.txt > join.txt, deps: [left.txt, right.txt], outs: [join.txt]}}
+  right:
+    cmd: {MEET.format("right", "left", "left")}; (echo right; cat top.txt) > right.txt
+    deps: [top.txt]
+    outs: [right.txt]
+  left:
+    cmd: {MEET.format("left", "right", "right")}; (echo left; cat top.txt) > left.txt
+    deps: [top.txt]
+    outs: [left.txt]
+  top: {{cmd: sleep 0.3; cat a.txt > top.txt, deps: [a.txt], outs: [top.txt]}}
+  other: {{cmd: printf 'half\\rwhole\\n'; cat b.txt > other.txt, deps: [b.txt], outs: [other.txt]}}
+  last: {{cmd: wc -c other.txt > last.txt, deps: [other.txt], outs: [last.txt: {{cache: false}}]}}
+"""
+BEFORE = {"top": [], "left": ["top"], "right": ["top"], "join": ["left", "right"], "other": [], "last": ["other"]}
+WAIT = "    import time; Path(f'begun{out.name}').touch()\n    while not Path('go').exists(): time.sleep(0.05)\n"
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
+    """Up to ten stages, each made from some of those before it."""
+    names = [f"s{i}" for i in range(draw(st.integers(0, 10)))]
+    return {name: draw(st.lists(st.sampled_from(names[:i]), unique=True)) if i else [] for i, name in enumerate(names)}
+
+
+def run(rules: parallel.Rules, bad: set[str], rng: random.Random) -> tuple[dict[str, bool], list[set[str]]]:
+    """Follow the rules with stages that end in any order: how each ended, and what ran at each moment."""
+    running: set[str] = set()
+    ended: dict[str, bool] = {}
+    moments = []
+    while True:
+        for stage in rules.ready(running, ended):
+            assert stage not in running and stage not in ended
+            assert all(ended.get(needed) for needed in rules.before[stage])
+            running.add(stage)
+        moments.append(set(running))
+        if not running:
+            return ended, moments
+        stage = rng.choice(sorted(running))
+        running.remove(stage)
+        ended[stage] = stage not in bad
+
+
+def below(before: dict[str, list[str]], stages: set[str]) -> set[str]:
+    """What is made from some stages, and they themselves."""
+    return set(parallel.affected(before, stages))
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs(), st.integers(1, 4), st.booleans(), st.data())
+def test_no_stage_starts_too_early_and_never_too_many(
+    before: dict[str, list[str]], jobs: int, keep_going: bool, data: st.DataObject
+) -> None:
+    """Not before all that it is made from, never more than are allowed, nothing beside one that measures; all are built.
+
+    After a failure nothing starts; or, to keep going, all but what is made from what failed.
+    """
+    some = st.sets(st.sampled_from(sorted(before))) if before else st.just(set())
+    alone, bad = data.draw(some), data.draw(some)
+    rules = parallel.Rules(before, jobs, alone, keep_going)
+    ended, moments = run(rules, bad, data.draw(st.randoms(use_true_random=False)))
+    assert all(len(moment) <= jobs and (len(moment) <= 1 or not moment & alone) for moment in moments)
+    if not bad or keep_going:
+        assert set(ended) == set(before) - below(before, bad) | {name for name, well in ended.items() if not well}
+    failures = [i for i, moment in enumerate(moments) if bad & {*ended} - set().union(*moments[i:], set())]
+    if not keep_going and failures:
+        assert all(later <= earlier for earlier, later in zip(moments[failures[0] :], moments[failures[0] + 1 :], strict=False))
+
+
+@settings(deadline=None)
+@given(graphs(), st.data())
+def test_what_the_longest_line_waits_for_comes_first(before: dict[str, list[str]], data: st.DataObject) -> None:
+    """Same graph, each stage after what it is made from; of two that are ready the one with more behind it is first."""
+    seconds = {name: data.draw(st.floats(0.1, 100)) for name in before}
+    order = parallel.longest_first(before, seconds)
+    assert order == before
+    seen: set[str] = set()
+    for stage, needed in order.items():
+        assert seen.issuperset(needed)
+        seen.add(stage)
+    assert next(iter(parallel.longest_first({"short": [], "long": [], "end": ["long"]}, {}))) == "long"
+
+
+def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
+    """What was there keeps its place; what is new follows in DVC's order; a section behind the stages stays there."""
+    text = "schema: '2.0'\nstages:\n" + "".join(f"  {name}:\n    cmd: x\n    outs:\n    - path: {name}\n" for name in "zcab")
+    better = parallel.in_order(text + "datasets: []\n", ["z"], ["a", "b", "z", "c"])
+    assert list(YAML(typ="safe").load(better)["stages"]) == ["z", "a", "b", "c"]
+    assert sorted(better.splitlines()) == sorted((text + "datasets: []\n").splitlines()) and better.endswith("\ndatasets: []\n")
+    assert parallel.in_order(better, "abcz", "cbaz") == better and parallel.in_order("", [], ["a"]) == ""
+
+
+def test_an_error_is_found_in_what_was_said() -> None:
+    """lmspec's own message, or the last traceback, without DVC's word that it failed; else the last lines."""
+    failed = "ERROR: failed to reproduce 'a': failed to run: exec python -m stages.a b, exited with 1"
+    assert parallel.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == ("lmspec: a: b", "  -> c")
+    assert parallel.error(["x", "Traceback (most recent call last):", "  y", "E: z", failed])[0].startswith("Traceback")
+    assert parallel.error([failed]) == (failed,)
+    assert parallel.error([str(i) for i in range(99)]) == tuple(str(i) for i in range(89, 99))
+
+
+def test_as_many_at_once_as_the_cores_have_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage has its threads; no fewer than one; on a GPU they would share its memory."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+
+    def jobs(threads: int, device: str) -> int:
+        numerics, machine = SimpleNamespace(threads=threads), SimpleNamespace(device=device)
+        return default_jobs(cast(Project, SimpleNamespace(numerics=numerics, machine=machine)))
+
+    assert [jobs(1, "cpu"), jobs(3, "cpu"), jobs(16, "cpu"), jobs(1, "cuda")] == [8, 2, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository with DVC in it."""
+    folder = tmp_path_factory.mktemp("empty")
+    miniature.run(folder, "git", "init", "-q")
+    with contextlib.chdir(folder):
+        Repo.init(".").close()
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    return folder
+
+
+def scratch(empty: Path, folder: Path) -> Path:
+    """A project of trivial stages."""
+    project = shutil.copytree(empty, folder / "project")
+    (folder / "met").mkdir()
+    (project / "dvc.yaml").write_text(DVC_YAML)
+    for name in ("a.txt", "b.txt"):
+        (project / name).write_text(f"{name}\n")
+    return project
+
+
+def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(empty: Path, tmp_path: Path) -> None:
+    """Two that only end if they run at once do; dvc.lock, outputs and .gitignore are those of `dvc repro`; then all is there."""
+    project, other = (scratch(empty, tmp_path / name) for name in ("one", "two"))
+    for name in ("left", "right"):
+        (other.parent / "met" / name).touch()
+    said = miniature.dvc(other, "repro")
+    events = list(parallel.build(project, parallel.Rules(BEFORE, jobs=3), parallel.Stop()))
+    ended = [event.stage for event in events if isinstance(event, parallel.Ended) and event.outcome == parallel.BUILT]
+    assert sorted(ended) == sorted(BEFORE) and all(ended.index(n) < ended.index(s) for s in BEFORE for n in BEFORE[s])
+    assert [event.line for event in events if isinstance(event, parallel.Said)] == ["half", "whole"]
+    lock = parallel.in_order((project / "dvc.lock").read_text(), [], miniature.ran(said))
+    assert lock == (other / "dvc.lock").read_text()
+    for path in project.glob("*.txt"):
+        assert path.read_bytes() == (other / path.name).read_bytes()
+    assert sorted((project / ".gitignore").read_text().split()) == sorted((other / ".gitignore").read_text().split())
+    assert dvc.status(project) == {}
+    again = list(parallel.build(project, parallel.Rules({"other": []}), parallel.Stop()))
+    assert [event.outcome for event in again if isinstance(event, parallel.Ended)] == [parallel.SAME]
+
+
+@pytest.fixture(scope="module")
+def sources(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Makes an lmspec project of two sources in a folder; nothing is built yet."""
+    made = shutil.copytree(empty, tmp_path_factory.mktemp("sources") / "project")
+    for package in ("lmspec", "stages"):
+        shutil.copytree(miniature.ROOT / package, made / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copyfile(miniature.ROOT / name, made / name)
+    text = "sources:\n"
+    for key in "ab":
+        (made / key).write_text(f"this is {key}")
+        digest = hashlib.sha256((made / key).read_bytes()).hexdigest()
+        text += f"  {key}: {{kind: file, path: {key}, sha256: '{digest}'}}\n"
+    text += "numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}\nmachine: {device: cpu}\n"
+    (made / "params.yaml").write_text(text)
+    miniature.lmspec(made, "sync")
+    return lambda folder: shutil.copytree(made, folder / "project")
+
+
+def change(path: Path, old: str, new: str) -> None:
+    """Replace text that stands once in a file."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_mistakes_are_told_before_anything_runs(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+    """An artifact that there is not, with the nearest name; a dvc.yaml that is out of date; a params.yaml that is wrong."""
+    project = sources(tmp_path)
+    assert "there is no artifact 'source.a'\n  -> did you mean 'sources.a'?" in miniature.lmspec(
+        project, "build", "source.a", code=1
+    )
+    change(project / "params.yaml", "  b: {", "  bee: {")
+    assert "run `lmspec sync` first" in miniature.lmspec(project, "build", code=1)
+    change(project / "params.yaml", "kind: file, path: a", "kind: fil, path: a")
+    assert "did you mean" in miniature.lmspec(project, "build", code=1)
+    assert not (project / "data").exists()
+
+
+def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+    """The rest is not started and listed as such, or built with --keep-going; exit code 1, and the error stands at the end."""
+    project = sources(tmp_path)
+    (project / "a").write_text("another")
+    said = miniature.lmspec(project, "build", "-j", "1", code=1)
+    assert "1 failed; 1 not started, since sources-a failed: sources-b" in said
+    assert "sources-a failed:\nlmspec: a: its SHA-256 is" in said and "failed to reproduce" not in said[said.index("a failed:") :]
+    assert "1 built; 1 failed (" in miniature.lmspec(project, "build", "-k", "-j", "2", code=1)
+
+
+def test_a_build_that_is_stopped_leaves_no_process_and_the_next_one_goes_on(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """Ctrl-C, which goes to the whole group, and `kill`, to one process: both end all stages; the next build is whole."""
+    project = sources(tmp_path)
+    stage = project / "stages/sources.py"
+    (first,) = (line for line in stage.read_text().splitlines() if line.startswith("def build("))
+    change(stage, first + "\n", first + "\n" + WAIT)
+    assert stopped(project, lambda build: os.killpg(build.pid, signal.SIGINT)) == 130
+    assert stopped(project, lambda build: build.terminate()) == 143
+    (project / "go").touch()
+    assert "2 built (" in miniature.lmspec(project, "build", "-j", "2")
+    assert sorted(path.name for path in (project / "data/sources").iterdir()) == ["a", "b"]
+
+
+def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int:
+    """The exit code of a build that was stopped while two stages ran. None of its processes may be left."""
+    command = [sys.executable, "-m", "lmspec", "build", "-j", "2"]
+    environment, pipe = miniature.environment(), subprocess.PIPE
+    build = subprocess.Popen(command, cwd=project, env=environment, stdout=pipe, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while len(begun := list(project.glob("begun.*"))) < 2 and build.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    under_way = len(processes(project))
+    stop(build)
+    said = build.communicate(timeout=60)[0]
+    assert under_way >= 7  # lmspec, and for each stage DVC, its parent and itself
+    assert processes(project) == [] and "2 stopped (" in said
+    for mark in begun:
+        mark.unlink()
+    return build.returncode
+
+
+def processes(folder: Path) -> list[int]:
+    """Those that work in a folder or below it."""
+    found = [(process.pid, process.info["cwd"]) for process in psutil.process_iter(["cwd"])]
+    return [pid for pid, cwd in found if cwd and Path(cwd).is_relative_to(folder)]
+
+
+@pytest.mark.slow
+def test_a_project_built_side_by_side_is_the_same_to_the_byte(built: Path, tmp_path: Path) -> None:
+    """Every noun, two stages at once: all outputs and dvc.lock are those of `dvc repro`, but for the measurement."""
+    project = miniature.make(tmp_path / "miniature")
+    assert "up to date" not in miniature.lmspec(project, "build", "-j", "2")
+    one, two = miniature.fingerprints(built), miniature.fingerprints(project)
+    measured = ["data/metrics/speed-release.json", "data/records/speed-release.json"]
+    assert [one.pop(path) == two.pop(path) for path in measured] == [False, False]
+    assert one == two and len(one) > 60
+    one_lock, two_lock = (YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (built, project))
+    assert list(one_lock) == list(two_lock)
+    assert [name for name in one_lock if one_lock[name] != two_lock[name]] == ["speed-release"]
+    assert miniature.ran(miniature.dvc(project, "repro")) == []

@@ -1,0 +1,86 @@
+"""Records: what they say agrees with each other and with what is here, or `lmspec verify --records` says where not."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmspec import record
+from tests import miniature
+
+
+@pytest.fixture
+def project(built: Path) -> Iterator[Path]:
+    """The built project; what a test does to its files is undone."""
+    yield built
+    miniature.run(built, "git", "reset", "-q", "--hard", "main")
+    miniature.dvc(built, "checkout", "-q", "--force")
+
+
+def verify(project: Path, code: int = 0) -> str:
+    return miniature.lmspec(project, "verify", "--records", code=code)
+
+
+def test_records_of_a_build_agree(built: Path) -> None:
+    """One for each stage; all are sealed but the sources, which are fetched."""
+    said = verify(built)
+    assert "21 records: they agree" in said
+    assert "18 sealed by the kernel; 3 fetched, and held to a declared hash" in said
+
+
+def test_a_record_is_an_attestation(built: Path) -> None:
+    """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name data, code and packages."""
+    text = (built / "data/records/model-cnn.json").read_text()
+    (document,) = json.loads(text)
+    assert document["_type"] == "https://in-toto.io/Statement/v1"
+    assert document["predicateType"] == "https://slsa.dev/provenance/v1"
+    names = [subject["name"] for subject in document["subject"]]
+    assert names == ["data/model/cnn", "data/metrics/model-cnn/curve.csv", "data/metrics/model-cnn.json"]
+    build = document["predicate"]["buildDefinition"]
+    entries = build["resolvedDependencies"]
+    by_name = {entry.get("name", entry.get("uri", "").partition("@")[0]): entry for entry in entries}
+    assert {"data/splits/old", "lmspec/methods/architectures/cnn.py", "pkg:pypi/torch", "pkg:pypi/numpy"} <= set(by_name)
+    assert by_name["data/splits/old"]["digest"] == {"dirHash": record.of_folder(built / "data/splits/old")}
+    assert build["externalParameters"]["params"]["numerics"]["seed"] == 3
+    assert str(built) not in text and "time" not in build["internalParameters"]
+
+
+def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> None:
+    """Hash1 of Go's dirhash: SHA-256 over sorted lines of SHA-256, two spaces, name (as `sha256sum` prints them)."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/c").write_text("2")
+    (tmp_path / "a").write_text("1")
+    one, two = (record.hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
+    assert record.of_folder(tmp_path) == record.hashlib.sha256(f"{one}  a\n{two}  b/c\n".encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "said"),
+    [
+        ("data/splits/old/labels.json", "bad", "ill", "splits-old: data/splits/old is not what its record says"),
+        ("data/metrics/model-cnn.json", "steps", "step", "model-cnn: data/metrics/model-cnn.json is not what its record says"),
+        ("params.yaml", "filters: 16", "filters: 17", "model-cnn: model.cnn of params.yaml is not what it was built with"),
+        ("lmspec/methods/card.py", "def ", "X = 1\n\n\ndef ", "bundle-release: lmspec/methods/card.py is not what it was"),
+        ("toolchain.yaml", "ftfy: ", "ftfy: 9", "corpus-old, corpus-new, splits-old, splits-new: it was built with ftfy "),
+        ("data/records/model-cnn.json", "[", "", "model-cnn: data/records/model-cnn.json is missing, or is no record"),
+        ("data/records/splits-new.json", '{"dirHash": "', '{"dirHash": "0',
+         "updated-first, scores-release, speed-release: it was made from another data/splits/new"),
+    ],
+)  # fmt: skip
+def test_what_does_not_agree_is_named(project: Path, path: str, old: str, new: str, said: str) -> None:
+    """An output, a metric, a parameter, code, a version, a record, what a record says of another's output."""
+    text = (project / path).read_text()
+    assert old in text
+    (project / path).write_text(text.replace(old, new, 1))
+    assert said in verify(project, 1)
+
+
+def test_layout_and_absent_outputs_are_no_disagreement(project: Path) -> None:
+    """A comment is not code, and what was not pulled cannot be compared, which is said."""
+    path = project / "lmspec/methods/card.py"
+    path.write_text("# a comment\n" + path.read_text())
+    shutil.rmtree(project / "data/model/cnn")
+    said = verify(project)
+    assert "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in said and "they agree" in said
