@@ -16,9 +16,10 @@ test: env ## the suite, miniature project included, in two processes
 test-slow: env ## what takes minutes
 	pytest -m slow
 
-bench: env ## what a mistake in a spec costs, beside what other tools pay before they look
+bench: env ## what a mistake in a spec costs, and what a trusted cache, each beside a peer; in a repository that is built
 	python bench/validate.py > bench/validate.md
-	cat bench/validate.md
+	python bench/stage.py > bench/stage.md
+	cat bench/validate.md bench/stage.md
 
 test-gpu: env ## the checks that need a CUDA device
 	pytest -m gpu

@@ -96,13 +96,11 @@ def make_trivial(folder: Path) -> None:
     """The graph of this repository: its stages, their folders, metrics and parameters, each made by `echo`."""
     stages: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     for name, stage in stages.items():
-        outs = [out if isinstance(out, str) else next(iter(out)) for key in ("outs", "metrics") for out in stage.get(key, ())]
-        stage["cmd"] = [
-            f"mkdir -p {out} && echo {name} > {out}/file"
-            if "." not in Path(out).name
-            else f"mkdir -p {Path(out).parent} && echo {name} > {out}"
-            for out in outs
+        outs = [
+            out if isinstance(out, str) else next(iter(out)) for key in ("outs", "metrics", "plots") for out in stage.get(key, ())
         ]
+        files = [out if Path(out).suffix else f"{out}/file" for out in outs]
+        stage["cmd"] = [f"mkdir -p {Path(file).parent} && echo {name} > {file}" for file in files]
         stage["deps"] = [dep for dep in stage["deps"] if dep.startswith("data/")]
         stage["params"] = [param for param in stage["params"] if isinstance(param, str)]
         if not stage["deps"]:

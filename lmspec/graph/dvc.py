@@ -213,7 +213,7 @@ class RunCache:
 
 def _stands_as_it_is(command: Any) -> bool:
     """In YAML: on one line, with nothing that is quoted."""
-    return isinstance(command, str) and re.fullmatch(r"[\w ./-]{1,60}", command, re.ASCII) is not None
+    return isinstance(command, str) and re.fullmatch(r"[\w ./=-]{1,70}", command, re.ASCII) is not None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,50 @@
+"""`lmspec verify` over a whole project: what a rebuild elsewhere gives, and what it finds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import miniature
+
+PLANTED = {
+    "stages/splits.py": (
+        "    return stage.Report(metrics)",
+        '    import time\n\n    metrics["clock"] = {"at": time.time()}\n',
+    ),
+    "stages/corpus.py": (
+        "    sources = {\n",
+        '    import random\n\n    (out / "note.json").write_text(f\'{{"planted": {random.random()}}}\')\n',
+    ),
+}
+
+
+@pytest.fixture
+def project(built: Path) -> Iterator[Path]:
+    """The built project; what a test does to it is undone."""
+    yield built
+    miniature.run(built, "git", "reset", "-q", "--hard", "main")
+    miniature.dvc(built, "checkout", "-q", "--force")
+
+
+@pytest.mark.slow
+def test_every_stage_gives_the_same_bytes_but_what_is_measured(built: Path) -> None:
+    """In another folder, with another hash seed, language, time zone and home."""
+    said = miniature.lmspec(built, "verify")
+    assert "21 of 21 came out as they are" in said
+    assert said.count(": same bytes (") == 17
+    assert said.count("held to its declared hash") == 3 and "speed.release: measured, not compared" in said
+
+
+@pytest.mark.slow
+def test_a_clock_and_an_unseeded_draw_are_found_and_named(project: Path) -> None:
+    """Both are the only ones that are named, with the key that differs."""
+    for path, (mark, planted) in PLANTED.items():
+        source = (project / path).read_text()
+        assert source.count(mark) == 1
+        (project / path).write_text(source.replace(mark, planted + mark))
+    miniature.dvc(project, "repro", "corpus-old", "splits-old", "splits-new")
+    said = miniature.lmspec(project, "verify", "corpus.old", "splits.old", "sources.old", code=1)
+    assert "corpus.old: different" in said and "note.json: planted: " in said
+    assert "splits.old: different" in said and "splits-old.json: clock.at: " in said
+    assert "1 of 3 came out as they are" in said
