@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+import lmspec
+
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
-PACKAGE = Path(__file__).parent  # where this lmspec lies
+PACKAGE = Path(lmspec.__path__[0])  # where this lmspec lies
 BEFORE = frozenset(sys.modules)  # what Python itself, and what hooks into its start, has imported
 # Libraries read these when they are imported: no hub is asked for what a stage did not declare, and a log stays readable.
 SETTINGS = {

@@ -135,10 +135,11 @@ def _executed(root: Path) -> dict[str, Path]:
     """
     executed = {}
     for name, module in list(sys.modules.items()):
-        path = Path(getattr(module, "__file__", None) or os.devnull)
+        file = getattr(module, "__file__", None)
+        path = Path(file or os.devnull)
         if path.is_relative_to(root) and "site-packages" not in path.parts:
             executed[path.relative_to(root).as_posix()] = path
-        elif name.split(".")[0] == "lmspec":
+        elif file and name.split(".")[0] == "lmspec":
             executed[f"{name}.__init__" if path.stem == "__init__" else name] = path
     return executed
 

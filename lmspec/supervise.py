@@ -107,8 +107,12 @@ def _advice(root: Path, stage: Stage) -> str:
 
 def _require_dvc(stage: Stage) -> None:
     """DVC can have been killed before this process could notice: then its parent is what adopts orphans."""
-    command = Path(f"/proc/{os.getppid()}/cmdline")
-    if "DVC_STAGE" in os.environ and command.exists() and not any(word in command.read_bytes() for word in (b"dvc", b"python")):
+    parent = os.getppid()
+    command = Path(f"/proc/{parent}/cmdline")
+    if "DVC_STAGE" not in os.environ or not command.exists():
+        return
+    words = command.read_bytes()
+    if b"dvc" not in words and not (b"python" in words and os.getsid(parent) == os.getsid(0)):
         raise LmspecError(stage.name, "the `dvc repro` that started it is gone", "run `dvc repro`")
 
 

@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,14 +101,21 @@ def code_of(project: Path, stage: str) -> tuple[set[str], set[str]]:
 
 @functools.cache
 def imports(project: Path, modules: frozenset[str]) -> tuple[set[str], set[str]]:
-    """As above."""
-    finder = modulefinder.ModuleFinder(path=[str(project)])
-    for module in modules:
-        finder.import_hook(module)
-        parent, _, name = module.rpartition(".")
-        finder.import_hook(parent, None, [name])
-    places = [getattr(module, "__file__", None) for module in finder.modules.values()]
-    files = {Path(place).relative_to(project).as_posix() for place in places if place}
+    """As above. It knows no folder without `__init__.py` for a package, so it looks at a copy in which each has one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch).resolve()
+        for package in ("lmspec", "stages"):
+            shutil.copytree(project / package, copy / package)
+        for folder in [path for path in (copy / "lmspec").rglob("*") if path.is_dir()]:
+            (folder / "__init__.py").touch()
+        finder = modulefinder.ModuleFinder(path=[scratch])
+        for module in modules:
+            finder.import_hook(module)
+            parent, _, name = module.rpartition(".")
+            finder.import_hook(parent, None, [name])
+    places = [Path(module.__file__).resolve() for module in finder.modules.values() if getattr(module, "__file__", None)]
+    files = {place.relative_to(copy).as_posix() for place in places}
+    files = {file for file in files if (project / file).exists()}
     foreign = {name.partition(".")[0] for name in finder.badmodules} - {"lmspec", "stages"} - sys.stdlib_module_names
     return files, foreign
 

@@ -272,8 +272,8 @@ def endless(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 GUARDS = {
-    "stage": ("child", "        _die_with(parent)\n", ""),
-    "starter": ("stage", "        if os.getppid() != grandparent:\n", "        if False:\n"),
+    "stage": ("child", "        building.die_with_parent(parent)\n", ""),
+    "starter": ("stage", "    if os.getppid() != starter:\n", "    if False:\n"),
 }
 
 

@@ -1,1 +1,0 @@
-"""formats: what lies on disk: each reader beside its writer."""

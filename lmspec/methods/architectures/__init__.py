@@ -1,1 +1,0 @@
-"""architectures: what a model computes: one module per kind."""

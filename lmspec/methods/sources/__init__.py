@@ -1,1 +1,0 @@
-"""sources: how raw inputs are fetched: one module per kind."""

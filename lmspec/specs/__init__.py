@@ -1,1 +1,0 @@
-"""specs: what each thing is: its fields, bounds and references."""
