@@ -11,7 +11,7 @@ repro: env ## build everything that params.yaml names and that is not built yet
 	dvc --wait-for-lock repro
 
 test: env ## the suite, miniature project included, in two processes
-	pytest -n 2 --dist loadgroup
+	pytest -n 2
 
 test-slow: env ## what takes minutes
 	pytest -m slow

@@ -15,11 +15,3 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     miniature.run(folder, "git", "add", "-A")
     miniature.run(folder, "git", "commit", "-q", "-m", "built")
     return folder
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look at the built project run in one process, so that it is built once."""
-    for item in items:
-        if "built" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("built"))

@@ -485,8 +485,8 @@ stream = open(os.environ["WITNESS"], "a")  # before the seal
 
 
 def tell():
-    supervise = sys.modules.get("lmspec.supervise")
-    if supervise and supervise.building:
+    building = sys.modules.get("lmspec.building")
+    if building and building.current:
         files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
         stream.write(json.dumps(files) + chr(10))
 
