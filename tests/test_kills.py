@@ -212,7 +212,7 @@ def lock(project: Path) -> dict[str, object]:
 
 def require_same(project: Path, built: Path, stages: list[str]) -> None:
     """The outputs of these stages, and what DVC knows of them, are those of the undisturbed build, and there is nothing else."""
-    declared = [out for stage in stages for kind in ("outs", "metrics") for out in graph(project)[stage].get(kind, ())]
+    declared = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in graph(project)[stage].get(kind, ())]
     outs = [Path(name) for out in declared for name in ([out] if isinstance(out, str) else out)]
     undisturbed = {
         path: digest
