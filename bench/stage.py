@@ -23,8 +23,8 @@ from lmspec.cli.loading import valid_project
 from lmspec.graph import rebuild
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 15
-ARTIFACT = "splits.tweets"  # the cheapest that reads and writes tables
+ROUNDS = 9
+ARTIFACT = "splits.editorials"  # the cheapest that reads and writes tables
 PLAIN = """
 import sys; sys.path.insert(0, ".")
 from pathlib import Path
@@ -35,10 +35,10 @@ from lmspec import stage
 from lmspec.specs.numerics import Machine
 params = YAML(typ="safe").load(Path("params.yaml"))
 YAML(typ="safe").load(Path("dvc.yaml"))
-spec = TypeAdapter(splits.SplitsSpec).validate_python(params["splits"]["tweets"])
+spec = TypeAdapter(splits.SplitsSpec).validate_python(params["splits"]["editorials"])
 machine = Machine.model_validate(params["machine"])
 out = Path(sys.argv[1]); out.mkdir()
-splits.build(spec, stage.Needs({spec.of: Path("data/corpus/tweets")}, None, machine), out)
+splits.build(spec, stage.Needs({spec.of: Path("data/corpus/editorials")}, None, machine), out)
 """
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         noun, _, key = ARTIFACT.partition(".")
         stage = in_turn(
             {
-                "`python -m stages.splits tweets`": ([sys.executable, "-m", f"stages.{noun}", key], alone),
+                "`python -m stages.splits editorials`": ([sys.executable, "-m", f"stages.{noun}", key], alone),
                 "the same build, plainly": ([sys.executable, "-c", PLAIN, "plain-{round}"], alone),
             }
         )
