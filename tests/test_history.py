@@ -65,6 +65,7 @@ def test_a_machine_has_a_name_and_a_number_of_cores() -> None:
     ],
 )
 def test_a_duration_has_the_digits_of_a_guess(seconds: float, said: str) -> None:
+    """Whole seconds, then whole minutes, then tenths of hours."""
     assert history.about(seconds) == said
 
 

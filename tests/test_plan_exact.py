@@ -374,6 +374,7 @@ def test_what_a_build_is_writing_is_not_planned(scratch: Callable[[], Scratch], 
 
 
 def test_a_folder_that_is_not_dvcs_is_told(tmp_path: Path) -> None:
+    """Where DVC was never initialised the error says so; it is no traceback."""
     with pytest.raises(LmspecError, match="DVC"):
         plan.plan(tmp_path)
 

@@ -44,6 +44,18 @@ def valid_project() -> "Project":
     return valid_params()[0]
 
 
+def artifact_named(project: "Project", target: str, command: str) -> str:
+    """`noun.key` of `noun.key` or `noun-key`. Raises LmspecError with the nearest one if there is none."""
+    from lmspec.graph.advice import nearest
+
+    names = [name for name, _ in project.artifacts()]
+    found = {name.replace(".", "-", 1): name for name in names}.get(target, target)
+    if found in names:
+        return found
+    near = nearest(target, names)
+    raise LmspecError(command, f"there is no artifact '{target}'", f"did you mean '{near}'?" if near else "see params.yaml")
+
+
 def _project(values: dict[str, Any]) -> "Project":
     from pydantic import ValidationError
 

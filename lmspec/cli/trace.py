@@ -8,7 +8,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import advice, sync, trace
+from lmspec.graph import sync, trace
 
 
 @click.command("trace")
@@ -25,12 +25,7 @@ def command(target: str) -> None:
     """
     project = loading.valid_project()
     root = Path.cwd()
-    names = {sync.stage_name(name): name for name, _ in project.artifacts()}
-    name = names.get(target, target)
-    if name not in names.values():
-        near = advice.nearest(target, list(names.values()))
-        remedy = f"did you mean '{near}'?" if near else "see params.yaml"
-        raise LmspecError("trace", f"there is no artifact '{target}'", remedy)
+    name = loading.artifact_named(project, target, "trace")
     if sync.outdated(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
     count = 0

@@ -11,7 +11,7 @@ import click
 from lmspec.cli import loading
 from lmspec.compare import contents
 from lmspec.errors import LmspecError, some
-from lmspec.graph import advice, dvc, rebuild, records, sync
+from lmspec.graph import dvc, rebuild, records, sync
 from lmspec.specs.project import Project
 
 SEALED = {
@@ -45,7 +45,8 @@ def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> N
     """
     project = loading.valid_project()
     root = Path.cwd()
-    names = _named(project, targets)
+    every = [name for name, _ in project.artifacts()]
+    names = [loading.artifact_named(project, target, "verify") for target in targets] or every
     if only_records:
         sys.exit(_records(project, root, {sync.stage_name(name) for name in names}))
     changed = dvc.status(root)
@@ -80,18 +81,6 @@ def _records(project: Project, root: Path, stages: set[str]) -> int:
 
 def _count(count: int) -> str:
     return f"{count} disagreement{'s' if count > 1 else ''}; `dvc repro` builds again what is not up to date"
-
-
-def _named(project: Project, targets: tuple[str, ...]) -> list[str]:
-    names = [name for name, _ in project.artifacts()]
-    by_stage = {sync.stage_name(name): name for name in names}
-    for target in targets:
-        if target not in names and target not in by_stage:
-            near = advice.nearest(target, names)
-            raise LmspecError(
-                "verify", f"there is no artifact '{target}'", f"did you mean '{near}'?" if near else "see params.yaml"
-            )
-    return [by_stage.get(target, target) for target in targets] or names
 
 
 def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple[str, list[str]]:
