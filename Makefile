@@ -16,10 +16,11 @@ test: env ## the suite, miniature project included, in two processes
 test-slow: env ## what takes minutes
 	pytest -m slow
 
-bench: env ## what a mistake in a spec costs, and what a trusted cache, each beside a peer; in a repository that is built
+bench: env ## what a mistake in a spec costs, what a trusted cache, and are verdicts right, beside peers; in a repository that is built
 	python bench/validate.py > bench/validate.md
 	python bench/stage.py > bench/stage.md
-	cat bench/validate.md bench/stage.md
+	python bench/verdicts.py > bench/verdicts.md
+	cat bench/validate.md bench/stage.md bench/verdicts.md
 
 test-gpu: env ## the checks that need a CUDA device
 	pytest -m gpu

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,11 +79,11 @@ def module_file(name: str) -> Path:
     return environment.PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py")
 
 
-def leave() -> None:
-    """The last act of a build: tell the parent which packages it has imported, and who enforced the seal."""
+def leave(better: Mapping[str, str]) -> None:
+    """The last act of a build: tell the parent which packages it has imported, who enforced the seal, and what is better."""
     if current is None:
         raise RuntimeError("there is no build to leave")
-    about = {"sealed": current.sealed, "loaded": toolchain.loaded(current.root)}
+    about = {"sealed": current.sealed, "loaded": toolchain.loaded(current.root), "better": dict(better)}
     (current.root / current.stage.scratch / "about.json").write_text(json.dumps(about), encoding="utf-8")
 
 

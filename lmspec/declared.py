@@ -56,6 +56,11 @@ class Stage:
         return self.scratch / "report"
 
     @property
+    def metrics(self) -> str:
+        """Where its metrics belong."""
+        return (METRICS / f"{self.name}.json").as_posix()
+
+    @property
     def record(self) -> str:
         """Where its record belongs."""
         return (RECORDS / f"{self.name}.json").as_posix()

@@ -65,6 +65,13 @@ def of_path(place: Path, name: str) -> Entry:
     return found
 
 
+def annotate(entries: Iterable[Entry], name: str, better: Mapping[str, str]) -> None:
+    """Say of the metrics called `name` which way each is better: who compares two commits reads it here, from git alone."""
+    for entry in entries:
+        if better and entry["name"] == name:
+            entry["annotations"] = {"better": dict(better)}
+
+
 def of_package(name: str, version: str, declared: bool) -> Entry:
     """A Python package; a local label of its version, as `+cpu`, stays in the record and is in no key."""
     found: Entry = {"uri": f"pkg:pypi/{name}@{version}"}

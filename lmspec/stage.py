@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -49,10 +49,14 @@ class Needs:
 
 @dataclass(frozen=True)
 class Report:
-    """What git keeps of a build: metrics, nested by what they are about, and small tables by name."""
+    """What git keeps of a build: metrics, nested by what they are about, and small tables by name.
+
+    better  which way a metric, or all within it, is better: `{"accuracy": "higher", "of.latency_ms": "lower"}`
+    """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    better: Mapping[str, Literal["higher", "lower"]] = field(default_factory=dict)
 
 
 def say(line: str) -> None:
@@ -69,8 +73,7 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
         if building.current is None:
             found = f"it was started as `{' '.join(sys.argv)}`"
             raise LmspecError(f"stages.{noun}", found, f"usage: python -m stages.{noun} <key>")
-        _run(building.current, spec_type, build)
-        building.leave()
+        building.leave(_run(building.current, spec_type, build).better)
     except Exception as error:
         said = building.explained(error)
         if said is None:
@@ -78,7 +81,7 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
         sys.exit(f"lmspec: {said}{building.current.advice if building.current else ''}")
 
 
-def _run(this: building.Building, spec_type: Any, build: Build) -> None:
+def _run(this: building.Building, spec_type: Any, build: Build) -> Report:
     stage = this.stage
     spec, numerics, machine = _specs(this, spec_type)
     folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
@@ -99,6 +102,7 @@ def _run(this: building.Building, spec_type: Any, build: Build) -> None:
     _require_declared(set(executed), known, stage.name)
     _require_recorded(executed, this.values[declared.TOOLCHAIN])
     _write_report(spec, stage, report)
+    return report
 
 
 def _specs(this: building.Building, spec_type: Any) -> tuple[Any, Numerics, Machine]:

@@ -186,6 +186,7 @@ def _place(root: Path, stage: Stage, before: inputs.Inputs) -> None:
             _write(root / declared.METRICS / path.relative_to(root / stage.report), path.read_bytes())
     params = {name: before.values[declared.PARAMS][name] for name in stage.watched[declared.PARAMS]}
     outputs = [record.of_path(root / out, out) for out in stage.outs if out != stage.record]
+    record.annotate(outputs, stage.metrics, about["better"])
     how = {"sealed": about["sealed"], "python": toolchain.python()}
     made_from = [*before.entries, *modules, *packages]
     _write(root / stage.record, record.statement(f"{stage.noun}.{stage.key}", params, made_from, outputs, how).encode())

@@ -38,7 +38,8 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         str(name): {"documents": part.height, "label": dict(sorted(part["label"].value_counts().iter_rows()))}
         for (name,), part in sorted(frame.group_by("source"))
     }
-    return stage.Report({"documents": frame.height, "rejected": reasons, "source": sources})
+    report = {"documents": frame.height, "rejected": reasons, "source": sources}
+    return stage.Report(report, {"rows": frame.select("id", "source", "label").rows(named=True)})
 
 
 def read(table: Table, spec: CorpusSpec, path: Path, rejected: Rejected) -> Iterator[tuple[int, tuple[str | None, ...]]]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import supervision, training
+from lmspec.methods import metrics, supervision, training
 from lmspec.specs.architecture import Transformer
 from lmspec.specs.model import ModelSpec
+from lmspec.specs.numerics import Numerics
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -16,15 +17,21 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     texts = documents.read_side(needs[spec.on], "train")["text"].to_list()
     weights = needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
     architecture = importlib.import_module(spec.architecture.module)
-    training.seed_weights(needs.bits)
-    network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
-    network.to(needs.machine.device)
-    train, dev = (examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev"))
-    evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
-    task = training.Task(train.ids, pad_id, supervision.cross_entropy(train.truth), evaluate)
-    fitted = training.fit(network, task, spec.training, needs.bits)
-    checkpoint.write(checkpoint.Checkpoint(spec.architecture.kind, network, tokenizer, labels, pad_id), out)
-    return stage.Report(training.metrics(network, fitted), {"curve": fitted.curve})
+
+    def train(numerics: Numerics) -> tuple[checkpoint.Checkpoint, training.Fitted]:
+        training.seed_weights(numerics)
+        network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
+        network.to(needs.machine.device)
+        new, dev = (examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev"))
+        evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
+        task = training.Task(new.ids, pad_id, supervision.cross_entropy(new.truth), evaluate)
+        fitted = training.fit(network, task, spec.training, numerics)
+        return checkpoint.Checkpoint(spec.architecture.kind, network, tokenizer, labels, pad_id), fitted
+
+    kept, fitted = train(needs.bits)
+    checkpoint.write(kept, out)
+    others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
+    return stage.Report(training.metrics(kept.model, fitted, others), {"curve": fitted.curve}, metrics.BETTER)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write(table, out / "predictions.parquet")
     (out / "metrics.json").write_text(json.dumps({"of": spec.of, "metrics": results}, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
-    return stage.Report(results, {"confusion": confusion(rows, model.labels), "outcomes": rows})
+    return stage.Report(results, {"confusion": confusion(rows, model.labels), "outcomes": rows}, metrics.BETTER)
 
 
 def measured(test: examples.Examples, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import functools
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,13 @@ from lmspec.specs.speed import SpeedSpec
 
 TIMED = 5  # number of its stream of draws
 WEIGHTS = ("*.onnx", "*.safetensors")
+BETTER: dict[str, Literal["higher", "lower"]] = {
+    "of.latency_ms": "lower",
+    "of.texts_per_second": "higher",
+    "of.weights_bytes": "lower",
+    "of.peak_memory_bytes": "lower",
+    "ratio": "higher",
+}
 
 
 def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -48,7 +55,8 @@ def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "weights": size[1] / size[0],
         "peak_memory": memory[1] / memory[0],
     }
-    return stage.Report(report)
+    rounds = timing.rounds(latency, batched, len(texts))
+    return stage.Report(report, {"rounds": rounds}, BETTER)
 
 
 class Contestant:

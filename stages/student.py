@@ -3,10 +3,13 @@
 import dataclasses
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, examples
-from lmspec.methods import distilling, supervision, teaching, training
+from lmspec.methods import distilling, metrics, supervision, teaching, training
+from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 
 
@@ -17,17 +20,23 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         raise LmspecError("student.teacher", f"{spec.teacher} is of kind {teacher.kind}", "a teacher is a transformer")
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
-    training.seed_weights(needs.bits)
-    network = architecture.shrink(teacher.model, spec.layers, spec.dropout, spec.classifier_dropout)
-    architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
-    network.to(needs.machine.device)
-    train, dev = (examples.read(needs[spec.on], side, teacher.tokenizer, teacher.labels) for side in ("train", "dev"))
-    answers = distilling.answers(teacher.model, train.ids, teacher.pad_id, spec.layers)
-    objective = teaching.taught(train.truth, answers, spec.distillation)
-    evaluate = supervision.evaluation(network, dev.ids, dev.truth, teacher.pad_id)
-    fitted = training.fit(network, training.Task(train.ids, teacher.pad_id, objective, evaluate), spec.training, needs.bits)
+    new, dev = (examples.read(needs[spec.on], side, teacher.tokenizer, teacher.labels) for side in ("train", "dev"))
+    answers = distilling.answers(teacher.model, new.ids, teacher.pad_id, spec.layers)
+    objective = teaching.taught(new.truth, answers, spec.distillation)
+
+    def train(numerics: Numerics) -> tuple[PreTrainedModel, training.Fitted]:
+        training.seed_weights(numerics)
+        network = architecture.shrink(teacher.model, spec.layers, spec.dropout, spec.classifier_dropout)
+        architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
+        network.to(needs.machine.device)
+        evaluate = supervision.evaluation(network, dev.ids, dev.truth, teacher.pad_id)
+        task = training.Task(new.ids, teacher.pad_id, objective, evaluate)
+        return network, training.fit(network, task, spec.training, numerics)
+
+    network, fitted = train(needs.bits)
     checkpoint.write(dataclasses.replace(teacher, model=network), out)
-    return stage.Report(training.metrics(network, fitted), {"curve": fitted.curve})
+    others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
+    return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve}, metrics.BETTER)
 
 
 if __name__ == "__main__":

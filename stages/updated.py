@@ -1,27 +1,46 @@
 """updated: an earlier model carried on to new data.   model, new splits, old splits -> the files of a model"""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lmspec import stage
 from lmspec.formats import checkpoint, examples
-from lmspec.methods import distilling, supervision, training, updating
+from lmspec.methods import distilling, metrics, supervision, training, updating
+from lmspec.specs.numerics import Numerics
 from lmspec.specs.updated import UpdatedSpec
 
 
 def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on the old."""
+    kept = train(spec, needs, needs.bits)
+    checkpoint.write(kept.model, out)
+    others = training.over_seeds(lambda numerics: train(spec, needs, numerics).fitted, spec.training, needs.bits)
+    report = training.metrics(kept.model.model, kept.fitted, others) | {"rows": kept.rows}
+    return stage.Report(report, {"curve": kept.fitted.curve}, metrics.BETTER)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """rows: how many were new, and how many replayed."""
+
+    model: checkpoint.Checkpoint
+    fitted: training.Fitted
+    rows: dict[str, int]
+
+
+def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
+    """The earlier model, carried on with one seed."""
     earlier = checkpoint.read(needs[spec.of])
     earlier.model.to(needs.machine.device)
 
     def read(splits: str, side: str) -> examples.Examples:
         return examples.read(needs[splits], side, earlier.tokenizer, earlier.labels)
 
-    new = read(spec.on, "train")
-    old = [read(replay.of, "train") for replay in spec.replay]
+    new, old = read(spec.on, "train"), [read(replay.of, "train") for replay in spec.replay]
     chosen = [
-        updating.replayed(len(part.ids), len(new.ids), replay.per_new_row, needs.bits.seed, i)
+        updating.replayed(len(part.ids), len(new.ids), replay.per_new_row, numerics.seed, i)
         for i, (part, replay) in enumerate(zip(old, spec.replay, strict=True))
     ]
     ids = new.ids + [part.ids[i] for part, rows in zip(old, chosen, strict=True) for i in rows]
@@ -33,10 +52,8 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     evaluate = supervision.evaluation(earlier.model, dev_ids, dev_truth, earlier.pad_id)
     objective = updating.retaining(truth, answers, len(new.ids), spec.retention)
     task = training.Task(ids, earlier.pad_id, objective, evaluate)
-    fitted = training.fit(earlier.model, task, spec.training, needs.bits)
-    checkpoint.write(earlier, out)
-    rows = {"new": len(new.ids), "replayed": len(ids) - len(new.ids)}
-    return stage.Report(training.metrics(earlier.model, fitted) | {"rows": rows}, {"curve": fitted.curve})
+    fitted = training.fit(earlier.model, task, spec.training, numerics)
+    return Trained(earlier, fitted, {"new": len(new.ids), "replayed": len(ids) - len(new.ids)})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
-"""conftest: the miniature project, built once for all tests that look at it."""
+"""conftest: the miniature project, built once for all tests that look at it, in however many processes they run."""
 
+import fcntl
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,29 @@ from tests import miniature
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A miniature project, built by `dvc repro` and committed. Tests leave it as they found it, or copy it."""
-    folder = miniature.make(tmp_path_factory.mktemp("miniature"))
-    miniature.dvc(folder, "repro")
-    miniature.run(folder, "git", "add", "-A")
-    miniature.run(folder, "git", "commit", "-q", "-m", "built")
-    return folder
+    """A miniature project, built by `dvc repro` and committed. Tests leave it as they found it, or copy it.
+
+    Each process of pytest-xdist has a copy of its own; the first that needs one builds for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = (base if alone else base.parent) / "built"
+    with (shared.parent / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / ".git").exists():
+            _build(shared)
+    if alone:
+        return shared
+    return Path(shutil.copytree(shared, tmp_path_factory.mktemp("miniature") / "project", symlinks=True))
+
+
+def _build(folder: Path) -> None:
+    """Into a folder that stands under its name only when it is whole."""
+    partial = folder.with_name("built.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    miniature.make(partial)
+    miniature.dvc(partial, "repro")
+    miniature.run(partial, "git", "add", "-A")
+    miniature.run(partial, "git", "commit", "-q", "-m", "built")
+    partial.rename(folder)

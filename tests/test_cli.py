@@ -45,10 +45,10 @@ def test_validate_imports_nothing_heavy() -> None:
 
 
 def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:
-    """No params.yaml, an unknown stage, an unknown revision: exit 1 with what to do."""
-    for arguments, cwd in ((("validate",), tmp_path), (("plan", "nonsense"), ROOT), (("diff", "no-such"), ROOT)):
+    """No params.yaml, an unknown stage, an unknown revision: exit 1, or 2 if nothing can be compared, with what to do."""
+    for arguments, cwd, code in ((("validate",), tmp_path, 1), (("plan", "nonsense"), ROOT, 1), (("diff", "no-such"), ROOT, 2)):
         run = lmspec(*arguments, cwd=cwd)
-        assert run.returncode == 1 and "->" in run.stderr and "Traceback" not in run.stderr
+        assert run.returncode == code and "->" in run.stderr and "Traceback" not in run.stderr
 
 
 def test_the_readmes_commands_exist() -> None:

@@ -1,17 +1,94 @@
-"""`lmspec gate`: what passes is a number within its bound, of what params.yaml says now."""
+"""`lmspec gate`: what passes is known to; what is not known is undecided, and says how much would decide."""
 
+import datetime
 import json
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from lmspec.compare import gates
-from lmspec.specs.gates import Ceiling, Floor
-from tests import miniature
-from tests.specs import GOOD, written
+from lmspec.compare import bounds, gates
+from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.report import Gate
+from lmspec.compare.repository import Tree
+from lmspec.compare.revision import Fault, Revision
+from lmspec.graph import measured
+from lmspec.specs import gates as specs
+from tests.history import REVIEWS, TIMES, Example, Project, examples, flipped, make
+from tests.specs import ROOT
 
-FLOOR = Floor(kind="floor", metric="scores.a.test.accuracy", at_least=0.8)
-CEILING = Ceiling(kind="ceiling", metric="scores.a.test.accuracy", at_most=0.8)
+TODAY = datetime.date(2026, 6, 1)
+PARSED: TypeAdapter[specs.Gate] = TypeAdapter(specs.Gate)
+PARAMS = {"scores": {"a": {"calibration_bins": 5}}, "exported": {"a": {}}, "speed": {"a": {"against": "model.cnn"}}}
+PARAMS_YAML = json.dumps(PARAMS)  # JSON is YAML
+WRONG = range(0, 200, 9)  # places in REVIEWS that are answered wrong
+
+
+def written(root: Path, name: str = "new") -> Revision:
+    """One side, of the files in a folder."""
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    ids = {path.relative_to(root).as_posix(): f"{name}:{path.stat().st_mtime_ns}:{path}" for path in files}
+    return Revision(Tree(name, None, root, ids))
+
+
+def scored(root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]], name: str = "new") -> Revision:
+    """A side with one scores artifact, on the test side `test` if no other is given."""
+    project = Project(root)
+    project.write("params.yaml", PARAMS_YAML)
+    project.score("scores.a", rows if isinstance(rows, Mapping) else {"test": rows})
+    return written(root, name)
+
+
+def held(
+    old: Revision, new: Revision, stale: Mapping[str, str] | None = None, late: Mapping[str, str] | None = None, **gate: Any
+) -> Gate:
+    """What a gate says. stale, late: artifacts of the new and of the old side that are."""
+    before = {name: name for name in new.artifacts if name in old.artifacts}
+    fields = {"undecided": "fail", "exception": None, **gate}
+    return gates.held(Evidence(old, new, before), "g", PARSED.validate_python(fields), stale or {}, TODAY, late or {})
+
+
+def both(root: Path, old: Sequence[Example], new: Sequence[Example], **gate: Any) -> Gate:
+    """A gate on the metrics of two answers to a test side."""
+    return held(scored(root / "old", old, "old"), scored(root / "new", new), **gate)
+
+
+def copies(rows: Sequence[Example], times: float) -> list[Example]:
+    """So many times as much data, of the same kind."""
+    count = round(len(rows) * times)
+    return [replace(rows[i % len(rows)], id=f"c{i}") for i in range(count)]
+
+
+def level(kind: str, limit: float, metric: str = "scores.a.test.accuracy", confidence: float | None = None) -> dict[str, Any]:
+    """A floor or a ceiling."""
+    return {"kind": kind, "metric": metric, "at_least" if kind == "floor" else "at_most": limit, "confidence": confidence}
+
+
+def margin(kind: str, by: float, metric: str = "scores.a.test.accuracy", confidence: float = 0.95) -> dict[str, Any]:
+    """A comparison of both sides."""
+    return {"kind": kind, "metric": metric, "by" if kind == "improvement" else "margin": by, "confidence": confidence}
+
+
+def flip_rate(at_most: float, metric: str = "scores.a.test", confidence: float = 0.95) -> dict[str, Any]:
+    """On a test side, or its slices."""
+    return {"kind": "flip_rate", "metric": metric, "at_most": at_most, "confidence": confidence}
+
+
+@pytest.fixture
+def side(tmp_path: Path) -> Revision:
+    """177 of 200 right: 0.885."""
+    return scored(tmp_path / "side", REVIEWS)
+
+
+# Floors and ceilings
 
 
 @pytest.mark.parametrize(
@@ -26,46 +103,446 @@ CEILING = Ceiling(kind="ceiling", metric="scores.a.test.accuracy", at_most=0.8)
         ("0.9", "missing", "missing"),
         (float("nan"), "missing", "missing"),
         (float("inf"), "missing", "missing"),
+        (10**400, "missing", "missing"),
+        ([0.9], "missing", "missing"),
         ({"x": 1}, "missing", "missing"),
     ],
 )
-def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(value: object, floor: str, ceiling: str) -> None:
+def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(tmp_path: Path, value: object, floor: str, ceiling: str) -> None:
     """A floor and a ceiling of 0.8, on every kind of value that a metrics file can hold."""
-    metrics = {"scores-a": {"test": {"accuracy": value}}}
-    found = list(gates.verdicts({"low": FLOOR, "high": CEILING}, metrics))
-    assert [verdict.verdict for verdict in found] == [floor, ceiling]
-    assert [verdict.passed for verdict in found] == [floor == "pass", ceiling == "pass"]
+    project = Project(tmp_path)
+    project.write("params.yaml", PARAMS_YAML)
+    project.measure("scores.a", {"test": {"accuracy": value}})
+    one = written(tmp_path)
+    found = [held(one, one, **level("floor", 0.8)), held(one, one, **level("ceiling", 0.8))]
+    assert [gate.verdict for gate in found] == [floor, ceiling]
+    assert [gate.passed for gate in found] == [floor == "pass", ceiling == "pass"]
 
 
-def test_a_metric_that_is_not_there_and_one_that_is_stale_fail() -> None:
-    """No stage, no path, and an artifact that is to be built anew."""
-    there = {"scores-a": {"test": {"accuracy": 0.9}}}
-    for metrics, stale, verdict in (({}, (), "missing"), ({"scores-a": {}}, (), "missing"), (there, {"scores.a"}, "stale")):
-        (found,) = gates.verdicts({"low": FLOOR}, metrics, stale)
-        assert (found.verdict, found.passed) == (verdict, False)
+def test_a_metric_that_is_not_there_and_one_that_is_stale_fail(tmp_path: Path, side: Revision) -> None:
+    """No file, no path, no artifact, and an artifact that is not what the spec would build."""
+    empty = scored(tmp_path / "empty", REVIEWS)
+    (tmp_path / "empty/data/metrics/scores-a.json").unlink()
+    assert held(side, written(tmp_path / "empty"), **level("floor", 0.1)).verdict == "missing"
+    assert empty.artifacts == side.artifacts
+    for metric in ("scores.a.other.accuracy", "scores.a.test.recall", "scores.b.test.accuracy", "scores.a.test.f1.*.x"):
+        found = held(side, side, **level("floor", 0.1, metric))
+        assert (found.verdict, found.passed) == ("missing", False)
+    for gate in (level("floor", 0.1), margin("non_inferiority", 0.5), flip_rate(0.5)):
+        found = held(side, side, {"scores.a": "stages/scores.py is not what it was built with"}, **gate)
+        assert (found.verdict, found.passed) == ("stale", False) and "stages/scores.py" in found.found
 
 
-def test_a_label_with_a_dot_is_found() -> None:
-    """Labels are names of metrics too, and may hold dots."""
-    gate = Floor(kind="floor", metric="scores.a.test.f1.v1.0", at_least=0.5)
-    (found,) = gates.verdicts({"g": gate}, {"scores-a": {"test": {"f1": {"v1": 0.1, "v1.0": 0.6}}}})
-    assert (found.verdict, found.value) == ("pass", 0.6)
+def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> None:
+    """0.885 of 200 is 0.85 for certain, not 0.92, and may be 0.87."""
+    verdicts = [held(side, side, **level("floor", limit, confidence=0.95)).verdict for limit in (0.8, 0.87, 0.96)]
+    assert verdicts == ["pass", "undecided", "fail"]
+    verdicts = [held(side, side, **level("ceiling", limit, confidence=0.95)).verdict for limit in (0.8, 0.9, 0.96)]
+    assert verdicts == ["fail", "undecided", "pass"]
+    found = held(side, side, **level("floor", 0.87, confidence=0.95))
+    assert not found.passed and found.needed is not None and "[" in found.found and found.demand == "at least 0.87, 0.95 sure"
+
+
+def test_what_does_not_follow_from_outcomes_has_no_confidence(tmp_path: Path) -> None:
+    """A number of nodes is what it is; asked to be sure of it, nobody can say."""
+    project = Project(tmp_path)
+    project.write("params.yaml", PARAMS_YAML)
+    project.measure("exported.a", {"nodes": 20})
+    one = written(tmp_path)
+    assert held(one, one, **level("ceiling", 30, "exported.a.nodes")).verdict == "pass"
+    assert held(one, one, **level("ceiling", 30, "exported.a.nodes", 0.95)).verdict == "not comparable"
+
+
+def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
+    """Labels are names of metrics too, and may hold dots; `*` is one name, however many dots it has."""
+    labels = ("v1", "v1.0")
+    rows = examples(100, range(0, 100, 7), labels)
+    project = Project(tmp_path)
+    project.write("params.yaml", PARAMS_YAML)
+    project.score("scores.a", {"test": rows}, labels)
+    one = written(tmp_path)
+    for name in ("v1", "v1.0", "*"):
+        assert held(one, one, **level("floor", 0.5, f"scores.a.test.f1.{name}")).verdict == "pass"
+        assert held(one, one, **flip_rate(0.0, f"scores.a.test.class.{name}")).verdict == "pass"
+    assert held(one, one, **level("floor", 0.5, "scores.a.test.f1.v1.1")).verdict == "missing"
+
+
+# Comparisons
+
+
+def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
+    """The same two answers, against three margins, in both directions of progress."""
+    worse = flipped(REVIEWS, [1, 2, 3, 4, 5, 6, 0, 9])  # six broken, two mended
+    for metric, margins in (("accuracy", (0.06, 0.03, 1e-4)), ("log_loss", (0.2, 0.03, 1e-6))):
+        gates_ = [margin("non_inferiority", by, f"scores.a.test.{metric}") for by in margins]
+        verdicts = [both(tmp_path, REVIEWS, worse, **gate).verdict for gate in gates_]
+        assert verdicts[:2] == ["pass", "undecided"] and verdicts[2] in ("undecided", "fail")
+    assert both(tmp_path, REVIEWS, flipped(REVIEWS, range(1, 180, 9)), **margin("non_inferiority", 0.02)).verdict == "fail"
+    found = both(tmp_path, REVIEWS, worse, **margin("non_inferiority", 0.03))
+    assert found.found.startswith("test.accuracy changed by -0.02 [") and not found.passed and found.needed
+
+
+def test_an_improvement_must_be_known_to_be_one(tmp_path: Path) -> None:
+    """20 of the 23 wrong ones are right now; two are; none is."""
+    better, little = flipped(REVIEWS, list(WRONG)[:20]), flipped(REVIEWS, [0, 9])
+    assert both(tmp_path, REVIEWS, better, **margin("improvement", 0)).verdict == "pass"
+    assert both(tmp_path, REVIEWS, better, **margin("improvement", 0.05)).verdict == "pass"
+    assert both(tmp_path, REVIEWS, better, **margin("improvement", 0.2)).verdict == "fail"
+    assert both(tmp_path, REVIEWS, little, **margin("improvement", 0)).verdict == "undecided"
+    assert both(tmp_path, REVIEWS, REVIEWS, **margin("improvement", 0)).verdict == "fail"
+    assert both(tmp_path, better, REVIEWS, **margin("improvement", 0)).verdict == "fail"
+    assert both(tmp_path, REVIEWS, better, **margin("improvement", 0, "scores.a.test.log_loss")).verdict == "pass"
+
+
+def test_the_same_outcomes_pass_without_data(tmp_path: Path) -> None:
+    """One example is enough, if both sides have given the same answer: nothing can be worse."""
+    for rows in (REVIEWS[:1], REVIEWS[:3]):
+        for gate in (margin("non_inferiority", 1e-6), flip_rate(0.0)):
+            assert both(tmp_path, rows, rows, **gate).verdict == "pass"
+
+
+def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None:
+    """Other probabilities, the same answers: up to six in a hundred could be broken, for all that fifty can tell."""
+    old = REVIEWS[:50]
+    new = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in old]
+    for gate in (margin("non_inferiority", 0.005), flip_rate(0.005)):
+        found = both(tmp_path, old, new, **gate)
+        assert (found.verdict, found.passed) == ("undecided", False)
+    assert found.needed == math.ceil(math.log(0.05) / math.log(0.995))  # the rule of three
+    more = copies(old, found.needed / 50)
+    less_sure = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in more]
+    assert both(tmp_path, more, less_sure, **flip_rate(0.005)).verdict == "pass"
+    assert both(tmp_path, more[:-2], less_sure[:-2], **flip_rate(0.005)).verdict == "undecided"
+    assert both(tmp_path, more, less_sure, **margin("non_inferiority", 0.005)).verdict == "pass"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_one_example_decides_nothing(tmp_path: Path, broken: bool) -> None:
+    """Neither that all is well nor that it is not."""
+    old = [replace(REVIEWS[1], confidence=0.7)]
+    new = flipped(old, [0]) if broken else [replace(REVIEWS[1], confidence=0.8)]
+    for metric in ("accuracy", "log_loss", "macro_f1"):
+        for kind in ("non_inferiority", "improvement"):
+            found = both(tmp_path, old, new, **margin(kind, 0.01, f"scores.a.test.{metric}"))
+            assert (found.verdict, found.passed) == ("undecided", False), (metric, kind)
+    assert both(tmp_path, old, new, **flip_rate(0.1)).verdict == "undecided"
+    for kind in ("floor", "ceiling"):
+        assert both(tmp_path, old, new, **level(kind, 0.5, confidence=0.95)).verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("gate", "new"),
+    [
+        (level("floor", 0.87, confidence=0.95), REVIEWS),
+        (level("ceiling", 0.9, confidence=0.95), REVIEWS),
+        (margin("non_inferiority", 0.02), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
+        (margin("improvement", 0.0), flipped(REVIEWS, [0, 9, 18, 1])),
+        (flip_rate(0.04), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
+    ],
+    ids=["floor", "ceiling", "non_inferiority", "improvement", "flip_rate"],
+)
+def test_as_many_examples_as_are_needed_decide(tmp_path: Path, gate: dict[str, Any], new: list[Example]) -> None:
+    """With somewhat more than it says, of the same kind, it is decided; with half of it, it is not."""
+    found = both(tmp_path, REVIEWS, new, **gate)
+    assert found.verdict == "undecided" and found.needed is not None and found.needed > len(REVIEWS)
+    times = found.needed / len(REVIEWS)
+    for whole, decided in ((math.ceil(1.15 * times), True), (math.floor(times / 2), False)):
+        if whole:
+            again = both(tmp_path, copies(REVIEWS, whole), copies(new, whole), **gate)
+            assert (again.verdict != "undecided") == decided, (whole, again)
+
+
+# Slices
+
+
+def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
+    """Of classes, of sources, of both; and it is the one that is told."""
+    rows = [replace(row, predicted="good") if row.source == "movies" and i % 8 == 0 else row for i, row in enumerate(REVIEWS)]
+    one = scored(tmp_path, rows)
+    found = held(one, one, **level("floor", 0.85, "scores.a.test.source.*.accuracy"))
+    assert (found.verdict, found.found.split(" is ")[0]) == ("fail", "test.source.movies.accuracy")
+    assert held(one, one, **level("floor", 0.85, "scores.a.test.source.products.accuracy")).verdict == "pass"
+    assert held(one, one, **level("floor", 0.4, "scores.a.test.source.*.f1.*")).verdict == "pass"
+    assert held(one, one, **level("floor", 0.8, "scores.a.test.source.*.f1.*")).verdict == "fail"
+    assert held(one, one, **level("ceiling", 0.99, "scores.a.test.f1.*")).verdict == "pass"
+
+
+def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> None:
+    """All that broke were movies."""
+    places = [i for i, row in enumerate(REVIEWS) if row.source == "movies" and row.right][:12]
+    old, new = scored(tmp_path / "old", REVIEWS, "old"), scored(tmp_path / "new", flipped(REVIEWS, places))
+    verdicts = {
+        metric: held(old, new, **flip_rate(0.1, f"scores.a.{metric}")).verdict
+        for metric in (
+            "test",
+            "test.source.movies",
+            "test.source.products",
+            "test.source.*",
+            "test.class.*",
+            "test.class.none",
+            "test.accuracy",
+        )
+    }
+    assert verdicts == {
+        "test": "pass",
+        "test.source.movies": "undecided",
+        "test.source.products": "pass",
+        "test.source.*": "undecided",
+        "test.class.*": "undecided",
+        "test.class.none": "missing",
+        "test.accuracy": "missing",
+    }
+    assert held(old, new, **flip_rate(0.02)).verdict == "fail"
+    assert "test.source.movies: 12 of 100 broken (0.1200)" in held(old, new, **flip_rate(0.1, "scores.a.test.source.*")).found
+
+
+def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
+    """Of classes or of sources of one test side; a number of other things has none."""
+    rows = [
+        replace(row, predicted="bad" if row.label == "good" else "good") if row.source == "movies" and i % 8 == 0 else row
+        for i, row in enumerate(REVIEWS)
+    ]
+    one = scored(tmp_path, {"test": rows, "other": REVIEWS})
+    metric = "scores.a.test.source.*.accuracy"
+    gate = {"kind": "gap", "metric": metric, "confidence": 0.95}
+    verdicts = [held(one, one, **gate, at_most=limit).verdict for limit in (0.5, 0.2, 0.01)]
+    assert verdicts == ["pass", "undecided", "fail"]
+    found = held(one, one, **gate, at_most=0.2)
+    assert "test.source.products.accuracy is" in found.found and "test.source.movies.accuracy" in found.found and found.needed
+    for pattern, verdict in (("f1.*", "pass"), ("source.*.f1.*", "pass"), ("source.*.examples", "not comparable")):
+        assert held(one, one, **{**gate, "metric": f"scores.a.test.{pattern}"}, at_most=0.6).verdict == verdict
+    for pattern in ("scores.a.*.accuracy", "scores.a.test.*", "scores.a.*.source.*.accuracy"):
+        found = held(one, one, **{**gate, "metric": pattern}, at_most=1e6)
+        assert found.verdict in ("not comparable", "missing") and not found.passed, pattern
+
+
+# Ratios
+
+
+def timed(
+    root: Path, rounds: Sequence[tuple[float, float]], name: str = "new", rival: str = "the model", size: int = 100
+) -> Revision:
+    """A side with rounds of a measurement, and a file of a size."""
+    project = Project(root)
+    project.write("params.yaml", PARAMS_YAML)
+    project.speed(rounds, "speed.a", rival)
+    project.measure("exported.a", {"bytes": size, "nodes": size})
+    return written(root, name)
+
+
+def test_a_ratio_is_known_by_rounds_or_exact(tmp_path: Path) -> None:
+    """Latency in turn with the same model, and bytes; a throughput is better when it is higher."""
+    old = timed(tmp_path / "old", TIMES, "old")
+    slower = timed(tmp_path / "slower", [(1.2 * of, 3 * other / 3) for of, other in TIMES], size=120)
+    for metric in ("speed.a.of.latency_ms.p50", "speed.a.of.texts_per_second", "exported.a.bytes"):
+        gate = {"kind": "ratio", "metric": metric, "confidence": 0.95}
+        assert held(old, slower, **gate, tolerance=0.6).verdict == "pass", metric
+        assert held(old, slower, **gate, tolerance=0.01).verdict == "fail", metric
+        assert held(slower, old, **gate, tolerance=0).verdict == "pass", metric
+        assert held(old, old, **gate, tolerance=0).verdict == "pass", metric
+    found = held(old, slower, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.2, confidence=0.95)
+    assert (found.verdict, found.passed) == ("undecided", False)
+
+
+def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
+    """Against another model, or of what nobody weighs or times."""
+    old, new = timed(tmp_path / "old", TIMES, "old"), timed(tmp_path / "new", TIMES[1:], rival="another", size=90)
+    for metric in ("speed.a.of.latency_ms.p50", "exported.a.nodes"):
+        found = held(old, new, kind="ratio", metric=metric, tolerance=5, confidence=0.95)
+        assert (found.verdict, found.passed) == ("not comparable", False)
+
+
+# What cannot be compared, and what passes all the same
+
+
+def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(tmp_path: Path, side: Revision) -> None:
+    """The artifact is new, its baseline stale, its test set, labels or scorer another, its outcomes lost."""
+    projects = {name: Project(tmp_path / name) for name in ("new", "labels", "scorer", "lost")}
+    for project in projects.values():
+        project.write("params.yaml", PARAMS_YAML)
+        project.score("scores.a", {"test": REVIEWS})
+    projects["new"].write("params.yaml", json.dumps({"scores": {"b": {}}}))
+    projects["labels"].score("scores.a", {"test": REVIEWS}, labels=("bad", "good", "mixed"))
+    whole = projects["scorer"].metrics("scores.a")
+    projects["scorer"].measure("scores.a", {"test": {**whole["test"], "accuracy": 0.99}})
+    projects["lost"].remove("data/metrics/scores-a/outcomes.csv")
+    olds = {name: written(project.root, name) for name, project in projects.items()}
+    olds["test set"] = scored(tmp_path / "set", examples(200, start=900), "test set")
+    for name, old in olds.items():
+        assert held(old, side, **level("floor", 0.8)).verdict == "pass"
+        assert held(old, side, **level("floor", 0.8, confidence=0.95)).verdict == "pass"
+        found = held(old, side, **margin("non_inferiority", 0.9))
+        assert (found.verdict, found.passed) == ("not comparable", False), name
+        assert held(old, side, **flip_rate(1.0)).verdict == ("pass" if name == "scorer" else "not comparable")
+    late = {"scores.a": "it was edited"}
+    for gate in (margin("non_inferiority", 0.9), margin("improvement", 0.0), flip_rate(1.0)):
+        found = held(side, side, None, late, **gate)
+        assert found.verdict == "not comparable" and "stale: it was edited" in found.found
+    assert held(side, side, None, late, **level("floor", 0.8)).verdict == "pass"
+
+
+def test_what_has_no_direction_is_not_comparable(side: Revision) -> None:
+    """Nobody says that more examples are better."""
+    assert "no direction" in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).found
+
+
+def test_undecided_passes_where_the_spec_says_so(tmp_path: Path) -> None:
+    """And only undecided: what is worse for certain, or missing, does not."""
+    worse = flipped(REVIEWS, range(1, 180, 9))
+    for by, new, verdict, passed in ((0.02, flipped(REVIEWS, [1, 2, 0]), "undecided", True), (0.02, worse, "fail", False)):
+        found = both(tmp_path, REVIEWS, new, **margin("non_inferiority", by), undecided="pass")
+        assert (found.verdict, found.passed) == (verdict, passed)
+    found = both(tmp_path, REVIEWS, worse, **level("floor", 0.1, "scores.a.no.accuracy"), undecided="pass")
+    assert (found.verdict, found.passed) == ("missing", False)
+
+
+@pytest.mark.parametrize(
+    ("until", "limit", "verdict", "passed", "why"),
+    [
+        ("2026-06-01", 0.99, "excepted", True, "signed off by B. Person until 2026-06-01; without: fail"),
+        ("2026-05-31", 0.99, "fail", False, "its exception ended on 2026-05-31"),
+        ("2026-06-01", 0.5, "pass", True, None),
+        ("2020-01-01", 0.5, "pass", True, None),
+    ],
+    ids=["on its last day", "a day later", "passes anyway", "passes anyway, and it has ended"],
+)
+def test_an_exception_holds_through_its_last_day(
+    side: Revision, until: str, limit: float, verdict: str, passed: bool, why: str | None
+) -> None:
+    """It says who answers for what; a gate that passes needs none."""
+    exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": until}
+    found = held(side, side, **level("floor", limit), exception=exception)
+    assert (found.verdict, found.passed) == (verdict, passed)
+    assert found.why is None if why is None else why in (found.why or "")
+
+
+def test_an_exception_covers_whatever_fails(side: Revision) -> None:
+    """Missing, stale, undecided: each is told."""
+    exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": "2026-12-31"}
+    cases = ((level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"), (level("floor", 0.1), {"scores.a": "x"}, "stale"))
+    for gate, stale, verdict in cases:
+        found = held(side, side, stale, **gate, exception=exception)
+        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (found.why or "")
+
+
+# What the validator knows beforehand
+
+
+def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide() -> None:
+    """Of every metric of this project: as its stage has declared it, and with an interval where it has outcomes."""
+    repository = Revision(Tree("worktree", None, ROOT, _ids(ROOT)))
+    evidence = Evidence(repository, repository, {name: name for name in repository.artifacts})
+    seen = 0
+    for artifact in repository.artifacts:
+        values = repository.metrics(artifact)
+        for path, _ in leaves(values) if not isinstance(values, Fault) else ():
+            seen += 1
+            assert (bounds.better(evidence, artifact, path) is not None) == measured.directed(artifact, path), (artifact, path)
+            known = artifact.startswith("scores.") and path[-1] != "examples"
+            assert measured.has_outcomes(artifact, path) == known
+    assert seen > 250
+
+
+def _ids(root: Path) -> dict[str, str]:
+    files = [root / "params.yaml", *(root / "data/metrics").rglob("*.*"), *(root / "data/records").glob("*.json")]
+    return {path.relative_to(root).as_posix(): str(path) for path in files}
+
+
+# Properties
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[list[Example], list[Example]]:
+    """Two answers to the same few examples."""
+    count = draw(st.integers(2, 40))
+    wrong, other = (draw(st.sets(st.integers(0, count - 1))) for _ in range(2))
+    rows = examples(count, wrong)
+    return rows, flipped(rows, other)
+
+
+def judged(old: list[Example], new: list[Example], *gates_: dict[str, Any]) -> list[str]:
+    """The verdict of each gate."""
+    with tempfile.TemporaryDirectory() as folder:
+        sides = scored(Path(folder) / "old", old, "old"), scored(Path(folder) / "new", new)
+        return [held(*sides, **gate).verdict for gate in gates_]
+
+
+METRICS = st.sampled_from(["accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.bad"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(answers(), METRICS, st.floats(1e-4, 1), st.floats(1e-4, 1))
+def test_a_larger_margin_never_fails_what_a_smaller_one_passes(
+    sides: tuple[list[Example], list[Example]], metric: str, one: float, other: float
+) -> None:
+    """Of non-inferiority, of improvement (a smaller amount) and of a flip rate."""
+    name, (low, high) = f"scores.a.test.{metric}", sorted((one, other))
+    order = ("fail", "undecided", "pass")
+    for gates_ in (
+        [margin("non_inferiority", by, name) for by in (low, high)],
+        [margin("improvement", by, name) for by in (high, low)],
+        [flip_rate(by) for by in (low, high)],
+        [level("ceiling", by, name, 0.9) for by in (low, high)],
+        [level("floor", by, name, 0.9) for by in (high, low)],
+    ):
+        strict, loose = judged(*sides, *gates_)
+        assert order.index(strict) <= order.index(loose)
+
+
+@settings(max_examples=20, deadline=None)
+@given(answers(), METRICS, st.floats(0, 1), st.floats(0.5, 0.99))
+def test_more_confidence_is_a_stricter_gate(
+    sides: tuple[list[Example], list[Example]], metric: str, limit: float, confidence: float
+) -> None:
+    """A floor that passes with a confidence passes without; what is better for certain is not inferior."""
+    name = f"scores.a.test.{metric}"
+    sure, plain, better, kept = judged(
+        *sides,
+        level("floor", limit, name, confidence),
+        level("floor", limit, name),
+        margin("improvement", 0, name, confidence),
+        margin("non_inferiority", 0.01, name, confidence),
+    )
+    assert plain == "pass" or sure != "pass"
+    assert kept == "pass" or better != "pass"
+
+
+# The command
 
 
 def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, and says so."""
-    written(GOOD, tmp_path)
-    folder = tmp_path / "data/metrics"
-    folder.mkdir(parents=True)
-    (folder / "scores-gru.json").write_text(json.dumps({"old": {"accuracy": 0.7}}))
-    (folder / "scores-cnn.json").write_text(json.dumps({"old": {"log_loss": 0.7}}))
-    said = miniature.lmspec(tmp_path, "gate", code=1)
-    assert "gru   pass     scores.gru.old.accuracy is 0.7, at least 0.6" in said
-    assert "cnn   fail     scores.cnn.old.log_loss is 0.7, at most 0.6" in said
-    assert "size  missing  quantized.release.bytes is not there" in said and "1 of 3 gates pass" in said
-    (folder / "scores-cnn.json").write_text(json.dumps({"old": {"log_loss": 0.5}}))
-    (folder / "quantized-release.json").write_text(json.dumps({"bytes": 1000}))
-    verdicts = json.loads(miniature.lmspec(tmp_path, "gate", "--format", "json"))
-    assert [verdict["verdict"] for verdict in verdicts] == ["pass"] * 3
-    written(GOOD[: GOOD.index("gates:")] + GOOD[GOOD.index("numerics:") :], tmp_path)
-    assert "it has no gates, so nothing was checked" in miniature.lmspec(tmp_path, "gate", code=1)
+    project = make(tmp_path / "project")
+    assert project.run("gate").exit_code == 1 and "it has no gates, so nothing was checked" in project.run("gate").output
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    project.gate("loss", "{kind: ceiling, metric: scores.cnn.reviews.log_loss, at_most: 0.1}")
+    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, margin: 0.02, confidence: 0.95}")
+    project.score("scores.cnn", {"reviews": flipped(REVIEWS, [1, 2, 0])})
+    project.lock()
+    found = project.run("gate")
+    assert found.exit_code == 1 and "1 of 3 gates pass" in found.output
+    level_line, loss_line, kept_line, needed_line, *_ = found.output.splitlines()
+    assert level_line == "level  pass        reviews.accuracy is 0.88; at least 0.8"
+    assert loss_line.startswith("loss   fail        reviews.log_loss is 0.4")
+    assert kept_line.startswith("kept   undecided   reviews.f1.") and "not worse by more than 0.02, 0.95 sure" in kept_line
+    assert "examples would decide, if what was seen stays as it is" in needed_line
+    verdicts = json.loads(project.run("gate", "--format", "json").output)
+    assert [gate["verdict"] for gate in verdicts] == ["pass", "fail", "undecided"]
+    project.commit()
+    assert project.run("gate", "HEAD~1", "HEAD").exit_code == 1
+    assert project.run("gate", "HEAD", "HEAD~1").output.startswith("lmspec: params.yaml: it has no gates")
+
+
+def test_the_command_passes_and_refuses(tmp_path: Path) -> None:
+    """0 where all pass; 2 where nothing can be compared; 1 with every problem of a params.yaml that is not valid."""
+    project = make(tmp_path / "project")
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    project.commit()
+    for arguments in ((), ("main...",), ("HEAD", "HEAD"), ("HEAD~1",)):
+        assert project.run("gate", *arguments).exit_code == 0
+    assert project.run("gate", "no-such").exit_code == 2
+    project.edit("params.yaml", "at_least: 0.8", "at_most: 0.8")
+    found = project.run("gate")
+    assert found.exit_code == 1 and "there is no such field" in found.output
+    shutil.rmtree(project.root / ".git")
+    assert project.run("gate", "HEAD", "worktree").exit_code != 0

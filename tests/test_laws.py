@@ -110,7 +110,7 @@ def test_what_decides_bits_has_no_default() -> None:
     queue = list(Artifact.__subclasses__())
     queue += Spec.__subclasses__()
     for spec in queue:
-        if spec is Project:
+        if spec is Project or spec.__module__ == "lmspec.specs.gates":  # a gate decides no bits
             continue
         for name, field in spec.model_fields.items():
             seen.add(spec)

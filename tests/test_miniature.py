@@ -1,6 +1,7 @@
 """The line, end to end: every noun, built by DVC from a spec."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -181,20 +182,36 @@ def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:
 
 
 def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
-    """Parameters and metrics stand side by side; a metric that one side lacks is called missing."""
+    """A renamed artifact is compared under its new name; what was not built since its spec changed is stale; what is gone is missing."""
+    assert re.search(r"^metrics: \d+ same ", miniature.lmspec(project, "diff", "HEAD", "HEAD"), re.M)
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("scores:\n  gru:", "scores:\n  gru2:").replace("scores.gru.", "scores.gru2."))
     miniature.lmspec(project, "sync")
+    missing = miniature.lmspec(project, "diff", code=1)
+    assert "scores.gru2.old.accuracy is missing: data/metrics/scores-gru2.json is not there in worktree" in missing
     miniature.dvc(project, "repro", "scores-gru2")
     report = json.loads(miniature.lmspec(project, "diff", "--format", "json"))
-    assert {"name": "scores.gru.batch_size", "old": 16} in report["parameters"]
-    changed = {row["name"]: row for row in report["metrics"]}
-    accuracy = changed["scores-gru.old.accuracy"]["old"]
-    assert changed["scores-gru2.old.accuracy"] == {"name": "scores-gru2.old.accuracy", "new": accuracy}
-    assert "missing" in miniature.lmspec(project, "diff")
-    assert "| scores-gru.old.accuracy |" in miniature.lmspec(project, "diff", "--format", "md")
-    assert miniature.lmspec(project, "diff", "HEAD", "HEAD").count("no difference") == 2
-    assert "no-such-branch" in miniature.lmspec(project, "diff", "no-such-branch", code=1)
+    assert report["changes"]["renamed"] == {"scores.gru": "scores.gru2"} and report["failures"] == []
+    metrics = {metric["name"]: metric for metric in report["metrics"]}
+    assert metrics["scores.gru2.old.accuracy"]["verdict"] == "same" and "scores.gru.old.accuracy" not in metrics
+    assert {metric["verdict"] for metric in report["metrics"]} == {"same"} and len(metrics) > 100
+    assert "no-such-branch" in miniature.lmspec(project, "diff", "no-such-branch", code=2)
+
+
+def test_diff_after_an_edit_and_after_its_build(project: Path) -> None:
+    """Nothing is compared that is not what the spec would build; then the model and its scores are, on pairs."""
+    edit(project, "filters: 16", "filters: 12")
+    said = miniature.lmspec(project, "diff", code=1)
+    assert "model.cnn is stale in worktree: model.cnn of params.yaml is not what it was built with: run `dvc repro`" in said
+    assert "stale, fails  cnn " in said
+    miniature.dvc(project, "repro", "scores-cnn")
+    report = json.loads(miniature.lmspec(project, "diff", "--format", "json"))
+    assert {change["name"] for change in report["changes"]["parameters"]} == {"model.cnn.architecture.filters"}
+    assert report["changes"]["rebuilt"] == ["model.cnn", "exported.cnn", "quantized.cnn", "scores.cnn"]
+    verdicts = {metric["name"]: metric["verdict"] for metric in report["metrics"]}
+    assert verdicts["exported.cnn.bytes"] == "better" and verdicts["model.cnn.parameters"] == "changed"
+    assert verdicts["scores.cnn.old.log_loss"] in ("better", "worse", "~")
+    assert not {"missing", "not comparable"} & set(verdicts.values())
 
 
 def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def recipe(**changes: object) -> Training:
         "warmup_fraction": 0.1,
         "decay": "linear",
         "max_gradient_norm": 1.0,
+        "seeds": 1,
     }
     return Training.model_validate(base | {"early_stopping": stopping} | changes)
 

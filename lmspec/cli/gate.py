@@ -2,71 +2,54 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmspec.cli import loading
-from lmspec.compare import gates, revision
+from lmspec.cli import comparing, loading
+from lmspec.compare import repository, revision
 from lmspec.errors import LmspecError
-from lmspec.graph import headers, sync
-
-if TYPE_CHECKING:
-    from lmspec.specs.project import Project
 
 
 @click.command("gate")
-@click.argument("rev", default=revision.WORKTREE)
+@click.argument("old", metavar="[A]", required=False)
+@click.argument("new", metavar="[B]", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
-def command(rev: str, form: str) -> None:
-    """Hold the metrics of REV (the working tree, if not given) against the gates of params.yaml.
+def command(old: str | None, new: str | None, form: str) -> None:
+    """Hold B (the working tree, if not given) against the gates of its params.yaml; A (HEAD) is what it must not fall behind.
 
-    Exits 1 if one fails. A metric that is missing fails, and one of an artifact that params.yaml no longer describes.
-    Needs git alone: no cache, no network.
+    Before the first commit there is no A, and the gates that compare hold the working tree against itself.
+
+    Exits 1 if one does not pass: a metric that is missing, or of an artifact that is not what the spec would build, fails;
+    and one that too little data leaves undecided, unless the gate says otherwise. Exits 2 if the two cannot be compared.
+    From git alone: no cache, no network.
 
     \b
     Example:
       lmspec gate
-      lmspec gate main
+      lmspec gate main...
     """
-    project, values = loading.valid_params()
-    if not project.gates:
-        raise LmspecError(
-            "params.yaml", "it has no gates, so nothing was checked", "`lmspec explain gates` shows how one is written"
-        )
-    root = Path.cwd()
-    stale = stale_artifacts(project, values, root) if rev == revision.WORKTREE else set()
-    verdicts = list(gates.verdicts(project.gates, revision.read(rev, root).metrics, stale))
-    failed = sum(not verdict.passed for verdict in verdicts)
+    if new in (None, revision.WORKTREE) and ".." not in (old or "").removesuffix("..."):
+        loading.valid_params()
+    if old is None:
+        old = "HEAD" if repository.has_commit(Path.cwd()) else revision.WORKTREE
+        if old == revision.WORKTREE:
+            click.echo("there is no commit yet to compare with: gates that compare were not tried", err=True)
+    found = comparing.report(old, new)
+    if not found.gates:
+        remedy = "`lmspec explain gates` shows how one is written"
+        raise LmspecError("params.yaml", "it has no gates, so nothing was checked", remedy)
     if form == "json":
-        click.echo(json.dumps([asdict(verdict) for verdict in verdicts], indent=2))
+        click.echo(json.dumps([asdict(gate) for gate in found.gates], indent=2))
     else:
-        width = max(len(verdict.gate) for verdict in verdicts)
-        for verdict in verdicts:
-            click.echo(f"{verdict.gate:{width}}  {verdict.verdict:7}  {verdict.metric} {_said(verdict, project)}")
-        click.echo(f"\n{len(verdicts) - failed} of {len(verdicts)} gates pass")
-    sys.exit(1 if failed else 0)
-
-
-def _said(verdict: gates.Verdict, project: "Project") -> str:
-    kind = "at least" if project.gates[verdict.gate].kind == "floor" else "at most"
-    if verdict.verdict == gates.STALE:
-        return "is of what params.yaml said before: run `dvc repro`"
-    if verdict.value is None:
-        return f"is not there: run `dvc repro`; {kind} {verdict.bound:g}"
-    return f"is {verdict.value:.6g}, {kind} {verdict.bound:g}"
-
-
-def stale_artifacts(project: "Project", values: Mapping[str, Any], root: Path) -> set[str]:
-    """Names of the artifacts that, or whose makings, params.yaml describes otherwise than when they were last built."""
-    stale: set[str] = set()
-    for name, spec in project.artifacts():
-        noun, _, key = name.partition(".")
-        built = headers.recorded(root, sync.stage_name(name))
-        same = built.get(name) == values[noun][key] and built.get("numerics", values["numerics"]) == values["numerics"]
-        if built and (not same or stale & set(sync.needs_of(project, spec))):
-            stale.add(name)
-    return stale
+        width = max(len(gate.gate) for gate in found.gates)
+        for gate in found.gates:
+            click.echo(f"{gate.gate:{width}}  {gate.verdict:10}  {gate.found}; {gate.demand}")
+            if gate.needed is not None:
+                click.echo(f"{'':{width}}  about {gate.needed:,} examples would decide, if what was seen stays as it is")
+            if gate.why:
+                click.echo(f"{'':{width}}  {gate.why}")
+        passed = sum(gate.passed for gate in found.gates)
+        click.echo(f"\n{passed} of {len(found.gates)} gates pass")
+    sys.exit(0 if all(gate.passed for gate in found.gates) else comparing.FAILED)

@@ -9,24 +9,49 @@ from pathlib import Path
 import click
 
 from lmspec.errors import LmspecError
+from lmspec.graph import merge
+
+DRIVER_ELSEWHERE = "each other clone needs `lmspec init --merge-driver` once"
 
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV, TSV, JSONL or Parquet: one text a row.")
+@click.option("--data", type=click.Path(path_type=Path), help="CSV, TSV, JSONL or Parquet: one text a row.")
 @click.option("--text", help="Its column of texts.")
 @click.option("--label", help="Its column of labels.")
-def command(folder: Path, data: Path, text: str | None, label: str | None) -> None:
+@click.option("--merge-driver", is_flag=True, help="In a project that is there: make git merge its dvc.lock stage by stage.")
+def command(folder: Path, data: Path | None, text: str | None, label: str | None, merge_driver: bool) -> None:
     """Write a new project into FOLDER (the current one, if not given), which must be empty.
 
     It looks at the file, copies it to raw/, and writes a spec that validates and builds: corpus, splits, a model, its int8
     graph, scores and a bundle. Without --text and --label it says which columns there are.
 
+    With --merge-driver instead of --data it tells git of this clone how to merge dvc.lock, metrics and records; git configuration
+    is not cloned, so each clone needs it once. The clone of a new project has it.
+
     \b
     Example:
       lmspec init sentiment --data reviews.csv --text review --label rating
       cd sentiment && dvc repro
+      lmspec init --merge-driver      # once in each other clone
     """
+    if merge_driver:
+        _install_driver(folder)
+    if data is not None:
+        _begin(folder, data, text, label)
+    elif not merge_driver:
+        raise click.UsageError("Missing option '--data': a new project begins with a table of texts and labels.")
+
+
+def _install_driver(folder: Path) -> None:
+    if not (folder / "params.yaml").exists():
+        raise LmspecError(str(folder / "params.yaml"), "there is no such file", "run it in a project, or begin one with --data")
+    merge.install(folder)
+    click.echo(f"git merges dvc.lock stage by stage in this clone; {DRIVER_ELSEWHERE}")
+    click.echo("next: commit .gitattributes")
+
+
+def _begin(folder: Path, data: Path, text: str | None, label: str | None) -> None:
     from lmspec.cli import scaffold
 
     _require_empty(folder)
@@ -34,7 +59,7 @@ def command(folder: Path, data: Path, text: str | None, label: str | None) -> No
     texts = dict(scaffold.files(found))
     top = _begin_git(folder)
     if not top:  # a forge reads workflows at the top of a repository alone
-        texts = {path: text for path, text in texts.items() if not path.startswith(".github/")}
+        texts = {path: text for path, text in texts.items() if not path.startswith((".github/", ".gitlab-ci"))}
     for path, content in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
@@ -42,10 +67,14 @@ def command(folder: Path, data: Path, text: str | None, label: str | None) -> No
     shutil.copyfile(data, folder / "raw" / data.name)
     _begin_dvc(folder, top)
     _run(folder, sys.executable, "-m", "lmspec", "sync")
+    if shutil.which("git"):
+        merge.install(folder)
     counts = ", ".join(f"{name} {rows}" for name, rows in found.labels.items())
     click.echo(f"{len(found.lengths)} texts with a label: {counts}")
-    ci = "a workflow for CI" if top else "no workflow for CI: the folder is not the top of a repository"
+    ci = "workflows for CI" if top else "no workflow for CI: the folder is not the top of a repository"
     click.echo(f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, {ci}")
+    if shutil.which("git"):
+        click.echo(f"git merges dvc.lock stage by stage here; {DRIVER_ELSEWHERE}")
     where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     click.echo(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")
 

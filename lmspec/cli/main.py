@@ -18,10 +18,15 @@ COMMANDS = {
     "keep": "Keep outputs over an edit of comments or layout.",
     "verify": "Rebuild artifacts elsewhere, and compare.",
     "trace": "What a stage reads and does not declare.",
-    "diff": "What a commit did to parameters and metrics.",
+    "diff": "What a commit changed, what that did, and whether it is noise.",
     "gate": "Do the metrics pass what params.yaml demands?",
+    "log": "A metric over the commits of a branch.",
+    "bisect": "The commit that broke a gate.",
+    "attribute": "Why a metric moved: data, spec or code.",
+    "ci": "What CI does, by one command.",
     "schema": "JSON Schema of params.yaml, for editors.",
 }
+HIDDEN = ("merge-driver",)  # programs call them, not people
 
 
 class LazyGroup(click.Group):
@@ -33,9 +38,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
-        command: click.Command = importlib.import_module(f"lmspec.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"lmspec.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,7 +61,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """An unknown command is told with the nearest one."""
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
+        if name and not name.startswith("-") and name not in (*COMMANDS, *HIDDEN):
             from lmspec.graph.advice import nearest
 
             near = nearest(name, COMMANDS)

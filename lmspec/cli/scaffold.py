@@ -30,6 +30,7 @@ MOST_TOKENS = 512
 TEMPLATES = {
     "Makefile": "Makefile.tmpl",
     ".github/workflows/lmspec.yml": "workflow.yml.tmpl",
+    ".gitlab-ci.yml": "gitlab-ci.yml.tmpl",
     ".gitignore": "gitignore.tmpl",
     ".dvcignore": "dvcignore.tmpl",
 }

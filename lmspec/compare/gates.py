@@ -1,64 +1,248 @@
-"""gates: do the metrics of a revision pass what the spec demands of them?"""
+"""gates: does the new side do what its params.yaml demands? Pass, fail, or undecided: nothing passes for want of data."""
 
+import datetime
 import math
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lmspec.specs.gates import Floor, Gate
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-PASS, FAIL, MISSING, STALE = "pass", "fail", "missing", "stale"
+from lmspec.compare import bounds, flips
+from lmspec.compare.bounds import Bounds
+from lmspec.compare.evidence import Evidence, Paired, leaves
+from lmspec.compare.report import Gate, GateVerdict
+from lmspec.compare.revision import PARAMS, WORKTREE, Fault, number
+from lmspec.errors import LmspecError
+from lmspec.graph.measured import matches as matches
+from lmspec.specs import gates as specs
+
+WORST_FIRST: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable", "fail", "undecided", "pass")
+Path = tuple[str, ...]
+Stale = Mapping[str, str]
+NOTHING: Stale = {}
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One gate. value: of the metric; None if it is missing. What is missing fails, and what is to be built anew."""
+class Finding:
+    """What was found of one metric. found: in words."""
 
-    gate: str
-    verdict: str
-    metric: str
-    value: float | None
-    bound: float
-
-    @property
-    def passed(self) -> bool:
-        """Nothing but a value within its bound is."""
-        return self.verdict == PASS
+    verdict: GateVerdict
+    found: str
+    needed: int | None = None
 
 
-def verdicts(gates: Mapping[str, Gate], metrics: Mapping[str, Any], stale: Collection[str] = ()) -> Iterator[Verdict]:
-    """A verdict for each gate.
+def demanded(evidence: Evidence) -> dict[str, specs.Gate]:
+    """The gates of the new side. Raises LmspecError if they are none."""
+    try:
+        return TypeAdapter(dict[str, specs.Gate]).validate_python(evidence.new.params.get("gates") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = PARAMS if evidence.new.name == WORKTREE else f"{evidence.new.name}:{PARAMS}"
+        where = ".".join(str(step) for step in ("gates", *first["loc"]))
+        raise LmspecError(f"{place}: {where}", str(first["msg"]), "`lmspec validate` shows it at its place") from None
 
-    metrics  stage -> what it wrote, nested, as `compare.revision` reads them
-    stale    names of artifacts of which params.yaml says something else than when they were built
-    """
-    for name, gate in gates.items():
-        value = _value(metrics, gate.metric)
-        bound = gate.at_least if isinstance(gate, Floor) else gate.at_most
-        if ".".join(gate.metric.split(".")[:2]) in stale:
-            yield Verdict(name, STALE, gate.metric, value, bound)
-        elif value is None:
-            yield Verdict(name, MISSING, gate.metric, None, bound)
+
+def verdicts(evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime.date) -> Iterator[Gate]:
+    """One for each gate. stale, old_stale: artifact, by the name of that side -> why it is not what its spec would build."""
+    for name, gate in demanded(evidence).items():
+        yield held(evidence, name, gate, stale, today, old_stale)
+
+
+def held(evidence: Evidence, name: str, gate: specs.Gate, stale: Stale, today: datetime.date, old_stale: Stale = NOTHING) -> Gate:
+    """What one gate says of the evidence, wherever the gate comes from."""
+    findings = list(_Held(evidence, gate, stale, old_stale).findings())
+    worst = min(findings, key=lambda finding: WORST_FIRST.index(finding.verdict))
+    passed = worst.verdict == "pass" or (worst.verdict == "undecided" and gate.undecided == "pass")
+    found = Gate(name, gate.kind, gate.metric, demand(gate), worst.verdict, passed, worst.found, worst.needed)
+    return found if passed else _excepted(found, gate.exception, today)
+
+
+def _excepted(found: Gate, exception: specs.Exemption | None, today: datetime.date) -> Gate:
+    if exception is None:
+        return found
+    if datetime.date.fromisoformat(exception.until) < today:
+        return replace(found, why=f"its exception ended on {exception.until}: mend it, or have it signed off again")
+    why = f"{exception.reason} (signed off by {exception.signed_off_by} until {exception.until}; without: {found.verdict})"
+    return replace(found, verdict="excepted", passed=True, why=why)
+
+
+def demand(gate: specs.Gate) -> str:
+    """What a gate asks for, in words."""
+    sure = f", {gate.confidence:.4g} sure" if gate.confidence is not None else ""
+    words = {
+        specs.Floor: lambda g: f"at least {g.at_least:g}",
+        specs.Ceiling: lambda g: f"at most {g.at_most:g}",
+        specs.NonInferiority: lambda g: f"not worse by more than {g.margin:g}",
+        specs.Improvement: lambda g: f"better by more than {g.by:g}",
+        specs.FlipRate: lambda g: f"at most {g.at_most:.4g} of the examples broken",
+        specs.Ratio: lambda g: f"not worse by more than {g.tolerance:.4g} times the old",
+        specs.Gap: lambda g: f"best and worst at most {g.at_most:g} apart",
+    }
+    return str(words[type(gate)](gate)) + sure
+
+
+@dataclass
+class _Held:
+    """One gate against what is known."""
+
+    evidence: Evidence
+    gate: specs.Gate
+    stale: Stale
+    old_stale: Stale
+
+    def findings(self) -> Iterator[Finding]:
+        """One for each metric that its pattern names; at least one."""
+        noun, key, *rest = self.gate.metric.split(".")
+        self.artifact, pattern = f"{noun}.{key}", tuple(rest)
+        if self.artifact not in self.evidence.new.artifacts:
+            yield Finding("missing", f"there is no {self.artifact} in the spec of {self.evidence.new.name}")
+            return
+        if self.artifact in self.stale:
+            yield Finding("stale", f"{self.stale[self.artifact]}: run `dvc repro`")
+            return
+        values = self.evidence.new.metrics(self.artifact)
+        if isinstance(values, Fault):
+            yield Finding("missing", f"{values.reason}: run `dvc repro`")
+            return
+        self.values = values
+        if isinstance(self.gate, specs.FlipRate):
+            yield from self._flips(pattern)
+            return
+        paths = [path for path, _ in leaves(values) if matches(pattern, path)]
+        if not paths:
+            yield Finding("missing", f"{self.artifact} has no such metric: run `dvc repro`")
+        elif isinstance(self.gate, specs.Gap):
+            yield self._gap(paths)
         else:
-            fine = value >= bound if isinstance(gate, Floor) else value <= bound
-            yield Verdict(name, PASS if fine else FAIL, gate.metric, value, bound)
+            yield from (self._one(path) for path in paths)
+
+    def _one(self, path: Path) -> Finding:
+        value = number(_at(self.values, path))
+        if value is None:
+            return Finding("missing", f"{self._name(path)} is {_at(self.values, path)!r}, no number")
+        if isinstance(self.gate, specs.Floor | specs.Ceiling):
+            return self._level(path, value, self.gate)
+        if (why := self._no_baseline()) is not None:
+            return Finding("not comparable", f"{self._name(path)} is {value:.6g}, and {why}")
+        if isinstance(self.gate, specs.Ratio):
+            return self._ratio(path, self.gate)
+        if isinstance(self.gate, specs.NonInferiority):
+            return self._change(path, -self.gate.margin, self.gate.confidence)
+        if isinstance(self.gate, specs.Improvement):
+            return self._change(path, self.gate.by, self.gate.confidence)
+        raise TypeError(f"nothing is known of a gate of kind {self.gate.kind}")
+
+    def _no_baseline(self) -> str | None:
+        """Why there is nothing to compare with."""
+        if self.artifact not in self.evidence.before:
+            return f"{self.evidence.old.name} has no {self.artifact}"
+        why = self.old_stale.get(self.evidence.before[self.artifact])
+        return None if why is None else f"that of {self.evidence.old.name} is stale: {why}"
+
+    def _level(self, path: Path, value: float, gate: specs.Floor | specs.Ceiling) -> Finding:
+        sign, limit = (1, gate.at_least) if isinstance(gate, specs.Floor) else (-1, gate.at_most)
+        said = f"{self._name(path)} is {value:.6g}"
+        if gate.confidence is None:
+            return Finding("pass" if sign * value >= sign * limit else "fail", said)
+        found = bounds.of_value(self.evidence, self.artifact, path, gate.confidence)
+        if isinstance(found, str):
+            return Finding("not comparable", f"{said}, and has no interval: {found}")
+        return _judged(found, sign, limit, said)
+
+    def _change(self, path: Path, limit: float, confidence: float) -> Finding:
+        """limit: what new - old must lie above, counted in the direction of progress."""
+        way = bounds.better(self.evidence, self.artifact, path)
+        if way is None:
+            return Finding("not comparable", f"{self._name(path)} has no direction: its stage declares none")
+        sign = 1 if way == "higher" else -1
+        found = bounds.of_difference(self.evidence, self.artifact, path, confidence)
+        if isinstance(found, str):
+            return Finding("not comparable", f"{self._name(path)}: {found}")
+        return _judged(found, sign, sign * limit, f"{self._name(path)} changed by {found.value:+.4g}", strict=True)
+
+    def _ratio(self, path: Path, gate: specs.Ratio) -> Finding:
+        found = bounds.of_ratio(self.evidence, self.artifact, path, gate.confidence)
+        if isinstance(found, str):
+            return Finding("not comparable", f"{self._name(path)}: {found}")
+        higher = path[-1] == "texts_per_second" or bounds.better(self.evidence, self.artifact, path) == "higher"
+        sign, limit = (1, 1 / (1 + gate.tolerance)) if higher else (-1, 1 + gate.tolerance)
+        return _judged(found, sign, limit, f"{self._name(path)} is {found.value:.4g} times the old")
+
+    def _gap(self, paths: list[Path]) -> Finding:
+        gate = self.gate
+        if not isinstance(gate, specs.Gap) or len(paths) < 2:
+            return Finding("not comparable", f"{gate.metric} names one value, and a gap lies between several")
+        values: dict[Path, float] = {}
+        for path in paths:
+            value = number(_at(self.values, path))
+            if value is None:
+                return Finding("missing", f"{self._name(path)} is {_at(self.values, path)!r}, no number")
+            values[path] = value
+        found = bounds.of_gap(self.evidence, self.artifact, paths, gate.confidence)
+        if isinstance(found, str):
+            return Finding("not comparable", found)
+        worst, best = min(paths, key=lambda p: values[p]), max(paths, key=lambda p: values[p])
+        said = f"{self._name(best)} is {values[best]:.4g}, {self._name(worst)} {values[worst]:.4g}: {found.value:.4g} apart"
+        return _judged(found, -1, gate.at_most, said)
+
+    def _flips(self, pattern: Path) -> Iterator[Finding]:
+        """Of a test side, or of its classes or sources: `test`, `test.class.*`, `test.source.movies`."""
+        gate = self.gate
+        if not isinstance(gate, specs.FlipRate):
+            return
+        split, *rest = pattern
+        why = self._no_baseline()
+        paired = self.evidence.paired(self.artifact, split) if why is None else Fault(why)
+        if isinstance(paired, Fault):
+            yield Finding("not comparable", f"{gate.metric}: {paired.reason}")
+            return
+        slices = list(_places(paired, rest))
+        if not slices:
+            yield Finding("missing", f"{split} has no {'.'.join(rest)}")
+        for name, rows in slices:
+            found = flips.count(paired, rows)
+            said = f"{'.'.join((split, *name))}: {found.broken} of {found.examples:,} broken ({found.rate:.4f})"
+            low, high = (found.rate, found.rate) if paired.same else found.bounds(gate.confidence)
+            finding = _judged(Bounds(found.rate, low, high), -1, gate.at_most, said)
+            if finding.verdict == "undecided":
+                needed = bounds.needed_for_rate(found.rate, gate.at_most, gate.confidence)
+                worth = found.examples / found.size  # of a document's several texts each tells less
+                finding = replace(finding, needed=None if needed is None else math.ceil(needed * worth))
+            yield finding
+
+    def _name(self, path: Path) -> str:
+        return ".".join(path)
 
 
-def _value(metrics: Mapping[str, Any], metric: str) -> float | None:
-    """A finite number at that path; None for anything else. Names may hold dots: labels do."""
-    noun, key, path = metric.split(".", 2)
-    return _below(metrics.get(f"{noun}-{key}"), path)
+def _judged(found: Bounds, sign: int, limit: float, said: str, strict: bool = False) -> Finding:
+    """sign 1: the value must not be below the limit, -1: not above. strict: nor at it."""
+    low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
+    said += f" [{found.low:.4g}, {found.high:.4g}]" if found.low != found.high else ""
+    if low > sign * limit or (low == sign * limit and not strict):
+        return Finding("pass", said)
+    if high < sign * limit or (high == sign * limit and strict):
+        return Finding("fail", said)
+    return Finding("undecided", said, found.needed_at(limit))
 
 
-def _below(value: Any, path: str) -> float | None:
-    if not path:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(value) if number else None
-    if not isinstance(value, Mapping):
-        return None
-    for name in value:
-        if path == name or path.startswith(f"{name}."):
-            found = _below(value[name], path[len(name) + 1 :])
-            if found is not None:
-                return found
-    return None
+def _places(paired: Paired, rest: list[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(name, places) of what the rest of a pattern names."""
+    new = paired.pairs.new
+    if not rest:
+        yield (), np.arange(len(new.id))
+        return
+    columns = {"class": (new.label, paired.scale.labels), "source": (new.source, paired.pairs.sources)}
+    column, names = columns.get(rest[0], ((), ()))
+    wanted = ".".join(rest[1:])
+    for name in names:
+        rows = np.asarray([i for i, each in enumerate(column) if each == name], np.int64)
+        if wanted in ("*", name) and len(rows):
+            yield (rest[0], name), rows
+
+
+def _at(values: Any, path: Path) -> Any:
+    for name in path:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values

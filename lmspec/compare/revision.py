@@ -1,72 +1,185 @@
-"""revision: params.yaml and data/metrics as a commit, or the working tree, has them. Read from git alone."""
+"""revision: what a commit, or the working tree, says of the spec and of the artifacts: parameters, metrics, tables, records."""
 
+import csv
+import functools
+import io
 import json
-import subprocess
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from lmspec.compare import repository
+from lmspec.compare.repository import WORKTREE, Tree
 from lmspec.errors import LmspecError
 
-WORKTREE = "worktree"
-METRICS = "data/metrics"
+__all__ = ["WORKTREE", "Fault", "Revision", "read"]
+
+PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
+METRICS, RECORDS = "data/metrics", "data/records"
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, METRICS, RECORDS, "stages", "lmspec")
+STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
+HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
+NO_NOUNS = ("gates", "numerics", "machine")
+REMEDY = "resolve the merge, restore it from git, or build it again"
 
 
 @dataclass(frozen=True)
-class Revision:
-    """name: as the user gave it; params, metrics: nested values, metrics by stage."""
+class Fault:
+    """Why a file of metrics cannot be had."""
 
-    name: str
-    params: dict[str, Any]
-    metrics: dict[str, Any]
+    reason: str
+
+
+class Revision:
+    """One side. What it holds is read when it is asked for, and once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.name, self.commit = tree.name, tree.commit
+
+    @functools.cached_property
+    def params(self) -> dict[str, Any]:
+        """params.yaml, nested. Raises LmspecError if it does not parse."""
+        return _yaml(self.tree, PARAMS)
+
+    @functools.cached_property
+    def lock(self) -> dict[str, Any]:
+        """Stage -> its entry in dvc.lock; empty if there is none. An entry that both sides have is parsed once."""
+        text = self.tree.text(LOCK) or ""
+        found: dict[str, Any] = {}
+        if STAGE.sub("", text).split() == HEAD:
+            for part in STAGE.findall(text):
+                found |= _entry(part)
+        else:  # nothing yet, a merge that is not resolved, or another layout
+            found = _yaml(self.tree, LOCK).get("stages") or {}
+        if not isinstance(found, dict) or not all(map(_is_run, found.values())):
+            raise LmspecError(_place(self.tree, LOCK), "it is not as DVC writes it", f"`git checkout {LOCK}`, or `dvc repro`")
+        return found
+
+    @functools.cached_property
+    def toolchain(self) -> dict[str, Any]:
+        """toolchain.yaml, nested."""
+        return _yaml(self.tree, TOOLCHAIN)
+
+    @functools.cached_property
+    def artifacts(self) -> dict[str, dict[str, Any]]:
+        """`noun.key` -> its section of params.yaml, in the order of the file."""
+        sections = {noun: keys for noun, keys in self.params.items() if noun not in NO_NOUNS and isinstance(keys, dict)}
+        return {f"{noun}.{key}": spec for noun, keys in sections.items() for key, spec in keys.items() if isinstance(spec, dict)}
+
+    @functools.cache  # noqa: B019 - a revision lives as long as its command
+    def metrics(self, artifact: str) -> Mapping[str, Any] | Fault:
+        """What the artifact's stage wrote, nested; or why that is not to be had."""
+        path = f"{METRICS}/{stage_of(artifact)}.json"
+        content = self.tree.read(path)
+        if content is None:
+            return Fault(f"{path} is not there")
+        try:
+            values = json.loads(content)
+        except (ValueError, RecursionError):
+            return Fault(f"{path} is not JSON")
+        return values if isinstance(values, dict) else Fault(f"{path} holds no names of metrics")
+
+    @functools.cache  # noqa: B019
+    def table(self, artifact: str, report: str) -> dict[str, list[str]] | None:
+        """A table that git keeps, by columns; None if there is none, or it is not one."""
+        text = self.tree.text(self.table_path(artifact, report))
+        if not text:
+            return None
+        try:
+            header, *rows = filter(None, csv.reader(io.StringIO(text, newline="")))
+        except (csv.Error, ValueError):
+            return None
+        columns = list(zip(*rows, strict=False)) if rows else [() for _ in header]
+        whole = all(len(row) == len(header) for row in rows)
+        return {name: list(column) for name, column in zip(header, columns, strict=True)} if whole else None
+
+    def table_path(self, artifact: str, report: str) -> str:
+        """Where a table lies."""
+        return f"{METRICS}/{stage_of(artifact)}/{report}.csv"
+
+    @functools.cache  # noqa: B019
+    def record(self, artifact: str) -> dict[str, Any] | None:
+        """The statement that the artifact's build has left; None if there is none."""
+        content = self.tree.read(f"{RECORDS}/{stage_of(artifact)}.json")
+        try:
+            (statement,) = json.loads(content or b"[]")
+            build = statement["predicate"]["buildDefinition"]
+            whole = all(isinstance(e, dict) for e in (*statement["subject"], *build["resolvedDependencies"]))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return statement if whole else None
+
+    def better(self, artifact: str) -> dict[str, str]:
+        """Name of a metric, or of what holds some -> `higher` or `lower`, as the stage declared it."""
+        path = f"{METRICS}/{stage_of(artifact)}.json"
+        entries = (self.record(artifact) or {}).get("subject", ())
+        notes = next((entry.get("annotations") for entry in entries if entry.get("name") == path), None)
+        found = notes.get("better") if isinstance(notes, dict) else None
+        return found if isinstance(found, dict) else {}
 
 
 def read(name: str, root: Path) -> Revision:
-    """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or a file is not what it should be."""
-    if name == WORKTREE:
-        files = {p.name: p.read_text(encoding="utf-8") for p in sorted((root / METRICS).glob("*.json"))}
-        params = (root / "params.yaml").read_text(encoding="utf-8") if (root / "params.yaml").exists() else ""
-    else:
-        _git(root, "rev-parse", "--git-dir")
-        commit = _commit(name, root)
-        listed = _git(root, "ls-tree", "--name-only", commit, "params.yaml", f"{METRICS}/").splitlines()
-        files = {path.rpartition("/")[2]: _git(root, "show", f"{commit}:./{path}") for path in listed if path.endswith(".json")}
-        params = _git(root, "show", f"{commit}:./params.yaml") if "params.yaml" in listed else ""
-    values = _parse(params, f"{name}:params.yaml", YAML(typ="safe").load) or {}
-    if name == WORKTREE and not values:
-        where = "run lmspec in the folder that holds params.yaml, or restore it: `git checkout params.yaml`"
-        raise LmspecError("params.yaml", "it is empty, or not in this folder", where)
-    # DVC leaves the file of an artifact that was renamed or removed: it is no metric of this revision
-    stages = {f"{noun}-{key}" for noun, section in values.items() if isinstance(section, dict) for key in section}
-    kept = {file: text for file, text in files.items() if file.removesuffix(".json") in stages}
-    metrics = {f.removesuffix(".json"): _parse(text, f"{name}:{METRICS}/{f}", json.loads) for f, text in kept.items()}
-    return Revision(name, values, metrics)
+    """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or it holds no project."""
+    found = Revision(repository.tree(name, root, FOLDERS))
+    if PARAMS not in found.tree.ids:
+        remedy = "run lmspec in the folder that holds params.yaml" if name == WORKTREE else "name a commit that has one"
+        raise LmspecError(_place(found.tree, PARAMS), "there is no such file", remedy)
+    if not found.params:
+        raise LmspecError(_place(found.tree, PARAMS), "it is empty", "restore it: `git checkout params.yaml`")
+    return found
 
 
-def _parse(text: str, place: str, load: Any) -> Any:
+def stage_of(artifact: str) -> str:
+    """`scores.release` -> `scores-release`."""
+    return artifact.replace(".", "-", 1)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, else None: true is no number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
     try:
-        return load(text)
-    except (json.JSONDecodeError, YAMLError) as error:
-        raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", "build it again, or restore it") from None
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of more than 308 digits
+        return None
 
 
-def _commit(name: str, root: Path) -> str:
-    run = _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if run.returncode:
-        raise LmspecError(name, "there is no such commit", "name a branch, a tag or a commit: `git log --oneline` shows some")
-    return run.stdout.strip()
+@functools.lru_cache(maxsize=100_000)
+def _entry(text: str) -> dict[str, Any]:
+    """A part of dvc.lock: most of its stages are the same in two commits, and YAML takes its time."""
+    return _parsed(text, LOCK)
 
 
-def _git(root: Path, *arguments: str) -> str:
-    run = _run(root, *arguments)
-    if run.returncode:
-        said = run.stderr.strip().splitlines() or ["git failed"]
-        raise LmspecError(f"git {arguments[0]}", said[0], "run lmspec in a git repository that is whole")
-    return run.stdout
+def _yaml(tree: Tree, path: str) -> dict[str, Any]:
+    return _parsed(tree.text(path) or "", _place(tree, path))
 
 
-def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+def _parsed(text: str, place: str) -> dict[str, Any]:
+    try:
+        values = YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise LmspecError(f"{place}{line}", f"it does not parse: {error.problem}", REMEDY) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", REMEDY) from None
+    return values if isinstance(values, dict) else {}
+
+
+def _place(tree: Tree, path: str) -> str:
+    return path if tree.commit is None else f"{tree.name}:{path}"
+
+
+def _is_run(entry: Any) -> bool:
+    """Is it an entry of dvc.lock?"""
+    if not isinstance(entry, dict):
+        return False
+    files = [each for kind in ("deps", "outs") for each in entry.get(kind) or ()]
+    params = entry.get("params") or {}
+    return isinstance(params, dict) and all(isinstance(each, dict) for each in (*files, *params.values()))

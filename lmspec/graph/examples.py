@@ -22,7 +22,8 @@ def load() -> Document:
 def lines(steps: tuple[str, ...]) -> list[str]:
     """The first part of the example that a path leads to, with its key; of a noun without kinds, its first artifact.
 
-    What the noun of the path shows in another kind is taken from another noun: `training` is the same in each.
+    What the noun of the path shows in another kind is taken from another noun: `training` is the same in each. What no example
+    of that kind shows is taken from another kind: every gate may have an exception.
 
     steps  as `explain.Meaning` has them
     """
@@ -32,31 +33,32 @@ def lines(steps: tuple[str, ...]) -> list[str]:
     artifacts = schemas.entries(schemas.sections()[noun])
     if not rest and (artifacts is None or schemas.kinds(artifacts)):
         return _lines(*sections[noun])
-    found = next(part for name in (noun, *sections) for part in _within(name, sections[name], tuple(rest)))
+    places = [(name, strict) for strict in (True, False) for name in (noun, *sections)]
+    found = next(part for name, strict in places for part in _within(name, sections[name], tuple(rest), strict))
     return _lines(*found) if rest else [f"{noun}:", *(f"  {line}" for line in _lines(*found))]
 
 
-def _within(noun: str, section: tuple[Span, Node], steps: tuple[str, ...]) -> Iterator[tuple[Span, Node]]:
+def _within(noun: str, section: tuple[Span, Node], steps: tuple[str, ...], strict: bool) -> Iterator[tuple[Span, Node]]:
     """All that a path leads to below a section: in each of its artifacts, if it has some."""
     if schemas.entries(schemas.sections()[noun]) is None:
-        yield from _reached(*section, steps)
+        yield from _reached(*section, steps, strict)
     elif isinstance(section[1].entries, dict):
         for key, artifact in section[1].entries.values():
-            yield from _reached(key, artifact, steps)
+            yield from _reached(key, artifact, steps, strict)
 
 
-def _reached(key: Span, node: Node, steps: tuple[str, ...], chosen: bool = False) -> Iterator[tuple[Span, Node]]:
-    """(place of the key, value) of all that a path leads to; chosen: the path has told the kind."""
+def _reached(key: Span, node: Node, steps: tuple[str, ...], strict: bool, chosen: bool = False) -> Iterator[tuple[Span, Node]]:
+    """(place of the key, value) of all that a path leads to; strict: in that kind alone; chosen: the path has told the kind."""
     if not steps:
         yield key, node
     elif isinstance(node.entries, list):
         for item in node.entries:
-            yield from _reached(key, item, steps)
+            yield from _reached(key, item, steps, strict)
     elif node.entries and "kind" in node.entries and not chosen:
-        if node.value["kind"] == steps[0]:
-            yield from _reached(key, node, steps[1:], chosen=True)
+        if node.value["kind"] == steps[0] or not strict:
+            yield from _reached(key, node, steps[1:], strict, chosen=True)
     elif node.entries and steps[0] in node.entries:
-        yield from _reached(*node.entries[steps[0]], steps[1:])
+        yield from _reached(*node.entries[steps[0]], steps[1:], strict)
 
 
 def _lines(key: Span, node: Node) -> list[str]:

@@ -1,6 +1,7 @@
 """measured: the names of the metrics that each artifact will write, known before it does. A test compares with what it wrote."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from lmspec.graph.artifacts import Specs
 
@@ -23,7 +24,17 @@ FIXED = {
         "ratio.peak_memory",
     ),
 }
-REJECTED = "rejected."  # what follows are reasons, of which a corpus may have any
+REJECTED = "rejected"  # what follows are reasons, of which a corpus may have any
+OUTCOMES = {"accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1"}  # what follows from outcomes, of scores
+EXACT = {"bytes", "weights_bytes"}  # of a file: no second measurement gives another number
+# noun -> what is better one way, or holds what is, as the stages declare it; a test compares
+DIRECTED = {
+    **dict.fromkeys(("model", "student", "updated", "scores"), OUTCOMES),
+    "exported": {"largest_logit_difference", "bytes"},
+    "quantized": {"flip_rate", "mean_probability_difference", "bytes"},
+    "speed": {"of", "ratio"},
+}
+Path = tuple[str, ...]
 
 
 def split(metric: str) -> tuple[str, str]:
@@ -34,11 +45,61 @@ def split(metric: str) -> tuple[str, str]:
 
 def computes(specs: Specs, name: str, path: str) -> bool:
     """Will the artifact write that metric?"""
-    return path in set(names(specs, name)) or (name.startswith("corpus.") and path.startswith(REJECTED))
+    return path in set(names(specs, name)) or (name.startswith("corpus.") and path.startswith(f"{REJECTED}."))
+
+
+def matching(specs: Specs, name: str, pattern: str) -> list[Path]:
+    """Paths of its metrics that a pattern names. Reasons of a corpus to reject a row are known when there are some."""
+    steps = tuple(pattern.split("."))
+    if name.startswith("corpus.") and steps[0] == REJECTED:
+        return [steps]
+    return [path for path in paths(specs, name) if matches(steps, path)]
+
+
+def matches(pattern: Path, path: Path) -> bool:
+    """Does the path have these names? `*` stands for one. A name may hold dots, as labels do."""
+    if not path or not pattern:
+        return not path and not pattern
+    if pattern[0] == "*":
+        return matches(pattern[1:], path[1:])
+    dots = path[0].count(".") + 1
+    return ".".join(pattern[:dots]) == path[0] and matches(pattern[dots:], path[1:])
+
+
+def directed(name: str, path: Path) -> bool:
+    """Is a metric of the artifact better one way?"""
+    return bool(DIRECTED.get(name.partition(".")[0], set()) & set(path))
+
+
+def has_outcomes(name: str, path: Path) -> bool:
+    """Does git keep what an interval of the metric follows from?"""
+    return name.startswith("scores.") and (path[-1] in OUTCOMES or path[-2:-1] == ("f1",))
+
+
+def has_ratio(name: str, path: Path) -> bool:
+    """Is it a latency, throughput, size or memory that two commits can be compared by?"""
+    in_rounds = name.startswith("speed.") and path[0] == "of" and path[1] in ("latency_ms", "texts_per_second")
+    return path[-1] in EXACT or path[-1].endswith("_bytes") or in_rounds
+
+
+def sides(specs: Specs, name: str) -> list[Path]:
+    """What flips are counted in: the test sides of a scores artifact, their classes and their sources."""
+    found: list[Path] = []
+    for splits in specs[name]["on"] if name.startswith("scores.") else ():
+        corpus, split = specs[specs[splits]["of"]], splits.partition(".")[2]
+        found.append((split,))
+        found += [(split, "class", label) for label in corpus["labels"]]
+        found += [(split, "source", table["name"]) for table in corpus["tables"]]
+    return found
 
 
 def names(specs: Specs, name: str) -> list[str]:
-    """Paths of the metrics of a sound artifact; empty for one that has none."""
+    """Names of the metrics of a sound artifact; empty for one that has none."""
+    return [".".join(path) for path in paths(specs, name)]
+
+
+def paths(specs: Specs, name: str) -> list[Path]:
+    """The same, name by name: one can hold dots, as labels do."""
     noun = name.partition(".")[0]
     if noun == "corpus":
         return list(_corpus(specs, name))
@@ -46,7 +107,7 @@ def names(specs: Specs, name: str) -> list[str]:
         return list(_splits(specs, name))
     if noun == "scores":
         return list(_scores(specs, name))
-    return list(FIXED.get(noun, ()))
+    return [tuple(metric.split(".")) for metric in (*FIXED.get(noun, ()), *_seeds(specs[name]))]
 
 
 def few(names: Iterable[str]) -> str:
@@ -55,28 +116,36 @@ def few(names: Iterable[str]) -> str:
     return ", ".join(first[:5]) + (", ..." if len(first) > 5 else "") if first else "none"
 
 
-def _corpus(specs: Specs, name: str) -> Iterator[str]:
-    yield "documents"
+def _corpus(specs: Specs, name: str) -> Iterator[Path]:
+    yield ("documents",)
     for table in specs[name]["tables"]:
-        yield from (f"source.{table['name']}.{part}" for part in ("documents", *_labels(specs, name, "label")))
+        yield from (("source", table["name"], *part) for part in (("documents",), *_labels(specs, name, "label")))
 
 
-def _splits(specs: Specs, name: str) -> Iterator[str]:
+def _splits(specs: Specs, name: str) -> Iterator[Path]:
     for side in ("train", "dev", "test"):
-        yield f"{side}.documents"
+        yield (side, "documents")
         if specs[name][side]:
-            yield from (f"{side}.{part}" for part in _labels(specs, specs[name]["of"], "label"))
+            yield from ((side, *part) for part in _labels(specs, specs[name]["of"], "label"))
 
 
-def _scores(specs: Specs, name: str) -> Iterator[str]:
+def _scores(specs: Specs, name: str) -> Iterator[Path]:
     for splits in specs[name]["on"]:
-        corpus = specs[splits]["of"]
-        parts = (*SCORED, *_labels(specs, corpus, "f1"))
+        corpus, split = specs[splits]["of"], splits.partition(".")[2]
+        parts = (*((metric,) for metric in SCORED), *_labels(specs, corpus, "f1"))
         tables = [table["name"] for table in specs[corpus]["tables"]]
-        yield from (f"{splits.partition('.')[2]}.{part}" for part in parts)
+        yield from ((split, *part) for part in parts)
         if len(tables) > 1:
-            yield from (f"{splits.partition('.')[2]}.source.{table}.{part}" for table in tables for part in parts)
+            yield from ((split, "source", table, *part) for table in tables for part in parts)
 
 
-def _labels(specs: Specs, corpus: str, under: str) -> tuple[str, ...]:
-    return tuple(f"{under}.{label}" for label in specs[corpus]["labels"])
+def _seeds(spec: Mapping[str, Any]) -> Iterator[str]:
+    """What each of several trainings came to."""
+    count = spec.get("training", {}).get("seeds", 1)
+    if count > 1:
+        for number in range(1, count + 1):
+            yield from (metric.replace("dev", f"seeds.{number}") for metric in TRAINED if metric.startswith("dev."))
+
+
+def _labels(specs: Specs, corpus: str, under: str) -> tuple[Path, ...]:
+    return tuple((under, label) for label in specs[corpus]["labels"])

@@ -7,8 +7,8 @@ the name of the rule in every output; its docstring says why. docs/rules.md list
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lmspec.graph import advice, artifacts, headers, measured
-from lmspec.graph.artifacts import ORIGIN, Specs, Values, at
+from lmspec.graph import artifacts, gate_rules, headers, measured
+from lmspec.graph.artifacts import ORIGIN, Specs, at
 from lmspec.specs.disagreement import Disagreement, Steps
 
 ENDS = ("scores", "speed", "bundle")  # what people look at; everything else is made for something
@@ -185,34 +185,6 @@ def bundle_shows_its_own_scores(specs: Specs) -> Iterator[Disagreement]:
             yield Disagreement((*at(name), "scores"), found, f"name scores of {bundle['of']}", others)
 
 
-def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
-    """A gate on what nobody computes would never close."""
-    for key, gate in _gates(specs):
-        artifact, path = measured.split(gate["metric"])
-        steps = ("gates", key, "metric")
-        if artifact not in specs.edges:
-            as_shown = gate["metric"].replace("-", ".", 1)  # the name of the stage, as `lmspec diff` shows it
-            near = as_shown if measured.split(as_shown)[0] in specs.edges else advice.nearest(artifact, specs.edges)
-            yield Disagreement(steps, f"there is no artifact '{artifact}'", f"did you mean '{near}'?" if near else "")
-        elif artifact in specs.names and not measured.computes(specs, artifact, path):
-            names = measured.names(specs, artifact)
-            near = advice.nearest(path, names) or next((n for n in names if n.endswith(f".{path}")), None)
-            remedy = f"did you mean '{artifact}.{near}'?" if near else f"it computes {measured.few(names)}"
-            others = ((at(artifact), f"what {artifact} is"),)
-            yield Disagreement(steps, f"{artifact} computes no '{path}'", remedy, others)
-
-
-def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
-    """A share lies between 0 and 1: a bound beyond that always passes, or never."""
-    for key, gate in _gates(specs):
-        bound = "at_least" if gate["kind"] == "floor" else "at_most"
-        share = set(gate["metric"].split(".")[2:]) & measured.SHARES
-        if share and not 0 <= gate[bound] <= 1:
-            remedy = f"write {gate[bound] / 100:g}" if 1 < gate[bound] <= 100 else "give a bound from 0 to 1"
-            found = f"{min(share)} lies between 0 and 1, and the bound is {gate[bound]:g}"
-            yield Disagreement(("gates", key, bound), found, remedy, ((("gates", key, "metric"), "the metric"),))
-
-
 def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
     """What nothing is made from, scores or bundles is built for nobody."""
     for name in specs.names:
@@ -223,7 +195,7 @@ def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
 
 def scores_are_read(specs: Specs) -> Iterator[Disagreement]:
     """Scores that no gate and no bundle reads can fall without a word."""
-    gated = {measured.split(gate["metric"])[0] for _, gate in _gates(specs)}
+    gated = {measured.split(gate["metric"])[0] for _, gate in gate_rules.gates(specs)}
     for name, _ in specs.of("scores"):
         if name not in specs.used and name not in gated:
             yield Disagreement(at(name), "no gate and no bundle reads these scores", f"add a gate on {name}, or remove them")
@@ -242,14 +214,11 @@ RULES: tuple[Rule, ...] = (
     test_rows_were_not_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
-    gate_has_a_metric,
-    gate_can_be_passed,
+    gate_rules.gate_has_a_metric,
+    gate_rules.gate_can_be_decided,
+    gate_rules.gate_can_be_passed,
 )
-WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read)
-
-
-def _gates(specs: Specs) -> Iterator[tuple[str, Values]]:
-    yield from ((key, specs.values["gates"][key]) for key in specs.gates)
+WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read, gate_rules.exception_holds)
 
 
 def _is_there(path: Path) -> bool:

@@ -144,6 +144,8 @@ def _report(stage: str, report: str) -> dict[str, Any]:
     drawn = {
         "curve": {"x": "step", "y": "dev_accuracy", "title": f"{stage}: dev accuracy"},
         "outcomes": {"x": "label", "y": "predicted", "template": "confusion", "title": f"{stage}: confusion"},
+        "rows": {"x": "source", "y": "label", "template": "confusion", "title": f"{stage}: rows"},
+        "rounds": {"x": "round", "y": "of_p50_ms", "title": f"{stage}: median latency"},
         "confusion": {"x": "examples", "y": "predicted", "template": "bar_horizontal", "title": f"{stage}: predicted"},
     }
     return {f"{METRICS}/{stage}/{report}.csv": {"cache": False, **drawn[report]}}

@@ -34,6 +34,24 @@ def in_turn(one: Callable[[int], object], other: Callable[[int], object], calls:
     return Timed(times[0]), Timed(times[1])
 
 
+def rounds(latency: tuple[Timed, Timed], batched: tuple[Timed, Timed], texts: int) -> list[dict[str, float]]:
+    """One row a round: median and 95th percentile of the latency, and the throughput, of the one and of the other.
+
+    latency  of single calls
+    batched  of the batches that hold `texts` texts together
+    """
+    columns = {}
+    for side, single, batch in zip(("of", "against"), latency, batched, strict=True):
+        columns[f"{side}_p50_ms"] = np.quantile(single.seconds, 0.5, axis=1) * 1e3
+        columns[f"{side}_p95_ms"] = np.quantile(single.seconds, 0.95, axis=1) * 1e3
+        columns[f"{side}_texts_per_second"] = texts / batch.seconds.sum(1)
+    names = list(columns)
+    return [
+        {"round": number, **{name: round(float(columns[name][number - 1]), 6) for name in names}}
+        for number in range(1, len(latency[0].seconds) + 1)
+    ]
+
+
 def ratio(one: Timed, other: Timed, quantile: float) -> dict[str, float]:
     """How many times as long the other takes: median over the rounds, and the 5th and 95th percentile of the rounds."""
     per_round = np.quantile(other.seconds, quantile, axis=1) / np.quantile(one.seconds, quantile, axis=1)

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 from lmspec.methods.encoding import Batch, Ids, collate, training_order
+from lmspec.methods.metrics import BETTER
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import Adamw, Training
 
@@ -22,7 +23,6 @@ from lmspec.specs.training import Adamw, Training
 Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
 Curve = list[dict[str, Any]]
 SECONDS_BETWEEN_LINES = 10.0
-LOWER_IS_BETTER = ("log_loss",)
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,35 @@ def seed_weights(numerics: Numerics) -> None:
     torch.manual_seed(derived_seed(numerics.seed, "weights", 0))
 
 
-def metrics(model: PreTrainedModel, fitted: Fitted) -> dict[str, Any]:
-    """What git keeps of a training: the best evaluation, how far it went, and the size of the model."""
-    best = {name.removeprefix("dev_"): value for name, value in fitted.best.items() if name.startswith("dev_")}
-    return {
-        "dev": best,
+def over_seeds(train: Callable[[Numerics], Fitted], spec: Training, numerics: Numerics) -> list[Fitted]:
+    """What the further seeds of a spec come to, in order.
+
+    train  makes a network and fits it, with the numerics that it is given
+    """
+    others = []
+    for number in range(2, spec.seeds + 1):
+        print(f"  seed {number} of {spec.seeds}", file=sys.stderr, flush=True)
+        others.append(train(numerics.model_copy(update={"seed": numerics.seed + number - 1})))
+    return others
+
+
+def metrics(model: PreTrainedModel, fitted: Fitted, others: Sequence[Fitted]) -> dict[str, Any]:
+    """What git keeps of a training: the best evaluation, how far it went, the size of the model, what each seed came to.
+
+    others  the same with further seeds, as `over_seeds` gives them
+    """
+    report = {
+        "dev": _best(fitted),
         "best_step": fitted.best["step"],
         "steps": fitted.steps,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
+    seeds = {str(number): _best(each) for number, each in enumerate([fitted, *others], start=1)}
+    return report | ({"seeds": seeds} if others else {})
+
+
+def _best(fitted: Fitted) -> dict[str, float]:
+    return {name.removeprefix("dev_"): value for name, value in fitted.best.items() if name.startswith("dev_")}
 
 
 def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: str) -> float:
@@ -166,7 +186,7 @@ class _Watch:
         self.curve.append(row)
         self.losses.clear()
         name = f"dev_{self.rule.metric}"
-        sign = -1 if self.rule.metric in LOWER_IS_BETTER else 1
+        sign = 1 if BETTER[self.rule.metric] == "higher" else -1
         self.waited += 1
         if not self.best or sign * row[name] > sign * self.best[name]:
             self.best, self.waited = row, 0

@@ -103,6 +103,7 @@ class CorpusSpec(Artifact):
 
     noun: ClassVar[str] = "corpus"
     metrics: ClassVar[bool] = True
+    reports: ClassVar[tuple[str, ...]] = ("rows",)
     holds = (checks.labels_are_listed, checks.labels_are_given, checks.tables_have_their_own_names)
     tables: tuple[Table, ...] = Field(strict=False, min_length=1, description="in order: the first of two duplicates is kept")
     labels: tuple[Label, ...] = Field(

@@ -15,6 +15,7 @@ class SpeedSpec(Artifact):
     numerics: ClassVar[bool] = True
     cached: ClassVar[bool] = False  # a measurement is never the same twice: git keeps it, no cache does
     metrics: ClassVar[bool] = True
+    reports: ClassVar[tuple[str, ...]] = ("rounds",)
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph")
     against: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what it is compared with")
     on: Annotated[Ref, To(("splits",))] = Field(description="its test side gives the texts")

@@ -48,3 +48,4 @@ class Training(Spec):
     decay: Literal["constant", "linear", "cosine"] = Field(description="of the learning rate, from the peak to 0")
     max_gradient_norm: float = Field(gt=0, le=1e6, description="gradients are scaled down to this L2 norm")
     early_stopping: EarlyStopping = Field(description="when training ends, and which weights are kept")
+    seeds: int = Field(ge=1, le=100, description="trainings; the first is kept, the others show on the dev side what chance does")

@@ -1,0 +1,86 @@
+"""comparing: two revisions for a command: their report, its exit code, and the forms that it is written in."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lmspec.errors import LmspecError
+
+if TYPE_CHECKING:
+    from lmspec.compare.report import Report
+
+FAILED, NOT_COMPARED = 1, 2
+WRITTEN = {"md": "report.md", "json": "report.json", "html": "report.html", "junit": "junit.xml", "github": "annotations.txt"}
+
+
+def report(old: str, new: str | None) -> "Report":
+    """What is to be said of two sides, named as on the command line. Exits 2, with the error, if they cannot be compared."""
+    from lmspec.compare import comparison, repository, revision
+
+    root = Path.cwd()
+    opened: list[revision.Revision] = []
+    try:
+        for name in repository.sides(old, new, root):
+            opened.append(revision.read(name, root))
+        return comparison.compare(opened[0], opened[1], root)
+    except LmspecError as error:
+        click.echo(f"lmspec: {error}", err=True)
+        sys.exit(NOT_COMPARED)
+    finally:
+        for side in opened:
+            side.tree.close()
+
+
+def shown(found: "Report", form: str, everything: bool = False) -> str:
+    """A report in one of its forms."""
+    return _render(form, everything)(found)
+
+
+def _render(form: str, everything: bool) -> Callable[[Any], str]:
+    """Only what one form needs is imported: plots take a second."""
+    if form == "json":
+        from lmspec.compare.forms import values
+
+        return values.as_json
+    if form == "md":
+        from lmspec.compare.forms import markdown
+
+        return markdown.render
+    if form == "html":
+        from lmspec.compare.forms import html
+
+        return html.render
+    if form == "github":
+        from lmspec.compare.forms import github
+
+        return github.annotations
+    if form == "junit":
+        from lmspec.compare.forms import junit
+
+        return junit.render
+    from lmspec.compare.forms import terminal
+
+    return lambda found: terminal.plain(found, everything)
+
+
+def show(found: "Report", everything: bool) -> None:
+    """On a terminal with rich; plain where the output is piped."""
+    if not sys.stdout.isatty():
+        click.echo(shown(found, "text", everything), nl=False)
+        return
+    from rich.console import Console
+
+    from lmspec.compare.forms import terminal
+
+    console = Console()
+    console.print(terminal.render(found, everything, console.width))
+
+
+def write_all(found: "Report", folder: Path) -> None:
+    """Every form that is a file, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for form, name in WRITTEN.items():
+        (folder / name).write_text(shown(found, form), encoding="utf-8")

@@ -1,0 +1,39 @@
+"""merge_driver: what git runs to merge dvc.lock and results; not for people."""
+
+from pathlib import Path
+
+import click
+
+from lmspec.errors import some
+from lmspec.graph import merge
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("merge-driver")
+@click.argument("base", type=FILE)
+@click.argument("ours", type=FILE)
+@click.argument("theirs", type=FILE)
+@click.argument("path")
+def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
+    """Merge PATH, of which BASE, OURS and THEIRS are three versions; the result goes to OURS. Git calls it, with %O %A %B %P.
+
+    Of dvc.lock each stage is taken from the side that changed it; where both did, it is left out, and `dvc repro` builds it
+    anew. Of a metric, a table or a record that both sides changed, this side's stays until then.
+
+    \b
+    Example:
+      lmspec init --merge-driver       # once in each clone: git uses it from then on
+      lmspec merge-driver base.lock ours.lock theirs.lock dvc.lock
+    """
+    if Path(path).name != merge.LOCK:
+        stage = merge.stage_of(path)
+        click.echo(
+            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` builds {stage or 'it'} anew", err=True
+        )
+        return
+    merged = merge.lock(*(version.read_bytes().decode() for version in (base, ours, theirs)))
+    ours.write_bytes(merged.text.encode())
+    if merged.dropped:
+        stages = some(merged.dropped)
+        click.echo(f"lmspec: {path}: both sides changed {stages} in different ways: left out\n  -> run `dvc repro`", err=True)

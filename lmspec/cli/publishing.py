@@ -1,0 +1,69 @@
+"""publishing: where the report of `lmspec ci` goes: its folder, from which a workflow takes its comment, and GitHub's summary."""
+
+import os
+from pathlib import Path
+
+import click
+
+from lmspec.compare.forms.markdown import MARKER
+from lmspec.errors import LmspecError
+
+MARKDOWN, ANNOTATIONS = "report.md", "annotations.txt"
+WHOLE = (MARKDOWN, "report.json", "report.html", "junit.xml")
+
+
+def on_github() -> bool:
+    """Does a workflow of GitHub run this?"""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run before has left: nothing may take it for this one's."""
+    for name in (*WHOLE, ANNOTATIONS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def is_whole(folder: Path) -> bool:
+    """Did `lmspec diff --write` write all that it writes?"""
+    return all((folder / name).exists() for name in WHOLE)
+
+
+def report(folder: Path) -> None:
+    """Publish what `lmspec diff --write` wrote into the folder. Its Markdown is short enough for a comment, so for a summary."""
+    _append_to_summary((folder / MARKDOWN).read_text(encoding="utf-8"))
+    annotations = folder / ANNOTATIONS
+    if on_github() and annotations.exists():
+        click.echo(annotations.read_text(encoding="utf-8").rstrip("\n"))
+
+
+def failure(step: str, error: LmspecError, folder: Path) -> None:
+    """Say why it stopped; if there is no report, in its place, where one on an earlier state would be taken for one on this."""
+    annotate("error", f"stopped at {step}: {error}")
+    if is_whole(folder):
+        return
+    clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    quoted = "\n".join(f"    {line}" for line in str(error).splitlines())
+    text = f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
+    (folder / MARKDOWN).write_text(text, encoding="utf-8")
+    _append_to_summary(text)
+
+
+def warn(text: str) -> None:
+    """Say what is no failure."""
+    click.echo(f"warning: {text}", err=True)
+    annotate("warning", text)
+
+
+def annotate(level: str, text: str) -> None:
+    """On GitHub: show it on the page of the run. Source: GitHub, "Workflow commands for GitHub Actions"."""
+    if on_github():
+        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        click.echo(f"::{level} title=lmspec ci::{escaped}")
+
+
+def _append_to_summary(text: str) -> None:
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")

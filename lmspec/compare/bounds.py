@@ -1,0 +1,221 @@
+"""bounds: between which values a metric, a difference, a ratio or a gap lies, each end one-sided at a confidence."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lmspec.compare import exact, ratios, resampling
+from lmspec.compare.evidence import Alone, Evidence, Paired, Slice, part_of
+from lmspec.compare.report import Better
+from lmspec.compare.resampling import Estimate
+from lmspec.compare.revision import Fault, number
+
+Path = tuple[str, ...]
+MOST = 10**9  # examples that anybody could be asked for
+EXACT = ("bytes", "weights_bytes")  # of a file: no second measurement gives another number
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """value, and the ends; the rest is what tells how many examples would decide.
+
+    error    standard error of the value among so many examples
+    gained, lost  answers that became right and wrong, where the value is their difference; None: it is not
+    """
+
+    value: float
+    low: float
+    high: float
+    examples: int = 0
+    error: float = 0.0
+    confidence: float = 0.95
+    gained: int | None = None
+    lost: int = 0
+
+    def needed_at(self, limit: float) -> int | None:
+        """About how many examples would put an end on one side of the limit; None if nobody can tell."""
+        if not self.examples:
+            return None
+        plain = resampling.needed(self.examples, self.error, self.value - limit, self.confidence) if self.error else None
+        if plain is not None and plain > MOST:
+            return None  # it lies at the limit, but for the last digit of a float
+        if self.gained is None:
+            return plain
+
+        def decides(examples: int) -> bool:
+            times = examples / self.examples
+            low, high = exact.tango((self.gained or 0) * times, self.lost * times, examples, self.confidence)
+            return not low <= limit <= high
+
+        found = fewest(decides)
+        return found if found is None or plain is None else max(found, plain)
+
+
+def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
+    """Of a metric of the new side; or why there are none."""
+    alone = evidence.alone("new", artifact, path[0])
+    if isinstance(alone, Fault):
+        return alone.reason
+    part = part_of(path[1:])
+    if not alone.scale.computes(part.name):
+        return "it does not follow from the outcomes"
+    if part.source is not None and part.source not in alone.side.source:
+        return f"no example of {part.source} is among the outcomes"
+    other = evidence.disagrees("new", artifact, path[0], part)
+    if other:
+        return other
+    size = alone.size(part.source)
+    found = alone.value(part)
+    if part.name == "accuracy" and not spread(found):
+        low, high = exact.clopper_pearson(found.value * size, size, confidence)
+        return Bounds(found.value, low, high, size, 0.0, confidence)
+    return _of_estimate(found, size, confidence)
+
+
+def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
+    """Of new - old; or why there are none."""
+    if path[-1] in EXACT:
+        old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
+        return "a side does not have it" if old is None or new is None else Bounds(new - old, new - old, new - old)
+    if not artifact.startswith("scores."):
+        same = _value(evidence, "old", artifact, path) == _value(evidence, "new", artifact, path) is not None
+        return Bounds(0.0, 0.0, 0.0) if same else "git keeps nothing from which its spread could be told"
+    paired = evidence.paired(artifact, path[0])
+    if isinstance(paired, Fault):
+        return paired.reason
+    part = part_of(path[1:])
+    if part.source is not None and part.source not in paired.pairs.sources:
+        return f"another test set: no example of {part.source} in common"
+    if not paired.scale.computes(part.name):
+        return "it does not follow from the outcomes"
+    other = evidence.scorers_differ(artifact, path[0], part)
+    if other:
+        return other
+    return Bounds(0.0, 0.0, 0.0) if paired.same else _of_pairs(paired, part, confidence)
+
+
+def _of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
+    rows = paired.rows(part.source)
+    found = paired.difference(part)
+    plain = _of_estimate(found, len(rows), confidence)
+    if part.name != "accuracy":
+        known = paired.p(part, found)[0] / 2 <= 1 - confidence
+        return plain if known else replace(plain, low=min(plain.low, 0.0), high=max(plain.high, 0.0))
+    old, new = paired.pairs.old.right[rows], paired.pairs.new.right[rows]
+    # where few pairs differ, or none, the bootstrap knows too little of how many could
+    gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
+    low, high = exact.tango(gained, lost, len(rows), confidence)
+    if spread(found):
+        low, high = min(low, plain.low), max(high, plain.high)
+    return replace(plain, low=low, high=high, gained=gained, lost=lost)
+
+
+def _of_estimate(found: Estimate, examples: int, confidence: float) -> Bounds:
+    """With no spread among the examples, nothing is known of one."""
+    if not spread(found):
+        return Bounds(found.value, -math.inf, math.inf, examples, 0.0, confidence)
+    return Bounds(found.value, found.bound(1 - confidence), found.bound(confidence), examples, found.error, confidence)
+
+
+def spread(found: Estimate) -> float:
+    """The standard error; 0 for what is only the last digit of a float."""
+    return found.error if found.error > 1e-12 * max(1.0, abs(found.value)) else 0.0
+
+
+def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
+    """Of new / old; or why there are none."""
+    old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
+    if old is None or new is None or old <= 0 or new <= 0:
+        return "a side does not have it, or it is not above 0"
+    label = ".".join(path)
+    if old == new or path[-1] in EXACT or path[-1].endswith("_bytes"):
+        return Bounds(new / old, new / old, new / old)
+    found = ratios.rounds(evidence, artifact, label) if label.removeprefix("of.") in ratios.COLUMNS else None
+    if found is None:
+        return f"it is {new / old:.4g} times the old, {ratios.APART}"
+    return Bounds(math.exp(found.value), found.bound(1 - confidence), found.bound(confidence))
+
+
+def of_gap(evidence: Evidence, artifact: str, paths: Sequence[Path], confidence: float) -> Bounds | str:
+    """Of the best less the worst of several metrics of one test side of the new revision; or why there are none."""
+    alone = evidence.alone("new", artifact, paths[0][0])
+    if isinstance(alone, Fault):
+        return alone.reason
+    parts = [part_of(path[1:]) for path in paths]
+    if len({path[0] for path in paths}) > 1 or len({part.name.partition(".")[0] for part in parts}) > 1:
+        return "a gap lies between classes or sources of one test side, by one metric"
+    if not all(alone.scale.computes(part.name) for part in parts):
+        return "it does not follow from the outcomes"
+    others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
+    if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
+        return next(filter(None, others), "there is a source without an example among the outcomes")
+    return _of_estimate(_gap(alone, parts), alone.size(None), confidence)
+
+
+def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:
+    found = [alone.value(part) for part in parts]
+    values = np.array([each.value for each in found])
+    drawn = np.stack([each.replicates for each in found])
+    sources = {part.source for part in parts}
+    if len(sources) == 1:  # classes of the same examples: without each of them in turn, all values move
+        knives = np.stack([each.knife for each in found])
+        knife = knives.max(0) - knives.min(0)
+    else:  # sources have no example in common: one value moves at a time
+        knife = np.concatenate([_without(values, i, each.knife) for i, each in enumerate(found)])
+    return Estimate(float(values.max() - values.min()), drawn.max(0) - drawn.min(0), knife)
+
+
+def _without(values: resampling.Floats, place: int, moved: resampling.Floats) -> resampling.Floats:
+    others = np.delete(values, place)
+    found: resampling.Floats = np.maximum(moved, others.max()) - np.minimum(moved, others.min())
+    return found
+
+
+def needed_for_rate(rate: float, limit: float, confidence: float) -> int | None:
+    """About how many examples would decide whether a rate lies below a limit, if it is what was seen."""
+    if not 0 < limit < 1 or rate == limit:
+        return None
+
+    def decides(examples: int) -> bool:
+        low, high = exact.clopper_pearson(rate * examples, examples, confidence)
+        return not low <= limit <= high
+
+    return fewest(decides)
+
+
+def fewest(decides: Callable[[int], bool]) -> int | None:
+    """The smallest number for which something holds, if it holds for all that are larger; None if for none up to 10^9."""
+    high = 1
+    while not decides(high):
+        high *= 2
+        if high > MOST:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return high
+
+
+def better(evidence: Evidence, artifact: str, path: Path) -> Better | None:
+    """Which way a metric is better, as its stage declared it: by the name nearest to the end of the path, then the longest."""
+    for revision, name in ((evidence.new, artifact), (evidence.old, evidence.name("old", artifact))):
+        ranks = {}
+        for declared, way in revision.better(name).items() if name in revision.artifacts else ():
+            steps = tuple(declared.split("."))
+            for end in range(len(path), len(steps) - 1, -1):
+                if path[end - len(steps) : end] == steps and way in ("higher", "lower"):
+                    ranks[end, len(steps)] = way
+        if ranks:
+            return "higher" if ranks[max(ranks)] == "higher" else "lower"
+    return None
+
+
+def _value(evidence: Evidence, side: str, artifact: str, path: Path) -> float | None:
+    revision = evidence.old if side == "old" else evidence.new
+    values: object = revision.metrics(evidence.name(side, artifact))
+    for name in path:
+        values = values.get(name) if isinstance(values, dict) else None
+    return number(values)

@@ -1,0 +1,162 @@
+"""changes: what differs between two revisions before any metric: spec, rows, code, versions, and which artifacts were rebuilt."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmspec.compare import difference, naming
+from lmspec.compare.report import Change, Changes, Code, Rows
+from lmspec.compare.revision import METRICS, RECORDS, Revision, stage_of
+from lmspec.graph import codediff
+
+SHORT = 12  # digits of a digest that are shown
+
+
+def changes(old: Revision, new: Revision, before: Mapping[str, str]) -> Changes:
+    """before: new name of an artifact -> its old name."""
+    return Changes(
+        parameters=tuple(_parameters(old, new, before)),
+        data=tuple(_data(old, new, before)),
+        code=tuple(_code(old, new)),
+        toolchain=tuple(_toolchain(old, new)),
+        rebuilt=tuple(_rebuilt(old, new, before)),
+        new=tuple(name for name in new.artifacts if name not in before),
+        removed=tuple(name for name in old.artifacts if name not in before.values()),
+        renamed={name: to for to, name in before.items() if name != to},
+    )
+
+
+def _parameters(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[Change]:
+    """Every leaf of params.yaml with another value. What was only renamed has none."""
+    if old.tree.ids.get("params.yaml") == new.tree.ids.get("params.yaml"):
+        return
+    params = _under_new_names(old.params, before)
+    for row in difference.rows(_filled(params, new.params), _filled(new.params, params)):
+        if row.differs:
+            yield Change(row.name, _short(row.old), _short(row.new))
+
+
+def _filled(params: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A section that holds nothing is null in YAML; where the other side's holds something, it is an empty one."""
+    return {name: {} if value is None and isinstance(other.get(name), dict) else value for name, value in params.items()}
+
+
+def _under_new_names(params: dict[str, Any], before: Mapping[str, str]) -> Any:
+    names = {old: new for new, old in before.items() if old != new}
+    if not names:
+        return params
+    moved: dict[str, Any] = {}
+    for noun, section in params.items():
+        if isinstance(section, dict):
+            keys = {names.get(f"{noun}.{key}", f"{noun}.{key}").partition(".")[2]: value for key, value in section.items()}
+            moved[noun] = naming.translated(keys, names)
+        else:
+            moved[noun] = section
+    return moved
+
+
+def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[Rows]:
+    """Of each corpus the rows in git; of each test side the examples that were scored."""
+    sides: dict[str, None] = {}
+    for name in new.artifacts:
+        if name.partition(".")[0] == "corpus" and name in before:
+            paths = [r.tree.ids.get(r.table_path(n, "rows")) for r, n in ((old, before[name]), (new, name))]
+            if paths[0] != paths[1]:
+                yield from _rows(name, old.table(before[name], "rows"), new.table(name, "rows"))
+        elif name.partition(".")[0] == "scores" and name in before:
+            tables = old.table_path(before[name], "outcomes"), new.table_path(name, "outcomes")
+            if old.tree.ids.get(tables[0]) != new.tree.ids.get(tables[1]):
+                for found in _test_sides(old.table(before[name], "outcomes"), new.table(name, "outcomes"), sides):
+                    yield from found
+
+
+def _rows(artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None) -> Iterator[Rows]:
+    """Per source and label. A row is known by its id: the same text has the same one everywhere.
+
+    One that is in another source now is out of the one and in the other.
+    """
+    if old is None or new is None or any({"id", "source", "label"} - set(table) for table in (old, new)):
+        return
+    before, after = (
+        {i: (s, label) for i, s, label in zip(table["id"], table["source"], table["label"], strict=True)} for table in (old, new)
+    )
+    stays = {i for i, where in after.items() if i in before and before[i][0] == where[0]}
+    added = Counter(where for i, where in after.items() if i not in stays)
+    removed = Counter(where for i, where in before.items() if i not in stays)
+    relabelled = Counter(after[i] for i in stays if before[i][1] != after[i][1])
+    for source, label in sorted({*added, *removed, *relabelled}):
+        where = source, label
+        yield Rows(artifact, source, label, added[where], removed[where], relabelled[where])
+
+
+def _test_sides(
+    old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None, seen: dict[str, None]
+) -> Iterator[Iterator[Rows]]:
+    """One for each test side that was not looked at yet: many artifacts are scored on the same."""
+    if old is None or new is None or "split" not in old or "split" not in new:
+        return
+    for split in dict.fromkeys(new["split"]):
+        if split not in seen and split in old["split"]:
+            seen[split] = None
+            parts = [_where(table, split) for table in (old, new)]
+            yield _rows(f"splits.{split}: test side", *parts)
+
+
+def _where(table: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
+    places = [i for i, name in enumerate(table["split"]) if name == split]
+    return {name: [column[i] for i in places] for name, column in table.items() if name in ("id", "source", "label")}
+
+
+def _code(old: Revision, new: Revision) -> Iterator[Code]:
+    """Files that a stage of either side executes, by its closure in dvc.lock; without one, all code that is there."""
+    stages: dict[str, dict[str, None]] = {}
+    for side in (old, new):
+        for stage, entry in side.lock.items():
+            for dep in entry.get("deps", ()):
+                stages.setdefault(str(dep.get("path")), {})[stage] = None
+    for path in sorted({*old.tree.ids, *new.tree.ids}):
+        executed = path in stages or not stages
+        if path.endswith(".py") and executed and old.tree.ids.get(path) != new.tree.ids.get(path):
+            yield Code(path, _what(old.tree.text(path), new.tree.text(path)), tuple(stages.get(path, ())))
+
+
+def _what(old: str | None, new: str | None) -> tuple[str, ...]:
+    if old is None or new is None:
+        return ("a new file",) if old is None else ("the file is gone",)
+    try:
+        return codediff.changed(old, new)
+    except (SyntaxError, ValueError):
+        return ("it does not parse",)
+
+
+def _toolchain(old: Revision, new: Revision) -> Iterator[Change]:
+    """Versions, and digests of the modules of an lmspec outside of the project."""
+    for row in difference.rows(old.toolchain, new.toolchain):
+        if row.differs:
+            yield Change(row.name.removeprefix("packages."), _short(row.old), _short(row.new))
+
+
+def _short(value: Any) -> Any:
+    if value is difference.MISSING:
+        return "missing"
+    return value[:SHORT] if isinstance(value, str) and len(value) == 64 else value
+
+
+def _rebuilt(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[str]:
+    """Artifacts of which an output has another hash. A record is about an output, and is none."""
+    for name in new.artifacts:
+        if name in before:
+            sides = [_outputs(side, key) for side, key in ((old, before[name]), (new, name))]
+            if all(sides) and sides[0] != sides[1]:
+                yield name
+
+
+def _outputs(side: Revision, name: str) -> dict[str, str]:
+    """What was made -> its hash, under names that do not hold the artifact's own."""
+    stage, folder = stage_of(name), f"data/{name.replace('.', '/', 1)}"
+    found = {}
+    for out in side.lock.get(stage, {}).get("outs", ()):
+        path = str(out.get("path"))
+        if not path.startswith(f"{RECORDS}/"):
+            found[path.replace(f"{METRICS}/{stage}", "metrics").replace(folder, "output")] = str(out.get("md5"))
+    return found

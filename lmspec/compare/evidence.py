@@ -1,0 +1,283 @@
+"""evidence: what the outcomes of two sides say of a metric: the difference on the examples that both have, and its spread."""
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmspec.compare import exact, outcomes, resampling
+from lmspec.compare.outcomes import Outcomes, Pairs, Scale
+from lmspec.compare.resampling import Draws, Estimate, Floats, Ints, Statistic
+from lmspec.compare.revision import Fault, Revision, number
+
+NO_OUTCOMES = "keeps no outcomes"
+ROUNDING = 1e-4  # outcomes have six digits
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A metric of a test side, or of one of its sources. name: as `Scale.metric` knows it; source: None for all."""
+
+    name: str
+    source: str | None
+
+
+@dataclass
+class Paired:
+    """The outcomes of one artifact on one test side, on both sides of the comparison. same: has every example the same?"""
+
+    pairs: Pairs
+    scale: Scale
+    same: bool
+
+    @functools.cached_property
+    def _parts(self) -> Floats:
+        """(n, 2 width) of the old, then of the new."""
+        return np.concatenate([self.scale.parts(self.pairs.old), self.scale.parts(self.pairs.new)], axis=1)
+
+    @functools.cached_property
+    def _draws(self) -> Draws:
+        return resampling.draws(self._parts, plan(self.pairs.strata, self.pairs.groups))
+
+    def strata(self, source: str | None) -> list[int] | None:
+        """Numbers of the strata of a source; None for all."""
+        return None if source is None else [self.pairs.sources.index(source)]
+
+    def rows(self, source: str | None) -> Ints:
+        """Places of the pairs of a source, or of all."""
+        strata = self.strata(source)
+        return np.arange(len(self.pairs.strata)) if strata is None else np.flatnonzero(self.pairs.strata == strata[0])
+
+    @functools.cached_property
+    def moved(self) -> NDArray[np.bool_]:
+        """(n,) did the answer change, or its probabilities?"""
+        old, new = self.pairs.old, self.pairs.new
+        answers = np.fromiter((a != b for a, b in zip(old.predicted, new.predicted, strict=True)), np.bool_, len(old.id))
+        found: NDArray[np.bool_] = answers | (old.confidence != new.confidence) | (old.label_probability != new.label_probability)
+        return found
+
+    def difference(self, part: Slice) -> Estimate:
+        """new - old."""
+        return resampling.estimate(self._draws, self._statistic(part), self.strata(part.source))
+
+    def _statistic(self, part: Slice) -> Statistic:
+        width = self.scale.width
+
+        def statistic(sums: Floats) -> Floats:
+            return self.scale.metric(part.name, sums[..., width:]) - self.scale.metric(part.name, sums[..., :width])
+
+        return statistic
+
+    def p(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
+        """(two-sided p, how it was tested)."""
+        rows = self.rows(part.source)
+        groups = None if self.pairs.groups is None else self.pairs.groups[rows]
+        if part.name == "accuracy":
+            gained = self.pairs.new.right[rows].astype(np.int64) - self.pairs.old.right[rows]
+            if groups is None:
+                return exact.mcnemar(int((gained > 0).sum()), int((gained < 0).sum())), "McNemar, exact"
+            return exact.sign_flip(np.bincount(groups, weights=gained).astype(np.int64)), "sign flips of groups, exact"
+        units = self._moved(part, estimate.value)
+        # no test of so few units that differ can tell more than one that flips the sign of each
+        p = max(resampling.narrow(estimate.p, units), 2.0 ** (1 - units))
+        return min(1.0, p), "paired bootstrap" + (" of groups" if groups is not None else "")
+
+    def _moved(self, part: Slice, value: float) -> int:
+        """How many units could not change places, old and new, without moving the difference."""
+        strata, width = self.strata(part.source), self.scale.width
+        chosen = list(range(len(self._draws.whole))) if strata is None else strata
+        units = np.concatenate([self._draws.units[stratum] for stratum in chosen])
+        swapped = np.concatenate([units[:, width:], units[:, :width]], axis=1)
+        found = self._statistic(part)(self._draws.whole[chosen].sum(0) - units + swapped)
+        return int((np.abs(found - value) > 1e-12).sum())
+
+
+@dataclass
+class Alone:
+    """The outcomes of one artifact on one test side of one revision."""
+
+    side: Outcomes
+    scale: Scale
+
+    @functools.cached_property
+    def _strata(self) -> tuple[Ints, tuple[str, ...]]:
+        return outcomes.numbered(self.side.source)
+
+    @functools.cached_property
+    def _draws(self) -> Draws:
+        return resampling.draws(self.scale.parts(self.side), plan(self._strata[0], outcomes.grouped(self.side)))
+
+    def value(self, part: Slice) -> Estimate:
+        """The metric itself."""
+        strata = None if part.source is None else [self._strata[1].index(part.source)]
+        return resampling.estimate(self._draws, lambda sums: self.scale.metric(part.name, sums), strata)
+
+    @functools.cached_property
+    def _sums(self) -> Floats:
+        """(strata, width)"""
+        strata, names = self._strata
+        parts = self.scale.parts(self.side)
+        return np.stack([parts[strata == i].sum(0) for i in range(len(names))])
+
+    def plain(self, part: Slice) -> tuple[float, int]:
+        """(the metric without its spread, of how many examples)."""
+        sums = self._sums.sum(0) if part.source is None else self._sums[self._strata[1].index(part.source)]
+        return float(self.scale.metric(part.name, sums)), int(sums[0])
+
+    def slack(self, part: Slice) -> float:
+        """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
+        places = [i for i, name in enumerate(self.side.source) if part.source in (None, name)]
+        if part.name == "log_loss":
+            told = self.side.label_probability[places]
+            rounded = -np.log1p(-outcomes.SMALLEST / np.maximum(told, 2 * outcomes.SMALLEST))
+            # one that is written as 0 can be as small as a float allows, and its loss 37
+            return ROUNDING + float(np.where(told > 0, rounded, 37 + math.log(outcomes.SMALLEST)).mean())
+        return ROUNDING + (2 / len(places) if part.name == "expected_calibration_error" else 0)  # two in another bin
+
+    def size(self, source: str | None) -> int:
+        """How many examples."""
+        return len(self.side.id) if source is None else sum(name == source for name in self.side.source)
+
+
+_plans: dict[tuple[bytes, bytes], resampling.Resampling] = {}
+
+
+def plan(strata: Ints, groups: Ints | None) -> resampling.Resampling:
+    """The same draws for every artifact that was scored on the same examples."""
+    key = (strata.tobytes(), b"" if groups is None else groups.tobytes())
+    if key not in _plans:
+        if len(_plans) >= 8:  # a plan can have 200 MB
+            _plans.pop(next(iter(_plans)))
+        _plans[key] = resampling.resampling(strata, groups)
+    return _plans[key]
+
+
+def part_of(path: tuple[str, ...]) -> Slice:
+    """`("source", "movies", "f1", "negative")`, the path beneath a test side -> what it is a metric of."""
+    source = path[1] if len(path) > 2 and path[0] == "source" else None
+    return Slice(".".join(path if source is None else path[2:]), source)
+
+
+class Evidence:
+    """What two revisions know of the outcomes of scores artifacts. Read and paired when it is asked for, and once."""
+
+    def __init__(self, old: Revision, new: Revision, before: Mapping[str, str]) -> None:
+        """before: new name of an artifact -> its old name."""
+        self.old, self.new, self.before = old, new, before
+
+    @functools.cache  # noqa: B019 - it lives as long as its command
+    def outcomes(self, side: str, artifact: str) -> dict[str, Outcomes] | None:
+        """Test side -> outcomes, of the `old` or the `new` revision; None if git has none."""
+        revision = self.old if side == "old" else self.new
+        return outcomes.read(revision.table(artifact, "outcomes"))
+
+    def name(self, side: str, artifact: str) -> str:
+        """What the artifact is called on that side."""
+        return self.before.get(artifact, artifact) if side == "old" else artifact
+
+    def unchanged(self, artifact: str) -> bool:
+        """Does git have the same outcomes of both sides? Then there is nothing to read."""
+        tables = [r.tree.ids.get(r.table_path(n, "outcomes")) for r, n in (self._side(s, artifact) for s in ("old", "new"))]
+        return tables[0] is not None and tables[0] == tables[1]
+
+    @functools.cache  # noqa: B019
+    def alone(self, side: str, artifact: str, split: str) -> Alone | Fault:
+        """One revision's outcomes, or why they cannot be had. artifact: its new name."""
+        revision, name = self._side(side, artifact)
+        found = (self.outcomes(side, name) or {}).get(split)
+        if found is None or not found.id:
+            return Fault(f"{revision.name} {NO_OUTCOMES} of {split}")
+        counted = number(_at(revision.metrics(name), (split, "examples")))
+        if counted is not None and counted != len(found.id):
+            return Fault(
+                f"the outcomes of {revision.name} have {len(found.id):,} examples of {split}, its metrics {counted:,.0f}"
+            )
+        if len(set(found.id)) < len(found.id):
+            return Fault(f"the outcomes of {revision.name} have an example of {split} twice")
+        scale = self._scale(revision, name, split, found)
+        return scale if isinstance(scale, Fault) else Alone(found, scale)
+
+    @functools.cache  # noqa: B019
+    def paired(self, artifact: str, split: str) -> Paired | Fault:
+        """Both sides' outcomes, or why they cannot be compared."""
+        sides = [self.alone(side, artifact, split) for side in ("old", "new")]
+        for side in sides:
+            if isinstance(side, Fault):
+                return side
+        old, new = (side for side in sides if isinstance(side, Alone))
+        if set(old.scale.labels) != set(new.scale.labels):
+            return Fault(f"other labels: {', '.join(old.scale.labels)}, and {', '.join(new.scale.labels)}")
+        pairs = outcomes.pair(old.side, new.side)
+        if not pairs.old.id:
+            if pairs.relabelled:
+                return Fault(f"another test set: all {pairs.relabelled:,} examples that both have were relabelled")
+            return Fault(f"another test set: no example in common, of {len(old.side.id):,} and {len(new.side.id):,}")
+        found = Paired(pairs, old.scale, self.unchanged(artifact))
+        # line ends, quotes and the order of rows may differ, and nothing else
+        found.same = found.same or not (pairs.left_out or pairs.relabelled or found.moved.any())
+        return found
+
+    def scorers_differ(self, artifact: str, split: str, part: Slice) -> str | None:
+        """Why the two values of a metric were not computed alike; None if they were."""
+        bins = [self._bins(side, artifact) for side in ("old", "new")]
+        if part.name == "expected_calibration_error" and bins[0] != bins[1]:
+            return f"another scorer: {bins[0]} and {bins[1]} bins"
+        return self.disagrees("old", artifact, split, part) or self.disagrees("new", artifact, split, part)
+
+    def disagrees(self, side: str, artifact: str, split: str, part: Slice) -> str | None:
+        """What the metrics of one side say, and its outcomes do not; None if they agree, or there is nothing to tell by."""
+        alone = self.alone(side, artifact, split)
+        if isinstance(alone, Fault):
+            return None
+        revision, name = self._side(side, artifact)
+        steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
+        said = number(_at(revision.metrics(name), steps))
+        if said is None or (part.source is not None and part.source not in alone.side.source):
+            return None
+        counted, _ = alone.plain(part)
+        if abs(said - counted) <= alone.slack(part):
+            return None
+        return f"another scorer: the outcomes of {revision.name} give {counted:.6g}, and its metrics say {said:.6g}"
+
+    def _side(self, side: str, artifact: str) -> tuple[Revision, str]:
+        return (self.old if side == "old" else self.new), self.name(side, artifact)
+
+    def _bins(self, side: str, artifact: str) -> int:
+        revision, name = self._side(side, artifact)
+        bins = revision.artifacts.get(name, {}).get("calibration_bins")
+        return bins if isinstance(bins, int) and bins > 0 else 15
+
+    def _scale(self, revision: Revision, name: str, split: str, found: Outcomes) -> Scale | Fault:
+        classes = _at(revision.metrics(name), (split, "f1"))
+        labels = tuple(classes) if isinstance(classes, dict) else tuple(sorted({*found.label, *found.predicted}))
+        unknown = ({*found.label, *found.predicted}) - set(labels)
+        if unknown:
+            return Fault(f"the outcomes of {revision.name} hold the label {min(unknown)!r}, and its metrics do not")
+        side = "old" if revision is self.old else "new"
+        return Scale(labels, self._bins(side, name if side == "new" else self._newer(name)))
+
+    def _newer(self, name: str) -> str:
+        return next((new for new, old in self.before.items() if old == name), name)
+
+
+def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """(path, value) of everything that is no section; an empty section is nothing."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            yield from leaves(value, (*path, str(name)))
+    else:
+        yield path, values
+
+
+def _steps(name: str) -> tuple[str, ...]:
+    return ("f1", name[3:]) if name.startswith("f1.") else (name,)
+
+
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        values = values.get(name) if isinstance(values, dict) else None
+    return values

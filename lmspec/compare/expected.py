@@ -1,0 +1,23 @@
+"""expected: which metrics the spec of a revision asks for: one that B lacks is lost only if it does."""
+
+from lmspec.compare.evidence import Evidence
+from lmspec.compare.revision import Revision
+from lmspec.graph import measured
+from lmspec.graph.artifacts import Specs
+
+
+def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
+    """Did the old spec ask for a metric, and does the new one not: as a test set that is scored no more?
+
+    Not if that cannot be told. artifact: its new name
+    """
+    metric = ".".join(path)
+    try:
+        before = measured.computes(_specs(evidence.old), evidence.name("old", artifact), metric)
+        return before and metric not in measured.names(_specs(evidence.new), artifact)
+    except (KeyError, TypeError, AttributeError, ValueError):  # the spec of a commit need not be a sound one
+        return False
+
+
+def _specs(side: Revision) -> Specs:
+    return Specs(side.params, tuple(side.artifacts), (), {}, side.tree.root)

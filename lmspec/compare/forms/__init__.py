@@ -1,0 +1,1 @@
+"""forms: a report of `lmspec diff` as text for terminals, pull requests, browsers and machines."""

@@ -1,0 +1,50 @@
+"""courseplot: metrics over the commits of a branch as one SVG, oldest commit first, with intervals."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lmspec.compare.course import Course
+from lmspec.compare.forms import plots, words
+
+MOST_NAMES = 30  # of commits below an axis
+
+
+def svg(courses: Sequence[Course]) -> str:
+    """The same courses give the same bytes, whatever the user's settings of matplotlib are."""
+    out = io.StringIO()
+    settings: Any = plots.SETTINGS  # matplotlib would have the type of each by its name
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the reader's fonts will have it
+        figure = Figure(figsize=(9, 2.8 * len(courses)), layout="constrained")
+        for axes, course in zip(figure.subplots(len(courses), 1, squeeze=False)[:, 0], courses, strict=True):
+            _draw(axes, course)
+        figure.savefig(out, format="svg", metadata=plots.NO_METADATA)
+    return out.getvalue()
+
+
+def _draw(axes: Axes, course: Course) -> None:
+    points = course.points[::-1]
+    known = [(place, point, point.value) for place, point in enumerate(points) if point.value is not None]
+    axes.plot([place for place, _, _ in known], [value for _, _, value in known], color="#c8c8c8", linewidth=1, zorder=1)
+    for place, point, value in known:
+        tone = words.TONES[point.verdict]
+        if point.interval is not None and point.interval[0] < point.interval[1]:
+            axes.plot((place, place), point.interval, color=plots.COLOURS[tone], linewidth=1.6)
+        axes.plot(place, value, plots.MARKERS[tone], color=plots.COLOURS[tone], markersize=6)
+    every = max(1, -(-len(points) // MOST_NAMES))
+    names = [point.commit.short if place % every == 0 else "" for place, point in enumerate(points)]
+    axes.set_xticks(range(len(points)), names, rotation=60, ha="right", fontsize=7)
+    axes.set_xlim(-0.6, max(1, len(points)) - 0.4)
+    way = f", {course.better} is better" if course.better else ""
+    axes.set_title(words.line(course.metric, 100) + way, loc="left", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    axes.set_axisbelow(True)

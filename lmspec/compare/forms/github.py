@@ -1,0 +1,51 @@
+"""github: what fails as annotations of a pull request. Source: GitHub, "Workflow commands for GitHub Actions"."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from lmspec.compare.forms import words
+from lmspec.compare.report import Report
+
+Level = Literal["error", "warning", "notice"]
+MOST = 10  # errors, and as many warnings, that GitHub shows of one step
+LONGEST = 1000  # characters of a message
+
+
+def annotations(report: Report) -> str:
+    """One line each: the report in one line, then errors, then warnings; the tenth says how many more there are."""
+    lines = [_command("notice", "lmspec diff", f"{words.sides(report)}: {words.headline(report)}")]
+    for level in ("error", "warning"):
+        found = [(title, message) for its_level, title, message in _found(report) if its_level == level]
+        lines += [_command(level, title, message) for title, message in _first(found, report)]
+    return "\n".join(lines) + "\n"
+
+
+def _found(report: Report) -> Iterator[tuple[Level, str, str]]:
+    """What blocks is an error. What passes, and not by its numbers, is a warning."""
+    for gate in report.gates:
+        if not gate.passed or gate.verdict != "pass":
+            yield "warning" if gate.passed else "error", f"gate {gate.gate}: {words.gate_verdict(gate)}", words.findings(gate)
+    for metric in report.metrics:
+        if metric.verdict == "missing":
+            yield "error", f"{metric.name} is missing", metric.reason or "its artifact is there"
+
+
+def _first(found: Sequence[tuple[str, str]], report: Report) -> Iterator[tuple[str, str]]:
+    yield from found[: MOST - 1]
+    rest = found[MOST - 1 :]
+    if rest:
+        title, message = rest[0]
+        more = f"\nand {len(rest) - 1} more: {words.command(report)}" if len(rest) > 1 else ""
+        yield title, message[: LONGEST // 2] + more
+
+
+def _command(level: Level, title: str, message: str) -> str:
+    """A workflow command: what could end it, or begin another, is escaped."""
+    lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
+    cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
+    return f"::{level} title={_escaped(words.line(title, 200), ',:')}::{_escaped(cut)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """Percent, line breaks, and what a property needs besides."""
+    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text).replace("##[", "## [")

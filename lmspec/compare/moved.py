@@ -1,0 +1,119 @@
+"""moved: which metrics are asked about, what they are called in either commit, and what a build says of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmspec.compare import causes, gates, naming, stale
+from lmspec.compare.evidence import Evidence, Slice, leaves, part_of
+from lmspec.compare.factors import Seen
+from lmspec.compare.mixes import Corner
+from lmspec.compare.revision import Fault, Revision, number
+from lmspec.errors import LmspecError
+from lmspec.graph import advice
+
+MEASURED = "speed"  # no second build of it gives the same numbers
+BY_DEFAULT = ("accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A metric. old, new: names of its artifact in each commit; path: within the artifact's metrics."""
+
+    old: str
+    new: str
+    path: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As `lmspec diff` has it."""
+        return f"{self.new}.{'.'.join(self.path)}"
+
+    def at(self, corner: Corner) -> str:
+        """What its artifact is called at a corner: the spec says so, or, for what data is made of, the data's."""
+        decides = causes.DATA if self.new.partition(".")[0] in causes.OF_DATA else causes.SPEC
+        return self.new if decides in corner else self.old
+
+    @property
+    def part(self) -> Slice:
+        """What it is of the outcomes of a test side."""
+        return part_of(self.path[1:])
+
+
+def asked(old: Revision, new: Revision, names: Sequence[str]) -> list[Asked]:
+    """The metrics of those names; if there are none, those that moved of the ones that gates are about, else of all scores.
+
+    Raises LmspecError for one that a commit lacks, that is measured, or that is not what its commit would build;
+    and if the commits have none in common.
+    """
+    every = {each.name: each for each in _both(old, new)}
+    if not every:
+        raise LmspecError(
+            f"{old.name}, {new.name}", "they have no metric in common", "name commits that keep what `dvc repro` wrote"
+        )
+    for name in names:
+        _require(name, every, old, new)
+    found = [every[name] for name in dict.fromkeys(names)]
+    if not names:
+        differing = [each for each in every.values() if _value(old, each.old, each.path) != _value(new, each.new, each.path)]
+        found = _gated(new, differing) or _scored(differing)
+    stales = [(side, stale.artifacts(side)) for side in (old, new)]
+    for each in found:
+        for (side, reasons), artifact in zip(stales, (each.old, each.new), strict=True):
+            if artifact in reasons:
+                told = f"it is not what its spec would build: {reasons[artifact]}"
+                raise LmspecError(f"{side.name}: {artifact}", told, "check that commit out, `dvc repro`, and commit the results")
+    return found
+
+
+def seen(side: Revision, each: Asked, artifact: str) -> Seen | None:
+    """The metric at one side; None if it has no such number. All that it needs is read now: the side's files may go."""
+    value = _value(side, artifact, each.path)
+    if value is None:
+        return None
+    scored = artifact.startswith("scores.") and len(each.path) > 1
+    none = Fault("git keeps nothing from which their spread could be told")
+    return Seen(value, Evidence(side, side, {}).alone("new", artifact, each.path[0]) if scored else none)
+
+
+def _both(old: Revision, new: Revision) -> Iterator[Asked]:
+    """Every metric that is a number in both commits."""
+    before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(old.artifacts, new.artifacts)
+    for name, was in before.items():
+        metrics = new.metrics(name)
+        for path, value in leaves(metrics) if isinstance(metrics, Mapping) else ():
+            if number(value) is not None and _value(old, was, path) is not None:
+                yield Asked(was, name, path)
+
+
+def _require(name: str, every: Mapping[str, Asked], old: Revision, new: Revision) -> None:
+    if name.startswith(f"{MEASURED}."):
+        raise LmspecError(name, "it is measured, and each measurement gives another number", "name a metric that is computed")
+    if name not in every:
+        near = advice.nearest(name, every)
+        remedy = f"did you mean '{near}'?" if near else "`lmspec diff --all` shows those that there are"
+        raise LmspecError(name, f"{old.name} and {new.name} do not both have such a number", remedy)
+
+
+def _gated(new: Revision, differing: Sequence[Asked]) -> list[Asked]:
+    """What gates are about; of a test side its accuracy."""
+    found: dict[str, Asked] = {}
+    for gate in (new.params.get("gates") or {}).values():
+        noun, key, *steps = [*str(gate.get("metric", "") if isinstance(gate, dict) else "").split("."), ""]
+        pattern = tuple(step for step in steps if step)
+        for each in differing:
+            alike = gates.matches(pattern, each.path) or gates.matches((*pattern, "accuracy"), each.path)
+            if each.new == f"{noun}.{key}" and noun != MEASURED and alike:
+                found[each.name] = each
+    return list(found.values())
+
+
+def _scored(differing: Sequence[Asked]) -> list[Asked]:
+    return [each for each in differing if each.new.startswith("scores.") and len(each.path) == 2 and each.path[1] in BY_DEFAULT]
+
+
+def _value(side: Revision, artifact: str, path: tuple[str, ...]) -> float | None:
+    values: Any = side.metrics(artifact)
+    for name in path:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return number(values)

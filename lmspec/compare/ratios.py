@@ -1,0 +1,128 @@
+"""ratios: how much faster, larger or heavier an artifact is now: new / old, with an interval where it was measured in rounds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmspec.compare import exact
+from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.report import Ratio, Verdict
+from lmspec.compare.resampling import SEED
+from lmspec.compare.revision import Revision, number
+
+Floats = NDArray[np.float64]
+LEVEL, CONFIDENCE = 0.05, 0.95
+REPLICATES = 10_000
+SIZES = ("bytes", "weights_bytes")
+# metric of a speed artifact -> column of its table of rounds
+COLUMNS = {"latency_ms.p50": "p50_ms", "latency_ms.p95": "p95_ms", "texts_per_second": "texts_per_second"}
+IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
+APART = "in two runs, with nothing that tells the speed of the machine in each"
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """log(new / old) of what was measured in rounds: of the medians, and in replicates."""
+
+    value: float
+    replicates: Floats
+    p: float
+
+    def bound(self, level: float) -> float:
+        """Of new / old: below it lies that share of the replicates."""
+        return float(np.exp(np.quantile(self.replicates, level)))
+
+
+def ratios(evidence: Evidence) -> Iterator[Ratio]:
+    """Of every artifact that both sides have and whose numbers differ."""
+    found = [ratio for name in evidence.before for ratio in _of(evidence, name)]
+    tested = [i for i, ratio in enumerate(found) if ratio.p is not None]
+    corrected, _ = exact.holm([found[i].p or 0.0 for i in tested])
+    for i, p in zip(tested, corrected, strict=True):
+        found[i] = replace(found[i], p=p, verdict=_verdict(found[i], p <= LEVEL))
+    yield from found
+
+
+def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
+    old, new = (dict(leaves(r.metrics(evidence.name(s, name)))) for s, r in (("old", evidence.old), ("new", evidence.new)))
+    for path, after in new.items():
+        values = number(old.get(path)), number(after)
+        label = ".".join(path)
+        if values[0] is None or values[1] is None or values[0] <= 0 or values[1] <= 0 or values[0] == values[1]:
+            continue
+        plain = Ratio(f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested")
+        if path[-1] in SIZES and path[0] != "against":
+            yield replace(plain, verdict=_verdict(plain, True), method="exact")
+        elif path[-1] == "peak_memory_bytes" and path[0] == "of":
+            yield replace(plain, method="measured once on each side")
+        elif path[0] == "of" and label.removeprefix("of.") in COLUMNS:
+            yield _timed(evidence, name, label, plain)
+
+
+def _timed(evidence: Evidence, name: str, label: str, plain: Ratio) -> Ratio:
+    way = "higher" if label == "of.texts_per_second" else "lower"
+    plain = replace(plain, better="higher" if way == "higher" else "lower")
+    found = rounds(evidence, name, label)
+    if found is None:
+        return replace(plain, method=APART)
+    against = evidence.new.artifacts[name].get("against")
+    return replace(
+        plain,
+        ratio=float(np.exp(found.value)),
+        interval=(found.bound((1 - CONFIDENCE) / 2), found.bound((1 + CONFIDENCE) / 2)),
+        p=found.p,
+        method=IN_ROUNDS.format(against=against),
+    )
+
+
+def rounds(evidence: Evidence, name: str, label: str) -> Rounds | None:
+    """What both sides' rounds tell of a latency or throughput.
+
+    None if a side has no rounds, or they were run against another model or otherwise.
+    """
+    sides = [(evidence.old, evidence.name("old", name)), (evidence.new, name)]
+    if _setting(*sides[0]) != _setting(*sides[1]):
+        return None
+    column = COLUMNS[label.removeprefix("of.")]
+    old, new = (_logs(revision.table(artifact, "rounds"), column) for revision, artifact in sides)
+    if old is None or new is None:
+        return None
+    rng = np.random.default_rng([SEED, len(old), len(new)])
+    value = float(np.median(new) - np.median(old))
+    drawn = [np.median(side[rng.integers(0, len(side), (REPLICATES, len(side)))], axis=1) for side in (old, new)]
+    both = np.concatenate([old, new])
+    shuffled = both[np.argsort(rng.random((REPLICATES, len(both))), axis=1)]
+    apart = np.median(shuffled[:, len(old) :], axis=1) - np.median(shuffled[:, : len(old)], axis=1)
+    p = (int((np.abs(apart) >= abs(value) * (1 - 1e-12)).sum()) + 1) / (REPLICATES + 1)
+    return Rounds(value, drawn[1] - drawn[0], p)
+
+
+def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | None:
+    """(rounds,) logarithm of what was measured, relative to the other contestant in the same round."""
+    try:
+        sides = [np.array((table or {})[f"{side}_{column}"], np.float64) for side in ("of", "against")]
+    except (KeyError, ValueError):
+        return None
+    if len(sides[0]) < 2 or not all((side > 0).all() and np.isfinite(side).all() for side in sides):
+        return None
+    found: Floats = np.log(sides[0]) - np.log(sides[1])
+    return found
+
+
+def _setting(revision: Revision, name: str) -> tuple[object, ...]:
+    """What two runs must have in common: texts, rounds, and the model that they were measured against, by its content."""
+    spec = revision.artifacts.get(name, {})
+    against = str(spec.get("against"))
+    statement = revision.record(name) or {}
+    entries = statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
+    folder = f"data/{against.replace('.', '/', 1)}"
+    digest = next((str(entry.get("digest")) for entry in entries if entry.get("name") == folder), None)
+    return spec.get("texts"), spec.get("batch_size"), digest
+
+
+def _verdict(ratio: Ratio, tells: bool) -> Verdict:
+    if not tells:
+        return "~"
+    return "better" if (ratio.ratio > 1) == (ratio.better == "higher") else "worse"

@@ -1,0 +1,95 @@
+"""stale: which artifacts are not what this revision's own spec, code and versions would build, by its dvc.lock.
+
+A gate on metrics of yesterday's spec would lie. Nothing is hashed but code and metrics, so it needs no cache.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from lmspec import declared
+from lmspec.compare.revision import LOCK, METRICS, PARAMS, RECORDS, TOOLCHAIN, Revision, stage_of
+
+CODE = ("stages/", "lmspec/")
+MADE_FROM_STALE = ", which it is made from, is stale"
+
+
+def artifacts(side: Revision) -> dict[str, str]:
+    """Artifact -> why it is stale. Empty if there is no dvc.lock: `unknown` says so."""
+    if unknown(side):
+        return {}
+    found: dict[str, str] = {}
+    made: dict[str, tuple[str, str]] = {}  # path -> (artifact, its hash)
+    hashes: dict[str, str] = {}
+    for name in side.artifacts:
+        for out in side.lock.get(stage_of(name), {}).get("outs", ()):
+            made[str(out.get("path"))] = name, str(out.get("md5"))
+    for name in _in_order(side, made):
+        reason = next(_reasons(side, name, made, hashes, found), None)
+        if reason:
+            found[name] = reason
+    return found
+
+
+def first(found: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not stale because of another alone."""
+    return {name: why for name, why in found.items() if not why.endswith(MADE_FROM_STALE)}
+
+
+def unknown(side: Revision) -> bool:
+    """Is there no dvc.lock to tell?"""
+    return LOCK not in side.tree.ids
+
+
+def _in_order(side: Revision, made: Mapping[str, tuple[str, str]]) -> list[str]:
+    """What is made from another comes after it."""
+    order: dict[str, None] = {}
+
+    def visit(name: str, seen: frozenset[str]) -> None:
+        for dep in side.lock.get(stage_of(name), {}).get("deps", ()):
+            maker = made.get(str(dep.get("path")))
+            if maker and maker[0] not in seen and maker[0] not in order:
+                visit(maker[0], seen | {name})
+        order.setdefault(name)
+
+    for name in side.artifacts:
+        visit(name, frozenset())
+    return list(order)
+
+
+def _reasons(
+    side: Revision, name: str, made: Mapping[str, tuple[str, str]], hashes: dict[str, str], stale: Mapping[str, str]
+) -> Iterator[str]:
+    stage = stage_of(name)
+    entry = side.lock.get(stage)
+    if entry is None:
+        yield "dvc.lock has no run of it"
+        return
+    for file, values in (entry.get("params") or {}).items():
+        now = side.params if file == PARAMS else side.toolchain if file == TOOLCHAIN else None
+        for path, value in (values or {}).items():
+            if now is not None and not declared.same(value, declared.at(now, path)):
+                yield f"{path} of {file} is not what it was built with"
+    for dep in entry.get("deps", ()):
+        path, md5 = str(dep.get("path")), str(dep.get("md5"))
+        if path in made:
+            maker, there = made[path]
+            if maker in stale:
+                yield f"{maker}{MADE_FROM_STALE}"
+            elif there != md5:
+                yield f"it was made from another {path} than dvc.lock has"
+        elif path in side.tree.ids:
+            if _md5(side, path, hashes) != md5:
+                yield f"{path} is not what it was built with"
+        elif path.startswith(CODE) and not any(path.startswith(f"{other}/") for other in side.tree.others):
+            yield f"{path}, which it was built with, is gone"
+    for out in entry.get("outs", ()):
+        path = str(out.get("path"))
+        kept = path.startswith((f"{METRICS}/", f"{RECORDS}/")) and path in side.tree.ids
+        if kept and _md5(side, path, hashes) != str(out.get("md5")):
+            yield f"{path} is not what the build wrote"
+
+
+def _md5(side: Revision, path: str, hashes: dict[str, str]) -> str:
+    if path not in hashes:
+        hashes[path] = hashlib.md5(side.tree.read(path) or b"", usedforsecurity=False).hexdigest()
+    return hashes[path]

@@ -1,0 +1,22 @@
+"""gates: what must hold among the fields of a gate."""
+
+import datetime
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmspec.specs.disagreement import Disagreement
+
+
+def day_exists(exception: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """An exception ends on a day of the calendar."""
+    try:
+        datetime.date.fromisoformat(exception["until"])
+    except ValueError:
+        yield Disagreement(("until",), f"there is no day {exception['until']}", "write year-month-day, such as '2027-01-31'")
+
+
+def gap_is_among_several(gate: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A gap lies between several values."""
+    if "*" not in gate["metric"].split("."):
+        remedy = "put `*` in the place of the class or source, such as scores.release.test.f1.*"
+        yield Disagreement(("metric",), "it names one value, and a gap lies between several", remedy)

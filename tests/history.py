@@ -1,0 +1,391 @@
+"""history: small projects in git, written by hand: what a build would have left, without one."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from click.testing import CliRunner, Result
+from ruamel.yaml import YAML
+
+from lmspec import record
+from lmspec.cli.main import main
+from lmspec.methods import metrics
+
+SPEC = """\
+# A project of one small model.
+sources:
+  raw: {kind: file, path: raw/reviews.csv, sha256: 'SHA'}
+corpus:
+  reviews:
+    tables:
+      - {name: movies, of: sources.raw, file: reviews.csv, FIELDS}
+      - {name: products, of: sources.raw, file: reviews.csv, FIELDS}
+    labels: [bad, good]
+    clean: {fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}
+    near_duplicates: null
+splits:
+  reviews: {of: corpus.reviews, train: 0.6, dev: 0.2, test: 0.2, seed: 1, keep_together: null}
+model:
+  cnn:
+    on: splits.reviews
+    architecture: {kind: cnn, embedding_dim: 16, filters: 16, widths: [1, 2], vocabulary: 300, max_length: 24, dropout: 0.1}
+    training:
+      epochs: 3
+      batch_size: 16
+      optimizer: {kind: adamw, peak_learning_rate: 3.0e-3, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1.0e-8}
+      warmup_fraction: 0.0
+      decay: constant
+      max_gradient_norm: 1.0
+      early_stopping: {metric: macro_f1, evaluations_per_epoch: 1, patience: 3}
+      seeds: 1
+exported:
+  cnn: {of: model.cnn, opset: 18, max_logit_difference: 1.0e-4}
+scores:
+  cnn: {of: model.cnn, on: [splits.reviews], batch_size: 16, calibration_bins: 5}
+speed:
+  cnn: {of: exported.cnn, against: model.cnn, on: splits.reviews, texts: 8, rounds: 12, batch_size: 4}
+gates:
+  # gates stand here
+numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}
+machine: {device: cpu}
+""".replace("SHA", "0" * 64).replace(
+    "FIELDS",
+    "format: {kind: csv, columns: null}, text: text, group: null, "
+    "label: {kind: column, column: stars, rename: {'1': bad, '5': good}}",
+)
+TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
+CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'
+GATES = "  # gates stand here\n"
+BETTER: dict[str, Mapping[str, str]] = {
+    "model": metrics.BETTER,
+    "scores": metrics.BETTER,
+    "exported": {"largest_logit_difference": "lower", "bytes": "lower"},
+    "speed": {
+        "of.latency_ms": "lower",
+        "of.texts_per_second": "higher",
+        "of.weights_bytes": "lower",
+        "of.peak_memory_bytes": "lower",
+        "ratio": "higher",
+    },
+}
+# noun -> fields that name what an artifact is made from
+MADE_FROM = {
+    "splits": ("of",),
+    "model": ("on",),
+    "exported": ("of",),
+    "scores": ("of", "on"),
+    "speed": ("of", "against", "on"),
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One answer to one example of a test side. confidence: of what was predicted."""
+
+    id: str
+    source: str
+    label: str
+    predicted: str
+    confidence: float = 0.9
+    group: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Is it the label?"""
+        return self.label == self.predicted
+
+
+def examples(count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("bad", "good"), start: int = 0) -> list[Example]:
+    """So many, of two sources and some labels in turn; those at the places in `wrong` are answered with the next label."""
+    missed = set(wrong)
+    rng = random.Random(count)
+    found = []
+    for i in range(count):
+        place = (i // 2) % len(labels)
+        said = labels[(place + (i in missed)) % len(labels)]
+        sure = round(0.55 + 0.4 * rng.random(), 6)
+        found.append(Example(f"e{start + i:05}", ("movies", "products")[i % 2], labels[place], said, sure))
+    return found
+
+
+def flipped(rows: Sequence[Example], places: Iterable[int], labels: Sequence[str] = ("bad", "good")) -> list[Example]:
+    """The same, where those at some places are answered with the next label."""
+    chosen = set(places)
+    after = dict(zip(labels, [*labels[1:], labels[0]], strict=True))
+    return [replace(row, predicted=after[row.predicted]) if i in chosen else row for i, row in enumerate(rows)]
+
+
+def measured(rows: Sequence[Example], labels: Sequence[str] = ("bad", "good"), bins: int = 5) -> dict[str, Any]:
+    """The metrics of a test side, as `stages/scores.py` computes them."""
+    number = {label: i for i, label in enumerate(labels)}
+    truth = np.array([number[row.label] for row in rows])
+    told = [[row.confidence if row.predicted == label else _other(row, labels) for label in labels] for row in rows]
+    probability = np.array(told)
+    found = metrics.full(truth, probability, tuple(labels), bins)
+    sources = sorted({row.source for row in rows})
+    if len(sources) > 1:
+        at = {source: np.flatnonzero([row.source == source for row in rows]) for source in sources}
+        found["source"] = {s: metrics.full(truth[p], probability[p], tuple(labels), bins) for s, p in at.items()}
+    return found
+
+
+def _other(row: Example, labels: Sequence[str]) -> float:
+    return (1 - row.confidence) / (len(labels) - 1)
+
+
+class Project:
+    """A project in a git repository. root: the folder of its params.yaml; git: the repository, the same if not given."""
+
+    def __init__(self, root: Path, git: Path | None = None) -> None:
+        self.root, self.top = root, git or root
+        self.commits = 0
+
+    def git(self, *arguments: str, code: int = 0) -> str:
+        """Run git at the top of the repository."""
+        quiet = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
+        day = f"2026-01-{self.commits % 28 + 1:02}T00:00:00Z"
+        dates = {"GIT_AUTHOR_DATE": day, "GIT_COMMITTER_DATE": day, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        run = subprocess.run(
+            ["git", *quiet, *arguments], cwd=self.top, env=os.environ | dates, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == code, f"git {arguments} exited {run.returncode}:\n{run.stdout}{run.stderr}"
+        return run.stdout.strip()
+
+    def commit(self, message: str = "a change") -> str:
+        """All that is there; its hash."""
+        self.commits += 1
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def run(self, *arguments: str) -> Result:
+        """An lmspec command in the project, in this process. A traceback is one here too."""
+        before = Path.cwd()
+        os.chdir(self.root)
+        try:
+            found = CliRunner().invoke(main, list(arguments))
+        finally:
+            os.chdir(before)
+        if found.exception and not isinstance(found.exception, SystemExit):
+            raise found.exception
+        return found
+
+    def report(self, *arguments: str) -> dict[str, Any]:
+        """What `lmspec diff --format json` says."""
+        found: dict[str, Any] = json.loads(self.run("diff", *arguments, "--format", "json").stdout)
+        return found
+
+    def write(self, path: str, content: str | bytes) -> None:
+        """A file of the project."""
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def remove(self, *paths: str) -> None:
+        """Files or folders of the project."""
+        for path in paths:
+            place = self.root / path
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+    def text(self, path: str) -> str:
+        """A file of the project."""
+        return (self.root / path).read_bytes().decode()
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a text that stands once in a file."""
+        text = self.text(path)
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+        self.write(path, text.replace(old, new))
+
+    def gate(self, name: str, gate: str) -> None:
+        """Add a gate to params.yaml, written as there."""
+        self.edit("params.yaml", GATES, f"  {name}: {gate}\n{GATES}")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """params.yaml, nested."""
+        values: dict[str, Any] = YAML(typ="safe").load(self.text("params.yaml"))
+        return values
+
+    def metrics(self, artifact: str) -> dict[str, Any]:
+        """What its stage wrote."""
+        found: dict[str, Any] = json.loads(self.text(f"data/metrics/{_stage(artifact)}.json"))
+        return found
+
+    def measure(self, artifact: str, values: Mapping[str, Any], better: Mapping[str, str] | None = None, **how: Any) -> None:
+        """Metrics, and the record that says which way each is better. how: name -> content of what it was made from."""
+        path = f"data/metrics/{_stage(artifact)}.json"
+        self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        outputs = [record.of_path(self.root / path, path)]
+        record.annotate(outputs, path, BETTER.get(artifact.partition(".")[0], {}) if better is None else better)
+        inputs = [{"name": name, "digest": {"dirHash": _md5(content)}} for name, content in how.items()]
+        self.write(f"data/records/{_stage(artifact)}.json", record.statement(artifact, {}, inputs, outputs, {}))
+
+    def table(self, artifact: str, report: str, rows: Sequence[Mapping[str, object]], header: Sequence[str] = ()) -> None:
+        """A table that git keeps."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, header or list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write(f"data/metrics/{_stage(artifact)}/{report}.csv", text.getvalue())
+
+    def score(
+        self, artifact: str, sides: Mapping[str, Sequence[Example]], labels: Sequence[str] = ("bad", "good"), bins: int = 5
+    ) -> None:
+        """What `stages/scores.py` leaves for those answers: metrics, outcomes, confusion, record."""
+        self.measure(artifact, {split: measured(rows, labels, bins) for split, rows in sides.items()})
+        rows = [(split, row) for split, each in sides.items() for row in each]
+        self.table(artifact, "outcomes", [_outcome(split, row, labels) for split, row in rows], OUTCOMES)
+        count = Counter((split, row.label, row.predicted) for split, row in rows)
+        pairs = [(split, label, predicted) for split in sides for label in labels for predicted in labels]
+        self.table(
+            artifact,
+            "confusion",
+            [{"split": s, "label": one, "predicted": other, "examples": count[s, one, other]} for s, one, other in pairs],
+            ("split", "label", "predicted", "examples"),
+        )
+
+    def corpus(self, rows: Sequence[tuple[str, str, str]], artifact: str = "corpus.reviews") -> None:
+        """Rows (id, source, label) of a corpus, and the counts of them."""
+        self.table(artifact, "rows", [dict(zip(ROWS, row, strict=True)) for row in rows], ROWS)
+        sources: dict[str, Any] = {}
+        for source in sorted({source for _, source, _ in rows}):
+            labels = Counter(label for _, other, label in rows if other == source)
+            sources[source] = {"documents": labels.total(), "label": dict(sorted(labels.items()))}
+        self.measure(artifact, {"documents": len(rows), "source": sources})
+
+    def speed(self, rounds: Sequence[tuple[float, float]], artifact: str = "speed.cnn", rival: str = "the model") -> None:
+        """Rounds of (milliseconds, those of the rival)."""
+        columns = ("p50_ms", "p95_ms", "texts_per_second")
+        rows = [
+            {
+                "round": i,
+                **{f"of_{name}": value for name, value in zip(columns, (of, 2 * of, 4000 / of), strict=True)},
+                **{f"against_{name}": value for name, value in zip(columns, (other, 2 * other, 4000 / other), strict=True)},
+            }
+            for i, (of, other) in enumerate(rounds, 1)
+        ]
+        middles = [float(np.median([pair[i] for pair in rounds])) for i in (0, 1)]
+        of, against = (
+            {
+                "latency_ms": {"p50": middle, "p95": 2 * middle},
+                "texts_per_second": 4000 / middle,
+                "weights_bytes": 1000,
+                "peak_memory_bytes": 5000,
+            }
+            for middle in middles
+        )
+        self.measure(artifact, {"of": of, "against": against, "ratio": {}}, **{"data/model/cnn": rival})
+        self.table(artifact, "rounds", rows)
+
+    def lock(self) -> None:
+        """dvc.lock, as `dvc repro` would leave it now: of what is here, with the hashes that it has."""
+        spec, toolchain = self.spec, YAML(typ="safe").load(self.text("toolchain.yaml"))
+        stages: dict[str, Any] = {}
+        hashes: dict[str, str] = {}
+        for noun in ("sources", "corpus", *MADE_FROM):
+            for key, fields in (spec.get(noun) or {}).items():
+                stages[f"{noun}-{key}"] = self._locked(noun, key, fields, spec, toolchain, hashes)
+        yaml, text = YAML(typ="safe"), io.StringIO()
+        yaml.default_flow_style = False
+        yaml.representer.ignore_aliases = lambda _: True
+        yaml.dump({"schema": "2.0", "stages": stages}, text)
+        self.write("dvc.lock", text.getvalue())
+
+    def _locked(self, noun: str, key: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]) -> dict[str, Any]:
+        code = [f"stages/{noun}.py", "lmspec/shared.py"]
+        deps = {path: _md5((self.root / path).read_bytes()) for path in code}
+        deps |= {path: hashes[path] for path in self._folders(noun, fields)}
+        folder = f"data/{noun}/{key}"
+        hashes[folder] = _md5(json.dumps([fields, deps])) + ".dir"
+        packages = {f"packages.{name}": version for name, version in toolchain["packages"].items()}
+        outs = {path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{key}")} | {folder: hashes[folder]}
+        return {
+            "cmd": f"python -m stages.{noun} {key}",
+            "deps": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())],
+            "params": {
+                "params.yaml": {f"{noun}.{key}": fields, "numerics": spec["numerics"]},
+                "toolchain.yaml": {**packages, "python": toolchain["python"]},
+            },
+            "outs": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(outs.items())],
+        }
+
+    def _folders(self, noun: str, fields: Any) -> list[str]:
+        tables = fields.get("tables", ())
+        names = [table["of"] for table in tables]
+        for field in MADE_FROM.get(noun, ()):
+            value = fields.get(field, [])
+            names += value if isinstance(value, list) else [value]
+        return [f"data/{name.replace('.', '/', 1)}" for name in dict.fromkeys(names)]
+
+    def _outputs(self, stage: str) -> list[str]:
+        places = (f"data/metrics/{stage}.json", f"data/metrics/{stage}", f"data/records/{stage}.json")
+        found = [self.root / place for place in places]
+        files = [file for place in found for file in (sorted(place.rglob("*")) if place.is_dir() else [place]) if file.is_file()]
+        return [file.relative_to(self.root).as_posix() for file in files]
+
+
+OUTCOMES = ("split", "id", "source", "group", "label", "predicted", "confidence", "label_probability")
+ROWS = ("id", "source", "label")
+
+
+def _outcome(split: str, row: Example, labels: Sequence[str]) -> dict[str, object]:
+    told = row.confidence if row.right else _other(row, labels)
+    return dict(
+        zip(
+            OUTCOMES,
+            (split, row.id, row.source, row.group, row.label, row.predicted, round(row.confidence, 6), round(told, 6)),
+            strict=True,
+        )
+    )
+
+
+def _stage(artifact: str) -> str:
+    return artifact.replace(".", "-", 1)
+
+
+def _md5(content: bytes | str) -> str:
+    return hashlib.md5(content.encode() if isinstance(content, str) else content, usedforsecurity=False).hexdigest()
+
+
+REVIEWS = examples(200, wrong=range(0, 200, 9))  # 177 of 200 are right
+TIMES = [(2 + 0.05 * ((7 * i) % 12), 10 + 0.1 * ((5 * i) % 12)) for i in range(12)]
+KEPT = [(row.id, row.source, row.label) for row in examples(300, start=1000)]
+
+
+def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
+    """A project that is built, and committed."""
+    project = Project(root, git)
+    root.mkdir(parents=True, exist_ok=True)
+    project.git("init", "-q", "-b", "main")
+    project.write("params.yaml", spec)
+    project.write("toolchain.yaml", TOOLCHAIN)
+    for noun in ("sources", "corpus", *MADE_FROM):
+        project.write(f"stages/{noun}.py", CODE)
+    project.write("lmspec/shared.py", "def shared():\n    return 1\n")
+    project.write("raw/reviews.csv", "")
+    project.corpus(KEPT)
+    sides = {side: {"documents": count, "label": {"bad": count // 2, "good": count // 2}} for side, count in SIZES.items()}
+    project.measure("splits.reviews", sides)
+    dev = {"accuracy": 0.88, "macro_f1": 0.87, "log_loss": 0.31}
+    project.measure("model.cnn", {"dev": dev, "best_step": 40, "steps": 60, "parameters": 5000})
+    project.measure("exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": 20_000})
+    project.score("scores.cnn", {"reviews": REVIEWS})
+    project.speed(TIMES)
+    project.lock()
+    project.commit("built")
+    return project
+
+
+SIZES = {"train": 600, "dev": 200, "test": 200}

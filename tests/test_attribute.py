@@ -1,0 +1,394 @@
+"""`lmspec attribute`: effects of known truths, and mixes of commits of a real project."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lmspec.compare import causes, outcomes, revision
+from lmspec.compare.evidence import Alone, Paired, Slice
+from lmspec.compare.factors import Attribution, Seen, attribution
+from lmspec.compare.forms import attribution as forms
+from lmspec.compare.mixes import OLD, Corner, Design
+from lmspec.compare.outcomes import Outcomes, Scale
+from lmspec.compare.report import Side
+from lmspec.compare.revision import Fault
+from lmspec.errors import LmspecError
+from lmspec.graph import hybrids
+from lmspec.methods.sources.digest import sha256
+from tests import miniature
+
+ACCURACY = Slice("accuracy", None)
+LABELS = ("bad", "good")
+NO_OUTCOMES = Fault("none were kept")
+FACTORS = ("data", "spec", "code")
+
+
+def answers(shares: Mapping[Corner, float], ids: Mapping[Corner, Sequence[int]] | None = None) -> dict[Corner, Seen]:
+    """Corners where about such a share of 400 examples is right: the same draws everywhere, as one model is like another."""
+    rng = np.random.default_rng(5)
+    luck, labels = rng.random(400), rng.integers(0, 2, 400)
+    found = {}
+    for corner, share in shares.items():
+        rows = np.arange(400) if ids is None else np.array(ids[corner])
+        right = luck[rows] + rng.normal(0, 0.05, len(rows)) < share
+        label = [LABELS[i] for i in labels[rows]]
+        predicted = [LABELS[i if ok else 1 - i] for i, ok in zip(labels[rows], right, strict=True)]
+        names = tuple(f"e{i}" for i in rows)
+        side = Outcomes(
+            names,
+            tuple("even" if i % 2 == 0 else "odd" for i in rows),
+            tuple(f"d{i // 3}" for i in rows),
+            tuple(label),
+            tuple(predicted),
+            np.full(len(rows), 0.75),
+            np.where(right, 0.75, 0.25),
+        )
+        found[corner] = Seen(float(right.mean()), Alone(side, Scale(LABELS, 5)))
+    return found
+
+
+def values(truth: Mapping[Corner, float]) -> dict[Corner, Seen]:
+    """Corners of which only the metric is known."""
+    return {corner: Seen(value, NO_OUTCOMES) for corner, value in truth.items()}
+
+
+def told(found: Attribution) -> dict[str, float | None]:
+    """Factor, or factors joined by x -> its effect."""
+    effects = {effect.factor: effect.effect and effect.effect.value for effect in found.effects}
+    return effects | {"x".join(each.factors): each.amount and each.amount.value for each in found.interactions}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("part", [ACCURACY, Slice("macro_f1", None), Slice("f1.good", "odd"), Slice("log_loss", "even")])
+def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
+    """Exactly, whatever the metric; and each lies within its interval."""
+    design = Design(FACTORS[:count])
+    corners = answers({corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.corners})
+    told = {corner: Seen(seen.outcomes.plain(part)[0], seen.outcomes) for corner, seen in corners.items() if _has(seen)}
+    found = attribution("m", part, design, told)
+    assert found.examples == (400 if part.source is None else 200)
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(found.total.value, abs=1e-12)
+    assert found.total.value == pytest.approx(found.new - found.old, abs=1e-12)
+    for effect in found.effects:
+        assert effect.effect and effect.effect.interval
+        assert effect.effect.interval[0] <= effect.effect.value <= effect.effect.interval[1]
+
+
+def _has(seen: Seen) -> bool:
+    return isinstance(seen.outcomes, Alone)
+
+
+def _value(amount: Any) -> float:
+    assert amount is not None
+    return float(amount.value)
+
+
+def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
+    """The difference of two commits is the effect of all that differs."""
+    design = Design(("code",))
+    corners = answers({OLD: 0.6, design.new: 0.7})
+    found = attribution("m", ACCURACY, design, corners)
+    sides = [corners[corner].outcomes for corner in (OLD, design.new)]
+    old, new = (side for side in sides if isinstance(side, Alone))
+    paired = Paired(outcomes.pair(old.side, new.side), old.scale, False)
+    (effect,) = found.effects
+    assert effect.effect == effect.alone == effect.last == found.total
+    assert found.total.interval == pytest.approx(paired.difference(ACCURACY).interval(0.95), abs=1e-12)
+
+
+def test_what_adds_up_has_no_interaction() -> None:
+    """Each factor's effect is its own, alone and last."""
+    design = Design(FACTORS)
+    own = {"data": 0.1, "spec": -0.03, "code": 0.002}
+    found = attribution("m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.corners}))
+    effects = told(found)
+    assert {name: effects[name] for name in own} == pytest.approx(own)
+    assert [effects[name] for name in ("dataxspec", "dataxcode", "specxcode", "dataxspecxcode")] == pytest.approx([0] * 4)
+    assert all(_value(effect.alone) == pytest.approx(_value(effect.last)) for effect in found.effects)
+
+
+def test_what_multiplies_interacts() -> None:
+    """Of 0.5 * 1.2 * 1.5 * 1.1 every interaction is the product of the gains; effects still add up."""
+    design = Design(FACTORS)
+    gains = {"data": 0.2, "spec": 0.5, "code": 0.1}
+    truth = {corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners}
+    found = attribution("m", ACCURACY, design, values(truth))
+    effects = told(found)
+    assert effects["dataxspec"] == pytest.approx(0.5 * 0.2 * 0.5)
+    assert effects["dataxspecxcode"] == pytest.approx(0.5 * 0.2 * 0.5 * 0.1)
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(truth[design.new] - 0.5)
+    two = attribution("m", ACCURACY, Design(("data", "spec")), values({c: v for c, v in truth.items() if "code" not in c}))
+    for effect in two.effects:
+        assert _value(effect.effect) == pytest.approx((_value(effect.alone) + _value(effect.last)) / 2)
+        assert told(two)["dataxspec"] == pytest.approx(_value(effect.last) - _value(effect.alone))
+
+
+def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None:
+    """Nothing is guessed: of the data only what it adds last is known, of the spec only what it does alone."""
+    design = Design(("data", "spec"))
+    corners = answers({corner: 0.5 + 0.1 * len(corner) for corner in design.corners})
+    del corners[frozenset({"data"})]
+    found = attribution("m", ACCURACY, design, corners)
+    data, spec = found.effects
+    assert data.effect is data.alone is spec.effect is spec.last is None
+    assert data.last and spec.alone and data.last.interval and found.total.interval
+    assert [each.amount for each in found.interactions] == [None]
+    shown = forms.text(_found(found, forms.Hybrid(("data",), error="no such field")))
+    assert shown.count(forms.UNKNOWN) == 5 and "A with data of B: cannot be built: no such field" in shown
+
+
+def _found(metric: Attribution, *mixes: forms.Hybrid, built: bool = True) -> forms.Found:
+    factors = {"data": ("a",), "spec": ("b | c",), "code": (), "toolchain": ()}
+    return forms.Found(Side("A", "1" * 40), Side("B", "2" * 40), factors, mixes, (metric,), built)
+
+
+def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
+    """And it is said how many were left out; without any, the values alone are told."""
+    design = Design(("data", "spec"))
+    shares = {corner: 0.5 + 0.1 * len(corner) for corner in design.corners}
+    half = {corner: range(200, 400) if "data" in corner else range(300) for corner in design.corners}
+    some = attribution("m", ACCURACY, design, answers(shares, half))
+    assert some.examples == 100 and "of 200 to 300 on their test sides" in some.notes[0]
+    apart = {corner: range(200, 400) if "data" in corner else range(200) for corner in design.corners}
+    none = attribution("m", ACCURACY, design, answers(shares, apart))
+    assert none.examples is None and none.total.interval is None and "no example in common" in none.notes[0]
+    assert none.total.value == pytest.approx(none.new - none.old)
+
+
+def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
+    """Other code can count another way: then the effects are those of the values."""
+    design = Design(("code",))
+    corners = answers({OLD: 0.6, design.new: 0.7})
+    corners[design.new] = Seen(0.9, corners[design.new].outcomes)
+    found = attribution("m", ACCURACY, design, corners)
+    assert found.total.interval is None and "another scorer" in found.notes[0]
+    assert found.total.value == pytest.approx(0.9 - found.old)
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_toolchain_has_what_the_mixes_leave_over(installed: bool) -> None:
+    """Every mix that is built has one toolchain: the other factors move within it, and all effects still add up."""
+    design = Design(("data", "spec"), "toolchain", installed)
+    assert len(design.hybrids) == 3 and all(("toolchain" in corner) == installed for corner in design.hybrids)
+    gains = {"data": 0.2, "spec": 0.5, "toolchain": 0.1}
+    truth = {corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners}
+    found = attribution("m", ACCURACY, design, values(truth))
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(truth[design.new] - 0.5)
+    assert told(found)["toolchain"] == pytest.approx(0.05 if installed else 0.5 * 1.2 * 1.5 * 0.1)
+    toolchain = found.effects[-1]
+    assert (toolchain.alone is None, toolchain.last is None) == (not installed, installed)
+
+
+def test_the_forms_say_the_same() -> None:
+    """Markdown has the numbers of the text, with no sign that would break its tables; JSON is one object."""
+    design = Design(("data", "spec"))
+    found = _found(attribution("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.corners})))
+    numbers = re.compile(r"[+-]\d\.\d{4}")
+    assert sorted(numbers.findall(forms.text(found))) == sorted(numbers.findall(forms.markdown(found)))
+    assert "b \\| c" in forms.markdown(found)
+    assert json.loads(forms.as_json(found))["metrics"][0]["effects"][0]["factor"] == "data"
+
+
+def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
+    """Gates build nothing, and the machine is that of the code, whose schema it must fit."""
+    sides = [dict.fromkeys(("sources", "splits", "model", "numerics", "machine", "gates"), side) for side in ("old", "new")]
+    assert hybrids.params(*sides, {"data"}) == {
+        "sources": "new",
+        "splits": "new",
+        "model": "old",
+        "numerics": "old",
+        "machine": "old",
+    }
+    assert hybrids.params(*sides, {"spec", "code"}) == {
+        "sources": "old",
+        "splits": "old",
+        "model": "new",
+        "numerics": "new",
+        "machine": "new",
+    }
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """A repository that is to have two commits."""
+    miniature.run(tmp_path, "git", "init", "-q", "-b", "main")
+    for name, value in (("user.name", "t"), ("user.email", "t@example.org")):
+        miniature.run(tmp_path, "git", "config", name, value)
+    return tmp_path
+
+
+def _commit(folder: Path, files: Mapping[str, str]) -> revision.Revision:
+    assert (folder / ".git").is_dir()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    miniature.run(folder, "git", "add", "-A")
+    miniature.run(folder, "git", "commit", "-q", "-m", "change")
+    return revision.read(miniature.run(folder, "git", "rev-parse", "HEAD").strip(), folder)
+
+
+BASE = {
+    "params.yaml": "sources: {a: {kind: file, path: raw/a}}\nmodel: {m: {epochs: 1}}\ngates: {g: 1}\nmachine: {device: cpu}\n",
+    "raw/a": "one",
+    "stages/model.py": "x = 1\n",
+    "toolchain.yaml": f"python: '{causes.toolchain.minor()}'\npackages: {{numpy: {np.__version__}}}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "factor"),
+    [
+        ("params.yaml", BASE["params.yaml"].replace("epochs: 1", "epochs: 2"), "spec"),
+        ("params.yaml", BASE["params.yaml"].replace("kind: file", "kind: file, sha256: b"), "data"),
+        ("raw/a", "two", "data"),
+        ("stages/model.py", "x = 2\n", "code"),
+        ("toolchain.yaml", BASE["toolchain.yaml"].replace(np.__version__, "1.0"), "toolchain"),
+        ("params.yaml", "# a comment\n" + BASE["params.yaml"].replace("{g: 1}", "{}").replace("cpu", "cuda"), None),
+        ("stages/model.py", "x = 1  # a comment\n", None),
+        ("README.md", "words", None),
+    ],
+)
+def test_a_factor_differs_where_what_is_built_from_does(two: Path, file: str, text: str, factor: str | None) -> None:
+    """A comment, a gate, the machine and what no stage reads are none."""
+    old, new = _commit(two, BASE), _commit(two, {file: text})
+    assert [name for name, what in causes.causes(old, new).items() if what] == ([factor] if factor else [])
+
+
+def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
+    """It is told whose are installed; if neither's are, which differ and where to run it."""
+    here = BASE["toolchain.yaml"]
+    sides = [_commit(two, BASE | {"toolchain.yaml": here.replace(np.__version__, v)}) for v in (np.__version__, "1.0", "1.1")]
+    assert causes.installed(sides[0], sides[0]) == "both"
+    assert causes.installed(sides[0], sides[1]) == "old" and causes.installed(sides[1], sides[0]) == "new"
+    with pytest.raises(LmspecError) as refused:
+        causes.installed(sides[1], sides[2])
+    assert f"numpy {np.__version__}" in str(refused.value) and "numpy 1.0 or 1.1" in refused.value.remedy
+
+
+@pytest.fixture
+def project(built: Path, tmp_path: Path) -> Path:
+    """A copy of the built project."""
+    return Path(shutil.copytree(built, tmp_path / "project", symlinks=True))
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def _build_and_commit(project: Path, *stages: str) -> None:
+    miniature.lmspec(project, "sync")
+    if stages:
+        miniature.dvc(project, "repro", *stages)
+    miniature.run(project, "git", "add", "-A")
+    miniature.run(project, "git", "commit", "-q", "-m", "change")
+
+
+def _learn_faster(project: Path) -> None:
+    """In params.yaml the CNN's learning rate, and that alone."""
+    head, mark, rest = (project / "params.yaml").read_text().partition("  cnn:\n    on: splits.old")
+    assert mark and rest.count("peak_learning_rate: 3.0e-3") > 1
+    (project / "params.yaml").write_text(head + mark + rest.replace("3.0e-3", "3.0e-2", 1))
+
+
+def _drop_rows(project: Path) -> None:
+    """Of raw/old.csv some rows, and the hash in the spec."""
+    raw = project / "raw" / "old.csv"
+    before = sha256(raw)
+    lines = raw.read_text().splitlines(keepends=True)
+    raw.write_text("".join(lines[:40] + lines[44:]))
+    _edit(project / "params.yaml", before, sha256(raw))
+
+
+def _state(project: Path) -> dict[str, Any]:
+    """All that a command must leave as it is."""
+    git = [("rev-parse", "HEAD"), ("branch", "-a"), ("worktree", "list"), ("ls-files", "-s"), ("stash", "list"), ("tag",)]
+    found: dict[str, Any] = {" ".join(each): miniature.run(project, "git", *each) for each in git}
+    ours = (".git", ".lmspec", "__pycache__", "cache", "tmp")
+    files = (p for p in project.rglob("*") if p.is_file() and not {*ours} & {*p.relative_to(project).parts})
+    return found | {str(path): path.read_bytes() for path in files} | {"index": (project / ".git" / "index").read_bytes()}
+
+
+@pytest.mark.slow
+def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path) -> None:
+    """Data and spec: two mixes are built; a second run takes them from the cache; nothing of the project is touched."""
+    _learn_faster(project)
+    _drop_rows(project)
+    _build_and_commit(project, "scores-cnn")
+    before = _state(project)
+    asked = ("attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", "scores.cnn.old.log_loss")
+    cost = miniature.lmspec(project, *asked)
+    assert "nothing was built: `--yes` builds them" in cost and "HEAD~1 with data of HEAD" in cost and "to run" in cost
+    said = miniature.lmspec(project, *asked, "--yes")
+    assert "model-cnn runs" in said and "data x spec" in said
+    found = json.JSONDecoder().raw_decode(miniature.lmspec(project, *asked, "--yes", "--format", "json"))[0]
+    assert all(mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["hybrids"])
+    for metric in found["metrics"]:
+        assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(metric["total"]["value"], abs=1e-9)
+    assert found["metrics"][1]["total"]["interval"][0] < found["metrics"][1]["total"]["interval"][1]
+    assert _state(project) == before
+
+
+@pytest.mark.slow
+def test_one_factor_needs_no_mix(project: Path) -> None:
+    """An edit of a method alone: all of it is due to the code."""
+    cnn = project / "lmspec" / "methods" / "architectures" / "cnn.py"
+    _edit(cnn, "logits=self.head(self.dropout(torch.cat(pooled, 1)))", "logits=self.head(self.dropout(torch.cat(pooled, 1))) * 3")
+    _build_and_commit(project, "scores-cnn")
+    said = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss")
+    assert "lmspec/methods/architectures/cnn.py: CnnClassifier.forward" in said
+    assert "nothing but the code differs, so all of it is due to that" in said and "mixes to build" not in said
+
+
+@pytest.mark.slow
+def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Path) -> None:
+    """The new spec has a field that the old code does not know; the old spec is fine for the new code."""
+    scores = project / "lmspec" / "specs" / "scores.py"
+    _edit(
+        scores,
+        "    calibration_bins: int",
+        '    note: str = Field(default="", max_length=9, description="of no use")\n    calibration_bins: int',
+    )
+    schema = miniature.lmspec(project, "schema")
+    (project / "lmspec" / "graph" / "params.schema.json").write_text(schema)
+    _edit(
+        project / "params.yaml",
+        "  cnn: {of: quantized.cnn, on: [splits.old], ",
+        "  cnn: {of: quantized.cnn, on: [splits.old], note: new, ",
+    )
+    _learn_faster(project)
+    _build_and_commit(project, "scores-cnn")
+    said = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss", "--yes")
+    assert "HEAD~1 with spec of HEAD: cannot be built: " in said and "note" in said
+    assert "HEAD~1 with code of HEAD: built" in said
+    spec, code, both = (
+        re.split(r" {2,}", line.strip())
+        for line in re.findall(r"^  (?:spec|code|spec x code) .*(?:known|\]|change).*$", said, re.M)
+    )
+    assert spec[1:3] == ["not known", "not known"] and spec[3] != "not known"
+    assert code[1] == code[3] == "not known" and code[2] == "no change"
+    assert both[1] == "not known"
+    assert miniature.run(project, "git", "worktree", "list").count("\n") == 1
+
+
+def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
+    """Its effect is what mixes with the installed one leave over; with neither side's versions no mix is comparable."""
+    version = next(line for line in (project / "toolchain.yaml").read_text().splitlines() if line.startswith("  numpy: "))
+    for other in ("9.8", "9.9"):
+        for path in ("toolchain.yaml", "dvc.lock"):
+            text = (project / path).read_text()
+            (project / path).write_text(text.replace(version.strip(), f"numpy: {other}"))
+        _edit(project / "params.yaml", "title: Good or bad", f"title: Good or bad, {other}")
+        version = f"numpy: {other}"
+        miniature.run(project, "git", "commit", "-q", "-a", "-m", other)
+    said = miniature.lmspec(project, "attribute", "HEAD~2", "HEAD~1", "scores.cnn.old.accuracy")
+    assert "toolchain  numpy" in said and "toolchain: not separated" in said and "HEAD~2 with spec of HEAD~1" in said
+    refused = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1)
+    assert "mixes cannot be built with what is installed: numpy" in refused and "numpy 9.8 or 9.9" in refused

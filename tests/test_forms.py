@@ -1,0 +1,348 @@
+"""Every form shows the same report, and no text in it can do more than be read."""
+
+import io
+import json
+import math
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+from markdown_it import MarkdownIt
+from rich.cells import cell_len
+from rich.console import Console
+
+from lmspec.compare.forms import github, html, junit, markdown, plots, tables, terminal, values, words
+from lmspec.compare.report import Report
+from tests import reports
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+HEAVY = ("numpy", "pydantic", "matplotlib", "rich", "torch", "polars")
+ROOT = Path(__file__).parent.parent
+
+
+class Page(HTMLParser):
+    """Tags that were opened, with their attributes; those left open; and all text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.comments: list[str] = []
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Opens."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Opens and closes."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Closes what was opened last."""
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        """A text."""
+        self.texts.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        """A comment."""
+        self.comments.append(data)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return reports.full()
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    return html.render(report)
+
+
+@pytest.fixture(scope="module")
+def huge() -> Report:
+    return reports.huge()
+
+
+def rendered(source: str) -> Page:
+    """Markdown as a site shows it."""
+    return Page(MarkdownIt("commonmark", {"html": True}).enable("table").render(source))
+
+
+def test_numbers_are_written_alike_everywhere() -> None:
+    """Four decimals where shares are, no minus before a zero, and nothing invented for what is no number."""
+    shown = {0.84: "0.8400", -0.00001: "-1e-05", -0.0: "0.0000", 15.32666: "15.3267", 17528029: "17528029"}
+    assert {value: words.number(value) for value in shown} == shown
+    assert [words.number(value) for value in (None, True, math.nan, math.inf, "text")] == ["", "True", "nan", "inf", "text"]
+    differences = (-0.00001, 0.00001, 0.0, -0.02, 0.02, None)
+    assert [words.signed(d, 0.84) for d in differences] == [*["0.0000"] * 3, "-0.0200", "+0.0200", ""]
+    assert words.signed(3e-07, 2e-06) == "+3e-07" and words.signed(7, 11613) == "+7" and words.signed(-0.0) == "0.0000"
+    assert words.ratio(0.93, (0.9, 0.97)) == "x0.93 [0.90, 0.97]"
+    assert "-0.0000" not in terminal.plain(reports.full(), everything=True)
+
+
+def test_what_needs_a_look_comes_first(report: Report) -> None:
+    """Missing, worse, better and not comparable, then the rest; each verdict is in that order, and `same` is last."""
+    ordered = [metric.verdict for metric in words.ordered(report.metrics)]
+    assert set(words.TONES) == set(reports.VERDICTS) == set(ordered)
+    assert ordered[:5] == ["missing", "worse", "better", "better", "not comparable"] and ordered[-1] == "same"
+    assert words.ordered(tuple(reversed(report.metrics))) != list(report.metrics)
+
+
+def test_plain_text_is_for_grep(report: Report) -> None:
+    """No escape codes or boxes; one line a metric; `same` is counted and not shown; the last line is the verdict."""
+    text = terminal.plain(report)
+    assert not set(text) & set("│─┃━")
+    assert not [c for c in text if c != "\n" and not c.isprintable() and c != "\u200d"]
+    for metric in report.metrics:
+        lines = [line for line in text.splitlines() if line.startswith(words.line(metric.name).replace("##[", "## [") + "  ")]
+        assert len(lines) == (metric.verdict != "same"), metric.name
+        assert all(metric.verdict in line for line in lines)
+    assert "1 same (`same` is not shown" in text and "~ (could show 0.021)" in text
+    assert text.splitlines()[0] == "main (1a2b3c4d5e6f) -> worktree" and text.splitlines()[-1] == "FAIL: 6 reasons"
+    assert text.index("failure: gate fail_gate") < text.index("parameters:") < text.index("metrics:") < text.index("gates:")
+    assert terminal.plain(reports.quiet()).splitlines()[-1] == "ok"
+
+
+def test_everything_shows_the_rest_too(report: Report) -> None:
+    """`same` rows, each example and how each metric was tested."""
+    some, all_of_it = terminal.plain(report), terminal.plain(report, everything=True)
+    assert "split_2.accuracy" not in some and "split_2.accuracy" in all_of_it
+    assert "id-9" not in some and "id-9" in all_of_it and "McNemar" in all_of_it
+
+
+def test_no_text_is_a_command_to_a_runner(report: Report) -> None:
+    """A CI runner obeys lines that begin with :: and ##[ anywhere."""
+    hostile = replace(report, notes=("::error::x",), changes=replace(report.changes, renamed={"::add-mask::y": "z"}))
+    for text in (terminal.plain(hostile, everything=True), github.annotations(hostile)):
+        own = [line for line in text.splitlines() if line.lstrip().startswith("::")]
+        assert all(re.match(r"::(error|warning|notice) title=", line) for line in own)
+        assert "##[" not in text
+    assert "##[" in words.line(reports.HOSTILE[5])  # it is the forms that see to it
+
+
+def test_columns_are_aligned_where_characters_are_wide() -> None:
+    """A column begins at the same place in each line, whatever stands before."""
+    code = replace(reports.quiet(), changes=replace(reports.changes(), parameters=(), data=(), rebuilt=("漢字", "abc")))
+    lines = terminal.plain(code).split("artifacts: ")[1].splitlines()[1:4]
+    assert len({words.columns(line[: line.index(name)]) for line, name in zip(lines[1:], ("漢字", "abc"), strict=True)}) == 1
+    assert words.columns("漢字") == 4 and words.columns("e\u0301") == 1
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_a_screen_shows_the_same_rows(report: Report, width: int) -> None:
+    """In tables that fit; a text is no markup of the library that draws them."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal.render(replace(report, notes=("[red]not a colour[/red]",)), width=width))
+    text = console.export_text()
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert "[red]not a colour[/red]" in text and "FAIL: 6 reasons" in text and "worse" in text
+
+
+def test_markdown_is_found_again_and_says_it_in_a_line(report: Report) -> None:
+    """Marker first, headline second; significant metrics are open, the others folded."""
+    text = markdown.render(report)
+    assert text.splitlines()[0] == "<!-- lmspec diff -->" and "FAIL: 6 reasons" in text.splitlines()[1]
+    assert text.index("split_1.accuracy` ") < text.index("<summary>other metrics") < text.index("split_3.accuracy`")
+    assert "left out here" not in text and "not fit" not in text
+
+
+def hostile_texts_are_inert(source: str) -> None:
+    """Rendered, it has the tags of this form alone; each text is there as it is; mentions and links are within code."""
+    shown = rendered(source)
+    known = {"p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
+    assert {tag for tag, _ in shown.tags} == known and shown.open == []
+    assert {tuple(attributes) for _, attributes in shown.tags} <= {(), ("style",)}
+    assert shown.comments == [" lmspec diff "]
+    text = "".join(shown.texts)
+    assert all(words.line(hostile) in text for hostile in reports.HOSTILE)
+    outside = unescape(re.sub(r"<code>.*?</code>|`[^`]*`", "", source))
+    assert not re.search(r"[@#]\w|://|www\.", outside) and re.search(r"@\w", unescape(source))
+    assert not re.search(r"[@#](?!\d+;)\w|://", source)
+
+
+def test_markdown_shows_hostile_texts_and_they_do_nothing(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are escaped; and were they not, this test would see it."""
+    hostile_texts_are_inert(markdown.render(report, 10**6))
+    monkeypatch.setattr(markdown, "_inert", lambda text: text)
+    with pytest.raises(AssertionError):
+        hostile_texts_are_inert(markdown.render(report, 10**6))
+
+
+def test_each_row_of_markdown_has_the_cells_of_its_table(report: Report) -> None:
+    """No text adds a cell or ends a row."""
+    for block in markdown.render(report, 10**6).split("\n\n"):
+        rows = [line for line in block.splitlines() if line.startswith("|")]
+        assert len({row.count("|") for row in rows}) <= 1
+    cells = [row for made in (tables.data, tables.examples, tables.gates) for row in made(report).rows]
+    assert any("|" in "".join(row.cells) for row in cells)  # there was something to escape
+
+
+@pytest.mark.parametrize("limit", [4_000, 65_536])
+def test_markdown_stays_under_the_limit_and_says_what_is_left_out(huge: Report, limit: int) -> None:
+    """5,000 metrics and 200 flips, whatever the limit; shown and left out are all rows."""
+    text = markdown.render(huge, limit)
+    assert limit - 1_500 < markdown.size(text) <= limit
+    (missing,) = re.findall(r"^(\d+) rows do not fit into this comment", text, re.M)
+    shown = len(re.findall(r"^\|", text, re.M)) - 2 * len(re.findall(r"^\| -", text, re.M))
+    assert shown + int(missing) == sum(len(block.table.rows) for block in markdown._blocks(huge))
+    assert "`lmspec diff main --all` shows all" in text and rendered(text).open == []
+    assert "fail_gate" in text  # the most urgent rows stay
+
+
+def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
+    """Every tag is closed; no script, no link out of it, no attribute that would load, no identifier twice."""
+    shown = Page(page)
+    assert shown.open == []
+    names = {tag for tag, _ in shown.tags}
+    assert not names & {"script", "link", "iframe", "object", "embed", "base", "img", "image", "form", "foreignobject"}
+    attributes = [pair for _, of_tag in shown.tags for pair in of_tag.items()]
+    pointers = [str(value) for name, value in attributes if name.split(":")[-1] in ("src", "href", "data")]
+    assert pointers and all(pointer.startswith("#") for pointer in pointers)
+    assert not [name for name, _ in attributes if name.startswith("on")]
+    ids = [value for name, value in attributes if name == "id"]
+    assert len(ids) == len(set(ids)) and {pointer[1:] for pointer in pointers} <= set(ids)
+    assert not re.search(r"url\((?!#)|@import", page.replace("&#x27;", "'"))
+    assert "default-src 'none'" in page and "prefers-color-scheme" in page
+
+
+def only_text(page: str) -> None:
+    """Each hostile text is there, and is text."""
+    shown = Page(page)
+    text = "".join(shown.texts)
+    assert all(words.line(hostile) in text for hostile in reports.HOSTILE)
+    assert "<script" not in page and "<h1>owned" not in page and "\x1b" not in page and "<!--" not in page
+    assert [tag for tag, _ in shown.tags].count("h1") == 1
+
+
+def test_the_page_shows_hostile_texts_escaped(report: Report, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are escaped; and were they not, this test would see it."""
+    only_text(page)
+    monkeypatch.setattr(html, "text", str)
+    with pytest.raises(AssertionError):
+        only_text(html.render(replace(report, curves=(), calibration=(), front=())))
+
+
+def test_figures_and_tables_can_be_read_without_seeing_them(page: str) -> None:
+    """Figures are described, headings of tables have a scope, each table has a caption; verdicts are words."""
+    tags = Page(page).tags
+    figures = [attributes for tag, attributes in tags if tag == "svg"]
+    assert len(figures) == 4 and all(a["role"] == "img" and a["aria-label"] for a in figures)
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in tags if tag == "th")
+    names = [tag for tag, _ in tags]
+    assert names.count("table") == names.count("caption")
+    assert all(f">{verdict}<" in page for verdict in ("worse", "better", "missing", "not comparable", "undecided, fails"))
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report, page: str) -> None:
+    """In every form, whatever the settings of the library that draws."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": None, "font.size": 20, "svg.fonttype": "path"}):
+        assert html.render(report) == page
+    for form in (terminal.plain, markdown.render, github.annotations, junit.render, values.as_json):
+        assert form(report) == form(reports.full())
+
+
+def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
+    """Metrics are of one kind with those of the same name alone; only tested ones are drawn."""
+    (artifact,) = plots.tested(report.metrics)
+    kinds = {plots.kind(metric) for metric in plots.tested(report.metrics)[artifact]}
+    assert artifact == "scores.release" and kinds == {"accuracy", "log_loss"}
+    assert plots.kind(replace(report.metrics[0], name="scores.release.tweets.f1.negative")) == "f1"
+    assert len(plots.tested(report.metrics)[artifact]) == sum(metric.interval is not None for metric in report.metrics)
+
+
+def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, huge: Report) -> None:
+    """One line each; a tenth error says how many more there are."""
+    lines = github.annotations(report).splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["::notice", *["::error"] * 6, "::warning"]
+    many = github.annotations(huge).splitlines()
+    assert len(many) == 1 + 10 + 1
+    assert f"and {len(huge.failures) - 10} more" in many[10]
+    assert "::error title=gate fail_gate%3A fail::" in lines[1] and "%0A" in lines[1]
+    percent = replace(report, gates=(reports.gate("fail", "100% of 5%0A, so: no"),))
+    assert "100%25 of 5%250A, so: no" in github.annotations(percent)
+
+
+def test_junit_counts_what_it_holds(report: Report) -> None:
+    """Failures and skipped cases are those of the report; a metric that is worse fails with the gate that is about it."""
+    root = ElementTree.fromstring(junit.render(report))
+    gates, metrics = root
+    assert [suite.get("name") for suite in root] == ["lmspec gates", "lmspec metrics"]
+    assert len(gates) == int(str(gates.get("tests"))) == len(report.gates)
+    assert len(metrics) == int(str(metrics.get("tests"))) == len(report.metrics)
+    assert int(str(root.get("failures"))) == len(root.findall(".//failure")) == len(report.failures)
+    assert int(str(root.get("skipped"))) == len(root.findall(".//skipped")) == 2
+    blocking = replace(reports.gate("fail"), metric="scores.release.*.accuracy")
+    about = ElementTree.fromstring(junit.render(replace(report, gates=(blocking,))))
+    assert int(str(about[1].get("failures"))) == 2
+
+
+def stated(report: Report) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(values.as_json(report), parse_constant=refused)
+    return found
+
+
+def refused(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def test_json_holds_every_value_and_fits_its_schema(report: Report) -> None:
+    """Values come back as they were; a verdict that is none, and a number that is a text, do not fit."""
+    found = stated(report)
+    validator = Draft202012Validator(values.schema())
+    validator.validate(found)
+    assert list(found)[:2] == ["schema", "failures"] and list(found)[2:] == list(vars(report))
+    assert found["failures"] == report.failures
+    for written, metric in zip(found["metrics"], report.metrics, strict=True):
+        assert list(written) == list(vars(metric))
+        assert (written["old"], written["p_holm"]) == (metric.old, metric.p_holm)
+    assert found["curves"][0]["old"]["train_loss"] == [0.6, 0.4, "NaN"]
+    for path, value in (("verdict", "nicer"), ("p", "small")):
+        with pytest.raises(ValidationError):
+            validator.validate({**found, "metrics": [{**found["metrics"][0], path: value}]})
+
+
+def test_json_without_odd_numbers_is_the_same_on_both_ways(report: Report) -> None:
+    """The quick way and the one that looks at each value write the same."""
+    usual = replace(report, curves=())
+    content = {"schema": values.SCHEMA, "failures": list(usual.failures), **vars(usual)}
+    assert values._written(content) == values._written(values._finite(content)) == values.as_json(usual)
+
+
+def test_the_schema_in_the_repository_is_the_generated_one() -> None:
+    """What other tools read is what is written."""
+    Draft202012Validator.check_schema(values.schema())
+    assert json.loads(values.PATH.read_text(encoding="utf-8")) == values.schema()
+
+
+def test_json_of_a_long_report_is_written_at_once() -> None:
+    """5,000 metrics in well under a second."""
+    long = replace(reports.huge(flips=0), curves=())
+    began = time.perf_counter()
+    values.as_json(long)
+    assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "github", "junit", "values"])
+def test_only_the_page_loads_what_draws(form: str) -> None:
+    """The other forms cost a moment."""
+    script = f"import sys, lmspec.compare.forms.{form}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,434 @@
+"""`lmspec log` and `lmspec bisect`: a metric over the commits of a branch, and the commit that broke a gate."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lmspec.cli.main import main
+from lmspec.compare.forms.courses import sparkline
+
+SIZE = 300  # examples of the test side
+FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
+METRIC = "scores.a.test.accuracy"
+SPEC = """\
+model: {{a: {{width: {width}}}}}
+quantized: {{a: {{of: model.a}}}}
+scores: {{a: {{of: quantized.a, on: [splits.test], calibration_bins: 5}}}}
+gates:
+  floor: {gate}
+"""
+
+
+def recorded(subject: dict[str, Any]) -> str:
+    """What a build leaves beside its metrics, as far as it is read here."""
+    return json.dumps([{"subject": [subject], "predicate": {"buildDefinition": {"resolvedDependencies": []}}}])
+
+
+@dataclass
+class Project:
+    """A repository with the metrics of one scores artifact, written by hand: no build, no dvc.lock."""
+
+    folder: Path
+    commits: int = 0
+
+    def git(self, *arguments: str) -> str:
+        """What git prints, as one author, on the day that has the number of the commit."""
+        day = f"2031-01-{max(1, self.commits):02}T12:00:00Z"
+        names = {
+            f"GIT_{who}_{what}": name for who in ("AUTHOR", "COMMITTER") for what, name in (("NAME", "Ann"), ("EMAIL", "a@b.c"))
+        }
+        dates = {"GIT_AUTHOR_DATE": day, "GIT_COMMITTER_DATE": day, "GIT_CONFIG_GLOBAL": os.devnull}
+        command = ["git", "-c", "protocol.file.allow=always", *arguments]
+        run = subprocess.run(command, cwd=self.folder, env={**os.environ, **names, **dates}, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        """A file, and the folders above it."""
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text)
+
+    def spec(self, gate: str = FLOOR, width: int = 8) -> None:
+        """A params.yaml with one gate, `floor`."""
+        self.write("params.yaml", SPEC.format(gate=gate, width=width))
+
+    def scored(self, accuracy: float, outcomes: bool = True) -> None:
+        """Metrics, their record, and the outcomes that they follow from: the first ones are wrong."""
+        wrong = round((1 - accuracy) * SIZE)
+        values = {"test": {"accuracy": (SIZE - wrong) / SIZE, "examples": SIZE}}
+        path = "data/metrics/scores-a.json"
+        self.write(path, json.dumps(values))
+        better = {"name": path, "annotations": {"better": {"accuracy": "higher"}}}
+        self.write("data/records/scores-a.json", recorded(better))
+        head = "split,id,source,group,label,predicted,confidence,label_probability\n"
+        rows = (f"test,{i},s,,good,{'bad' if i < wrong else 'good'},0.9,{0.1 if i < wrong else 0.9}\n" for i in range(SIZE))
+        self.write("data/metrics/scores-a/outcomes.csv", head + "".join(rows) if outcomes else "")
+
+    def commit(self, subject: str = "a change") -> str:
+        """Its short hash."""
+        self.commits += 1
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", subject)
+        return self.git("rev-parse", "--short", "HEAD")
+
+    def history(self, accuracies: Iterable[float | None]) -> list[str]:
+        """A commit for each; None: its file of metrics is broken."""
+        found = []
+        for i, accuracy in enumerate(accuracies):
+            if accuracy is None:
+                self.write("data/metrics/scores-a.json", f"{{{i} <<<<<<<")
+            else:
+                self.scored(accuracy)
+            found.append(self.commit(f"change {i}"))
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """One without a commit, in the current folder."""
+    made = Project(tmp_path / "project")
+    made.folder.mkdir()
+    made.git("init", "-q", "-b", "main")
+    made.spec()
+    monkeypatch.chdir(made.folder)
+    return made
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    found = CliRunner().invoke(main, arguments)
+    assert found.exit_code == code, found.output
+    return found
+
+
+def course(*arguments: str) -> dict[str, Any]:
+    (found,) = json.loads(run("log", *arguments, "--format", "json").stdout)["metrics"]
+    return dict(found)
+
+
+def verdicts(found: dict[str, Any]) -> list[str]:
+    return [point["verdict"] for point in found["points"]]
+
+
+def bisected(*arguments: str, code: int = 0) -> dict[str, Any]:
+    return dict(json.loads(run("bisect", "floor", *arguments, "--format", "json", code=code).stdout))
+
+
+def one_of(found: dict[str, Any]) -> list[str]:
+    return [held["commit"]["short"] for held in found["one_of"]]
+
+
+def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project) -> None:
+    """Newest first: clearly worse, a difference that the test set cannot show, better, and the first."""
+    hashes = project.history([0.8, 0.9, 0.91, 0.7])
+    found = course(METRIC)
+    assert verdicts(found) == ["worse", "~", "better", "new"] and found["better"] == "higher"
+    assert [point["commit"]["short"] for point in found["points"]] == hashes[::-1]
+    assert [point["before"] for point in found["points"]] == [*hashes[-2::-1], None]
+    for point in found["points"]:
+        low, high = point["interval"]
+        assert low < point["value"] < high and high - low < 0.15
+    assert found["points"][0]["difference"] == pytest.approx(-0.21)
+
+
+def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project) -> None:
+    """They cost one row each, and never a verdict of another commit."""
+    project.scored(0.9)
+    project.commit("scored")
+    for width in (9, 10, 11):
+        project.spec(width=width)
+        project.commit("wider")
+    project.scored(0.5)
+    project.commit("worse")
+    assert verdicts(course(METRIC)) == ["worse", "new"]
+    everything = course(METRIC, "--all")
+    assert verdicts(everything) == ["worse", "same", "same", "same", "new"]
+    assert {point["value"] for point in everything["points"][1:]} == {0.9}
+    assert verdicts(course(METRIC, "--max-count", "1")) == ["worse"]
+    assert course(METRIC, "--max-count", "1")["notes"][0] == "1 older commits are not shown: `--max-count` shows more"
+
+
+def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Project) -> None:
+    """`bytes` of two graphs differ or do not; two accuracies without outcomes are untested."""
+    better = {"name": "data/metrics/quantized-a.json", "annotations": {"better": {"bytes": "lower"}}}
+    project.write("data/records/quantized-a.json", recorded(better))
+    for size, accuracy in ((1000, 0.9), (990, 0.5)):
+        project.write("data/metrics/quantized-a.json", json.dumps({"bytes": size}))
+        project.scored(accuracy, outcomes=False)
+        project.commit()
+    sizes = course("bytes")
+    assert verdicts(sizes) == ["better", "new"] and sizes["points"][0]["interval"] == [990, 990]
+    untested = course(METRIC)
+    assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
+
+
+def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -> None:
+    """The verdict of the next one is against the last that has it; a deleted file is missing, too."""
+    hashes = project.history([0.9, None, 0.6])
+    (project.folder / "data/metrics/scores-a.json").unlink()
+    project.commit("gone")
+    found = course(METRIC)
+    assert verdicts(found) == ["missing", "worse", "missing", "new"]
+    assert [point["reason"] for point in found["points"]][::2] == [
+        "data/metrics/scores-a.json is not there",
+        "data/metrics/scores-a.json is not JSON",
+    ]
+    assert found["points"][1]["before"] == hashes[0]
+
+
+def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
+    """What means several is refused with their names, and what means none with the nearest."""
+    project.history([0.9])
+    for text in (METRIC, "accuracy", "test.accuracy", "scores.*.accuracy", "*accuracy", "a.test.acc*"):
+        assert course(text)["metric"] == METRIC
+    assert "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples" in run("log", "test.*", code=1).stderr
+    assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=1).stderr
+    assert "no commit of this branch has such a metric" in run("log", "nonsense", code=1).stderr
+
+
+def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
+    """Each once; and a project without gates is told what to do."""
+    project.spec("{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: " + FLOOR)
+    project.history([0.9, 0.8])
+    found = json.loads(run("log", "--format", "json").stdout)["metrics"]
+    assert [each["metric"] for each in found] == [METRIC]
+    project.write("params.yaml", "scores: {a: {of: model.a}}\n")
+    project.commit()
+    assert "it has no gates" in run("log", code=1).stderr
+
+
+def test_where_a_name_begins_is_said(project: Project) -> None:
+    """A renamed artifact is another one."""
+    project.commit("a spec alone")
+    (first,) = project.history([0.9])
+    found = course(METRIC)
+    assert found["notes"][0] == f"it begins at {first} (2031-01-02); a name that it had before is not followed"
+    assert "1 of these commits have no dvc.lock" in found["notes"][1]
+
+
+def test_text_is_aligned_and_a_hostile_subject_stays_on_its_line(project: Project) -> None:
+    """One line a commit; Markdown has a table with the same; no escape reaches a terminal."""
+    project.scored(0.9)
+    project.commit("up")
+    project.scored(0.5)
+    project.commit("down \x1b[31m | <b>@all</b> ##[error]x")
+    text = run("log", METRIC).stdout
+    lines = text.splitlines()
+    assert lines[0] == f"{METRIC}, higher is better" and lines[1].split()[:3] == ["commit", "date", "value"]
+    assert "worse" in lines[2] and "0.5000" in lines[2] and "2031-01-02" in lines[2] and lines[3].rstrip().endswith("new      up")
+    assert "\x1b" not in text and "##[" not in text
+    written = run("log", METRIC, "--format", "md").stdout
+    assert "| worse |" in written and "<b>" not in written and "@all" not in written.replace("&#64;all", "")
+
+
+def test_blocks_tell_how_high_and_where_nothing_is() -> None:
+    """Oldest first; a line that never changes is level."""
+    assert sparkline([0.0, 0.5, None, 1.0]) == "▁▅·█" and len(set(sparkline([3.0, 3.0]))) == 1 and sparkline([None]) == "·"
+
+
+def test_the_same_history_gives_the_same_svg(project: Project) -> None:
+    """With no date in it; on a file, too."""
+    pytest.importorskip("matplotlib")
+    project.history([0.9, None, 0.5])
+    first = run("log", METRIC, "--format", "svg").stdout
+    run("log", METRIC, "--format", "svg", "--output", str(project.folder.parent / "a.svg"))
+    assert (project.folder.parent / "a.svg").read_text() == first and first.count("<svg") == 1
+    assert METRIC in first and "dc:date" not in first
+
+
+def test_a_shallow_clone_says_where_its_history_ends(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a metric, and of a search that finds no good commit."""
+    hashes = project.history([0.9, 0.7, 0.6, 0.5])
+    project.git("clone", "-q", "--depth", "2", project.folder.as_uri(), "../clone")
+    monkeypatch.chdir(project.folder.parent / "clone")
+    found = course(METRIC)
+    assert verdicts(found) == ["worse", "new"] and f"this clone is shallow and ends at {hashes[2]}" in found["notes"][0]
+    told = bisected(code=1)
+    assert told["culprit"] is None and "git fetch --unshallow" in told["reason"]
+
+
+def test_a_detached_head_another_branch_and_no_commit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD is what is checked out; without a commit there is nothing to show."""
+    assert "has no commit yet" in run("log", METRIC, code=1).stderr
+    assert "has no commit yet" in run("bisect", "floor", code=2).stderr
+    hashes = project.history([0.9, 0.5])
+    project.git("checkout", "-q", "--detach", "HEAD~1")
+    assert [point["commit"]["short"] for point in course(METRIC)["points"]] == hashes[:1]
+    assert verdicts(course(METRIC, "--branch", "main")) == ["worse", "new"]
+    assert "there is no such commit" in run("log", METRIC, "--branch", "nowhere", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "culprit"),
+    [
+        ([0.9, 0.9, 0.85, 0.7, 0.7, 0.6], 3),  # once and for all
+        ([0.9, 0.7, 0.9, 0.6, 0.5], 3),  # the second time counts
+        ([0.7, 0.9, 0.7], 2),  # it did not pass at first
+        ([0.9, 0.7], 1),
+    ],
+)
+def test_the_last_time_that_it_broke_is_found(project: Project, accuracies: list[float], culprit: int) -> None:
+    """With what it was before and after, and the verdict on pairs; whether or not the good commit is named."""
+    hashes = project.history(accuracies)
+    found = bisected()
+    assert found["culprit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [hashes[culprit]]
+    assert found["before"]["commit"]["short"] == hashes[culprit - 1] and found["before"]["state"] == "pass"
+    assert bisected("--good", hashes[0])["culprit"] == found["culprit"]
+    (metric,) = found["metrics"]
+    assert (metric["name"], metric["verdict"], metric["new"]) == (METRIC, "worse", pytest.approx(accuracies[culprit]))
+
+
+def test_that_it_broke_more_than_once_is_said(project: Project) -> None:
+    """Between a good commit that is named and the bad one."""
+    hashes = project.history([0.9, 0.7, 0.9, 0.9, 0.6, 0.9, 0.5])
+    found = bisected("--good", hashes[0])
+    assert one_of(found) == [hashes[6]]
+    assert [held["commit"]["short"] for held in found["earlier"]] == [hashes[4], hashes[1]]
+    assert (
+        f"began to fail 3 times between these commits; this is the last, before at {hashes[4]}, {hashes[1]}" in found["notes"][0]
+    )
+
+
+def test_a_culprit_among_commits_without_metrics_is_named_as_a_range(project: Project) -> None:
+    """One of these three, and no culprit; skipped ones elsewhere do not matter."""
+    hashes = project.history([0.9, None, 0.9, None, None, 0.6, None, 0.5])
+    found = bisected()
+    assert found["culprit"] is None and one_of(found) == hashes[3:6]
+    assert [held["state"] for held in found["one_of"]] == ["skipped", "skipped", "fail"]
+    text = run("bisect", "floor").stdout
+    assert "broken by one of these 3" in text and "6 commits held: 1 pass, 2 fail, 3 skipped" in text
+    assert f"what was changed is between {hashes[2]} and {hashes[5]}" in text
+
+
+def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
+    """By its own dvc.lock: such metrics are no verdict on the commit."""
+    hashes = []
+    for accuracy, stale in ((0.9, False), (0.5, True), (0.6, False)):
+        project.scored(accuracy)
+        written = (project.folder / "data/metrics/scores-a.json").read_bytes()
+        md5 = "0" * 32 if stale else hashlib.md5(written).hexdigest()
+        out = f"    - {{path: data/metrics/scores-a.json, md5: {md5}}}"
+        project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n    outs:\n{out}\n")
+        hashes.append(project.commit())
+    assert one_of(bisected()) == hashes[1:]
+    assert bisected()["one_of"][0]["verdict"] == "stale"
+    found = course(METRIC)
+    assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
+    assert f"stale in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote" in found["points"][0]["reason"]
+
+
+def test_what_the_culprit_changed_is_shown(project: Project) -> None:
+    """The value in the spec, beside who and when."""
+    project.scored(0.9)
+    project.commit("good")
+    project.spec(width=2)
+    project.scored(0.5)
+    short = project.commit("half the width")
+    project.spec(width=3)
+    project.commit("later")
+    text = run("bisect", "floor").stdout
+    assert f"broken by {short} (Ann, 2031-01-02): half the width" in text
+    assert "parameters:\nparameter      old  new\nmodel.a.width  8    2" in text
+    assert "before" in text and "accuracy is 0.9" in text and "later" not in text
+
+
+def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
+    """Its threshold now, for every commit, and not its exception."""
+    hashes = project.history([0.9, 0.85, 0.83, 0.82])
+    assert "the gate passes at" in bisected(code=1)["reason"]
+    signed = "exception: {reason: not now please, signed_off_by: Ann, until: '2999-01-01'}"
+    project.spec(f"{{kind: floor, metric: {METRIC}, at_least: 0.84, {signed}}}")
+    assert one_of(bisected()) == [hashes[2]]
+    assert "there is no gate 'flor'\n  -> did you mean 'floor'?" in run("bisect", "flor", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        f"{{kind: non_inferiority, metric: {METRIC}, margin: 0.05, confidence: 0.95}}",
+        "{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
+    ],
+)
+def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(project: Project, gate: str) -> None:
+    """A step that is too large, and one that only together with another is."""
+    project.spec(gate)
+    hashes = project.history([0.9, 0.89, 0.6, 0.59])
+    assert one_of(bisected()) == [hashes[2]]
+    assert one_of(bisected("--good", hashes[0])) == [hashes[2]]
+    assert "passes at" in bisected("--good", hashes[2], code=1)["reason"]
+    assert "passes against each commit before it" in bisected("--bad", hashes[1], code=1)["reason"]
+
+
+def test_an_improvement_needs_a_good_commit(project: Project) -> None:
+    """Going back cannot find what was to be improved on; with it, the commit that lost the progress is found."""
+    project.spec(f"{{kind: improvement, metric: {METRIC}, by: 0.0, confidence: 0.95}}")
+    hashes = project.history([0.6, 0.9, 0.6])
+    assert "--good REV" in run("bisect", "floor", code=2).stderr
+    assert one_of(bisected("--good", hashes[0])) == [hashes[2]]
+
+
+def test_what_cannot_be_compared_or_found_says_why(project: Project) -> None:
+    """A bad commit without metrics, no good one, a good one of elsewhere."""
+    hashes = project.history([0.7, 0.6, None])
+    assert "data/metrics/scores-a.json is not JSON" in run("bisect", "floor", code=2).stderr
+    assert f"no commit before {hashes[1]} passes it" in bisected("--bad", hashes[1], code=1)["reason"]
+    assert "it does not pass at" in bisected("--bad", hashes[1], "--good", hashes[0], code=1)["reason"]
+    assert "it is no ancestor" in run("bisect", "floor", "--bad", hashes[0], "--good", hashes[1], code=2).stderr
+    assert "it is the bad commit itself" in run("bisect", "floor", "--good", "HEAD", code=2).stderr
+
+
+def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None:
+    """The line of first parents has the merge alone; what it brought is told with it."""
+    project.history([0.9])
+    project.git("checkout", "-q", "-b", "side")
+    brought = project.history([0.8, 0.6])
+    project.git("checkout", "-q", "main")
+    project.write("note.txt", "meanwhile")
+    project.commit("meanwhile")
+    project.git("merge", "-q", "--no-ff", "-m", "merge side", "side")
+    assert [point["commit"]["subject"] for point in course(METRIC)["points"]] == ["merge side", "change 0"]
+    found = bisected()
+    assert found["culprit"]["commit"]["subject"] == "merge side"
+    assert [commit["short"] for commit in found["merged"]] == brought[::-1]
+    assert "a merge, which brought 2 commits" in run("bisect", "floor").stdout
+
+
+def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
+    """Not a byte, not an index; what is edited there makes no difference."""
+    project.history([0.9, 0.5])
+    project.write("data/metrics/scores-a.json", "edited")
+
+    def state() -> dict[str, tuple[int, bytes]]:
+        files = (p for p in project.folder.rglob("*") if p.is_file() and p.name != "index")
+        return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
+
+    before, status = state(), project.git("status", "--porcelain")
+    commands: list[Callable[[], object]] = [lambda: course(METRIC), lambda: run("log", "--all"), bisected]
+    for each in commands:
+        each()
+    assert state() == before and project.git("status", "--porcelain") == status == "M data/metrics/scores-a.json"
+
+
+def test_a_long_history_is_read_by_the_commits_that_changed_it(project: Project) -> None:
+    """Of hundreds of commits, the few that touch the file are looked at."""
+    project.history([0.9])
+    stream = "".join(
+        f"commit refs/heads/main\ncommitter Ann <a@b.c> {1930000000 + i} +0000\ndata 4\nstep\n"
+        + ("from refs/heads/main^0\n" if i == 0 else "")
+        + f"M 100644 inline note.txt\ndata {len(str(i))}\n{i}\n"
+        for i in range(500)
+    )
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=project.folder, input=stream, text=True, check=True)
+    project.git("reset", "-q", "--hard")
+    project.scored(0.5)
+    short = project.commit("worse")
+    assert verdicts(course(METRIC)) == ["worse", "new"]
+    found = bisected()
+    assert one_of(found) == [short] and len(found["line"]) == 2
