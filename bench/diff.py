@@ -21,6 +21,9 @@ from pathlib import Path
 import numpy as np
 from validate import processor  # beside this file
 
+from lmspec import record
+from lmspec.methods.metrics import BETTER, full
+
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
 EXAMPLES, METRICS = 100_000, 1_000
@@ -115,14 +118,14 @@ def make_large(folder: Path) -> None:
         metrics = folder / "data/metrics"
         (metrics / "scores-m").mkdir(parents=True, exist_ok=True)
         rest = {f"m{i}": float(value) for i, value in enumerate(rng.random(METRICS))}
-        (metrics / "model-m.json").write_text(json.dumps(rest))
+        for name in ("model-m", "corpus-c", "splits-s"):
+            (metrics / f"{name}.json").write_text(json.dumps(rest if name == "model-m" else {"documents": EXAMPLES}))
         write_scores(metrics, np.random.default_rng(1), rng)
         commit(folder)
 
 
 def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Generator) -> None:
     """Outcomes of three sources, and their metrics as the stage computes them. same: draws that both commits share."""
-    from lmspec.methods.metrics import full
 
     labels = np.array(["negative", "positive"])
     truth = same.integers(0, 2, EXAMPLES)
@@ -143,15 +146,9 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     }
     (metrics / "scores-m.json").write_text(json.dumps({"s": found}))
     (metrics.parent / "records").mkdir(exist_ok=True)
-    better = {
-        "accuracy": "higher",
-        "macro_f1": "higher",
-        "f1": "higher",
-        "log_loss": "lower",
-        "expected_calibration_error": "lower",
-    }
-    subject = {"name": "data/metrics/scores-m.json", "annotations": {"better": better}}
-    (metrics.parent / "records/scores-m.json").write_text(json.dumps([{"subject": [subject]}]))
+    entries: list[record.Entry] = [{"name": "data/metrics/scores-m.json", "digest": {}}]
+    record.annotate(entries, "data/metrics/scores-m.json", BETTER)
+    (metrics.parent / "records/scores-m.json").write_text(record.statement("scores.m", {}, [], entries, {}))
 
 
 def commit(folder: Path) -> None:

@@ -140,7 +140,7 @@ def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> N
     verdicts = [held(side, side, **level("ceiling", limit, confidence=0.95)).verdict for limit in (0.8, 0.9, 0.96)]
     assert verdicts == ["fail", "undecided", "pass"]
     found = held(side, side, **level("floor", 0.87, confidence=0.95))
-    assert not found.passed and found.needed is not None and "[" in found.found and found.demand == "at least 0.87, 0.95 sure"
+    assert not found.passed and found.needed is not None and "[" in found.found and found.demand == "at least 0.87, at 95 %"
 
 
 def test_what_does_not_follow_from_outcomes_has_no_confidence(tmp_path: Path) -> None:
@@ -524,7 +524,7 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     level_line, loss_line, kept_line, needed_line, *_ = found.output.splitlines()
     assert level_line == "level  pass        reviews.accuracy is 0.88; at least 0.8"
     assert loss_line.startswith("loss   fail        reviews.log_loss is 0.4")
-    assert kept_line.startswith("kept   undecided   reviews.f1.") and "not worse by more than 0.02, 0.95 sure" in kept_line
+    assert kept_line.startswith("kept   undecided   reviews.f1.") and "not worse by more than 0.02, at 95 %" in kept_line
     assert "examples would decide, if what was seen stays as it is" in needed_line
     verdicts = json.loads(project.run("gate", "--format", "json").output)
     assert [gate["verdict"] for gate in verdicts] == ["pass", "fail", "undecided"]

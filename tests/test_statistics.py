@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sacrebleu import significance
 from sacrebleu.metrics.bleu import BLEU
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 from lmspec.compare import evidence, exact, outcomes, resampling
@@ -423,3 +423,13 @@ def test_groups_make_a_test_more_careful() -> None:
         assert ten.p(part, ten.difference(part))[0] < 0.05
         p, method = two.p(part, two.difference(part))
         assert p >= 0.5 and "of groups" in method
+
+
+def test_quantiles_are_scipys() -> None:
+    """Of Student's t and the beta distribution, from a few to a hundred thousand."""
+    for freedom in (1, 2, 3.3, 10, 100, 10_000):
+        assert exact.student_quantile(0.975, freedom) == pytest.approx(special.stdtrit(freedom, 0.975), rel=1e-7)
+    for a, b in ((0.5, 0.5), (1, 50), (4, 97.5), (39, 1355), (5001, 95000)):
+        for level in (0.05, 0.5, 0.95):
+            assert exact.beta_quantile(level, a, b) == pytest.approx(special.betaincinv(a, b, level), rel=1e-7)
+            assert exact.beta_share(exact.beta_quantile(level, a, b), a, b) == pytest.approx(level, abs=1e-9)

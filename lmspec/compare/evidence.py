@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class Paired:
     def moved(self) -> NDArray[np.bool_]:
         """(n,) did the answer change, or its probabilities?"""
         old, new = self.pairs.old, self.pairs.new
-        answers = np.fromiter((a != b for a, b in zip(old.predicted, new.predicted, strict=True)), np.bool_, len(old.id))
+        answers = np.fromiter(map(operator.ne, old.predicted, new.predicted), np.bool_, len(old.id))
         found: NDArray[np.bool_] = answers | (old.confidence != new.confidence) | (old.label_probability != new.label_probability)
         return found
 
@@ -130,13 +131,14 @@ class Alone:
 
     def slack(self, part: Slice) -> float:
         """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
-        places = [i for i, name in enumerate(self.side.source) if part.source in (None, name)]
         if part.name == "log_loss":
-            told = self.side.label_probability[places]
+            numbers, names = self._strata
+            every = part.source is None
+            told = self.side.label_probability if every else self.side.label_probability[numbers == names.index(str(part.source))]
             rounded = -np.log1p(-outcomes.SMALLEST / np.maximum(told, 2 * outcomes.SMALLEST))
             # one that is written as 0 can be as small as a float allows, and its loss 37
             return ROUNDING + float(np.where(told > 0, rounded, 37 + math.log(outcomes.SMALLEST)).mean())
-        return ROUNDING + (2 / len(places) if part.name == "expected_calibration_error" else 0)  # two in another bin
+        return ROUNDING + (2 / self.plain(part)[1] if part.name == "expected_calibration_error" else 0)  # two in another bin
 
     def size(self, source: str | None) -> int:
         """How many examples."""

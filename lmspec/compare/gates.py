@@ -70,7 +70,7 @@ def _excepted(found: Gate, exception: specs.Exemption | None, today: datetime.da
 
 def demand(gate: specs.Gate) -> str:
     """What a gate asks for, in words."""
-    sure = f", {gate.confidence:.4g} sure" if gate.confidence is not None else ""
+    sure = f", at {100 * gate.confidence:.6g} %" if gate.confidence is not None else ""
     words = {
         specs.Floor: lambda g: f"at least {g.at_least:g}",
         specs.Ceiling: lambda g: f"at most {g.at_most:g}",

@@ -1,5 +1,7 @@
 """outcomes: what a model answered to each example of a test side, and the metrics that follow from it."""
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,10 +31,10 @@ class Outcomes:
         columns = (self.id, self.source, self.group, self.label, self.predicted)
         return _of([[column[i] for i in places] for column in columns], self.confidence[places], self.label_probability[places])
 
-    @property
+    @functools.cached_property
     def right(self) -> NDArray[np.bool_]:
         """(n,) is the predicted label the true one?"""
-        return np.fromiter((a == b for a, b in zip(self.label, self.predicted, strict=True)), np.bool_, len(self.id))
+        return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
 
 
 def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Outcomes] | None:
@@ -74,7 +76,7 @@ class Scale:
         size, count = len(side.id), len(self.labels)
         number = {label: i for i, label in enumerate(self.labels)}
         label, predicted = (
-            np.fromiter((number[name] for name in column), np.int64, size) for column in (side.label, side.predicted)
+            np.fromiter(map(number.__getitem__, column), np.int64, size) for column in (side.label, side.predicted)
         )
         rows, right = np.arange(size), label == predicted
         found = np.zeros((size, self.width))
@@ -163,4 +165,4 @@ def numbered(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
     """(number of each name, the names in the order of their numbers)."""
     distinct = sorted(set(names))
     number = {name: i for i, name in enumerate(distinct)}
-    return np.fromiter((number[name] for name in names), np.int64, len(names)), tuple(distinct)
+    return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), tuple(distinct)

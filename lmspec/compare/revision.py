@@ -25,6 +25,7 @@ METRICS, RECORDS = "data/metrics", "data/records"
 FOLDERS = (PARAMS, LOCK, TOOLCHAIN, METRICS, RECORDS, "stages", "lmspec")
 STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
 HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
+FILE = re.compile(r"    (-| ) (\w+): ([\w./][\w./+-]*)")  # a line of the files in such an entry, of plain text alone
 NO_NOUNS = ("gates", "numerics", "machine")
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
@@ -153,8 +154,28 @@ def number(value: Any) -> float | None:
 
 @functools.lru_cache(maxsize=100_000)
 def _entry(text: str) -> dict[str, Any]:
-    """A part of dvc.lock: most of its stages are the same in two commits, and YAML takes its time."""
-    return _parsed(text, LOCK)
+    """A part of dvc.lock: most of its stages are the same in two commits, and YAML takes its time.
+
+    Of the lists of files, which are most of it, each line is taken as DVC writes it; with any that is not, all is YAML's.
+    """
+    files: dict[str, list[dict[str, str]]] = {"deps": [], "outs": []}
+    kind, rest = "", []
+    for line in text.splitlines():
+        if line.startswith("    ") and line[4] not in " -":
+            kind = line[4:].removesuffix(":")
+        if kind in files and line[4] in " -":
+            word = FILE.fullmatch(line)
+            if word is None:
+                return _parsed(text, LOCK)
+            if word[1] == "-":
+                files[kind].append({})
+            if not files[kind]:
+                return _parsed(text, LOCK)
+            files[kind][-1][word[2]] = word[3]
+        elif kind not in files:
+            rest.append(line)
+    ((name, entry),) = _parsed("\n".join(rest), LOCK).items() or (("", {}),)
+    return {name: {**(entry or {}), **{kind: found for kind, found in files.items() if found}}}
 
 
 def _yaml(tree: Tree, path: str) -> dict[str, Any]:
