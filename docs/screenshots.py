@@ -2,7 +2,7 @@
 
     python docs/screenshots.py [A] [B]      (needs Chromium: `apt install chromium`, or CHROMIUM=/path/to/it)
 
-Writes docs/images/report-light.png and report-dark.png: the whole page, headless, with no network.
+Writes docs/images/report-light.png, the whole page, and report-dark.png, its head: headless, with no network.
 """
 
 import os
@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 IMAGES = Path(__file__).parent / "images"
-WIDTH, HEIGHT = 1500, 3600
+WIDTH = 1500
+HEIGHTS = {"light": 6800, "dark": 1600}
 
 
 def main(sides: list[str]) -> None:
@@ -29,7 +30,7 @@ def main(sides: list[str]) -> None:
         if subprocess.run(diff, check=False).returncode > 1:
             sys.exit("screenshots: the two commits cannot be compared")
         IMAGES.mkdir(exist_ok=True)
-        for look in ("light", "dark"):
+        for look in HEIGHTS:
             take(browser, page, IMAGES / f"report-{look}.png", look)
 
 
@@ -38,7 +39,7 @@ def take(browser: str, page: Path, picture: Path, look: str) -> None:
     dark = ["--blink-settings=preferredColorScheme=0"] if look == "dark" else ["--blink-settings=preferredColorScheme=1"]
     with tempfile.TemporaryDirectory() as profile:
         command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
-        command += [*dark, f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture}", page.as_uri()]
+        command += [*dark, f"--window-size={WIDTH},{HEIGHTS[look]}", f"--screenshot={picture}", page.as_uri()]
         picture.unlink(missing_ok=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if not picture.exists():

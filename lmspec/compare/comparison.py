@@ -217,6 +217,8 @@ class _Artifact:
             sizes = [self._dev_size(side, DEV[noun][0]) for side in ("old", "new")]
             if sizes[0] and sizes[1]:
                 return _unpaired(plain, sizes[0], sizes[1], "git keeps no outcomes of dev sides")
+        if path[0] == "seeds":
+            return replace(plain, verdict="untested", reason="one of several trainings: their spread stands beside `dev`")
         return replace(plain, verdict="untested", reason="git keeps nothing from which its spread could be told")
 
     def _dev_size(self, side: str, field: str) -> int:

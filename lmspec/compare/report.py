@@ -17,8 +17,8 @@ Verdict = Literal[
     "untested",  # two values, and nothing in git from which their spread could be told
     "not comparable",
     "missing",  # the artifact is there, its metric is not: a failure
-    "new",  # the artifact is in the new spec alone
-    "removed",  # the artifact is in the old spec alone
+    "new",  # the artifact, or this metric of it, is in the new spec alone
+    "removed",  # the same of the old spec
 ]
 GateVerdict = Literal["pass", "fail", "undecided", "missing", "stale", "not comparable", "excepted"]
 Interval = tuple[float, float]
@@ -134,7 +134,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Example:
-    """A test text that was right and is wrong now, or the other way round. text: None where the corpus is not at hand."""
+    """A test text that was right and is wrong now. Probabilities are of its true label; text: None where it is not at hand."""
 
     id: str
     source: str
