@@ -46,6 +46,9 @@ def ran(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("ci")
     project, summary = folder / "project", folder / "summary.md"
     shutil.copytree(built, project, symlinks=True)
+    edit(project, "at_least: 0.6}", "at_least: 0.1}")  # two hundred sentences make no model that would pass
+    edit(project, "at_most: 0.6}", "at_most: 5.0}")
+    git(project, "commit", "-q", "-a", "-m", "gates that it passes")
     git(project, "checkout", "-q", "-b", "change")
     edit(project, "filters: 16", "filters: 8")
     git(project, "commit", "-q", "-a", "-m", "a smaller CNN")
@@ -100,6 +103,7 @@ def test_what_is_not_committed_is_said(ran: Ran) -> None:
     assert "::warning title=lmspec ci::" in ran.said and "data/metrics/model-cnn.json" in ran.said
 
 
+@pytest.mark.slow
 def test_a_second_run_builds_nothing_and_locked_wants_the_results_committed(copy: Path) -> None:
     """First they are not, then they are."""
     said = miniature.lmspec(copy, "ci", "--base", "main", "--locked", code=1)
@@ -134,6 +138,7 @@ def test_a_broken_spec_stops_it_before_anything_is_built(copy: Path, monkeypatch
     assert text.startswith(publishing.MARKER) and "stopped at step 1 of 6, spec" in text
 
 
+@pytest.mark.slow
 def test_other_steps_stop_it_too(copy: Path) -> None:
     """dvc.yaml is not what the spec says; a stage fails."""
     compiled = (copy / "dvc.yaml").read_text()
@@ -146,6 +151,7 @@ def test_other_steps_stop_it_too(copy: Path) -> None:
     assert "step 4 of 6, build" in said and "`dvc repro` exited" in said and "5/6" not in said
 
 
+@pytest.mark.slow
 def test_a_remote_that_cannot_be_reached_is_a_warning(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it would have brought is built."""
     for name, value in {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "yet", "AWS_MAX_ATTEMPTS": "1"}.items():
@@ -156,6 +162,7 @@ def test_a_remote_that_cannot_be_reached_is_a_warning(copy: Path, monkeypatch: p
     assert "`dvc pull` from the remote 'far' exited" in said and "6/6" in said
 
 
+@pytest.mark.slow
 def test_a_remote_spares_the_build(copy: Path, tmp_path: Path) -> None:
     """A clone pulls what was pushed, and builds nothing."""
     miniature.dvc(copy, "remote", "add", "-d", "near", str(tmp_path / "remote"))

@@ -203,7 +203,7 @@ def follow(make: Callable[[], Scratch], sequence: list[tuple[list[tuple[Any, ...
 CHECKS: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=20, derandomize=True, **CHECKS)
+@settings(max_examples=8, derandomize=True, **CHECKS)
 @given(sequences)
 def test_a_plan_is_what_dvc_then_does(scratch: Callable[[], Scratch], sequence: list[Any]) -> None:
     """After any edits, reverts and losses: what is to be up to date, restored or run is. `may run` only where it is open."""
