@@ -19,8 +19,9 @@ test-slow: env ## what takes minutes
 bench: env ## what a mistake in a spec costs, what a trusted cache, and are verdicts right, beside peers; in a repository that is built
 	python bench/validate.py > bench/validate.md
 	python bench/stage.py > bench/stage.md
+	python bench/diff.py > bench/diff.md
 	python bench/verdicts.py > bench/verdicts.md
-	cat bench/validate.md bench/stage.md bench/verdicts.md
+	cat bench/validate.md bench/stage.md bench/diff.md bench/verdicts.md
 
 test-gpu: env ## the checks that need a CUDA device
 	pytest -m gpu
