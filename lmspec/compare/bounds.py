@@ -10,11 +10,11 @@ from lmspec.compare import exact, ratios, resampling
 from lmspec.compare.evidence import Alone, Evidence, Paired, Slice, part_of
 from lmspec.compare.report import Better
 from lmspec.compare.resampling import Estimate
-from lmspec.compare.revision import Fault, number
+from lmspec.compare.revision import Fault, at, number
+from lmspec.graph import measured
 
 Path = tuple[str, ...]
 MOST = 10**9  # examples that anybody could be asked for
-EXACT = ("bytes", "weights_bytes")  # of a file: no second measurement gives another number
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
     """Of new - old; or why there are none."""
-    if path[-1] in EXACT:
+    if path[-1] in measured.EXACT:
         old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
         return "a side does not have it" if old is None or new is None else Bounds(new - old, new - old, new - old)
     if not artifact.startswith("scores."):
@@ -130,7 +130,7 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     if old is None or new is None or old <= 0 or new <= 0:
         return "a side does not have it, or it is not above 0"
     label = ".".join(path)
-    if old == new or path[-1] in EXACT or path[-1].endswith("_bytes"):
+    if old == new or path[-1] in measured.EXACT or path[-1].endswith("_bytes"):
         return Bounds(new / old, new / old, new / old)
     found = ratios.rounds(evidence, artifact, label) if label.removeprefix("of.") in ratios.COLUMNS else None
     if found is None:
@@ -214,8 +214,5 @@ def better(evidence: Evidence, artifact: str, path: Path) -> Better | None:
 
 
 def _value(evidence: Evidence, side: str, artifact: str, path: Path) -> float | None:
-    revision = evidence.old if side == "old" else evidence.new
-    values: object = revision.metrics(evidence.name(side, artifact))
-    for name in path:
-        values = values.get(name) if isinstance(values, dict) else None
-    return number(values)
+    revision, name = evidence.side(side, artifact)
+    return number(at(revision.metrics(name), path))

@@ -11,14 +11,15 @@ from lmspec.compare import bounds, changes, exact, expected, flips, gates, namin
 from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, leaves, part_of
 from lmspec.compare.report import Metric, Report, Seeds, Side, Verdict
 from lmspec.compare.resampling import Estimate
-from lmspec.compare.revision import METRICS, Fault, Revision, number
+from lmspec.compare.revision import METRICS, Fault, Revision, at, number
 from lmspec.errors import some
+from lmspec.graph import measured
 
 LEVEL = 0.05
 CONFIDENCE = 0.95
 MISSING = "missing"
 NOTED = 8  # stale artifacts of a side that have a note
-DEV = {"model": ("on",), "student": ("on",)}  # nouns with metrics of one dev side, and the field that names it
+DEV = {"model": "on", "student": "on"}  # nouns with metrics of one dev side, and the field that names it
 
 
 def compare(old: Revision, new: Revision, root: Path, today: datetime.date | None = None) -> Report:
@@ -27,8 +28,8 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
     evidence = Evidence(old, new, before)
     stales = stale.artifacts(new), stale.artifacts(old)
     tested = [row for name in _names(old, new, before) for row in _Artifact(evidence, name, stales).rows()]
-    measured = tuple(ratios.ratios(evidence))
-    metrics = tuple(_seeded(evidence, _of_ratios(_judged(tested), {ratio.name: ratio.verdict for ratio in measured})))
+    timed = tuple(ratios.ratios(evidence))
+    metrics = tuple(_seeded(evidence, _of_ratios(_judged(tested), {ratio.name: ratio.verdict for ratio in timed})))
     changed = [name for name in before if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)]
     found = Report(
         old=Side(old.name, old.commit),
@@ -36,7 +37,7 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
         changes=changes.changes(old, new, before),
         metrics=metrics,
         flips=tuple(flips.flips(evidence, changed, root)),
-        ratios=measured,
+        ratios=timed,
         notes=tuple(_notes(evidence, stales)),
         confusion=tuple(pictures.confusion(evidence, changed)),
         calibration=tuple(pictures.calibration(evidence, changed)),
@@ -199,22 +200,20 @@ class _Artifact:
         return replace(plain, verdict="untested", reason=fault.reason)
 
     def _examples(self, side: str, path: tuple[str, ...]) -> int:
-        revision = self.evidence.old if side == "old" else self.evidence.new
-        values: Any = revision.metrics(self.evidence.name(side, self.name))
-        for step in (*path[:-1], "examples"):
-            values = values.get(step) if isinstance(values, Mapping) else None
-        return values if isinstance(values, int) else 0
+        revision, name = self.evidence.side(side, self.name)
+        found = at(revision.metrics(name), (*path[:-1], "examples"))
+        return found if isinstance(found, int) else 0
 
     def _untested(self, path: tuple[str, ...], plain: Metric) -> Metric:
         """A number of which git keeps no outcomes."""
         if plain.better is None or plain.difference is None:
             return replace(plain, verdict="changed")
-        if path[-1] in bounds.EXACT:
+        if path[-1] in measured.EXACT:
             up = (plain.difference > 0) == (plain.better == "higher")
             return replace(plain, verdict="better" if up else "worse", method="exact")
         noun = self.name.partition(".")[0]
         if noun in DEV and path == ("dev", "accuracy"):
-            sizes = [self._dev_size(side, DEV[noun][0]) for side in ("old", "new")]
+            sizes = [self._dev_size(side, DEV[noun]) for side in ("old", "new")]
             if sizes[0] and sizes[1]:
                 return _unpaired(plain, sizes[0], sizes[1], "git keeps no outcomes of dev sides")
         if path[0] == "seeds":
@@ -222,12 +221,9 @@ class _Artifact:
         return replace(plain, verdict="untested", reason="git keeps nothing from which its spread could be told")
 
     def _dev_size(self, side: str, field: str) -> int:
-        revision = self.evidence.old if side == "old" else self.evidence.new
-        splits = revision.artifacts.get(self.evidence.name(side, self.name), {}).get(field)
-        values: Any = revision.metrics(str(splits))
-        for step in ("dev", "documents"):
-            values = values.get(step) if isinstance(values, Mapping) else None
-        return values if isinstance(values, int) else 0
+        revision, name = self.evidence.side(side, self.name)
+        found = at(revision.metrics(str(revision.artifacts.get(name, {}).get(field))), ("dev", "documents"))
+        return found if isinstance(found, int) else 0
 
 
 def _is_no_number(value: Any, plain: Metric) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmspec.compare import exact, outcomes, resampling
 from lmspec.compare.outcomes import Outcomes, Pairs, Scale
 from lmspec.compare.resampling import Draws, Estimate, Floats, Ints, Statistic
-from lmspec.compare.revision import Fault, Revision, number
+from lmspec.compare.revision import Fault, Revision, at, number
 
 NO_OUTCOMES = "keeps no outcomes"
 ROUNDING = 1e-4  # outcomes have six digits
@@ -183,17 +183,17 @@ class Evidence:
 
     def unchanged(self, artifact: str) -> bool:
         """Does git have the same outcomes of both sides? Then there is nothing to read."""
-        tables = [r.tree.ids.get(r.table_path(n, "outcomes")) for r, n in (self._side(s, artifact) for s in ("old", "new"))]
+        tables = [r.tree.ids.get(r.table_path(n, "outcomes")) for r, n in (self.side(s, artifact) for s in ("old", "new"))]
         return tables[0] is not None and tables[0] == tables[1]
 
     @functools.cache  # noqa: B019
     def alone(self, side: str, artifact: str, split: str) -> Alone | Fault:
         """One revision's outcomes, or why they cannot be had. artifact: its new name."""
-        revision, name = self._side(side, artifact)
+        revision, name = self.side(side, artifact)
         found = (self.outcomes(side, name) or {}).get(split)
         if found is None or not found.id:
             return Fault(f"{revision.name} {NO_OUTCOMES} of {split}")
-        counted = number(_at(revision.metrics(name), (split, "examples")))
+        counted = number(at(revision.metrics(name), (split, "examples")))
         if counted is not None and counted != len(found.id):
             return Fault(
                 f"the outcomes of {revision.name} have {len(found.id):,} examples of {split}, its metrics {counted:,.0f}"
@@ -235,9 +235,9 @@ class Evidence:
         alone = self.alone(side, artifact, split)
         if isinstance(alone, Fault):
             return None
-        revision, name = self._side(side, artifact)
+        revision, name = self.side(side, artifact)
         steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
-        said = number(_at(revision.metrics(name), steps))
+        said = number(at(revision.metrics(name), steps))
         if said is None or (part.source is not None and part.source not in alone.side.source):
             return None
         counted, _ = alone.plain(part)
@@ -245,16 +245,17 @@ class Evidence:
             return None
         return f"another scorer: the outcomes of {revision.name} give {counted:.6g}, and its metrics say {said:.6g}"
 
-    def _side(self, side: str, artifact: str) -> tuple[Revision, str]:
+    def side(self, side: str, artifact: str) -> tuple[Revision, str]:
+        """The `old` or the `new` revision, and what the artifact is called there."""
         return (self.old if side == "old" else self.new), self.name(side, artifact)
 
     def _bins(self, side: str, artifact: str) -> int:
-        revision, name = self._side(side, artifact)
+        revision, name = self.side(side, artifact)
         bins = revision.artifacts.get(name, {}).get("calibration_bins")
         return bins if isinstance(bins, int) and bins > 0 else 15
 
     def _scale(self, revision: Revision, name: str, split: str, found: Outcomes) -> Scale | Fault:
-        classes = _at(revision.metrics(name), (split, "f1"))
+        classes = at(revision.metrics(name), (split, "f1"))
         labels = tuple(classes) if isinstance(classes, dict) else tuple(sorted({*found.label, *found.predicted}))
         unknown = ({*found.label, *found.predicted}) - set(labels)
         if unknown:
@@ -277,9 +278,3 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 def _steps(name: str) -> tuple[str, ...]:
     return ("f1", name[3:]) if name.startswith("f1.") else (name,)
-
-
-def _at(values: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        values = values.get(name) if isinstance(values, dict) else None
-    return values

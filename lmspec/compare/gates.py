@@ -13,7 +13,7 @@ from lmspec.compare import bounds, flips
 from lmspec.compare.bounds import Bounds
 from lmspec.compare.evidence import Evidence, Paired, leaves
 from lmspec.compare.report import Gate, GateVerdict
-from lmspec.compare.revision import PARAMS, WORKTREE, Fault, number
+from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
 from lmspec.errors import LmspecError
 from lmspec.graph.measured import matches as matches
 from lmspec.specs import gates as specs
@@ -119,9 +119,9 @@ class _Held:
             yield from (self._one(path) for path in paths)
 
     def _one(self, path: Path) -> Finding:
-        value = number(_at(self.values, path))
+        value = number(at(self.values, path))
         if value is None:
-            return Finding("missing", f"{self._name(path)} is {_at(self.values, path)!r}, no number")
+            return Finding("missing", f"{self._name(path)} is {at(self.values, path)!r}, no number")
         if isinstance(self.gate, specs.Floor | specs.Ceiling):
             return self._level(path, value, self.gate)
         if (why := self._no_baseline()) is not None:
@@ -176,9 +176,9 @@ class _Held:
             return Finding("not comparable", f"{gate.metric} names one value, and a gap lies between several")
         values: dict[Path, float] = {}
         for path in paths:
-            value = number(_at(self.values, path))
+            value = number(at(self.values, path))
             if value is None:
-                return Finding("missing", f"{self._name(path)} is {_at(self.values, path)!r}, no number")
+                return Finding("missing", f"{self._name(path)} is {at(self.values, path)!r}, no number")
             values[path] = value
         found = bounds.of_gap(self.evidence, self.artifact, paths, gate.confidence)
         if isinstance(found, str):
@@ -240,9 +240,3 @@ def _places(paired: Paired, rest: list[str]) -> Iterator[tuple[tuple[str, ...], 
         rows = np.asarray([i for i, each in enumerate(column) if each == name], np.int64)
         if wanted in ("*", name) and len(rows):
             yield (rest[0], name), rows
-
-
-def _at(values: Any, path: Path) -> Any:
-    for name in path:
-        values = values.get(name) if isinstance(values, Mapping) else None
-    return values

@@ -11,11 +11,11 @@ from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Ratio, Verdict
 from lmspec.compare.resampling import SEED
 from lmspec.compare.revision import Revision, number
+from lmspec.graph import measured
 
 Floats = NDArray[np.float64]
 LEVEL, CONFIDENCE = 0.05, 0.95
 REPLICATES = 10_000
-SIZES = ("bytes", "weights_bytes")
 # metric of a speed artifact -> column of its table of rounds
 COLUMNS = {"latency_ms.p50": "p50_ms", "latency_ms.p95": "p95_ms", "texts_per_second": "texts_per_second"}
 IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
@@ -53,7 +53,7 @@ def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
         if values[0] is None or values[1] is None or values[0] <= 0 or values[1] <= 0 or values[0] == values[1]:
             continue
         plain = Ratio(f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested")
-        if path[-1] in SIZES and path[0] != "against":
+        if path[-1] in measured.EXACT and path[0] != "against":
             yield replace(plain, verdict=_verdict(plain, True), method="exact")
         elif path[-1] == "peak_memory_bytes" and path[0] == "of":
             yield replace(plain, method="measured once on each side")

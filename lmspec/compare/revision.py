@@ -137,6 +137,13 @@ def read(name: str, root: Path) -> Revision:
     return found
 
 
+def at(values: Any, path: tuple[str, ...]) -> Any:
+    """What stands at a path of names, which may hold dots; None if nothing does."""
+    for name in path:
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values
+
+
 def stage_of(artifact: str) -> str:
     """`scores.release` -> `scores-release`."""
     return artifact.replace(".", "-", 1)

@@ -8,6 +8,7 @@ from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, part_of
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
+from lmspec.graph import measured
 
 TWO_SIDED = (1 + comparison.CONFIDENCE) / 2  # of either end
 
@@ -29,7 +30,7 @@ def direction(revision: Revision, name: Name) -> Better | None:
 
 def interval(revision: Revision, name: Name, value: float) -> Interval | None:
     """Of the metric itself, 95 %: of scores from their outcomes; of what is exact the value alone; else None."""
-    if name.path[-1] in bounds.EXACT:
+    if name.path[-1] in measured.EXACT:
         return value, value
     if not name.artifact.startswith("scores.") or len(name.path) < 2:
         return None
@@ -56,7 +57,7 @@ def step(old: Revision, new: Revision, name: Name, values: tuple[float, float], 
         return Step("same", 0.0)
     if way is None:
         return Step("changed", plain)
-    if name.path[-1] in bounds.EXACT:
+    if name.path[-1] in measured.EXACT:
         return Step(_towards(plain, way), plain)
     return _timed(evidence, name, plain)
 
