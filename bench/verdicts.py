@@ -17,7 +17,8 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from lmspec.compare import comparison, evidence, flips, outcomes, resampling
+from lmspec.compare import evidence, flips, judging, outcomes, resampling
+from lmspec.compare.artifact import Artifact
 from lmspec.compare.report import Metric
 
 SEED = 20_261_124
@@ -26,7 +27,7 @@ REPLICATES = 1_000  # where `lmspec diff` draws up to 10,000
 TRUTH = 2_000_000  # examples from which the true metrics are taken
 CHUNK = 250_000
 BINS = 10
-LEVEL, CONFIDENCE = comparison.LEVEL, comparison.CONFIDENCE
+LEVEL, CONFIDENCE = judging.LEVEL, judging.CONFIDENCE
 WHOLE = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower", "expected_calibration_error": "lower"}
 PRIORS = {2: (0.6, 0.4), 4: (0.4, 0.3, 0.2, 0.1)}
 SKILL = {2: 1.45, 4: 2.1}  # distance of the true label's logit, in standard deviations of its noise: 85 and 86 % right
@@ -136,9 +137,9 @@ class Simulated:
         """They do not."""
 
 
-def rows(design: Design, pairs: evidence.Paired) -> Iterator[comparison._Row]:
+def rows(design: Design, pairs: evidence.Paired) -> Iterator[judging.Row]:
     """Each metric of the test side, tested, and not yet judged."""
-    artifact = comparison._Artifact(Simulated(pairs), "scores.simulated", ({}, {}))
+    artifact = Artifact(Simulated(pairs), "scores.simulated", ({}, {}))
     paths = [(name,) for name in WHOLE]
     if not design.gain:
         paths += [("f1", f"c{i}") for i in range(design.classes)]
@@ -146,7 +147,7 @@ def rows(design: Design, pairs: evidence.Paired) -> Iterator[comparison._Row]:
         paths += [("source", f"s{i}", name) for i in range(design.sources) for name in WHOLE]
     for path in paths:
         plain = Metric(PREFIX + ".".join(path), 0.0, 0.0, None, WHOLE.get(path[-1], "higher"), "changed")
-        yield artifact._scored(("test", *path), plain)
+        yield artifact.scored(("test", *path), plain)
 
 
 @dataclass
@@ -170,7 +171,7 @@ class Sets:
     def add(self, pairs: evidence.Paired) -> None:
         """One more."""
         for row in rows(self.design, pairs):
-            judged = comparison._judged([row])[0]
+            judged = judging.judged([row])[0]
             self.metrics.setdefault(judged.name.removeprefix(PREFIX), []).append(judged)
         old, new = pairs.pairs.old.right, pairs.pairs.new.right
         self.gained.append(int((new & ~old).sum()))
@@ -290,7 +291,7 @@ def families(all_sets: list[Sets]) -> None:
     for family, names in (("test sets", list(WHOLE)), ("slices", [f"f1.c{i}" for i in range(4)])):
         chosen = [(sets, name) for sets in all_sets for name in names][:10]
         columns = [sets.metrics[name] for sets, name in chosen]
-        verdicts = [comparison._judged([comparison._Row(metric) for metric in ten]) for ten in zip(*columns, strict=True)]
+        verdicts = [judging.judged([judging.Row(metric) for metric in ten]) for ten in zip(*columns, strict=True)]
         any_told = [any(metric.verdict in ("better", "worse") for metric in ten) for ten in verdicts]
         alone = [any((metric.p or 1.0) <= LEVEL for metric in ten) for ten in verdicts]
         lines.append(f"{family} | {rate(any_told)} | {rate(alone)}")

@@ -10,6 +10,13 @@ import pytest
 from tests import miniature
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test that needs the miniature first, the others last: what is built for one process keeps no other one waiting."""
+    needing = [item for item in items if "built" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if item not in needing]
+    items[:] = [*needing[:1], *others, *needing[1:]]
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature project, built by `dvc repro` and committed. Tests leave it as they found it, or copy it.

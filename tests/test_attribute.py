@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmspec.compare import causes, outcomes, revision
+from lmspec.compare import causes, hybrids, outcomes, revision
 from lmspec.compare.evidence import Alone, Paired, Slice
 from lmspec.compare.factors import Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
@@ -19,7 +19,6 @@ from lmspec.compare.outcomes import Outcomes, Scale
 from lmspec.compare.report import Side
 from lmspec.compare.revision import Fault
 from lmspec.errors import LmspecError
-from lmspec.graph import hybrids
 from lmspec.methods.sources.digest import sha256
 from tests import miniature
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.compare.difference import MISSING, Row, rows
 from lmspec.errors import LmspecError
 from lmspec.graph.closure import closure
+from lmspec.graph.difference import MISSING, Row, rows
 
 
 @pytest.fixture

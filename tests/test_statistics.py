@@ -106,11 +106,13 @@ def test_clopper_pearson_is_that_of_scipy_and_statsmodels(hits: int, size: int, 
 
 
 def test_clopper_pearson_of_nothing_is_refused() -> None:
+    """A share of no examples is no number."""
     with pytest.raises(ValueError, match="share of nothing"):
         exact.clopper_pearson(0, 0, 0.95)
 
 
 def test_welch_is_that_of_scipy() -> None:
+    """And None where one value, or no spread, tells nothing."""
     old, new = [0.861, 0.872, 0.866, 0.850], [0.858, 0.881, 0.869]
     peer = stats.ttest_ind(new, old, equal_var=False).confidence_interval(0.95)
     assert exact.welch(old, new, 0.95) == pytest.approx((peer.low, peer.high))
@@ -139,12 +141,13 @@ def test_holm_is_that_of_statsmodels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gained", "lost", "size", "published"),
-    [(0, 1, 44, (-0.118, 0.059)), (1, 7, 21, (-0.517, -0.026))],
-    ids=["Tango 1998", "Fagerland, Lydersen and Laake 2014"],
+    ("gained", "lost", "size", "confidence", "published"),
+    [(1, 7, 21, 0.95, (-0.517, -0.026)), (28, 25, 618, 0.90, (-0.0148, 0.0247))],
+    ids=["Fagerland, Lydersen and Laake 2014, Statistics in Medicine 33", "scoreci.mp(25, 28, 618) of R's PropCIs 0.3-0"],
 )
-def test_tango_gives_the_published_intervals(gained: int, lost: int, size: int, published: tuple[float, float]) -> None:
-    assert exact.tango(gained, lost, size, 0.975) == pytest.approx(published, abs=6e-4)
+def test_tango_is_that_of_others(gained: int, lost: int, size: int, confidence: float, published: tuple[float, float]) -> None:
+    """To the digits that they print."""
+    assert exact.tango(gained, lost, size, (1 + confidence) / 2) == pytest.approx(published, abs=6e-4)
 
 
 @pytest.mark.parametrize(("gained", "lost", "size"), [(0, 0, 50), (3, 0, 50), (4, 9, 60), (40, 20, 160)])
@@ -202,6 +205,7 @@ def test_examples_are_drawn_as_often_as_the_multinomial_says(size: int) -> None:
 
 
 def test_strata_keep_their_sizes_and_groups_stay_together() -> None:
+    """Each draw has as many groups of a stratum as there are, and a group comes with all of its rows."""
     strata = np.asarray([0] * 30 + [1] * 12)
     groups = np.concatenate([np.arange(30) // 3, 10 + np.arange(12) // 4])
     plan = resampling.resampling(strata, groups, 500)
@@ -215,6 +219,7 @@ def test_strata_keep_their_sizes_and_groups_stay_together() -> None:
 
 
 def test_the_same_seed_draws_the_same_bytes() -> None:
+    """And another seed others."""
     strata = np.zeros(6_000, np.int64)
     one, other = (resampling.resampling(strata, None, 50, seed=8).times[0].tobytes() for _ in range(2))
     assert one == other
@@ -362,6 +367,7 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("source", [None, "first"])
 def test_swapped_sides_give_the_same_verdict_with_the_other_sign(name: str, source: str | None) -> None:
+    """The difference changes its sign alone, p not at all, whatever the metric."""
     old, new = two_sides(300, 11)
     part = evidence.Slice(name, source)
     there, back = paired(old, new), paired(new, old)
@@ -406,6 +412,22 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
         assert found.value > 0
         assert pairs.p(part, found)[0] >= 0.125
     assert pairs.difference(evidence.Slice("macro_f1", None)).p < 0.125  # what the bootstrap alone says
+
+
+def test_what_all_examples_do_alike_is_told_by_the_exact_test_alone() -> None:
+    """Twelve of twelve that became right are no noise; their macro F1, whose replicates are all the same, tells nothing."""
+    ids = np.arange(12)
+    right, wrong = np.full((12, 2), 0.1), np.full((12, 2), 0.9)
+    truth = np.zeros(12, np.int64)
+    right[:, 0], wrong[:, 0] = 0.9, 0.1
+    found = paired(side(truth, wrong), side(truth, right))
+    accuracy, f1 = evidence.Slice("accuracy", None), evidence.Slice("macro_f1", None)
+    estimate = found.difference(accuracy)
+    assert estimate.value == 1 and found.p(accuracy, estimate)[0] == pytest.approx(2 * 0.5 ** len(ids))
+    low, high = found.interval(accuracy, estimate, 0.95) or (0.0, 0.0)
+    assert 0.5 < low < high == pytest.approx(1)
+    estimate = found.difference(f1)
+    assert estimate.value > 0 and found.p(f1, estimate)[0] == 1 and found.interval(f1, estimate, 0.95) is None
 
 
 def test_groups_make_a_test_more_careful() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from lmspec.compare import causes, moved, revision
+from lmspec.compare import causes, hybrids, moved, revision
 from lmspec.compare.factors import Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
 from lmspec.compare.mixes import OLD, Corner, Design
 from lmspec.compare.report import Side
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
-from lmspec.graph import hybrids, plan, sync
+from lmspec.graph import places, plan
 
 
 @click.command("attribute")
@@ -109,7 +109,7 @@ class _Inquiry:
 
     def stages(self, corner: Corner) -> tuple[str, ...]:
         """What has to be built for the metrics."""
-        return tuple(dict.fromkeys(sync.stage_name(each.at(corner)) for each in self.asked))
+        return tuple(dict.fromkeys(places.stage_name(each.at(corner)) for each in self.asked))
 
     def look(self, corner: Corner, side: Revision) -> None:
         """Read what the metrics are at a corner. One that it lacks stays unknown there."""

@@ -12,7 +12,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError, some
-from lmspec.graph import advice, dvc, history, lock, parallel, plan, sync
+from lmspec.graph import advice, dvc, history, lock, parallel, places, plan, sync
 from lmspec.specs.project import Project
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
@@ -50,9 +50,10 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     with dvc.stages(root, stages) as found:
         forecasts = {forecast.stage.name: forecast.verdict for forecast in plan.forecasts(found)}
     known = list(lock.read(root))
-    made_from = {sync.stage_name(name): map(sync.stage_name, sync.needs_of(project, spec)) for name, spec in project.artifacts()}
+    needs = {name: sync.needs_of(project, spec) for name, spec in project.artifacts()}
+    made_from = {places.stage_name(name): [places.stage_name(need) for need in its] for name, its in needs.items()}
     changed = [stage for stage, verdict in forecasts.items() if verdict != plan.HIT]
-    before = parallel.affected({stage: list(made_from[stage]) for stage in forecasts}, changed)
+    before = parallel.affected({stage: made_from[stage] for stage in forecasts}, changed)
     times = {stage: expected.seconds for stage in before if (expected := history.expected(root, stage))}
     rules = parallel.Rules(parallel.longest_first(before, times), jobs or default_jobs(project), _measured(project), keep_going)
     ended, number = _build(root, rules, times)
@@ -75,7 +76,7 @@ def default_jobs(project: Project) -> int:
 
 def _stages(project: Project, targets: Iterable[str]) -> list[str]:
     """The stages that are named, `model-minilm` or `model.minilm`. Raises LmspecError for one that there is not."""
-    names = {name: sync.stage_name(name) for name, _ in project.artifacts()}
+    names = {name: places.stage_name(name) for name, _ in project.artifacts()}
     for target in targets:
         if target not in names and target not in names.values():
             near = advice.nearest(target, [*names, *names.values()])
@@ -86,7 +87,7 @@ def _stages(project: Project, targets: Iterable[str]) -> list[str]:
 
 def _measured(project: Project) -> list[str]:
     """Stages that nothing may disturb: what they measure is of no use otherwise."""
-    return [sync.stage_name(name) for name, spec in project.artifacts() if not spec.cached]
+    return [places.stage_name(name) for name, spec in project.artifacts() if not spec.cached]
 
 
 def _build(root: Path, rules: parallel.Rules, times: Mapping[str, float]) -> tuple[list[parallel.Ended], int]:

@@ -9,7 +9,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import advice, history, plan, sync
+from lmspec.graph import advice, history, places, plan, sync
 
 
 @click.command("plan")
@@ -35,9 +35,9 @@ def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
       lmspec plan --exit-code --format md     # in CI
     """
     project = loading.valid_project()
-    targets = tuple(sync.stage_name(target) for target in targets)
+    targets = tuple(places.stage_name(target) for target in targets)
     root = Path.cwd()
-    names = [sync.stage_name(name) for name, _ in project.artifacts()]
+    names = [places.stage_name(name) for name, _ in project.artifacts()]
     unknown = set(targets) - set(names)
     if unknown:
         near = advice.nearest(sorted(unknown)[0], names)

@@ -11,7 +11,7 @@ import click
 from lmspec.cli import loading
 from lmspec.compare import contents
 from lmspec.errors import LmspecError, some
-from lmspec.graph import dvc, rebuild, records, sync
+from lmspec.graph import dvc, places, rebuild, records
 from lmspec.specs.project import Project
 
 SEALED = {
@@ -48,11 +48,11 @@ def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> N
     every = [name for name, _ in project.artifacts()]
     names = [loading.artifact_named(project, target, "verify") for target in targets] or every
     if only_records:
-        sys.exit(_records(project, root, {sync.stage_name(name) for name in names}))
+        sys.exit(_records(project, root, {places.stage_name(name) for name in names}))
     changed = dvc.status(root)
     different = 0
     for name in names:
-        if sync.stage_name(name) in changed:
+        if places.stage_name(name) in changed:
             raise LmspecError(name, "it is not up to date", "run `dvc repro` first; `lmspec plan` says why")
         begin = time.monotonic()
         verdict, lines = _verdict(project, name, root, tolerance)
@@ -89,12 +89,11 @@ def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple
         return "measured, not compared", []
     if spec.noun == "sources":
         return "held to its declared hash, not fetched again", []
-    stage = sync.stage_name(name)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         rebuild.rebuild(project, name, root, folder)
-        paths = [sync.folder(name), *([f"{sync.METRICS}/{stage}.json"] if spec.metrics else [])]
-        paths += [f"{sync.METRICS}/{stage}/{report}.csv" for report in spec.reports]
+        paths = [places.folder(name), *([places.metrics(name)] if spec.metrics else [])]
+        paths += [places.table(name, report) for report in spec.reports]
         found = [finding for path in paths for finding in contents.findings(root / path, folder / path)]
     if not found:
         return "same bytes", []

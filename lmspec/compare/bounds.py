@@ -68,7 +68,7 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
         return other
     size = alone.size(part.source)
     found = alone.value(part)
-    if part.name == "accuracy" and not spread(found):
+    if part.name == "accuracy" and not found.error:
         low, high = exact.clopper_pearson(found.value * size, size, confidence)
         return Bounds(found.value, low, high, size, 0.0, confidence)
     return _of_estimate(found, size, confidence)
@@ -107,21 +107,16 @@ def _of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
     # where few pairs differ, or none, the bootstrap knows too little of how many could
     gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
     low, high = exact.tango(gained, lost, len(rows), confidence)
-    if spread(found):
+    if found.error:
         low, high = min(low, plain.low), max(high, plain.high)
     return replace(plain, low=low, high=high, gained=gained, lost=lost)
 
 
 def _of_estimate(found: Estimate, examples: int, confidence: float) -> Bounds:
     """With no spread among the examples, nothing is known of one."""
-    if not spread(found):
+    if not found.error:
         return Bounds(found.value, -math.inf, math.inf, examples, 0.0, confidence)
     return Bounds(found.value, found.bound(1 - confidence), found.bound(confidence), examples, found.error, confidence)
-
-
-def spread(found: Estimate) -> float:
-    """The standard error; 0 for what is only the last digit of a float."""
-    return found.error if found.error > 1e-12 * max(1.0, abs(found.value)) else 0.0
 
 
 def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:

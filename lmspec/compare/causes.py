@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lmspec import environment, record, toolchain
-from lmspec.compare import difference, repository
+from lmspec.compare import repository
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError, some
-from lmspec.graph import codediff
+from lmspec.graph import codediff, difference
 
 DATA, SPEC, CODE, TOOLCHAIN = "data", "spec", "code", "toolchain"
 FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmspec.compare import difference, naming
+from lmspec.compare import naming
 from lmspec.compare.report import Change, Changes, Code, Rows
-from lmspec.compare.revision import METRICS, RECORDS, Revision, stage_of
-from lmspec.graph import codediff
+from lmspec.compare.revision import Revision
+from lmspec.graph import codediff, difference, places
 
 SHORT = 12  # digits of a digest that are shown
 
@@ -153,10 +153,10 @@ def _rebuilt(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterato
 
 def _outputs(side: Revision, name: str) -> dict[str, str]:
     """What was made -> its hash, under names that do not hold the artifact's own."""
-    stage, folder = stage_of(name), f"data/{name.replace('.', '/', 1)}"
+    stage, folder = places.stage_name(name), places.folder(name)
     found = {}
     for out in side.lock.get(stage, {}).get("outs", ()):
         path = str(out.get("path"))
-        if not path.startswith(f"{RECORDS}/"):
-            found[path.replace(f"{METRICS}/{stage}", "metrics").replace(folder, "output")] = str(out.get("md5"))
+        if not path.startswith(f"{places.RECORDS}/"):
+            found[path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")] = str(out.get("md5"))
     return found

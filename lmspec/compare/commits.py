@@ -1,8 +1,6 @@
 """commits: the line of a branch along first parents, newest first, and what its commits hold, read through one pipe."""
 
 import hashlib
-import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +9,7 @@ from lmspec.compare import repository, stale
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.repository import Objects, Tree
 from lmspec.compare.revision import FOLDERS, Revision
-from lmspec.errors import LmspecError
+from lmspec.graph import git
 
 FORMAT = "--format=%H%x00%h%x00%P%x00%cI%x00%an%x00%s"
 
@@ -50,24 +48,23 @@ def brought(merge: Commit, root: Path) -> list[Commit]:
 
 def touching(tip: Commit, path: str, root: Path) -> list[str]:
     """Hashes of the commits of the line at which a file, or one of a folder, is another than at the first parent."""
-    return _git(root, "rev-list", "--first-parent", tip.hash, "--", f":(literal){path}").split()
+    return git.text(root, "rev-list", "--first-parent", tip.hash, "--", f":(literal){path}").split()
 
 
 def holds(later: str, earlier: str, root: Path) -> bool:
     """Is the one an ancestor of the other?"""
-    run = subprocess.run(["git", "merge-base", "--is-ancestor", earlier, later], cwd=root, capture_output=True, check=False)
-    return run.returncode == 0
+    return git.run(root, "merge-base", "--is-ancestor", earlier, later).returncode == 0
 
 
 def cut_off(oldest: Commit, root: Path) -> bool:
     """Does the history of a shallow clone end at this commit, and the project's own goes on?"""
-    path = root / _git(root, "rev-parse", "--git-path", "shallow").strip()
+    path = root / git.text(root, "rev-parse", "--git-path", "shallow").strip()
     return path.is_file() and oldest.hash in path.read_text(encoding="ascii", errors="replace").split()
 
 
 def _listed(root: Path, *which: str) -> list[Commit]:
     found = []
-    for row in _git(root, "rev-list", "--encoding=UTF-8", FORMAT, *which, "--").split("\n"):
+    for row in git.text(root, "rev-list", "--encoding=UTF-8", FORMAT, *which, "--").split("\n"):
         if "\0" in row:  # before each stands a line `commit HASH`
             full, short, parents, date, author, subject = row.split("\0", 5)
             found.append(Commit(full, short, tuple(parents.split()), date, author, subject))
@@ -94,7 +91,7 @@ class Files:
         """The files of a commit, under its short hash."""
         pipe = self._pipe()
         if commit.hash not in self._revisions:
-            rows = _git(self.root, "ls-tree", "-r", "-z", commit.hash, "--", *FOLDERS).split("\0")
+            rows = git.text(self.root, "ls-tree", "-r", "-z", commit.hash, "--", *FOLDERS).split("\0")
             ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}  # a submodule is a commit
             for about, _, path in (row.partition("\t") for row in rows if row):
                 _, kind, content = about.split()
@@ -124,11 +121,3 @@ class Files:
             self._objects = Objects(self.root)
             self._revisions.clear()
         return self._objects
-
-
-def _git(root: Path, *arguments: str) -> str:
-    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
-    if run.returncode:
-        said = run.stderr.decode(errors="replace").strip() or f"`git {arguments[0]}` failed"
-        raise LmspecError("git", said, "run lmspec in a whole git repository: `git fsck` tells whether this is one")
-    return run.stdout.decode("utf-8", "replace")

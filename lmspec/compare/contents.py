@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmspec.compare import difference
+from lmspec.graph import difference
 
 SAME, DIFFERENT = "same content", "different"
 

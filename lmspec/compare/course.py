@@ -9,9 +9,10 @@ from lmspec.compare import commits, stale, step
 from lmspec.compare.commits import Commit, Files
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
-from lmspec.compare.revision import METRICS, Fault, Revision, number, stage_of
+from lmspec.compare.revision import Fault, Revision, number
 from lmspec.compare.step import Step
 from lmspec.errors import LmspecError
+from lmspec.graph import places
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Line:
 
     def __init__(self, name: Name, line: list[Commit], files: Files) -> None:
         self.name, self.line, self.files = name, line, files
-        self.file = f"{METRICS}/{stage_of(name.artifact)}.json"
+        self.file = places.metrics(name.artifact)
         changed = set(commits.touching(line[0], self.file, files.root))
         self.changes = [commit for commit in line if commit.hash in changed]
         while self.changes and self.reading(self.changes[-1]).absent:

@@ -11,8 +11,9 @@ from lmspec.compare import commits, gates, repository
 from lmspec.compare.commits import Commit, Files
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import GateVerdict
-from lmspec.compare.revision import METRICS, PARAMS, RECORDS, WORKTREE, Revision, stage_of
+from lmspec.compare.revision import PARAMS, WORKTREE, Revision
 from lmspec.errors import LmspecError, some
+from lmspec.graph import places
 from lmspec.graph.advice import nearest
 from lmspec.specs import gates as specs
 
@@ -209,8 +210,7 @@ class _Search:
 
     def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
         """What the verdict depends on, as git names its content."""
-        stage = stage_of(self.artifact)
-        metrics = f"{METRICS}/{stage}"
+        own = (PARAMS, places.metrics(self.artifact), places.record(self.artifact))
         for path, content in self.files.revision(commit).tree.ids.items():
-            if path in (PARAMS, f"{metrics}.json", f"{RECORDS}/{stage}.json") or path.startswith(f"{metrics}/"):
+            if path in own or path.startswith(f"{places.METRICS}/{places.stage_name(self.artifact)}/"):
                 yield path, content

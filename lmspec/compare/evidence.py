@@ -87,6 +87,16 @@ class Paired:
         p = max(resampling.narrow(estimate.p, units), 2.0 ** (1 - units))
         return min(1.0, p), "paired bootstrap" + (" of groups" if groups is not None else "")
 
+    def interval(self, part: Slice, estimate: Estimate, confidence: float) -> tuple[float, float] | None:
+        """Of the difference, two-sided; None where nothing is known of its spread."""
+        if estimate.error:
+            return estimate.interval(confidence)
+        if part.name != "accuracy" or self.pairs.groups is not None:
+            return None
+        rows = self.rows(part.source)  # no pair is discordant, or all are, in one direction
+        gained = int(self.pairs.new.right[rows].sum()) - int(self.pairs.old.right[rows].sum())
+        return exact.tango(max(gained, 0), max(-gained, 0), len(rows), (1 + confidence) / 2)
+
     def _moved(self, part: Slice, value: float) -> int:
         """How many units could not change places, old and new, without moving the difference."""
         strata, width = self.strata(part.source), self.scale.width

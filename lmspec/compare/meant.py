@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from lmspec.compare import commits, gates
 from lmspec.compare.commits import Commit, Files
 from lmspec.compare.evidence import Evidence, leaves
-from lmspec.compare.revision import METRICS, Fault, Revision, number
+from lmspec.compare.revision import Fault, Revision, number
 from lmspec.errors import LmspecError, some
 from lmspec.graph.advice import nearest
+from lmspec.graph.places import METRICS
 from lmspec.specs import gates as specs
 
 FILE = re.compile(rf"{METRICS}/([a-z]+)-([^/]+)\.json")

@@ -1,12 +1,12 @@
 """repository: the files of a commit, or of the working tree, read from git alone: no cache, no network."""
 
 import hashlib
-import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmspec.errors import LmspecError
+from lmspec.graph import git
 
 WORKTREE = "worktree"
 LARGEST_BYTES = 256 * 2**20  # of one file: what is larger is no metric
@@ -103,7 +103,7 @@ def sides(old: str, new: str | None, root: Path) -> tuple[str, str]:
 def merge_base(one: str, other: str, root: Path) -> str:
     """The commit at which two branches parted. Raises LmspecError if they have none in common."""
     commits = [commit_of(name, root) for name in (one, other)]
-    run = _run(root, "merge-base", *commits)
+    run = git.run(root, "merge-base", *commits)
     if run.returncode:
         remedy = "fetch more: `git fetch --unshallow`" if _shallow(root) else "name a branch that it came from"
         raise LmspecError(f"{one}...{other}", "they have no commit in common", remedy)
@@ -112,16 +112,16 @@ def merge_base(one: str, other: str, root: Path) -> str:
 
 def commit_of(name: str, root: Path) -> str:
     """The hash of a branch, tag or commit. Raises LmspecError, and says why there is none."""
-    run = _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    run = git.run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if not run.returncode:
         return run.stdout.decode().strip()
-    repository = _run(root, "rev-parse", "--git-dir")
+    repository = git.run(root, "rev-parse", "--git-dir")
     if b"dubious ownership" in repository.stderr:  # as in a container that runs as another user
         remedy = f"if you trust it: `git config --global --add safe.directory {root}`"
         raise LmspecError(str(root), "git does not read a repository that belongs to another user", remedy)
     if repository.returncode:
         raise LmspecError(str(root), "it is in no git repository", "`git init`, and commit what you have built")
-    if _run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
+    if git.run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
         raise LmspecError(name, "the repository has no commit yet", "commit what you have built: `git add -A && git commit`")
     remedy = "name a branch, a tag or a commit: `git log --oneline` shows some"
     if _shallow(root):
@@ -131,7 +131,7 @@ def commit_of(name: str, root: Path) -> str:
 
 def has_commit(root: Path) -> bool:
     """Is the root in a repository with a commit?"""
-    return not _run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode
+    return not git.run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode
 
 
 def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
@@ -142,7 +142,7 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
     if name == WORKTREE:
         return Tree(name, None, root, _files(root, folders), None, _submodules(root, folders))
     commit = commit_of(name, root)
-    run = _run(root, "ls-tree", "-r", "-z", commit, "--", *folders)
+    run = git.run(root, "ls-tree", "-r", "-z", commit, "--", *folders)
     if run.returncode:
         raise LmspecError(name, run.stderr.decode().strip() or "git cannot list its files", "run lmspec in a whole repository")
     ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
@@ -156,7 +156,7 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
 
 def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the working tree, by the index."""
-    run = _run(root, "ls-files", "--stage", "-z", "--", *folders)
+    run = git.run(root, "ls-files", "--stage", "-z", "--", *folders)
     lines = run.stdout.decode("utf-8", "surrogateescape").split("\0")
     return tuple(line.partition("\t")[2] for line in lines if line.startswith("160000 "))
 
@@ -178,12 +178,4 @@ def _files(root: Path, folders: tuple[str, ...]) -> dict[str, str]:
 
 
 def _shallow(root: Path) -> bool:
-    return _run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-
-
-def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False, env=environment)
-    except FileNotFoundError:
-        raise LmspecError("git", "it is not installed", "install git: what is compared is what it keeps") from None
+    return git.run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"

@@ -147,24 +147,25 @@ class Estimate:
 
     @functools.cached_property
     def error(self) -> float:
-        """Standard error."""
-        return float(self.replicates.std(ddof=1))
+        """Standard error; 0 for what is only the last digit of a float: then nothing is known of the spread."""
+        found = float(self.replicates.std(ddof=1))
+        return found if found > 1e-12 * max(1.0, abs(self.value)) else 0.0
 
     @property
     def p(self) -> float:
         """Two-sided p of the value being 0: how often a replicate, shifted so that they centre on 0, is as far from it.
 
         With the observed one counted, so never below 1 / (b + 1); where none of many units' replicates is, by the normal tail.
-        sacrebleu's paired bootstrap takes absolute differences
-        before it shifts them, and so counts one side: where most replicates have one sign, this is twice its p.
+        1 where nothing is known of the spread: one example, or all alike. sacrebleu's paired bootstrap takes absolute
+        differences before it shifts them, and so counts one side: where most replicates have one sign, this is twice its p.
         Source: Koehn 2004, EMNLP; Graham et al. 2014, WMT.
         """
-        if self.value == 0:
+        if self.value == 0 or not self.error:
             return 1.0
         shifted = np.abs(self.replicates - self.replicates.mean())
         far = int((shifted >= abs(self.value) * (1 - 1e-12)).sum())
         p = (far + 1) / (len(self.replicates) + 1)
-        if far == 0 and len(self.knife) >= MANY and self.error > 0:
+        if far == 0 and len(self.knife) >= MANY:
             return min(p, 2 * NORMAL.cdf(-abs(self.value) / self.error))
         return p
 
@@ -185,7 +186,7 @@ class Estimate:
         """
         count = len(self.replicates)
         low = float((self.replicates < self.value).sum()) + float((self.replicates == self.value).sum()) / 2
-        if self.error <= 1e-12 * max(1.0, abs(self.value)):
+        if not self.error:
             return self.value
         bias = NORMAL.inv_cdf(min(max(low / count, 0.5 / count), 1 - 0.5 / count))
         off = self.knife.mean() - self.knife

@@ -17,12 +17,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from lmspec.compare import repository
 from lmspec.compare.repository import WORKTREE, Tree
 from lmspec.errors import LmspecError
+from lmspec.graph import places
 
 __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
-METRICS, RECORDS = "data/metrics", "data/records"
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, METRICS, RECORDS, "stages", "lmspec")
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, places.METRICS, places.RECORDS, "stages", "lmspec")
 STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
 HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
 FILE = re.compile(r"    (-| ) (\w+): ([\w./][\w./+-]*)")  # a line of the files in such an entry, of plain text alone
@@ -77,7 +77,7 @@ class Revision:
     @functools.cache  # noqa: B019 - a revision lives as long as its command
     def metrics(self, artifact: str) -> Mapping[str, Any] | Fault:
         """What the artifact's stage wrote, nested; or why that is not to be had."""
-        path = f"{METRICS}/{stage_of(artifact)}.json"
+        path = places.metrics(artifact)
         content = self.tree.read(path)
         if content is None:
             return Fault(f"{path} is not there")
@@ -103,12 +103,12 @@ class Revision:
 
     def table_path(self, artifact: str, report: str) -> str:
         """Where a table lies."""
-        return f"{METRICS}/{stage_of(artifact)}/{report}.csv"
+        return places.table(artifact, report)
 
     @functools.cache  # noqa: B019
     def record(self, artifact: str) -> dict[str, Any] | None:
         """The statement that the artifact's build has left; None if there is none."""
-        content = self.tree.read(f"{RECORDS}/{stage_of(artifact)}.json")
+        content = self.tree.read(places.record(artifact))
         try:
             (statement,) = json.loads(content or b"[]")
             build = statement["predicate"]["buildDefinition"]
@@ -119,7 +119,7 @@ class Revision:
 
     def better(self, artifact: str) -> dict[str, str]:
         """Name of a metric, or of what holds some -> `higher` or `lower`, as the stage declared it."""
-        path = f"{METRICS}/{stage_of(artifact)}.json"
+        path = places.metrics(artifact)
         entries = (self.record(artifact) or {}).get("subject", ())
         notes = next((entry.get("annotations") for entry in entries if entry.get("name") == path), None)
         found = notes.get("better") if isinstance(notes, dict) else None
@@ -142,11 +142,6 @@ def at(values: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         values = values.get(name) if isinstance(values, Mapping) else None
     return values
-
-
-def stage_of(artifact: str) -> str:
-    """`scores.release` -> `scores-release`."""
-    return artifact.replace(".", "-", 1)
 
 
 def number(value: Any) -> float | None:

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from lmspec import declared
-from lmspec.compare.revision import LOCK, METRICS, PARAMS, RECORDS, TOOLCHAIN, Revision, stage_of
+from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision
+from lmspec.graph.places import METRICS, RECORDS, stage_name
 
 CODE = ("stages/", "lmspec/")
 MADE_FROM_STALE = ", which it is made from, is stale"
@@ -21,7 +22,7 @@ def artifacts(side: Revision) -> dict[str, str]:
     made: dict[str, tuple[str, str]] = {}  # path -> (artifact, its hash)
     hashes: dict[str, str] = {}
     for name in side.artifacts:
-        for out in side.lock.get(stage_of(name), {}).get("outs", ()):
+        for out in side.lock.get(stage_name(name), {}).get("outs", ()):
             made[str(out.get("path"))] = name, str(out.get("md5"))
     for name in _in_order(side, made):
         reason = next(_reasons(side, name, made, hashes, found), None)
@@ -45,7 +46,7 @@ def _in_order(side: Revision, made: Mapping[str, tuple[str, str]]) -> list[str]:
     order: dict[str, None] = {}
 
     def visit(name: str, seen: frozenset[str]) -> None:
-        for dep in side.lock.get(stage_of(name), {}).get("deps", ()):
+        for dep in side.lock.get(stage_name(name), {}).get("deps", ()):
             maker = made.get(str(dep.get("path")))
             if maker and maker[0] not in seen and maker[0] not in order:
                 visit(maker[0], seen | {name})
@@ -59,7 +60,7 @@ def _in_order(side: Revision, made: Mapping[str, tuple[str, str]]) -> list[str]:
 def _reasons(
     side: Revision, name: str, made: Mapping[str, tuple[str, str]], hashes: dict[str, str], stale: Mapping[str, str]
 ) -> Iterator[str]:
-    stage = stage_of(name)
+    stage = stage_name(name)
     entry = side.lock.get(stage)
     if entry is None:
         yield "dvc.lock has no run of it"

@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, comparison, ratios
+from lmspec.compare import bounds, judging, ratios
 from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, part_of
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
 from lmspec.graph import measured
 
-TWO_SIDED = (1 + comparison.CONFIDENCE) / 2  # of either end
+TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # of either end
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
         return Step("same", 0.0)
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)
-    if estimate.error == 0 and estimate.value != 0:
-        p = 1.0  # one example, or all alike: nothing is known of the spread
-    told = p <= comparison.LEVEL and estimate.value != 0
+    told = p <= judging.LEVEL and estimate.value != 0
     return Step(_towards(estimate.value, way) if told else "~", estimate.value, p, left_out)
 
 

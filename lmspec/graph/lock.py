@@ -1,13 +1,15 @@
 """lock: what dvc.lock says of the last run of each stage, and the text of a file as it was then."""
 
 import hashlib
-import subprocess
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+
+from lmspec.graph import git
 
 REMEMBERED = Path(".lmspec/code")
 COMMITS = 50  # how far back the text of a file is looked for
@@ -42,10 +44,12 @@ def text_then(root: Path, path: str, md5: str) -> str | None:
     remembered = root / REMEMBERED / md5
     if remembered.exists():
         return remembered.read_text(encoding="utf-8")
-    commits = _git(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path)
-    for commit in (commits or b"").decode().split():
-        content = _git(root, "show", f"{commit}:./{path}")
-        if content is not None and _md5(content) == md5:
+    if shutil.which("git") is None:  # DVC can do without
+        return None
+    commits = git.run(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path).stdout
+    for commit in commits.decode().split():
+        content = git.run(root, "show", f"{commit}:./{path}").stdout
+        if _md5(content) == md5:
             return content.decode("utf-8", "replace")
     return None
 
@@ -60,8 +64,3 @@ def remember(root: Path, path: str) -> None:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def _git(root: Path, *arguments: str) -> bytes | None:
-    run = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
-    return None if run.returncode else run.stdout

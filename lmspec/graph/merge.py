@@ -12,7 +12,6 @@ stage's entry differs on both sides too, and is left out. What dvc.lock does not
 
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from lmspec.errors import LmspecError
+from lmspec.graph import git
 
 LOCK = "dvc.lock"
 STAGES = "stages"
@@ -125,10 +125,8 @@ def install(root: Path) -> None:
 
 
 def _configure(root: Path, key: str, value: str) -> None:
-    try:
-        run = subprocess.run(["git", "config", "--local", key, value], cwd=root, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise LmspecError("git", "it is not installed", "install git: the driver is its") from None
+    run = git.run(root, "config", "--local", key, value)
     if run.returncode:
+        said = run.stderr.decode(errors="replace").strip()
         remedy = "run it in a clone: `git init`, if there is none yet"
-        raise LmspecError(str(root), f"git cannot be configured here: {run.stderr.strip()}", remedy)
+        raise LmspecError(str(root), f"git cannot be configured here: {said}", remedy)

@@ -195,7 +195,7 @@ class Repro:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         self._out = self._process.stdout.fileno() if self._process.stdout else -1
         os.set_blocking(self._out, False)
@@ -294,7 +294,7 @@ def in_order(text: str, known: Collection[str], order: Sequence[str]) -> str:
     return "".join([head, mark, *sorted(blocks, key=place), foot])
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A build that is killed leaves no DVC that goes on; a stage notices that its DVC is gone."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmspec.compare import difference
-from lmspec.graph import dvc, history, keep
+from lmspec.graph import difference, dvc, history, keep
 
 HIT, RESTORE, RUN, MAY = "hit", "restore", "run", "may run"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.graph import sync
+from lmspec.graph import places, sync
 from lmspec.specs.base import Artifact
 from lmspec.specs.project import Project
 
@@ -41,5 +41,5 @@ def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
 def inputs(project: Project, spec: Artifact, root: Path) -> list[str]:
     """Paths of all that a stage declares that it reads, with the files that say what to do."""
     code = sync.code_of(project, spec, root)
-    needs = [sync.folder(need) for need in sync.needs_of(project, spec)]
+    needs = [places.folder(need) for need in sync.needs_of(project, spec)]
     return ["params.yaml", sync.DVC_YAML, sync.TOOLCHAIN, *needs, *spec.files(), *code.files]

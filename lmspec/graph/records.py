@@ -8,7 +8,7 @@ from typing import Any
 
 from lmspec import declared, record, toolchain
 from lmspec.declared import Stage
-from lmspec.graph.sync import RECORDS, stage_name
+from lmspec.graph.places import RECORDS, stage_name
 from lmspec.specs.project import Project
 
 PACKAGE = "pkg:pypi/"

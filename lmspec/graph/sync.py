@@ -8,8 +8,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lmspec import toolchain
-from lmspec.graph import packages
+from lmspec.graph import packages, places
 from lmspec.graph.closure import Closure, closure
+from lmspec.graph.places import METRICS, folder, stage_name
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.project import Project
@@ -17,8 +18,6 @@ from lmspec.specs.project import Project
 HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
 DVC_YAML = "dvc.yaml"
 TOOLCHAIN = "toolchain.yaml"
-METRICS = "data/metrics"
-RECORDS = "data/records"
 
 
 def compile_dvctext_of(project: Project, root: Path) -> str:
@@ -94,17 +93,6 @@ def _versions(text: str) -> dict[str, str]:
     return {"python": document.get("python", "none"), **document.get("packages", {})}
 
 
-def stage_name(name: str) -> str:
-    """`model.minilm` -> `model-minilm`: DVC allows no dot."""
-    return name.replace(".", "-", 1)
-
-
-def folder(name: str) -> str:
-    """Where an artifact lies."""
-    noun, _, key = name.partition(".")
-    return f"data/{noun}/{key}"
-
-
 def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
     """What the build of an artifact can execute: its stage, its variants, the readers of what it is made from."""
     modules = [f"stages.{spec.noun}", *spec.modules()]
@@ -132,8 +120,8 @@ def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str,
     if spec.cached:
         stage["outs"] = [folder(name)]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
-    metrics = [f"{METRICS}/{stage_name(name)}.json"] if spec.metrics else []
-    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, f"{RECORDS}/{stage_name(name)}.json")]
+    metrics = [places.metrics(name)] if spec.metrics else []
+    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, places.record(name))]
     if spec.reports:
         stage["plots"] = [_report(stage_name(name), report) for report in spec.reports]
     return stage

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lmspec import declared, refusal
 from lmspec.errors import LmspecError
-from lmspec.graph.sync import DVC_YAML, folder, stage_name, text_of
+from lmspec.graph.places import folder, stage_name
+from lmspec.graph.sync import DVC_YAML, text_of
 
 SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
 OPENS = re.compile(r"it opens (.+), which it does not declare$|uses (.+), which it does not declare$", re.MULTILINE)

@@ -22,7 +22,7 @@ from typing import Any
 
 from lmspec.compare import causes
 from lmspec.errors import LmspecError
-from lmspec.graph import history, parallel, plan, sync
+from lmspec.graph import git, history, parallel, plan, sync
 
 LOGS = Path(".lmspec/attribute")
 RUNNING = re.compile(r"Running stage '(.*)':$")
@@ -70,7 +70,7 @@ class Workshop:
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self._folder = root, folder
         self._prefix = _git(root, "rev-parse", "--show-prefix").strip()
-        self._cache = _said(root, sys.executable, "-m", "dvc", "cache", "dir").strip()
+        self._cache = _run_own(root, "dvc", "cache", "dir").strip()
         self._trees: dict[Path, Path] = {}  # the project in a worktree -> the worktree
 
     def lay(self, mix: Mix) -> Path:
@@ -179,24 +179,17 @@ def _environment(place: Path) -> dict[str, str]:
 
 
 def _git(place: Path, *arguments: str) -> str:
-    return _said(place, "git", *arguments)
+    return git.text(place, *arguments, environment=_environment(place))
 
 
-def _said(place: Path, *command: str) -> str:
-    run = subprocess.run(command, cwd=place, env=_environment(place), capture_output=True, text=True, check=False)
-    if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["it said nothing"]
-        raise LmspecError(" ".join(command[:4]), lines[-1], "see what it says in the project itself")
-    return run.stdout
-
-
-def _run_own(place: Path, *arguments: str) -> None:
-    """Run a command of the hybrid's own code. Raises LmspecError with the line that tells what went wrong."""
+def _run_own(place: Path, *arguments: str) -> str:
+    """What a command of the hybrid's own code prints. Raises LmspecError with the line that tells what went wrong."""
     command = [sys.executable, "-m", *arguments]
     run = subprocess.run(command, cwd=place, env=_environment(place), capture_output=True, text=True, check=False)
     if run.returncode:
         said = _why((run.stderr.strip() or run.stdout.strip()).splitlines())
         raise LmspecError(" ".join(arguments), said, "the two commits do not mix in this way")
+    return run.stdout
 
 
 def _why(lines: Sequence[str]) -> str:
@@ -216,7 +209,7 @@ def _process(command: Sequence[str], place: Path, stream: Any) -> Iterator["subp
         stdout=stream,
         stderr=subprocess.STDOUT,
         process_group=0,
-        preexec_fn=parallel._die_with_parent,
+        preexec_fn=parallel.die_with_parent,
     )
     try:
         yield process

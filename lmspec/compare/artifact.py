@@ -1,0 +1,200 @@
+"""artifact: every metric of one artifact on two sides, each tested alone."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lmspec.compare import bounds, exact, expected
+from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, leaves, part_of
+from lmspec.compare.judging import CONFIDENCE, Row
+from lmspec.compare.report import Metric
+from lmspec.compare.revision import Fault, Revision, at, number
+from lmspec.graph import measured
+from lmspec.graph.places import METRICS
+
+MISSING = "missing"
+MEASURED = ("corpus", "splits", "model", "student", "updated", "exported", "quantized", "scores", "speed")
+DEV = {"model": "on", "student": "on"}  # nouns with metrics of one dev side, and the field that names it
+
+
+@dataclass
+class Artifact:
+    """The metrics of one artifact. name: its new name, or its old one if it is gone."""
+
+    evidence: Evidence
+    name: str
+    stales: tuple[Mapping[str, str], Mapping[str, str]]
+
+    def rows(self) -> Iterator[Row]:
+        """One for each metric of either side, in the order of the new side."""
+        old, new = self._metrics("old"), self._metrics("new")
+        gone = self.name not in self.evidence.new.artifacts
+        if (old is None or (gone and isinstance(old, Fault))) and new is None:
+            return
+        fault = self._fault(old, new)
+        before, after = (dict(leaves(side)) if isinstance(side, Mapping) else {} for side in (old, new))
+        if fault and not before and not after:
+            yield Row(Metric(f"{self.name}.*", MISSING, MISSING, None, None, "missing", reason=fault))
+        for path in dict.fromkeys([*after, *before]):
+            yield self._row(path, before.get(path, MISSING), after.get(path, MISSING), fault)
+
+    def _metrics(self, side: str) -> Mapping[str, Any] | Fault | None:
+        """None where the spec of that side has no such artifact, or one of its noun has no metrics."""
+        revision = self.evidence.old if side == "old" else self.evidence.new
+        name = self.evidence.name(side, self.name)
+        unlike = side == "old" and self.name in self.evidence.new.artifacts and self.name not in self.evidence.before
+        if name not in revision.artifacts or unlike:
+            return None
+        found = revision.metrics(name)
+        if isinstance(found, Fault) and not self._should_have(revision, name):
+            return None
+        return found
+
+    def _should_have(self, revision: Revision, name: str) -> bool:
+        """Does its noun write metrics? By the others of its kind, on either side, or the file that is there and is none."""
+        noun = name.partition(".")[0]
+        files = {*self.evidence.old.tree.ids, *self.evidence.new.tree.ids}
+        return any(path.startswith(f"{METRICS}/{noun}-") for path in files) or noun in MEASURED
+
+    def _fault(self, old: Any, new: Any) -> str | None:
+        """Why metrics that should be there are not."""
+        sides = ((new, self.evidence.new), (old, self.evidence.old))
+        return next((f"{side.reason} in {revision.name}" for side, revision in sides if isinstance(side, Fault)), None)
+
+    def _row(self, path: tuple[str, ...], old: Any, new: Any, fault: str | None) -> Row:
+        better = bounds.better(self.evidence, self.name, path)
+        one, other = number(old), number(new)
+        change = other - one if one is not None and other is not None else None
+        plain = Metric(f"{self.name}.{'.'.join(path)}", old, new, change, better, "changed")
+        lacking = self._lacking(path, plain, fault)
+        if lacking:
+            return Row(lacking)
+        late = self._late()
+        if late:
+            return Row(replace(plain, verdict="not comparable", reason=late))
+        if self.name.startswith("scores.") and len(path) > 1 and better:
+            return self.scored(path, plain)
+        if old == new and type(old) is type(new):
+            return Row(replace(plain, verdict="same"))
+        return Row(self._untested(path, plain))
+
+    def _late(self) -> str | None:
+        """Why the metrics of a side are not what its own spec would build."""
+        sides = ((self.evidence.new, self.stales[0], "new"), (self.evidence.old, self.stales[1], "old"))
+        for revision, stales, side in sides:
+            if (why := stales.get(self.evidence.name(side, self.name))) is not None:
+                return f"stale in {revision.name}: {why}"
+        return None
+
+    def _lacking(self, path: tuple[str, ...], plain: Metric, fault: str | None) -> Metric | None:
+        """The verdict on what one side lacks, or on what is no number."""
+        artifact = self.evidence
+        if self.name not in artifact.new.artifacts:
+            return replace(plain, verdict="removed")
+        # what A's file does not have is gained; what B's does not have is lost, unless B's spec asks no more for it
+        known = not isinstance(self._metrics("old"), Fault) or self.name not in artifact.before
+        if plain.old == MISSING and known and plain.new != MISSING and not _is_no_number(plain.new, plain):
+            return replace(plain, verdict="new")
+        if plain.new == MISSING and not fault and expected.dropped(artifact, self.name, path):
+            return replace(plain, verdict="removed", reason=f"the spec of {artifact.new.name} does not ask for it")
+        for value, side in ((plain.new, artifact.new), (plain.old, artifact.old)):
+            if value == MISSING:
+                return replace(plain, verdict="missing", reason=fault or f"{side.name} does not have it")
+            if _is_no_number(value, plain):
+                shown = json.dumps(value, ensure_ascii=False)
+                why = f"its value in {side.name} is {shown}, no number"
+                return replace(plain, difference=None, verdict="missing", reason=why)
+        return None
+
+    def scored(self, path: tuple[str, ...], plain: Metric) -> Row:
+        """A metric of a test side, tested on the outcomes that both sides have."""
+        if plain.difference == 0 and self.evidence.unchanged(self.name):
+            return Row(replace(plain, verdict="same"))
+        split, part = path[0], part_of(path[1:])
+        paired = self.evidence.paired(self.name, split)
+        if isinstance(paired, Fault):
+            return Row(self._without_pairs(paired, plain, path))
+        if part.source is not None and part.source not in paired.pairs.sources:
+            return Row(
+                replace(plain, verdict="not comparable", reason=f"another test set: no example of {part.source} in common")
+            )
+        if not paired.scale.computes(part.name):
+            return Row(self._untested(path, plain))
+        other = self.evidence.scorers_differ(self.name, split, part)
+        if other:
+            return Row(replace(plain, verdict="not comparable", reason=other))
+        size = len(paired.rows(part.source))
+        said = replace(plain, examples=size, reason=self._left_out(paired))
+        if plain.difference == 0 and not said.reason and not paired.moved[paired.rows(part.source)].any():
+            return Row(replace(said, verdict="same"))
+        estimate = paired.difference(part)
+        p, method = paired.p(part, estimate)
+        interval = paired.interval(part, estimate, CONFIDENCE)
+        whole = part.source is None and not part.name.startswith("f1.")
+        family: Any = "test sets" if whole else "slices"
+        said = replace(said, difference=estimate.value, interval=interval, p=p, family=family, method=method, verdict="~")
+        return Row(said, estimate)
+
+    def _left_out(self, paired: Paired) -> str | None:
+        parts = []
+        if paired.pairs.left_out:
+            parts.append(f"{paired.pairs.left_out:,} that one side lacks")
+        if paired.pairs.relabelled:
+            parts.append(f"{paired.pairs.relabelled:,} whose label is another")
+        return f"on the examples that both have; left out: {', '.join(parts)}" if parts else None
+
+    def _without_pairs(self, fault: Fault, plain: Metric, path: tuple[str, ...]) -> Metric:
+        """Where outcomes are lacking, two shares can still be compared, as if they came from different examples."""
+        if NO_OUTCOMES not in fault.reason:
+            return replace(plain, verdict="not comparable", reason=fault.reason)
+        sizes = [self._examples(side, path) for side in ("old", "new")]
+        if path[-1] == "accuracy" and sizes[0] and sizes[1] and sizes[0] == sizes[1]:
+            return _unpaired(plain, sizes[0], sizes[1], fault.reason)
+        if plain.old == plain.new:
+            return replace(plain, verdict="same", reason=fault.reason)
+        return replace(plain, verdict="untested", reason=fault.reason)
+
+    def _examples(self, side: str, path: tuple[str, ...]) -> int:
+        revision, name = self.evidence.side(side, self.name)
+        found = at(revision.metrics(name), (*path[:-1], "examples"))
+        return found if isinstance(found, int) else 0
+
+    def _untested(self, path: tuple[str, ...], plain: Metric) -> Metric:
+        """A number of which git keeps no outcomes."""
+        if plain.better is None or plain.difference is None:
+            return replace(plain, verdict="changed")
+        if path[-1] in measured.EXACT:
+            up = (plain.difference > 0) == (plain.better == "higher")
+            return replace(plain, verdict="better" if up else "worse", method="exact")
+        noun = self.name.partition(".")[0]
+        if noun in DEV and path == ("dev", "accuracy"):
+            sizes = [self._dev_size(side, DEV[noun]) for side in ("old", "new")]
+            if sizes[0] and sizes[1]:
+                return _unpaired(plain, sizes[0], sizes[1], "git keeps no outcomes of dev sides")
+        if path[0] == "seeds":
+            return replace(plain, verdict="untested", reason="one of several trainings: their spread stands beside `dev`")
+        return replace(plain, verdict="untested", reason="git keeps nothing from which its spread could be told")
+
+    def _dev_size(self, side: str, field: str) -> int:
+        revision, name = self.evidence.side(side, self.name)
+        found = at(revision.metrics(str(revision.artifacts.get(name, {}).get(field))), ("dev", "documents"))
+        return found if isinstance(found, int) else 0
+
+
+def _is_no_number(value: Any, plain: Metric) -> bool:
+    """Is it none where one is due: by the other side, or since the metric has a direction?"""
+    if value == MISSING or number(value) is not None:
+        return False
+    due = plain.better is not None or any(number(side) is not None for side in (plain.old, plain.new))
+    return due or isinstance(value, float)
+
+
+def _unpaired(plain: Metric, old_size: int, new_size: int, why: str) -> Metric:
+    if plain.old == plain.new:
+        return replace(plain, verdict="same")
+    p, low, high = exact.two_proportions(float(plain.old), float(plain.new), old_size, new_size, CONFIDENCE)
+    method = "unpaired z test of two shares, which sees less than a paired one"
+    return replace(
+        plain, verdict="~", p=p, interval=(low, high), family="test sets", method=method, examples=new_size, reason=why
+    )
