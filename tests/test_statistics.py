@@ -414,20 +414,26 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
     assert pairs.difference(evidence.Slice("macro_f1", None)).p < 0.125  # what the bootstrap alone says
 
 
-def test_what_all_examples_do_alike_is_told_by_the_exact_test_alone() -> None:
-    """Twelve of twelve that became right are no noise; their macro F1, whose replicates are all the same, tells nothing."""
-    ids = np.arange(12)
-    right, wrong = np.full((12, 2), 0.1), np.full((12, 2), 0.9)
-    truth = np.zeros(12, np.int64)
-    right[:, 0], wrong[:, 0] = 0.9, 0.1
-    found = paired(side(truth, wrong), side(truth, right))
-    accuracy, f1 = evidence.Slice("accuracy", None), evidence.Slice("macro_f1", None)
-    estimate = found.difference(accuracy)
-    assert estimate.value == 1 and found.p(accuracy, estimate)[0] == pytest.approx(2 * 0.5 ** len(ids))
-    low, high = found.interval(accuracy, estimate, 0.95) or (0.0, 0.0)
-    assert 0.5 < low < high == pytest.approx(1)
-    estimate = found.difference(f1)
-    assert estimate.value > 0 and found.p(f1, estimate)[0] == 1 and found.interval(f1, estimate, 0.95) is None
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
+    """Twelve of twelve that became right: replicates are all the same, and the signs alone tell. One of one tells nothing."""
+    for size, p in ((12, 2 * 0.5**12), (1, 1.0)):
+        wrong, right = np.tile([0.1, 0.9, 0.0], (size, 1)), np.tile([0.9, 0.1, 0.0], (size, 1))
+        found = paired(side(np.zeros(size, np.int64), wrong), side(np.zeros(size, np.int64), right))
+        part = evidence.Slice(name, None)
+        estimate = found.difference(part)
+        assert estimate.value > 0 and estimate.error == 0 and found.p(part, estimate)[0] == pytest.approx(p)
+        low, high = found.interval(part, estimate, 0.95) or (0.0, 0.0)
+        assert (low > 0) == (size == 12) and low < estimate.value <= high
+
+
+def test_a_difference_of_very_many_examples_is_told_however_clear_it_is() -> None:
+    """Beyond the smallest float of a tail's probability, where no p would be left."""
+    old, new = two_sides(6_000, 5, skills=(0.0, 6.0))
+    found = paired(old, new)
+    for name in METRICS:
+        part = evidence.Slice(name, None)
+        assert 0 < found.p(part, found.difference(part))[0] < 1e-12
 
 
 def test_groups_make_a_test_more_careful() -> None:

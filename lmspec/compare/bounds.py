@@ -8,6 +8,7 @@ import numpy as np
 
 from lmspec.compare import exact, ratios, resampling
 from lmspec.compare.evidence import Alone, Evidence, Paired, Slice, part_of
+from lmspec.compare.few import Reach
 from lmspec.compare.report import Better
 from lmspec.compare.resampling import Estimate
 from lmspec.compare.revision import Fault, at, number
@@ -22,7 +23,7 @@ class Bounds:
     """value, and the ends; the rest is what tells how many examples would decide.
 
     error    standard error of the value among so many examples
-    gained, lost  answers that became right and wrong, where the value is their difference; None: it is not
+    reach    of a metric of answers: how far it may be, however few are wrong
     """
 
     value: float
@@ -31,8 +32,7 @@ class Bounds:
     examples: int = 0
     error: float = 0.0
     confidence: float = 0.95
-    gained: int | None = None
-    lost: int = 0
+    reach: Reach | None = None
 
     def needed_at(self, limit: float) -> int | None:
         """About how many examples would put an end on one side of the limit; None if nobody can tell."""
@@ -41,16 +41,16 @@ class Bounds:
         plain = resampling.needed(self.examples, self.error, self.value - limit, self.confidence) if self.error else None
         if plain is not None and plain > MOST:
             return None  # it lies at the limit, but for the last digit of a float
-        if self.gained is None:
-            return plain
+        reach = self.reach
+        if reach is None:
+            return None if plain is None else max(plain, self.examples + 1)
 
         def decides(examples: int) -> bool:
-            times = examples / self.examples
-            low, high = exact.tango((self.gained or 0) * times, self.lost * times, examples, self.confidence)
-            return not low <= limit <= high
+            below, above = reach.at(self.confidence, examples / self.examples)
+            return not self.value - below <= limit <= self.value + above
 
-        found = fewest(decides)
-        return found if found is None or plain is None else max(found, plain)
+        found = fewest(decides, self.examples)
+        return None if found is None else max(found, plain or 0)
 
 
 def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
@@ -66,12 +66,17 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     other = evidence.disagrees("new", artifact, path[0], part)
     if other:
         return other
-    size = alone.size(part.source)
-    found = alone.value(part)
-    if part.name == "accuracy" and not found.error:
-        low, high = exact.clopper_pearson(found.value * size, size, confidence)
-        return Bounds(found.value, low, high, size, 0.0, confidence)
-    return _of_estimate(found, size, confidence)
+    found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
+    return _reaching(found, alone.reach(part)) if part.of_answers else found
+
+
+def _reaching(found: Bounds, reach: Reach) -> Bounds:
+    """No nearer than exact intervals of the answers allow."""
+    below, above = reach.at(found.confidence)
+    low, high = found.value - below, found.value + above
+    if found.error:
+        low, high = min(low, found.low), max(high, found.high)
+    return replace(found, low=low, high=high, reach=reach)
 
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
@@ -100,16 +105,9 @@ def _of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
     rows = paired.rows(part.source)
     found = paired.difference(part)
     plain = _of_estimate(found, len(rows), confidence)
-    if part.name != "accuracy":
-        known = paired.p(part, found)[0] / 2 <= 1 - confidence
-        return plain if known else replace(plain, low=min(plain.low, 0.0), high=max(plain.high, 0.0))
-    old, new = paired.pairs.old.right[rows], paired.pairs.new.right[rows]
-    # where few pairs differ, or none, the bootstrap knows too little of how many could
-    gained, lost = int((new & ~old).sum()), int((old & ~new).sum())
-    low, high = exact.tango(gained, lost, len(rows), confidence)
-    if found.error:
-        low, high = min(low, plain.low), max(high, plain.high)
-    return replace(plain, low=low, high=high, gained=gained, lost=lost)
+    if part.name != "accuracy" and paired.p(part, found)[0] / 2 > 1 - confidence:
+        plain = replace(plain, low=min(plain.low, 0.0), high=max(plain.high, 0.0))
+    return _reaching(plain, paired.reach(part)) if part.of_answers else plain
 
 
 def _of_estimate(found: Estimate, examples: int, confidence: float) -> Bounds:
@@ -146,7 +144,20 @@ def of_gap(evidence: Evidence, artifact: str, paths: Sequence[Path], confidence:
     others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
     if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
         return next(filter(None, others), "there is a source without an example among the outcomes")
-    return _of_estimate(_gap(alone, parts), alone.size(None), confidence)
+    found = _of_estimate(_gap(alone, parts), alone.size(None), confidence)
+    return _gap_reaching(found, alone, parts) if all(part.of_answers for part in parts) else found
+
+
+def _gap_reaching(found: Bounds, alone: Alone, parts: Sequence[Slice]) -> Bounds:
+    """No nearer than the exact intervals of any two of the metrics allow."""
+    values = np.array([alone.plain(part)[0] for part in parts])
+    below, above = np.array([alone.reach(part).at(found.confidence) for part in parts]).T
+    high = float((values[:, None] - values + np.hypot(above[:, None], below)).max())
+    best, worst = values.argmax(), values.argmin()
+    low = max(0.0, found.value - float(np.hypot(below[best], above[worst])))
+    if found.error:
+        low, high = min(low, found.low), max(high, found.high)
+    return replace(found, low=low, high=high)
 
 
 def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:
@@ -180,14 +191,17 @@ def needed_for_rate(rate: float, limit: float, confidence: float) -> int | None:
     return fewest(decides)
 
 
-def fewest(decides: Callable[[int], bool]) -> int | None:
-    """The smallest number for which something holds, if it holds for all that are larger; None if for none up to 10^9."""
-    high = 1
+def fewest(decides: Callable[[int], bool], most: int = 1) -> int | None:
+    """The smallest number for which something holds, if it holds for all that are larger; None if for none up to 10^9.
+
+    most  one for which it does not hold, or 1
+    """
+    high = most
     while not decides(high):
         high *= 2
         if high > MOST:
             return None
-    low = high // 2
+    low = max(high // 2, most - 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if decides(middle) else (middle, high)

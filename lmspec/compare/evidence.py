@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmspec.compare import exact, outcomes, resampling
+from lmspec.compare import exact, few, outcomes, resampling
 from lmspec.compare.outcomes import Outcomes, Pairs, Scale
 from lmspec.compare.resampling import Draws, Estimate, Floats, Ints, Statistic
 from lmspec.compare.revision import Fault, Revision, at, number
@@ -25,6 +26,11 @@ class Slice:
 
     name: str
     source: str | None
+
+    @property
+    def of_answers(self) -> bool:
+        """Does the metric follow from answers alone, and not from probabilities?"""
+        return self.name in ("accuracy", "macro_f1") or self.name.startswith("f1.")
 
 
 @dataclass
@@ -63,18 +69,27 @@ class Paired:
 
     def difference(self, part: Slice) -> Estimate:
         """new - old."""
-        return resampling.estimate(self._draws, self._statistic(part), self.strata(part.source))
+        return resampling.estimate(self._drawn(part), self._statistic(part), self.strata(part.source))
+
+    def _drawn(self, part: Slice) -> Draws:
+        """Of the sums that the metric follows from, the old, then the new."""
+        columns = self.scale.columns(part.name)
+        return self._draws.of(np.concatenate([columns, self.scale.width + columns]))
 
     def _statistic(self, part: Slice) -> Statistic:
-        width = self.scale.width
+        half = len(self.scale.columns(part.name))
 
         def statistic(sums: Floats) -> Floats:
-            return self.scale.metric(part.name, sums[..., width:]) - self.scale.metric(part.name, sums[..., :width])
+            return self.scale.metric(part.name, sums[..., half:]) - self.scale.metric(part.name, sums[..., :half])
 
         return statistic
 
     def p(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
-        """(two-sided p, how it was tested)."""
+        """(two-sided p, how it was tested). No p is 0, however small."""
+        p, method = self._tested(part, estimate)
+        return min(1.0, max(sys.float_info.min, p)), method
+
+    def _tested(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
         rows = self.rows(part.source)
         groups = None if self.pairs.groups is None else self.pairs.groups[rows]
         if part.name == "accuracy":
@@ -84,26 +99,33 @@ class Paired:
             return exact.sign_flip(np.bincount(groups, weights=gained).astype(np.int64)), "sign flips of groups, exact"
         units = self._moved(part, estimate.value)
         # no test of so few units that differ can tell more than one that flips the sign of each
-        p = max(resampling.narrow(estimate.p, units), 2.0 ** (1 - units))
-        return min(1.0, p), "paired bootstrap" + (" of groups" if groups is not None else "")
+        fewest = 2.0 ** (1 - units)
+        p = max(resampling.narrow(estimate.p, units), fewest) if estimate.error else fewest
+        return p, "paired bootstrap" + (" of groups" if groups is not None else "")
 
     def interval(self, part: Slice, estimate: Estimate, confidence: float) -> tuple[float, float] | None:
         """Of the difference, two-sided; None where nothing is known of its spread."""
         if estimate.error:
             return estimate.interval(confidence)
-        if part.name != "accuracy" or self.pairs.groups is not None:
+        if not part.of_answers:
             return None
-        rows = self.rows(part.source)  # no pair is discordant, or all are, in one direction
-        gained = int(self.pairs.new.right[rows].sum()) - int(self.pairs.old.right[rows].sum())
-        return exact.tango(max(gained, 0), max(-gained, 0), len(rows), (1 + confidence) / 2)
+        below, above = self.reach(part).at((1 + confidence) / 2)  # no answer changed, or all did, and alike
+        return estimate.value - below, estimate.value + above
+
+    def reach(self, part: Slice) -> few.Reach:
+        """How far the difference may be, by exact intervals of how many answers changed; of a metric of answers alone."""
+        rows = self.rows(part.source)
+        old, new = self.pairs.old.right[rows], self.pairs.new.right[rows]
+        label, effects = self.scale.classes(part.name, self.pairs.new, rows, self._parts[rows, self.scale.width :].sum(0))
+        return few.changed(old, new, label, effects, _worth(old != new, self.pairs.groups, rows))
 
     def _moved(self, part: Slice, value: float) -> int:
         """How many units could not change places, old and new, without moving the difference."""
-        strata, width = self.strata(part.source), self.scale.width
-        chosen = list(range(len(self._draws.whole))) if strata is None else strata
-        units = np.concatenate([self._draws.units[stratum] for stratum in chosen])
-        swapped = np.concatenate([units[:, width:], units[:, :width]], axis=1)
-        found = self._statistic(part)(self._draws.whole[chosen].sum(0) - units + swapped)
+        drawn, strata = self._drawn(part), self.strata(part.source)
+        chosen = list(range(len(drawn.whole))) if strata is None else strata
+        units = np.concatenate([drawn.units[stratum] for stratum in chosen])
+        swapped = np.roll(units, units.shape[1] // 2, axis=1)
+        found = self._statistic(part)(drawn.whole[chosen].sum(0) - units + swapped)
         return int((np.abs(found - value) > 1e-12).sum())
 
 
@@ -120,24 +142,37 @@ class Alone:
 
     @functools.cached_property
     def _draws(self) -> Draws:
-        return resampling.draws(self.scale.parts(self.side), plan(self._strata[0], outcomes.grouped(self.side)))
+        return resampling.draws(self._parts, plan(self._strata[0], outcomes.grouped(self.side)))
+
+    @functools.cached_property
+    def _parts(self) -> Floats:
+        """(n, width)"""
+        return self.scale.parts(self.side)
 
     def value(self, part: Slice) -> Estimate:
         """The metric itself."""
         strata = None if part.source is None else [self._strata[1].index(part.source)]
-        return resampling.estimate(self._draws, lambda sums: self.scale.metric(part.name, sums), strata)
+        drawn = self._draws.of(self.scale.columns(part.name))
+        return resampling.estimate(drawn, lambda sums: self.scale.metric(part.name, sums), strata)
 
     @functools.cached_property
     def _sums(self) -> Floats:
         """(strata, width)"""
         strata, names = self._strata
-        parts = self.scale.parts(self.side)
-        return np.stack([parts[strata == i].sum(0) for i in range(len(names))])
+        return np.stack([self._parts[strata == i].sum(0) for i in range(len(names))])
+
+    def reach(self, part: Slice) -> few.Reach:
+        """How far the metric may be, by exact intervals of how many answers are right; of a metric of answers alone."""
+        numbers, names = self._strata
+        rows = np.arange(len(numbers)) if part.source is None else np.flatnonzero(numbers == names.index(part.source))
+        right = self.side.right[rows]
+        label, effects = self.scale.classes(part.name, self.side, rows, self._parts[rows].sum(0))
+        return few.level(right, label, effects, _worth(right, outcomes.grouped(self.side), rows))
 
     def plain(self, part: Slice) -> tuple[float, int]:
         """(the metric without its spread, of how many examples)."""
         sums = self._sums.sum(0) if part.source is None else self._sums[self._strata[1].index(part.source)]
-        return float(self.scale.metric(part.name, sums)), int(sums[0])
+        return float(self.scale.metric(part.name, sums[self.scale.columns(part.name)])), int(sums[0])
 
     def slack(self, part: Slice) -> float:
         """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
@@ -153,6 +188,13 @@ class Alone:
     def size(self, source: str | None) -> int:
         """How many examples."""
         return len(self.side.id) if source is None else sum(name == source for name in self.side.source)
+
+
+def _worth(hits: NDArray[np.bool_], groups: Ints | None, rows: Ints) -> float:
+    """How much of an example each one tells of their share."""
+    if groups is None:
+        return 1.0
+    return exact.effective_size(hits, np.unique(groups[rows], return_inverse=True)[1]) / len(rows)
 
 
 _plans: dict[tuple[bytes, bytes], resampling.Resampling] = {}

@@ -134,7 +134,7 @@ class Table:
             total, start = np.zeros(sums.shape[:-1]), 0
             for corner, alone in self.sides.items():
                 if corner in weights:
-                    here = sums[..., start : start + alone.scale.width]
+                    here = sums[..., start + alone.scale.columns(self.part.name)]
                     total = total + weights[corner] * alone.scale.metric(self.part.name, here)
                 start += alone.scale.width
             return np.asarray(total)

@@ -40,11 +40,12 @@ def _with_verdict(metric: Metric, estimate: Estimate | None, p_holm: float, leve
         error = _error(metric, estimate)
         fewest = exact.fewest_discordant(level) / metric.examples if metric.method and "exact" in metric.method else 0.0
         least = max(fewest, resampling.smallest(error, level) if error else 0.0) or None
-    reason = metric.reason
-    if verdict == "~" and least is None and estimate is not None and estimate.value:
-        reason = "; ".join(filter(None, (reason, "too few examples to tell any spread")))
-    if least is not None and metric.better == "higher" and least > 1:
-        least, reason = None, "; ".join(filter(None, (reason, f"{metric.examples} example{'s' * (metric.examples != 1)} could show no difference at all")))
+    why = None
+    if least is None and verdict == "~" and estimate is not None and estimate.value:
+        why = "too few examples to tell any spread"
+    elif least is not None and least > 1 and metric.better == "higher":
+        least, why = None, f"{metric.examples} example{'s' * (metric.examples != 1)} could show no difference at all"
+    reason = "; ".join(filter(None, (metric.reason, why))) or None
     return replace(metric, verdict=verdict, p_holm=p_holm, smallest=least, reason=reason)
 
 

@@ -89,26 +89,56 @@ class Scale:
         found[rows, 3 + 3 * count + place] = right - side.confidence
         return found
 
-    def f1(self, sums: Floats) -> Floats:
-        """(..., labels) F1 of each; 0 for one that was neither true nor predicted."""
+    def columns(self, name: str) -> Ints:
+        """Places of the sums that a metric follows from: where there are many labels, one F1 needs few of them."""
         count = len(self.labels)
-        right, predicted, true = (sums[..., 3 + i * count : 3 + (i + 1) * count] for i in range(3))
-        of = predicted + true
-        found: Floats = np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0)
-        return found
+        if name == "macro_f1":
+            return np.arange(3, 3 + 3 * count)
+        if name.startswith("f1."):
+            return 3 + self.labels.index(name.removeprefix("f1.")) + count * np.arange(3)
+        if name == "expected_calibration_error":
+            return np.concatenate([[0], np.arange(3 + 3 * count, self.width)])
+        return np.array([0, {"accuracy": 1, "log_loss": 2}[name]])
 
     def metric(self, name: str, sums: Floats) -> Floats:
-        """(...) the metric of that name, as `methods/metrics.py` defines it. Raises KeyError if the sums do not give it."""
+        """(...) the metric of that name, as `methods/metrics.py` defines it. sums: (..., columns) those that it follows from."""
         if name == "macro_f1":
-            return np.asarray(self.f1(sums).mean(-1))
-        if name.startswith("f1.") and name[3:] in self.labels:
-            return np.asarray(self.f1(sums)[..., self.labels.index(name[3:])])
+            return np.asarray(_f1(*np.split(sums, 3, axis=-1)).mean(-1))
+        if name.startswith("f1."):
+            return _f1(sums[..., 0], sums[..., 1], sums[..., 2])
+        size, total = sums[..., 0], sums[..., 1]
         if name == "expected_calibration_error":
-            total = np.abs(sums[..., 3 + 3 * len(self.labels) :]).sum(-1)
-        else:
-            total = sums[..., {"accuracy": 1, "log_loss": 2}[name]]
-        size = sums[..., 0]
+            total = np.abs(sums[..., 1:]).sum(-1)
         found: Floats = np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0)
+        return found
+
+    def classes(self, name: str, side: Outcomes, rows: Ints, sums: Floats) -> tuple[Ints, Floats]:
+        """(class of some examples, what one answer of each class moves a metric of answers by). To accuracy all are alike."""
+        if name == "accuracy":
+            return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
+        number = {label: i for i, label in enumerate(self.labels)}
+        return np.array([number[side.label[row]] for row in rows], np.int64), self._effects(name, sums)
+
+    def _effects(self, name: str, sums: Floats) -> Floats:
+        """(labels,) how far one answer moves an F1, by its true label: right instead of wrong, or wrong instead of right.
+
+        sums: (width,). A wrong answer is taken to be each other label as often as that was predicted.
+        """
+        count = len(self.labels)
+        right, predicted, true = (sums[3 + i * count : 3 + (i + 1) * count] for i in range(3))
+        of = np.maximum(predicted + true, 1)
+        f1 = 2 * right / of
+        lost = np.where(right > 0, f1 - 2 * (right - 1) / np.maximum(of - 1, 1), 0)
+        gained = np.where(right < true, 2 * (right + 1) / (of + 1) - f1, 0)
+        own, taken_for = np.maximum(lost, gained), f1 - 2 * right / (of + 1)
+        shares = np.maximum(predicted, 1 / count)
+        others = np.maximum(shares.sum() - shares, 1 / count)
+        if name == "macro_f1":
+            found: Floats = (own + ((shares * taken_for).sum() - shares * taken_for) / others) / count
+            return found
+        place = self.labels.index(name.removeprefix("f1."))
+        found = shares[place] * taken_for[place] / others
+        found[place] = own[place]
         return found
 
     def computes(self, name: str) -> bool:
@@ -116,6 +146,13 @@ class Scale:
         return name in ("accuracy", "log_loss", "expected_calibration_error", "macro_f1") or (
             name.startswith("f1.") and name[3:] in self.labels
         )
+
+
+def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
+    """0 for a label that was neither true nor predicted."""
+    of = predicted + true
+    found: Floats = np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0)
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ product of a matrix of how often each example was drawn with the matrix of what 
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -97,6 +98,10 @@ class Draws:
     units: tuple[Floats, ...]
     drawn: Floats
 
+    def of(self, columns: Ints) -> "Draws":
+        """Some of the sums."""
+        return Draws(self.whole[:, columns], tuple(unit[:, columns] for unit in self.units), self.drawn[:, :, columns])
+
 
 def draws(parts: Floats, plan: Resampling) -> Draws:
     """Replicates of sums. parts: (n, m) what each example adds to them."""
@@ -166,7 +171,7 @@ class Estimate:
         far = int((shifted >= abs(self.value) * (1 - 1e-12)).sum())
         p = (far + 1) / (len(self.replicates) + 1)
         if far == 0 and len(self.knife) >= MANY:
-            return min(p, 2 * NORMAL.cdf(-abs(self.value) / self.error))
+            return min(p, max(sys.float_info.min, 2 * NORMAL.cdf(-abs(self.value) / self.error)))
         return p
 
     def interval(self, confidence: float) -> tuple[float, float]:
@@ -214,7 +219,7 @@ def narrow(p: float, units: int) -> float:
     Source: Abramowitz & Stegun 1964, 26.7.8.
     """
     freedom = max(1, units - 1)
-    t = NORMAL.inv_cdf(p / 2) / math.sqrt(1 + 1 / freedom)
+    t = NORMAL.inv_cdf(max(p / 2, sys.float_info.min)) / math.sqrt(1 + 1 / freedom)
     return min(1.0, 2 * NORMAL.cdf(t * (1 - 1 / (4 * freedom)) / math.sqrt(1 + t * t / (2 * freedom))))
 
 
