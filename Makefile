@@ -21,7 +21,8 @@ bench: env ## what a mistake in a spec costs, what a trusted cache, and are verd
 	python bench/stage.py > bench/stage.md
 	python bench/diff.py > bench/diff.md
 	python bench/verdicts.py > bench/verdicts.md
-	cat bench/validate.md bench/stage.md bench/diff.md bench/verdicts.md
+	python bench/bounds.py > bench/bounds.md
+	cat bench/validate.md bench/stage.md bench/diff.md bench/verdicts.md bench/bounds.md
 
 test-gpu: env ## the checks that need a CUDA device
 	pytest -m gpu

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from lmspec.compare import evidence, flips, judging, outcomes, resampling
+from lmspec.compare import flips, judging, outcomes, resampling, samples
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.report import Metric
 
@@ -106,7 +106,7 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
     return Answers(truth, source, document, old, probabilities(SKILL[design.classes] + design.gain, both))
 
 
-def paired(design: Design, found: Answers) -> evidence.Paired:
+def paired(design: Design, found: Answers) -> samples.Paired:
     """As `lmspec diff` has it: from two tables of outcomes, with six digits."""
     names = np.asarray([f"c{i}" for i in range(design.classes)])
     size = len(found.truth)
@@ -120,16 +120,16 @@ def paired(design: Design, found: Answers) -> evidence.Paired:
         return outcomes.Outcomes(ids, source, group, label, predicted, *told)
 
     pairs = outcomes.pair(side(found.old), side(found.new))
-    return evidence.Paired(pairs, outcomes.Scale(tuple(names.tolist()), BINS), same=False)
+    return samples.Paired(pairs, outcomes.Scale(tuple(names.tolist()), BINS), same=False)
 
 
 class Simulated:
     """Stands for the evidence of two revisions."""
 
-    def __init__(self, pairs: evidence.Paired) -> None:
+    def __init__(self, pairs: samples.Paired) -> None:
         self.pairs = pairs
 
-    def paired(self, artifact: str, split: str) -> evidence.Paired:
+    def paired(self, artifact: str, split: str) -> samples.Paired:
         """The same for all."""
         return self.pairs
 
@@ -137,7 +137,7 @@ class Simulated:
         """They do not."""
 
 
-def rows(design: Design, pairs: evidence.Paired) -> Iterator[judging.Row]:
+def rows(design: Design, pairs: samples.Paired) -> Iterator[judging.Row]:
     """Each metric of the test side, tested, and not yet judged."""
     artifact = Artifact(Simulated(pairs), "scores.simulated", ({}, {}))
     paths = [(name,) for name in WHOLE]
@@ -168,7 +168,7 @@ class Sets:
     z: list[float] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
 
-    def add(self, pairs: evidence.Paired) -> None:
+    def add(self, pairs: samples.Paired) -> None:
         """One more."""
         for row in rows(self.design, pairs):
             judged = judging.judged([row])[0]

@@ -788,6 +788,40 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
+@situation(
+    "there is no dvc.lock, and a gate", "stale, fails level", "worktree has no dvc.lock that says what it was built from", code=1
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    project.remove("dvc.lock")
+    return ()
+
+
+@situation(
+    "a floor on a metric that its own outcomes contradict",
+    "not comparable, fails level floor scores.cnn.reviews.macro_f1",
+    "another scorer: the outcomes of worktree give",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.95}")
+    remeasured(project, macro_f1=0.99)
+    return ()
+
+
+@situation(
+    "a metric was lost, and its gate has an exception",
+    "missing, fails level floor",
+    "scores.cnn has no such metric: run `dvc repro`",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    signed = "{reason: a reason of ten letters, signed_off_by: B. Person, until: '2999-12-31'}"
+    project.gate("level", f"{{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.1, exception: {signed}}}")
+    remeasured(project, macro_f1=None)
+    return ()
+
+
 @situation("a merge of dvc.lock is not resolved", "dvc.lock:", "it does not parse", "resolve the merge", code=2)
 def _(project: Project) -> tuple[str, ...]:
     lock = project.text("dvc.lock")
@@ -884,6 +918,38 @@ def _(project: Project) -> tuple[str, ...]:
     project.speed([(of / 2, other) for of, other in TIMES], rival="another")
     project.lock()
     return ()
+
+
+@situation("a latency was typed, not measured", "metrics: 10 not comparable, 46 same", "stale in worktree")
+def _(project: Project) -> tuple[str, ...]:
+    values = project.metrics("speed.cnn")
+    values["of"]["latency_ms"]["p50"] /= 2
+    project.measure("speed.cnn", values, **{"data/model/cnn": "the model"})
+    return ()
+
+
+@situation("no record says what it was timed beside", "untested lower is better in two runs, with nothing that tells the speed")
+def _(project: Project) -> tuple[str, ...]:
+    for times in ([(of / 2, other) for of, other in TIMES], TIMES):
+        project.speed(times)
+        project.remove("data/records/speed-cnn.json")
+        project.lock()
+        project.commit()
+    return ("HEAD~1", "HEAD")
+
+
+@situation(
+    "a model was trained on other splits: its dev accuracy is of another dev set",
+    "model.cnn.dev.accuracy 0.8000 0.9500 +0.1500 not comparable another dev set",
+)
+def _(project: Project) -> tuple[str, ...]:
+    for accuracy, seed in ((0.8, 1), (0.95, 2)):
+        project.edit("params.yaml", "test: 0.2, seed: 1", f"test: 0.2, seed: {seed}")
+        project.measure("splits.reviews", {"dev": {"documents": 100}})
+        project.measure("model.cnn", {"dev": {"accuracy": accuracy}})
+        project.lock()
+        project.commit()
+    return ("HEAD~1", "HEAD")
 
 
 @situation("1,000 metrics", "1000 changed")

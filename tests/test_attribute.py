@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,18 @@ import numpy as np
 import pytest
 
 from lmspec.compare import causes, hybrids, outcomes, revision
-from lmspec.compare.evidence import Alone, Paired, Slice
 from lmspec.compare.factors import Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
+from lmspec.compare.forms import words
 from lmspec.compare.mixes import OLD, Corner, Design
 from lmspec.compare.outcomes import Outcomes, Scale
 from lmspec.compare.report import Side
 from lmspec.compare.revision import Fault
+from lmspec.compare.samples import Alone, Paired, Slice
 from lmspec.errors import LmspecError
 from lmspec.methods.sources.digest import sha256
-from tests import miniature
+from tests import miniature, reports
+from tests.test_forms import rendered
 
 ACCURACY = Slice("accuracy", None)
 LABELS = ("bad", "good")
@@ -190,8 +194,25 @@ def test_the_forms_say_the_same() -> None:
     found = _found(attribution("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.corners})))
     numbers = re.compile(r"[+-]\d\.\d{4}")
     assert sorted(numbers.findall(forms.text(found))) == sorted(numbers.findall(forms.markdown(found)))
-    assert "b \\| c" in forms.markdown(found)
+    assert "b &#124; c" in forms.markdown(found)
     assert json.loads(forms.as_json(found))["metrics"][0]["effects"][0]["factor"] == "data"
+
+
+def test_hostile_texts_are_read_and_do_nothing() -> None:
+    """Values, labels and reasons of errors come from files: to a terminal, a runner or a site they are text."""
+    design = Design(("data", "spec"))
+    metric = attribution(f"scores.{reports.EVERYTHING}", ACCURACY, design, answers(dict.fromkeys(design.corners, 0.5)))
+    mixes = [forms.Hybrid(("data",), error=text) for text in ("::error::x", *reports.HOSTILE)]
+    plain = _found(replace(metric, notes=("# heading\n::error::x", *reports.HOSTILE)), *mixes)
+    found = replace(plain, factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)}, old=Side("@a\n::b\ud83d", None))
+    for told in (forms.text(found), forms.differing(found), forms.costs(found), forms.markdown(found)):
+        assert not [line for line in told.splitlines() if line.lstrip().startswith("::")] and "##[" not in told
+        assert not words.UNPRINTABLE.search(told) and told.encode()
+    shown = rendered(forms.markdown(found))
+    assert {tag for tag, _ in shown.tags} == {"p", "strong", "code", "ul", "li", *("table", "thead", "tbody", "tr", "th", "td")}
+    assert shown.open == [] and shown.comments == []
+    outside = unescape(re.sub(r"<code>.*?</code>|`[^`]*`", "", forms.markdown(found)))
+    assert not re.search(r"[@#]\w|://|www\.", outside)
 
 
 def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
@@ -257,6 +278,23 @@ def test_a_factor_differs_where_what_is_built_from_does(two: Path, file: str, te
     """A comment, a gate, the machine and what no stage reads are none."""
     old, new = _commit(two, BASE), _commit(two, {file: text})
     assert [name for name, what in causes.causes(old, new).items() if what] == ([factor] if factor else [])
+
+
+def test_code_is_what_a_stage_executes(two: Path) -> None:
+    """By dvc.lock of either side. A mix has all code from one commit nevertheless."""
+    deps = "    deps:\n    - path: stages/model.py\n      md5: a\n"
+    base = BASE | {"dvc.lock": f"schema: '2.0'\nstages:\n  model-m:\n    cmd: none\n{deps}", "lmspec/compare/few.py": "x = 1\n"}
+    old, other = _commit(two, base), _commit(two, {"lmspec/compare/few.py": "x = 2\n"})
+    assert not any(causes.causes(old, other).values())
+    new = _commit(two, {"stages/model.py": "x = 2\n"})
+    assert causes.causes(old, new)["code"] == ("stages/model.py: statements outside of its definitions",)
+    moved_to = _commit(two, {"dvc.lock": base["dvc.lock"].replace("stages/model.py", "lmspec/compare/few.py")})
+    assert len(causes.causes(old, moved_to)["code"]) == 2
+    mix = hybrids.Mix(str(old.commit), str(new.commit), ("code",), new.params, ())
+    place = two.parent / "mix"
+    miniature.run(two, "git", "worktree", "add", "-q", "--detach", str(place), mix.old)
+    hybrids._restore(place, mix, causes.OF_CODE)
+    assert [(place / path).read_text() for path in ("stages/model.py", "lmspec/compare/few.py")] == ["x = 2\n"] * 2
 
 
 def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
@@ -389,5 +427,6 @@ def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
         miniature.run(project, "git", "commit", "-q", "-a", "-m", other)
     said = miniature.lmspec(project, "attribute", "HEAD~2", "HEAD~1", "scores.cnn.old.accuracy")
     assert "toolchain  numpy" in said and "toolchain: not separated" in said and "HEAD~2 with spec of HEAD~1" in said
+    assert "lmspec: nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes" in said
     refused = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1)
     assert "mixes cannot be built with what is installed: numpy" in refused and "numpy 9.8 or 9.9" in refused

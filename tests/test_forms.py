@@ -21,7 +21,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from lmspec.compare.forms import github, html, junit, markdown, plots, tables, terminal, values, words
-from lmspec.compare.report import Report
+from lmspec.compare.report import Change, Confusion, Report
+from lmspec.graph.difference import MISSING
 from tests import reports
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -268,6 +269,33 @@ def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
     assert len(plots.tested(report.metrics)[artifact]) == sum(metric.interval is not None for metric in report.metrics)
 
 
+def test_gates_that_pass_by_an_exception_are_counted_apart(report: Report) -> None:
+    """In each form that says how many pass; without any, nothing is said of them."""
+    count = "2 of 7 gates pass, 1 of them by an exception"
+    assert all(count in form(report) for form in (markdown.render, github.annotations, html.render))
+    assert "1 of 1 gates pass; " in words.headline(replace(report, gates=(reports.gate("pass"),)))
+
+
+def test_a_side_without_a_parameter_shows_a_dash() -> None:
+    """`missing` is a verdict that fails; null is a value. JSON has the word for what is not there."""
+    added = replace(reports.changes(), parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)))
+    found = replace(reports.quiet(), changes=added)
+    assert [row.cells for row in tables.parameters(found).rows] == [("gates.level.kind", "–", "floor"), ("a.b", "null", "–")]
+    assert "missing" not in terminal.plain(found) + markdown.render(found) + html.render(found)
+    assert [(change["old"], change["new"]) for change in stated(found)["changes"]["parameters"]] == [
+        ("missing", "floor"),
+        (None, "missing"),
+    ]
+
+
+def test_a_matrix_of_too_many_labels_is_a_sentence() -> None:
+    """The page names the file that has the counts."""
+    labels = tuple(f"label {i}" for i in range(51))
+    found = html.render(replace(reports.quiet(), confusion=(Confusion("scores.a", "tweets", labels, None, None),)))
+    assert "51 labels are too many for a table here: data/metrics/scores-a/confusion.csv has the counts." in found
+    assert 'class="heat"' not in found and "label 7" not in found
+
+
 def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, huge: Report) -> None:
     """One line each; a tenth error says how many more there are."""
     lines = github.annotations(report).splitlines()
@@ -277,6 +305,8 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
     assert f"and {len(huge.failures) - 10} more" in many[10]
     assert "::error title=gate fail_gate%3A fail::" in lines[1] and "%0A" in lines[1]
     percent = replace(report, gates=(reports.gate("fail", "100% of 5%0A, so: no"),))
+    placed = replace(report, gates=(replace(reports.gate("fail"), line=12),))
+    assert "::error file=params.yaml,line=12,title=gate fail_gate%3A fail::" in github.annotations(placed)
     assert "100%25 of 5%250A, so: no" in github.annotations(percent)
 
 
@@ -323,7 +353,7 @@ def test_json_without_odd_numbers_is_the_same_on_both_ways(report: Report) -> No
     """The quick way and the one that looks at each value write the same."""
     usual = replace(report, curves=())
     content = {"schema": values.SCHEMA, "failures": list(usual.failures), **vars(usual)}
-    assert values._written(content) == values._written(values._finite(content)) == values.as_json(usual)
+    assert values._written(content) == values._written(values.finite(content)) == values.as_json(usual)
 
 
 def test_the_schema_in_the_repository_is_the_generated_one() -> None:

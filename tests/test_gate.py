@@ -416,13 +416,39 @@ def test_an_exception_holds_through_its_last_day(
     assert found.why is None if why is None else why in (found.why or "")
 
 
-def test_an_exception_covers_whatever_fails(side: Revision) -> None:
-    """Missing, stale, undecided: each is told."""
+def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
+    """Undecided and not comparable can be signed off, and are told; nobody can sign off a metric that is lost or stale."""
     exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": "2026-12-31"}
+    other = scored(tmp_path / "other", examples(200, range(20), start=1000), "old")
+    for old, gate, verdict in (
+        (side, level("floor", 0.88, confidence=0.95), "undecided"),
+        (other, margin("improvement", 0.0), "not comparable"),
+    ):
+        found = held(old, side, **gate, exception=exception)
+        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (found.why or "")
     cases = ((level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"), (level("floor", 0.1), {"scores.a": "x"}, "stale"))
     for gate, stale, verdict in cases:
         found = held(side, side, stale, **gate, exception=exception)
-        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (found.why or "")
+        assert (found.verdict, found.passed, found.why) == (verdict, False, None)
+
+
+def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(tmp_path: Path) -> None:
+    """Which one is nearest to the wrong side does not depend on their order; the number is that of the one that needs most."""
+    rows = examples(400, [*range(0, 40, 2), *range(1, 30, 2)])
+    half = [replace(row, source="first" if row.label == "bad" else "second") for row in rows]
+    for each in (half, half[::-1]):
+        new = scored(tmp_path / str(len(list(tmp_path.iterdir()))), each)
+        path = "scores.a.test.source.*.accuracy"
+        values = {name: held(new, new, **level("floor", 0.5, path.replace("*", name))).found for name in ("first", "second")}
+        found = held(new, new, **level("floor", 0.5, path))
+        assert (
+            found.verdict == "pass"
+            and found.found == f"{min(values.values(), key=lambda said: said.split()[-1])} (the worst of 2)"
+        )
+        alone = [held(new, new, **level("floor", 0.9, path.replace("*", name), 0.95)) for name in ("first", "second")]
+        assert {gate.verdict for gate in alone} == {"undecided"}
+        every = held(new, new, **level("floor", 0.9, path, 0.95))
+        assert every.needed == max(gate.needed or 0 for gate in alone)
 
 
 # What the validator knows beforehand
@@ -511,9 +537,9 @@ def test_more_confidence_is_a_stricter_gate(
 
 
 def test_the_command_says_which_and_why(tmp_path: Path) -> None:
-    """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, and says so."""
+    """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, says so, and exits 2."""
     project = make(tmp_path / "project")
-    assert project.run("gate").exit_code == 1 and "it has no gates, so nothing was checked" in project.run("gate").output
+    assert project.run("gate").exit_code == 2 and "it has no gates, so nothing was checked" in project.run("gate").output
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.gate("loss", "{kind: ceiling, metric: scores.cnn.reviews.log_loss, at_most: 0.1}")
     project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, margin: 0.02, confidence: 0.95}")
@@ -521,10 +547,11 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     project.lock()
     found = project.run("gate")
     assert found.exit_code == 1 and "1 of 3 gates pass" in found.output
-    level_line, loss_line, kept_line, needed_line, *_ = found.output.splitlines()
-    assert level_line == "level  pass        reviews.accuracy is 0.88; at least 0.8"
-    assert loss_line.startswith("loss   fail        reviews.log_loss is 0.4")
-    assert kept_line.startswith("kept   undecided   reviews.f1.") and "not worse by more than 0.02, at 95 %" in kept_line
+    sides, _, level_line, loss_line, kept_line, needed_line, *_ = found.output.splitlines()
+    assert sides.startswith("HEAD (") and sides.endswith(") -> worktree")
+    assert level_line == "level  pass       reviews.accuracy is 0.88; at least 0.8"
+    assert loss_line.startswith("loss   fail       reviews.log_loss is 0.4")
+    assert kept_line.startswith("kept   undecided  reviews.f1.") and "not worse by more than 0.02, at 95 %" in kept_line
     assert "examples would decide, if what was seen stays as it is" in needed_line
     verdicts = json.loads(project.run("gate", "--format", "json").output)
     assert [gate["verdict"] for gate in verdicts] == ["pass", "fail", "undecided"]
@@ -534,7 +561,7 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
 
 
 def test_the_command_passes_and_refuses(tmp_path: Path) -> None:
-    """0 where all pass; 2 where nothing can be compared; 1 with every problem of a params.yaml that is not valid."""
+    """0 where all pass; 2 where nothing can be compared, or with every problem of a params.yaml that is not valid."""
     project = make(tmp_path / "project")
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.commit()
@@ -543,6 +570,6 @@ def test_the_command_passes_and_refuses(tmp_path: Path) -> None:
     assert project.run("gate", "no-such").exit_code == 2
     project.edit("params.yaml", "at_least: 0.8", "at_most: 0.8")
     found = project.run("gate")
-    assert found.exit_code == 1 and "there is no such field" in found.output
+    assert found.exit_code == 2 and "there is no such field" in found.output
     shutil.rmtree(project.root / ".git")
     assert project.run("gate", "HEAD", "worktree").exit_code != 0

@@ -169,6 +169,46 @@ def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Proje
     assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
 
 
+def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_heading(project: Project) -> None:
+    """`changed` is a number that has none anywhere."""
+    for accuracy in (0.7, 0.9):
+        project.scored(accuracy)
+        project.write("data/records/scores-a.json", recorded({"name": "data/metrics/scores-a.json"}))
+        project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": accuracy}, "steps": round(10 * accuracy)}))
+        project.commit()
+    assert verdicts(course("steps")) == verdicts(course(METRIC)) == ["changed", "new"] and course(METRIC)["better"] is None
+    project.scored(0.6)
+    better = {"name": "data/metrics/model-a.json", "annotations": {"better": {"accuracy": "higher"}}}
+    project.write("data/records/model-a.json", recorded(better))
+    project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": 0.6}, "steps": 6}))
+    project.commit()
+    found = course(METRIC)
+    assert verdicts(found) == ["worse", "better", "new"] and found["better"] == "higher"
+    dev = course("model.a.dev.accuracy")
+    assert verdicts(dev) == ["untested", "untested", "new"] and "git keeps nothing" in dev["points"][0]["reason"]
+    assert verdicts(course("steps")) == ["changed", "changed", "new"]
+
+
+def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: Project) -> None:
+    """Git has the rounds; what it lacks is said of nothing else."""
+    path = "data/metrics/speed-a.json"
+    project.write("params.yaml", "speed: {a: {of: quantized.a, against: model.a}}\n")
+    project.write("data/records/speed-a.json", recorded({"name": path, "annotations": {"better": {"ratio": "higher"}}}))
+    for value in (1.5, 2.5):
+        ratio = {"latency_p95": {"p5": value}, "throughput": {"median": value}, "weights": value, "peak_memory": value}
+        project.write(path, json.dumps({"ratio": ratio}))
+        project.commit()
+    reasons = {
+        "latency_p95.p5": "it sums up the rounds of one run; `of.latency_ms.p95` is compared by these rounds",
+        "throughput.median": "it sums up the rounds of one run; `of.texts_per_second` is compared by these rounds",
+        "weights": "it is a quotient of two sizes; `of.weights_bytes` is exact",
+        "peak_memory": "it was measured once on each side",
+    }
+    for name, reason in reasons.items():
+        found = course(f"speed.a.ratio.{name}")
+        assert (found["points"][0]["verdict"], found["points"][0]["reason"]) == ("untested", reason)
+
+
 def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -> None:
     """The verdict of the next one is against the last that has it; a deleted file is missing, too."""
     hashes = project.history([0.9, None, 0.6])
@@ -188,9 +228,12 @@ def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
     project.history([0.9])
     for text in (METRIC, "accuracy", "test.accuracy", "scores.*.accuracy", "*accuracy", "a.test.acc*"):
         assert course(text)["metric"] == METRIC
-    assert "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples" in run("log", "test.*", code=1).stderr
-    assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=1).stderr
-    assert "no commit of this branch has such a metric" in run("log", "nonsense", code=1).stderr
+    assert "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples" in run("log", "test.*", code=2).stderr
+    assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=2).stderr
+    project.write("data/metrics/corpus-a.json", json.dumps({f"rows_{i}": i for i in range(20)}))
+    project.commit()
+    said = run("log", "good.acc", code=2).stderr
+    assert "no commit of this branch has such a metric" in said and f"the nearest of 22 are {METRIC}, " in said
 
 
 def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
@@ -201,7 +244,7 @@ def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
     assert [each["metric"] for each in found] == [METRIC]
     project.write("params.yaml", "scores: {a: {of: model.a}}\n")
     project.commit()
-    assert "it has no gates" in run("log", code=1).stderr
+    assert "it has no gates" in run("log", code=2).stderr
 
 
 def test_where_a_name_begins_is_said(project: Project) -> None:
@@ -256,13 +299,13 @@ def test_a_shallow_clone_says_where_its_history_ends(project: Project, monkeypat
 
 def test_a_detached_head_another_branch_and_no_commit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEAD is what is checked out; without a commit there is nothing to show."""
-    assert "has no commit yet" in run("log", METRIC, code=1).stderr
+    assert "has no commit yet" in run("log", METRIC, code=2).stderr
     assert "has no commit yet" in run("bisect", "floor", code=2).stderr
     hashes = project.history([0.9, 0.5])
     project.git("checkout", "-q", "--detach", "HEAD~1")
     assert [point["commit"]["short"] for point in course(METRIC)["points"]] == hashes[:1]
     assert verdicts(course(METRIC, "--branch", "main")) == ["worse", "new"]
-    assert "there is no such commit" in run("log", METRIC, "--branch", "nowhere", code=1).stderr
+    assert "there is no such commit" in run("log", METRIC, "--branch", "nowhere", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -364,6 +407,23 @@ def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(project: Proj
     assert one_of(bisected("--good", hashes[0])) == [hashes[2]]
     assert "passes at" in bisected("--good", hashes[2], code=1)["reason"]
     assert "passes against each commit before it" in bisected("--bad", hashes[1], code=1)["reason"]
+
+
+@pytest.mark.parametrize(("metric", "anew"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)])
+def test_what_is_measured_anew_is_no_proof_against_a_commit(project: Project, metric: str, anew: bool) -> None:
+    """Each measurement gives another number, a size does not: it is said, and how to find out."""
+    project.write(
+        "params.yaml",
+        "speed: {a: {of: quantized.a, against: model.a}}\n"
+        f"gates: {{floor: {{kind: ceiling, metric: speed.a.{metric}, at_most: 5}}}}\n",
+    )
+    for value in (4, 6):
+        values = {"of": {"latency_ms": {"p50": value}, "weights_bytes": value}}
+        project.write("data/metrics/speed-a.json", json.dumps(values))
+        project.commit()
+    notes = [note for note in bisected()["notes"] if "is measured, and each measurement gives another number" in note]
+    assert len(notes) == anew and all("`dvc repro --force --single-item speed-a` at" in note for note in notes)
+    assert ("measure anew" in run("bisect", "floor").stdout) == anew
 
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:

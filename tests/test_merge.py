@@ -208,7 +208,10 @@ def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path)
     attributes.write_text("*.png binary")
     for _ in range(2):
         said = miniature.lmspec(repository, "init", "--merge-driver")
-    assert "commit .gitattributes" in said
+    assert "next: commit .gitattributes" in said  # it was not, after the first time
+    git(repository, "add", ".gitattributes")
+    git(repository, "commit", "-q", "-m", "attributes")
+    assert "next" not in miniature.lmspec(repository, "init", "--merge-driver")
     assert attributes.read_text().splitlines() == ["*.png binary", *merge.ATTRIBUTES]
     assert (ROOT / ".gitattributes").read_text().splitlines() == merge.ATTRIBUTES
     (repository / "params.yaml").unlink()

@@ -11,7 +11,7 @@ from sacrebleu.metrics.bleu import BLEU
 from scipy import special, stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
-from lmspec.compare import evidence, exact, outcomes, resampling
+from lmspec.compare import exact, outcomes, resampling, samples
 
 LABELS = ("a", "b", "c")
 METRICS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.b")
@@ -46,8 +46,8 @@ def two_sides(
     return sides
 
 
-def paired(old: outcomes.Outcomes, new: outcomes.Outcomes) -> evidence.Paired:
-    return evidence.Paired(outcomes.pair(old, new), outcomes.Scale(LABELS, 10), same=False)
+def paired(old: outcomes.Outcomes, new: outcomes.Outcomes) -> samples.Paired:
+    return samples.Paired(outcomes.pair(old, new), outcomes.Scale(LABELS, 10), same=False)
 
 
 def mean(sums: np.ndarray) -> np.ndarray:
@@ -354,7 +354,7 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
     order = np.random.default_rng(0).permutation(400)
     straight, mixed = paired(old, new), paired(old.rows(order), new.rows(np.arange(400)[order]))
     apart = paired(old, new.rows(order))
-    part = evidence.Slice(name, None)
+    part = samples.Slice(name, None)
     found = [(each, each.difference(part)) for each in (straight, mixed, apart)]
     for other, estimate in found[1:]:
         assert estimate.value == pytest.approx(found[0][1].value, abs=1e-12)
@@ -369,7 +369,7 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
 def test_swapped_sides_give_the_same_verdict_with_the_other_sign(name: str, source: str | None) -> None:
     """The difference changes its sign alone, p not at all, whatever the metric."""
     old, new = two_sides(300, 11)
-    part = evidence.Slice(name, source)
+    part = samples.Slice(name, source)
     there, back = paired(old, new), paired(new, old)
     one, other = there.difference(part), back.difference(part)
     assert one.value == -other.value != 0
@@ -381,7 +381,7 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(name: str, sour
 def test_without_pairs_a_difference_is_harder_to_see() -> None:
     """With the new side's answers under the ids of others with the same label, errors no longer go together: less power."""
     shown = np.zeros((2, 3), int)
-    parts = [evidence.Slice(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
+    parts = [samples.Slice(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
     for seed in range(12):
         old, new = two_sides(300, seed, shared=0.97, skills=(1.5, 1.62))
         label, order = np.asarray(new.label), np.arange(300)
@@ -407,11 +407,11 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
     new = replace(old, predicted=predicted, confidence=confidence)
     pairs = paired(old, new)
     for name in ("accuracy", "macro_f1"):
-        part = evidence.Slice(name, None)
+        part = samples.Slice(name, None)
         found = pairs.difference(part)
         assert found.value > 0
         assert pairs.p(part, found)[0] >= 0.125
-    assert pairs.difference(evidence.Slice("macro_f1", None)).p < 0.125  # what the bootstrap alone says
+    assert pairs.difference(samples.Slice("macro_f1", None)).p < 0.125  # what the bootstrap alone says
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
@@ -420,7 +420,7 @@ def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
     for size, p in ((12, 2 * 0.5**12), (1, 1.0)):
         wrong, right = np.tile([0.1, 0.9, 0.0], (size, 1)), np.tile([0.9, 0.1, 0.0], (size, 1))
         found = paired(side(np.zeros(size, np.int64), wrong), side(np.zeros(size, np.int64), right))
-        part = evidence.Slice(name, None)
+        part = samples.Slice(name, None)
         estimate = found.difference(part)
         assert estimate.value > 0 and estimate.error == 0 and found.p(part, estimate)[0] == pytest.approx(p)
         low, high = found.interval(part, estimate, 0.95) or (0.0, 0.0)
@@ -432,7 +432,7 @@ def test_a_difference_of_very_many_examples_is_told_however_clear_it_is() -> Non
     old, new = two_sides(6_000, 5, skills=(0.0, 6.0))
     found = paired(old, new)
     for name in METRICS:
-        part = evidence.Slice(name, None)
+        part = samples.Slice(name, None)
         assert 0 < found.p(part, found.difference(part))[0] < 1e-12
 
 
@@ -446,7 +446,7 @@ def test_groups_make_a_test_more_careful() -> None:
     alone = replace(old, source=("one",) * 300, group=("",) * 300)
     together = replace(alone, group=tuple(map(str, document)))
     for name in ("accuracy", "macro_f1"):
-        part = evidence.Slice(name, None)
+        part = samples.Slice(name, None)
         ten, two = (paired(side, replace(side, predicted=predicted)) for side in (alone, together))
         assert ten.p(part, ten.difference(part))[0] < 0.05
         p, method = two.p(part, two.difference(part))

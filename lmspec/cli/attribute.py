@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from lmspec.cli import mistakes
 from lmspec.compare import causes, hybrids, moved, revision
 from lmspec.compare.factors import Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
@@ -35,7 +36,11 @@ def command(old: str, new: str, metrics: tuple[str, ...], yes: bool, form: str) 
     macro F1 of all scores. Where several factors differ, mixes of both commits are built, each in a folder of its own, with
     DVC's cache: what is there is not built again. It says first what that costs, and asks. The project's folder stays as it is.
 
-    A mix that cannot be built is named with the reason, and what it would tell is "not known".
+    A mix that cannot be built is named with the reason, and what it would tell is "not known". Without a terminal to ask on,
+    and without --yes, it tells the cost alone and builds nothing.
+
+    Exits 0 if it has told what there is to tell, the cost alone included, and 1 if it cannot: no such commit or metric, metrics
+    that are not of their spec, another toolchain.
 
     \b
     Example:
@@ -135,6 +140,7 @@ def _mixed(inquiry: _Inquiry, shop: hybrids.Workshop, yes: bool) -> forms.Found:
             told[corner] = forms.Hybrid(_named(corner), error=error.found)
     found = replace(inquiry.found, hybrids=tuple(told.values()))
     if not _agreed(found, yes):
+        mistakes.tell("nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes")
         return replace(found, notes=(*found.notes, "nothing was built: `--yes` builds them"))
     for corner, hybrid in told.items():
         if not hybrid.error:
@@ -182,9 +188,9 @@ def _build(shop: hybrids.Workshop, place: Path, stages: tuple[str, ...], name: s
     begun = time.monotonic()
     try:
         for stage in shop.build(place, stages):
-            click.echo(f"{name}: {stage} runs", err=True)
+            mistakes.note(f"{name}: {stage} runs")
     except LmspecError as error:
-        click.echo(f"{name}: {error.found}\n  -> {error.remedy}", err=True)
+        mistakes.note(f"{name}: {error.found}\n  -> {error.remedy}")
         return f"{error.found} ({error.remedy})"
-    click.echo(f"{name}: built ({time.monotonic() - begun:.0f} s)", err=True)
+    mistakes.note(f"{name}: built ({time.monotonic() - begun:.0f} s)")
     return None

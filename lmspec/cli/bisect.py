@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmspec.cli import comparing
+from lmspec.cli import comparing, mistakes
 from lmspec.errors import LmspecError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.option("--good", metavar="REV", help="A commit that passes.  [default: the newest before the bad one that does]")
 @click.option("--bad", metavar="REV", default="HEAD", show_default=True, help="A commit that fails.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
+@mistakes.exit_with(comparing.NOT_COMPARED)
 def command(gate: str, good: str | None, bad: str, form: str) -> None:
     """The commit at which a gate began to fail, and what it changed, from the metrics that each commit holds.
 
@@ -36,11 +37,7 @@ def command(gate: str, good: str | None, bad: str, form: str) -> None:
     from lmspec.compare.culprit import Nothing
     from lmspec.compare.forms import culprits
 
-    try:
-        told = _searched(gate, good, bad)
-    except LmspecError as error:
-        click.echo(f"lmspec: {error}", err=True)
-        sys.exit(comparing.NOT_COMPARED)
+    told = _searched(gate, good, bad)
     click.echo(culprits.as_json(told) if form == "json" else culprits.plain(told))
     sys.exit(comparing.FAILED if isinstance(told.found, Nothing) else 0)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading, publishing, reporting
+from lmspec.cli import loading, mistakes, publishing, reporting
 from lmspec.compare import repository
+from lmspec.compare.forms import words
 from lmspec.errors import LmspecError, some
 from lmspec.graph import committed, sync
 
@@ -92,7 +93,7 @@ def _existing(base: str) -> str:
 
 def _stop(step: str, error: LmspecError, output: Path) -> None:
     """Say why, here and where the report would have been, and exit."""
-    click.echo(f"lmspec: stopped at {step}: {error}", err=True)
+    mistakes.tell(f"stopped at {step}: {error}")
     publishing.failure(step, error, output)
     sys.exit(error.code if isinstance(error, Failed) else 1)
 
@@ -155,7 +156,7 @@ def _diff(asked: Asked) -> str:
     publishing.report(asked.output)
     if code:
         raise Failed("a gate fails, or a metric is missing", f"see above, or {asked.output / 'report.html'}")
-    return f"all gates pass; the report is in {asked.output}"
+    return f"all gates pass{words.by_exception(publishing.gates(asked.output))}; the report is in {asked.output}"
 
 
 def _run(*command: str) -> int:

@@ -17,18 +17,16 @@ WRITTEN = {"md": "report.md", "json": "report.json", "html": "report.html", "jun
 
 
 def report(old: str, new: str | None) -> "Report":
-    """What is to be said of two sides, named as on the command line. Exits 2, with the error, if they cannot be compared."""
-    from lmspec.compare import comparison, repository, revision
+    """What is to be said of two sides, named as on the command line. Raises LmspecError if they cannot be compared."""
+    from lmspec.compare import comparison, placing, repository, revision
 
     root = Path.cwd()
     opened: list[revision.Revision] = []
     try:
         for name in repository.sides(old, new, root):
             opened.append(revision.read(name, root))
-        return comparison.compare(opened[0], opened[1], root)
-    except LmspecError as error:
-        click.echo(f"lmspec: {error}", err=True)
-        sys.exit(NOT_COMPARED)
+        found = comparison.compare(opened[0], opened[1], root)
+        return placing.placed(found, opened[1])
     finally:
         for side in opened:
             side.tree.close()
@@ -81,6 +79,16 @@ def show(found: "Report", everything: bool) -> None:
 
 def write_all(found: "Report", folder: Path) -> None:
     """Every form that is a file, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     for form, name in WRITTEN.items():
-        (folder / name).write_text(shown(found, form), encoding="utf-8")
+        write(folder / name, shown(found, form), folder)
+
+
+def write(path: Path, text: str, made: Path | None = None) -> None:
+    """A file. made: a folder that is made if it is not there. Raises LmspecError if it cannot be written."""
+    try:
+        if made is not None:
+            made.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        remedy = "name a file in a folder that is there and that you may write to"
+        raise LmspecError(str(path), f"it cannot be written: {error.strerror}", remedy) from None

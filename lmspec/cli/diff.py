@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import comparing
+from lmspec.cli import comparing, mistakes
 
 
 @click.command("diff")
@@ -23,6 +23,7 @@ from lmspec.cli import comparing
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
 @click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write every form into a folder, too.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json, and stop.")
+@mistakes.exit_with(comparing.NOT_COMPARED)
 def command(
     old: str, new: str | None, everything: bool, form: str, output: Path | None, folder: Path | None, schema: bool
 ) -> None:
@@ -31,7 +32,7 @@ def command(
     A is HEAD and B the working tree, if not given. `main...` is the commit at which this branch left main. Differences of
     metrics are tested on the examples that both sides scored, in pairs. From git alone: no cache, no network.
 
-    Exits 1 if a gate does not pass or a metric is missing, 2 if the two cannot be compared.
+    Exits 1 if a gate does not pass or a metric is missing, 2 if the two cannot be compared, or the report cannot be written.
 
     \b
     Example:
@@ -48,7 +49,7 @@ def command(
     if folder:
         comparing.write_all(found, folder)
     if output:
-        output.write_text(comparing.shown(found, form, everything), encoding="utf-8")
+        comparing.write(output, comparing.shown(found, form, everything))
     elif form == "text":
         comparing.show(found, everything)
     else:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import comparing, loading
+from lmspec.cli import comparing, loading, mistakes
 from lmspec.compare import repository, revision
+from lmspec.compare.forms import aligned, words
+from lmspec.compare.report import Report
 from lmspec.errors import LmspecError
 
 
@@ -16,14 +18,15 @@ from lmspec.errors import LmspecError
 @click.argument("old", metavar="[A]", required=False)
 @click.argument("new", metavar="[B]", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
+@mistakes.exit_with(comparing.NOT_COMPARED)
 def command(old: str | None, new: str | None, form: str) -> None:
     """Hold B (the working tree, if not given) against the gates of its params.yaml; A (HEAD) is what it must not fall behind.
 
     Before the first commit there is no A, and the gates that compare hold the working tree against itself.
 
     Exits 1 if one does not pass: a metric that is missing, or of an artifact that is not what the spec would build, fails;
-    and one that too little data leaves undecided, unless the gate says otherwise. Exits 2 if the two cannot be compared.
-    From git alone: no cache, no network.
+    and one that too little data leaves undecided, unless the gate says otherwise. Exits 2 if the two cannot be compared,
+    params.yaml is not valid, or it has no gates. From git alone: no cache, no network.
 
     \b
     Example:
@@ -31,7 +34,7 @@ def command(old: str | None, new: str | None, form: str) -> None:
       lmspec gate main...
     """
     if new in (None, revision.WORKTREE) and ".." not in (old or "").removesuffix("..."):
-        loading.valid_params()
+        loading.valid_params(comparing.NOT_COMPARED)
     if old is None:
         old = "HEAD" if repository.has_commit(Path.cwd()) else revision.WORKTREE
         if old == revision.WORKTREE:
@@ -40,16 +43,22 @@ def command(old: str | None, new: str | None, form: str) -> None:
     if not found.gates:
         remedy = "`lmspec explain gates` shows how one is written"
         raise LmspecError("params.yaml", "it has no gates, so nothing was checked", remedy)
-    if form == "json":
-        click.echo(json.dumps([asdict(gate) for gate in found.gates], indent=2))
-    else:
-        width = max(len(gate.gate) for gate in found.gates)
-        for gate in found.gates:
-            click.echo(f"{gate.gate:{width}}  {gate.verdict:10}  {gate.found}; {gate.demand}")
-            if gate.needed is not None:
-                click.echo(f"{'':{width}}  about {gate.needed:,} examples would decide, if what was seen stays as it is")
-            if gate.why:
-                click.echo(f"{'':{width}}  {gate.why}")
-        passed = sum(gate.passed for gate in found.gates)
-        click.echo(f"\n{passed} of {len(found.gates)} gates pass")
+    for note in found.notes:
+        mistakes.note(f"note: {words.line(note)}")
+    click.echo(json.dumps([asdict(gate) for gate in found.gates], indent=2) if form == "json" else _text(found))
     sys.exit(0 if all(gate.passed for gate in found.gates) else comparing.FAILED)
+
+
+def _text(found: Report) -> str:
+    """The two sides, a block for each gate, and how many pass."""
+    names = {gate.gate: words.line(gate.gate) for gate in found.gates}
+    width, most = max(map(words.columns, names.values())), max(len(gate.verdict) for gate in found.gates)
+    lines = [words.sides(found), ""]
+    for gate in found.gates:
+        name = aligned.padded(names[gate.gate], width)
+        lines.append(f"{name}  {gate.verdict:{most}}  {words.line(gate.found)}; {words.line(gate.demand)}")
+        if gate.needed is not None:
+            lines.append(f"{'':{width}}  about {gate.needed:,} examples would decide, if what was seen stays as it is")
+        if gate.why:
+            lines.append(f"{'':{width}}  {words.line(gate.why)}")
+    return aligned.harmless("\n".join([*lines, "", words.passing(found.gates)]))

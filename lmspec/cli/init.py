@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lmspec.errors import LmspecError
-from lmspec.graph import merge
+from lmspec.graph import git, merge
 
 DRIVER_ELSEWHERE = "each other clone needs `lmspec init --merge-driver` once"
 
@@ -48,7 +48,8 @@ def _install_driver(folder: Path) -> None:
         raise LmspecError(str(folder / "params.yaml"), "there is no such file", "run it in a project, or begin one with --data")
     merge.install(folder)
     click.echo(f"git merges dvc.lock stage by stage in this clone; {DRIVER_ELSEWHERE}")
-    click.echo("next: commit .gitattributes")
+    if git.text(folder, "status", "--porcelain", "--", ".gitattributes"):
+        click.echo("next: commit .gitattributes")
 
 
 def _begin(folder: Path, data: Path, text: str | None, label: str | None) -> None:
@@ -92,10 +93,9 @@ def _require_empty(folder: Path) -> None:
 def _begin_git(folder: Path) -> bool:
     """Make the folder, and a repository of it if it is in none. Is it the top of one?"""
     folder.mkdir(parents=True, exist_ok=True)
-    git = shutil.which("git")
-    inside = git and subprocess.run([git, "rev-parse", "--git-dir"], cwd=folder, capture_output=True, check=False).returncode == 0
-    if git and not inside:
-        _run(folder, git, "init", "--quiet", "--initial-branch=main")
+    program = shutil.which("git")
+    if program and git.run(folder, "rev-parse", "--git-dir").returncode:
+        _run(folder, program, "init", "--quiet", "--initial-branch=main")
     return (folder / ".git").exists()
 
 

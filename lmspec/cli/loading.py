@@ -27,15 +27,15 @@ def report(path: Path = PARAMS) -> reporting.Report:
     return reporting.Report(path, document.lines, tuple(validate.check(document)), document.values)
 
 
-def valid_params() -> tuple["Project", dict[str, Any]]:
+def valid_params(code: int = 1) -> tuple["Project", dict[str, Any]]:
     """The project in the current folder, and the values of params.yaml as they stand.
 
-    Prints every problem and exits 1 if there are errors; warnings are `lmspec validate`'s to show.
+    Prints every problem and exits with the code if there are errors; warnings are `lmspec validate`'s to show.
     """
     found = report()
     if found.errors:
         click.echo(reporting.text(found, sys.stderr.isatty()), err=True)
-        sys.exit(1)
+        sys.exit(code)
     return _project(found.values or {}), found.values or {}
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lmspec.cli import comparing, mistakes
+
 if TYPE_CHECKING:
     from lmspec.compare.course import Course
 
@@ -24,12 +26,18 @@ if TYPE_CHECKING:
     help="How to print it. svg: a plot with intervals.",
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
+@mistakes.exit_with(comparing.NOT_COMPARED)
 def command(metric: str | None, branch: str, most: int, everything: bool, form: str, output: Path | None) -> None:
     """A metric at each commit of a branch that changed it, newest first, along first parents.
 
     METRIC may be cut to its end, or have `*` for any part, if that means one metric; without it, those that the gates are
     about. Each value has its 95 % interval from the outcomes of its commit, and a verdict against the commit before that has
     the metric, tested on the examples that both scored, in pairs. From git alone: no cache, no network, nothing checked out.
+
+    Each verdict is at p <= 0.05 for that commit and metric alone, not corrected for how many are looked at: where nothing
+    changed, up to one in twenty says better or worse.
+
+    Exits 0 if it is shown, 2 if there is no such metric or commit, or it cannot be written.
 
     \b
     Example:
@@ -39,7 +47,7 @@ def command(metric: str | None, branch: str, most: int, everything: bool, form: 
     """
     found = _courses(metric, branch, most, everything)
     if output:
-        output.write_text(_shown(found, form) + "\n", encoding="utf-8")
+        comparing.write(output, _shown(found, form) + "\n")
     elif form == "text" and sys.stdout.isatty():
         from rich.console import Console
 

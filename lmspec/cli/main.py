@@ -1,11 +1,10 @@
 """main: the command `lmspec`. A command's module is imported only when it runs, so that --help and validate stay quick."""
 
 import importlib
-import sys
 
 import click
 
-from lmspec.errors import LmspecError
+from lmspec.cli import mistakes
 
 COMMANDS = {
     "init": "A new project for your own texts and labels.",
@@ -50,13 +49,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; a user's mistake is one message, not a traceback."""
-        try:
+        with mistakes.exit_with(1):
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
-        except (LmspecError, OSError) as error:
-            click.echo(f"lmspec: {error}", err=True)
-            sys.exit(1)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """An unknown command is told with the nearest one."""

@@ -1,15 +1,19 @@
 """publishing: where the report of `lmspec ci` goes: its folder, from which a workflow takes its comment, and GitHub's summary."""
 
+import json
 import os
 from pathlib import Path
 
 import click
 
+from lmspec.cli import mistakes
 from lmspec.compare.forms.markdown import MARKER
+from lmspec.compare.forms.words import printable
+from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
 
-MARKDOWN, ANNOTATIONS = "report.md", "annotations.txt"
-WHOLE = (MARKDOWN, "report.json", "report.html", "junit.xml")
+MARKDOWN, ANNOTATIONS, DATA = "report.md", "annotations.txt", "report.json"
+WHOLE = (MARKDOWN, DATA, "report.html", "junit.xml")
 
 
 def on_github() -> bool:
@@ -28,6 +32,12 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).exists() for name in WHOLE)
 
 
+def gates(folder: Path) -> list[Gate]:
+    """Those of the report in the folder."""
+    found = json.loads((folder / DATA).read_text(encoding="utf-8"))["gates"]
+    return [Gate(**gate) for gate in found]
+
+
 def report(folder: Path) -> None:
     """Publish what `lmspec diff --write` wrote into the folder. Its Markdown is short enough for a comment, so for a summary."""
     _append_to_summary((folder / MARKDOWN).read_text(encoding="utf-8"))
@@ -43,7 +53,7 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
         return
     clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    quoted = "\n".join(f"    {line}" for line in str(error).splitlines())
+    quoted = "\n".join(f"    {line}" for line in printable(error).splitlines())
     text = f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
     (folder / MARKDOWN).write_text(text, encoding="utf-8")
     _append_to_summary(text)
@@ -51,14 +61,14 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
 
 def warn(text: str) -> None:
     """Say what is no failure."""
-    click.echo(f"warning: {text}", err=True)
+    mistakes.note(f"warning: {text}")
     annotate("warning", text)
 
 
 def annotate(level: str, text: str) -> None:
     """On GitHub: show it on the page of the run. Source: GitHub, "Workflow commands for GitHub Actions"."""
     if on_github():
-        escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        escaped = printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         click.echo(f"::{level} title=lmspec ci::{escaped}")
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lmspec.compare import bounds, exact, expected
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, leaves, part_of
+from lmspec.compare import bounds, exact, expected, spread
+from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
-from lmspec.compare.report import Metric
+from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.graph import measured
+from lmspec.compare.samples import Paired, part_of
+from lmspec.graph import measured, places
 from lmspec.graph.places import METRICS
 
 MISSING = "missing"
@@ -132,7 +133,7 @@ class Artifact:
         p, method = paired.p(part, estimate)
         interval = paired.interval(part, estimate, CONFIDENCE)
         whole = part.source is None and not part.name.startswith("f1.")
-        family: Any = "test sets" if whole else "slices"
+        family: Family = "test sets" if whole else "slices"
         said = replace(said, difference=estimate.value, interval=interval, p=p, family=family, method=method, verdict="~")
         return Row(said, estimate)
 
@@ -149,8 +150,9 @@ class Artifact:
         if NO_OUTCOMES not in fault.reason:
             return replace(plain, verdict="not comparable", reason=fault.reason)
         sizes = [self._examples(side, path) for side in ("old", "new")]
-        if path[-1] == "accuracy" and sizes[0] and sizes[1] and sizes[0] == sizes[1]:
-            return _unpaired(plain, sizes[0], sizes[1], fault.reason)
+        if path[-1] == "accuracy" and sizes[0] and sizes[0] == sizes[1] and _are_shares(plain):
+            family: Family = "slices" if path[1] == "source" else "test sets"
+            return _unpaired(plain, sizes[0], fault.reason, family)
         if plain.old == plain.new:
             return replace(plain, verdict="same", reason=fault.reason)
         return replace(plain, verdict="untested", reason=fault.reason)
@@ -168,18 +170,24 @@ class Artifact:
             up = (plain.difference > 0) == (plain.better == "higher")
             return replace(plain, verdict="better" if up else "worse", method="exact")
         noun = self.name.partition(".")[0]
-        if noun in DEV and path == ("dev", "accuracy"):
-            sizes = [self._dev_size(side, DEV[noun]) for side in ("old", "new")]
-            if sizes[0] and sizes[1]:
-                return _unpaired(plain, sizes[0], sizes[1], "git keeps no outcomes of dev sides")
+        if noun in DEV and path == ("dev", "accuracy") and _are_shares(plain):
+            one, other = (self._dev(side, DEV[noun]) for side in ("old", "new"))
+            if one != other:
+                return replace(plain, verdict="not comparable", reason="another dev set")
+            if one[0]:
+                return _unpaired(plain, one[0], "git keeps no outcomes of dev sides")
         if path[0] == "seeds":
             return replace(plain, verdict="untested", reason="one of several trainings: their spread stands beside `dev`")
-        return replace(plain, verdict="untested", reason="git keeps nothing from which its spread could be told")
+        return replace(plain, verdict="untested", reason=spread.unknown(self.name, path))
 
-    def _dev_size(self, side: str, field: str) -> int:
+    def _dev(self, side: str, field: str) -> tuple[int, str | None]:
+        """(documents of the dev side, hash of the splits that it is of)."""
         revision, name = self.evidence.side(side, self.name)
-        found = at(revision.metrics(str(revision.artifacts.get(name, {}).get(field))), ("dev", "documents"))
-        return found if isinstance(found, int) else 0
+        splits = str(revision.artifacts.get(name, {}).get(field))
+        found = at(revision.metrics(splits), ("dev", "documents"))
+        outs = revision.lock.get(places.stage_name(splits), {}).get("outs", ())
+        md5 = next((str(out.get("md5")) for out in outs if out.get("path") == places.folder(splits)), None)
+        return found if isinstance(found, int) else 0, md5
 
 
 def _is_no_number(value: Any, plain: Metric) -> bool:
@@ -190,11 +198,14 @@ def _is_no_number(value: Any, plain: Metric) -> bool:
     return due or isinstance(value, float)
 
 
-def _unpaired(plain: Metric, old_size: int, new_size: int, why: str) -> Metric:
+def _are_shares(plain: Metric) -> bool:
+    """Not percent, or whatever else a stage of one's own calls accuracy."""
+    return all(isinstance(value, int | float) and 0 <= value <= 1 for value in (plain.old, plain.new))
+
+
+def _unpaired(plain: Metric, size: int, why: str, family: Family = "test sets") -> Metric:
     if plain.old == plain.new:
         return replace(plain, verdict="same")
-    p, low, high = exact.two_proportions(float(plain.old), float(plain.new), old_size, new_size, CONFIDENCE)
+    p, low, high = exact.two_proportions(float(plain.old), float(plain.new), size, size, CONFIDENCE)
     method = "unpaired z test of two shares, which sees less than a paired one"
-    return replace(
-        plain, verdict="~", p=p, interval=(low, high), family="test sets", method=method, examples=new_size, reason=why
-    )
+    return replace(plain, verdict="~", p=p, interval=(low, high), family=family, method=method, examples=size, reason=why)

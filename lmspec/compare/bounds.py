@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmspec.compare import exact, ratios, resampling
-from lmspec.compare.evidence import Alone, Evidence, Paired, Slice, part_of
+from lmspec.compare import exact, ratios, resampling, spread
+from lmspec.compare.evidence import Evidence
 from lmspec.compare.few import Reach
 from lmspec.compare.report import Better
 from lmspec.compare.resampling import Estimate
 from lmspec.compare.revision import Fault, at, number
+from lmspec.compare.samples import Alone, Paired, Slice, part_of
 from lmspec.graph import measured
 
 Path = tuple[str, ...]
@@ -66,6 +67,11 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     other = evidence.disagrees("new", artifact, path[0], part)
     if other:
         return other
+    return of_side(alone, part, confidence)
+
+
+def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
+    """Of a metric, by the outcomes of one side."""
     found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
     return _reaching(found, alone.reach(part)) if part.of_answers else found
 
@@ -86,7 +92,7 @@ def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: flo
         return "a side does not have it" if old is None or new is None else Bounds(new - old, new - old, new - old)
     if not artifact.startswith("scores."):
         same = _value(evidence, "old", artifact, path) == _value(evidence, "new", artifact, path) is not None
-        return Bounds(0.0, 0.0, 0.0) if same else "git keeps nothing from which its spread could be told"
+        return Bounds(0.0, 0.0, 0.0) if same else spread.unknown(artifact, path)
     paired = evidence.paired(artifact, path[0])
     if isinstance(paired, Fault):
         return paired.reason
@@ -98,10 +104,11 @@ def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: flo
     other = evidence.scorers_differ(artifact, path[0], part)
     if other:
         return other
-    return Bounds(0.0, 0.0, 0.0) if paired.same else _of_pairs(paired, part, confidence)
+    return Bounds(0.0, 0.0, 0.0) if paired.same else of_pairs(paired, part, confidence)
 
 
-def _of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
+def of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
+    """Of the difference of two sides' outcomes."""
     rows = paired.rows(part.source)
     found = paired.difference(part)
     plain = _of_estimate(found, len(rows), confidence)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lmspec import environment, record, toolchain
 from lmspec.compare import repository
-from lmspec.compare.revision import Revision
+from lmspec.compare.revision import Revision, executed
 from lmspec.errors import LmspecError, some
 from lmspec.graph import codediff, difference
 
@@ -18,7 +18,7 @@ DATA, SPEC, CODE, TOOLCHAIN = "data", "spec", "code", "toolchain"
 FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)
 OF_DATA = ("sources", "corpus", "splits")
 OF_NONE = ("gates", "machine")  # they build nothing
-OF_CODE = ("stages", "lmspec")
+OF_CODE = ("stages", "lmspec")  # a mix has all of both from one commit, whatever of them differs
 
 
 def causes(old: Revision, new: Revision) -> dict[str, tuple[str, ...]]:
@@ -33,7 +33,8 @@ def causes(old: Revision, new: Revision) -> dict[str, tuple[str, ...]]:
 
 def raw_files(*sides: Revision) -> list[str]:
     """Paths of files and folders of the repository that sources of any side name."""
-    sources = (source for side in sides for source in (side.params.get("sources") or {}).values())
+    sections = (section for side in sides if isinstance(section := side.params.get("sources"), dict))
+    sources = (source for section in sections for source in section.values())
     return sorted({str(source["path"]) for source in sources if isinstance(source, dict) and source.get("kind") == "file"})
 
 
@@ -84,9 +85,11 @@ def _ids(side: Revision, paths: tuple[str, ...]) -> dict[str, str]:
 
 
 def _code(old: Revision, new: Revision) -> Iterator[str]:
+    """Files that a stage of either side executes, by its closure in dvc.lock; without one, all code that is there."""
+    stages = executed(old, new)
     for path in sorted({*old.tree.ids, *new.tree.ids}):
-        of_code = path.endswith(".py") and path.partition("/")[0] in OF_CODE
-        if not of_code or old.tree.ids.get(path) == new.tree.ids.get(path):
+        counts = path.endswith(".py") and (stages is None or path in stages)
+        if not counts or old.tree.ids.get(path) == new.tree.ids.get(path):
             continue
         one, other = old.tree.read(path), new.tree.read(path)
         if one is None or other is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lmspec.compare import naming
 from lmspec.compare.report import Change, Changes, Code, Rows
-from lmspec.compare.revision import Revision
+from lmspec.compare.revision import Revision, executed
 from lmspec.graph import codediff, difference, places
 
 SHORT = 12  # digits of a digest that are shown
@@ -109,15 +109,11 @@ def _where(table: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
 
 def _code(old: Revision, new: Revision) -> Iterator[Code]:
     """Files that a stage of either side executes, by its closure in dvc.lock; without one, all code that is there."""
-    stages: dict[str, dict[str, None]] = {}
-    for side in (old, new):
-        for stage, entry in side.lock.items():
-            for dep in entry.get("deps", ()):
-                stages.setdefault(str(dep.get("path")), {})[stage] = None
+    stages = executed(old, new)
     for path in sorted({*old.tree.ids, *new.tree.ids}):
-        executed = path in stages or not stages
-        if path.endswith(".py") and executed and old.tree.ids.get(path) != new.tree.ids.get(path):
-            yield Code(path, _what(old.tree.text(path), new.tree.text(path)), tuple(stages.get(path, ())))
+        counts = path.endswith(".py") and (stages is None or path in stages)
+        if counts and old.tree.ids.get(path) != new.tree.ids.get(path):
+            yield Code(path, _what(old.tree.text(path), new.tree.text(path)), (stages or {}).get(path, ()))
 
 
 def _what(old: str | None, new: str | None) -> tuple[str, ...]:
@@ -137,8 +133,6 @@ def _toolchain(old: Revision, new: Revision) -> Iterator[Change]:
 
 
 def _short(value: Any) -> Any:
-    if value is difference.MISSING:
-        return "missing"
     return value[:SHORT] if isinstance(value, str) and len(value) == 64 else value
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from lmspec.compare import repository, stale
 from lmspec.compare.evidence import Evidence
-from lmspec.compare.repository import Objects, Tree
+from lmspec.compare.repository import Objects
 from lmspec.compare.revision import FOLDERS, Revision
 from lmspec.graph import git
 
@@ -89,15 +89,11 @@ class Files:
 
     def revision(self, commit: Commit) -> Revision:
         """The files of a commit, under its short hash."""
-        pipe = self._pipe()
+        if self._objects is None:
+            self._objects = Objects(self.root)
         if commit.hash not in self._revisions:
-            rows = git.text(self.root, "ls-tree", "-r", "-z", commit.hash, "--", *FOLDERS).split("\0")
-            ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}  # a submodule is a commit
-            for about, _, path in (row.partition("\t") for row in rows if row):
-                _, kind, content = about.split()
-                ids[kind][path] = content
-            others = tuple(ids["commit"])
-            self._revisions[commit.hash] = Revision(Tree(commit.short, commit.hash, self.root, ids["blob"], pipe, others))
+            tree = repository.of_commit(commit.short, commit.hash, self.root, FOLDERS, self._objects)
+            self._revisions[commit.hash] = Revision(tree)
         return self._revisions[commit.hash]
 
     def stale(self, commit: Commit) -> dict[str, str]:
@@ -115,9 +111,3 @@ class Files:
             clear = getattr(kept, "cache_clear", None)
             if clear is not None:
                 clear()
-
-    def _pipe(self) -> Objects:
-        if self._objects is None or self._objects.process.poll() is not None:  # a file that is too large ends it
-            self._objects = Objects(self.root)
-            self._revisions.clear()
-        return self._objects

@@ -21,9 +21,10 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
     evidence = Evidence(old, new, before)
     stales = stale.artifacts(new), stale.artifacts(old)
     tested = [row for name in _names(old, new, before) for row in Artifact(evidence, name, stales).rows()]
-    timed = tuple(ratios.ratios(evidence))
+    built = [name for name in before if name not in stales[0] and before[name] not in stales[1]]
+    timed = tuple(ratios.ratios(evidence, built))
     metrics = tuple(seeds.seeded(evidence, _of_ratios(judging.judged(tested), {ratio.name: ratio.verdict for ratio in timed})))
-    changed = [name for name in before if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)]
+    changed = [name for name in built if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)]
     found = Report(
         old=Side(old.name, old.commit),
         new=Side(new.name, new.commit),

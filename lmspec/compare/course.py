@@ -60,9 +60,13 @@ def course(name: Name, line: list[Commit], files: Files, most: int, everything: 
 
 
 class _Line:
-    """changes: commits at which the metric's file changed, newest first, down to the first that has it."""
+    """changes: commits at which the metric's file changed, newest first, down to the first that has it.
+
+    better  as the newest of the commits that are shown declares it: older ones may have no direction on record
+    """
 
     def __init__(self, name: Name, line: list[Commit], files: Files) -> None:
+        self.better: Better | None = None
         self.name, self.line, self.files = name, line, files
         self.file = places.metrics(name.artifact)
         changed = set(commits.touching(line[0], self.file, files.root))
@@ -74,9 +78,9 @@ class _Line:
         """The newest of them, or of all commits."""
         rows = self.line[: self.line.index(self.changes[-1]) + 1] if everything and self.changes else self.changes
         have = set(self.changes)
+        self.better = next((way for commit in rows[:most] if (way := self._better(commit))), None)
         points = [self.point(commit) if commit in have else self._unchanged(commit) for commit in rows[:most]]
-        better = next((way for point in points if (way := self._better(point))), None)
-        return Course(str(self.name), better, tuple(points), tuple(self._notes(points, len(rows))))
+        return Course(str(self.name), self.better, tuple(points), tuple(self._notes(points, len(rows))))
 
     @functools.cache  # noqa: B019 - it lives as long as its command
     def reading(self, commit: Commit) -> Reading:
@@ -112,7 +116,7 @@ class _Line:
         values = self.reading(before).value or 0.0, self.reading(commit).value or 0.0
         try:
             late = next(filter(None, (self._late(each) for each in (commit, before))), None)
-            return step.step(self.files.revision(before), self.files.revision(commit), self.name, values, late)
+            return step.step(self.files.revision(before), self.files.revision(commit), self.name, values, late, self.better)
         except LmspecError as error:
             return Step("not comparable", values[1] - values[0], reason=f"{error.place}: {error.found}")
 
@@ -135,9 +139,9 @@ class _Line:
             return replace(point, commit=commit)
         return Point(commit, point.value, point.interval, "same", older.short, 0.0)
 
-    def _better(self, point: Point) -> Better | None:
+    def _better(self, commit: Commit) -> Better | None:
         try:
-            return step.direction(self.files.revision(point.commit), self.name)
+            return step.direction(self.files.revision(commit), self.name)
         except LmspecError:
             return None
 

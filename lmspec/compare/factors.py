@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmspec.compare import evidence, outcomes, resampling
-from lmspec.compare.evidence import Alone, Slice
+from lmspec.compare import outcomes, resampling, samples
 from lmspec.compare.mixes import OLD, Corner, Design, Weights
 from lmspec.compare.outcomes import Outcomes
 from lmspec.compare.resampling import Draws, Floats
 from lmspec.compare.revision import Fault
+from lmspec.compare.samples import Alone, Slice
 
 CONFIDENCE = 0.95
 
@@ -125,7 +125,7 @@ class Table:
     @functools.cached_property
     def _draws(self) -> Draws:
         parts = np.concatenate([alone.scale.parts(alone.side) for alone in self.sides.values()], axis=1)
-        return resampling.draws(parts, evidence.plan(self.strata[0], outcomes.grouped(self._last)))
+        return resampling.draws(parts, samples.plan(self.strata[0], outcomes.grouped(self._last)))
 
     def amount(self, weights: Weights) -> Amount:
         """The weighted sum of the metric at the corners; all are resampled together."""

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmspec.compare import exact
-from lmspec.compare.evidence import Evidence, Paired
+from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Example, Flips, Slice
+from lmspec.compare.samples import Paired
 
 CONFIDENCE = 0.95
 SHOWN = 5

@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmspec.compare import bounds, flips
 from lmspec.compare.bounds import Bounds
-from lmspec.compare.evidence import Evidence, Paired, leaves
+from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Gate, GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
+from lmspec.compare.samples import Paired, part_of
+from lmspec.compare.stale import unknown
 from lmspec.errors import LmspecError
 from lmspec.graph.measured import matches as matches
 from lmspec.specs import gates as specs
@@ -26,10 +28,16 @@ NOTHING: Stale = {}
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one metric. found: in words."""
+    """What was found of one metric.
+
+    found   in words
+    slack   how far it lies on the right side of what is demanded; below 0: on the wrong one
+    needed  about how many examples would decide
+    """
 
     verdict: GateVerdict
     found: str
+    slack: float = math.inf
     needed: int | None = None
 
 
@@ -46,6 +54,8 @@ def demanded(evidence: Evidence) -> dict[str, specs.Gate]:
 
 def verdicts(evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime.date) -> Iterator[Gate]:
     """One for each gate. stale, old_stale: artifact, by the name of that side -> why it is not what its spec would build."""
+    if unknown(evidence.new):
+        stale = dict.fromkeys(evidence.new.artifacts, f"{evidence.new.name} has no dvc.lock that says what it was built from")
     for name, gate in demanded(evidence).items():
         yield held(evidence, name, gate, stale, today, old_stale)
 
@@ -53,14 +63,24 @@ def verdicts(evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime
 def held(evidence: Evidence, name: str, gate: specs.Gate, stale: Stale, today: datetime.date, old_stale: Stale = NOTHING) -> Gate:
     """What one gate says of the evidence, wherever the gate comes from."""
     findings = list(_Held(evidence, gate, stale, old_stale).findings())
-    worst = min(findings, key=lambda finding: WORST_FIRST.index(finding.verdict))
+    worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.verdict), finding.slack))
     passed = worst.verdict == "pass" or (worst.verdict == "undecided" and gate.undecided == "pass")
-    found = Gate(name, gate.kind, gate.metric, demand(gate), worst.verdict, passed, worst.found, worst.needed)
+    said = worst.found + (f" (the worst of {len(findings)})" if len(findings) > 1 else "")
+    found = Gate(name, gate.kind, gate.metric, demand(gate), worst.verdict, passed, said, _needed(worst, findings))
     return found if passed else _excepted(found, gate.exception, today)
 
 
+def _needed(worst: Finding, findings: Sequence[Finding]) -> int | None:
+    """Examples that would decide all of them."""
+    if worst.verdict != "undecided":
+        return None
+    every = [finding.needed for finding in findings if finding.verdict == "undecided"]
+    return None if None in every else max(needed or 0 for needed in every)
+
+
 def _excepted(found: Gate, exception: specs.Exemption | None, today: datetime.date) -> Gate:
-    if exception is None:
+    """What was looked at can be signed off; what nobody could look at cannot."""
+    if exception is None or found.verdict in ("missing", "stale"):
         return found
     if datetime.date.fromisoformat(exception.until) < today:
         return replace(found, why=f"its exception ended on {exception.until}: mend it, or have it signed off again")
@@ -145,11 +165,24 @@ class _Held:
         sign, limit = (1, gate.at_least) if isinstance(gate, specs.Floor) else (-1, gate.at_most)
         said = f"{self._name(path)} is {value:.6g}"
         if gate.confidence is None:
-            return Finding("pass" if sign * value >= sign * limit else "fail", said)
+            other = self._another_scorer(path)
+            if other is not None:
+                return Finding("not comparable", f"{said}: {other}")
+            slack = sign * (value - limit)
+            return Finding("pass" if slack >= 0 else "fail", said, slack)
         found = bounds.of_value(self.evidence, self.artifact, path, gate.confidence)
         if isinstance(found, str):
             return Finding("not comparable", f"{said}, and has no interval: {found}")
         return _judged(found, sign, limit, said)
+
+    def _another_scorer(self, path: Path) -> str | None:
+        """What the outcomes say and the metric does not, where both are in git."""
+        part = part_of(path[1:])
+        if not self.artifact.startswith("scores.") or isinstance(
+            alone := self.evidence.alone("new", self.artifact, path[0]), Fault
+        ):
+            return None
+        return self.evidence.disagrees("new", self.artifact, path[0], part) if alone.scale.computes(part.name) else None
 
     def _change(self, path: Path, limit: float, confidence: float) -> Finding:
         """limit: what new - old must lie above, counted in the direction of progress."""
@@ -219,12 +252,13 @@ class _Held:
 def _judged(found: Bounds, sign: int, limit: float, said: str, strict: bool = False) -> Finding:
     """sign 1: the value must not be below the limit, -1: not above. strict: nor at it."""
     low, high = (found.low, found.high) if sign > 0 else (-found.high, -found.low)
+    slack = low - sign * limit
     said += f" [{found.low:.4g}, {found.high:.4g}]" if found.low != found.high else ""
     if low > sign * limit or (low == sign * limit and not strict):
-        return Finding("pass", said)
+        return Finding("pass", said, slack)
     if high < sign * limit or (high == sign * limit and strict):
-        return Finding("fail", said)
-    return Finding("undecided", said, found.needed_at(limit))
+        return Finding("fail", said, slack)
+    return Finding("undecided", said, slack, found.needed_at(limit))
 
 
 def _places(paired: Paired, rest: list[str]) -> Iterator[tuple[tuple[str, ...], Any]]:

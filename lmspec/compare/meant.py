@@ -1,5 +1,6 @@
 """meant: which metric of a branch an abbreviation means, and which ones its gates are about."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def _advice(text: str, every: list[str]) -> str:
     near = nearest(text, every)
     end = near or nearest(text, dict.fromkeys(name.split(".", 2)[2] for name in every))
     if end is None:
-        return f"there are {some(every)}: `lmspec diff --all` shows each"
+        like = difflib.get_close_matches(text, every, len(every) or 1, 0)
+        return f"the nearest of {len(every)} are {some(like)}: `lmspec diff --all` shows each"
     found = [name for name in every if name == near or (near is None and name.endswith(f".{end}"))]
     return f"did you mean '{found[0]}'?" if len(found) == 1 else f"did you mean one of {some(found)}?"
 
@@ -102,8 +104,13 @@ def _literally(gate: specs.Gate) -> list[Name]:
 
 
 def pattern_of(gate: specs.Gate) -> tuple[str, ...]:
-    """The names of a gate's metric; accuracy stands for the flips of a test side or source, f1 for those of a class."""
-    names = tuple(gate.metric.split("."))
-    if not isinstance(gate, specs.FlipRate):
+    """The names of a gate's metric, as `pattern` has them."""
+    return pattern(gate.kind, gate.metric)
+
+
+def pattern(kind: str, metric: str) -> tuple[str, ...]:
+    """The names of what a gate is about; accuracy stands for the flips of a test side or source, f1 for those of a class."""
+    names = tuple(metric.split("."))
+    if kind != "flip_rate":
         return names
     return (*names[:3], "f1", *names[4:]) if names[3:4] == ("class",) else (*names, "accuracy")

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from lmspec.compare import causes, gates, naming, stale
-from lmspec.compare.evidence import Evidence, Slice, leaves, part_of
+from lmspec.compare import causes, meant, naming, stale
+from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.factors import Seen
 from lmspec.compare.mixes import Corner
-from lmspec.compare.revision import Fault, Revision, number
+from lmspec.compare.revision import Fault, Revision, at, number
+from lmspec.compare.samples import Slice, part_of
+from lmspec.compare.spread import MEASURED
 from lmspec.errors import LmspecError
-from lmspec.graph import advice
+from lmspec.graph import advice, measured
 
-MEASURED = "speed"  # no second build of it gives the same numbers
 BY_DEFAULT = ("accuracy", "macro_f1")
 
 
@@ -96,14 +96,15 @@ def _require(name: str, every: Mapping[str, Asked], old: Revision, new: Revision
 
 
 def _gated(new: Revision, differing: Sequence[Asked]) -> list[Asked]:
-    """What gates are about; of a test side its accuracy."""
+    """What gates are about. A gate that is none is passed over."""
     found: dict[str, Asked] = {}
-    for gate in (new.params.get("gates") or {}).values():
-        noun, key, *steps = [*str(gate.get("metric", "") if isinstance(gate, dict) else "").split("."), ""]
-        pattern = tuple(step for step in steps if step)
-        for each in differing:
-            alike = gates.matches(pattern, each.path) or gates.matches((*pattern, "accuracy"), each.path)
-            if each.new == f"{noun}.{key}" and noun != MEASURED and alike:
+    section = new.params.get("gates")
+    for gate in section.values() if isinstance(section, dict) else ():
+        if not isinstance(gate, dict):
+            continue
+        noun, *steps = meant.pattern(str(gate.get("kind")), str(gate.get("metric")))
+        for each in differing if noun != MEASURED else ():
+            if each.new == ".".join((noun, *steps[:1])) and measured.matches(tuple(steps[1:]), each.path):
                 found[each.name] = each
     return list(found.values())
 
@@ -113,7 +114,4 @@ def _scored(differing: Sequence[Asked]) -> list[Asked]:
 
 
 def _value(side: Revision, artifact: str, path: tuple[str, ...]) -> float | None:
-    values: Any = side.metrics(artifact)
-    for name in path:
-        values = values.get(name) if isinstance(values, Mapping) else None
-    return number(values)
+    return number(at(side.metrics(artifact), path))

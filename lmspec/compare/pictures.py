@@ -6,23 +6,26 @@ from typing import Literal
 
 import numpy as np
 
-from lmspec.compare.evidence import Alone, Evidence
+from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Calibration, Confusion, Curve, Point
 from lmspec.compare.revision import Revision, number
+from lmspec.compare.samples import Alone
 
 BYTES_PER_PARAMETER = 4
+MOST_LABELS = 50  # of a matrix: 1,000 would be a million cells
 Matrix = tuple[tuple[int, ...], ...]
 
 
 def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusion]:
-    """Of each test side of the scores artifacts that changed."""
+    """Of each test side of the scores artifacts that changed; without counts where there are too many labels."""
     for name in artifacts:
         for split in _splits(evidence, name):
             sides = [evidence.alone(side, name, split) for side in ("old", "new")]
             known = [side for side in sides if isinstance(side, Alone)]
             if known:
                 labels = tuple(dict.fromkeys(label for side in known for label in side.scale.labels))
-                old, new = (_matrix(side, labels) if isinstance(side, Alone) else None for side in sides)
+                few = len(labels) <= MOST_LABELS
+                old, new = (_matrix(side, labels) if isinstance(side, Alone) and few else None for side in sides)
                 yield Confusion(name, split, labels, old, new)
 
 

@@ -11,7 +11,7 @@ from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Ratio, Verdict
 from lmspec.compare.resampling import SEED
 from lmspec.compare.revision import Revision, number
-from lmspec.graph import measured
+from lmspec.graph import measured, places
 
 Floats = NDArray[np.float64]
 LEVEL, CONFIDENCE = 0.05, 0.95
@@ -35,9 +35,9 @@ class Rounds:
         return float(np.exp(np.quantile(self.replicates, level)))
 
 
-def ratios(evidence: Evidence) -> Iterator[Ratio]:
-    """Of every artifact that both sides have and whose numbers differ."""
-    found = [ratio for name in evidence.before for ratio in _of(evidence, name)]
+def ratios(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Ratio]:
+    """Of those artifacts, which both sides have, whose numbers differ."""
+    found = [ratio for name in artifacts for ratio in _of(evidence, name)]
     tested = [i for i, ratio in enumerate(found) if ratio.p is not None]
     corrected, _ = exact.holm([found[i].p or 0.0 for i in tested])
     for i, p in zip(tested, corrected, strict=True):
@@ -83,7 +83,8 @@ def rounds(evidence: Evidence, name: str, label: str) -> Rounds | None:
     None if a side has no rounds, or they were run against another model or otherwise.
     """
     sides = [(evidence.old, evidence.name("old", name)), (evidence.new, name)]
-    if _setting(*sides[0]) != _setting(*sides[1]):
+    settings = [_setting(*side) for side in sides]
+    if settings[0] is None or settings[0] != settings[1]:
         return None
     column = COLUMNS[label.removeprefix("of.")]
     old, new = (_logs(revision.table(artifact, "rounds"), column) for revision, artifact in sides)
@@ -111,15 +112,21 @@ def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | No
     return found
 
 
-def _setting(revision: Revision, name: str) -> tuple[object, ...]:
-    """What two runs must have in common: texts, rounds, and the model that they were measured against, by its content."""
+def _setting(revision: Revision, name: str) -> tuple[object, ...] | None:
+    """What two runs must have in common: texts, and all that was measured with, by its content, but for the artifact itself.
+
+    None if no record says what that was.
+    """
     spec = revision.artifacts.get(name, {})
-    against = str(spec.get("against"))
     statement = revision.record(name) or {}
     entries = statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
-    folder = f"data/{against.replace('.', '/', 1)}"
-    digest = next((str(entry.get("digest")) for entry in entries if entry.get("name") == folder), None)
-    return spec.get("texts"), spec.get("batch_size"), digest
+    folders = {
+        str(entry.get("name")): str(entry.get("digest")) for entry in entries if str(entry.get("name")).startswith("data/")
+    }
+    if places.folder(str(spec.get("against"))) not in folders:
+        return None
+    folders.pop(places.folder(str(spec.get("of"))), None)
+    return *(spec.get(field) for field in ("texts", "batch_size")), *sorted(folders.items())
 
 
 def _verdict(ratio: Ratio, tells: bool) -> Verdict:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Family = Literal["test sets", "slices"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
     "better",  # the difference is one, in the direction that the metric's stage declares
@@ -34,7 +35,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that is another. A side that lacks it has `missing`."""
+    """A value that is another. A side that lacks it has `missing`, which forms for people show as a dash."""
 
     name: str
     old: Any
@@ -124,7 +125,7 @@ class Metric:
     interval: Interval | None = None
     p: float | None = None
     p_holm: float | None = None
-    family: Literal["test sets", "slices"] | None = None
+    family: Family | None = None
     smallest: float | None = None
     method: str | None = None
     examples: int | None = None
@@ -205,6 +206,7 @@ class Gate:
     needed    about how many examples would decide, if what was seen stays as it is; for one that is undecided
     passed    does it let the change through? An undecided one as its spec says
     why       of a failure, or of an exception: its reason, who signed it off, and until when
+    line      of params.yaml at which it stands; None if that is not known
     """
 
     gate: str
@@ -216,11 +218,15 @@ class Gate:
     found: str
     needed: int | None = None
     why: str | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each label was predicted for each. old, new: rows are the true labels, in the order of `labels`."""
+    """How often each label was predicted for each.
+
+    old, new  rows are the true labels, in the order of `labels`; None if that side has none, both if the labels are too many
+    """
 
     artifact: str
     split: str

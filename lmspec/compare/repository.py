@@ -55,23 +55,35 @@ class Objects:
     """One `git cat-file --batch` for all that is read."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
+        self._begin()
+
+    def _begin(self) -> None:
         self.process = subprocess.Popen(
-            ["git", "cat-file", "--batch"], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            ["git", "cat-file", "--batch"],
+            cwd=self.root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def read(self, name: str, place: str) -> bytes:
-        """The content of an object."""
+        """The content of an object. Raises LmspecError if it cannot be had; others can be read after that."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
         if pipe_in is None or pipe_out is None:
             raise RuntimeError("it was started with pipes")
-        pipe_in.write(f"{name}\n".encode())
-        pipe_in.flush()
+        try:
+            pipe_in.write(f"{name}\n".encode())
+            pipe_in.flush()
+        except BrokenPipeError:
+            self._begin_again()
+            raise LmspecError(place, "git ended before it was read", "run it again; `git fsck` tells what git lacks") from None
         header = pipe_out.readline().split()
         if len(header) != 3:
             raise LmspecError(place, "git does not have its content", "a partial clone: `git fetch --refetch`, or clone it whole")
         size = int(header[2])
         if size > LARGEST_BYTES:
-            self.process.kill()
+            self._begin_again()  # the rest of it would have to be read first
             raise _too_large(place, size)
         content = pipe_out.read(size)
         pipe_out.read(1)
@@ -81,6 +93,10 @@ class Objects:
         """End the process."""
         self.process.kill()
         self.process.communicate()
+
+    def _begin_again(self) -> None:
+        self.close()
+        self._begin()
 
 
 def _too_large(place: str, size: int) -> LmspecError:
@@ -141,17 +157,18 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
     """
     if name == WORKTREE:
         return Tree(name, None, root, _files(root, folders), None, _submodules(root, folders))
-    commit = commit_of(name, root)
-    run = git.run(root, "ls-tree", "-r", "-z", commit, "--", *folders)
-    if run.returncode:
-        raise LmspecError(name, run.stderr.decode().strip() or "git cannot list its files", "run lmspec in a whole repository")
-    ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
-    for line in run.stdout.decode("utf-8", "surrogateescape").split("\0"):
-        about, _, path = line.partition("\t")
+    return of_commit(name, commit_of(name, root), root, folders)
+
+
+def of_commit(name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None) -> Tree:
+    """The same of a commit by its hash in full. objects: what reads them, if others are read by it too."""
+    ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}  # a submodule is a commit
+    for row in git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders).split("\0"):
+        about, _, path = row.partition("\t")
         if path:
             _, kind, content = about.split()
             ids[kind][path] = content
-    return Tree(name, commit, root, ids["blob"], Objects(root), tuple(ids["commit"]))
+    return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
 
 
 def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:

@@ -129,12 +129,30 @@ class Revision:
 def read(name: str, root: Path) -> Revision:
     """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or it holds no project."""
     found = Revision(repository.tree(name, root, FOLDERS))
+    try:
+        _require_project(found)
+    except LmspecError:
+        found.tree.close()
+        raise
+    return found
+
+
+def _require_project(found: Revision) -> None:
     if PARAMS not in found.tree.ids:
-        remedy = "run lmspec in the folder that holds params.yaml" if name == WORKTREE else "name a commit that has one"
+        remedy = "run lmspec in the folder that holds params.yaml" if found.commit is None else "name a commit that has one"
         raise LmspecError(_place(found.tree, PARAMS), "there is no such file", remedy)
     if not found.params:
         raise LmspecError(_place(found.tree, PARAMS), "it is empty", "restore it: `git checkout params.yaml`")
-    return found
+
+
+def executed(*sides: Revision) -> dict[str, tuple[str, ...]] | None:
+    """File -> the stages that execute or read it, on any side, by dvc.lock; None if that tells none."""
+    found: dict[str, dict[str, None]] = {}
+    for side in sides:
+        for stage, entry in side.lock.items():
+            for dep in entry.get("deps") or ():
+                found.setdefault(str(dep.get("path")), {})[stage] = None
+    return {path: tuple(stages) for path, stages in found.items()} or None
 
 
 def at(values: Any, path: tuple[str, ...]) -> Any:
@@ -163,9 +181,9 @@ def _entry(text: str) -> dict[str, Any]:
     files: dict[str, list[dict[str, str]]] = {"deps": [], "outs": []}
     kind, rest = "", []
     for line in text.splitlines():
-        if line.startswith("    ") and line[4] not in " -":
+        if line.startswith("    ") and line[4:5] not in ("", " ", "-"):
             kind = line[4:].removesuffix(":")
-        if kind in files and line[4] in " -":
+        if kind in files and line[4:5] in (" ", "-"):
             word = FILE.fullmatch(line)
             if word is None:
                 return _parsed(text, LOCK)
@@ -177,6 +195,8 @@ def _entry(text: str) -> dict[str, Any]:
         elif kind not in files:
             rest.append(line)
     ((name, entry),) = _parsed("\n".join(rest), LOCK).items() or (("", {}),)
+    if not isinstance(entry, dict | None):
+        return {name: entry}
     return {name: {**(entry or {}), **{kind: found for kind, found in files.items() if found}}}
 
 
@@ -203,6 +223,7 @@ def _is_run(entry: Any) -> bool:
     """Is it an entry of dvc.lock?"""
     if not isinstance(entry, dict):
         return False
-    files = [each for kind in ("deps", "outs") for each in entry.get(kind) or ()]
-    params = entry.get("params") or {}
-    return isinstance(params, dict) and all(isinstance(each, dict) for each in (*files, *params.values()))
+    deps, outs, params = (entry.get(part) or kind() for part, kind in (("deps", list), ("outs", list), ("params", dict)))
+    if not (isinstance(deps, list) and isinstance(outs, list) and isinstance(params, dict)):
+        return False
+    return all(isinstance(each, dict) for each in (*deps, *outs, *params.values()))

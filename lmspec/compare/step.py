@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, judging, ratios
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence, Paired, part_of
+from lmspec.compare import bounds, judging, ratios, spread
+from lmspec.compare.evidence import NO_OUTCOMES, Evidence
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
+from lmspec.compare.samples import Paired, part_of
 from lmspec.graph import measured
 
 TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # of either end
@@ -44,13 +45,20 @@ def _alone(revision: Revision, name: Name) -> Evidence:
     return Evidence(revision, revision, {name.artifact: name.artifact})
 
 
-def step(old: Revision, new: Revision, name: Name, values: tuple[float, float], late: str | None) -> Step:
-    """values: of the metric on both sides; late: why those of a side are not what its spec would build."""
+def step(
+    old: Revision, new: Revision, name: Name, values: tuple[float, float], late: str | None, way: Better | None = None
+) -> Step:
+    """From one commit to the next that has it.
+
+    values  of the metric on both sides
+    late    why those of a side are not what its spec would build
+    way     which way it is better, if neither side has that on record
+    """
     evidence = Evidence(old, new, {name.artifact: name.artifact})
     plain = values[1] - values[0]
     if late is not None:
         return Step("not comparable", plain, reason=late)
-    way = bounds.better(evidence, name.artifact, name.path)
+    way = bounds.better(evidence, name.artifact, name.path) or way
     if name.artifact.startswith("scores.") and len(name.path) > 1 and way:
         return _scored(evidence, name, plain, way)
     if plain == 0:
@@ -98,7 +106,7 @@ def _timed(evidence: Evidence, name: Name, plain: float) -> Step:
             return Step("untested", plain, reason=found)
         way: Better = "higher" if name.path[-1] == "texts_per_second" else "lower"
         return Step("~" if found.low <= 1 <= found.high else _towards(found.value - 1, way), plain)
-    return Step("untested", plain, reason="git keeps nothing from which its spread could be told")
+    return Step("untested", plain, reason=spread.unknown(name.artifact, name.path))
 
 
 def _towards(difference: float, way: Better) -> Verdict:

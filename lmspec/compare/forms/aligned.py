@@ -1,11 +1,14 @@
 """aligned: a table as lines, its columns below each other: for pipes, logs and grep."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from lmspec.compare.forms import words
 from lmspec.compare.forms.tables import Column, Row, Table
-from lmspec.compare.forms.terminal import COMMANDS
+
+# A CI runner takes a line that begins with :: for a command, and ##[ anywhere in one.
+COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
 
 
 def table(title: str, columns: Sequence[Column], rows: Iterable[Row]) -> Table:
@@ -23,10 +26,11 @@ def lines(shown: Table) -> Iterator[str]:
     cells = [[column.head for column in shown.columns], *(list(row.cells) for row in shown.rows)]
     widths = [max(words.columns(line[i]) for line in cells) for i in range(len(shown.columns))]
     for line in cells:
-        yield "  ".join(_padded(c, w, k.kind == "number") for c, w, k in zip(line, widths, shown.columns, strict=True)).rstrip()
+        yield "  ".join(padded(c, w, k.kind == "number") for c, w, k in zip(line, widths, shown.columns, strict=True)).rstrip()
 
 
-def _padded(cell: str, width: int, right: bool) -> str:
+def padded(cell: str, width: int, right: bool = False) -> str:
+    """As wide as its column on a terminal."""
     gap = " " * (width - words.columns(cell))
     return gap + cell if right else cell + gap
 

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from lmspec.compare import causes
 from lmspec.compare.factors import Amount, Attribution
+from lmspec.compare.forms import aligned, values, words
+from lmspec.compare.forms import markdown as md
 from lmspec.compare.report import Side
 from lmspec.errors import some
 
@@ -51,49 +53,51 @@ class Found:
 def text(found: Found) -> str:
     """Plain text."""
     blocks = [_differing(found), _mixes(found), *map(_metric, found.metrics), list(_foot(found))]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return aligned.harmless("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def markdown(found: Found) -> str:
     """For a pull request."""
-    lines = [f"**{_cell(_title(found))}**", "", *(f"- {name}: {_cell(said)}" for name, said in _factors(found))]
+    lines = [f"**{md.code(_title(found), md.LONGEST)}**", "", *(f"- {name}: {md.prose(said)}" for name, said in _factors(found))]
     mixes = _mixes(found)
-    lines += ["", *(f"- {_cell(line.strip())}" for line in mixes)] if mixes else []
+    lines += ["", *(f"- {md.prose(words.line(line))}" for line in mixes)] if mixes else []
     for each in found.metrics:
-        lines += ["", f"**{_cell(_headline(each))}**", "", "| | effect | alone | last |", "| --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(map(_cell, row))} |" for row in _rows(each)]
-        lines += ["", *map(_cell, each.notes)] if each.notes else []
+        lines += ["", f"**{md.code(each.metric, md.LONGEST)}: {_headline(each)}**", ""]
+        lines += ["| | effect | alone | last |", "| --- | --- | --- | --- |"]
+        lines += [f"| {' | '.join(row)} |" for row in _rows(each)]
+        lines += ["", *(f"- {md.prose(words.line(note))}" for note in each.notes)] if each.notes else []
     foot = list(_foot(found))
-    return "\n".join([*lines, *(["", *(f"- {_cell(line)}" for line in foot)] if foot else [])])
+    return "\n".join([*lines, *(["", *(f"- {md.prose(line)}" for line in foot)] if foot else [])])
 
 
 def as_json(found: Found) -> str:
     """One object; its keys are the fields of the classes here and in compare/factors.py."""
-    return json.dumps(asdict(found), indent=2)
+    return json.dumps(values.finite(found), indent=2)
 
 
 def differing(found: Found) -> str:
     """The two commits, and each factor."""
-    return "\n".join(_differing(found))
+    return aligned.harmless("\n".join(_differing(found)))
 
 
 def costs(found: Found) -> str:
     """What it takes to tell the factors apart."""
-    return "\n".join(_cost(found))
+    return aligned.harmless("\n".join(_cost(found)))
 
 
 def mix(factors: Sequence[str], found: Found) -> str:
     """What a hybrid is, in words."""
-    return f"{found.old.name} with {' and '.join(factors)} of {found.new.name}" if factors else f"{found.old.name} built anew"
+    old, new = (words.line(side.name, 80) for side in (found.old, found.new))
+    return f"{old} with {' and '.join(factors)} of {new}" if factors else f"{old} built anew"
 
 
 def _title(found: Found) -> str:
-    return f"{found.old.name} ({str(found.old.commit)[:10]}) -> {found.new.name} ({str(found.new.commit)[:10]})"
+    return f"{words.side(found.old)} -> {words.side(found.new)}"
 
 
 def _factors(found: Found) -> Iterator[tuple[str, str]]:
     for name, what in found.factors.items():
-        yield name, some(what) if what else "the same"
+        yield name, words.line(some(what)) if what else "the same"
 
 
 def _differing(found: Found) -> list[str]:
@@ -104,25 +108,25 @@ def _mixes(found: Found) -> list[str]:
     """Before they are built, what they cost; then only those that could not be."""
     if not found.built:
         return _cost(found)
-    return [f"{mix(each.factors, found)}: cannot be built: {each.error}" for each in found.hybrids if each.error]
+    return [f"{mix(each.factors, found)}: {_work(each)}" for each in found.hybrids if each.error]
 
 
 def _cost(found: Found) -> list[str]:
     if not found.hybrids:
         return []
     rows = [(mix(each.factors, found), _work(each)) for each in found.hybrids]
-    width = max(len(name) for name, _ in rows)
+    width = max(words.columns(name) for name, _ in rows)
     possible = [each for each in found.hybrids if not each.error]
     seconds, untimed = sum(each.seconds for each in possible), sum(each.untimed for each in possible)
     total = f"together at most {_about(seconds)}" if seconds else "times not known" if untimed else "nothing runs"
     total += f", and {untimed} that were never timed" if untimed and seconds else ""
     head = "mixes to build, each in a folder of its own that is removed again, and their stages:"
-    return [head, *(f"  {name:{width}}  {said}" for name, said in rows), total]
+    return [head, *(f"  {aligned.padded(name, width)}  {said}" for name, said in rows), total]
 
 
 def _work(each: Hybrid) -> str:
     if each.error:
-        return f"cannot be built: {each.error}"
+        return f"cannot be built: {words.line(each.error)}"
     timed = f" ({_about(each.seconds)})" if each.seconds else ""
     may = f", {each.may_run} that may run" if each.may_run else ""
     return f"{each.runs} to run{may}{timed}, {each.ready} from the cache"
@@ -136,13 +140,14 @@ def _metric(each: Attribution) -> list[str]:
     rows = [("", "effect", "alone", "last"), *_rows(each)]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [_headline(each), *(lines if len(each.effects) > 1 else []), *(f"  {note}" for note in each.notes)]
+    notes = [f"  {words.line(note)}" for note in each.notes]
+    return [f"{words.line(each.metric)}: {_headline(each)}", *(lines if len(each.effects) > 1 else []), *notes]
 
 
 def _headline(each: Attribution) -> str:
     tested = each.examples is not None
     size = f" on {each.examples:,} examples" if tested else ""
-    return f"{each.metric}: {each.old:.6g} -> {each.new:.6g}: {_amount(each.total, tested)}{size}"
+    return f"{each.old:.6g} -> {each.new:.6g}: {_amount(each.total, tested)}{size}"
 
 
 def _rows(each: Attribution) -> Iterator[tuple[str, str, str, str]]:
@@ -173,12 +178,8 @@ def _number(value: float) -> str:
 
 
 def _foot(found: Found) -> Iterator[str]:
-    yield from found.notes
+    yield from map(words.line, found.notes)
     if any(each.examples is not None for each in found.metrics):
         yield OF_EXAMPLES
     if any(len(each.effects) > 1 for each in found.metrics):
         yield from OF_EFFECTS
-
-
-def _cell(words: str) -> str:
-    return words.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")

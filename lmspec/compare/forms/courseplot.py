@@ -1,11 +1,7 @@
 """courseplot: metrics over the commits of a branch as one SVG, oldest commit first, with intervals."""
 
-import io
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -15,19 +11,13 @@ from lmspec.compare.forms import plots, words
 MOST_NAMES = 30  # of commits below an axis
 
 
+@plots.settings()
 def svg(courses: Sequence[Course]) -> str:
     """The same courses give the same bytes, whatever the user's settings of matplotlib are."""
-    out = io.StringIO()
-    settings: Any = plots.SETTINGS  # matplotlib would have the type of each by its name
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the reader's fonts will have it
-        figure = Figure(figsize=(9, 2.8 * len(courses)), layout="constrained")
-        for axes, course in zip(figure.subplots(len(courses), 1, squeeze=False)[:, 0], courses, strict=True):
-            _draw(axes, course)
-        figure.savefig(out, format="svg", metadata=plots.NO_METADATA)
-    return out.getvalue()
+    figure = Figure(figsize=(9, 2.8 * len(courses)), layout="constrained")
+    for axes, course in zip(figure.subplots(len(courses), 1, squeeze=False)[:, 0], courses, strict=True):
+        _draw(axes, course)
+    return plots.drawn(figure)
 
 
 def _draw(axes: Axes, course: Course) -> None:

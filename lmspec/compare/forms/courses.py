@@ -6,13 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lmspec.compare.course import Course, Point
-from lmspec.compare.forms import aligned, markdown, words
+from lmspec.compare.forms import aligned, markdown, terminal, words
 from lmspec.compare.forms.tables import Column, Row, Table
-from lmspec.compare.forms.terminal import COLOURS
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
-    from rich.table import Table as RichTable
 
 BLOCKS, NONE = "▁▂▃▄▅▆▇█", "·"
 COLUMNS = (
@@ -25,6 +23,7 @@ COLUMNS = (
     Column("subject", "text"),
     Column("remark", "text"),
 )
+WHOLE = ("commit", "date", "verdict")  # columns in which nothing is folded
 SUBJECT, REMARK = 60, 160  # characters
 
 
@@ -86,24 +85,13 @@ def render(courses: Sequence[Course]) -> "Group":
     parts: list[RenderableType] = []
     for course in courses:
         blocks = sparkline([point.value for point in reversed(course.points)])
-        parts += [Text(words.line(course.metric) + _better(course), style="bold"), Text(blocks), _rich(_table(course))]
+        parts += [
+            Text(words.line(course.metric) + _better(course), style="bold"),
+            Text(blocks),
+            terminal.rich_table(_table(course), WHOLE),
+        ]
         parts += [Text(_note(note), style="dim") for note in course.notes] + [Text()]
     return Group(*parts[:-1])
-
-
-def _rich(shown: Table) -> "RichTable":
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    found = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in shown.columns:
-        fixed = column.kind != "text" or column.head == "date"
-        found.add_column(column.head, justify="right" if column.kind == "number" else "left", no_wrap=fixed, overflow="fold")
-    for row in shown.rows:
-        cells = zip(row.cells, shown.columns, strict=True)
-        found.add_row(*(Text(cell, COLOURS[row.tone] if column.kind == "verdict" else "") for cell, column in cells))
-    return found
 
 
 def as_markdown(courses: Sequence[Course]) -> str:
@@ -119,14 +107,8 @@ def _markdown(course: Course) -> list[str]:
         found += [f"| {' | '.join(column.head for column in shown.columns)} |", f"| {' | '.join(rules)} |"]
     for row in shown.rows:
         cells = zip(row.cells, shown.columns, strict=True)
-        found.append(f"| {' | '.join(_cell(cell, column) for cell, column in cells)} |")
+        found.append(f"| {' | '.join(markdown.cell(cell, column) for cell, column in cells)} |")
     return [*found, *(f"\n{markdown.prose(_note(note))}" for note in course.notes)]
-
-
-def _cell(cell: str, column: Column) -> str:
-    if column.kind == "number":
-        return cell
-    return markdown.code(cell, REMARK) if column.kind == "name" else markdown.prose(cell)
 
 
 def as_json(courses: Sequence[Course]) -> str:

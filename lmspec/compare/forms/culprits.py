@@ -1,18 +1,18 @@
 """culprits: the commit that broke a gate, and what it changed, as text and as JSON."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass
 
+from lmspec.compare import spread
 from lmspec.compare.commits import Commit
 from lmspec.compare.culprit import Culprit, Held, Nothing
-from lmspec.compare.forms import aligned, tables, words
+from lmspec.compare.forms import aligned, tables, values, words
 from lmspec.compare.meant import pattern_of
 from lmspec.compare.report import Metric, Report
+from lmspec.graph.places import stage_name
 from lmspec.specs.gates import Gate
 
 SHOWN = 10  # commits of a branch or a range
@@ -91,6 +91,12 @@ def notes(told: Told) -> Iterator[str]:
     found = told.found
     if isinstance(found, Nothing):
         return
+    if spread.measured_anew(told.gate.metric):
+        again = f"`dvc repro --force --single-item {stage_name('.'.join(told.gate.metric.split('.')[:2]))}`"
+        yield (
+            f"{told.gate.metric} is measured, and each measurement gives another number: the commit may have done nothing but"
+            f" measure anew; {again} at {found.good.commit.short} and at {found.fails.commit.short} tells"
+        )
     if isinstance(told.report, str):
         yield f"what was changed cannot be told: {told.report}"
     elif len(found.one_of) > 1:
@@ -121,17 +127,4 @@ def as_json(told: Told) -> str:
         "line": found.line,
         "notes": list(notes(told)),
     }
-    return json.dumps(_plain(content), indent=2, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON can have it: a float that is no number by its name."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    return json.dumps(values.finite(content), indent=2, allow_nan=False)

@@ -7,6 +7,8 @@ from lmspec.compare.forms import words
 from lmspec.compare.report import Report
 
 Level = Literal["error", "warning", "notice"]
+Said = tuple[str, str, int | None]  # title, message, line of params.yaml
+PARAMS = "params.yaml"
 MOST = 10  # errors, and as many warnings, that GitHub shows of one step
 LONGEST = 1000  # characters of a message
 
@@ -15,35 +17,37 @@ def annotations(report: Report) -> str:
     """One line each: the report in one line, then errors, then warnings; the tenth says how many more there are."""
     lines = [_command("notice", "lmspec diff", f"{words.sides(report)}: {words.headline(report)}")]
     for level in ("error", "warning"):
-        found = [(title, message) for its_level, title, message in _found(report) if its_level == level]
-        lines += [_command(level, title, message) for title, message in _first(found, report)]
+        found = [(title, message, line) for its_level, title, message, line in _found(report) if its_level == level]
+        lines += [_command(level, title, message, line) for title, message, line in _first(found, report)]
     return "\n".join(lines) + "\n"
 
 
-def _found(report: Report) -> Iterator[tuple[Level, str, str]]:
-    """What blocks is an error. What passes, and not by its numbers, is a warning."""
+def _found(report: Report) -> Iterator[tuple[Level, str, str, int | None]]:
+    """What blocks is an error, at its line of params.yaml. What passes, and not by its numbers, is a warning."""
     for gate in report.gates:
         if not gate.passed or gate.verdict != "pass":
-            yield "warning" if gate.passed else "error", f"gate {gate.gate}: {words.gate_verdict(gate)}", words.findings(gate)
+            title = f"gate {gate.gate}: {words.gate_verdict(gate)}"
+            yield "warning" if gate.passed else "error", title, words.findings(gate), gate.line
     for metric in report.metrics:
         if metric.verdict == "missing":
-            yield "error", f"{metric.name} is missing", metric.reason or "its artifact is there"
+            yield "error", f"{metric.name} is missing", metric.reason or "its artifact is there", None
 
 
-def _first(found: Sequence[tuple[str, str]], report: Report) -> Iterator[tuple[str, str]]:
+def _first(found: Sequence[Said], report: Report) -> Iterator[Said]:
     yield from found[: MOST - 1]
     rest = found[MOST - 1 :]
     if rest:
-        title, message = rest[0]
+        title, message, line = rest[0]
         more = f"\nand {len(rest) - 1} more: {words.command(report)}" if len(rest) > 1 else ""
-        yield title, message[: LONGEST // 2] + more
+        yield title, message[: LONGEST // 2] + more, line
 
 
-def _command(level: Level, title: str, message: str) -> str:
+def _command(level: Level, title: str, message: str, line: int | None = None) -> str:
     """A workflow command: what could end it, or begin another, is escaped."""
     lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
     cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
-    return f"::{level} title={_escaped(words.line(title, 200), ',:')}::{_escaped(cut)}"
+    place = "" if line is None else f"file={PARAMS},line={line},"
+    return f"::{level} {place}title={_escaped(words.line(title, 200), ',:')}::{_escaped(cut)}"
 
 
 def _escaped(text: str, also: str = "") -> str:

@@ -7,6 +7,7 @@ from lmspec.compare.forms import page, plots, tables, words
 from lmspec.compare.forms.plots import Drawing
 from lmspec.compare.forms.tables import Column, Table
 from lmspec.compare.report import Confusion, Point, Report
+from lmspec.graph import places
 
 OPEN_ROWS = 60  # a table with more rows is folded
 MOST_FIGURES = 30  # of each kind; the tables have the rest
@@ -110,6 +111,10 @@ def _fronts(report: Report) -> Iterator[tuple[int, tuple[str, list[Point]]]]:
 
 def _confusion(confusion: Confusion) -> Iterator[str]:
     yield f"<h3>{text(confusion.artifact)} on {text(confusion.split)}</h3>"
+    if confusion.old is None and confusion.new is None:
+        where = places.table(confusion.artifact, "confusion")
+        yield f"<p>{len(confusion.labels):,} labels are too many for a table here: {text(where)} has the counts.</p>"
+        return
     yield '<div class="pair">'
     for side, counts in (("old", confusion.old), ("new", confusion.new)):
         if counts is not None:

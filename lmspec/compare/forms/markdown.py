@@ -113,15 +113,16 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cells(row: Row, columns: Sequence[Column]) -> list[str]:
-    return [_cell(cell, column) for cell, column in zip(row.cells, columns, strict=True)]
+    return [cell(text, column) for text, column in zip(row.cells, columns, strict=True)]
 
 
-def _cell(cell: str, column: Column) -> str:
-    if column.kind == "number" and NUMBERS.fullmatch(cell):
-        return cell
+def cell(text: str, column: Column) -> str:
+    """A cell of a table, after the kind of its column."""
+    if column.kind == "number" and NUMBERS.fullmatch(text):
+        return text
     if column.kind == "name" or column.head == "text":
-        return code(cell, LONGEST)
-    return prose(words.line(cell, LONGEST))
+        return code(text, LONGEST)
+    return prose(words.line(text, LONGEST))
 
 
 def code(text: str, most: int) -> str:

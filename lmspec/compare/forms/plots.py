@@ -43,7 +43,7 @@ class Drawing:
 
 
 @contextlib.contextmanager
-def _settings() -> Iterator[None]:
+def settings() -> Iterator[None]:
     """matplotlib's own settings and these, whatever the user's are: the same report gives the same bytes everywhere."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -51,12 +51,17 @@ def _settings() -> Iterator[None]:
         yield
 
 
-def _svg(figure: Figure, name: str) -> str:
+def drawn(figure: Figure) -> str:
+    """The figure as a file."""
     out = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the reader's fonts will have it
         figure.savefig(out, format="svg", metadata=NO_METADATA)
-    svg = out.getvalue()
+    return out.getvalue()
+
+
+def _svg(figure: Figure, name: str) -> str:
+    svg = drawn(figure)
     return TAG.sub(lambda tag: ID.sub(rf"\g<1>{name}-", NAMESPACE.sub("", tag[0])), svg[svg.index("<svg") :])
 
 
@@ -82,7 +87,7 @@ def tested(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
     return found
 
 
-@_settings()
+@settings()
 def intervals(artifact: str, metrics: Sequence[Metric], name: str) -> Drawing:
     """Difference and 95 % interval of one artifact's metrics, each kind of metric on an axis of its own.
 
@@ -119,7 +124,7 @@ def _forest(axes: Axes, what: str, rows: Sequence[Metric], prefix: int) -> None:
     _plain(axes)
 
 
-@_settings()
+@settings()
 def reliability(calibration: Calibration, name: str) -> Drawing:
     """Accuracy over confidence, per bin; on the diagonal a model knows how often it is right."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
@@ -134,7 +139,7 @@ def reliability(calibration: Calibration, name: str) -> Drawing:
     return Drawing(_svg(figure, name), about)
 
 
-@_settings()
+@settings()
 def training(curve: Curve, name: str) -> Drawing | None:
     """Loss of training and accuracy on the dev side over the steps; None if neither was written."""
     wanted = {"train_loss": "training loss", "dev_accuracy": "accuracy on the dev side"}
@@ -159,7 +164,7 @@ def _points(side: Mapping[str, Sequence[float]], column: str) -> list[tuple[floa
     return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
 
 
-@_settings()
+@settings()
 def front(split: str, points: Sequence[Point], name: str) -> Drawing:
     """Size against accuracy on one test side; an arrow leads from an artifact's old point to its new one."""
     figure = Figure(figsize=(7, 4), layout="constrained")

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from lmspec.compare.forms import words
 from lmspec.compare.forms.words import Tone
 from lmspec.compare.report import Change, Example, Flips, Metric, Report
+from lmspec.graph.difference import MISSING
 
 Kind = Literal["name", "number", "text", "verdict"]
-ARROW = "->"
+ARROW, NONE = "->", "–"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def toolchain(report: Report) -> Table:
 
 
 def _change(change: Change) -> Row:
-    return Row((words.line(change.name), words.literal(change.old), words.literal(change.new)))
+    return Row(
+        (words.line(change.name), *(NONE if side is MISSING else words.literal(side) for side in (change.old, change.new)))
+    )
 
 
 def data(report: Report) -> Table:

@@ -1,12 +1,11 @@
 """terminal: a report on a screen, and as plain lines where it is piped."""
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lmspec.compare.forms import tables, words
-from lmspec.compare.forms.tables import Table
+from lmspec.compare.forms import aligned, tables, words
+from lmspec.compare.forms.tables import Row, Table
 from lmspec.compare.forms.words import Tone
 from lmspec.compare.report import Report
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 WORST = 3  # examples of each test side
 WIDEST = {"name": 200, "number": 80, "text": 100, "verdict": 40}  # characters of a cell; on a screen long ones are folded
 COLOURS: dict[Tone, str] = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
-# A CI runner takes a line that begins with :: for a command, and ##[ anywhere in one.
-COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def _counted(table: Table) -> Iterator[Section]:
 def plain(report: Report, everything: bool = False) -> str:
     """No colours, no boxes, one line a row, columns aligned: for pipes, logs and grep."""
     parts = ["\n".join([section.head, *_lines(section)]) for section in sections(report, everything)]
-    return COMMANDS.sub(lambda found: f"{found[1] or ''}{found[2] or ':'} ", "\n\n".join(parts)) + "\n"
+    return aligned.harmless("\n\n".join(parts)) + "\n"
 
 
 def _lines(section: Section) -> Iterator[str]:
@@ -68,18 +65,12 @@ def _lines(section: Section) -> Iterator[str]:
     table = section.table
     if table is None or not table.rows:
         return
-    cut = [[words.line(cell, WIDEST[c.kind]) for cell, c in zip(row.cells, table.columns, strict=True)] for row in table.rows]
-    cells = [[column.head for column in table.columns], *cut]
-    widths = [max(words.columns(line[i]) for line in cells) for i in range(len(table.columns))]
-    for line in cells:
-        yield "  ".join(_padded(c, w, k.kind == "number") for c, w, k in zip(line, widths, table.columns, strict=True)).rstrip()
+    cut = (
+        tuple(words.line(cell, WIDEST[c.kind]) for cell, c in zip(row.cells, table.columns, strict=True)) for row in table.rows
+    )
+    yield from aligned.lines(replace(table, rows=tuple(map(Row, cut))))
     if table.note:
         yield table.note
-
-
-def _padded(cell: str, width: int, right: bool) -> str:
-    gap = " " * (width - words.columns(cell))
-    return gap + cell if right else cell + gap
 
 
 def render(report: Report, everything: bool = False, width: int | None = None) -> "Group":
@@ -93,13 +84,14 @@ def render(report: Report, everything: bool = False, width: int | None = None) -
         parts.append(Text(section.head, style=f"bold {COLOURS[section.tone]}".strip()))
         parts += [Text(line, style=COLOURS[section.tone]) for line in section.lines]
         if section.table is not None and section.table.rows:
-            parts.append(_rich(section.table))
+            parts.append(rich_table(section.table))
             parts += [Text(section.table.note, style="dim")] if section.table.note else []
         parts.append(Text())
     return Group(*(Constrain(part, width) for part in parts[:-1]))
 
 
-def _rich(table: Table) -> "RichTable":
+def rich_table(table: Table, whole: Collection[str] = ()) -> "RichTable":
+    """A table that folds what is too long. whole: heads of columns in which nothing is folded, as in those of numbers."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -107,7 +99,8 @@ def _rich(table: Table) -> "RichTable":
     shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         right = column.kind == "number"
-        shown.add_column(column.head, justify="right" if right else "left", no_wrap=right, overflow="fold")
+        fixed = right or column.head in whole
+        shown.add_column(column.head, justify="right" if right else "left", no_wrap=fixed, overflow="fold")
     for row in table.rows:
         cells = [Text(cell) for cell in row.cells]
         for cell, column in zip(cells, table.columns, strict=True):

@@ -34,7 +34,7 @@ def as_json(report: Report) -> str:
     try:
         text = _written(content)
     except ValueError:  # seldom, and looking for it in each value takes longer than writing them all
-        text = _written(_finite(content))
+        text = _written(finite(content))
     return text
 
 
@@ -54,15 +54,16 @@ def _plain(value: object) -> Any:
     return vars(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """As JSON can have it: a float that is no number by its name, a record by its fields."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     plain = value if isinstance(value, dict) else _plain(value)
-    return {key: _finite(part) for key, part in plain.items()} if isinstance(plain, dict) else plain
+    return {key: finite(part) for key, part in plain.items()} if isinstance(plain, dict) else plain
 
 
 def schema() -> dict[str, Any]:

@@ -104,6 +104,17 @@ def verdict(metric: Metric) -> str:
     return f"~ (could show {metric.smallest:.2g})" if shown else metric.verdict
 
 
+def passing(gates: Sequence[Gate]) -> str:
+    """`15 of 17 gates pass, 2 of them by an exception`."""
+    return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_exception(gates)}"
+
+
+def by_exception(gates: Sequence[Gate]) -> str:
+    """`, 2 of them by an exception`; empty if there is none."""
+    count = sum(gate.verdict == "excepted" for gate in gates)
+    return f", {count} of them by an exception" if count else ""
+
+
 def gate_verdict(gate: Gate) -> str:
     """The verdict, and what follows from it where the word does not say so."""
     if gate.verdict == "pass" or (gate.verdict == "fail" and not gate.passed):
@@ -182,7 +193,7 @@ def headline(report: Report) -> str:
     """The whole report in one line."""
     parts = [ending(report)]
     if report.gates:
-        parts.append(f"{sum(gate.passed for gate in report.gates)} of {len(report.gates)} gates pass")
+        parts.append(passing(report.gates))
     parts.append(f"metrics: {counted(report.metrics)}")
     if report.flips:
         parts.append(f"{sum(f.broken for f in report.flips)} examples broken, {sum(f.mended for f in report.flips)} mended")

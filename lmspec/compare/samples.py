@@ -1,0 +1,216 @@
+"""samples: what the outcomes of a test side say of a metric, or of the difference of two: its value, spread and test."""
+
+import functools
+import math
+import operator
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmspec.compare import exact, few, outcomes, resampling
+from lmspec.compare.outcomes import Outcomes, Pairs, Scale
+from lmspec.compare.resampling import Draws, Estimate, Floats, Ints, Statistic
+
+ROUNDING = 1e-4  # outcomes have six digits
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A metric of a test side, or of one of its sources. name: as `Scale.metric` knows it; source: None for all."""
+
+    name: str
+    source: str | None
+
+    @property
+    def of_answers(self) -> bool:
+        """Does the metric follow from answers alone, and not from probabilities?"""
+        return self.name in ("accuracy", "macro_f1") or self.name.startswith("f1.")
+
+
+@dataclass
+class Paired:
+    """The outcomes of one artifact on one test side, on both sides of the comparison. same: has every example the same?"""
+
+    pairs: Pairs
+    scale: Scale
+    same: bool
+
+    @functools.cached_property
+    def _parts(self) -> Floats:
+        """(n, 2 width) of the old, then of the new."""
+        return np.concatenate([self.scale.parts(self.pairs.old), self.scale.parts(self.pairs.new)], axis=1)
+
+    @functools.cached_property
+    def _draws(self) -> Draws:
+        return resampling.draws(self._parts, plan(self.pairs.strata, self.pairs.groups))
+
+    def strata(self, source: str | None) -> list[int] | None:
+        """Numbers of the strata of a source; None for all."""
+        return None if source is None else [self.pairs.sources.index(source)]
+
+    def rows(self, source: str | None) -> Ints:
+        """Places of the pairs of a source, or of all."""
+        strata = self.strata(source)
+        return np.arange(len(self.pairs.strata)) if strata is None else np.flatnonzero(self.pairs.strata == strata[0])
+
+    @functools.cached_property
+    def moved(self) -> NDArray[np.bool_]:
+        """(n,) did the answer change, or its probabilities?"""
+        old, new = self.pairs.old, self.pairs.new
+        answers = np.fromiter(map(operator.ne, old.predicted, new.predicted), np.bool_, len(old.id))
+        found: NDArray[np.bool_] = answers | (old.confidence != new.confidence) | (old.label_probability != new.label_probability)
+        return found
+
+    def difference(self, part: Slice) -> Estimate:
+        """new - old."""
+        return resampling.estimate(self._drawn(part), self._statistic(part), self.strata(part.source))
+
+    def _drawn(self, part: Slice) -> Draws:
+        """Of the sums that the metric follows from, the old, then the new."""
+        columns = self.scale.columns(part.name)
+        return self._draws.of(np.concatenate([columns, self.scale.width + columns]))
+
+    def _statistic(self, part: Slice) -> Statistic:
+        half = len(self.scale.columns(part.name))
+
+        def statistic(sums: Floats) -> Floats:
+            return self.scale.metric(part.name, sums[..., half:]) - self.scale.metric(part.name, sums[..., :half])
+
+        return statistic
+
+    def p(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
+        """(two-sided p, how it was tested). No p is 0, however small."""
+        p, method = self._tested(part, estimate)
+        return min(1.0, max(sys.float_info.min, p)), method
+
+    def _tested(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
+        rows = self.rows(part.source)
+        groups = None if self.pairs.groups is None else self.pairs.groups[rows]
+        if part.name == "accuracy":
+            gained = self.pairs.new.right[rows].astype(np.int64) - self.pairs.old.right[rows]
+            if groups is None:
+                return exact.mcnemar(int((gained > 0).sum()), int((gained < 0).sum())), "McNemar, exact"
+            return exact.sign_flip(np.bincount(groups, weights=gained).astype(np.int64)), "sign flips of groups, exact"
+        units = self._moved(part, estimate.value)
+        # no test of so few units that differ can tell more than one that flips the sign of each
+        fewest = 2.0 ** (1 - units)
+        p = max(resampling.narrow(estimate.p, units), fewest) if estimate.error else fewest
+        return p, "paired bootstrap" + (" of groups" if groups is not None else "")
+
+    def interval(self, part: Slice, estimate: Estimate, confidence: float) -> tuple[float, float] | None:
+        """Of the difference, two-sided; None where nothing is known of its spread.
+
+        Of accuracy it is Tango's: with seven discordant pairs the bootstrap's holds the truth in 93.7 of 100 test sets.
+        """
+        alone = part.name == "accuracy" and self.pairs.groups is None
+        if estimate.error and not alone:
+            return estimate.interval(confidence)
+        if not part.of_answers:
+            return None
+        below, above = self.reach(part).at((1 + confidence) / 2)
+        return estimate.value - below, estimate.value + above
+
+    def reach(self, part: Slice) -> few.Reach:
+        """How far the difference may be, by exact intervals of how many answers changed; of a metric of answers alone."""
+        rows = self.rows(part.source)
+        old, new = self.pairs.old.right[rows], self.pairs.new.right[rows]
+        label, effects = self.scale.classes(part.name, self.pairs.new, rows, self._parts[rows, self.scale.width :].sum(0))
+        return few.changed(old, new, label, effects, _worth(old != new, self.pairs.groups, rows))
+
+    def _moved(self, part: Slice, value: float) -> int:
+        """How many units could not change places, old and new, without moving the difference."""
+        drawn, strata = self._drawn(part), self.strata(part.source)
+        chosen = list(range(len(drawn.whole))) if strata is None else strata
+        units = np.concatenate([drawn.units[stratum] for stratum in chosen])
+        swapped = np.roll(units, units.shape[1] // 2, axis=1)
+        found = self._statistic(part)(drawn.whole[chosen].sum(0) - units + swapped)
+        return int((np.abs(found - value) > 1e-12).sum())
+
+
+@dataclass
+class Alone:
+    """The outcomes of one artifact on one test side of one revision."""
+
+    side: Outcomes
+    scale: Scale
+
+    @functools.cached_property
+    def _strata(self) -> tuple[Ints, tuple[str, ...]]:
+        return outcomes.numbered(self.side.source)
+
+    @functools.cached_property
+    def _draws(self) -> Draws:
+        return resampling.draws(self._parts, plan(self._strata[0], outcomes.grouped(self.side)))
+
+    @functools.cached_property
+    def _parts(self) -> Floats:
+        """(n, width)"""
+        return self.scale.parts(self.side)
+
+    def value(self, part: Slice) -> Estimate:
+        """The metric itself."""
+        strata = None if part.source is None else [self._strata[1].index(part.source)]
+        drawn = self._draws.of(self.scale.columns(part.name))
+        return resampling.estimate(drawn, lambda sums: self.scale.metric(part.name, sums), strata)
+
+    @functools.cached_property
+    def _sums(self) -> Floats:
+        """(strata, width)"""
+        strata, names = self._strata
+        return np.stack([self._parts[strata == i].sum(0) for i in range(len(names))])
+
+    def reach(self, part: Slice) -> few.Reach:
+        """How far the metric may be, by exact intervals of how many answers are right; of a metric of answers alone."""
+        numbers, names = self._strata
+        rows = np.arange(len(numbers)) if part.source is None else np.flatnonzero(numbers == names.index(part.source))
+        right = self.side.right[rows]
+        label, effects = self.scale.classes(part.name, self.side, rows, self._parts[rows].sum(0))
+        return few.level(right, label, effects, _worth(right, outcomes.grouped(self.side), rows))
+
+    def plain(self, part: Slice) -> tuple[float, int]:
+        """(the metric without its spread, of how many examples)."""
+        sums = self._sums.sum(0) if part.source is None else self._sums[self._strata[1].index(part.source)]
+        return float(self.scale.metric(part.name, sums[self.scale.columns(part.name)])), int(sums[0])
+
+    def slack(self, part: Slice) -> float:
+        """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
+        if part.name == "log_loss":
+            numbers, names = self._strata
+            every = part.source is None
+            told = self.side.label_probability if every else self.side.label_probability[numbers == names.index(str(part.source))]
+            rounded = -np.log1p(-outcomes.SMALLEST / np.maximum(told, 2 * outcomes.SMALLEST))
+            # one that is written as 0 can be as small as a float allows, and its loss 37
+            return ROUNDING + float(np.where(told > 0, rounded, 37 + math.log(outcomes.SMALLEST)).mean())
+        return ROUNDING + (2 / self.plain(part)[1] if part.name == "expected_calibration_error" else 0)  # two in another bin
+
+    def size(self, source: str | None) -> int:
+        """How many examples."""
+        return len(self.side.id) if source is None else sum(name == source for name in self.side.source)
+
+
+def _worth(hits: NDArray[np.bool_], groups: Ints | None, rows: Ints) -> float:
+    """How much of an example each one tells of their share."""
+    if groups is None:
+        return 1.0
+    return exact.effective_size(hits, np.unique(groups[rows], return_inverse=True)[1]) / len(rows)
+
+
+_plans: dict[tuple[bytes, bytes], resampling.Resampling] = {}
+
+
+def plan(strata: Ints, groups: Ints | None) -> resampling.Resampling:
+    """The same draws for every artifact that was scored on the same examples."""
+    key = (strata.tobytes(), b"" if groups is None else groups.tobytes())
+    if key not in _plans:
+        if len(_plans) >= 8:  # a plan can have 200 MB
+            _plans.pop(next(iter(_plans)))
+        _plans[key] = resampling.resampling(strata, groups)
+    return _plans[key]
+
+
+def part_of(path: tuple[str, ...]) -> Slice:
+    """`("source", "movies", "f1", "negative")`, the path beneath a test side -> what it is a metric of."""
+    source = path[1] if len(path) > 2 and path[0] == "source" else None
+    return Slice(".".join(path if source is None else path[2:]), source)

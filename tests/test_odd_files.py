@@ -1,0 +1,128 @@
+"""What git may hold though no build would write it: an error that says so, or nothing; never a traceback."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmspec.compare import causes, commits, meant, moved, repository, revision
+from lmspec.compare.revision import Revision
+from lmspec.errors import LmspecError
+from tests.history import Project, examples, make
+
+LOCK = "schema: '2.0'\nstages:\n"
+SPACES = "  model-a:\n    cmd: none\n    deps:\n    - path: stages/model.py\n    \n      md5: a\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A built one, in the current folder."""
+    made = make(tmp_path / "project")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+def files(root: Path, **content: str) -> Revision:
+    """A working tree of these files; `_` stands for the dot of their names."""
+    for name, text in content.items():
+        (root / name.replace("_", ".")).write_text(text)
+    return Revision(repository.tree(revision.WORKTREE, root, revision.FOLDERS))
+
+
+def test_other_files_are_read_after_one_that_is_too_large(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same commit and of the next one; whether or not git has ended meanwhile."""
+    project.write("data/metrics/model-big.json", "[" + " " * 100_000 + "]")
+    project.commit()
+    monkeypatch.setattr(repository, "LARGEST_BYTES", 50_000)
+    newest, before = commits.line("HEAD", project.root)
+    with commits.Files(project.root) as held:
+        with pytest.raises(LmspecError, match="a metric may have 50,000"):
+            held.revision(newest).metrics("model.big")
+        assert held.revision(before).metrics("model.cnn") == project.metrics("model.cnn")
+        names = [str(name) for name in meant.known(held.revision(newest))]
+        assert "model.cnn.steps" in names and "splits.reviews.train.documents" in names
+
+
+def test_that_git_ended_is_an_error_and_no_silence(project: Project) -> None:
+    """And git is started again for what is read next."""
+    (newest,) = commits.line("HEAD", project.root)
+    with commits.Files(project.root) as held:
+        found = held.revision(newest)
+        assert found.tree._objects is not None
+        found.tree._objects.process.kill()
+        found.tree._objects.process.wait()
+        with pytest.raises(LmspecError, match="git ended before it was read"):
+            found.metrics("model.cnn")
+        assert found.metrics("exported.cnn") == project.metrics("exported.cnn")
+
+
+@pytest.mark.parametrize("text", [None, "a: [", ""])
+def test_a_commit_without_a_project_leaves_no_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    """No params.yaml, one that does not parse, and an empty one."""
+    begun: list[Any] = []
+
+    class Watched(repository.Objects):
+        def __init__(self, root: Path) -> None:
+            super().__init__(root)
+            begun.append(self.process)
+
+    monkeypatch.setattr(repository, "Objects", Watched)
+    project.remove("params.yaml") if text is None else project.write("params.yaml", text)
+    project.commit()
+    with pytest.raises(LmspecError):
+        revision.read("HEAD", project.root)
+    assert [process.returncode is not None for process in begun] == [True]
+
+
+def test_a_line_of_spaces_in_a_lock_is_none(tmp_path: Path) -> None:
+    """YAML takes it for an empty one."""
+    (entry,) = files(tmp_path, dvc_lock=LOCK + SPACES).lock.values()
+    assert entry["deps"] == [{"path": "stages/model.py", "md5": "a"}] and entry["cmd"] == "none"
+
+
+@pytest.mark.parametrize("entry", ["x", "[x]", "3", "{deps: 3}", "{outs: x}", "{params: [x]}"])
+def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str) -> None:
+    """It is told that the file is not DVC's."""
+    with pytest.raises(LmspecError, match="it is not as DVC writes it"):
+        _ = files(tmp_path, dvc_lock=f"{LOCK}  model-a: {entry}\n").lock
+
+
+def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
+    """Sources and gates: `lmspec validate` tells of them."""
+    odd = files(tmp_path, params_yaml="sources: [a]\ngates: [b, {kind: floor}]\n")
+    assert causes.raw_files(odd) == [] and moved._gated(odd, [moved.Asked("scores.a", "scores.a", ("test", "accuracy"))]) == []
+
+
+def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -> None:
+    """A flip rate is about accuracy, of a class about its F1; what is measured is none that a mix could explain."""
+    paths = (("t", "accuracy"), ("t", "f1", "good"), ("t", "f1", "bad"), ("t", "source", "s", "accuracy"), ("t", "log_loss"))
+    differing = [moved.Asked("scores.a", "scores.a", path) for path in paths]
+    differing.append(moved.Asked("speed.a", "speed.a", ("of", "latency_ms", "p50")))
+    about = {
+        "{kind: flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
+        "{kind: flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
+        "{kind: flip_rate, metric: scores.a.t.class.*}": ["scores.a.t.f1.good", "scores.a.t.f1.bad"],
+        "{kind: flip_rate, metric: scores.a.t.source.s}": ["scores.a.t.source.s.accuracy"],
+        "{kind: ceiling, metric: scores.a.t.log_loss}": ["scores.a.t.log_loss"],
+        "{kind: ratio, metric: speed.a.of.latency_ms.p50}": [],
+        "{kind: floor}": [],
+        "3": [],
+    }
+    for gate, names in about.items():
+        side = files(tmp_path, params_yaml=f"gates: {{g: {gate}}}\n")
+        assert [each.name for each in moved._gated(side, differing)] == names, gate
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(50, True), (51, False)])
+def test_a_matrix_is_counted_up_to_fifty_labels(project: Project, count: int, drawn: bool) -> None:
+    """With a thousand a report would have a million cells; its labels are told all the same."""
+    labels = [f"label-{i}" for i in range(count)]
+    project.score("scores.cnn", {"reviews": examples(200, wrong=range(5), labels=labels)}, labels)
+    project.lock()
+    project.commit()
+    project.score("scores.cnn", {"reviews": examples(200, wrong=range(50), labels=labels)}, labels)
+    project.lock()
+    (found,) = project.report()["confusion"]
+    assert len(found["labels"]) == count and (found["old"] is not None, found["new"] is not None) == (drawn, drawn)
