@@ -4,7 +4,7 @@ import functools
 import math
 import operator
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class Paired:
     pairs: Pairs
     scale: Scale
     same: bool
+    _last: tuple[str, Draws] | None = field(default=None, init=False, repr=False)
 
     @functools.cached_property
     def _parts(self) -> Floats:
@@ -68,9 +69,11 @@ class Paired:
         return resampling.estimate(self._drawn(part), self._statistic(part), self.strata(part.source))
 
     def _drawn(self, part: Slice) -> Draws:
-        """Of the sums that the metric follows from, the old, then the new."""
-        columns = self.scale.columns(part.name)
-        return self._draws.of(np.concatenate([columns, self.scale.width + columns]))
+        """Of the sums that the metric follows from, the old, then the new. The last is kept: its test follows its difference."""
+        if self._last is None or self._last[0] != part.name:
+            columns = self.scale.columns(part.name)
+            self._last = part.name, self._draws.of(np.concatenate([columns, self.scale.width + columns]))
+        return self._last[1]
 
     def _statistic(self, part: Slice) -> Statistic:
         half = len(self.scale.columns(part.name))
