@@ -374,7 +374,7 @@ def with_tweets(project: Project) -> None:
 
 @situation(
     "the metrics of A are missing",
-    "scores.cnn.reviews.accuracy is missing: data/metrics/scores-cnn.json is not there in HEAD~1",
+    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json is not there in HEAD~1",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -388,7 +388,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the metrics of B are missing",
-    "scores.cnn.reviews.accuracy is missing: data/metrics/scores-cnn.json is not there in worktree",
+    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json is not there in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -450,7 +450,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a file of metrics is binary",
-    "scores.cnn.reviews.accuracy is missing: data/metrics/scores-cnn.json is not JSON in worktree",
+    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json is not JSON in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:

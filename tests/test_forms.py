@@ -21,7 +21,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from lmspec.compare.forms import github, html, junit, markdown, plots, tables, terminal, values, words
-from lmspec.compare.report import Change, Confusion, Report
+from lmspec.compare.report import Change, Confusion, Metric, Report
 from lmspec.graph.difference import MISSING
 from tests import reports
 
@@ -300,14 +300,34 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
     """One line each; a tenth error says how many more there are."""
     lines = github.annotations(report).splitlines()
     assert [line.split(" ")[0] for line in lines] == ["::notice", *["::error"] * 6, "::warning"]
+    huge = replace(huge, metrics=tuple(replace(metric, reason=f"reason {i}") for i, metric in enumerate(huge.metrics)))
     many = github.annotations(huge).splitlines()
     assert len(many) == 1 + 10 + 1
     assert f"and {len(huge.failures) - 10} more" in many[10]
+
     assert "::error title=gate fail_gate%3A fail::" in lines[1] and "%0A" in lines[1]
     percent = replace(report, gates=(reports.gate("fail", "100% of 5%0A, so: no"),))
     placed = replace(report, gates=(replace(reports.gate("fail"), line=12),))
     assert "::error file=params.yaml,line=12,title=gate fail_gate%3A fail::" in github.annotations(placed)
     assert "100%25 of 5%250A, so: no" in github.annotations(percent)
+
+
+def test_metrics_of_one_file_that_is_gone_are_one_failure(report: Report) -> None:
+    """And those of another artifact, or for another reason, are another."""
+    gone = "data/metrics/scores-a.json is not there"
+    names = [
+        ("scores.a.x.accuracy", gone),
+        ("scores.a.x.macro_f1", gone),
+        ("scores.b.x.accuracy", gone),
+        ("scores.a.x.f1.c", "NaN"),
+    ]
+    names.append(("scores.a.x.f1.c", "NaN"))
+    lost = tuple(Metric(name, 0.5, "missing", None, "higher", "missing", reason=reason) for name, reason in names)
+    assert replace(report, metrics=lost, gates=()).failures == [
+        f"scores.a.x.accuracy and 1 more are missing: {gone}",
+        f"scores.b.x.accuracy is missing: {gone}",
+        "scores.a.x.f1.c is missing: NaN",
+    ]
 
 
 def test_junit_counts_what_it_holds(report: Report) -> None:

@@ -283,8 +283,18 @@ class Report:
     front: tuple[Point, ...] = ()
 
     @property
+    def lost(self) -> Sequence[tuple[str, str]]:
+        """(which metrics are missing, why): those of one artifact for one reason together, as when its file is not there."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for metric in self.metrics:
+            if metric.verdict == "missing":
+                artifact = ".".join(metric.name.split(".")[:2])
+                found.setdefault((artifact, metric.reason or "its artifact is there"), []).append(metric.name)
+        more = {key: f" and {len(names) - 1} more are" if len(names) > 1 else " is" for key, names in found.items()}
+        return [(f"{names[0]}{more[key]} missing", key[1]) for key, names in found.items()]
+
+    @property
     def failures(self) -> Sequence[str]:
         """Why the change must not pass: one line each. A metric that is missing is one."""
-        missing = [f"{metric.name} is missing: {metric.reason}" for metric in self.metrics if metric.verdict == "missing"]
         gates = [f"gate {gate.gate}: {gate.verdict}: {gate.found}" for gate in self.gates if not gate.passed]
-        return [*missing, *gates]
+        return [*(f"{what}: {why}" for what, why in self.lost), *gates]

@@ -28,9 +28,8 @@ def _found(report: Report) -> Iterator[tuple[Level, str, str, int | None]]:
         if not gate.passed or gate.verdict != "pass":
             title = f"gate {gate.gate}: {words.gate_verdict(gate)}"
             yield "warning" if gate.passed else "error", title, words.findings(gate), gate.line
-    for metric in report.metrics:
-        if metric.verdict == "missing":
-            yield "error", f"{metric.name} is missing", metric.reason or "its artifact is there", None
+    for what, why in report.lost:
+        yield "error", what, why, None
 
 
 def _first(found: Sequence[Said], report: Report) -> Iterator[Said]:
