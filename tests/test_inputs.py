@@ -406,7 +406,8 @@ def apply(project: Path, stage: str, kind: str) -> str:
     if kind == CODE:
         name = rarest(project, stage, code_of(project, stage)[0])
         path = project / name
-        path.write_text(path.read_text() + "\nCHANGED = 1\n")
+        # by the stage's name: of an edit that was built before, DVC's cache has the result
+        path.write_text(path.read_text() + f"\nCHANGED = {stage!r}\n")
         return name
     file = PARAMS if kind == VALUE else TOOLCHAIN
     values = load(project / file)
