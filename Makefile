@@ -11,10 +11,10 @@ repro: env ## build everything that params.yaml names and that is not built yet
 	dvc --wait-for-lock repro
 
 test: env ## the suite, miniature project included, in two processes
-	pytest -n 2
+	pytest -n 2 --durations 20
 
 test-slow: env ## what takes minutes
-	pytest -m slow
+	pytest -m slow --timeout 5400
 
 bench: env ## what a mistake in a spec costs, what a trusted cache, and are verdicts right, beside peers; in a repository that is built
 	python bench/validate.py > bench/validate.md

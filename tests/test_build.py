@@ -1,6 +1,7 @@
 """`lmspec build`: stages side by side give what `dvc repro` gives, and a build that is stopped leaves nothing behind."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from lmspec.cli.build import default_jobs
+from lmspec.errors import LmspecError
 from lmspec.graph import dvc, parallel
 from lmspec.specs.project import Project
 from tests import miniature
@@ -245,6 +247,50 @@ def test_a_build_that_is_stopped_leaves_no_process_and_the_next_one_goes_on(
     (project / "go").touch()
     assert "2 built (" in miniature.lmspec(project, "build", "-j", "2")
     assert sorted(path.name for path in (project / "data/sources").iterdir()) == ["a", "b"]
+
+
+def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Its scratch and its half output; of a stage that runs, nothing is touched."""
+    project = sources(tmp_path)
+    left = [project / ".lmspec/run" / stage / "report/x" for stage in ("sources-a", "sources-gone", "sources-b")]
+    left += [project / "data/sources" / f".{key}.partial/x" for key in ("a", "gone", "b")]
+    for file in left:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (project / ".lmspec/lock").mkdir()
+    with (project / ".lmspec/lock/sources-b").open("w") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        said = miniature.lmspec(project, "build", "sources.a")
+    assert "removed what runs that were killed had left: sources-a, sources-gone\n" in said
+    assert [file for file in left if file.exists()] == [left[2], left[5]]
+    assert "had left: sources-b\n" in miniature.lmspec(project, "build", "sources.a")
+    assert "had left" not in miniature.lmspec(project, "build") and not list((project / ".lmspec/run").iterdir())
+
+
+def test_a_dvc_lock_that_was_cut_short_is_told(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+    """DVC empties dvc.lock and writes it in parts: wherever it is cut, it is read, or an error says what to do."""
+    project = sources(tmp_path)
+    miniature.lmspec(project, "build")
+    path = project / "dvc.lock"
+    whole = path.read_text()
+    ends = [i + 1 for i, sign in enumerate(whole) if sign == "\n"][:12]
+    told = set()
+    for end in (0, *ends, *(end - 3 for end in ends)):
+        path.write_text(whole[:end])
+        try:
+            with dvc.stages(project) as found:
+                assert all(stage.changes is not None for stage in found)
+        except LmspecError as error:
+            assert error.place == "dvc.lock" and "cut short" in str(error)
+            told.add(whole[:end])
+    assert "" in told and any(text.endswith("hash: m") for text in told)
+    path.write_text("")
+    for command in ("plan", "build", "keep"):
+        said = miniature.lmspec(project, command, code=1)
+        assert "dvc.lock: it is cut short" in said and "`git checkout dvc.lock`, or remove it" in said and "Traceback" not in said
+    path.unlink()
+    miniature.dvc(project, "repro")
+    assert path.read_text() == whole
 
 
 def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int:

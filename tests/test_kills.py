@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from lmspec.errors import LmspecError
+from lmspec.graph import leftovers, lock
 from tests import miniature
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
@@ -124,10 +126,11 @@ def kill_once(
 ) -> Hit | None:
     """Start `dvc repro`, and kill it when it runs a stage of the quota, `moments` of it after that began.
 
-    Asserts that nothing is left running. None if DVC came to its end.
+    Asserts that nothing is left running. None if the signal came too late for that stage.
     """
     target, number = how
     done: set[str] = set()
+    sent = False
     with started(project, sys.executable, "-m", "dvc", "repro", *what) as repro:
         while repro.poll() is None:
             stage = next((process.stage for process in victims(project).values() if process.stage), None)
@@ -139,6 +142,7 @@ def kill_once(
             killed = time.monotonic()
             if not send(number, target, repro, project, stage):
                 continue
+            sent = True
             if moved_on(repro, project, stage):
                 continue  # the signal came when all was done
             gone = wait_until(lambda: repro.poll() is not None and not processes(project), GRACE_SECONDS)
@@ -146,6 +150,7 @@ def kill_once(
             if repro.returncode == 0:
                 return None
             return Hit(stage, target, number, moments[stage], time.monotonic() - killed)
+    assert sent or repro.returncode == 0, f"`dvc repro {' '.join(what)}` failed, and nobody had killed it"
     return None
 
 
@@ -181,7 +186,16 @@ def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -
             what = goal
             hits.append(hit)
             quota[hit.stage] -= 1
+        remove_cut_lock(project)
     return hits
+
+
+def remove_cut_lock(project: Path) -> None:
+    """As `lmspec plan` advises: DVC empties dvc.lock before it writes it, so that a kill in that moment leaves it empty."""
+    try:
+        lock.require_whole(project)
+    except LmspecError:
+        (project / "dvc.lock").unlink()
 
 
 def lengths(project: Path) -> dict[str, float]:
@@ -204,14 +218,18 @@ def graph(project: Path) -> dict[str, dict[str, Any]]:
     return stages
 
 
-def lock(project: Path) -> dict[str, object]:
+def locked(project: Path) -> dict[str, object]:
     """The stages of dvc.lock."""
     stages: dict[str, object] = YAML(typ="safe").load(project / "dvc.lock")["stages"]
     return stages
 
 
 def require_same(project: Path, built: Path, stages: list[str]) -> None:
-    """The outputs of these stages, and what DVC knows of them, are those of the undisturbed build, and there is nothing else."""
+    """The outputs of these stages, and what DVC knows of them, are those of the undisturbed build, and there is nothing else.
+
+    What a killed run left of a stage that then came from DVC's cache is removed as `lmspec build` does it.
+    """
+    leftovers.sweep(project)
     declared = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in graph(project)[stage].get(kind, ())]
     outs = [Path(name) for out in declared for name in ([out] if isinstance(out, str) else out)]
     undisturbed = {
@@ -224,7 +242,7 @@ def require_same(project: Path, built: Path, stages: list[str]) -> None:
         assert found.pop(measured) != undisturbed.pop(measured)
     assert found == undisturbed
     assert {Path(path).parts[1] for path in found} >= {"records", *(stage.partition("-")[0] for stage in stages)} - {"speed"}
-    one, two = lock(project), lock(built)
+    one, two = locked(project), locked(built)
     unmeasured = [stage for stage in stages if not stage.startswith("speed-")]
     assert {stage: one[stage] for stage in unmeasured} == {stage: two[stage] for stage in unmeasured}
     assert list((project / ".lmspec/run").iterdir()) == [] and processes(project) == []

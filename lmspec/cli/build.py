@@ -12,7 +12,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError, some
-from lmspec.graph import advice, dvc, history, lock, parallel, places, plan, sync
+from lmspec.graph import advice, dvc, history, leftovers, lock, parallel, places, plan, sync
 from lmspec.specs.project import Project
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
@@ -46,6 +46,8 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     stages = _stages(project, targets)
     if sync.outdated(project, root):
         raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    if swept := leftovers.sweep(root):
+        click.echo(f"removed what runs that were killed had left: {some(swept)}")
     begun = time.monotonic()
     with dvc.stages(root, stages) as found:
         forecasts = {forecast.stage.name: forecast.verdict for forecast in plan.forecasts(found)}

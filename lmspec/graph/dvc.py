@@ -29,6 +29,7 @@ from dvc_data.hashfile.meta import Meta
 from voluptuous import Invalid
 
 from lmspec.errors import LmspecError
+from lmspec.graph import lock
 
 COMMAND, OUTPUT, FILE, VALUE = "command", "output", "file", "value"
 
@@ -251,7 +252,10 @@ def _repo(root: Path) -> Iterator[Any]:
             yield repo
     except LockError as error:
         raise LmspecError("dvc", str(error), "a build is under way: wait for its end") from None
-    except DvcException as error:
+    except (DvcException, NotImplementedError) as error:  # the latter for an entry of dvc.lock without a hash
+        lock.require_whole(root)
+        if not isinstance(error, DvcException):
+            raise
         remedy = "run `lmspec sync` if dvc.yaml is at fault; if dvc.lock has conflict markers, take one side, then `dvc repro`"
         raise LmspecError("dvc", _said(error), remedy) from None
 

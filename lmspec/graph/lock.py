@@ -1,6 +1,7 @@
 """lock: what dvc.lock says of the last run of each stage, and the text of a file as it was then."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from lmspec.errors import LmspecError
 from lmspec.graph import git
 
 REMEMBERED = Path(".lmspec/code")
@@ -34,6 +36,22 @@ def read(root: Path) -> dict[str, Run]:
         )
         for stage, entry in (document.get("stages") or {}).items()
     }
+
+
+def require_whole(root: Path) -> None:
+    """Raises LmspecError if DVC was killed while it wrote dvc.lock: it empties the file first, and writes it in parts."""
+    path = root / "dvc.lock"
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8", errors="replace")
+    *_, last = text.rpartition("- path:")  # the last thing that a stage reads or makes
+    hashed = "- path:" not in text or re.search("md5:|etag:|checksum:", last)
+    if not text.strip() or not text.endswith("\n") or text.endswith(":\n") or not hashed:
+        raise LmspecError(
+            "dvc.lock",
+            "it is cut short: DVC was killed while it wrote it",
+            "`git checkout dvc.lock`, or remove it if git has none; then `dvc repro` takes what was built from its cache",
+        )
 
 
 def text_then(root: Path, path: str, md5: str) -> str | None:

@@ -1,0 +1,39 @@
+"""leftovers: what runs of stages that were killed have left on disk. A stage that runs again clears its own away."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmspec import declared
+
+
+def sweep(root: Path) -> list[str]:
+    """Remove the folders of runs that no process is at work in any more; the names of their stages."""
+    swept = []
+    for scratch in sorted((root / declared.OURS / "run").glob("*-*")):
+        with _nobody_runs(root, scratch.name) as free:
+            if free:
+                noun, _, key = scratch.name.partition("-")
+                stage = declared.Stage(noun, key, (), (), {})
+                for folder in (stage.scratch, stage.partial):
+                    shutil.rmtree(root / folder, ignore_errors=True)
+                swept.append(scratch.name)
+    return swept
+
+
+@contextlib.contextmanager
+def _nobody_runs(root: Path, stage: str) -> Iterator[bool]:
+    """Whether the lock that each run of a stage holds is free. A run that starts while the block lasts waits for its end."""
+    path = root / declared.OURS / "lock" / stage
+    path.parent.mkdir(exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(lock)
