@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lmspec.compare import bounds, exact, expected, spread
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
+from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
@@ -112,19 +112,10 @@ class Artifact:
         """A metric of a test side, tested on the outcomes that both sides have."""
         if plain.difference == 0 and self.evidence.unchanged(self.name):
             return Row(replace(plain, verdict="same"))
-        split, part = path[0], part_of(path[1:])
-        paired = self.evidence.paired(self.name, split)
+        paired = self.evidence.scored(self.name, path)
         if isinstance(paired, Fault):
-            return Row(self._without_pairs(paired, plain, path))
-        if part.source is not None and part.source not in paired.pairs.sources:
-            return Row(
-                replace(plain, verdict="not comparable", reason=f"another test set: no example of {part.source} in common")
-            )
-        if not paired.scale.computes(part.name):
-            return Row(self._untested(path, plain))
-        other = self.evidence.scorers_differ(self.name, split, part)
-        if other:
-            return Row(replace(plain, verdict="not comparable", reason=other))
+            return Row(self._untested(path, plain) if paired == UNSCORED else self._without_pairs(paired, plain, path))
+        part = part_of(path[1:])
         size = len(paired.rows(part.source))
         said = replace(plain, examples=size, reason=self._left_out(paired))
         if plain.difference == 0 and not said.reason and not paired.moved[paired.rows(part.source)].any():

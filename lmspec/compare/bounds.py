@@ -79,10 +79,14 @@ def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
 def _reaching(found: Bounds, reach: Reach) -> Bounds:
     """No nearer than exact intervals of the answers allow."""
     below, above = reach.at(found.confidence)
-    low, high = found.value - below, found.value + above
+    return _widened(replace(found, reach=reach), found.value - below, found.value + above)
+
+
+def _widened(found: Bounds, low: float, high: float) -> Bounds:
+    """By other bounds, or to them where the bootstrap saw no spread."""
     if found.error:
         low, high = min(low, found.low), max(high, found.high)
-    return replace(found, low=low, high=high, reach=reach)
+    return replace(found, low=low, high=high)
 
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
@@ -93,18 +97,10 @@ def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: flo
     if not artifact.startswith("scores."):
         same = _value(evidence, "old", artifact, path) == _value(evidence, "new", artifact, path) is not None
         return Bounds(0.0, 0.0, 0.0) if same else spread.unknown(artifact, path)
-    paired = evidence.paired(artifact, path[0])
+    paired = evidence.scored(artifact, path)
     if isinstance(paired, Fault):
         return paired.reason
-    part = part_of(path[1:])
-    if part.source is not None and part.source not in paired.pairs.sources:
-        return f"another test set: no example of {part.source} in common"
-    if not paired.scale.computes(part.name):
-        return "it does not follow from the outcomes"
-    other = evidence.scorers_differ(artifact, path[0], part)
-    if other:
-        return other
-    return Bounds(0.0, 0.0, 0.0) if paired.same else of_pairs(paired, part, confidence)
+    return Bounds(0.0, 0.0, 0.0) if paired.same else of_pairs(paired, part_of(path[1:]), confidence)
 
 
 def of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
@@ -162,9 +158,7 @@ def _gap_reaching(found: Bounds, alone: Alone, parts: Sequence[Slice]) -> Bounds
     high = float((values[:, None] - values + np.hypot(above[:, None], below)).max())
     best, worst = values.argmax(), values.argmin()
     low = max(0.0, found.value - float(np.hypot(below[best], above[worst])))
-    if found.error:
-        low, high = min(low, found.low), max(high, found.high)
-    return replace(found, low=low, high=high)
+    return _widened(found, low, high)
 
 
 def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:

@@ -7,9 +7,10 @@ from typing import Any
 from lmspec.compare import outcomes
 from lmspec.compare.outcomes import Outcomes, Scale
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import Alone, Paired, Slice
+from lmspec.compare.samples import Alone, Paired, Slice, part_of
 
 NO_OUTCOMES = "keeps no outcomes"
+UNSCORED = Fault("it does not follow from the outcomes")
 
 
 class Evidence:
@@ -71,7 +72,20 @@ class Evidence:
         found.same = found.same or not (pairs.left_out or pairs.relabelled or found.moved.any())
         return found
 
-    def scorers_differ(self, artifact: str, split: str, part: Slice) -> str | None:
+    def scored(self, artifact: str, path: tuple[str, ...]) -> Paired | Fault:
+        """The outcomes from which a metric of a test side follows on both sides, or why there are none. path: in its metrics."""
+        split, part = path[0], part_of(path[1:])
+        paired = self.paired(artifact, split)
+        if isinstance(paired, Fault):
+            return paired
+        if part.source is not None and part.source not in paired.pairs.sources:
+            return Fault(f"another test set: no example of {part.source} in common")
+        if not paired.scale.computes(part.name):
+            return UNSCORED
+        differ = self._scorers_differ(artifact, split, part)
+        return Fault(differ) if differ else paired
+
+    def _scorers_differ(self, artifact: str, split: str, part: Slice) -> str | None:
         """Why the two values of a metric were not computed alike; None if they were."""
         bins = [self._bins(side, artifact) for side in ("old", "new")]
         if part.name == "expected_calibration_error" and bins[0] != bins[1]:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from lmspec.compare import bounds, judging, ratios, spread
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence
+from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
@@ -72,17 +72,12 @@ def step(
 
 def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
     """On pairs of outcomes, as `lmspec diff` tests it."""
-    split, part = name.path[0], part_of(name.path[1:])
-    paired = evidence.paired(name.artifact, split)
+    paired = evidence.scored(name.artifact, name.path)
+    if paired == UNSCORED:
+        return Step("same" if plain == 0 else "untested", plain)
     if isinstance(paired, Fault):
         return Step("untested" if NO_OUTCOMES in paired.reason else "not comparable", plain, reason=paired.reason)
-    if part.source is not None and part.source not in paired.pairs.sources:
-        return Step("not comparable", plain, reason=f"another test set: no example of {part.source} in common")
-    if not paired.scale.computes(part.name):
-        return Step("same" if plain == 0 else "untested", plain)
-    other = evidence.scorers_differ(name.artifact, split, part)
-    if other:
-        return Step("not comparable", plain, reason=other)
+    part = part_of(name.path[1:])
     left_out = _left_out(paired)
     if plain == 0 and left_out is None and not paired.moved[paired.rows(part.source)].any():
         return Step("same", 0.0)
