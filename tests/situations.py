@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -810,9 +811,117 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
+    "a floor where the outcomes are of fewer examples than the metrics",
+    "not comparable, fails level floor",
+    "the outcomes of worktree have 100 examples of reviews, its metrics 200",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    project.write(OUTCOMES, "".join(project.text(OUTCOMES).splitlines(keepends=True)[:101]))
+    project.lock()
+    return ()
+
+
+@situation(
+    "a gate on each source, and the spec has one that was not scored",
+    "missing, fails each floor",
+    "reviews.source.letters.accuracy is asked for, and not there",
+    "(the worst of 3)",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("each", "{kind: floor, metric: scores.cnn.reviews.source.*.accuracy, at_least: 0.8}")
+    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
+    project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
+    project.lock()
+    return ()
+
+
+@situation(
+    "a gate on flips in each source, and no example of one is in common",
+    "not comparable, fails flips flip_rate",
+    "reviews.source.products: no example in common",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}")
+    rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
+    rescored_as(project, rows)
+    return ()
+
+
+@situation(
+    "half of the test set is another: a gate says on what it was held",
+    "| pass | `kept` | `non_inferiority` |",
+    "left out: 200 that one side lacks",
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.1, confidence: 0.95}")
+    rescored_as(project, [*REVIEWS[:100], *(replace(row, id=f"x{row.id}") for row in REVIEWS[100:])])
+    return ("--format", "md")
+
+
+@situation(
+    "twenty examples are in another source: they are in no source's pairs",
+    "scores.cnn.reviews.source.movies.accuracy",
+    "on the examples that both have; left out: 20 whose source is another",
+    "reviews.source.movies: 0 of 80 broken",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}")
+    movies = [row.id for row in REVIEWS if row.source == "movies"][:20]
+    rescored_as(project, [replace(row, source="products") if row.id in movies else row for row in REVIEWS])
+    return ()
+
+
+@situation(
+    "a log loss moved where the outcomes write 0",
+    "scores.cnn.reviews.log_loss",
+    "not comparable -0.5 of it lies in probabilities below 5e-07, which the outcomes write as 0",
+)
+def _(project: Project) -> tuple[str, ...]:
+    rescored_as(project, [replace(row, confidence=1.0) if not row.right else row for row in REVIEWS])
+    project.commit()
+    remeasured(project, log_loss=project.metrics("scores.cnn")["reviews"]["log_loss"] - 0.5)
+    return ()
+
+
+@situation(
+    "what scores were made from has no run in dvc.lock, as after a merge that left it out",
+    "model.cnn is stale in worktree: dvc.lock has no run of it",
+    "stale, fails level floor scores.cnn.reviews.accuracy at least 0.8 model.cnn, which it is made from, is stale",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    project.lock()
+    project.write("dvc.lock", re.sub(r"^  model-cnn:\n(?:   .*\n)*", "", project.text("dvc.lock"), flags=re.M))
+    return ()
+
+
+@situation(
+    "a module outside of stages/ that a stage imports was edited",
+    "scores.cnn is stale in worktree: helpers.py is not what it was built with",
+    "helpers.py statements outside of its definitions scores-cnn",
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.write("helpers.py", "LIMIT = 1\n")
+    project.lock()
+    digest = history._md5(b"LIMIT = 1\n")
+    text = project.text("dvc.lock")
+    place = text.index("    deps:\n", text.index("  scores-cnn:\n")) + len("    deps:\n")
+    project.write("dvc.lock", f"{text[:place]}    - path: helpers.py\n      hash: md5\n      md5: {digest}\n{text[place:]}")
+    project.commit()
+    project.write("helpers.py", "LIMIT = 2\n")
+    return ()
+
+
+@situation(
     "a metric was lost, and its gate has an exception",
     "missing, fails level floor",
-    "scores.cnn has no such metric: run `dvc repro`",
+    "reviews.macro_f1 is asked for, and not there: run `dvc repro`",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lmspec.compare import causes, hybrids, outcomes, revision
-from lmspec.compare.factors import Attribution, Seen, attribution
+from lmspec.compare.factors import Amount, Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
 from lmspec.compare.forms import words
 from lmspec.compare.mixes import OLD, Corner, Design
@@ -130,6 +130,23 @@ def test_what_multiplies_interacts() -> None:
     for effect in two.effects:
         assert _value(effect.effect) == pytest.approx((_value(effect.alone) + _value(effect.last)) / 2)
         assert told(two)["dataxspec"] == pytest.approx(_value(effect.last) - _value(effect.alone))
+
+
+def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
+    """Of one document an answer is gained and one lost, so no replicate differs; what the spec leaves alone it moves nowhere."""
+    design, half = Design(("data", "spec")), np.full(4, 0.5)
+
+    def seen(*predicted: str) -> Seen:
+        side = Outcomes(tuple("abcd"), ("s",) * 4, ("d",) * 4, ("bad", "bad", "good", "good"), predicted, half, half)
+        return Seen(0.75, Alone(side, Scale(LABELS, 5)))
+
+    one, other = seen("bad", "bad", "good", "bad"), seen("bad", "good", "good", "good")
+    found = attribution("m", ACCURACY, design, {corner: other if "data" in corner else one for corner in design.corners})
+    data, spec = (effect.effect for effect in found.effects)
+    assert data == found.total == Amount(0.0, None) and spec == Amount(0.0, (0.0, 0.0))
+    text, written = forms.text(_found(found)), forms.markdown(_found(found))
+    assert "+0.0000 [spread not known]" in text and "+0.0000 [spread not known]" in written and forms.SAME in text
+    assert json.loads(forms.as_json(_found(found)))["metrics"][0]["total"] == {"value": 0.0, "interval": None}
 
 
 def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None:
@@ -282,7 +299,7 @@ def test_a_factor_differs_where_what_is_built_from_does(two: Path, file: str, te
 
 def test_code_is_what_a_stage_executes(two: Path) -> None:
     """By dvc.lock of either side. A mix has all code from one commit nevertheless."""
-    deps = "    deps:\n    - path: stages/model.py\n      md5: a\n"
+    deps = "    deps:\n    - path: stages/model.py\n      md5: a\n    - path: helpers.py\n      md5: b\n"
     base = BASE | {"dvc.lock": f"schema: '2.0'\nstages:\n  model-m:\n    cmd: none\n{deps}", "lmspec/compare/few.py": "x = 1\n"}
     old, other = _commit(two, base), _commit(two, {"lmspec/compare/few.py": "x = 2\n"})
     assert not any(causes.causes(old, other).values())
@@ -290,11 +307,14 @@ def test_code_is_what_a_stage_executes(two: Path) -> None:
     assert causes.causes(old, new)["code"] == ("stages/model.py: statements outside of its definitions",)
     moved_to = _commit(two, {"dvc.lock": base["dvc.lock"].replace("stages/model.py", "lmspec/compare/few.py")})
     assert len(causes.causes(old, moved_to)["code"]) == 2
-    mix = hybrids.Mix(str(old.commit), str(new.commit), ("code",), new.params, ())
+    helped = _commit(two, {"helpers.py": "x = 2\n"})
+    assert causes.causes(new, helped)["code"] == ("helpers.py: a new file",)
+    mix = hybrids.Mix(str(old.commit), str(helped.commit), ("code",), new.params, (), causes.code_files(old, helped))
     place = two.parent / "mix"
     miniature.run(two, "git", "worktree", "add", "-q", "--detach", str(place), mix.old)
-    hybrids._restore(place, mix, causes.OF_CODE)
-    assert [(place / path).read_text() for path in ("stages/model.py", "lmspec/compare/few.py")] == ["x = 2\n"] * 2
+    hybrids._restore(place, mix, mix.code)
+    code = ("stages/model.py", "lmspec/compare/few.py", "helpers.py")
+    assert [(place / path).read_text() for path in code] == ["x = 2\n"] * 3
 
 
 def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:

@@ -14,10 +14,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.cli import publishing
-from lmspec.cli.ci import STEPS
+from lmspec.cli.ci import STEPS, _passed
 from lmspec.cli.main import main
 from lmspec.graph import committed
 from tests import miniature
+from tests.reports import gate
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {*publishing.WHOLE}
@@ -172,6 +173,12 @@ def test_a_remote_spares_the_build(copy: Path, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", str(copy), "clone")
     said = miniature.lmspec(tmp_path / "clone", "ci", "--base", "origin/main", "--locked")
     assert miniature.ran(said) == [] and "pulled from 'near'" in said
+
+
+def test_where_there_are_no_gates_none_passes() -> None:
+    """It is said."""
+    assert _passed(()) == "there are no gates, so none was checked"
+    assert _passed([gate("pass"), gate("excepted")]) == "all gates pass, 1 of them by an exception"
 
 
 def test_a_base_that_is_not_there_is_told_at_once(copy: Path) -> None:

@@ -20,9 +20,11 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
-from lmspec.compare.forms import github, html, junit, markdown, plots, tables, terminal, values, words
+from lmspec.compare.culprit import Nothing
+from lmspec.compare.forms import culprits, github, html, junit, markdown, plots, tables, terminal, values, words
 from lmspec.compare.report import Change, Confusion, Metric, Report
 from lmspec.graph.difference import MISSING
+from lmspec.specs.gates import Floor
 from tests import reports
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -341,6 +343,27 @@ def test_junit_counts_what_it_holds(report: Report) -> None:
     blocking = replace(reports.gate("fail"), metric="scores.release.*.accuracy")
     about = ElementTree.fromstring(junit.render(replace(report, gates=(blocking,))))
     assert int(str(about[1].get("failures"))) == 2
+
+
+def test_a_star_of_a_gate_is_one_name() -> None:
+    """A label may hold dots; what a test side is broken down by is another name."""
+    names = ("reviews.accuracy", "reviews.source.movies.accuracy", "reviews.f1.v1.0", "reviews.source.movies.f1.v1.0")
+    about = {
+        "*.accuracy": ["reviews.accuracy"],
+        "reviews.source.*.accuracy": ["reviews.source.movies.accuracy"],
+        "reviews.f1.*": ["reviews.f1.v1.0"],
+        "reviews.f1.v1.0": ["reviews.f1.v1.0"],
+        "reviews.source.*.f1.*": ["reviews.source.movies.f1.v1.0"],
+        "reviews.*": ["reviews.accuracy"],
+    }
+    found = replace(reports.quiet(), metrics=tuple(reports.metric("worse", f"scores.cnn.{name}") for name in names))
+    for pattern, wanted in about.items():
+        gate = replace(reports.gate("fail"), metric=f"scores.cnn.{pattern}")
+        metrics = ElementTree.fromstring(junit.render(replace(found, gates=(gate,))))[1]
+        failed = [case.get("name") for case in metrics if case.find("failure") is not None]
+        asked = Floor(kind="floor", metric=gate.metric, at_least=0.5)
+        told = culprits.Told("gate", asked, "", Nothing(""), found)
+        assert failed == [metric.name for metric in told.metrics] == [f"scores.cnn.{name}" for name in wanted], pattern
 
 
 def stated(report: Report) -> dict[str, Any]:

@@ -316,6 +316,14 @@ def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
         assert found.verdict in ("not comparable", "missing") and not found.passed, pattern
 
 
+def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
+    """One example of a source tells nothing of its spread, however close its loss lies to that of the other."""
+    rows = [row for row in REVIEWS if row.source == "movies"] + [next(row for row in REVIEWS if row.source == "products")]
+    one = scored(tmp_path, rows)
+    found = held(one, one, kind="gap", metric="scores.a.test.source.*.log_loss", at_most=5.0, confidence=0.95)
+    assert found.verdict == "undecided" and "[0, inf]" in found.found
+
+
 # Ratios
 
 
@@ -350,6 +358,40 @@ def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
     for metric in ("speed.a.of.latency_ms.p50", "exported.a.nodes"):
         found = held(old, new, kind="ratio", metric=metric, tolerance=5, confidence=0.95)
         assert (found.verdict, found.passed) == ("not comparable", False)
+
+
+def test_rounds_are_too_few_for_some_confidence(tmp_path: Path) -> None:
+    """Five and five can lie in no order that chance makes less often than once in 252; their file unchanged, they are one run."""
+    old = timed(tmp_path / "old", TIMES[:5], "old")
+    faster = timed(tmp_path / "new", [(of / 3, other) for of, other in TIMES[:5]])
+    gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 0.1}
+    assert held(old, faster, **gate, confidence=0.99).verdict == "pass"
+    found = held(old, faster, **gate, confidence=0.999)
+    assert found.verdict == "undecided" and "[0, inf]" in found.found
+    assert held(old, old, **gate, confidence=0.999).verdict == "pass"
+
+
+def test_the_same_time_on_another_machine_is_no_ratio_of_one(tmp_path: Path) -> None:
+    """As many milliseconds, where the rival takes half as many, are twice the time."""
+    old = timed(tmp_path / "old", TIMES, "old")
+    new = timed(tmp_path / "new", [(of, other / 2) for of, other in TIMES])
+    found = held(old, new, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.1, confidence=0.95)
+    assert found.verdict == "fail" and " is 2 times the old" in found.found
+
+
+def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
+    """What was measured beside it tells nothing of the machine then. A package that lmspec does not watch is nothing."""
+    old, new = Project(tmp_path / "old"), Project(tmp_path / "new")
+    for project, torch, pandas in ((old, "2.13.0", "1"), (new, "2.14.0", "2")):
+        timed(project.root, TIMES if project is old else [(of, other / 2) for of, other in TIMES])
+        path = "data/records/speed-a.json"
+        (statement,) = json.loads(project.text(path))
+        entries = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+        entries += [{"uri": f"pkg:pypi/torch@{torch}"}, {"uri": f"pkg:pypi/pandas@{pandas}", "annotations": {"declared": False}}]
+        project.write(path, json.dumps([statement]))
+    gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 5.0, "confidence": 0.95}
+    found = held(written(old.root, "old"), written(new.root), **gate)
+    assert found.verdict == "not comparable" and "other versions of what may have changed model.cnn too: torch" in found.found
 
 
 # What cannot be compared, and what passes all the same

@@ -155,6 +155,20 @@ def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project)
     assert course(METRIC, "--max-count", "1")["notes"][0] == "1 older commits are not shown: `--max-count` shows more"
 
 
+def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) -> None:
+    """Its spec is another, and nothing was built; `lmspec diff` says so, too."""
+    project.scored(0.9)
+    params = "    params: {params.yaml: {model.a.width: 8}}\n"
+    project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n{params}")
+    project.commit("scored")
+    for width in (9, 8):
+        project.spec(width=width)
+        project.commit(f"{width} wide")
+    found = course(METRIC, "--all")
+    assert verdicts(found) == ["same", "not comparable", "new"] and {point["value"] for point in found["points"]} == {0.9}
+    assert "model.a.width of params.yaml is not what it was built with" in found["points"][1]["reason"]
+
+
 def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Project) -> None:
     """`bytes` of two graphs differ or do not; two accuracies without outcomes are untested."""
     better = {"name": "data/metrics/quantized-a.json", "annotations": {"better": {"bytes": "lower"}}}
@@ -365,6 +379,16 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
     found = course(METRIC)
     assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
     assert f"stale in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote" in found["points"][0]["reason"]
+
+
+def test_a_search_says_what_it_did_not_check(project: Project) -> None:
+    """Without a dvc.lock nobody can tell whether metrics are stale; whether or not a culprit is found."""
+    said = "of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+    hashes = project.history([0.7, 0.9, 0.9, 0.6])
+    assert bisected()["notes"] == [f"2 {said}"] and f"note: 2 {said}" in run("bisect", "floor").stdout
+    assert bisected("--good", hashes[1])["notes"] == [f"3 {said}"]
+    assert bisected("--bad", hashes[0], code=1)["notes"] == [f"1 {said}"]
+    assert f"note: 1 {said}" in run("bisect", "floor", "--bad", hashes[0], code=1).stdout
 
 
 def test_what_the_culprit_changed_is_shown(project: Project) -> None:

@@ -91,6 +91,27 @@ def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -
     assert len(columns) == 3 and len(set(columns)) == 1 and "fast    not comparable  of." in "\n".join(rows)
 
 
+def test_before_the_first_commit_the_working_tree_is_held_against_itself(project: Project) -> None:
+    """It is said, and so is what came of it."""
+    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, confidence: 0.95}")
+    project.lock()
+    project.remove(".git")
+    project.git("init", "-q", "-b", "main")
+    found = project.run("gate")
+    assert "there is no commit yet: the working tree is held against itself" in found.stderr
+    assert found.stdout.startswith("worktree -> worktree\n") and "2 of 2 gates pass" in found.stdout
+
+
+def test_a_gate_of_a_commit_that_is_none_is_told_at_its_place(project: Project) -> None:
+    """By the names of params.yaml alone."""
+    signed = SIGNED.replace("2999-01-01", "2026-02-30")
+    project.edit("params.yaml", LEVEL, LEVEL.replace("0.8", f"0.8, {signed}"))
+    project.commit()
+    found = project.run("gate", "HEAD", "HEAD")
+    assert found.exit_code == 2
+    assert "HEAD:params.yaml: gates.level.exception: there is no day 2026-02-30\n" in found.stderr
+
+
 def test_the_text_of_a_gate_is_text(project: Project) -> None:
     """Its exception's reason and a label's name, which anybody may write, are on one line and without effect."""
     project.gate("signed", LEVEL.replace("0.8", '0.99, exception: {reason: "a\\n::error::b \\e[31m", signed_off_by: "##[x]"}'))

@@ -1,15 +1,21 @@
 """What git may hold though no build would write it: an error that says so, or nothing; never a traceback."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lmspec.compare import causes, commits, meant, moved, repository, revision
+from lmspec.compare import causes, commits, meant, moved, outcomes, repository, revision
+from lmspec.compare.forms.courses import sparkline
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from tests.history import Project, examples, make
 
+ROOT = Path(__file__).parent.parent
 LOCK = "schema: '2.0'\nstages:\n"
 SPACES = "  model-a:\n    cmd: none\n    deps:\n    - path: stages/model.py\n    \n      md5: a\n"
 
@@ -126,3 +132,81 @@ def test_a_matrix_is_counted_up_to_fifty_labels(project: Project, count: int, dr
     project.lock()
     (found,) = project.report()["confusion"]
     assert len(found["labels"]) == count and (found["old"] is not None, found["new"] is not None) == (drawn, drawn)
+
+
+def test_a_stage_that_a_lock_has_twice_is_refused(tmp_path: Path) -> None:
+    """A merge by hand leaves both, and neither is more true than the other."""
+    entry = "  model-a:\n    cmd: none\n"
+    assert len(files(tmp_path, dvc_lock=f"{LOCK}{entry}{entry.replace('-a', '-b')}").lock) == 2
+    with pytest.raises(LmspecError, match="it is not as DVC writes it"):
+        _ = files(tmp_path, dvc_lock=f"{LOCK}{entry}{entry.replace('none', 'other')}").lock
+
+
+def test_a_lock_that_is_no_utf_8_is_not_merged(project: Project) -> None:
+    """Nothing is written."""
+    for name, content in {"a": b"stages: {}\n", "b": b"stages: {}\n", "c": b"stages: {}\n\xff\n"}.items():
+        project.write(name, content)
+    found = project.run("merge-driver", "a", "b", "c", "dvc.lock")
+    assert found.exit_code == 1 and "it is no UTF-8" in found.stderr and project.text("b") == "stages: {}\n"
+
+
+def test_a_number_that_is_written_another_way_is_the_same(project: Project) -> None:
+    """A size of 20000.0 bytes is none that is better than 20000."""
+    for size, verdict in ((20_000.0, "same"), (20_001.0, "worse")):
+        project.measure("exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": size})
+        project.lock()
+        (found,) = [each for each in project.report()["metrics"] if each["name"] == "exported.cnn.bytes"]
+        assert (found["old"], found["new"], found["verdict"]) == (20_000, size, verdict)
+
+
+def metric(project: Project, name: str, *sides: str) -> dict[str, Any]:
+    """One of the report."""
+    (found,) = [each for each in project.report(*sides)["metrics"] if each["name"] == name]
+    return dict(found)
+
+
+def test_a_number_where_ratios_should_be_is_one(project: Project) -> None:
+    """Of its spread nothing is known."""
+    for ratio in (2.0, 3.0):
+        project.measure("speed.cnn", project.metrics("speed.cnn") | {"ratio": ratio})
+        project.lock()
+        project.commit()
+    assert metric(project, "speed.cnn.ratio", "HEAD~1", "HEAD")["verdict"] == "untested"
+
+
+def test_a_number_where_a_training_should_be_has_no_metrics(project: Project) -> None:
+    """What is scored is compared without it."""
+    project.measure("model.cnn", project.metrics("model.cnn") | {"seeds": {"1": 0.5}})
+    project.score("scores.cnn", {"reviews": examples(200, wrong=range(80))})
+    project.lock()
+    found = metric(project, "scores.cnn.reviews.accuracy")
+    assert (found["verdict"], found["seeds"]) == ("worse", None)
+
+
+@pytest.mark.parametrize("column", ["confidence", "label_probability"])
+@pytest.mark.parametrize("text", ["1e300", "-19000000", "1.000001", "nan", "inf"])
+def test_a_table_of_what_is_no_probability_has_no_outcomes(project: Project, column: str, text: str) -> None:
+    """It is as if there were none."""
+    table = files(project.root).table("scores.cnn", "outcomes")
+    assert table is not None and outcomes.read(table | {column: ["1", "0", *table[column][2:]]})
+    assert outcomes.read(table | {column: [text, *table[column][1:]]}) is None
+
+
+def test_a_difference_beyond_the_largest_number_is_told(project: Project) -> None:
+    """By its name, in a plot by one that can be drawn."""
+    for value in (1.7e308, -1.7e308):
+        project.measure("exported.cnn", project.metrics("exported.cnn") | {"largest_logit_difference": value})
+        project.lock()
+        project.commit()
+    asked = ("log", "exported.cnn.largest_logit_difference", "--format")
+    (found,) = json.loads(project.run(*asked, "json").stdout)["metrics"]
+    assert [point["difference"] for point in found["points"]] == ["-Infinity", 1.7e308, None]
+    assert "<svg" in project.run(*asked, "svg").stdout and sparkline([-1.7e308, 0.0, 1.7e308]) == "▁▅█"
+
+
+@pytest.mark.parametrize("command", ["diff", "log exported.cnn.bytes"])
+def test_a_command_that_cannot_write_anything_ends_as_it_would(project: Project, command: str) -> None:
+    """Its standard output is closed, and it is asked for nothing but its exit code."""
+    run = ["sh", "-c", f'exec "$0" -m lmspec {command} >&-', sys.executable]
+    found = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")

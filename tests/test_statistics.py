@@ -11,7 +11,7 @@ from sacrebleu.metrics.bleu import BLEU
 from scipy import special, stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
-from lmspec.compare import exact, outcomes, resampling, samples
+from lmspec.compare import bounds, exact, outcomes, resampling, samples
 
 LABELS = ("a", "b", "c")
 METRICS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.b")
@@ -120,11 +120,15 @@ def test_welch_is_that_of_scipy() -> None:
     assert exact.welch([0.8, 0.8], [0.9, 0.9], 0.95) is None
 
 
-def test_two_proportions_is_that_of_statsmodels() -> None:
-    """Its z test pooled; its Wald interval."""
-    p, low, high = exact.two_proportions(0.8, 0.85, 400, 300, 0.95)
-    assert p == pytest.approx(proportion.proportions_ztest([255, 320], [300, 400])[1])
-    assert (low, high) == pytest.approx(proportion.confint_proportions_2indep(255, 300, 320, 400, method="wald"))
+@pytest.mark.parametrize(
+    ("old", "old_size", "new", "new_size"), [(320, 400, 255, 300), (0, 2, 2, 2), (4, 10, 9, 10), (7, 7, 7, 7)]
+)
+def test_two_proportions_is_that_of_scipy_and_statsmodels(old: int, old_size: int, new: int, new_size: int) -> None:
+    """Fisher's test; Newcombe's interval, which has a width for two examples too."""
+    p, low, high = exact.two_proportions(old / old_size, new / new_size, old_size, new_size, 0.95)
+    assert p == pytest.approx(stats.fisher_exact([[old, old_size - old], [new, new_size - new]])[1])
+    peer = proportion.confint_proportions_2indep(new, new_size, old, old_size, method="newcomb", compare="diff")
+    assert (low, high) == pytest.approx(peer, abs=1e-9) and low < high
 
 
 def test_holm_is_that_of_statsmodels() -> None:
@@ -434,6 +438,41 @@ def test_a_difference_of_very_many_examples_is_told_however_clear_it_is() -> Non
     for name in METRICS:
         part = samples.Slice(name, None)
         assert 0 < found.p(part, found.difference(part))[0] < 1e-12
+
+
+def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
+    """Where no replicate is as far, the tail tells how far it is, and not how many replicates there are."""
+    found = sampled(np.random.default_rng(6).normal(1.0, 1.0, 200), replicates=999)
+    z = found.value / found.error
+    assert found.p == pytest.approx(2 * stats.norm.sf(z)) and found.p < 1e-12
+    assert resampling.narrow(found.p, 200) == pytest.approx(2 * stats.t.sf(z * np.sqrt(199 / 200), 199), rel=0.5)
+    near = sampled(np.random.default_rng(6).normal(0.1, 1.0, 200), replicates=999)
+    assert near.p >= 1 / 1000
+
+
+@pytest.mark.parametrize("confidence", [0.999, 0.99999])
+def test_an_end_beyond_all_replicates_is_as_far_as_the_normal_one(confidence: float) -> None:
+    """A thousand replicates do not tell where one of a hundred thousand lies."""
+    found = sampled(np.random.default_rng(7).normal(size=400), replicates=1_000)
+    assert found.bound(confidence) >= found.value + 0.99 * stats.norm.ppf(confidence) * found.error
+    assert found.bound(1 - confidence) <= found.value - 0.99 * stats.norm.ppf(confidence) * found.error
+
+
+@pytest.mark.parametrize("overconfident", [0.0, 0.1])
+def test_a_calibration_error_is_bounded_though_chance_makes_it_larger(overconfident: float) -> None:
+    """Of a calibrated model it is never 0 in a sample: the lower end is 0 all the same. Neither end misses often."""
+    rng = np.random.default_rng(8)
+    low, high = 0, 0
+    for _ in range(60):
+        sure = rng.uniform(0.55, 0.95, 400)
+        right = rng.random(400) < sure - overconfident
+        truth = np.zeros(400, np.int64)
+        probability = np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)])
+        alone = samples.Alone(side(truth, probability), outcomes.Scale(("a", "b"), 10))
+        found = bounds.of_side(alone, samples.Slice("expected_calibration_error", None), 0.95)
+        low += found.low > overconfident
+        high += found.high < overconfident
+    assert low <= 8 and high <= 8
 
 
 def test_groups_make_a_test_more_careful() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import mistakes
+from lmspec.cli import mistakes, reporting
 from lmspec.compare import causes, hybrids, moved, revision
 from lmspec.compare.factors import Attribution, Seen, attribution
 from lmspec.compare.forms import attribution as forms
@@ -77,7 +77,7 @@ class _Inquiry:
         self.asked = moved.asked(old, new, metrics)
         differing = causes.causes(old, new)
         self.design = self._design([name for name, what in differing.items() if what])
-        self._raw = causes.raw_files(old, new)
+        self._raw, self._code = causes.raw_files(old, new), causes.code_files(old, new)
         self._seen: dict[Corner, dict[str, Seen]] = {}
         self.look(OLD, old)
         self.look(self.design.new, new)
@@ -110,7 +110,7 @@ class _Inquiry:
     def mix(self, corner: Corner) -> hybrids.Mix:
         """What is to be built for a corner."""
         params = hybrids.params(self.old.params, self.new.params, corner)
-        return hybrids.Mix(str(self.old.commit), str(self.new.commit), corner, params, self._raw)
+        return hybrids.Mix(str(self.old.commit), str(self.new.commit), corner, params, self._raw, self._code)
 
     def stages(self, corner: Corner) -> tuple[str, ...]:
         """What has to be built for the metrics."""
@@ -172,7 +172,7 @@ def _forecast(corner: Corner, steps: list[plan.Step]) -> forms.Hybrid:
 
 def _agreed(found: forms.Found, yes: bool) -> bool:
     """Is it to be built? On a terminal the cost is shown and a person asked; elsewhere only `--yes` says so."""
-    asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    asks = not yes and reporting.is_terminal(sys.stdin) and reporting.is_terminal(sys.stderr)
     if asks:
         click.echo(f"{forms.differing(found)}\n", err=True)
     if yes or asks:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import click
 from lmspec.cli import loading, mistakes, publishing, reporting
 from lmspec.compare import repository
 from lmspec.compare.forms import words
+from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, some
 from lmspec.graph import committed, sync
 
@@ -101,7 +102,7 @@ def _stop(step: str, error: LmspecError, output: Path) -> None:
 def _validate(asked: Asked) -> str:
     report = loading.report()
     if report.errors:
-        click.echo(reporting.text(report, sys.stderr.isatty()), err=True)
+        click.echo(reporting.text(report, reporting.is_terminal(sys.stderr)), err=True)
         if publishing.on_github():
             click.echo(reporting.as_github(report))
         what = "a mistake" if report.errors == 1 else f"{report.errors} mistakes"
@@ -156,7 +157,12 @@ def _diff(asked: Asked) -> str:
     publishing.report(asked.output)
     if code:
         raise Failed("a gate fails, or a metric is missing", f"see above, or {asked.output / 'report.html'}")
-    return f"all gates pass{words.by_exception(publishing.gates(asked.output))}; the report is in {asked.output}"
+    return f"{_passed(publishing.gates(asked.output))}; the report is in {asked.output}"
+
+
+def _passed(gates: Sequence[Gate]) -> str:
+    """Where none fails."""
+    return f"all gates pass{words.by_exception(gates)}" if gates else "there are no gates, so none was checked"
 
 
 def _run(*command: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lmspec.cli import reporting
 from lmspec.errors import LmspecError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _render(form: str, everything: bool) -> Callable[[Any], str]:
 
 def show(found: "Report", everything: bool) -> None:
     """On a terminal with rich; plain where the output is piped."""
-    if not sys.stdout.isatty():
+    if not reporting.is_terminal(sys.stdout):
         click.echo(shown(found, "text", everything), nl=False)
         return
     from rich.console import Console

@@ -32,7 +32,7 @@ def command(path: Path, check: bool, diff: bool) -> None:
         documents.read(path)
     except ProblemsFound as error:
         report = reporting.Report(path, error.lines, tuple(error.problems), None)
-        click.echo(reporting.text(report, sys.stderr.isatty()), err=True)
+        click.echo(reporting.text(report, reporting.is_terminal(sys.stderr)), err=True)
         sys.exit(1)
     old = path.read_bytes().decode("utf-8")
     new = layout.formatted(old.removeprefix("\ufeff"), path)

@@ -38,7 +38,7 @@ def command(old: str | None, new: str | None, form: str) -> None:
     if old is None:
         old = "HEAD" if repository.has_commit(Path.cwd()) else revision.WORKTREE
         if old == revision.WORKTREE:
-            click.echo("there is no commit yet to compare with: gates that compare were not tried", err=True)
+            click.echo("there is no commit yet: the working tree is held against itself", err=True)
     found = comparing.report(old, new)
     if not found.gates:
         remedy = "`lmspec explain gates` shows how one is written"

@@ -34,7 +34,7 @@ def valid_params(code: int = 1) -> tuple["Project", dict[str, Any]]:
     """
     found = report()
     if found.errors:
-        click.echo(reporting.text(found, sys.stderr.isatty()), err=True)
+        click.echo(reporting.text(found, reporting.is_terminal(sys.stderr)), err=True)
         sys.exit(code)
     return _project(found.values or {}), found.values or {}
 

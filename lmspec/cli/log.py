@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmspec.cli import comparing, mistakes
+from lmspec.cli import comparing, mistakes, reporting
 
 if TYPE_CHECKING:
     from lmspec.compare.course import Course
@@ -48,7 +48,7 @@ def command(metric: str | None, branch: str, most: int, everything: bool, form: 
     found = _courses(metric, branch, most, everything)
     if output:
         comparing.write(output, _shown(found, form) + "\n")
-    elif form == "text" and sys.stdout.isatty():
+    elif form == "text" and reporting.is_terminal(sys.stdout):
         from rich.console import Console
 
         from lmspec.compare.forms import courses

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lmspec.errors import some
+from lmspec.errors import LmspecError, some
 from lmspec.graph import merge
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -32,8 +32,16 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
             f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` builds {stage or 'it'} anew", err=True
         )
         return
-    merged = merge.lock(*(version.read_bytes().decode() for version in (base, ours, theirs)))
+    merged = merge.lock(*map(_text, (base, ours, theirs)))
     ours.write_bytes(merged.text.encode())
     if merged.dropped:
         stages = some(merged.dropped)
         click.echo(f"lmspec: {path}: both sides changed {stages} in different ways: left out\n  -> run `dvc repro`", err=True)
+
+
+def _text(version: Path) -> str:
+    """Of a dvc.lock. Raises LmspecError if it is no UTF-8."""
+    try:
+        return version.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise LmspecError(merge.LOCK, "it is not as DVC writes it: it is no UTF-8", merge.REMEDY) from None

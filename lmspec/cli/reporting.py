@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -32,6 +32,11 @@ class Report:
     def errors(self) -> int:
         """How many problems are no warnings."""
         return sum(not problem.warning for problem in self.problems)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Does a person read a standard stream? It is None if the command began with it closed."""
+    return stream is not None and stream.isatty()
 
 
 def text(report: Report, colour: bool) -> str:

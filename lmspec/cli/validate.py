@@ -27,7 +27,7 @@ def command(path: Path, form: str) -> None:
     if form != "text":
         click.echo(reporting.FORMATS[form](report))
     elif report.problems:
-        click.echo(reporting.text(report, sys.stderr.isatty()), err=True)
+        click.echo(reporting.text(report, reporting.is_terminal(sys.stderr)), err=True)
     if form == "text" and not report.errors:
         values = report.values or {}
         count = sum(len(values.get(noun) or ()) for noun in schema.nouns())

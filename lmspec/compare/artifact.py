@@ -10,7 +10,7 @@ from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import Paired, part_of
+from lmspec.compare.samples import part_of
 from lmspec.graph import measured, places
 from lmspec.graph.places import METRICS
 
@@ -117,7 +117,7 @@ class Artifact:
             return Row(self._untested(path, plain) if paired == UNSCORED else self._without_pairs(paired, plain, path))
         part = part_of(path[1:])
         size = len(paired.rows(part.source))
-        said = replace(plain, examples=size, reason=self._left_out(paired))
+        said = replace(plain, examples=size, reason=paired.left_out(part))
         if plain.difference == 0 and not said.reason and not paired.moved[paired.rows(part.source)].any():
             return Row(replace(said, verdict="same"))
         estimate = paired.difference(part)
@@ -127,14 +127,6 @@ class Artifact:
         family: Family = "test sets" if whole else "slices"
         said = replace(said, difference=estimate.value, interval=interval, p=p, family=family, method=method, verdict="~")
         return Row(said, estimate)
-
-    def _left_out(self, paired: Paired) -> str | None:
-        parts = []
-        if paired.pairs.left_out:
-            parts.append(f"{paired.pairs.left_out:,} that one side lacks")
-        if paired.pairs.relabelled:
-            parts.append(f"{paired.pairs.relabelled:,} whose label is another")
-        return f"on the examples that both have; left out: {', '.join(parts)}" if parts else None
 
     def _without_pairs(self, fault: Fault, plain: Metric, path: tuple[str, ...]) -> Metric:
         """Where outcomes are lacking, two shares can still be compared, as if they came from different examples."""
@@ -155,6 +147,8 @@ class Artifact:
 
     def _untested(self, path: tuple[str, ...], plain: Metric) -> Metric:
         """A number of which git keeps no outcomes."""
+        if plain.difference == 0:
+            return replace(plain, verdict="same")
         if plain.better is None or plain.difference is None:
             return replace(plain, verdict="changed")
         if path[-1] in measured.EXACT:
@@ -198,5 +192,5 @@ def _unpaired(plain: Metric, size: int, why: str, family: Family = "test sets") 
     if plain.old == plain.new:
         return replace(plain, verdict="same")
     p, low, high = exact.two_proportions(float(plain.old), float(plain.new), size, size, CONFIDENCE)
-    method = "unpaired z test of two shares, which sees less than a paired one"
+    method = "Fisher's test of two shares, unpaired, which sees less than a paired one"
     return replace(plain, verdict="~", p=p, interval=(low, high), family=family, method=method, examples=size, reason=why)

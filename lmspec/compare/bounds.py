@@ -13,7 +13,7 @@ from lmspec.compare.report import Better
 from lmspec.compare.resampling import Estimate
 from lmspec.compare.revision import Fault, at, number
 from lmspec.compare.samples import Alone, Paired, Slice, part_of
-from lmspec.graph import measured
+from lmspec.graph import measured, places
 
 Path = tuple[str, ...]
 MOST = 10**9  # examples that anybody could be asked for
@@ -73,7 +73,18 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
 def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
     """Of a metric, by the outcomes of one side."""
     found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
+    if part.name == "expected_calibration_error":
+        return _calibration(found, alone.scatter(part, confidence))
     return _reaching(found, alone.reach(part)) if part.of_answers else found
+
+
+def _calibration(found: Bounds, scatter: float) -> Bounds:
+    """Of a calibration error, which chance makes larger; replicates have that bias twice, and correct too much of it.
+
+    scatter  of the error above the true one
+    """
+    high = found.value + exact.NORMAL.inv_cdf(found.confidence) * found.error
+    return replace(found, low=max(0.0, min(found.low, found.value - scatter)), high=max(found.high, high))
 
 
 def _reaching(found: Bounds, reach: Reach) -> Bounds:
@@ -125,13 +136,18 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
     if old is None or new is None or old <= 0 or new <= 0:
         return "a side does not have it, or it is not above 0"
-    label = ".".join(path)
-    if old == new or path[-1] in measured.EXACT or path[-1].endswith("_bytes"):
+    if _measured_once(evidence, artifact) or path[-1] in measured.EXACT or path[-1].endswith("_bytes"):
         return Bounds(new / old, new / old, new / old)
-    found = ratios.rounds(evidence, artifact, label) if label.removeprefix("of.") in ratios.COLUMNS else None
-    if found is None:
-        return f"it is {new / old:.4g} times the old, {ratios.APART}"
+    found = ratios.rounds(evidence, artifact, ".".join(path))
+    if isinstance(found, str):
+        return f"it is {new / old:.4g} times the old, {found}"
     return Bounds(math.exp(found.value), found.bound(1 - confidence), found.bound(confidence))
+
+
+def _measured_once(evidence: Evidence, artifact: str) -> bool:
+    """Are the metrics of both sides the same file, and so of one run?"""
+    old, new = (side.tree.ids.get(places.metrics(name)) for side, name in (evidence.side(s, artifact) for s in ("old", "new")))
+    return old is not None and old == new
 
 
 def of_gap(evidence: Evidence, artifact: str, paths: Sequence[Path], confidence: float) -> Bounds | str:
@@ -147,18 +163,25 @@ def of_gap(evidence: Evidence, artifact: str, paths: Sequence[Path], confidence:
     others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
     if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
         return next(filter(None, others), "there is a source without an example among the outcomes")
-    found = _of_estimate(_gap(alone, parts), alone.size(None), confidence)
-    return _gap_reaching(found, alone, parts) if all(part.of_answers for part in parts) else found
+    return _gap_reaching(_of_estimate(_gap(alone, parts), alone.size(None), confidence), alone, parts)
 
 
 def _gap_reaching(found: Bounds, alone: Alone, parts: Sequence[Slice]) -> Bounds:
-    """No nearer than the exact intervals of any two of the metrics allow."""
+    """No nearer than the intervals of any two of the metrics allow. Source: Zou & Donner 2008, Statistics in Medicine 27."""
     values = np.array([alone.plain(part)[0] for part in parts])
-    below, above = np.array([alone.reach(part).at(found.confidence) for part in parts]).T
+    below, above = np.array([_distances(alone, part, found.confidence) for part in parts]).T
     high = float((values[:, None] - values + np.hypot(above[:, None], below)).max())
     best, worst = values.argmax(), values.argmin()
     low = max(0.0, found.value - float(np.hypot(below[best], above[worst])))
     return _widened(found, low, high)
+
+
+def _distances(alone: Alone, part: Slice, confidence: float) -> tuple[float, float]:
+    """How far below and above its value a metric may be: exactly, of answers; else by the bootstrap, if it tells anything."""
+    if part.of_answers:
+        return alone.reach(part).at(confidence)
+    found = of_side(alone, part, confidence)
+    return found.value - found.low, found.high - found.value
 
 
 def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:

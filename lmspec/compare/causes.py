@@ -10,6 +10,7 @@ from typing import Any
 
 from lmspec import environment, record, toolchain
 from lmspec.compare import repository
+from lmspec.compare.revision import CODE as CODE_FOLDERS
 from lmspec.compare.revision import Revision, executed
 from lmspec.errors import LmspecError, some
 from lmspec.graph import codediff, difference
@@ -18,7 +19,6 @@ DATA, SPEC, CODE, TOOLCHAIN = "data", "spec", "code", "toolchain"
 FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)
 OF_DATA = ("sources", "corpus", "splits")
 OF_NONE = ("gates", "machine")  # they build nothing
-OF_CODE = ("stages", "lmspec")  # a mix has all of both from one commit, whatever of them differs
 
 
 def causes(old: Revision, new: Revision) -> dict[str, tuple[str, ...]]:
@@ -36,6 +36,15 @@ def raw_files(*sides: Revision) -> list[str]:
     sections = (section for side in sides if isinstance(section := side.params.get("sources"), dict))
     sources = (source for section in sections for source in section.values())
     return sorted({str(source["path"]) for source in sources if isinstance(source, dict) and source.get("kind") == "file"})
+
+
+def code_files(*sides: Revision) -> list[str]:
+    """What a mix has from one commit, whatever of it differs: `stages`, `lmspec` and modules elsewhere that stages import."""
+    return [*CODE_FOLDERS, *sorted(path for path in executed(*sides) or () if _is_elsewhere(path))]
+
+
+def _is_elsewhere(path: str) -> bool:
+    return path.endswith(".py") and path.partition("/")[0] not in CODE_FOLDERS
 
 
 def installed(old: Revision, new: Revision) -> str:

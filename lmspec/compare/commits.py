@@ -1,6 +1,7 @@
 """commits: the line of a branch along first parents, newest first, and what its commits hold, read through one pipe."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -8,7 +9,7 @@ from types import TracebackType
 from lmspec.compare import repository, stale
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.repository import Objects
-from lmspec.compare.revision import FOLDERS, Revision
+from lmspec.compare.revision import FOLDERS, Revision, of_tree
 from lmspec.graph import git
 
 FORMAT = "--format=%H%x00%h%x00%P%x00%cI%x00%an%x00%s"
@@ -62,6 +63,12 @@ def cut_off(oldest: Commit, root: Path) -> bool:
     return path.is_file() and oldest.hash in path.read_text(encoding="ascii", errors="replace").split()
 
 
+def unchecked(count: int) -> Iterator[str]:
+    """What is to be said of commits that have no dvc.lock, of whose metrics nobody can tell whether they are stale."""
+    if count:
+        yield f"{count} of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+
+
 def _listed(root: Path, *which: str) -> list[Commit]:
     found = []
     for row in git.text(root, "rev-list", "--encoding=UTF-8", FORMAT, *which, "--").split("\n"):
@@ -93,7 +100,7 @@ class Files:
             self._objects = Objects(self.root)
         if commit.hash not in self._revisions:
             tree = repository.of_commit(commit.short, commit.hash, self.root, FOLDERS, self._objects)
-            self._revisions[commit.hash] = Revision(tree)
+            self._revisions[commit.hash] = of_tree(tree)
         return self._revisions[commit.hash]
 
     def stale(self, commit: Commit) -> dict[str, str]:

@@ -115,14 +115,15 @@ class _Line:
     def _step(self, before: Commit, commit: Commit) -> Step:
         values = self.reading(before).value or 0.0, self.reading(commit).value or 0.0
         try:
-            late = next(filter(None, (self._late(each) for each in (commit, before))), None)
+            late = self._late(commit, before)
             return step.step(self.files.revision(before), self.files.revision(commit), self.name, values, late, self.better)
         except LmspecError as error:
             return Step("not comparable", values[1] - values[0], reason=f"{error.place}: {error.found}")
 
-    def _late(self, commit: Commit) -> str | None:
-        why = self.files.stale(commit).get(self.name.artifact)
-        return why and f"stale in {commit.short}: {why}"
+    def _late(self, *commits: Commit) -> str | None:
+        """Why the metrics of one of them are not of its own spec and code."""
+        found = ((commit, self.files.stale(commit).get(self.name.artifact)) for commit in commits)
+        return next((f"stale in {commit.short}: {why}" for commit, why in found if why), None)
 
     def _interval(self, revision: Revision, value: float) -> Interval | None:
         try:
@@ -137,7 +138,11 @@ class _Line:
         point = self.point(older)
         if point.value is None:
             return replace(point, commit=commit)
-        return Point(commit, point.value, point.interval, "same", older.short, 0.0)
+        try:
+            late = self._late(commit, older)
+        except LmspecError as error:
+            late = f"{error.place}: {error.found}"
+        return Point(commit, point.value, point.interval, "not comparable" if late else "same", older.short, 0.0, reason=late)
 
     def _better(self, commit: Commit) -> Better | None:
         try:
@@ -157,6 +162,4 @@ class _Line:
             yield f"it begins at {begin.short} ({begin.day}); a name that it had before is not followed"
         elif commits.cut_off(oldest, root):
             yield f"this clone is shallow and ends at {oldest.short}: `git fetch --unshallow` gets what came before"
-        unchecked = sum(stale.unknown(self.files.revision(point.commit)) for point in points)
-        if unchecked:
-            yield f"{unchecked} of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+        yield from commits.unchecked(sum(stale.unknown(self.files.revision(point.commit)) for point in points))

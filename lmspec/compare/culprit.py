@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from lmspec.compare.commits import Commit, Files
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Revision
+from lmspec.compare.stale import unknown
 from lmspec.errors import LmspecError, some
 from lmspec.graph import places
 from lmspec.graph.advice import nearest
@@ -42,6 +43,7 @@ class Culprit:
     brought  what came with it, if it is one commit and a merge
     line     every commit that was held, newest first
     earlier  other commits at which the gate began to fail, newest first
+    notes    what was not checked
     """
 
     good: Held
@@ -49,6 +51,7 @@ class Culprit:
     brought: tuple[Commit, ...]
     line: tuple[Held, ...]
     earlier: tuple[Held, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def fails(self) -> Held:
@@ -58,9 +61,10 @@ class Culprit:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Why there is no such commit."""
+    """Why there is no such commit. notes: what was not checked."""
 
     reason: str
+    notes: tuple[str, ...] = ()
 
 
 def gate_named(name: str, root: Path) -> specs.Gate:
@@ -85,8 +89,10 @@ def culprit(name: str, gate: specs.Gate, good: str | None, bad: str, files: File
     search = _Search(name, gate, files)
     passing = None if good is None else _ancestor(good, line[0], files.root)
     if isinstance(gate, COMPARING):
-        return _compared(search, line, passing)
-    return _up_to(search, line, passing) if passing else _back(search, line)
+        found = _compared(search, line, passing)
+    else:
+        found = _up_to(search, line, passing) if passing else _back(search, line)
+    return replace(found, notes=tuple(commits.unchecked(len(search.unchecked))))
 
 
 def _ancestor(good: str, bad: Commit, root: Path) -> Commit:
@@ -169,12 +175,17 @@ def _told(seen: Sequence[Held], root: Path) -> Culprit:
 
 @dataclass
 class _Search:
-    """Holds commits against one gate. baseline: what a gate that compares compares with."""
+    """Holds commits against one gate.
+
+    baseline   what a gate that compares compares with
+    unchecked  commits that have no dvc.lock
+    """
 
     name: str
     gate: specs.Gate
     files: Files
     baseline: Commit | None = None
+    unchecked: set[Commit] = field(default_factory=set)
     _known: dict[tuple[object, ...], Held] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -206,7 +217,11 @@ class _Search:
 
     def _late(self, commit: Commit | None) -> str | None:
         """Why its metrics are not of its own spec and code."""
-        return None if commit is None else self.files.stale(commit).get(self.artifact)
+        if commit is None:
+            return None
+        if unknown(self.files.revision(commit)):
+            self.unchecked.add(commit)
+        return self.files.stale(commit).get(self.artifact)
 
     def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
         """What the verdict depends on, as git names its content."""

@@ -2,15 +2,25 @@
 
 import functools
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lmspec.compare import outcomes
-from lmspec.compare.outcomes import Outcomes, Scale
+from lmspec.compare.outcomes import SMALLEST, Outcomes, Scale
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import Alone, Paired, Slice, part_of
+from lmspec.compare.samples import ROUNDING, Alone, Paired, Slice, part_of
 
 NO_OUTCOMES = "keeps no outcomes"
 UNSCORED = Fault("it does not follow from the outcomes")
+
+
+@dataclass(frozen=True)
+class _Twice:
+    """A metric as the metrics say it, and as the outcomes give it. slack: how far they may be apart."""
+
+    said: float
+    counted: float
+    slack: float
 
 
 class Evidence:
@@ -69,7 +79,7 @@ class Evidence:
             return Fault(f"another test set: no example in common, of {len(old.side.id):,} and {len(new.side.id):,}")
         found = Paired(pairs, old.scale, self.unchanged(artifact))
         # line ends, quotes and the order of rows may differ, and nothing else
-        found.same = found.same or not (pairs.left_out or pairs.relabelled or found.moved.any())
+        found.same = found.same or not (pairs.left_out or pairs.relabelled or pairs.moved or found.moved.any())
         return found
 
     def scored(self, artifact: str, path: tuple[str, ...]) -> Paired | Fault:
@@ -90,22 +100,35 @@ class Evidence:
         bins = [self._bins(side, artifact) for side in ("old", "new")]
         if part.name == "expected_calibration_error" and bins[0] != bins[1]:
             return f"another scorer: {bins[0]} and {bins[1]} bins"
-        return self.disagrees("old", artifact, split, part) or self.disagrees("new", artifact, split, part)
+        other = self.disagrees("old", artifact, split, part) or self.disagrees("new", artifact, split, part)
+        return other or self._hidden(artifact, split, part)
 
     def disagrees(self, side: str, artifact: str, split: str, part: Slice) -> str | None:
         """What the metrics of one side say, and its outcomes do not; None if they agree, or there is nothing to tell by."""
+        found = self._said_and_counted(side, artifact, split, part)
+        if found is None or abs(found.said - found.counted) <= found.slack:
+            return None
+        name = self.side(side, artifact)[0].name
+        return f"another scorer: the outcomes of {name} give {found.counted:.6g}, and its metrics say {found.said:.6g}"
+
+    def _hidden(self, artifact: str, split: str, part: Slice) -> str | None:
+        """What of a difference lies in probabilities that the outcomes write as 0; None if it is nothing."""
+        old, new = (self._said_and_counted(side, artifact, split, part) for side in ("old", "new"))
+        if part.name != "log_loss" or old is None or new is None:
+            return None
+        hidden = (new.said - new.counted) - (old.said - old.counted)
+        if abs(hidden) <= 2 * ROUNDING:
+            return None
+        return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the outcomes write as 0"
+
+    def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> "_Twice | None":
         alone = self.alone(side, artifact, split)
-        if isinstance(alone, Fault):
+        if isinstance(alone, Fault) or (part.source is not None and part.source not in alone.side.source):
             return None
         revision, name = self.side(side, artifact)
         steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
         said = number(at(revision.metrics(name), steps))
-        if said is None or (part.source is not None and part.source not in alone.side.source):
-            return None
-        counted, _ = alone.plain(part)
-        if abs(said - counted) <= alone.slack(part):
-            return None
-        return f"another scorer: the outcomes of {revision.name} give {counted:.6g}, and its metrics say {said:.6g}"
+        return None if said is None else _Twice(said, alone.plain(part)[0], alone.slack(part))
 
     def side(self, side: str, artifact: str) -> tuple[Revision, str]:
         """The `old` or the `new` revision, and what the artifact is called there."""

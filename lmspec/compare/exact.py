@@ -110,13 +110,33 @@ def holm(levels: Sequence[float]) -> tuple[list[float], list[int]]:
 def two_proportions(old: float, new: float, old_size: int, new_size: int, confidence: float) -> tuple[float, float, float]:
     """(p, low, high) of the difference new - old of two shares from different examples, or from examples that are not known.
 
-    Pooled z test; Wald interval. Source: Agresti 2013, Categorical Data Analysis, 3.2 and 2.1.
+    Fisher's exact test; the interval is Newcombe's, from Wilson's of each share: for few examples Wald's has no width.
+    Source: Fisher 1935; Newcombe 1998, Statistics in Medicine 17 (method 10).
     """
-    pooled = (old * old_size + new * new_size) / (old_size + new_size)
-    error = math.sqrt(pooled * (1 - pooled) * (1 / old_size + 1 / new_size))
-    p = 1.0 if error == 0 else 2 * NORMAL.cdf(-abs(new - old) / error)
-    half = NORMAL.inv_cdf((1 + confidence) / 2) * math.sqrt(old * (1 - old) / old_size + new * (1 - new) / new_size)
-    return p, new - old - half, new - old + half
+    hits, other = round(old * old_size), round(new * new_size)
+    (low, high), (other_low, other_high) = wilson(hits, old_size, confidence), wilson(other, new_size, confidence)
+    difference = other / new_size - hits / old_size
+    below = math.hypot(other / new_size - other_low, high - hits / old_size)
+    above = math.hypot(other_high - other / new_size, hits / old_size - low)
+    return fisher(hits, old_size, other, new_size), difference - below, difference + above
+
+
+def fisher(hits: int, size: int, other_hits: int, other_size: int) -> float:
+    """Two-sided p of two shares: all tables with these margins that are no likelier than the one that was seen."""
+    total = hits + other_hits
+    every = range(max(0, total - other_size), min(size, total) + 1)
+    logs = np.array([_log_choose(size, k) + _log_choose(other_size, total - k) for k in every])
+    chances = np.exp(logs - logs.max())
+    seen = chances[hits - every.start]
+    return min(1.0, float(chances[chances <= seen * (1 + 1e-7)].sum() / chances.sum()))
+
+
+def wilson(hits: float, size: float, confidence: float) -> tuple[float, float]:
+    """Two-sided interval of a share. Source: Wilson 1927, JASA 22."""
+    z, share = NORMAL.inv_cdf((1 + confidence) / 2), hits / size
+    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def welch(old: Sequence[float], new: Sequence[float], confidence: float) -> tuple[float, float] | None:
@@ -178,8 +198,12 @@ def beta_share(x: float, a: float, b: float) -> float:
     return factor * (fraction - 1)
 
 
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def _log_binomial(k: int, n: int, chance: float) -> float:
-    choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    choose = _log_choose(n, k)
     return choose + k * math.log(chance) + (n - k) * math.log1p(-chance)
 
 

@@ -19,5 +19,13 @@ def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
         return False
 
 
+def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The metrics that a pattern names, of those that the spec of a side asks for; none if that cannot be told."""
+    try:
+        return measured.matching(_specs(side), artifact, ".".join(pattern))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return []
+
+
 def _specs(side: Revision) -> Specs:
     return Specs(side.params, tuple(side.artifacts), (), {}, side.tree.root)

@@ -123,8 +123,13 @@ class Table:
         return len(self._last.id) if self._chosen is None else int((self.strata[0] == self._chosen[0]).sum())
 
     @functools.cached_property
+    def _parts(self) -> Mapping[Corner, Floats]:
+        """What each example adds to the sums at each corner."""
+        return {corner: alone.scale.parts(alone.side) for corner, alone in self.sides.items()}
+
+    @functools.cached_property
     def _draws(self) -> Draws:
-        parts = np.concatenate([alone.scale.parts(alone.side) for alone in self.sides.values()], axis=1)
+        parts = np.concatenate(list(self._parts.values()), axis=1)
         return resampling.draws(parts, samples.plan(self.strata[0], outcomes.grouped(self._last)))
 
     def amount(self, weights: Weights) -> Amount:
@@ -142,7 +147,17 @@ class Table:
         found = resampling.estimate(self._draws, statistic, self._chosen)
         if found.error > 1e-12:  # what cancels out leaves the last digits of floats
             return Amount(found.value, found.interval(CONFIDENCE))
-        return Amount(0.0, (0.0, 0.0)) if abs(found.value) < 1e-12 else Amount(found.value, None)
+        return Amount(0.0, (0.0, 0.0)) if self._cancels(weights) else Amount(found.value, None)
+
+    def _cancels(self, weights: Weights) -> bool:
+        """Is each corner's weight taken back by others where no example differs? Then it is 0 on every test set."""
+        rows = slice(None) if self._chosen is None else self.strata[0] == self._chosen[0]
+        left: dict[bytes, float] = {}
+        for corner, weight in weights.items():
+            columns = self.sides[corner].scale.columns(self.part.name)
+            alike = self._parts[corner][rows][:, columns].tobytes()
+            left[alike] = left.get(alike, 0.0) + weight
+        return all(abs(weight) < 1e-12 for weight in left.values())
 
 
 def _table(part: Slice, corners: Mapping[Corner, Seen]) -> Table | str:

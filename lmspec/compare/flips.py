@@ -83,7 +83,7 @@ def _slices(paired: Paired) -> Iterator[Slice]:
         yield from _slice("class", label, paired, _places(new.label, label))
     if len(paired.pairs.sources) > 1:
         for source in paired.pairs.sources:
-            yield from _slice("source", source, paired, _places(new.source, source))
+            yield from _slice("source", source, paired, paired.rows(source))
 
 
 def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Iterator[Slice]:

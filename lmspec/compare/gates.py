@@ -4,20 +4,21 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from lmspec.compare import bounds, flips
+from lmspec.compare import bounds, expected, flips
 from lmspec.compare.bounds import Bounds
-from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
+from lmspec.compare.outcomes import Ints, Outcomes
 from lmspec.compare.report import Gate, GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
-from lmspec.compare.samples import Paired, part_of
+from lmspec.compare.samples import Alone, Paired, Slice, part_of
 from lmspec.compare.stale import unknown
 from lmspec.errors import LmspecError
 from lmspec.graph.measured import matches as matches
+from lmspec.graph.problems import dotted
 from lmspec.specs import gates as specs
 
 WORST_FIRST: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable", "fail", "undecided", "pass")
@@ -48,8 +49,9 @@ def demanded(evidence: Evidence) -> dict[str, specs.Gate]:
     except ValidationError as error:
         first = error.errors()[0]
         place = PARAMS if evidence.new.name == WORKTREE else f"{evidence.new.name}:{PARAMS}"
-        where = ".".join(str(step) for step in ("gates", *first["loc"]))
-        raise LmspecError(f"{place}: {where}", str(first["msg"]), "`lmspec validate` shows it at its place") from None
+        name, steps = first["loc"][:1], first["loc"][2:]  # between them stands the kind, which is no field
+        where, found = dotted(("gates", *name, *steps)), str(first["msg"]).removeprefix("Value error, ")
+        raise LmspecError(f"{place}: {where}", found, "`lmspec validate` shows it at its place") from None
 
 
 def verdicts(evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime.date) -> Iterator[Gate]:
@@ -131,9 +133,13 @@ class _Held:
             yield from self._flips(pattern)
             return
         paths = [path for path, _ in leaves(values) if matches(pattern, path)]
-        if not paths:
+        lost = [path for path in expected.asked(self.evidence.new, self.artifact, pattern) if at(values, path) is None]
+        if not paths and not lost:
             yield Finding("missing", f"{self.artifact} has no such metric: run `dvc repro`")
-        elif isinstance(self.gate, specs.Gap):
+        yield from (Finding("missing", f"{self._name(path)} is asked for, and not there: run `dvc repro`") for path in lost)
+        if not paths:
+            return
+        if isinstance(self.gate, specs.Gap):
             yield self._gap(paths)
         else:
             yield from (self._one(path) for path in paths)
@@ -178,10 +184,11 @@ class _Held:
     def _another_scorer(self, path: Path) -> str | None:
         """What the outcomes say and the metric does not, where both are in git."""
         part = part_of(path[1:])
-        if not self.artifact.startswith("scores.") or isinstance(
-            alone := self.evidence.alone("new", self.artifact, path[0]), Fault
-        ):
+        if not self.artifact.startswith("scores."):
             return None
+        alone = self.evidence.alone("new", self.artifact, path[0])
+        if isinstance(alone, Fault):
+            return None if NO_OUTCOMES in alone.reason else alone.reason
         return self.evidence.disagrees("new", self.artifact, path[0], part) if alone.scale.computes(part.name) else None
 
     def _change(self, path: Path, limit: float, confidence: float) -> Finding:
@@ -193,7 +200,14 @@ class _Held:
         found = bounds.of_difference(self.evidence, self.artifact, path, confidence)
         if isinstance(found, str):
             return Finding("not comparable", f"{self._name(path)}: {found}")
-        return _judged(found, sign, sign * limit, f"{self._name(path)} changed by {found.value:+.4g}", strict=True)
+        finding = _judged(found, sign, sign * limit, f"{self._name(path)} changed by {found.value:+.4g}", strict=True)
+        return self._with_left_out(finding, path[0], part_of(path[1:]))
+
+    def _with_left_out(self, finding: Finding, split: str, part: Slice) -> Finding:
+        """Says on which examples it was not compared."""
+        paired = self.evidence.paired(self.artifact, split) if self.artifact.startswith("scores.") else None
+        left_out = paired.left_out(part) if isinstance(paired, Paired) else None
+        return replace(finding, found=f"{finding.found}; {left_out}") if left_out else finding
 
     def _ratio(self, path: Path, gate: specs.Ratio) -> Finding:
         found = bounds.of_ratio(self.evidence, self.artifact, path, gate.confidence)
@@ -231,10 +245,14 @@ class _Held:
         if isinstance(paired, Fault):
             yield Finding("not comparable", f"{gate.metric}: {paired.reason}")
             return
-        slices = list(_places(paired, rest))
+        sides = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
+        slices = list(_places(paired, [side.side for side in sides if isinstance(side, Alone)], rest))
         if not slices:
             yield Finding("missing", f"{split} has no {'.'.join(rest)}")
         for name, rows in slices:
+            if not len(rows):
+                yield Finding("not comparable", f"{'.'.join((split, *name))}: no example in common")
+                continue
             found = flips.count(paired, rows)
             said = f"{'.'.join((split, *name))}: {found.broken} of {found.examples:,} broken ({found.rate:.4f})"
             low, high = (found.rate, found.rate) if paired.same else found.bounds(gate.confidence)
@@ -243,7 +261,7 @@ class _Held:
                 needed = bounds.needed_for_rate(found.rate, gate.at_most, gate.confidence)
                 worth = found.examples / found.size  # of a document's several texts each tells less
                 finding = replace(finding, needed=None if needed is None else math.ceil(needed * worth))
-            yield finding
+            yield self._with_left_out(finding, split, Slice("accuracy", name[1] if name[:1] == ("source",) else None))
 
     def _name(self, path: Path) -> str:
         return ".".join(path)
@@ -261,16 +279,16 @@ def _judged(found: Bounds, sign: int, limit: float, said: str, strict: bool = Fa
     return Finding("undecided", said, slack, found.needed_at(limit))
 
 
-def _places(paired: Paired, rest: list[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(name, places) of what the rest of a pattern names."""
-    new = paired.pairs.new
+def _places(paired: Paired, sides: Sequence[Outcomes], rest: list[str]) -> Iterator[tuple[tuple[str, ...], Ints]]:
+    """(name, places of its pairs) of what the rest of a pattern names, on either side."""
     if not rest:
-        yield (), np.arange(len(new.id))
+        yield (), np.arange(len(paired.pairs.new.id))
         return
-    columns = {"class": (new.label, paired.scale.labels), "source": (new.source, paired.pairs.sources)}
-    column, names = columns.get(rest[0], ((), ()))
-    wanted = ".".join(rest[1:])
-    for name in names:
-        rows = np.asarray([i for i, each in enumerate(column) if each == name], np.int64)
-        if wanted in ("*", name) and len(rows):
-            yield (rest[0], name), rows
+    kind, wanted = rest[0], ".".join(rest[1:])
+    for name in sorted({name for side in sides for name in {"class": side.label, "source": side.source}.get(kind, ())}):
+        if wanted in ("*", name):
+            yield (kind, name), _of_class(paired, name) if kind == "class" else paired.rows(name)
+
+
+def _of_class(paired: Paired, label: str) -> Ints:
+    return np.asarray([i for i, each in enumerate(paired.pairs.new.label) if each == label], np.int64)

@@ -39,6 +39,7 @@ class Mix:
     factors   those that are as in the new one
     params    the values of its params.yaml
     raw       files and folders that sources of either commit name
+    code      those that stages of either commit execute
     """
 
     old: str
@@ -46,6 +47,7 @@ class Mix:
     factors: Collection[str]
     params: Mapping[str, Any]
     raw: Sequence[str]
+    code: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class Workshop:
         place = tree / self._prefix
         self._trees[place] = tree
         if causes.CODE in mix.factors:
-            _restore(place, mix, causes.OF_CODE)
+            _restore(place, mix, mix.code)
         if causes.DATA in mix.factors:
             _restore(place, mix, mix.raw)
         (place / "params.yaml").write_text(sync.text_of(dict(mix.params)), encoding="utf-8")

@@ -1,6 +1,7 @@
 """outcomes: what a model answered to each example of a test side, and the metrics that follow from it."""
 
 import functools
+import itertools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Outcomes] | Non
         numbers = [np.array(table[name], np.float64) for name in ("confidence", "label_probability")]
     except ValueError:
         return None
-    if not all(np.isfinite(column).all() for column in numbers):
+    if not all(((column >= 0) & (column <= 1)).all() for column in numbers):
         return None
     whole = _of([table[name] for name in COLUMNS[1:6]], *numbers)
     places: dict[str, list[int]] = {}
@@ -160,8 +161,10 @@ class Pairs:
     """The examples that both sides have, with the same label, in the same order.
 
     strata, groups  (n,) numbers of source and group; groups: None if each example stands alone
+    sources         in the order of their numbers; what is in another source on either side has a number beyond them
     left_out        examples that one side lacks
     relabelled      examples whose label is another: they are in no pair
+    moved           pairs whose source is another: they are in the pairs of no source
     """
 
     old: Outcomes
@@ -171,6 +174,7 @@ class Pairs:
     groups: Ints | None
     left_out: int
     relabelled: int
+    moved: int
 
 
 def pair(old: Outcomes, new: Outcomes) -> Pairs:
@@ -185,8 +189,11 @@ def pair(old: Outcomes, new: Outcomes) -> Pairs:
 
 
 def _paired(old: Outcomes, new: Outcomes, left_out: int, relabelled: int) -> Pairs:
-    strata, sources = numbered(new.source)
-    return Pairs(old, new, strata, sources, grouped(new), left_out, relabelled)
+    stays = np.fromiter(map(operator.eq, old.source, new.source), np.bool_, len(new.id))
+    found, sources = numbered(list(itertools.compress(new.source, stays)))
+    strata = np.full(len(new.id), len(sources), np.int64)
+    strata[stays] = found
+    return Pairs(old, new, strata, sources, grouped(new), left_out, relabelled, int((~stays).sum()))
 
 
 def grouped(side: Outcomes) -> Ints | None:

@@ -1,7 +1,9 @@
 """ratios: how much faster, larger or heavier an artifact is now: new / old, with an interval where it was measured in rounds."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Ratio, Verdict
 from lmspec.compare.resampling import SEED
 from lmspec.compare.revision import Revision, number
+from lmspec.errors import some
 from lmspec.graph import measured, places
 
 Floats = NDArray[np.float64]
@@ -20,18 +23,25 @@ REPLICATES = 10_000
 COLUMNS = {"latency_ms.p50": "p50_ms", "latency_ms.p95": "p95_ms", "texts_per_second": "texts_per_second"}
 IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
 APART = "in two runs, with nothing that tells the speed of the machine in each"
+OTHERWISE = "in two runs, with other versions of what may have changed {against} too: {packages}"
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """log(new / old) of what was measured in rounds: of the medians, and in replicates."""
+    """log(new / old) of what was measured in rounds: of the medians, and in replicates.
+
+    least  the smallest share of cases that so few rounds can tell from chance
+    """
 
     value: float
     replicates: Floats
     p: float
+    least: float
 
     def bound(self, level: float) -> float:
-        """Of new / old: below it lies that share of the replicates."""
+        """Of new / old: below it lies that share of the replicates; 0 or infinity where the rounds are too few to tell."""
+        if min(level, 1 - level) < self.least:
+            return 0.0 if level < 0.5 else math.inf
         return float(np.exp(np.quantile(self.replicates, level)))
 
 
@@ -65,8 +75,8 @@ def _timed(evidence: Evidence, name: str, label: str, plain: Ratio) -> Ratio:
     way = "higher" if label == "of.texts_per_second" else "lower"
     plain = replace(plain, better="higher" if way == "higher" else "lower")
     found = rounds(evidence, name, label)
-    if found is None:
-        return replace(plain, method=APART)
+    if isinstance(found, str):
+        return replace(plain, method=found)
     against = evidence.new.artifacts[name].get("against")
     return replace(
         plain,
@@ -77,19 +87,23 @@ def _timed(evidence: Evidence, name: str, label: str, plain: Ratio) -> Ratio:
     )
 
 
-def rounds(evidence: Evidence, name: str, label: str) -> Rounds | None:
+def rounds(evidence: Evidence, name: str, label: str) -> Rounds | str:
     """What both sides' rounds tell of a latency or throughput.
 
-    None if a side has no rounds, or they were run against another model or otherwise.
+    Or why they tell nothing: a side has none, or they were run against another model, or otherwise, or with other versions.
     """
     sides = [(evidence.old, evidence.name("old", name)), (evidence.new, name)]
     settings = [_setting(*side) for side in sides]
-    if settings[0] is None or settings[0] != settings[1]:
-        return None
-    column = COLUMNS[label.removeprefix("of.")]
+    column = COLUMNS.get(label.removeprefix("of."))
+    if column is None or settings[0] is None or settings[0] != settings[1]:
+        return APART
+    versions = [_versions(*side) for side in sides]
+    others = [package for package, version in versions[0].items() if versions[1].get(package, version) != version]
+    if others:
+        return OTHERWISE.format(against=evidence.new.artifacts[name].get("against"), packages=some(others))
     old, new = (_logs(revision.table(artifact, "rounds"), column) for revision, artifact in sides)
     if old is None or new is None:
-        return None
+        return APART
     rng = np.random.default_rng([SEED, len(old), len(new)])
     value = float(np.median(new) - np.median(old))
     drawn = [np.median(side[rng.integers(0, len(side), (REPLICATES, len(side)))], axis=1) for side in (old, new)]
@@ -97,7 +111,7 @@ def rounds(evidence: Evidence, name: str, label: str) -> Rounds | None:
     shuffled = both[np.argsort(rng.random((REPLICATES, len(both))), axis=1)]
     apart = np.median(shuffled[:, len(old) :], axis=1) - np.median(shuffled[:, : len(old)], axis=1)
     p = (int((np.abs(apart) >= abs(value) * (1 - 1e-12)).sum()) + 1) / (REPLICATES + 1)
-    return Rounds(value, drawn[1] - drawn[0], p)
+    return Rounds(value, drawn[1] - drawn[0], p, 1 / math.comb(len(both), len(old)))
 
 
 def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | None:
@@ -118,8 +132,7 @@ def _setting(revision: Revision, name: str) -> tuple[object, ...] | None:
     None if no record says what that was.
     """
     spec = revision.artifacts.get(name, {})
-    statement = revision.record(name) or {}
-    entries = statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
+    entries = _entries(revision, name)
     folders = {
         str(entry.get("name")): str(entry.get("digest")) for entry in entries if str(entry.get("name")).startswith("data/")
     }
@@ -127,6 +140,24 @@ def _setting(revision: Revision, name: str) -> tuple[object, ...] | None:
         return None
     folders.pop(places.folder(str(spec.get("of"))), None)
     return *(spec.get(field) for field in ("texts", "batch_size")), *sorted(folders.items())
+
+
+def _versions(revision: Revision, name: str) -> dict[str, str]:
+    """Package -> its version, of those that the stage executes."""
+    found = {}
+    for entry in _entries(revision, name):
+        notes = entry.get("annotations")
+        if not (isinstance(notes, Mapping) and notes.get("declared") is False):
+            package, _, version = str(entry.get("uri", "")).removeprefix("pkg:pypi/").partition("@")
+            found[package] = version
+    return found
+
+
+def _entries(revision: Revision, name: str) -> Sequence[Mapping[str, Any]]:
+    """What its build was made from, by its record."""
+    statement = revision.record(name) or {}
+    found: Sequence[Mapping[str, Any]] = statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
+    return found
 
 
 def _verdict(ratio: Ratio, tells: bool) -> Verdict:

@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,15 +161,29 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
     return of_commit(name, commit_of(name, root), root, folders)
 
 
+def add(tree: Tree, paths: Sequence[str]) -> None:
+    """Further paths that will be read."""
+    if tree.commit is None:
+        tree.ids |= _files(tree.root, paths)
+    else:
+        tree.ids |= _objects(tree.commit, tree.root, paths)["blob"]
+
+
 def of_commit(name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None) -> Tree:
     """The same of a commit by its hash in full. objects: what reads them, if others are read by it too."""
-    ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}  # a submodule is a commit
-    for row in git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders).split("\0"):
+    ids = _objects(commit, root, folders)
+    return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
+
+
+def _objects(commit: str, root: Path, paths: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Kind -> path -> name of what git has there. A submodule is a commit."""
+    ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
+    for row in git.text(root, "ls-tree", "-r", "-z", commit, "--", *paths).split("\0"):
         about, _, path = row.partition("\t")
         if path:
             _, kind, content = about.split()
             ids[kind][path] = content
-    return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
+    return ids
 
 
 def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
@@ -178,7 +193,7 @@ def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(line.partition("\t")[2] for line in lines if line.startswith("160000 "))
 
 
-def _files(root: Path, folders: tuple[str, ...]) -> dict[str, str]:
+def _files(root: Path, folders: Sequence[str]) -> dict[str, str]:
     found = {}
     for folder in folders:
         place = root / folder

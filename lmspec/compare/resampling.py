@@ -21,6 +21,7 @@ SEED = 20_260_101
 WORK = 10_000_000  # examples to draw in all: more examples, fewer replicates
 FEWEST, MOST = 1_000, 5_000
 MANY = 5_000  # units from which weights of their own are drawn for each, as their number hardly varies any more
+FEW = 10  # replicates beyond an end: fewer do not tell where it is, and the normal tail has its say too
 BLOCK = 2_000_000  # cells of the matrix of weights at a time
 
 # sums of the examples (..., m) -> a number for each (...)
@@ -160,7 +161,7 @@ class Estimate:
     def p(self) -> float:
         """Two-sided p of the value being 0: how often a replicate, shifted so that they centre on 0, is as far from it.
 
-        With the observed one counted, so never below 1 / (b + 1); where none of many units' replicates is, by the normal tail.
+        With the observed one counted; where no replicate is, by the normal tail: 1 / (b + 1) would not outlast Holm's factors.
         1 where nothing is known of the spread: one example, or all alike. sacrebleu's paired bootstrap takes absolute
         differences before it shifts them, and so counts one side: where most replicates have one sign, this is twice its p.
         Source: Koehn 2004, EMNLP; Graham et al. 2014, WMT.
@@ -170,7 +171,7 @@ class Estimate:
         shifted = np.abs(self.replicates - self.replicates.mean())
         far = int((shifted >= abs(self.value) * (1 - 1e-12)).sum())
         p = (far + 1) / (len(self.replicates) + 1)
-        if far == 0 and len(self.knife) >= MANY:
+        if far == 0:
             return min(p, max(sys.float_info.min, 2 * NORMAL.cdf(-abs(self.value) / self.error)))
         return p
 
@@ -199,7 +200,11 @@ class Estimate:
         acceleration = float((off**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
         reach = bias + wide(NORMAL.inv_cdf(level), len(self.knife))
         share = NORMAL.cdf(bias + reach / max(1e-9, 1 - acceleration * reach))
-        return float(np.quantile(self.replicates, min(max(share, 0.0), 1.0)))
+        found = float(np.quantile(self.replicates, min(max(share, 0.0), 1.0)))
+        if min(level, 1 - level) * count >= FEW:
+            return found
+        plain = self.value + wide(NORMAL.inv_cdf(level), len(self.knife)) * self.error
+        return min(found, plain) if level < 0.5 else max(found, plain)
 
 
 def wide(deviate: float, units: int) -> float:

@@ -22,7 +22,9 @@ from lmspec.graph import places
 __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, places.METRICS, places.RECORDS, "stages", "lmspec")
+CODE = ("stages", "lmspec")
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, places.METRICS, places.RECORDS, *CODE)
+MODULE = re.compile(r"""\bpath: ['"]?([^\s'",{}]+\.py)\b""")  # in dvc.lock
 STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
 HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
 FILE = re.compile(r"    (-| ) (\w+): ([\w./][\w./+-]*)")  # a line of the files in such an entry, of plain text alone
@@ -54,12 +56,14 @@ class Revision:
         """Stage -> its entry in dvc.lock; empty if there is none. An entry that both sides have is parsed once."""
         text = self.tree.text(LOCK) or ""
         found: dict[str, Any] = {}
+        twice = False
         if STAGE.sub("", text).split() == HEAD:
-            for part in STAGE.findall(text):
-                found |= _entry(part)
+            for entry in map(_entry, STAGE.findall(text)):
+                twice |= not found.keys().isdisjoint(entry)
+                found |= entry
         else:  # nothing yet, a merge that is not resolved, or another layout
             found = _yaml(self.tree, LOCK).get("stages") or {}
-        if not isinstance(found, dict) or not all(map(_is_run, found.values())):
+        if twice or not isinstance(found, dict) or not all(map(_is_run, found.values())):
             raise LmspecError(_place(self.tree, LOCK), "it is not as DVC writes it", f"`git checkout {LOCK}`, or `dvc repro`")
         return found
 
@@ -128,13 +132,21 @@ class Revision:
 
 def read(name: str, root: Path) -> Revision:
     """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or it holds no project."""
-    found = Revision(repository.tree(name, root, FOLDERS))
+    found = of_tree(repository.tree(name, root, FOLDERS))
     try:
         _require_project(found)
     except LmspecError:
         found.tree.close()
         raise
     return found
+
+
+def of_tree(tree: Tree) -> Revision:
+    """With the modules outside of `stages` and `lmspec` that its stages import, by its dvc.lock. tree: of `FOLDERS`"""
+    elsewhere = {path for path in MODULE.findall(tree.text(LOCK) or "") if path.partition("/")[0] not in CODE}
+    if elsewhere:
+        repository.add(tree, sorted(elsewhere))
+    return Revision(tree)
 
 
 def _require_project(found: Revision) -> None:

@@ -49,12 +49,23 @@ class Paired:
 
     def strata(self, source: str | None) -> list[int] | None:
         """Numbers of the strata of a source; None for all."""
-        return None if source is None else [self.pairs.sources.index(source)]
+        return None if source is None else [number for number, name in enumerate(self.pairs.sources) if name == source]
 
     def rows(self, source: str | None) -> Ints:
         """Places of the pairs of a source, or of all."""
         strata = self.strata(source)
-        return np.arange(len(self.pairs.strata)) if strata is None else np.flatnonzero(self.pairs.strata == strata[0])
+        return np.arange(len(self.pairs.strata)) if strata is None else np.flatnonzero(np.isin(self.pairs.strata, strata))
+
+    def left_out(self, part: Slice) -> str | None:
+        """Which examples a metric is not compared on, in words: a difference without them does not look like one."""
+        pairs = self.pairs
+        counts = {
+            "that one side lacks": pairs.left_out,
+            "whose label is another": pairs.relabelled,
+            "whose source is another": pairs.moved if part.source is not None else 0,
+        }
+        parts = [f"{count:,} {why}" for why, count in counts.items() if count]
+        return f"on the examples that both have; left out: {', '.join(parts)}" if parts else None
 
     @functools.cached_property
     def moved(self) -> NDArray[np.bool_]:
@@ -154,9 +165,26 @@ class Alone:
 
     def value(self, part: Slice) -> Estimate:
         """The metric itself."""
-        strata = None if part.source is None else [self._strata[1].index(part.source)]
         drawn = self._draws.of(self.scale.columns(part.name))
-        return resampling.estimate(drawn, lambda sums: self.scale.metric(part.name, sums), strata)
+        return resampling.estimate(drawn, lambda sums: self.scale.metric(part.name, sums), self._chosen(part.source))
+
+    def _chosen(self, source: str | None) -> list[int]:
+        """Numbers of the strata of a source, or of all."""
+        names = self._strata[1]
+        return list(range(len(names))) if source is None else [names.index(source)]
+
+    def scatter(self, part: Slice, confidence: float) -> float:
+        """How far a calibration error can lie above the true one, since chance never makes up for chance in another bin.
+
+        By the triangle inequality no more than the sum of what all bins are off by, whose replicates are drawn.
+        """
+        drawn = self._draws.of(self.scale.columns(part.name))
+        chosen = self._chosen(part.source)
+        whole, replicates = drawn.whole[chosen].sum(0), drawn.drawn[:, chosen].sum(1)
+        off = np.abs(replicates[:, 1:] / replicates[:, :1] - whole[1:] / whole[0]).sum(1)
+        units = sum(len(drawn.units[stratum]) for stratum in chosen)
+        share = exact.NORMAL.cdf(resampling.wide(exact.NORMAL.inv_cdf(confidence), units))
+        return float(np.quantile(off, share))
 
     @functools.cached_property
     def _sums(self) -> Floats:

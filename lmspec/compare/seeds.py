@@ -38,5 +38,6 @@ def _trained(revision: Revision, name: str) -> str | None:
 def _over_seeds(revision: Revision, name: str, metric: str) -> tuple[float, ...]:
     values = revision.metrics(name)
     seeds = values.get("seeds") if isinstance(values, Mapping) else None
-    found = (number(each.get(metric)) for each in seeds.values()) if isinstance(seeds, dict) else ()
+    each = seeds.values() if isinstance(seeds, dict) else ()
+    found = (number(one.get(metric)) for one in each if isinstance(one, dict))
     return tuple(value for value in found if value is not None)

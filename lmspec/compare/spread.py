@@ -21,7 +21,7 @@ def unknown(artifact: str, path: tuple[str, ...]) -> str:
         return "it was measured once on each side"
     if path == ("ratio", "weights"):
         return "it is a quotient of two sizes; `of.weights_bytes` is exact"
-    if path[0] == "ratio" and path[1] in OF_ROUNDS:
+    if path[0] == "ratio" and len(path) > 1 and path[1] in OF_ROUNDS:
         return f"it sums up the rounds of one run; `{OF_ROUNDS[path[1]]}` is compared by these rounds"
     if path[0] == "against":
         return f"it is of the model that was measured in turn; `{'.'.join(('of', *path[1:]))}` is compared with that taken out"

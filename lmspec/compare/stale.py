@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from lmspec import declared
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision
-from lmspec.graph.places import METRICS, RECORDS, stage_name
+from lmspec.graph.places import METRICS, RECORDS, folder, stage_name
 
-CODE = ("stages/", "lmspec/")
 MADE_FROM_STALE = ", which it is made from, is stale"
 
 
@@ -22,6 +21,7 @@ def artifacts(side: Revision) -> dict[str, str]:
     made: dict[str, tuple[str, str]] = {}  # path -> (artifact, its hash)
     hashes: dict[str, str] = {}
     for name in side.artifacts:
+        made[folder(name)] = name, ""  # for one that dvc.lock has no run of
         for out in side.lock.get(stage_name(name), {}).get("outs", ()):
             made[str(out.get("path"))] = name, str(out.get("md5"))
     for name in _in_order(side, made):
@@ -81,7 +81,7 @@ def _reasons(
         elif path in side.tree.ids:
             if _md5(side, path, hashes) != md5:
                 yield f"{path} is not what it was built with"
-        elif path.startswith(CODE) and not any(path.startswith(f"{other}/") for other in side.tree.others):
+        elif path.endswith(".py") and not any(path.startswith(f"{other}/") for other in side.tree.others):
             yield f"{path}, which it was built with, is gone"
     for out in entry.get("outs", ()):
         path = str(out.get("path"))

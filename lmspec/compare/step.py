@@ -8,7 +8,7 @@ from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence
 from lmspec.compare.meant import Name
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
-from lmspec.compare.samples import Paired, part_of
+from lmspec.compare.samples import part_of
 from lmspec.graph import measured
 
 TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # of either end
@@ -78,19 +78,13 @@ def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
     if isinstance(paired, Fault):
         return Step("untested" if NO_OUTCOMES in paired.reason else "not comparable", plain, reason=paired.reason)
     part = part_of(name.path[1:])
-    left_out = _left_out(paired)
+    left_out = paired.left_out(part)
     if plain == 0 and left_out is None and not paired.moved[paired.rows(part.source)].any():
         return Step("same", 0.0)
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)
     told = p <= judging.LEVEL and estimate.value != 0
     return Step(_towards(estimate.value, way) if told else "~", estimate.value, p, left_out)
-
-
-def _left_out(paired: Paired) -> str | None:
-    """A difference on fewer examples than each value is of does not look like one."""
-    count = paired.pairs.left_out + paired.pairs.relabelled
-    return f"on the {len(paired.pairs.new.id):,} examples that both have alike, without {count:,} others" if count else None
 
 
 def _timed(evidence: Evidence, name: Name, plain: float) -> Step:

@@ -26,6 +26,7 @@ FIXED = {
 }
 REJECTED = "rejected"  # what follows are reasons, of which a corpus may have any
 OUTCOMES = {"accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1"}  # what follows from outcomes, of scores
+LABELLED = {"f1", "label"}  # what follows is a label
 EXACT = {"bytes", "weights_bytes"}  # of a file: no second measurement gives another number
 # noun -> what is better one way, or holds what is, as the stages declare it; a test compares
 DIRECTED = {
@@ -64,6 +65,14 @@ def matches(pattern: Path, path: Path) -> bool:
         return matches(pattern[1:], path[1:])
     dots = path[0].count(".") + 1
     return ".".join(pattern[:dots]) == path[0] and matches(pattern[dots:], path[1:])
+
+
+def named(pattern: Path, metric: str) -> bool:
+    """The same of a metric as it is written: a label, which may hold dots, is the last of its names."""
+    names = tuple(metric.split("."))
+    last = next((i + 1 for i, name in enumerate(names) if i > 2 and name in LABELLED), len(names))
+    label = ".".join(names[last:])
+    return matches(pattern, (*names[:last], label) if label else names)
 
 
 def directed(name: str, path: Path) -> bool:

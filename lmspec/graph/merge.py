@@ -26,6 +26,7 @@ from lmspec.graph import git
 LOCK = "dvc.lock"
 STAGES = "stages"
 ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/records/**")]
+REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
 NAME = "lmspec: dvc.lock stage by stage, results built anew"
 
 
@@ -92,7 +93,7 @@ def read(text: str) -> Lock:
     except (YAMLError, TypeError, AttributeError):
         same = False
     if not same or (text and not text.endswith("\n")):
-        raise LmspecError(LOCK, "it is not as DVC writes it", "take one side, `git checkout --ours dvc.lock`, then `dvc repro`")
+        raise LmspecError(LOCK, "it is not as DVC writes it", REMEDY)
     return Lock({name: "" if name == STAGES else part for name, part in parts.items()}, stages)
 
 

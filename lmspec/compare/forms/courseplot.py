@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from lmspec.compare.course import Course
 from lmspec.compare.forms import plots, words
 
+LARGEST = 1e300  # matplotlib finds no ticks between the largest floats
 MOST_NAMES = 30  # of commits below an axis
 
 
@@ -22,12 +23,12 @@ def svg(courses: Sequence[Course]) -> str:
 
 def _draw(axes: Axes, course: Course) -> None:
     points = course.points[::-1]
-    known = [(place, point, point.value) for place, point in enumerate(points) if point.value is not None]
+    known = [(place, point, _within(point.value)) for place, point in enumerate(points) if point.value is not None]
     axes.plot([place for place, _, _ in known], [value for _, _, value in known], color="#c8c8c8", linewidth=1, zorder=1)
     for place, point, value in known:
         tone = words.TONES[point.verdict]
         if point.interval is not None and point.interval[0] < point.interval[1]:
-            axes.plot((place, place), point.interval, color=plots.COLOURS[tone], linewidth=1.6)
+            axes.plot((place, place), tuple(map(_within, point.interval)), color=plots.COLOURS[tone], linewidth=1.6)
         axes.plot(place, value, plots.MARKERS[tone], color=plots.COLOURS[tone], markersize=6)
     every = max(1, -(-len(points) // MOST_NAMES))
     names = [point.commit.short if place % every == 0 else "" for place, point in enumerate(points)]
@@ -38,3 +39,7 @@ def _draw(axes: Axes, course: Course) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _within(value: float) -> float:
+    return max(-LARGEST, min(value, LARGEST))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lmspec.compare.course import Course, Point
-from lmspec.compare.forms import aligned, markdown, terminal, words
+from lmspec.compare.forms import aligned, markdown, terminal, values, words
 from lmspec.compare.forms.tables import Column, Row, Table
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def _note(text: str) -> str:
 def sparkline(values: Sequence[float | None]) -> str:
     """A block as high as each value lies between the lowest and the highest; a dot where there is none."""
     known = [value for value in values if value is not None]
-    low, span = (min(known), max(known) - min(known)) if known else (0.0, 0.0)
-    top = len(BLOCKS) - 1
-    return "".join(NONE if v is None else BLOCKS[round((v - low) / span * top) if span else top // 2] for v in values)
+    low, high = (min(known) / 2, max(known) / 2) if known else (0.0, 0.0)  # a difference of halves is always finite
+    top, span = len(BLOCKS) - 1, high - low
+    return "".join(NONE if v is None else BLOCKS[round((v / 2 - low) / span * top) if span else top // 2] for v in values)
 
 
 def render(courses: Sequence[Course]) -> "Group":
@@ -113,4 +113,4 @@ def _markdown(course: Course) -> list[str]:
 
 def as_json(courses: Sequence[Course]) -> str:
     """`{"metrics": [...]}`, each with its points, newest first."""
-    return json.dumps({"metrics": [asdict(course) for course in courses]}, indent=2, allow_nan=False)
+    return json.dumps({"metrics": [values.finite(asdict(course)) for course in courses]}, indent=2, allow_nan=False)

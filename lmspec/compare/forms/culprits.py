@@ -1,7 +1,6 @@
 """culprits: the commit that broke a gate, and what it changed, as text and as JSON."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from lmspec.compare.culprit import Culprit, Held, Nothing
 from lmspec.compare.forms import aligned, tables, values, words
 from lmspec.compare.meant import pattern_of
 from lmspec.compare.report import Metric, Report
+from lmspec.graph import measured
 from lmspec.graph.places import stage_name
 from lmspec.specs.gates import Gate
 
@@ -31,8 +31,8 @@ class Told:
     @property
     def metrics(self) -> list[Metric]:
         """Those that the gate is about, before and after."""
-        pattern = re.compile(".+".join(map(re.escape, ".".join(pattern_of(self.gate)).split("*"))))
-        return [m for m in self.report.metrics if pattern.fullmatch(m.name)] if isinstance(self.report, Report) else []
+        metrics = self.report.metrics if isinstance(self.report, Report) else ()
+        return [metric for metric in metrics if measured.named(pattern_of(self.gate), metric.name)]
 
 
 def plain(told: Told) -> str:
@@ -44,6 +44,7 @@ def _lines(told: Told) -> Iterator[str]:
     yield words.line(f"gate {told.name}: {told.gate.kind} on {told.gate.metric}: {told.demand}")
     if isinstance(told.found, Nothing):
         yield words.line(f"nothing found: {told.found.reason}")
+        yield from (f"note: {words.line(note)}" for note in notes(told))
         return
     yield from _who(told.found)
     for what, held in (("before", told.found.good), ("after", told.found.fails)):
@@ -90,6 +91,7 @@ def notes(told: Told) -> Iterator[str]:
     """What else is to be known of the line of commits."""
     found = told.found
     if isinstance(found, Nothing):
+        yield from found.notes
         return
     if spread.measured_anew(told.gate.metric):
         again = f"`dvc repro --force --single-item {stage_name('.'.join(told.gate.metric.split('.')[:2]))}`"
@@ -106,13 +108,15 @@ def notes(told: Told) -> Iterator[str]:
         yield f"the gate began to fail {len(found.earlier) + 1} times between these commits; this is the last, before at {names}"
     if found.line[-1].state != "pass":
         yield f"{found.line[-1].commit.short}, the good commit, does not pass by itself: {found.line[-1].found}"
+    yield from found.notes
 
 
 def as_json(told: Told) -> str:
     """`culprit` is null if it is one of several, or none; `one_of`, oldest first, has them; `reason` says why there is none."""
     about = {"gate": told.name, "kind": told.gate.kind, "metric": told.gate.metric, "demand": told.demand}
     if isinstance(told.found, Nothing):
-        return json.dumps({**about, "culprit": None, "one_of": [], "reason": told.found.reason}, indent=2)
+        nothing = {"culprit": None, "one_of": [], "reason": told.found.reason, "notes": list(notes(told))}
+        return json.dumps({**about, **nothing}, indent=2)
     found = told.found
     content = {
         **about,

@@ -1,12 +1,12 @@
 """junit: gates and metrics as test cases, which each CI system lists."""
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from lmspec.compare.forms import words
 from lmspec.compare.forms.words import printable
 from lmspec.compare.report import Gate, Metric, Report
+from lmspec.graph import measured
 
 
 def render(report: Report) -> str:
@@ -17,7 +17,7 @@ def render(report: Report) -> str:
     """
     root = ElementTree.Element("testsuites", name=printable(f"lmspec diff {words.sides(report)}"))
     gates = [_gate(gate) for gate in report.gates]
-    blocked = [(re.compile(re.escape(gate.metric).replace(r"\*", ".+")), gate) for gate in report.gates if not gate.passed]
+    blocked = [gate for gate in report.gates if not gate.passed]
     metrics = [_metric(metric, blocked) for metric in report.metrics]
     suites = [_suite("lmspec gates", gates), _suite("lmspec metrics", metrics)]
     root.extend(suites)
@@ -55,9 +55,10 @@ def _failure(case: ElementTree.Element, gate: Gate) -> None:
     ElementTree.SubElement(case, "failure", type=gate.verdict, message=printable(message)).text = printable(words.findings(gate))
 
 
-def _metric(metric: Metric, blocked: Sequence[tuple[re.Pattern[str], Gate]]) -> ElementTree.Element:
+def _metric(metric: Metric, blocked: Sequence[Gate]) -> ElementTree.Element:
     case = _case("metrics", metric.name)
-    gates = [gate for pattern, gate in blocked if pattern.fullmatch(metric.name)] if metric.verdict == "worse" else []
+    worse = metric.verdict == "worse"
+    gates = [gate for gate in blocked if worse and measured.named(tuple(gate.metric.split(".")), metric.name)]
     if metric.verdict == "missing":
         ElementTree.SubElement(case, "failure", type="missing", message=printable(f"missing: {metric.reason or 'not there'}"))
     elif metric.verdict == "not comparable":
