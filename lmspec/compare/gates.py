@@ -136,13 +136,17 @@ class _Held:
         lost = [path for path in expected.asked(self.evidence.new, self.artifact, pattern) if at(values, path) is None]
         if not paths and not lost:
             yield Finding("missing", f"{self.artifact} has no such metric: run `dvc repro`")
-        yield from (Finding("missing", f"{self._name(path)} is asked for, and not there: run `dvc repro`") for path in lost)
+        yield from map(self._lost, lost)
         if not paths:
             return
         if isinstance(self.gate, specs.Gap):
             yield self._gap(paths)
         else:
             yield from (self._one(path) for path in paths)
+
+    def _lost(self, path: Path) -> Finding:
+        advice = "`dvc repro`, unless it has no example" if "source" in path else "run `dvc repro`"
+        return Finding("missing", f"{self._name(path)} is asked for, and not there: {advice}")
 
     def _one(self, path: Path) -> Finding:
         value = number(at(self.values, path))
