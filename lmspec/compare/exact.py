@@ -1,4 +1,4 @@
-"""exact: tests and bounds of counts, none by resampling: McNemar's, its form for groups, Fisher's, Clopper & Pearson's, Holm's."""
+"""exact: tests and bounds of counts, none by resampling: McNemar's, its form for groups, Fisher's, Clopper-Pearson's, Holm's."""
 
 import functools
 import math
