@@ -216,7 +216,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "code was changed",
-    "lmspec/shared.py shared, more corpus-reviews, exported-cnn, model-cnn",
+    "lmspec/shared.py shared, more sources-raw, corpus-reviews, splits-reviews",
     "stages/speed.py build, statements outside of its definitions speed-cnn",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -915,6 +915,59 @@ def _(project: Project) -> tuple[str, ...]:
     project.write("dvc.lock", f"{text[:place]}    - path: helpers.py\n      hash: md5\n      md5: {digest}\n{text[place:]}")
     project.commit()
     project.write("helpers.py", "LIMIT = 2\n")
+    return ()
+
+
+@situation(
+    "a stage of one's own reads a module outside of the repository",
+    "metrics: 56 same",
+    "ok",
+)
+def _(project: Project) -> tuple[str, ...]:
+    own = "  own:\n    cmd: none\n    deps:\n    - path: ../helpers.py\n      md5: a\n    - path: /opt/helpers.py\n      md5: b\n"
+    project.write("dvc.lock", project.text("dvc.lock") + own)
+    project.commit()
+    return ()
+
+
+@situation(
+    "dvc.lock does not say what the build wrote, as after a merge by hand",
+    "stale, fails level floor",
+    "dvc.lock does not say what its build wrote to data/metrics/scores-cnn.json",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
+    remeasured(project, accuracy=0.99)
+    text = project.text("dvc.lock")
+    start = text.index("    outs:\n", text.index("  scores-cnn:\n"))
+    end = start + re.search(r"    outs:\n(?:    (?:-|  ).*\n)*", text[start:]).end()  # type: ignore[union-attr]
+    project.write("dvc.lock", text[:start] + text[end:])
+    return ()
+
+
+@situation(
+    "a gate on flips in each source, and one of the spec was never scored",
+    "not comparable, fails flips flip_rate",
+    "reviews.source.letters: no example in common",
+    code=1,
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}")
+    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
+    project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
+    rescored(project)
+    return ()
+
+
+@situation(
+    "a gate on all reasons to reject a row",
+    "pass few ceiling corpus.reviews.rejected.* at most 9 rejected.too_short is 4",
+)
+def _(project: Project) -> tuple[str, ...]:
+    project.gate("few", "{kind: ceiling, metric: corpus.reviews.rejected.*, at_most: 9}")
+    project.measure("corpus.reviews", {**project.metrics("corpus.reviews"), "rejected": {"too_short": 4}})
+    project.lock()
     return ()
 
 

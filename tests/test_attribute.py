@@ -24,6 +24,7 @@ from lmspec.compare.samples import Alone, Paired, Slice
 from lmspec.errors import LmspecError
 from lmspec.methods.sources.digest import sha256
 from tests import miniature, reports
+from tests.history import make
 from tests.test_forms import rendered
 
 ACCURACY = Slice("accuracy", None)
@@ -326,6 +327,17 @@ def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
     with pytest.raises(LmspecError) as refused:
         causes.installed(sides[1], sides[2])
     assert f"numpy {np.__version__}" in str(refused.value) and "numpy 1.0 or 1.1" in refused.value.remedy
+
+
+def test_mixes_need_a_project_of_dvcs(tmp_path: Path) -> None:
+    """Its cache is where DVC keeps it if nothing is set; without one it is no matter of the two commits."""
+    root = make(tmp_path / "project").root
+    with pytest.raises(LmspecError) as refused, hybrids.workshop(root):
+        pass
+    assert refused.value.place == "dvc cache dir" and "`dvc init`" in refused.value.remedy
+    miniature.dvc(root, "init", "-q")
+    with hybrids.workshop(root) as shop:
+        assert shop._cache == str(root / ".dvc/cache")
 
 
 @pytest.fixture

@@ -291,6 +291,12 @@ def test_a_dvc_lock_that_was_cut_short_is_told(sources: Callable[[Path], Path], 
     path.unlink()
     miniature.dvc(project, "repro")
     assert path.read_text() == whole
+    rwlock = project / dvc.RWLOCK
+    rwlock.write_text("")
+    said = miniature.lmspec(project, "plan", code=1)
+    assert f"{dvc.RWLOCK}: it is cut short" in said and "remove it" in said
+    rwlock.unlink()
+    assert "2 are up to date" in miniature.lmspec(project, "plan")
 
 
 def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int:

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.cli import publishing
-from lmspec.cli.ci import STEPS, _passed
+from lmspec.cli.ci import STEPS, _passed, _run
 from lmspec.cli.main import main
 from lmspec.graph import committed
 from tests import miniature
@@ -179,6 +180,12 @@ def test_where_there_are_no_gates_none_passes() -> None:
     """It is said."""
     assert _passed(()) == "there are no gates, so none was checked"
     assert _passed([gate("pass"), gate("excepted")]) == "all gates pass, 1 of them by an exception"
+
+
+def test_a_command_runs_where_standard_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is there to be flushed."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert _run("platform") == 0
 
 
 def test_a_base_that_is_not_there_is_told_at_once(copy: Path) -> None:

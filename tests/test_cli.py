@@ -79,3 +79,20 @@ def test_the_readmes_figures_are_the_committed_ones() -> None:
         metrics = json.loads((ROOT / f"data/metrics/scores-{name}.json").read_text())
         found = [metrics["reviews"]["source"]["movies"], metrics.get("tweets"), metrics.get("editorials")]
         assert [movies, tweets, editorials] == ["–" if m is None else f"{100 * m['accuracy']:.1f}" for m in found]
+
+
+def test_forges_are_told_the_path_from_the_top_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In none, or without git, it is the one that was given."""
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part/params.yaml").write_text("model: 3\n")
+
+    def told(*path: str) -> set[str]:
+        said = [lmspec("validate", *path, "--format", form, cwd=tmp_path / "part").stdout for form in ("github", "sarif")]
+        return {*re.findall(r"::error file=(.*?),", said[0]), *re.findall(r'"uri": "(.*?)"', said[1])}
+
+    assert told() == {"params.yaml"}
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    assert told() == told("../part/params.yaml") == {"part/params.yaml"}
+    assert told(str(tmp_path / "part/params.yaml")) == {str(tmp_path / "part/params.yaml")}
+    monkeypatch.setenv("PATH", "")
+    assert told() == {"params.yaml"}

@@ -1,7 +1,11 @@
 """What is known of a metric of which hardly an answer is wrong, or changed."""
 
+import sys
+import time
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from lmspec.compare import bounds, exact, few, outcomes, samples
 from lmspec.compare.samples import Slice
@@ -94,3 +98,21 @@ def test_an_empty_class_has_no_part_in_it() -> None:
     """Of three labels the third has no example."""
     reach = few.level(flipped(0), np.arange(SIZE) % 2, np.array([0.1, 0.2, 0.3]), 1.0)
     assert np.isfinite(reach.at(0.95)).all()
+
+
+@pytest.mark.parametrize(
+    ("old", "old_size", "new", "new_size"),
+    [(0, 1, 0, 1), (3, 40, 9, 31), (120, 500, 90, 300), (9_000, 20_000, 9_200, 20_000), (70, 900, 1_234, 20_000)],
+)
+def test_fishers_test_is_that_of_scipy(old: int, old_size: int, new: int, new_size: int) -> None:
+    """Also of sizes that are far apart."""
+    peer = stats.fisher_exact([[old, old_size - old], [new, new_size - new]])[1]
+    assert exact.fisher(old, old_size, new, new_size) == pytest.approx(peer)
+
+
+def test_no_p_of_two_shares_is_nothing() -> None:
+    """Where it is too small for a number it is the smallest; two times five million take a moment."""
+    begun = time.process_time()
+    assert exact.fisher(0, 5_000_000, 5_000_000, 5_000_000) == sys.float_info.min
+    assert 0.1 < exact.fisher(2_500_000, 5_000_000, 2_501_500, 5_000_000) < 0.5
+    assert time.process_time() - begun < 5

@@ -311,6 +311,7 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
     percent = replace(report, gates=(reports.gate("fail", "100% of 5%0A, so: no"),))
     placed = replace(report, gates=(replace(reports.gate("fail"), line=12),))
     assert "::error file=params.yaml,line=12,title=gate fail_gate%3A fail::" in github.annotations(placed)
+    assert "::error file=a%2Cb/c/params.yaml,line=12," in github.annotations(placed, "a,b/c/")
     assert "100%25 of 5%250A, so: no" in github.annotations(percent)
 
 

@@ -316,6 +316,32 @@ def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
         assert found.verdict in ("not comparable", "missing") and not found.passed, pattern
 
 
+def test_a_label_may_have_the_name_of_a_metric(tmp_path: Path) -> None:
+    """Its F1 is no size that is exact, and no loss that is better when it is lower."""
+    gate = {"kind": "non_inferiority", "margin": 0.03, "confidence": 0.95}
+    for label in ("bytes", "log_loss"):
+        names = {"bad": label, "good": "other"}
+        rows = [replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS]
+        labels = (label, "other")
+        worse = flipped(rows, range(1, 9, 2), labels)
+        sides = []
+        for name, answers_ in (("old", rows), ("new", worse)):
+            project = Project(tmp_path / label / name)
+            project.write("params.yaml", PARAMS_YAML)
+            project.score("scores.a", {"test": answers_}, labels)
+            sides.append(written(project.root, name))
+        found = held(sides[0], sides[1], **gate, metric=f"scores.a.test.f1.{label}")
+        assert found.verdict == "undecided" and "changed by -" in found.found, found
+
+
+def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
+    """Six digits tell 0.000012 from 0.0000121 no more, and of no probability is written that it is 0."""
+    old = [replace(row, confidence=1 - 1.21e-5) if not row.right else row for row in REVIEWS]
+    new = [replace(row, confidence=1 - 1.27e-5) if not row.right else row for row in REVIEWS]
+    found = both(tmp_path, old, new, **margin("non_inferiority", 0.5, "scores.a.test.log_loss"))
+    assert found.verdict == "pass", found
+
+
 def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
     """One example of a source tells nothing of its spread, however close its loss lies to that of the other."""
     rows = [row for row in REVIEWS if row.source == "movies"] + [next(row for row in REVIEWS if row.source == "products")]

@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.graph import leftovers, lock
+from lmspec.graph import dvc, leftovers, lock
 from tests import miniature
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
@@ -92,11 +92,18 @@ def wait_until(done: Callable[[], object], seconds: float) -> bool:
     return True
 
 
+def said_by(project: Path) -> Path:
+    """Where lies what the last command said."""
+    return project.parent / "said"
+
+
 @contextlib.contextmanager
 def started(project: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in a session of its own. In the end nothing that runs in the project is left."""
-    none = subprocess.DEVNULL
-    first = subprocess.Popen(command, cwd=project, env=miniature.environment(), stdout=none, stderr=none, start_new_session=True)
+    """A command in a session of its own; what it says goes to `said`. In the end nothing that runs in the project is left."""
+    with said_by(project).open("w") as out:
+        first = subprocess.Popen(
+            command, cwd=project, env=miniature.environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         yield first
     finally:
@@ -150,7 +157,7 @@ def kill_once(
             if repro.returncode == 0:
                 return None
             return Hit(stage, target, number, moments[stage], time.monotonic() - killed)
-    assert sent or repro.returncode == 0, f"`dvc repro {' '.join(what)}` failed, and nobody had killed it"
+    assert sent or repro.returncode == 0, f"`dvc repro` failed, and nobody had killed it:\n{said_by(project).read_text()}"
     return None
 
 
@@ -186,12 +193,17 @@ def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -
             what = goal
             hits.append(hit)
             quota[hit.stage] -= 1
-        remove_cut_lock(project)
+        mend(project)
     return hits
 
 
-def remove_cut_lock(project: Path) -> None:
-    """As `lmspec plan` advises: DVC empties dvc.lock before it writes it, so that a kill in that moment leaves it empty."""
+def mend(project: Path) -> None:
+    """As `lmspec plan` advises: DVC empties these files before it writes them, so that a kill in that moment cuts one short."""
+    rwlock = project / dvc.RWLOCK
+    try:
+        json.loads(rwlock.read_text() if rwlock.exists() else "{}")
+    except ValueError:
+        rwlock.unlink()
     try:
         lock.require_whole(project)
     except LmspecError:

@@ -159,7 +159,9 @@ def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) 
     """Its spec is another, and nothing was built; `lmspec diff` says so, too."""
     project.scored(0.9)
     params = "    params: {params.yaml: {model.a.width: 8}}\n"
-    project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n{params}")
+    path = "data/metrics/scores-a.json"
+    outs = f"    outs: [{{path: {path}, md5: {hashlib.md5((project.folder / path).read_bytes()).hexdigest()}}}]\n"
+    project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n{params}{outs}")
     project.commit("scored")
     for width in (9, 8):
         project.spec(width=width)

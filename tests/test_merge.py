@@ -258,3 +258,13 @@ def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_p
     assert miniature.ran(miniature.dvc(project, "repro", "model-cnn")) == ["model-cnn"]
     spec_then = YAML(typ="safe").load(project / "dvc.lock")["stages"]["model-cnn"]["params"]["params.yaml"]["model.cnn"]
     assert spec_then["training"]["seeds"] == 2 and spec_then["architecture"]["widths"] == [1, 2]
+
+
+def test_an_empty_lock_is_merged_with_nothing() -> None:
+    """DVC was killed while it wrote it: no stage was removed. Where the base is empty, both sides added what they have."""
+    base, built = lock(BASE), lock({**BASE, "model-c": 1})
+    for ours, theirs, whole in (("", built, "theirs"), (built, "", "ours")):
+        with pytest.raises(LmspecError, match="it is not as DVC writes it") as refused:
+            merge.lock(base, ours, theirs)
+        assert f"git checkout --{whole} dvc.lock" in refused.value.remedy
+    assert merge.lock("", base, built).text == merge.lock("", "", built).text == built

@@ -133,3 +133,10 @@ def test_a_gate_that_fails_is_annotated_where_it_stands(project: Project) -> Non
     assert f"line={place + 1}," in project.text("reports/annotations.txt")
     level = next(gate for gate in publishing.gates(project.root / "reports") if gate.gate == "level")
     assert level.line == place and level.passed
+
+
+def test_a_gate_of_a_part_of_a_repository_is_annotated_by_the_path_from_its_top(tmp_path: Path) -> None:
+    """GitHub looks for files from there."""
+    project = make(tmp_path / "part" / "of it", tmp_path)
+    project.gate("high", LEVEL.replace("0.8", "0.99"))
+    assert "::error file=part/of it/params.yaml,line=" in project.run("diff", "--format", "github").stdout

@@ -1,5 +1,6 @@
 """What git may hold though no build would write it: an error that says so, or nothing; never a traceback."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from lmspec.compare import causes, commits, meant, moved, outcomes, repository, 
 from lmspec.compare.forms.courses import sparkline
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
+from lmspec.graph import leftovers
 from tests.history import Project, examples, make
 
 ROOT = Path(__file__).parent.parent
@@ -210,3 +212,71 @@ def test_a_command_that_cannot_write_anything_ends_as_it_would(project: Project,
     run = ["sh", "-c", f'exec "$0" -m lmspec {command} >&-', sys.executable]
     found = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, check=False)
     assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("documents", [0, -3, None])
+def test_a_dev_side_of_no_documents_has_no_test(project: Project, documents: object) -> None:
+    """Of a count that is none nothing can be computed."""
+    sizes = project.metrics("splits.reviews")
+    project.measure("splits.reviews", sizes | {"dev": sizes["dev"] | {"documents": documents}})
+    project.lock()
+    project.commit()
+    model = project.metrics("model.cnn")
+    project.measure("model.cnn", model | {"dev": model["dev"] | {"accuracy": 0.9}})
+    project.lock()
+    assert metric(project, "model.cnn.dev.accuracy")["verdict"] == "untested"
+
+
+@pytest.mark.parametrize(("examples", "verdict"), [(-200, "untested"), (200, "~")])
+def test_a_test_side_of_no_examples_has_no_test(project: Project, examples: int, verdict: str) -> None:
+    """Where no outcomes were kept either, which are compared without their number."""
+    for accuracy in (0.88, 0.9):
+        values = project.metrics("scores.cnn")
+        project.measure("scores.cnn", {"reviews": values["reviews"] | {"accuracy": accuracy, "examples": examples}})
+        (project.root / "data/metrics/scores-cnn/outcomes.csv").unlink(missing_ok=True)
+        project.lock()
+        project.commit()
+    assert metric(project, "scores.cnn.reviews.accuracy", "HEAD~1", "HEAD")["verdict"] == verdict
+
+
+def test_a_gap_of_nothing_lies_between_two(project: Project) -> None:
+    """It names both, though their values are one."""
+    project.score("scores.cnn", {"reviews": examples(200, wrong=(0, 2))})
+    project.gate("even", "{kind: gap, metric: scores.cnn.reviews.f1.*, at_most: 0.2, confidence: 0.95}")
+    project.lock()
+    (found,) = project.report()["gates"]
+    assert "reviews.f1.good is 0.99, reviews.f1.bad 0.99: 0 apart" in json.dumps(found)
+
+
+def killed(root: Path, *stages: str) -> None:
+    """What runs that were killed have left."""
+    for stage in stages:
+        for folder in (f".lmspec/run/{stage}/home", f"data/{stage.replace('-', '/.')}.partial"):
+            (root / folder).mkdir(parents=True)
+
+
+def test_what_could_not_be_removed_is_not_told_as_removed(tmp_path: Path) -> None:
+    """Each build would say it again."""
+    killed(tmp_path, "model-a", "model-c")
+    (tmp_path / ".lmspec/run/model-b").write_text("")  # no folder, so `rmtree` leaves it
+    assert leftovers.sweep(tmp_path) == ["model-a", "model-c"]
+    assert leftovers.sweep(tmp_path) == [] and (tmp_path / ".lmspec/run/model-b").exists()
+    assert list((tmp_path / "data/model").iterdir()) == []
+
+
+@pytest.mark.parametrize("odd", ["file", "folder", "no locks"])
+def test_what_cannot_be_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+    """And is no error: a file in the place of the locks, a folder in that of one, a file system that has none."""
+
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    killed(tmp_path, "model-a", "model-b")
+    if odd == "file":
+        (tmp_path / ".lmspec/lock").write_text("")
+    elif odd == "folder":
+        (tmp_path / ".lmspec/lock/model-a").mkdir(parents=True)
+    else:
+        monkeypatch.setattr(leftovers.fcntl, "flock", refused)
+    assert leftovers.sweep(tmp_path) == (["model-b"] if odd == "folder" else [])
+    assert (tmp_path / ".lmspec/run/model-a").is_dir() and (tmp_path / "data/model/.a.partial").is_dir()

@@ -450,6 +450,20 @@ def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
     assert near.p >= 1 / 1000
 
 
+def test_a_calibration_error_that_changes_its_sign_is_told() -> None:
+    """Too unsure, then too sure: a pair that changes places moves both errors alike, and each pair counts all the same."""
+    rng = np.random.default_rng(5)
+    truth = np.zeros(300, np.int64)
+    sides = []
+    for sure, share in ((0.7, 0.85), (0.95, 0.6)):
+        right = rng.random(300) < share
+        sides.append(side(truth, np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)])))
+    found = samples.Paired(outcomes.pair(*sides), outcomes.Scale(("a", "b"), 10), same=False)
+    part = samples.Slice("expected_calibration_error", None)
+    estimate = found.difference(part)
+    assert estimate.value > 0.1 and found.p(part, estimate)[0] < 0.001
+
+
 @pytest.mark.parametrize("confidence", [0.999, 0.99999])
 def test_an_end_beyond_all_replicates_is_as_far_as_the_normal_one(confidence: float) -> None:
     """A thousand replicates do not tell where one of a hundred thousand lies."""

@@ -168,7 +168,8 @@ def _passed(gates: Sequence[Gate]) -> str:
 def _run(*command: str) -> int:
     """Run a module with this interpreter, its output passing through; the exit code. Waits for its end even after Ctrl-C."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # dvc.yaml says `python`
-    sys.stdout.flush()
+    if sys.stdout is not None:  # it is if the command began with it closed
+        sys.stdout.flush()
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen([sys.executable, "-m", *command], env=environment, stdin=subprocess.DEVNULL)
     interrupted = False

@@ -9,6 +9,7 @@ import click
 
 from lmspec.cli import reporting
 from lmspec.errors import LmspecError
+from lmspec.graph import git
 
 if TYPE_CHECKING:
     from lmspec.compare.report import Report
@@ -55,7 +56,7 @@ def _render(form: str, everything: bool) -> Callable[[Any], str]:
     if form == "github":
         from lmspec.compare.forms import github
 
-        return github.annotations
+        return lambda found: github.annotations(found, git.prefix(Path.cwd()))
     if form == "junit":
         from lmspec.compare.forms import junit
 

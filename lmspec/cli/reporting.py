@@ -1,6 +1,8 @@
 """reporting: problems for people and for machines: text, JSON, GitHub annotations, SARIF."""
 
+import functools
 import json
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from lmspec.graph.problems import Problem, Span, as_text
+from lmspec.graph import git
+from lmspec.graph.problems import Problem, Span, as_text, printable
 
 LOOKS: dict[str, dict[str, Any]] = {
     "place": {"bold": True},
@@ -32,6 +35,13 @@ class Report:
     def errors(self) -> int:
         """How many problems are no warnings."""
         return sum(not problem.warning for problem in self.problems)
+
+    @functools.cached_property
+    def file(self) -> str:
+        """The path from the top of its repository, where forges look for it."""
+        if self.path.is_absolute():
+            return self.path.as_posix()
+        return posixpath.normpath(printable(git.prefix(Path.cwd())) + self.path.as_posix())
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -90,7 +100,7 @@ def as_github(report: Report) -> str:
 def _annotation(problem: Problem, report: Report) -> str:
     end = problem.span.column + problem.span.width - 1
     properties = {
-        "file": report.path.as_posix(),
+        "file": report.file,
         "line": problem.span.line,
         "col": problem.span.column,
         "endColumn": end,
@@ -123,7 +133,7 @@ def as_sarif(report: Report) -> str:
 def _result(problem: Problem, report: Report) -> dict[str, Any]:
     def location(span: Span) -> dict[str, Any]:
         region = {"startLine": span.line, "startColumn": span.column, "endColumn": span.column + span.width}
-        return {"physicalLocation": {"artifactLocation": {"uri": report.path.as_posix()}, "region": region}}
+        return {"physicalLocation": {"artifactLocation": {"uri": report.file}, "region": region}}
 
     hint = f" ({problem.hint})" if problem.hint else ""
     result: dict[str, Any] = {

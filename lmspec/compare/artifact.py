@@ -143,7 +143,7 @@ class Artifact:
     def _examples(self, side: str, path: tuple[str, ...]) -> int:
         revision, name = self.evidence.side(side, self.name)
         found = at(revision.metrics(name), (*path[:-1], "examples"))
-        return found if isinstance(found, int) else 0
+        return found if isinstance(found, int) and found > 0 else 0
 
     def _untested(self, path: tuple[str, ...], plain: Metric) -> Metric:
         """A number of which git keeps no outcomes."""
@@ -151,7 +151,7 @@ class Artifact:
             return replace(plain, verdict="same")
         if plain.better is None or plain.difference is None:
             return replace(plain, verdict="changed")
-        if path[-1] in measured.EXACT:
+        if measured.is_exact(path):
             up = (plain.difference > 0) == (plain.better == "higher")
             return replace(plain, verdict="better" if up else "worse", method="exact")
         noun = self.name.partition(".")[0]
@@ -172,7 +172,7 @@ class Artifact:
         found = at(revision.metrics(splits), ("dev", "documents"))
         outs = revision.lock.get(places.stage_name(splits), {}).get("outs", ())
         md5 = next((str(out.get("md5")) for out in outs if out.get("path") == places.folder(splits)), None)
-        return found if isinstance(found, int) else 0, md5
+        return found if isinstance(found, int) and found > 0 else 0, md5
 
 
 def _is_no_number(value: Any, plain: Metric) -> bool:

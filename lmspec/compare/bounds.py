@@ -74,8 +74,10 @@ def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
     """Of a metric, by the outcomes of one side."""
     found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
     if part.name == "expected_calibration_error":
-        return _calibration(found, alone.scatter(part, confidence))
-    return _reaching(found, alone.reach(part)) if part.of_answers else found
+        found = _calibration(found, alone.scatter(part, confidence))
+    if part.of_answers:
+        found = _reaching(found, alone.reach(part))
+    return found if part.name == "log_loss" else replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _calibration(found: Bounds, scatter: float) -> Bounds:
@@ -84,7 +86,7 @@ def _calibration(found: Bounds, scatter: float) -> Bounds:
     scatter  of the error above the true one
     """
     high = found.value + exact.NORMAL.inv_cdf(found.confidence) * found.error
-    return replace(found, low=max(0.0, min(found.low, found.value - scatter)), high=max(found.high, high))
+    return replace(found, low=min(found.low, found.value - scatter), high=max(found.high, high))
 
 
 def _reaching(found: Bounds, reach: Reach) -> Bounds:
@@ -102,7 +104,7 @@ def _widened(found: Bounds, low: float, high: float) -> Bounds:
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
     """Of new - old; or why there are none."""
-    if path[-1] in measured.EXACT:
+    if measured.is_exact(path):
         old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
         return "a side does not have it" if old is None or new is None else Bounds(new - old, new - old, new - old)
     if not artifact.startswith("scores."):
@@ -136,7 +138,7 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
     if old is None or new is None or old <= 0 or new <= 0:
         return "a side does not have it, or it is not above 0"
-    if _measured_once(evidence, artifact) or path[-1] in measured.EXACT or path[-1].endswith("_bytes"):
+    if measured.is_exact(path) or measured.is_measured_once(path) or _of_one_run(evidence, artifact):
         return Bounds(new / old, new / old, new / old)
     found = ratios.rounds(evidence, artifact, ".".join(path))
     if isinstance(found, str):
@@ -144,9 +146,9 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     return Bounds(math.exp(found.value), found.bound(1 - confidence), found.bound(confidence))
 
 
-def _measured_once(evidence: Evidence, artifact: str) -> bool:
+def _of_one_run(evidence: Evidence, artifact: str) -> bool:
     """Are the metrics of both sides the same file, and so of one run?"""
-    old, new = (side.tree.ids.get(places.metrics(name)) for side, name in (evidence.side(s, artifact) for s in ("old", "new")))
+    old, new = (side.tree.read(places.metrics(name)) for side, name in (evidence.side(s, artifact) for s in ("old", "new")))
     return old is not None and old == new
 
 
@@ -238,7 +240,7 @@ def better(evidence: Evidence, artifact: str, path: Path) -> Better | None:
         ranks = {}
         for declared, way in revision.better(name).items() if name in revision.artifacts else ():
             steps = tuple(declared.split("."))
-            for end in range(len(path), len(steps) - 1, -1):
+            for end in range(len(measured.without_label(path)), len(steps) - 1, -1):
                 if path[end - len(steps) : end] == steps and way in ("higher", "lower"):
                     ranks[end, len(steps)] = way
         if ranks:

@@ -8,7 +8,7 @@ from typing import Any
 from lmspec.compare import outcomes
 from lmspec.compare.outcomes import SMALLEST, Outcomes, Scale
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import ROUNDING, Alone, Paired, Slice, part_of
+from lmspec.compare.samples import Alone, Paired, Slice, part_of
 
 NO_OUTCOMES = "keeps no outcomes"
 UNSCORED = Fault("it does not follow from the outcomes")
@@ -16,11 +16,15 @@ UNSCORED = Fault("it does not follow from the outcomes")
 
 @dataclass(frozen=True)
 class _Twice:
-    """A metric as the metrics say it, and as the outcomes give it. slack: how far they may be apart."""
+    """A metric as the metrics say it, and as the outcomes give it.
+
+    slack  how far they may be apart; rounding: of a log loss, without what may hide in probabilities of 0
+    """
 
     said: float
     counted: float
     slack: float
+    rounding: float
 
 
 class Evidence:
@@ -117,7 +121,7 @@ class Evidence:
         if part.name != "log_loss" or old is None or new is None:
             return None
         hidden = (new.said - new.counted) - (old.said - old.counted)
-        if abs(hidden) <= 2 * ROUNDING:
+        if abs(hidden) <= old.rounding + new.rounding:
             return None
         return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the outcomes write as 0"
 
@@ -128,7 +132,8 @@ class Evidence:
         revision, name = self.side(side, artifact)
         steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
         said = number(at(revision.metrics(name), steps))
-        return None if said is None else _Twice(said, alone.plain(part)[0], alone.slack(part))
+        rounding = alone.rounding(part) if part.name == "log_loss" else 0.0
+        return None if said is None else _Twice(said, alone.plain(part)[0], alone.slack(part), rounding)
 
     def side(self, side: str, artifact: str) -> tuple[Revision, str]:
         """The `old` or the `new` revision, and what the artifact is called there."""

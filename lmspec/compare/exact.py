@@ -2,6 +2,7 @@
 
 import functools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
@@ -122,13 +123,25 @@ def two_proportions(old: float, new: float, old_size: int, new_size: int, confid
 
 
 def fisher(hits: int, size: int, other_hits: int, other_size: int) -> float:
-    """Two-sided p of two shares: all tables with these margins that are no likelier than the one that was seen."""
+    """Two-sided p of two shares: all tables with these margins that are no likelier than the one that was seen.
+
+    The smallest normal number if p is below it: no p is 0.
+    """
     total = hits + other_hits
-    every = range(max(0, total - other_size), min(size, total) + 1)
-    logs = np.array([_log_choose(size, k) + _log_choose(other_size, total - k) for k in every])
+    least, most = max(0, total - other_size), min(size, total)
+    factorials = np.cumsum(np.log(np.maximum(1, np.arange(max(size, other_size) + 1))))
+    logs = _log_chooses(size, least, most, factorials) + _log_chooses(other_size, total - most, total - least, factorials)[::-1]
     chances = np.exp(logs - logs.max())
-    seen = chances[hits - every.start]
-    return min(1.0, float(chances[chances <= seen * (1 + 1e-7)].sum() / chances.sum()))
+    seen = chances[hits - least]
+    return min(1.0, max(sys.float_info.min, float(chances[chances <= seen * (1 + 1e-7)].sum() / chances.sum())))
+
+
+def _log_chooses(n: int, least: int, most: int, factorials: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of n over each number from least to most. factorials: the logarithms of theirs, from 0 on.
+
+    A loop over `math.lgamma` takes seconds for millions.
+    """
+    return np.asarray(factorials[n] - (factorials[least : most + 1] + factorials[n - most : n - least + 1][::-1]))
 
 
 def wilson(hits: float, size: float, confidence: float) -> tuple[float, float]:

@@ -20,9 +20,22 @@ def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
 
 
 def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The metrics that a pattern names, of those that the spec of a side asks for; none if that cannot be told."""
+    """The metrics that a pattern names, of those that the spec of a side asks for; none if that cannot be told.
+
+    Of a corpus and its splits no more is known: a label or a reason to reject that no row has is not among their metrics.
+    """
+    if artifact.startswith(("corpus.", "splits.")):
+        return []
     try:
         return measured.matching(_specs(side), artifact, ".".join(pattern))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return []
+
+
+def sides(side: Revision, artifact: str) -> list[tuple[str, ...]]:
+    """What flips are counted in, by the spec of a side; none if that cannot be told."""
+    try:
+        return measured.sides(_specs(side), artifact)
     except (KeyError, TypeError, AttributeError, ValueError):
         return []
 

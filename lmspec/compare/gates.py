@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from lmspec.compare import bounds, expected, flips
 from lmspec.compare.bounds import Bounds
 from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
-from lmspec.compare.outcomes import Ints, Outcomes
+from lmspec.compare.outcomes import Ints
 from lmspec.compare.report import Gate, GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
 from lmspec.compare.samples import Alone, Paired, Slice, part_of
@@ -145,7 +145,7 @@ class _Held:
             yield from (self._one(path) for path in paths)
 
     def _lost(self, path: Path) -> Finding:
-        advice = "`dvc repro`, unless it has no example" if "source" in path else "run `dvc repro`"
+        advice = "`dvc repro`, unless it, or any other one, has no example" if "source" in path else "run `dvc repro`"
         return Finding("missing", f"{self._name(path)} is asked for, and not there: {advice}")
 
     def _one(self, path: Path) -> Finding:
@@ -207,6 +207,21 @@ class _Held:
         finding = _judged(found, sign, sign * limit, f"{self._name(path)} changed by {found.value:+.4g}", strict=True)
         return self._with_left_out(finding, path[0], part_of(path[1:]))
 
+    def _slices(self, paired: Paired, pattern: Path) -> Iterator[tuple[Path, Ints]]:
+        """(name, places of its pairs) of what a pattern names: of the sources of the spec, and the labels of any example."""
+        split, *rest = pattern
+        if not rest:
+            yield (), np.arange(len(paired.pairs.new.id))
+            return
+        alone = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
+        outcomes = [side.side for side in alone if isinstance(side, Alone)]
+        seen = {("class", name) for side in outcomes for name in side.label}
+        known = {tuple(path[1:]) for path in expected.sides(self.evidence.new, self.artifact) if path[0] == split}
+        sources = {name for name in known if name[:1] == ("source",)} or {("source", name) for name in outcomes[-1].source}
+        for kind, name in sorted(seen | sources):
+            if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
+                yield (kind, name), _of_class(paired, name) if kind == "class" else paired.rows(name)
+
     def _with_left_out(self, finding: Finding, split: str, part: Slice) -> Finding:
         """Says on which examples it was not compared."""
         paired = self.evidence.paired(self.artifact, split) if self.artifact.startswith("scores.") else None
@@ -234,7 +249,7 @@ class _Held:
         found = bounds.of_gap(self.evidence, self.artifact, paths, gate.confidence)
         if isinstance(found, str):
             return Finding("not comparable", found)
-        worst, best = min(paths, key=lambda p: values[p]), max(paths, key=lambda p: values[p])
+        worst, best = min(paths, key=lambda p: values[p]), max(reversed(paths), key=lambda p: values[p])
         said = f"{self._name(best)} is {values[best]:.4g}, {self._name(worst)} {values[worst]:.4g}: {found.value:.4g} apart"
         return _judged(found, -1, gate.at_most, said)
 
@@ -249,8 +264,7 @@ class _Held:
         if isinstance(paired, Fault):
             yield Finding("not comparable", f"{gate.metric}: {paired.reason}")
             return
-        sides = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
-        slices = list(_places(paired, [side.side for side in sides if isinstance(side, Alone)], rest))
+        slices = list(self._slices(paired, pattern))
         if not slices:
             yield Finding("missing", f"{split} has no {'.'.join(rest)}")
         for name, rows in slices:
@@ -281,17 +295,6 @@ def _judged(found: Bounds, sign: int, limit: float, said: str, strict: bool = Fa
     if high < sign * limit or (high == sign * limit and strict):
         return Finding("fail", said, slack)
     return Finding("undecided", said, slack, found.needed_at(limit))
-
-
-def _places(paired: Paired, sides: Sequence[Outcomes], rest: list[str]) -> Iterator[tuple[tuple[str, ...], Ints]]:
-    """(name, places of its pairs) of what the rest of a pattern names, on either side."""
-    if not rest:
-        yield (), np.arange(len(paired.pairs.new.id))
-        return
-    kind, wanted = rest[0], ".".join(rest[1:])
-    for name in sorted({name for side in sides for name in {"class": side.label, "source": side.source}.get(kind, ())}):
-        if wanted in ("*", name):
-            yield (kind, name), _of_class(paired, name) if kind == "class" else paired.rows(name)
 
 
 def _of_class(paired: Paired, label: str) -> Ints:

@@ -26,6 +26,7 @@ from lmspec.graph import git, history, parallel, plan, sync
 
 LOGS = Path(".lmspec/attribute")
 RUNNING = re.compile(r"Running stage '(.*)':$")
+NO_CACHE = "mixes are built with DVC's cache: run `dvc init` if there is no .dvc yet, else mend .dvc/config"
 PATIENCE_SECONDS = 10  # from the interrupt of a build to its end by force
 # of a caller, such as a git hook: they would lead git in a worktree back to the project
 OF_GIT = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
@@ -72,7 +73,7 @@ class Workshop:
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self._folder = root, folder
         self._prefix = _git(root, "rev-parse", "--show-prefix").strip()
-        self._cache = _run_own(root, "dvc", "cache", "dir").strip()
+        self._cache = _run_own(root, "dvc", "cache", "dir", remedy=NO_CACHE).strip()
         self._trees: dict[Path, Path] = {}  # the project in a worktree -> the worktree
 
     def lay(self, mix: Mix) -> Path:
@@ -184,13 +185,13 @@ def _git(place: Path, *arguments: str) -> str:
     return git.text(place, *arguments, environment=_environment(place))
 
 
-def _run_own(place: Path, *arguments: str) -> str:
+def _run_own(place: Path, *arguments: str, remedy: str = "the two commits do not mix in this way") -> str:
     """What a command of the hybrid's own code prints. Raises LmspecError with the line that tells what went wrong."""
     command = [sys.executable, "-m", *arguments]
     run = subprocess.run(command, cwd=place, env=_environment(place), capture_output=True, text=True, check=False)
     if run.returncode:
         said = _why((run.stderr.strip() or run.stdout.strip()).splitlines())
-        raise LmspecError(" ".join(arguments), said, "the two commits do not mix in this way")
+        raise LmspecError(" ".join(arguments), said, remedy)
     return run.stdout
 
 

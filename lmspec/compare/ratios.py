@@ -63,9 +63,9 @@ def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
         if values[0] is None or values[1] is None or values[0] <= 0 or values[1] <= 0 or values[0] == values[1]:
             continue
         plain = Ratio(f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested")
-        if path[-1] in measured.EXACT and path[0] != "against":
+        if measured.is_exact(path) and path[0] != "against":
             yield replace(plain, verdict=_verdict(plain, True), method="exact")
-        elif path[-1] == "peak_memory_bytes" and path[0] == "of":
+        elif measured.is_measured_once(path) and path[0] == "of":
             yield replace(plain, method="measured once on each side")
         elif path[0] == "of" and label.removeprefix("of.") in COLUMNS:
             yield _timed(evidence, name, label, plain)

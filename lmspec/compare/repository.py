@@ -162,23 +162,25 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
 
 
 def add(tree: Tree, paths: Sequence[str]) -> None:
-    """Further paths that will be read."""
-    if tree.commit is None:
-        tree.ids |= _files(tree.root, paths)
-    else:
-        tree.ids |= _objects(tree.commit, tree.root, paths)["blob"]
+    """Further paths that will be read; what lies outside of the repository is not there."""
+    for path in paths:
+        if tree.commit is None:
+            tree.ids |= _files(tree.root, [path])
+        else:
+            run = git.run(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", path)
+            tree.ids |= _listed(run.stdout.decode("utf-8", "surrogateescape"))["blob"]
 
 
 def of_commit(name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None) -> Tree:
     """The same of a commit by its hash in full. objects: what reads them, if others are read by it too."""
-    ids = _objects(commit, root, folders)
+    ids = _listed(git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders))
     return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
 
 
-def _objects(commit: str, root: Path, paths: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Kind -> path -> name of what git has there. A submodule is a commit."""
+def _listed(rows: str) -> dict[str, dict[str, str]]:
+    """Kind -> path -> name of what git has there, as `git ls-tree -z` says it. A submodule is a commit."""
     ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
-    for row in git.text(root, "ls-tree", "-r", "-z", commit, "--", *paths).split("\0"):
+    for row in rows.split("\0"):
         about, _, path = row.partition("\t")
         if path:
             _, kind, content = about.split()

@@ -143,9 +143,9 @@ def read(name: str, root: Path) -> Revision:
 
 def of_tree(tree: Tree) -> Revision:
     """With the modules outside of `stages` and `lmspec` that its stages import, by its dvc.lock. tree: of `FOLDERS`"""
-    elsewhere = {path for path in MODULE.findall(tree.text(LOCK) or "") if path.partition("/")[0] not in CODE}
-    if elsewhere:
-        repository.add(tree, sorted(elsewhere))
+    found = set(MODULE.findall(tree.text(LOCK) or ""))
+    elsewhere = {path for path in found if path.partition("/")[0] not in CODE and not Path(path).is_absolute()}
+    repository.add(tree, sorted(elsewhere))
     return Revision(tree)
 
 
@@ -158,11 +158,11 @@ def _require_project(found: Revision) -> None:
 
 
 def executed(*sides: Revision) -> dict[str, tuple[str, ...]] | None:
-    """File -> the stages that execute or read it, on any side, by dvc.lock; None if that tells none."""
+    """File -> the stages of artifacts that execute or read it, on any side, by dvc.lock; None if that tells none."""
     found: dict[str, dict[str, None]] = {}
     for side in sides:
-        for stage, entry in side.lock.items():
-            for dep in entry.get("deps") or ():
+        for stage in map(places.stage_name, side.artifacts):
+            for dep in side.lock.get(stage, {}).get("deps") or ():
                 found.setdefault(str(dep.get("path")), {})[stage] = None
     return {path: tuple(stages) for path, stages in found.items()} or None
 

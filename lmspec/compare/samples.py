@@ -107,7 +107,7 @@ class Paired:
             if groups is None:
                 return exact.mcnemar(int((gained > 0).sum()), int((gained < 0).sum())), "McNemar, exact"
             return exact.sign_flip(np.bincount(groups, weights=gained).astype(np.int64)), "sign flips of groups, exact"
-        units = self._moved(part, estimate.value)
+        units = self._differing(part)
         # no test of so few units that differ can tell more than one that flips the sign of each
         fewest = 2.0 ** (1 - units)
         p = max(resampling.narrow(estimate.p, units), fewest) if estimate.error else fewest
@@ -133,14 +133,13 @@ class Paired:
         label, effects = self.scale.classes(part.name, self.pairs.new, rows, self._parts[rows, self.scale.width :].sum(0))
         return few.changed(old, new, label, effects, _worth(old != new, self.pairs.groups, rows))
 
-    def _moved(self, part: Slice, value: float) -> int:
-        """How many units could not change places, old and new, without moving the difference."""
+    def _differing(self, part: Slice) -> int:
+        """Of how many units the metric gets something else, old and new."""
         drawn, strata = self._drawn(part), self.strata(part.source)
         chosen = list(range(len(drawn.whole))) if strata is None else strata
         units = np.concatenate([drawn.units[stratum] for stratum in chosen])
-        swapped = np.roll(units, units.shape[1] // 2, axis=1)
-        found = self._statistic(part)(drawn.whole[chosen].sum(0) - units + swapped)
-        return int((np.abs(found - value) > 1e-12).sum())
+        old, new = np.split(units, 2, axis=1)
+        return int((np.abs(new - old) > 1e-12).any(1).sum())
 
 
 @dataclass
@@ -205,15 +204,24 @@ class Alone:
         sums = self._sums.sum(0) if part.source is None else self._sums[self._strata[1].index(part.source)]
         return float(self.scale.metric(part.name, sums[self.scale.columns(part.name)])), int(sums[0])
 
+    def rounding(self, part: Slice) -> float:
+        """How far a log loss may be from what the outcomes give, but for those of which they say 0."""
+        told = self._told(part)
+        rounded = -np.log1p(-outcomes.SMALLEST / np.maximum(told, 2 * outcomes.SMALLEST))
+        return ROUNDING + float(np.where(told > 0, rounded, 0.0).mean())
+
+    def _told(self, part: Slice) -> Floats:
+        """(n,) probabilities of the true labels."""
+        numbers, names = self._strata
+        told = self.side.label_probability
+        return told if part.source is None else told[numbers == names.index(part.source)]
+
     def slack(self, part: Slice) -> float:
         """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
         if part.name == "log_loss":
-            numbers, names = self._strata
-            every = part.source is None
-            told = self.side.label_probability if every else self.side.label_probability[numbers == names.index(str(part.source))]
-            rounded = -np.log1p(-outcomes.SMALLEST / np.maximum(told, 2 * outcomes.SMALLEST))
             # one that is written as 0 can be as small as a float allows, and its loss 37
-            return ROUNDING + float(np.where(told > 0, rounded, 37 + math.log(outcomes.SMALLEST)).mean())
+            hidden = 37 + math.log(outcomes.SMALLEST)
+            return self.rounding(part) + float((self._told(part) == 0).mean()) * hidden
         return ROUNDING + (2 / self.plain(part)[1] if part.name == "expected_calibration_error" else 0)  # two in another bin
 
     def size(self, source: str | None) -> int:

@@ -31,7 +31,7 @@ def direction(revision: Revision, name: Name) -> Better | None:
 
 def interval(revision: Revision, name: Name, value: float) -> Interval | None:
     """Of the metric itself, 95 %: of scores from their outcomes; of what is exact the value alone; else None."""
-    if name.path[-1] in measured.EXACT:
+    if measured.is_exact(name.path):
         return value, value
     if not name.artifact.startswith("scores.") or len(name.path) < 2:
         return None
@@ -65,7 +65,7 @@ def step(
         return Step("same", 0.0)
     if way is None:
         return Step("changed", plain)
-    if name.path[-1] in measured.EXACT:
+    if measured.is_exact(name.path):
         return Step(_towards(plain, way), plain)
     return _timed(evidence, name, plain)
 

@@ -19,7 +19,7 @@ from dvc.exceptions import DvcException, PrettyDvcException  # type: ignore[impo
 from dvc.lock import LockError  # type: ignore[import-untyped]
 from dvc.repo import Repo, lock_repo  # type: ignore[import-untyped]
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro  # type: ignore[import-untyped]
-from dvc.rwlock import rwlock  # type: ignore[import-untyped]
+from dvc.rwlock import RWLockFileCorruptedError, rwlock  # type: ignore[import-untyped]
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA  # type: ignore[import-untyped]
 from dvc.stage.cache import _get_cache_hash  # type: ignore[import-untyped]
 from dvc.stage.serialize import to_single_stage_lockfile  # type: ignore[import-untyped]
@@ -31,6 +31,7 @@ from voluptuous import Invalid
 from lmspec.errors import LmspecError
 from lmspec.graph import lock
 
+RWLOCK = ".dvc/tmp/rwlock"
 COMMAND, OUTPUT, FILE, VALUE = "command", "output", "file", "value"
 
 
@@ -252,8 +253,12 @@ def _repo(root: Path) -> Iterator[Any]:
             yield repo
     except LockError as error:
         raise LmspecError("dvc", str(error), "a build is under way: wait for its end") from None
+    except RWLockFileCorruptedError:
+        found = "it is cut short: DVC was killed while it wrote it"
+        raise LmspecError(RWLOCK, found, "if no build is under way, remove it: it says only who reads and writes what") from None
     except (DvcException, NotImplementedError) as error:  # the latter for an entry of dvc.lock without a hash
-        lock.require_whole(root)
+        if "dvc.lock" in str(error) or not isinstance(error, DvcException):
+            lock.require_whole(root)
         if not isinstance(error, DvcException):
             raise
         remedy = "run `lmspec sync` if dvc.yaml is at fault; if dvc.lock has conflict markers, take one side, then `dvc repro`"

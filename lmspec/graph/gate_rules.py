@@ -66,7 +66,7 @@ def _undecidable(gate: Values, artifact: str, path: measured.Path) -> tuple[str,
         return None if measured.has_ratio(artifact, path) else (found, remedy)
     if not measured.directed(artifact, path):
         return f"{name} is a fact that has no better and worse", "a floor or a ceiling suits it"
-    if not (measured.has_outcomes(artifact, path) or path[-1] in measured.EXACT):
+    if not (measured.has_outcomes(artifact, path) or measured.is_exact(path)):
         remedy = "`ratio` suits it" if measured.has_ratio(artifact, path) else "a floor or a ceiling suits it"
         return f"git has no outcomes of {artifact}, so that a difference of {name} cannot be told from noise", remedy
     return None

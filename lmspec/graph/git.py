@@ -24,3 +24,12 @@ def text(place: Path, *arguments: str, environment: Mapping[str, str] | None = N
         said = ended.stderr.decode(errors="replace").strip() or f"`git {arguments[0]}` failed"
         raise LmspecError("git", said, "run lmspec in a whole git repository: `git fsck` tells whether this is one")
     return ended.stdout.decode("utf-8", "surrogateescape")
+
+
+def prefix(place: Path) -> str:
+    """A folder's path from the top of its repository, with a slash at its end. Empty at the top, in none, and without git."""
+    try:
+        ended = run(place, "rev-parse", "--show-prefix")
+    except LmspecError:
+        return ""
+    return "" if ended.returncode else ended.stdout.decode(errors="replace").removesuffix("\n")

@@ -75,9 +75,14 @@ def named(pattern: Path, metric: str) -> bool:
     return matches(pattern, (*names[:last], label) if label else names)
 
 
+def without_label(path: Path) -> Path:
+    """A label stands behind what it is a label of, and may have the name of a metric."""
+    return path[:-1] if path[-2:-1] and path[-2] in LABELLED else path
+
+
 def directed(name: str, path: Path) -> bool:
     """Is a metric of the artifact better one way?"""
-    return bool(DIRECTED.get(name.partition(".")[0], set()) & set(path))
+    return bool(DIRECTED.get(name.partition(".")[0], set()) & set(without_label(path)))
 
 
 def has_outcomes(name: str, path: Path) -> bool:
@@ -85,10 +90,20 @@ def has_outcomes(name: str, path: Path) -> bool:
     return name.startswith("scores.") and (path[-1] in OUTCOMES or path[-2:-1] == ("f1",))
 
 
+def is_exact(path: Path) -> bool:
+    """Is it the size of a file, and no label that is called so?"""
+    return path[-1] in EXACT and path == without_label(path)
+
+
+def is_measured_once(path: Path) -> bool:
+    """Is it a peak of memory?"""
+    return path[-1].endswith("_bytes") and not is_exact(path) and path == without_label(path)
+
+
 def has_ratio(name: str, path: Path) -> bool:
     """Is it a latency, throughput, size or memory that two commits can be compared by?"""
     in_rounds = name.startswith("speed.") and path[0] == "of" and path[1] in ("latency_ms", "texts_per_second")
-    return path[-1] in EXACT or path[-1].endswith("_bytes") or in_rounds
+    return is_exact(path) or is_measured_once(path) or in_rounds
 
 
 def sides(specs: Specs, name: str) -> list[Path]:

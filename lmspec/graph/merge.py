@@ -57,6 +57,9 @@ def lock(base: str, ours: str, theirs: str) -> Merged:
 
     Raises LmspecError if one is not as DVC writes it, or if both sides changed in different ways what is no stage.
     """
+    if base and not (ours and theirs):  # DVC was killed while it wrote it: no stage was removed
+        remedy = f"take the other side, `git checkout --{'ours' if ours else 'theirs'} dvc.lock`, then `dvc repro`"
+        raise LmspecError(LOCK, "it is not as DVC writes it: that of one side is empty", remedy)
     old, one, other = (read(text) for text in (base, ours, theirs))
     sections: dict[str, str] = {}
     for name in {**one.sections, **other.sections}:

@@ -13,12 +13,16 @@ MOST = 10  # errors, and as many warnings, that GitHub shows of one step
 LONGEST = 1000  # characters of a message
 
 
-def annotations(report: Report) -> str:
-    """One line each: the report in one line, then errors, then warnings; the tenth says how many more there are."""
+def annotations(report: Report, folder: str = "") -> str:
+    """One line each: the report in one line, then errors, then warnings; the tenth says how many more there are.
+
+    folder  the project's path from the top of its repository, where GitHub looks for files; it ends in a slash
+    """
+    file = words.printable(folder) + PARAMS
     lines = [_command("notice", "lmspec diff", f"{words.sides(report)}: {words.headline(report)}")]
     for level in ("error", "warning"):
         found = [(title, message, line) for its_level, title, message, line in _found(report) if its_level == level]
-        lines += [_command(level, title, message, line) for title, message, line in _first(found, report)]
+        lines += [_command(level, title, message, file, line) for title, message, line in _first(found, report)]
     return "\n".join(lines) + "\n"
 
 
@@ -41,11 +45,11 @@ def _first(found: Sequence[Said], report: Report) -> Iterator[Said]:
         yield title, message[: LONGEST // 2] + more, line
 
 
-def _command(level: Level, title: str, message: str, line: int | None = None) -> str:
+def _command(level: Level, title: str, message: str, file: str = PARAMS, line: int | None = None) -> str:
     """A workflow command: what could end it, or begin another, is escaped."""
     lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
     cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
-    place = "" if line is None else f"file={PARAMS},line={line},"
+    place = "" if line is None else f"file={_escaped(file, ',:')},line={line},"
     return f"::{level} {place}title={_escaped(words.line(title, 200), ',:')}::{_escaped(cut)}"
 
 
