@@ -58,7 +58,7 @@ def make(folder: Path) -> Path:
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
     """Run a command in the project with this interpreter first on the path; what it printed, both streams together."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=1000)
     assert done.returncode == code, f"{command} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
