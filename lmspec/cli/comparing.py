@@ -1,5 +1,6 @@
 """comparing: two revisions for a command: their report, its exit code, and the forms that it is written in."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ WRITTEN = {"md": "report.md", "json": "report.json", "html": "report.html", "jun
 
 def report(old: str, new: str | None) -> "Report":
     """What is to be said of two sides, named as on the command line. Raises LmspecError if they cannot be compared."""
+    collects = gc.isenabled()
+    gc.disable()  # to look for what nobody uses any more takes a twelfth of the time, and there is hardly any
     from lmspec.compare import comparison, placing, repository, revision
 
     root = Path.cwd()
@@ -32,6 +35,8 @@ def report(old: str, new: str | None) -> "Report":
     finally:
         for side in opened:
             side.tree.close()
+        if collects:
+            gc.enable()
 
 
 def shown(found: "Report", form: str, everything: bool = False) -> str:
