@@ -218,13 +218,19 @@ def _yaml(tree: Tree, path: str) -> dict[str, Any]:
 
 def _parsed(text: str, place: str) -> dict[str, Any]:
     try:
-        values = YAML(typ="safe").load(text)
+        values = _loaded(text)
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise LmspecError(f"{place}{line}", f"it does not parse: {error.problem}", REMEDY) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", REMEDY) from None
     return values if isinstance(values, dict) else {}
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(text: str) -> Any:
+    """Both sides of a comparison often have the same params.yaml. Nobody changes what it gives."""
+    return YAML(typ="safe").load(text)
 
 
 def _place(tree: Tree, path: str) -> str:

@@ -49,12 +49,15 @@ class Paired:
 
     def strata(self, source: str | None) -> list[int] | None:
         """Numbers of the strata of a source; None for all."""
-        return None if source is None else [number for number, name in enumerate(self.pairs.sources) if name == source]
+        return None if source is None else [self.pairs.sources.index(source)]
 
     def rows(self, source: str | None) -> Ints:
         """Places of the pairs of a source, or of all."""
-        strata = self.strata(source)
-        return np.arange(len(self.pairs.strata)) if strata is None else np.flatnonzero(np.isin(self.pairs.strata, strata))
+        if source is None:
+            return np.arange(len(self.pairs.strata))
+        if source not in self.pairs.sources:
+            return np.arange(0)
+        return np.flatnonzero(self.pairs.strata == self.pairs.sources.index(source))
 
     def left_out(self, part: Slice) -> str | None:
         """Which examples a metric is not compared on, in words: a difference without them does not look like one."""
