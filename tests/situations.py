@@ -832,10 +832,15 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("each", "{kind: floor, metric: scores.cnn.reviews.source.*.accuracy, at_least: 0.8}")
-    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
-    project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
+    with_letters(project)
     project.lock()
     return ()
+
+
+def with_letters(project: Project) -> None:
+    """One more source in the spec."""
+    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
+    project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
 
 
 @situation(
@@ -954,8 +959,7 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}")
-    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
-    project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
+    with_letters(project)
     rescored(project)
     return ()
 

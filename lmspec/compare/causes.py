@@ -11,7 +11,7 @@ from typing import Any
 from lmspec import environment, record, toolchain
 from lmspec.compare import repository
 from lmspec.compare.revision import CODE as CODE_FOLDERS
-from lmspec.compare.revision import Revision, executed
+from lmspec.compare.revision import Revision, executed, is_elsewhere
 from lmspec.errors import LmspecError, some
 from lmspec.graph import codediff, difference
 
@@ -40,11 +40,7 @@ def raw_files(*sides: Revision) -> list[str]:
 
 def code_files(*sides: Revision) -> list[str]:
     """What a mix has from one commit, whatever of it differs: `stages`, `lmspec` and modules elsewhere that stages import."""
-    return [*CODE_FOLDERS, *sorted(path for path in executed(*sides) or () if _is_elsewhere(path))]
-
-
-def _is_elsewhere(path: str) -> bool:
-    return path.endswith(".py") and path.partition("/")[0] not in CODE_FOLDERS
+    return [*CODE_FOLDERS, *sorted(path for path in executed(*sides) or () if path.endswith(".py") and is_elsewhere(path))]
 
 
 def installed(old: Revision, new: Revision) -> str:

@@ -117,15 +117,17 @@ class Evidence:
 
     def _hidden(self, artifact: str, split: str, part: Slice) -> str | None:
         """What of a difference lies in probabilities that the outcomes write as 0; None if it is nothing."""
+        if part.name != "log_loss":
+            return None
         old, new = (self._said_and_counted(side, artifact, split, part) for side in ("old", "new"))
-        if part.name != "log_loss" or old is None or new is None:
+        if old is None or new is None:
             return None
         hidden = (new.said - new.counted) - (old.said - old.counted)
         if abs(hidden) <= old.rounding + new.rounding:
             return None
         return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the outcomes write as 0"
 
-    def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> "_Twice | None":
+    def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> _Twice | None:
         alone = self.alone(side, artifact, split)
         if isinstance(alone, Fault) or (part.source is not None and part.source not in alone.side.source):
             return None

@@ -211,12 +211,8 @@ def beta_share(x: float, a: float, b: float) -> float:
     return factor * (fraction - 1)
 
 
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
 def _log_binomial(k: int, n: int, chance: float) -> float:
-    choose = _log_choose(n, k)
+    choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     return choose + k * math.log(chance) + (n - k) * math.log1p(-chance)
 
 

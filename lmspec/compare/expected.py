@@ -5,6 +5,8 @@ from lmspec.compare.revision import Revision
 from lmspec.graph import measured
 from lmspec.graph.artifacts import Specs
 
+UNSOUND = (KeyError, TypeError, AttributeError, ValueError)  # what the spec of a commit may raise, which need be no sound one
+
 
 def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
     """Did the old spec ask for a metric, and does the new one not: as a test set that is scored no more?
@@ -15,7 +17,7 @@ def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
     try:
         before = measured.computes(_specs(evidence.old), evidence.name("old", artifact), metric)
         return before and metric not in measured.names(_specs(evidence.new), artifact)
-    except (KeyError, TypeError, AttributeError, ValueError):  # the spec of a commit need not be a sound one
+    except UNSOUND:
         return False
 
 
@@ -28,7 +30,7 @@ def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple
         return []
     try:
         return measured.matching(_specs(side), artifact, ".".join(pattern))
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except UNSOUND:
         return []
 
 
@@ -36,7 +38,7 @@ def sides(side: Revision, artifact: str) -> list[tuple[str, ...]]:
     """What flips are counted in, by the spec of a side; none if that cannot be told."""
     try:
         return measured.sides(_specs(side), artifact)
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except UNSOUND:
         return []
 
 

@@ -78,9 +78,8 @@ def _of(artifact: str, split: str, paired: Paired, root: Path) -> Flips:
 
 
 def _slices(paired: Paired) -> Iterator[Slice]:
-    new = paired.pairs.new
     for label in paired.scale.labels:
-        yield from _slice("class", label, paired, _places(new.label, label))
+        yield from _slice("class", label, paired, paired.labelled(label))
     if len(paired.pairs.sources) > 1:
         for source in paired.pairs.sources:
             yield from _slice("source", source, paired, paired.rows(source))
@@ -90,10 +89,6 @@ def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Ite
     if len(rows):
         found = count(paired, rows)
         yield Slice("class" if kind == "class" else "source", name, found.examples, found.broken, found.mended)
-
-
-def _places(column: Sequence[str], value: str) -> NDArray[np.int64]:
-    return np.asarray([i for i, each in enumerate(column) if each == value], np.int64)
 
 
 def _worst(paired: Paired, split: str, root: Path) -> Iterator[Example]:

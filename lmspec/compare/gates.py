@@ -220,7 +220,7 @@ class _Held:
         sources = {name for name in known if name[:1] == ("source",)} or {("source", name) for name in outcomes[-1].source}
         for kind, name in sorted(seen | sources):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
-                yield (kind, name), _of_class(paired, name) if kind == "class" else paired.rows(name)
+                yield (kind, name), paired.labelled(name) if kind == "class" else paired.rows(name)
 
     def _with_left_out(self, finding: Finding, split: str, part: Slice) -> Finding:
         """Says on which examples it was not compared."""
@@ -295,7 +295,3 @@ def _judged(found: Bounds, sign: int, limit: float, said: str, strict: bool = Fa
     if high < sign * limit or (high == sign * limit and strict):
         return Finding("fail", said, slack)
     return Finding("undecided", said, slack, found.needed_at(limit))
-
-
-def _of_class(paired: Paired, label: str) -> Ints:
-    return np.asarray([i for i, each in enumerate(paired.pairs.new.label) if each == label], np.int64)

@@ -144,9 +144,14 @@ def read(name: str, root: Path) -> Revision:
 def of_tree(tree: Tree) -> Revision:
     """With the modules outside of `stages` and `lmspec` that its stages import, by its dvc.lock. tree: of `FOLDERS`"""
     found = set(MODULE.findall(tree.text(LOCK) or ""))
-    elsewhere = {path for path in found if path.partition("/")[0] not in CODE and not Path(path).is_absolute()}
+    elsewhere = {path for path in found if is_elsewhere(path) and not Path(path).is_absolute()}
     repository.add(tree, sorted(elsewhere))
     return Revision(tree)
+
+
+def is_elsewhere(path: str) -> bool:
+    """Does a file lie outside of the folders of code? It may be in no git: a build makes it, or a submodule holds it."""
+    return path.partition("/")[0] not in CODE
 
 
 def _require_project(found: Revision) -> None:

@@ -59,6 +59,10 @@ class Paired:
             return np.arange(0)
         return np.flatnonzero(self.pairs.strata == self.pairs.sources.index(source))
 
+    def labelled(self, label: str) -> Ints:
+        """Places of the pairs of a class."""
+        return np.asarray([i for i, each in enumerate(self.pairs.new.label) if each == label], np.int64)
+
     def left_out(self, part: Slice) -> str | None:
         """Which examples a metric is not compared on, in words: a difference without them does not look like one."""
         pairs = self.pairs
@@ -204,7 +208,7 @@ class Alone:
 
     def plain(self, part: Slice) -> tuple[float, int]:
         """(the metric without its spread, of how many examples)."""
-        sums = self._sums.sum(0) if part.source is None else self._sums[self._strata[1].index(part.source)]
+        sums = self._sums[self._chosen(part.source)].sum(0)
         return float(self.scale.metric(part.name, sums[self.scale.columns(part.name)])), int(sums[0])
 
     def rounding(self, part: Slice) -> float:

@@ -7,10 +7,9 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from lmspec import declared
-from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision
+from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
 from lmspec.graph.places import METRICS, RECORDS, folder, metrics, stage_name
 
-CODE = ("stages/", "lmspec/")  # modules elsewhere may be in no git: a build makes them, or a submodule holds them
 MADE_FROM_STALE = ", which it is made from, is stale"
 
 
@@ -82,7 +81,7 @@ def _reasons(
         elif path in side.tree.ids:
             if _md5(side, path, hashes) != md5:
                 yield f"{path} is not what it was built with"
-        elif path.startswith(CODE) and not any(path.startswith(f"{other}/") for other in side.tree.others):
+        elif not is_elsewhere(path) and not any(path.startswith(f"{other}/") for other in side.tree.others):
             yield f"{path}, which it was built with, is gone"
     outs = {str(out.get("path")) for out in entry.get("outs", ())}
     if metrics(name) in side.tree.ids and metrics(name) not in outs:
