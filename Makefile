@@ -32,9 +32,8 @@ lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	ruff format --check .
 	mypy
 	lmspec validate
-	lmspec fmt --check
 	lmspec sync --check
-	lmspec schema | cmp - lmspec/graph/params.schema.json
+	lmspec schema | cmp - lmspec/language/params.schema.json
 
 format: env
 	ruff check --fix .

@@ -17,14 +17,26 @@ import verdicts
 from threadpoolctl import threadpool_limits
 from verdicts import ALIKE, APART, CONFIDENCE, SEED, SETS, Design
 
-from lmspec.compare import bounds, resampling, samples
+from lmspec.compare import bounds
 from lmspec.compare.bounds import Bounds
+from lmspec.statistics import bootstrap, paired
 
 DESIGNS = [Design(50, 2, ALIKE, -0.04), Design(200, 2, ALIKE, -0.04), Design(200, 4, ALIKE, -0.04)]
-DESIGNS += [Design(1_000, 4, ALIKE, -0.04), Design(200, 2, APART, 0.15), Design(1_000, 4, APART, 0.3)]
-DESIGNS += [Design(200, 2, ALIKE, -0.04, documents=0.6), Design(1_000, 2, ALIKE, -0.04, documents=0.6)]
+DESIGNS += [
+    Design(1_000, 4, ALIKE, -0.04),
+    Design(200, 2, APART, 0.15),
+    Design(1_000, 4, APART, 0.3),
+]
+DESIGNS += [
+    Design(200, 2, ALIKE, -0.04, documents=0.6),
+    Design(1_000, 2, ALIKE, -0.04, documents=0.6),
+]
 DESIGNS += [Design(1_000, 4, APART, 0.3, documents=0.6)]
-KINDS = {"difference": "Difference of two models", "bootstrap": "The same by the bootstrap alone", "level": "One model's metric"}
+KINDS = {
+    "difference": "Difference of two models",
+    "bootstrap": "The same by the bootstrap alone",
+    "level": "One model's metric",
+}
 
 
 def truths(design: Design) -> dict[str, tuple[float, float]]:
@@ -37,7 +49,11 @@ def truths(design: Design) -> dict[str, tuple[float, float]]:
             np.add.at(confusion[side], (found.truth, probability.argmax(1)), 1)
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     f1 = 2 * hits / (confusion.sum(1) + confusion.sum(2))
-    whole = {"accuracy": hits.sum(1) / verdicts.TRUTH, "macro_f1": f1.mean(1), f"f1.c{design.classes - 1}": f1[:, -1]}
+    whole = {
+        "accuracy": hits.sum(1) / verdicts.TRUTH,
+        "macro_f1": f1.mean(1),
+        f"f1.c{design.classes - 1}": f1[:, -1],
+    }
     return {name: (float(old), float(new)) for name, (old, new) in whole.items()}
 
 
@@ -59,23 +75,33 @@ class Beyond:
 
 def simulated(design: Design) -> tuple[Beyond, float]:
     """(what came of all test sets, share of discordant pairs). The same design gives the same."""
-    rng, begin = np.random.default_rng([SEED, zlib.crc32(repr(design).encode())]), time.perf_counter()
+    rng, begin = (
+        np.random.default_rng([SEED, zlib.crc32(repr(design).encode())]),
+        time.perf_counter(),
+    )
     found, discordant, true = Beyond(), 0, truths(design)
     for _ in range(SETS):
         pairs = verdicts.paired(design, verdicts.answers(design, design.examples, rng))
         discordant += int((pairs.pairs.old.right != pairs.pairs.new.right).sum())
         for name, (old, new) in true.items():
-            part = samples.Slice(name, None)
+            part = paired.Slice(name, None)
             found.add("difference", name, bounds.of_pairs(pairs, part, CONFIDENCE), new - old)
             plain = pairs.difference(part)
             both = (plain.bound(1 - CONFIDENCE), plain.bound(CONFIDENCE))
             found.add("bootstrap", name, Bounds(plain.value, *both), new - old)
-            found.add("level", name, bounds.of_side(samples.Alone(pairs.pairs.new, pairs.scale), part, CONFIDENCE), new)
+            found.add(
+                "level",
+                name,
+                bounds.of_side(paired.Alone(pairs.pairs.new, pairs.scale), part, CONFIDENCE),
+                new,
+            )
     print(f"{time.perf_counter() - begin:5.0f} s  {design!r}", file=sys.stderr)
     return found, discordant / SETS / design.examples
 
 
-def lines(kind: str, every: dict[Design, tuple[Beyond, float]], shares: list[list[bool]]) -> Iterator[str]:
+def lines(
+    kind: str, every: dict[Design, tuple[Beyond, float]], shares: list[list[bool]]
+) -> Iterator[str]:
     """One for each design: both ends of each metric."""
     for design, (found, discordant) in every.items():
         cells = []
@@ -88,20 +114,26 @@ def lines(kind: str, every: dict[Design, tuple[Beyond, float]], shares: list[lis
 
 def main() -> None:
     """Print all tables."""
-    resampling.MOST = verdicts.REPLICATES
+    bootstrap.MOST = verdicts.REPLICATES
     print("# Do the bounds of gates hold?\n")
     print(
         f"{SETS:,} simulated test sets a line, {verdicts.REPLICATES:,} replicates, bounds each one-sided at 95 %; how often the"
     )
-    print("truth lies below the lower one, and above the upper one, %: so often does a gate pass that should only just fail. In")
+    print(
+        "truth lies below the lower one, and above the upper one, %: so often does a gate pass that should only just fail. In"
+    )
     print("brackets 95 % intervals of the rates. The F1 is that of the rarest class.\n")
     every = {design: simulated(design) for design in DESIGNS}
-    head = "examples | discordant, %" + "".join(f" | {name}, lower | upper" for name in ("accuracy", "macro_f1", "f1"))
+    head = "examples | discordant, %" + "".join(
+        f" | {name}, lower | upper" for name in ("accuracy", "macro_f1", "f1")
+    )
     for kind, title in KINDS.items():
         shares: list[list[bool]] = []
         print(f"## {title}\n")
         verdicts.table(head, list(lines(kind, every, shares)))
-        print(f"\nCriterion: at most 5 %. Result: {verdicts.counted(shares, 1 - CONFIDENCE, True)}.\n")
+        print(
+            f"\nCriterion: at most 5 %. Result: {verdicts.counted(shares, 1 - CONFIDENCE, True)}.\n"
+        )
 
 
 if __name__ == "__main__":

@@ -21,13 +21,17 @@ from pathlib import Path
 import numpy as np
 from validate import processor  # beside this file
 
-from lmspec import record
 from lmspec.methods.metrics import BETTER, full
+from lmspec.run import provenance
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
 EXAMPLES, METRICS = 100_000, 1_000
-CHANGED = {"textcnn": "bilstm", "graph": "student", "release": "updated"}  # whose answers are whose in the other commit
+CHANGED = {
+    "textcnn": "bilstm",
+    "graph": "student",
+    "release": "updated",
+}  # whose answers are whose in the other commit
 OURS = [sys.executable, "-m", "lmspec", "diff", "HEAD~1", "HEAD", "--format", "json"]
 DVC = [sys.executable, "-m", "dvc", "metrics", "diff", "HEAD~1", "HEAD"]
 LARGE = """
@@ -54,11 +58,19 @@ def main() -> None:
             f"{METRICS:,} metrics, {EXAMPLES:,} outcomes": in_turn(large, dvc=False),
         }
     print("# What a comparison takes\n")
-    print(f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians, seconds.\n")
-    print("| | metrics tested | `lmspec diff --format json` | `dvc metrics diff` | ratio |\n| --- | ---: | ---: | ---: | ---: |")
+    print(
+        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians, seconds.\n"
+    )
+    print(
+        "| | metrics tested | `lmspec diff --format json` | `dvc metrics diff` | ratio |\n| --- | ---: | ---: | ---: | ---: |"
+    )
     for name, (tested, ours, theirs) in rows.items():
         one = statistics.median(ours)
-        other = f"{statistics.median(theirs):.2f} | {one / statistics.median(theirs):.2f}" if theirs else "- | -"
+        other = (
+            f"{statistics.median(theirs):.2f} | {one / statistics.median(theirs):.2f}"
+            if theirs
+            else "- | -"
+        )
         print(f"| {name} | {tested} | {one:.2f} | {other} |")
     print("\nAt most 0.6 times; at most 5 s.")
 
@@ -82,8 +94,12 @@ def run(command: list[str], folder: Path) -> tuple[float, str]:
     """(seconds, what it printed). The code of this repository, wherever it runs."""
     begin = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # DVC's modules are compiled, as pip leaves them
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # DVC's modules are compiled, as pip leaves them
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{command} in {folder}: {done.stderr}")
     return time.perf_counter() - begin, done.stdout
@@ -120,7 +136,9 @@ def make_large(folder: Path) -> None:
         (metrics / "scores-m").mkdir(parents=True, exist_ok=True)
         rest = {f"m{i}": float(value) for i, value in enumerate(rng.random(METRICS))}
         for name in ("model-m", "corpus-c", "splits-s"):
-            (metrics / f"{name}.json").write_text(json.dumps(rest if name == "model-m" else {"documents": EXAMPLES}))
+            (metrics / f"{name}.json").write_text(
+                json.dumps(rest if name == "model-m" else {"documents": EXAMPLES})
+            )
         write_scores(metrics, np.random.default_rng(1), rng)
         commit(folder)
 
@@ -137,25 +155,54 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     predicted = probability.argmax(1)
     with (metrics / "scores-m/outcomes.csv").open("w", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["split", "id", "source", "group", "label", "predicted", "confidence", "label_probability"])
-        columns = (labels[truth], labels[predicted], probability.max(1), probability[np.arange(EXAMPLES), truth])
+        table.writerow(
+            [
+                "split",
+                "id",
+                "source",
+                "group",
+                "label",
+                "predicted",
+                "confidence",
+                "label_probability",
+            ]
+        )
+        columns = (
+            labels[truth],
+            labels[predicted],
+            probability.max(1),
+            probability[np.arange(EXAMPLES), truth],
+        )
         for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
             table.writerow(["s", f"{i:016x}", f"source{source[i]}", "", *row])
     found = full(truth, probability, tuple(labels.tolist()), 15)
     found["source"] = {
-        f"source{i}": full(truth[source == i], probability[source == i], tuple(labels.tolist()), 15) for i in range(3)
+        f"source{i}": full(truth[source == i], probability[source == i], tuple(labels.tolist()), 15)
+        for i in range(3)
     }
     (metrics / "scores-m.json").write_text(json.dumps({"s": found}))
     (metrics.parent / "records").mkdir(exist_ok=True)
-    entries: list[record.Entry] = [{"name": "data/metrics/scores-m.json", "digest": {}}]
-    record.annotate(entries, "data/metrics/scores-m.json", BETTER)
-    (metrics.parent / "records/scores-m.json").write_text(record.statement("scores.m", {}, [], entries, {}))
+    entries: list[provenance.Entry] = [{"name": "data/metrics/scores-m.json", "digest": {}}]
+    provenance.annotate(entries, "data/metrics/scores-m.json", BETTER)
+    (metrics.parent / "records/scores-m.json").write_text(
+        provenance.statement("scores.m", {}, [], entries, {})
+    )
 
 
 def commit(folder: Path) -> None:
     """All that is there."""
     git(folder, "add", "-A")
-    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "made")
+    git(
+        folder,
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "--quiet",
+        "-m",
+        "made",
+    )
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -19,8 +19,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from validate import processor  # beside this file
 
+from lmspec.audit import rebuild
 from lmspec.cli.loading import valid_project
-from lmspec.graph import rebuild
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
@@ -53,12 +53,17 @@ def main() -> None:
         noun, _, key = ARTIFACT.partition(".")
         stage = in_turn(
             {
-                "`python -m stages.splits editorials`": ([sys.executable, "-m", f"stages.{noun}", key], alone),
+                "`python -m stages.splits editorials`": (
+                    [sys.executable, "-m", f"stages.{noun}", key],
+                    alone,
+                ),
                 "the same build, plainly": ([sys.executable, "-c", PLAIN, "plain-{round}"], alone),
             }
         )
     print("# What it costs that a cache can be trusted\n")
-    print(f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians.\n")
+    print(
+        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians.\n"
+    )
     ours, theirs = (statistics.median(seconds) for seconds in noop.values())
     table("`dvc repro` with nothing to do", noop)
     print(f"\nRatio {ours / theirs:.2f} (at most 1.5).\n")
@@ -97,7 +102,9 @@ def make_trivial(folder: Path) -> None:
     stages: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     for name, stage in stages.items():
         outs = [
-            out if isinstance(out, str) else next(iter(out)) for key in ("outs", "metrics", "plots") for out in stage.get(key, ())
+            out if isinstance(out, str) else next(iter(out))
+            for key in ("outs", "metrics", "plots")
+            for out in stage.get(key, ())
         ]
         files = [out if Path(out).suffix else f"{out}/file" for out in outs]
         stage["cmd"] = [f"mkdir -p {Path(file).parent} && echo {name} > {file}" for file in files]

@@ -27,7 +27,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         large, broken = Path(scratch, "large.yaml"), Path(scratch, "broken.yaml")
         large.write_text(many(1000), encoding="utf-8")
-        broken.write_text((ROOT / "params.yaml").read_text(encoding="utf-8").replace("minilm", "minlm", 1), encoding="utf-8")
+        broken.write_text(
+            (ROOT / "params.yaml").read_text(encoding="utf-8").replace("minilm", "minlm", 1),
+            encoding="utf-8",
+        )
         lmspec = str(BIN / "lmspec")
         commands = {
             "`python -c pass`": [sys.executable, "-c", "pass"],
@@ -35,17 +38,31 @@ def main() -> None:
             "`lmspec validate`, a reference broken": [lmspec, "validate", str(broken)],
             "`lmspec validate`, 1,000 artifacts": [lmspec, "validate", str(large)],
             "`dvc stage list`, this repository": [sys.executable, "-m", "dvc", "stage", "list"],
-            '`python -c "import pydantic"`': [sys.executable, "-c", "import pydantic; pydantic.BaseModel"],
-            '`python -c "import transformers, torch"`': [sys.executable, "-c", "import transformers, torch"],
+            '`python -c "import pydantic"`': [
+                sys.executable,
+                "-c",
+                "import pydantic; pydantic.BaseModel",
+            ],
+            '`python -c "import transformers, torch"`': [
+                sys.executable,
+                "-c",
+                "import transformers, torch",
+            ],
         }
         seconds = measured(commands)
     own = statistics.median(seconds["`lmspec validate`, this repository"])
     print("# What it costs to check a spec\n")
-    print(f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds.\n")
-    print("| whole process | median, s | 5 % to 95 % | times `lmspec validate` |\n| --- | ---: | ---: | ---: |")
+    print(
+        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds.\n"
+    )
+    print(
+        "| whole process | median, s | 5 % to 95 % | times `lmspec validate` |\n| --- | ---: | ---: | ---: |"
+    )
     for name, times in seconds.items():
         low, *_, high = statistics.quantiles(times, n=20)
-        print(f"| {name} | {statistics.median(times):.3f} | {low:.3f} to {high:.3f} | {statistics.median(times) / own:.2f} |")
+        print(
+            f"| {name} | {statistics.median(times):.3f} | {low:.3f} to {high:.3f} | {statistics.median(times) / own:.2f} |"
+        )
 
 
 def measured(commands: dict[str, list[str]]) -> dict[str, list[float]]:
@@ -54,7 +71,9 @@ def measured(commands: dict[str, list[str]]) -> dict[str, list[float]]:
     for number in range(ROUNDS + 1):
         for name, command in commands.items():
             begin = time.perf_counter()
-            subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+            )
             if number:
                 seconds[name].append(time.perf_counter() - begin)
     return seconds
@@ -70,10 +89,19 @@ def many(artifacts: int) -> str:
     text = {section: [] for section in values}
     names = {f"{noun}.{key}" for noun in nouns for key in values[noun]}
     for copy in range(-(-artifacts // each)):
-        for noun, key in itertools.chain.from_iterable(((n, k) for k in values[n]) for n in (*nouns, "gates")):
-            text[noun].append(_flow(_renamed({key: values[noun][key]}, names, copy), f"-{copy}" if noun else "")[1:-1])
+        for noun, key in itertools.chain.from_iterable(
+            ((n, k) for k in values[n]) for n in (*nouns, "gates")
+        ):
+            text[noun].append(
+                _flow(_renamed({key: values[noun][key]}, names, copy), f"-{copy}" if noun else "")[
+                    1:-1
+                ]
+            )
     plain = {section: _flow(values[section], "") for section in ("numerics", "machine")}
-    return "\n".join(f"{s}: {plain.get(s, '')}" + "".join(f"\n  {e}" for e in text[s]) for s in values) + "\n"
+    return (
+        "\n".join(f"{s}: {plain.get(s, '')}" + "".join(f"\n  {e}" for e in text[s]) for s in values)
+        + "\n"
+    )
 
 
 def _renamed(value: object, names: set[str], copy: int) -> object:
@@ -95,14 +123,21 @@ def _flow(value: object, suffix: str) -> str:
     import json
 
     if isinstance(value, dict) and suffix:
-        return "{" + ", ".join(f"{key}{suffix}: {json.dumps(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{key}{suffix}: {json.dumps(item)}" for key, item in value.items())
+            + "}"
+        )
     return json.dumps(value)
 
 
 def processor() -> str:
     """As the system calls it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(": ")[2] for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from lmspec.compare import flips, judging, outcomes, resampling, samples
+from lmspec.compare import flips, judging
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.report import Metric
+from lmspec.statistics import bootstrap, predictions
+from lmspec.statistics import paired as samples
 
 SEED = 20_261_124
 SETS = 2_000  # test sets of each design of equal skill
@@ -28,12 +30,26 @@ TRUTH = 2_000_000  # examples from which the true metrics are taken
 CHUNK = 250_000
 BINS = 10
 LEVEL, CONFIDENCE = judging.LEVEL, judging.CONFIDENCE
-WHOLE = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower", "expected_calibration_error": "lower"}
+WHOLE = {
+    "accuracy": "higher",
+    "macro_f1": "higher",
+    "log_loss": "lower",
+    "expected_calibration_error": "lower",
+}
 PRIORS = {2: (0.6, 0.4), 4: (0.4, 0.3, 0.2, 0.1)}
-SKILL = {2: 1.45, 4: 2.1}  # distance of the true label's logit, in standard deviations of its noise: 85 and 86 % right
+SKILL = {
+    2: 1.45,
+    4: 2.1,
+}  # distance of the true label's logit, in standard deviations of its noise: 85 and 86 % right
 PREFIX = "scores.simulated.test."
-OVERCONFIDENCE = 1.3  # factor of the logits: models that are calibrated have no calibration error to get wrong
-ALIKE, APART, FAR = 0.9975, 0.6, 0.0  # share of the noise that both models have: 1 to 2, about 16, about 25 % discordant
+OVERCONFIDENCE = (
+    1.3  # factor of the logits: models that are calibrated have no calibration error to get wrong
+)
+ALIKE, APART, FAR = (
+    0.9975,
+    0.6,
+    0.0,
+)  # share of the noise that both models have: 1 to 2, about 16, about 25 % discordant
 SOURCES = (0.3, 0.0, -0.3)  # skill of each source, beside the model's
 
 
@@ -55,7 +71,13 @@ class Design:
     sources: int = 1
 
     def __str__(self) -> str:
-        kind = ", documents" if self.documents is not None else f", {self.sources} sources" if self.sources > 1 else ""
+        kind = (
+            ", documents"
+            if self.documents is not None
+            else f", {self.sources} sources"
+            if self.sources > 1
+            else ""
+        )
         return f"{self.examples:,}, {self.classes} classes{kind}"
 
 
@@ -63,9 +85,13 @@ NULLS = [Design(n, k, shared) for n in (200, 1_000) for k in (2, 4) for shared i
 NULLS += [Design(n, 4, shared, documents=0.6) for n in (200, 1_000) for shared in (ALIKE, APART)]
 NULLS += [Design(1_000, 2, APART, sources=3)]
 FAMILY = [Design(1_000, 4, APART), Design(200, 4, APART), Design(1_000, 4, APART, documents=0.6)]
-GAINS = [Design(n, 2, ALIKE, -0.04) for n in (500, 2_000)] + [Design(n, 2, APART, 0.15) for n in (500, 2_000)]
+GAINS = [Design(n, 2, ALIKE, -0.04) for n in (500, 2_000)] + [
+    Design(n, 2, APART, 0.15) for n in (500, 2_000)
+]
 GAINS += [Design(500, 4, APART, 0.3), Design(500, 2, FAR, 0.3)]
-GAINS += [Design(n, 2, APART, 0.15, documents=0.6) for n in (500, 2_000)] + [Design(2_000, 2, ALIKE, -0.04, documents=0.6)]
+GAINS += [Design(n, 2, APART, 0.15, documents=0.6) for n in (500, 2_000)] + [
+    Design(2_000, 2, ALIKE, -0.04, documents=0.6)
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +107,11 @@ class Answers:
 
 def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
     """What both models say of so many new examples."""
-    document = np.repeat(np.arange(size), rng.integers(1, 10, size))[:size] if design.documents is not None else None
+    document = (
+        np.repeat(np.arange(size), rng.integers(1, 10, size))[:size]
+        if design.documents is not None
+        else None
+    )
     common = design.documents or 0.0
     truth = rng.choice(design.classes, size, p=PRIORS[design.classes])
     if document is not None:
@@ -93,17 +123,24 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
         own = rng.standard_normal((size, design.classes))
         if document is None:
             return own
-        return np.sqrt(common) * rng.standard_normal((document[-1] + 1, design.classes))[document] + np.sqrt(1 - common) * own
+        return (
+            np.sqrt(common) * rng.standard_normal((document[-1] + 1, design.classes))[document]
+            + np.sqrt(1 - common) * own
+        )
 
     def probabilities(skill: float, shared: np.ndarray) -> np.ndarray:
         logits = np.sqrt(design.shared) * shared + np.sqrt(1 - design.shared) * noise()
         logits[np.arange(size), truth] += skill + shift
-        powers = np.exp(OVERCONFIDENCE * SKILL[design.classes] * (logits - logits.max(1, keepdims=True)))
+        powers = np.exp(
+            OVERCONFIDENCE * SKILL[design.classes] * (logits - logits.max(1, keepdims=True))
+        )
         return powers / powers.sum(1, keepdims=True)
 
     both = noise()
     old = probabilities(SKILL[design.classes], both)
-    return Answers(truth, source, document, old, probabilities(SKILL[design.classes] + design.gain, both))
+    return Answers(
+        truth, source, document, old, probabilities(SKILL[design.classes] + design.gain, both)
+    )
 
 
 def paired(design: Design, found: Answers) -> samples.Paired:
@@ -114,13 +151,16 @@ def paired(design: Design, found: Answers) -> samples.Paired:
     source = tuple(np.char.add("s", found.source.astype(str)).tolist())
     group = ("",) * size if found.document is None else tuple(found.document.astype(str).tolist())
 
-    def side(probability: np.ndarray) -> outcomes.Outcomes:
+    def side(probability: np.ndarray) -> predictions.Outcomes:
         predicted = tuple(names[probability.argmax(1)].tolist())
-        told = np.round(probability.max(1), 6), np.round(probability[np.arange(size), found.truth], 6)
-        return outcomes.Outcomes(ids, source, group, label, predicted, *told)
+        told = (
+            np.round(probability.max(1), 6),
+            np.round(probability[np.arange(size), found.truth], 6),
+        )
+        return predictions.Outcomes(ids, source, group, label, predicted, *told)
 
-    pairs = outcomes.pair(side(found.old), side(found.new))
-    return samples.Paired(pairs, outcomes.Scale(tuple(names.tolist()), BINS), same=False)
+    pairs = predictions.pair(side(found.old), side(found.new))
+    return samples.Paired(pairs, predictions.Scale(tuple(names.tolist()), BINS), same=False)
 
 
 class Simulated:
@@ -143,7 +183,9 @@ def rows(design: Design, pairs: samples.Paired) -> Iterator[judging.Row]:
     if design.sources > 1:
         paths += [("source", f"s{i}", name) for i in range(design.sources) for name in WHOLE]
     for path in paths:
-        plain = Metric(PREFIX + ".".join(path), 0.0, 0.0, None, WHOLE.get(path[-1], "higher"), "changed")
+        plain = Metric(
+            PREFIX + ".".join(path), 0.0, 0.0, None, WHOLE.get(path[-1], "higher"), "changed"
+        )
         yield artifact.scored(("test", *path), plain)
 
 
@@ -185,7 +227,8 @@ class Sets:
     def holds(self, name: str, truth: float) -> list[bool]:
         """(sets,) is the truth within the interval? A set without an interval counts as one that misses it."""
         return [
-            metric.interval is not None and metric.interval[0] <= truth <= metric.interval[1] for metric in self.metrics[name]
+            metric.interval is not None and metric.interval[0] <= truth <= metric.interval[1]
+            for metric in self.metrics[name]
         ]
 
     def mean(self, name: str) -> float:
@@ -195,7 +238,16 @@ class Sets:
     @property
     def width(self) -> float:
         """Of the interval of the accuracy, in the mean."""
-        return float(np.mean([high - low for low, high in (metric.interval or (0, 0) for metric in self.metrics["accuracy"])]))
+        return float(
+            np.mean(
+                [
+                    high - low
+                    for low, high in (
+                        metric.interval or (0, 0) for metric in self.metrics["accuracy"]
+                    )
+                ]
+            )
+        )
 
     def __str__(self) -> str:
         discordant = (np.mean(self.gained) + np.mean(self.lost)) / self.design.examples
@@ -204,7 +256,11 @@ class Sets:
 
 def simulated(design: Design, count: int) -> Sets:
     """All test sets of a design. The same design gives the same."""
-    rng, begin, found = np.random.default_rng([SEED, zlib.crc32(repr(design).encode())]), time.perf_counter(), Sets(design)
+    rng, begin, found = (
+        np.random.default_rng([SEED, zlib.crc32(repr(design).encode())]),
+        time.perf_counter(),
+        Sets(design),
+    )
     for _ in range(count):
         found.add(paired(design, answers(design, design.examples, rng)))
     print(f"{time.perf_counter() - begin:5.0f} s  {design!r}", file=sys.stderr)
@@ -234,7 +290,9 @@ def truth(design: Design) -> dict[str, float]:
         "log_loss": loss / TRUTH,
         "expected_calibration_error": np.abs(gaps).sum(1) / TRUTH,
     }
-    return {name: float(new - old) for name, (old, new) in sides.items()} | {"flips": flipped / TRUTH}
+    return {name: float(new - old) for name, (old, new) in sides.items()} | {
+        "flips": flipped / TRUTH
+    }
 
 
 def rate(cases: list[bool]) -> str:
@@ -258,8 +316,14 @@ def table(head: str, lines: list[str]) -> None:
 
 def counted(shares: list[list[bool]], limit: float, above: bool) -> str:
     """How many rates lie on the wrong side of a limit, and how many of these with their whole interval."""
-    wrong = [cases for cases in shares if (np.mean(cases) > limit) == above and np.mean(cases) != limit]
-    surely = [cases for cases in wrong if (wilson(cases)[0] > limit if above else wilson(cases)[1] < limit)]
+    wrong = [
+        cases for cases in shares if (np.mean(cases) > limit) == above and np.mean(cases) != limit
+    ]
+    surely = [
+        cases
+        for cases in wrong
+        if (wilson(cases)[0] > limit if above else wilson(cases)[1] < limit)
+    ]
     side = "above" if above else "below"
     return f"of {len(shares)} rates, {len(wrong)} lie {side} {100 * limit:.0f} %, {len(surely)} with their whole interval"
 
@@ -273,7 +337,9 @@ def nulls(all_sets: list[Sets]) -> None:
         classes = [found[name] for name in found if name.startswith("f1.")]
         others = [found[name] for name in found if name.startswith("source.")]
         worst = [max(group, key=np.sum) if group else None for group in (classes, others)]
-        cells = [rate(found[name]) for name in WHOLE] + [rate(cases) if cases else "" for cases in worst]
+        cells = [rate(found[name]) for name in WHOLE] + [
+            rate(cases) if cases else "" for cases in worst
+        ]
         lines.append(" | ".join([str(sets), *cells]))
     print("## Two models of equal skill: how often a difference is said to be one, %\n")
     head = "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE | f1, its worst class | of a source, the worst"
@@ -288,12 +354,19 @@ def families(all_sets: list[Sets]) -> None:
     for family, names in (("test sets", list(WHOLE)), ("slices", [f"f1.c{i}" for i in range(4)])):
         chosen = [(sets, name) for sets in all_sets for name in names][:10]
         columns = [sets.metrics[name] for sets, name in chosen]
-        verdicts = [judging.judged([judging.Row(metric) for metric in ten]) for ten in zip(*columns, strict=True)]
-        any_told = [any(metric.verdict in ("better", "worse") for metric in ten) for ten in verdicts]
+        verdicts = [
+            judging.judged([judging.Row(metric) for metric in ten])
+            for ten in zip(*columns, strict=True)
+        ]
+        any_told = [
+            any(metric.verdict in ("better", "worse") for metric in ten) for ten in verdicts
+        ]
         alone = [any((metric.p or 1.0) <= LEVEL for metric in ten) for ten in verdicts]
         lines.append(f"{family} | {rate(any_told)} | {rate(alone)}")
     table("family of ten | as judged | without Holm's correction", lines)
-    print(f"\nOn three test sides: {'; '.join(str(sets.design) for sets in all_sets)}. Criterion: at most 5 %.\n")
+    print(
+        f"\nOn three test sides: {'; '.join(str(sets.design) for sets in all_sets)}. Criterion: at most 5 %.\n"
+    )
 
 
 def powers(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
@@ -308,7 +381,10 @@ def powers(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
         cells = [f"{100 * np.mean(cases):.1f}" for cases in (sets.told("accuracy"), *peers)]
         lines.append(" | ".join([str(sets), f"{100 * true['accuracy']:+.2f}", *cells]))
     print("## Two models that differ: how often that is said, %\n")
-    table("examples | discordant, % | accuracy, points | accuracy | McNemar, SciPy | unpaired z | macro_f1 | log_loss", lines)
+    table(
+        "examples | discordant, % | accuracy, points | accuracy | McNemar, SciPy | unpaired z | macro_f1 | log_loss",
+        lines,
+    )
     print(
         f"\nVerdicts on accuracy other than SciPy's, without documents: {sum(apart)} of {len(apart) * MORE:,}. In documents",
         end=" ",
@@ -326,10 +402,15 @@ def coverage(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
         found += [sets.holds(ece, sets.mean(ece)), sets.holds(ece, true[ece])]
         lines.append(" | ".join([str(sets), *map(rate, found)]))
     print("## 95 % intervals of the difference: how often they hold the true one, %\n")
-    table("examples | discordant, % | accuracy | macro_f1 | log_loss | ECE, mean of such test sets | ECE, of all examples", lines)
+    table(
+        "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE, mean of such test sets | ECE, of all examples",
+        lines,
+    )
     print("\nCriterion: 94 to 96 % for the first three. Result:", end=" ")
     print(f"{counted(low, 0.94, False)}; {counted(low, 0.96, True)}. ECE", end=" ")
-    print("is biased upwards in small test sets, so what it is the mean of depends on their size.\n")
+    print(
+        "is biased upwards in small test sets, so what it is the mean of depends on their size.\n"
+    )
 
 
 def rates(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
@@ -337,7 +418,9 @@ def rates(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
     lines, shares = [], []
     for sets, true in zip(all_sets, truths, strict=True):
         shares.append([bound >= true["flips"] for bound in sets.bound])
-        lines.append(f"{sets} | {100 * true['flips']:.2f} | {100 * np.mean(sets.bound):.2f} | {rate(shares[-1])}")
+        lines.append(
+            f"{sets} | {100 * true['flips']:.2f} | {100 * np.mean(sets.bound):.2f} | {rate(shares[-1])}"
+        )
     print("## Upper 95 % bound of the rate of flips: how often it holds, %\n")
     table("examples | discordant, % | true rate, % | mean bound, % | holds", lines)
     print(f"\nCriterion: at least 95 %. Result: {counted(shares, CONFIDENCE, False)}.\n")
@@ -349,16 +432,22 @@ def pairing(all_sets: list[Sets]) -> None:
     for sets in all_sets:
         widths = sets.width, float(np.mean(sets.wide))
         needed = [sets.design.examples * (width / 0.02) ** 2 for width in widths]
-        cells = [f"±{100 * width / 2:.2f}" for width in widths] + [f"{count:,.0f}" for count in needed]
+        cells = [f"±{100 * width / 2:.2f}" for width in widths] + [
+            f"{count:,.0f}" for count in needed
+        ]
         lines.append(" | ".join([str(sets), *cells, f"{needed[1] / needed[0]:.1f}"]))
-    print("## What pairs bring: 95 % interval of a difference of accuracy, points, and examples for ±1 point\n")
-    table("examples | discordant, % | paired | unpaired | examples, paired | unpaired | ratio", lines)
+    print(
+        "## What pairs bring: 95 % interval of a difference of accuracy, points, and examples for ±1 point\n"
+    )
+    table(
+        "examples | discordant, % | paired | unpaired | examples, paired | unpaired | ratio", lines
+    )
     print("\nThe unpaired interval takes examples for independent: in documents it is too narrow.")
 
 
 def main() -> None:
     """Print all tables."""
-    resampling.MOST = REPLICATES
+    bootstrap.MOST = REPLICATES
     print("# Are the verdicts right?\n")
     print(
         f"{SETS:,} simulated test sets a line of models of equal skill, {MORE:,} of two that differ; {REPLICATES:,} replicates;",

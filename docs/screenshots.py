@@ -23,10 +23,22 @@ def main(sides: list[str]) -> None:
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
     if browser is None:
-        sys.exit("screenshots: there is no Chromium: `apt install chromium`, or set CHROMIUM to its path")
+        sys.exit(
+            "screenshots: there is no Chromium: `apt install chromium`, or set CHROMIUM to its path"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch, "report.html")
-        diff = [sys.executable, "-m", "lmspec", "diff", *sides, "--format", "html", "--output", str(page)]
+        diff = [
+            sys.executable,
+            "-m",
+            "lmspec",
+            "diff",
+            *sides,
+            "--format",
+            "html",
+            "--output",
+            str(page),
+        ]
         if subprocess.run(diff, check=False).returncode > 1:
             sys.exit("screenshots: the two commits cannot be compared")
         IMAGES.mkdir(exist_ok=True)
@@ -36,10 +48,26 @@ def main(sides: list[str]) -> None:
 
 def take(browser: str, page: Path, picture: Path, look: str) -> None:
     """One picture of a page."""
-    dark = ["--blink-settings=preferredColorScheme=0"] if look == "dark" else ["--blink-settings=preferredColorScheme=1"]
+    dark = (
+        ["--blink-settings=preferredColorScheme=0"]
+        if look == "dark"
+        else ["--blink-settings=preferredColorScheme=1"]
+    )
     with tempfile.TemporaryDirectory() as profile:
-        command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
-        command += [*dark, f"--window-size={WIDTH},{HEIGHTS[look]}", f"--screenshot={picture}", page.as_uri()]
+        command = [
+            browser,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={profile}",
+        ]
+        command += [
+            *dark,
+            f"--window-size={WIDTH},{HEIGHTS[look]}",
+            f"--screenshot={picture}",
+            page.as_uri(),
+        ]
         picture.unlink(missing_ok=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     if not picture.exists():

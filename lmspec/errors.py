@@ -21,4 +21,8 @@ class LmspecError(Exception):
 
 def some(names: Sequence[str]) -> str:
     """The first few of a list of names, and how many more there are."""
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "nothing"
+    return (
+        ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        if names
+        else "nothing"
+    )

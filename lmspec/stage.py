@@ -13,14 +13,18 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from lmspec import building, declared
 from lmspec.errors import LmspecError
+from lmspec.run import child, declaration
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.numerics import Machine, Numerics
 
 Row = Mapping[str, Any]
 # what oneDNN and MKL call them; MKL heeds its own only on processors of its maker
-INSTRUCTIONS = {"default": ("SSE41", "SSE4_2"), "avx2": ("AVX2", "AVX2"), "avx512": ("AVX512_CORE_BF16", "AVX512")}
+INSTRUCTIONS = {
+    "default": ("SSE41", "SSE4_2"),
+    "avx2": ("AVX2", "AVX2"),
+    "avx512": ("AVX512_CORE_BF16", "AVX512"),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ class Needs:
     def bits(self) -> Numerics:
         """The numerics of a stage that declares them."""
         if self.numerics is None:
-            raise TypeError("this noun does not declare `numerics = True`, so it must not read them")
+            raise TypeError(
+                "this noun does not declare `numerics = True`, so it must not read them"
+            )
         return self.numerics
 
 
@@ -70,18 +76,18 @@ Build = Callable[[Any, Needs, Path], Report]
 def run(noun: str, spec_type: Any, build: Build) -> None:
     """Build the artifact named on the command line: `python -m stages.<noun> <key>`. Exits 1 with one message on error."""
     try:
-        if building.current is None:
+        if child.current is None:
             found = f"it was started as `{' '.join(sys.argv)}`"
             raise LmspecError(f"stages.{noun}", found, f"usage: python -m stages.{noun} <key>")
-        building.leave(_run(building.current, spec_type, build).better)
+        child.leave(_run(child.current, spec_type, build).better)
     except Exception as error:
-        said = building.explained(error)
+        said = child.explained(error)
         if said is None:
             raise
-        sys.exit(f"lmspec: {said}{building.current.advice if building.current else ''}")
+        sys.exit(f"lmspec: {said}{child.current.advice if child.current else ''}")
 
 
-def _run(this: building.Building, spec_type: Any, build: Build) -> Report:
+def _run(this: child.Building, spec_type: Any, build: Build) -> Report:
     stage = this.stage
     spec, numerics, machine = _specs(this, spec_type)
     folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
@@ -94,20 +100,22 @@ def _run(this: building.Building, spec_type: Any, build: Build) -> Report:
     if stage.noun == "sources":
         os.environ.pop("HF_HUB_OFFLINE")
     try:
-        report = build(spec, Needs(folders, numerics if spec.numerics else None, machine), stage.partial)
+        report = build(
+            spec, Needs(folders, numerics if spec.numerics else None, machine), stage.partial
+        )
     except FileNotFoundError as error:
         remedy = "if what it is made from is damaged, `dvc checkout` mends it"
         raise LmspecError(f"{stage.noun}.{stage.key}", str(error), remedy) from error
     executed = _executed(this.root)
     _require_declared(set(executed), known, stage.name)
-    _require_recorded(executed, this.values[declared.TOOLCHAIN])
+    _require_recorded(executed, this.values[declaration.TOOLCHAIN])
     _write_report(spec, stage, report)
     return report
 
 
-def _specs(this: building.Building, spec_type: Any) -> tuple[Any, Numerics, Machine]:
+def _specs(this: child.Building, spec_type: Any) -> tuple[Any, Numerics, Machine]:
     """The artifact's own section, numerics and machine; no other section is looked at."""
-    values = this.values[declared.PARAMS]
+    values = this.values[declaration.PARAMS]
     name = f"{this.stage.noun}.{this.stage.key}"
     try:
         return (
@@ -117,7 +125,9 @@ def _specs(this: building.Building, spec_type: Any) -> tuple[Any, Numerics, Mach
         )
     except ValidationError:
         found = f"{name}, numerics or machine is not as it should be"
-        raise LmspecError(declared.PARAMS, found, "`lmspec validate` shows each problem at its place") from None
+        raise LmspecError(
+            declaration.PARAMS, found, "`lmspec validate` shows each problem at its place"
+        ) from None
 
 
 def _require_declared(used: set[str], known: set[str], stage: str) -> None:
@@ -152,19 +162,27 @@ def _require_recorded(executed: Mapping[str, Path], recorded: Mapping[str, Any])
     """Modules outside the project are those that toolchain.yaml records: DVC watches that file in their place."""
     for name, path in executed.items():
         if name in recorded and recorded[name] != hashlib.sha256(path.read_bytes()).hexdigest():
-            raise LmspecError(declared.TOOLCHAIN, f"{name} is another than it records", "run `lmspec sync`, then `dvc repro`")
+            raise LmspecError(
+                declaration.TOOLCHAIN,
+                f"{name} is another than it records",
+                "run `lmspec sync`, then `dvc repro`",
+            )
 
 
 def _require_device(machine: Machine) -> None:
     torch = sys.modules.get("torch")
     if machine.device == "cuda" and torch is not None and not torch.cuda.is_available():
-        raise LmspecError("params.yaml: machine.device", "'cuda', and torch finds no such device", "set it to cpu")
+        raise LmspecError(
+            "params.yaml: machine.device", "'cuda', and torch finds no such device", "set it to cpu"
+        )
 
 
 def fix_numerics(numerics: Numerics) -> None:
     """Make torch, where a stage has imported it, compute the same bits every time. Raises LmspecError if it cannot."""
     os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
-    os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = INSTRUCTIONS[numerics.instructions]
+    os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = INSTRUCTIONS[
+        numerics.instructions
+    ]
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     torch = sys.modules.get("torch")
     if torch is None:
@@ -181,9 +199,11 @@ def fix_numerics(numerics: Numerics) -> None:
     torch.manual_seed(numerics.seed)
 
 
-def _write_report(spec: Artifact, stage: declared.Stage, report: Report) -> None:
+def _write_report(spec: Artifact, stage: declaration.Stage, report: Report) -> None:
     if set(report.tables) != set(spec.reports) or bool(report.metrics) != spec.metrics:
-        raise TypeError(f"{stage.name} reported {sorted(report.tables)}; its spec declares {sorted(spec.reports)}")
+        raise TypeError(
+            f"{stage.name} reported {sorted(report.tables)}; its spec declares {sorted(spec.reports)}"
+        )
     if report.metrics:
         text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
         _write(stage.report / f"{stage.name}.json", text)

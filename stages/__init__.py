@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from lmspec import environment
+from lmspec.run import interpreter
 
-environment.prepare(Path.cwd())  # before anything is imported that the wrong Python does not have
+interpreter.prepare(Path.cwd())  # before anything is imported that the wrong Python does not have
 
-from lmspec import supervise  # noqa: E402
+from lmspec.run import supervisor  # noqa: E402
 
-supervise.begin(Path.cwd())  # before anything is imported that starts threads: the seal would leave them free
+supervisor.begin(
+    Path.cwd()
+)  # before anything is imported that starts threads: the seal would leave them free

@@ -17,7 +17,9 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     scores = json.loads((needs[spec.scores] / "metrics.json").read_text(encoding="utf-8"))
     if scores["of"] != spec.of:
         raise LmspecError(
-            "bundle.scores", f"{spec.scores} scores {scores['of']}, and the bundle holds {spec.of}", f"name scores of {spec.of}"
+            "bundle.scores",
+            f"{spec.scores} scores {scores['of']}, and the bundle holds {spec.of}",
+            f"name scores of {spec.of}",
         )
     for name in ("model.onnx", "tokenizer.json", "lmspec.json"):
         shutil.copyfile(needs[spec.of] / name, out / name)

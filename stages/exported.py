@@ -17,7 +17,9 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     source = checkpoint.read(needs[spec.of])
     architecture = checkpoint.architecture(source.kind)
     max_length = source.max_length
-    model = graph.anonymous(exporting.export(architecture.exportable(source.model), max_length, spec.opset))
+    model = graph.anonymous(
+        exporting.export(architecture.exportable(source.model), max_length, spec.opset)
+    )
     onnx.checker.check_model(model)
     vocabulary = source.tokenizer.get_vocab_size()
     reference = checkpoint.read(needs[spec.of]).model  # tracing changed the attention of the other
@@ -38,9 +40,17 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
             f"a logit of the graph differs from the model's by {worst:.3g} ({where}); {spec.max_logit_difference:g} is accepted",
             "do not ship it: try another opset, or report the architecture",
         )
-    about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(architecture.MASKS)}
+    about = {
+        "labels": list(source.labels),
+        "pad_id": source.pad_id,
+        "masks": list(architecture.MASKS),
+    }
     graph.write(model, source.tokenizer, about, out)
-    report = {"largest_logit_difference": worst, "nodes": len(model.graph.node), "bytes": (out / "model.onnx").stat().st_size}
+    report = {
+        "largest_logit_difference": worst,
+        "nodes": len(model.graph.node),
+        "bytes": (out / "model.onnx").stat().st_size,
+    }
     return stage.Report(report, {}, {"largest_logit_difference": "lower", "bytes": "lower"})
 
 

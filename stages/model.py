@@ -15,23 +15,33 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev side."""
     labels = tuple(documents.read_labels(needs[spec.on]))
     texts = documents.read_side(needs[spec.on], "train")["text"].to_list()
-    weights = needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
+    weights = (
+        needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
+    )
     architecture = importlib.import_module(spec.architecture.module)
 
     def train(numerics: Numerics) -> tuple[checkpoint.Checkpoint, training.Fitted]:
         training.seed_weights(numerics)
-        network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
+        network, tokenizer, pad_id = architecture.create(
+            spec.architecture, weights, texts, len(labels)
+        )
         network.to(needs.machine.device)
-        new, dev = (examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev"))
+        new, dev = (
+            examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev")
+        )
         evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
         task = training.Task(new.ids, pad_id, supervision.cross_entropy(new.truth), evaluate)
         fitted = training.fit(network, task, spec.training, numerics)
-        return checkpoint.Checkpoint(spec.architecture.kind, network, tokenizer, labels, pad_id), fitted
+        return checkpoint.Checkpoint(
+            spec.architecture.kind, network, tokenizer, labels, pad_id
+        ), fitted
 
     kept, fitted = train(needs.bits)
     checkpoint.write(kept, out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
-    return stage.Report(training.metrics(kept.model, fitted, others), {"curve": fitted.curve}, metrics.BETTER)
+    return stage.Report(
+        training.metrics(kept.model, fitted, others), {"curve": fitted.curve}, metrics.BETTER
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Quantize, then compare both graphs on texts of the dev side."""
     source = graph.read(needs[spec.of], needs.bits.threads)
     dev = examples.read(needs[spec.calibrate], "dev", source.tokenizer, source.labels)
-    ids = [dev.ids[i] for i in quantizing.drawn(len(dev.ids), spec.calibration_rows, needs.bits.seed)]
+    ids = [
+        dev.ids[i] for i in quantizing.drawn(len(dev.ids), spec.calibration_rows, needs.bits.seed)
+    ]
     single = [collate(ids, [i], source.pad_id) for i in range(len(ids))]
     feeds = ({"input_ids": b.input_ids, "attention_mask": b.attention_mask} for b in single)
     model = quantizing.quantize(onnx.load(source.path), spec.scheme, feeds)
@@ -30,7 +32,9 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     require(lost, spec.contract, spec.of)
     size = {"bytes": result.path.stat().st_size, "bytes_before": source.path.stat().st_size}
     better: dict[str, Literal["higher", "lower"]] = dict.fromkeys((*lost, "bytes"), "lower")
-    return stage.Report(lost | size | {"quantized_operations": quantizing.quantized_operations(model)}, {}, better)
+    return stage.Report(
+        lost | size | {"quantized_operations": quantizing.quantized_operations(model)}, {}, better
+    )
 
 
 def require(lost: dict[str, float], contract: Contract, of: str) -> None:

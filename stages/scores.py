@@ -26,27 +26,40 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     parts = []
     for name in spec.on:
         test = examples.read(needs[name], "test", model.tokenizer, model.labels)
-        probability = predicting.probabilities(predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size))
+        probability = predicting.probabilities(
+            predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size)
+        )
         results[name.key] = measured(test, probability, model.labels, spec.calibration_bins)
         parts.append(outcomes(name.key, test, probability, model.labels))
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
-    (out / "metrics.json").write_text(json.dumps({"of": spec.of, "metrics": results}, indent=2) + "\n")
+    (out / "metrics.json").write_text(
+        json.dumps({"of": spec.of, "metrics": results}, indent=2) + "\n"
+    )
     rows = table.drop("text").rows(named=True)
-    return stage.Report(results, {"confusion": confusion(rows, model.labels), "outcomes": rows}, metrics.BETTER)
+    return stage.Report(
+        results, {"confusion": confusion(rows, model.labels), "outcomes": rows}, metrics.BETTER
+    )
 
 
-def measured(test: examples.Examples, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:
+def measured(
+    test: examples.Examples, probability: Floats, labels: tuple[str, ...], bins: int
+) -> dict[str, Any]:
     """Metrics of one test side, and of each of its sources where there are several."""
     result = metrics.full(test.truth, probability, labels, bins)
     sources = sorted(set(test.documents["source"]))
     if len(sources) > 1:
         at = {source: np.flatnonzero(test.documents["source"] == source) for source in sources}
-        result["source"] = {s: metrics.full(test.truth[rows], probability[rows], labels, bins) for s, rows in at.items()}
+        result["source"] = {
+            s: metrics.full(test.truth[rows], probability[rows], labels, bins)
+            for s, rows in at.items()
+        }
     return result
 
 
-def outcomes(split: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]) -> pl.DataFrame:
+def outcomes(
+    split: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
+) -> pl.DataFrame:
     """One row an example. confidence: of the predicted label; label_probability: of the true one; 6 digits."""
     rows = np.arange(len(test.truth))
     return test.documents.select(
@@ -67,7 +80,12 @@ def confusion(rows: list[dict[str, Any]], labels: tuple[str, ...]) -> list[stage
     count = Counter((row["split"], row["label"], row["predicted"]) for row in rows)
     splits = dict.fromkeys(row["split"] for row in rows)
     return [
-        {"split": split, "label": label, "predicted": predicted, "examples": count[split, label, predicted]}
+        {
+            "split": split,
+            "label": label,
+            "predicted": predicted,
+            "examples": count[split, label, predicted],
+        }
         for split in splits
         for label in labels
         for predicted in labels

@@ -29,7 +29,9 @@ def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Latency at batch 1, throughput at the spec's batch size, size on disk and peak memory; ratios above 1 favour the graph."""
     texts = documents.read_side(needs[spec.on], "test")["text"].to_list()
     rng = np.random.default_rng([needs.bits.seed, TIMED])
-    texts = [texts[i] for i in sorted(rng.choice(len(texts), min(len(texts), spec.texts), replace=False))]
+    texts = [
+        texts[i] for i in sorted(rng.choice(len(texts), min(len(texts), spec.texts), replace=False))
+    ]
     loads = [
         functools.partial(load, module, needs[ref], needs.bits, needs.machine)
         for module, ref in zip(spec.modules(), (spec.of, spec.against), strict=True)
@@ -38,10 +40,16 @@ def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     latency = timing.in_turn(one.single, other.single, len(texts), spec.rounds)
     batched = timing.in_turn(one.batch, other.batch, len(one.batches), spec.rounds)
     memory = [peakmemory.peak_bytes(functools.partial(use, make, texts)) for make in loads]
-    size = [sum(f.stat().st_size for glob in WEIGHTS for f in needs[ref].glob(glob)) for ref in (spec.of, spec.against)]
+    size = [
+        sum(f.stat().st_size for glob in WEIGHTS for f in needs[ref].glob(glob))
+        for ref in (spec.of, spec.against)
+    ]
     report: dict[str, Any] = {
         name: {
-            "latency_ms": {"p50": latency[i].milliseconds(0.5), "p95": latency[i].milliseconds(0.95)},
+            "latency_ms": {
+                "p50": latency[i].milliseconds(0.5),
+                "p95": latency[i].milliseconds(0.95),
+            },
             "texts_per_second": len(texts) / float(np.median(batched[i].seconds.sum(1))),
             "weights_bytes": size[i],
             "peak_memory_bytes": memory[i],
@@ -67,7 +75,10 @@ class Contestant:
         self.model = model
         self.singles = [collate(ids, [i], model.pad_id) for i in range(len(ids))]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        self.batches = [collate(ids, order[i : i + batch_size], model.pad_id) for i in range(0, len(ids), batch_size)]
+        self.batches = [
+            collate(ids, order[i : i + batch_size], model.pad_id)
+            for i in range(0, len(ids), batch_size)
+        ]
 
     def single(self, i: int) -> object:
         """Text i alone."""
@@ -83,7 +94,9 @@ class Contestant:
 
 def load(module: str, folder: Path, numerics: Numerics, machine: Machine) -> predicting.Predictor:
     """The model or graph in a folder."""
-    predictor: predicting.Predictor = importlib.import_module(module).predictor(folder, numerics, machine)
+    predictor: predicting.Predictor = importlib.import_module(module).predictor(
+        folder, numerics, machine
+    )
     return predictor
 
 

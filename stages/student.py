@@ -17,16 +17,25 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Copy some of the teacher's layers, then train them on the teacher's answers and the labels."""
     teacher = checkpoint.read(needs[spec.teacher])
     if teacher.kind != "transformer":
-        raise LmspecError("student.teacher", f"{spec.teacher} is of kind {teacher.kind}", "a teacher is a transformer")
+        raise LmspecError(
+            "student.teacher",
+            f"{spec.teacher} is of kind {teacher.kind}",
+            "a teacher is a transformer",
+        )
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
-    new, dev = (examples.read(needs[spec.on], side, teacher.tokenizer, teacher.labels) for side in ("train", "dev"))
+    new, dev = (
+        examples.read(needs[spec.on], side, teacher.tokenizer, teacher.labels)
+        for side in ("train", "dev")
+    )
     answers = distilling.answers(teacher.model, new.ids, teacher.pad_id, spec.layers)
     objective = teaching.taught(new.truth, answers, spec.distillation)
 
     def train(numerics: Numerics) -> tuple[PreTrainedModel, training.Fitted]:
         training.seed_weights(numerics)
-        network = architecture.shrink(teacher.model, spec.layers, spec.dropout, spec.classifier_dropout)
+        network = architecture.shrink(
+            teacher.model, spec.layers, spec.dropout, spec.classifier_dropout
+        )
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.ids, dev.truth, teacher.pad_id)
@@ -36,7 +45,9 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     network, fitted = train(needs.bits)
     checkpoint.write(dataclasses.replace(teacher, model=network), out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
-    return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve}, metrics.BETTER)
+    return stage.Report(
+        training.metrics(network, fitted, others), {"curve": fitted.curve}, metrics.BETTER
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on the old."""
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
-    others = training.over_seeds(lambda numerics: train(spec, needs, numerics).fitted, spec.training, needs.bits)
+    others = training.over_seeds(
+        lambda numerics: train(spec, needs, numerics).fitted, spec.training, needs.bits
+    )
     report = training.metrics(kept.model.model, kept.fitted, others) | {"rows": kept.rows}
     return stage.Report(report, {"curve": kept.fitted.curve}, metrics.BETTER)
 
@@ -44,10 +46,14 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         for i, (part, replay) in enumerate(zip(old, spec.replay, strict=True))
     ]
     ids = new.ids + [part.ids[i] for part, rows in zip(old, chosen, strict=True) for i in rows]
-    truth = np.concatenate([new.truth, *(part.truth[rows] for part, rows in zip(old, chosen, strict=True))])
+    truth = np.concatenate(
+        [new.truth, *(part.truth[rows] for part, rows in zip(old, chosen, strict=True))]
+    )
     answers = distilling.answers(earlier.model, ids[len(new.ids) :], earlier.pad_id, ())
     dev = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
-    checkpoint.architecture(earlier.kind).freeze(earlier.model, spec.frozen_embeddings, spec.frozen_layers)
+    checkpoint.architecture(earlier.kind).freeze(
+        earlier.model, spec.frozen_embeddings, spec.frozen_layers
+    )
     dev_ids, dev_truth = [i for d in dev for i in d.ids], np.concatenate([d.truth for d in dev])
     evaluate = supervision.evaluation(earlier.model, dev_ids, dev_truth, earlier.pad_id)
     objective = updating.retaining(truth, answers, len(new.ids), spec.retention)

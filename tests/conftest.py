@@ -32,7 +32,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             _build(shared)
     if alone:
         return shared
-    return Path(shutil.copytree(shared, tmp_path_factory.mktemp("miniature") / "project", symlinks=True))
+    return Path(
+        shutil.copytree(shared, tmp_path_factory.mktemp("miniature") / "project", symlinks=True)
+    )
 
 
 def _build(folder: Path) -> None:

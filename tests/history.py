@@ -18,9 +18,9 @@ import numpy as np
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
-from lmspec import record
 from lmspec.cli.main import main
 from lmspec.methods import metrics
+from lmspec.run import provenance
 
 SPEC = """\
 # A project of one small model.
@@ -106,7 +106,9 @@ class Example:
         return self.label == self.predicted
 
 
-def examples(count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("bad", "good"), start: int = 0) -> list[Example]:
+def examples(
+    count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("bad", "good"), start: int = 0
+) -> list[Example]:
     """So many, of two sources and some labels in turn; those at the places in `wrong` are answered with the next label."""
     missed = set(wrong)
     rng = random.Random(count)
@@ -115,28 +117,42 @@ def examples(count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("ba
         place = (i // 2) % len(labels)
         said = labels[(place + (i in missed)) % len(labels)]
         sure = round(0.55 + 0.4 * rng.random(), 6)
-        found.append(Example(f"e{start + i:05}", ("movies", "products")[i % 2], labels[place], said, sure))
+        found.append(
+            Example(f"e{start + i:05}", ("movies", "products")[i % 2], labels[place], said, sure)
+        )
     return found
 
 
-def flipped(rows: Sequence[Example], places: Iterable[int], labels: Sequence[str] = ("bad", "good")) -> list[Example]:
+def flipped(
+    rows: Sequence[Example], places: Iterable[int], labels: Sequence[str] = ("bad", "good")
+) -> list[Example]:
     """The same, where those at some places are answered with the next label."""
     chosen = set(places)
     after = dict(zip(labels, [*labels[1:], labels[0]], strict=True))
-    return [replace(row, predicted=after[row.predicted]) if i in chosen else row for i, row in enumerate(rows)]
+    return [
+        replace(row, predicted=after[row.predicted]) if i in chosen else row
+        for i, row in enumerate(rows)
+    ]
 
 
-def measured(rows: Sequence[Example], labels: Sequence[str] = ("bad", "good"), bins: int = 5) -> dict[str, Any]:
+def measured(
+    rows: Sequence[Example], labels: Sequence[str] = ("bad", "good"), bins: int = 5
+) -> dict[str, Any]:
     """The metrics of a test side, as `stages/scores.py` computes them."""
     number = {label: i for i, label in enumerate(labels)}
     truth = np.array([number[row.label] for row in rows])
-    told = [[row.confidence if row.predicted == label else _other(row, labels) for label in labels] for row in rows]
+    told = [
+        [row.confidence if row.predicted == label else _other(row, labels) for label in labels]
+        for row in rows
+    ]
     probability = np.array(told)
     found = metrics.full(truth, probability, tuple(labels), bins)
     sources = sorted({row.source for row in rows})
     if len(sources) > 1:
         at = {source: np.flatnonzero([row.source == source for row in rows]) for source in sources}
-        found["source"] = {s: metrics.full(truth[p], probability[p], tuple(labels), bins) for s, p in at.items()}
+        found["source"] = {
+            s: metrics.full(truth[p], probability[p], tuple(labels), bins) for s, p in at.items()
+        }
     return found
 
 
@@ -153,13 +169,32 @@ class Project:
 
     def git(self, *arguments: str, code: int = 0) -> str:
         """Run git at the top of the repository."""
-        quiet = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always")
-        day = f"2026-01-{self.commits % 28 + 1:02}T00:00:00Z"
-        dates = {"GIT_AUTHOR_DATE": day, "GIT_COMMITTER_DATE": day, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        run = subprocess.run(
-            ["git", *quiet, *arguments], cwd=self.top, env=os.environ | dates, capture_output=True, text=True, check=False
+        quiet = (
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.org",
+            "-c",
+            "protocol.file.allow=always",
         )
-        assert run.returncode == code, f"git {arguments} exited {run.returncode}:\n{run.stdout}{run.stderr}"
+        day = f"2026-01-{self.commits % 28 + 1:02}T00:00:00Z"
+        dates = {
+            "GIT_AUTHOR_DATE": day,
+            "GIT_COMMITTER_DATE": day,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        run = subprocess.run(
+            ["git", *quiet, *arguments],
+            cwd=self.top,
+            env=os.environ | dates,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == code, (
+            f"git {arguments} exited {run.returncode}:\n{run.stdout}{run.stderr}"
+        )
         return run.stdout.strip()
 
     def commit(self, message: str = "a change") -> str:
@@ -223,16 +258,35 @@ class Project:
         found: dict[str, Any] = json.loads(self.text(f"data/metrics/{_stage(artifact)}.json"))
         return found
 
-    def measure(self, artifact: str, values: Mapping[str, Any], better: Mapping[str, str] | None = None, **how: Any) -> None:
+    def measure(
+        self,
+        artifact: str,
+        values: Mapping[str, Any],
+        better: Mapping[str, str] | None = None,
+        **how: Any,
+    ) -> None:
         """Metrics, and the record that says which way each is better. how: name -> content of what it was made from."""
         path = f"data/metrics/{_stage(artifact)}.json"
         self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-        outputs = [record.of_path(self.root / path, path)]
-        record.annotate(outputs, path, BETTER.get(artifact.partition(".")[0], {}) if better is None else better)
-        inputs = [{"name": name, "digest": {"dirHash": _md5(content)}} for name, content in how.items()]
-        self.write(f"data/records/{_stage(artifact)}.json", record.statement(artifact, {}, inputs, outputs, {}))
+        outputs = [provenance.of_path(self.root / path, path)]
+        provenance.annotate(
+            outputs, path, BETTER.get(artifact.partition(".")[0], {}) if better is None else better
+        )
+        inputs = [
+            {"name": name, "digest": {"dirHash": _md5(content)}} for name, content in how.items()
+        ]
+        self.write(
+            f"data/records/{_stage(artifact)}.json",
+            provenance.statement(artifact, {}, inputs, outputs, {}),
+        )
 
-    def table(self, artifact: str, report: str, rows: Sequence[Mapping[str, object]], header: Sequence[str] = ()) -> None:
+    def table(
+        self,
+        artifact: str,
+        report: str,
+        rows: Sequence[Mapping[str, object]],
+        header: Sequence[str] = (),
+    ) -> None:
         """A table that git keeps."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, header or list(rows[0]), lineterminator="\n")
@@ -241,22 +295,37 @@ class Project:
         self.write(f"data/metrics/{_stage(artifact)}/{report}.csv", text.getvalue())
 
     def score(
-        self, artifact: str, sides: Mapping[str, Sequence[Example]], labels: Sequence[str] = ("bad", "good"), bins: int = 5
+        self,
+        artifact: str,
+        sides: Mapping[str, Sequence[Example]],
+        labels: Sequence[str] = ("bad", "good"),
+        bins: int = 5,
     ) -> None:
         """What `stages/scores.py` leaves for those answers: metrics, outcomes, confusion, record."""
-        self.measure(artifact, {split: measured(rows, labels, bins) for split, rows in sides.items()})
+        self.measure(
+            artifact, {split: measured(rows, labels, bins) for split, rows in sides.items()}
+        )
         rows = [(split, row) for split, each in sides.items() for row in each]
-        self.table(artifact, "outcomes", [_outcome(split, row, labels) for split, row in rows], OUTCOMES)
+        self.table(
+            artifact, "outcomes", [_outcome(split, row, labels) for split, row in rows], OUTCOMES
+        )
         count = Counter((split, row.label, row.predicted) for split, row in rows)
-        pairs = [(split, label, predicted) for split in sides for label in labels for predicted in labels]
+        pairs = [
+            (split, label, predicted) for split in sides for label in labels for predicted in labels
+        ]
         self.table(
             artifact,
             "confusion",
-            [{"split": s, "label": one, "predicted": other, "examples": count[s, one, other]} for s, one, other in pairs],
+            [
+                {"split": s, "label": one, "predicted": other, "examples": count[s, one, other]}
+                for s, one, other in pairs
+            ],
             ("split", "label", "predicted", "examples"),
         )
 
-    def corpus(self, rows: Sequence[tuple[str, str, str]], artifact: str = "corpus.reviews") -> None:
+    def corpus(
+        self, rows: Sequence[tuple[str, str, str]], artifact: str = "corpus.reviews"
+    ) -> None:
         """Rows (id, source, label) of a corpus, and the counts of them."""
         self.table(artifact, "rows", [dict(zip(ROWS, row, strict=True)) for row in rows], ROWS)
         sources: dict[str, Any] = {}
@@ -265,14 +334,25 @@ class Project:
             sources[source] = {"documents": labels.total(), "label": dict(sorted(labels.items()))}
         self.measure(artifact, {"documents": len(rows), "source": sources})
 
-    def speed(self, rounds: Sequence[tuple[float, float]], artifact: str = "speed.cnn", rival: str = "the model") -> None:
+    def speed(
+        self,
+        rounds: Sequence[tuple[float, float]],
+        artifact: str = "speed.cnn",
+        rival: str = "the model",
+    ) -> None:
         """Rounds of (milliseconds, those of the rival)."""
         columns = ("p50_ms", "p95_ms", "texts_per_second")
         rows = [
             {
                 "round": i,
-                **{f"of_{name}": value for name, value in zip(columns, (of, 2 * of, 4000 / of), strict=True)},
-                **{f"against_{name}": value for name, value in zip(columns, (other, 2 * other, 4000 / other), strict=True)},
+                **{
+                    f"of_{name}": value
+                    for name, value in zip(columns, (of, 2 * of, 4000 / of), strict=True)
+                },
+                **{
+                    f"against_{name}": value
+                    for name, value in zip(columns, (other, 2 * other, 4000 / other), strict=True)
+                },
             }
             for i, (of, other) in enumerate(rounds, 1)
         ]
@@ -286,7 +366,9 @@ class Project:
             }
             for middle in middles
         )
-        self.measure(artifact, {"of": of, "against": against, "ratio": {}}, **{"data/model/cnn": rival})
+        self.measure(
+            artifact, {"of": of, "against": against, "ratio": {}}, **{"data/model/cnn": rival}
+        )
         self.table(artifact, "rounds", rows)
 
     def lock(self) -> None:
@@ -303,22 +385,30 @@ class Project:
         yaml.dump({"schema": "2.0", "stages": stages}, text)
         self.write("dvc.lock", text.getvalue())
 
-    def _locked(self, noun: str, key: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]) -> dict[str, Any]:
+    def _locked(
+        self, noun: str, key: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]
+    ) -> dict[str, Any]:
         code = [f"stages/{noun}.py", "lmspec/shared.py"]
         deps = {path: _md5((self.root / path).read_bytes()) for path in code}
         deps |= {path: hashes[path] for path in self._folders(noun, fields)}
         folder = f"data/{noun}/{key}"
         hashes[folder] = _md5(json.dumps([fields, deps])) + ".dir"
         packages = {f"packages.{name}": version for name, version in toolchain["packages"].items()}
-        outs = {path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{key}")} | {folder: hashes[folder]}
+        outs = {
+            path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{key}")
+        } | {folder: hashes[folder]}
         return {
             "cmd": f"python -m stages.{noun} {key}",
-            "deps": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())],
+            "deps": [
+                {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())
+            ],
             "params": {
                 "params.yaml": {f"{noun}.{key}": fields, "numerics": spec["numerics"]},
                 "toolchain.yaml": {**packages, "python": toolchain["python"]},
             },
-            "outs": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(outs.items())],
+            "outs": [
+                {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(outs.items())
+            ],
         }
 
     def _folders(self, noun: str, fields: Any) -> list[str]:
@@ -330,13 +420,31 @@ class Project:
         return [f"data/{name.replace('.', '/', 1)}" for name in dict.fromkeys(names)]
 
     def _outputs(self, stage: str) -> list[str]:
-        places = (f"data/metrics/{stage}.json", f"data/metrics/{stage}", f"data/records/{stage}.json")
+        places = (
+            f"data/metrics/{stage}.json",
+            f"data/metrics/{stage}",
+            f"data/records/{stage}.json",
+        )
         found = [self.root / place for place in places]
-        files = [file for place in found for file in (sorted(place.rglob("*")) if place.is_dir() else [place]) if file.is_file()]
+        files = [
+            file
+            for place in found
+            for file in (sorted(place.rglob("*")) if place.is_dir() else [place])
+            if file.is_file()
+        ]
         return [file.relative_to(self.root).as_posix() for file in files]
 
 
-OUTCOMES = ("split", "id", "source", "group", "label", "predicted", "confidence", "label_probability")
+OUTCOMES = (
+    "split",
+    "id",
+    "source",
+    "group",
+    "label",
+    "predicted",
+    "confidence",
+    "label_probability",
+)
 ROWS = ("id", "source", "label")
 
 
@@ -345,7 +453,16 @@ def _outcome(split: str, row: Example, labels: Sequence[str]) -> dict[str, objec
     return dict(
         zip(
             OUTCOMES,
-            (split, row.id, row.source, row.group, row.label, row.predicted, round(row.confidence, 6), round(told, 6)),
+            (
+                split,
+                row.id,
+                row.source,
+                row.group,
+                row.label,
+                row.predicted,
+                round(row.confidence, 6),
+                round(told, 6),
+            ),
             strict=True,
         )
     )
@@ -356,7 +473,9 @@ def _stage(artifact: str) -> str:
 
 
 def _md5(content: bytes | str) -> str:
-    return hashlib.md5(content.encode() if isinstance(content, str) else content, usedforsecurity=False).hexdigest()
+    return hashlib.md5(
+        content.encode() if isinstance(content, str) else content, usedforsecurity=False
+    ).hexdigest()
 
 
 REVIEWS = examples(200, wrong=range(0, 200, 9))  # 177 of 200 are right
@@ -376,11 +495,16 @@ def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
     project.write("lmspec/shared.py", "def shared():\n    return 1\n")
     project.write("raw/reviews.csv", "")
     project.corpus(KEPT)
-    sides = {side: {"documents": count, "label": {"bad": count // 2, "good": count // 2}} for side, count in SIZES.items()}
+    sides = {
+        side: {"documents": count, "label": {"bad": count // 2, "good": count // 2}}
+        for side, count in SIZES.items()
+    }
     project.measure("splits.reviews", sides)
     dev = {"accuracy": 0.88, "macro_f1": 0.87, "log_loss": 0.31}
     project.measure("model.cnn", {"dev": dev, "best_step": 40, "steps": 60, "parameters": 5000})
-    project.measure("exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": 20_000})
+    project.measure(
+        "exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": 20_000}
+    )
     project.score("scores.cnn", {"reviews": REVIEWS})
     project.speed(TIMES)
     project.lock()

@@ -28,8 +28,12 @@ class Hub:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "Hub":
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self})
+        )
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -39,8 +43,12 @@ class Hub:
     def tree(self) -> list[dict[str, str | int]]:
         """Entries of the files and of their folders, as /api/models/{repo}/tree/{revision} gives them."""
         folders = {path.rpartition("/")[0] for path in self.files} - {""}
-        return [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in sorted(folders)] + [
-            {"type": "file", "path": path, "oid": oid(content), "size": len(content)} for path, content in self.files.items()
+        return [
+            {"type": "directory", "path": path, "oid": "0" * 40, "size": 0}
+            for path in sorted(folders)
+        ] + [
+            {"type": "file", "path": path, "oid": oid(content), "size": len(content)}
+            for path, content in self.files.items()
         ]
 
 
@@ -73,10 +81,14 @@ class _Handler(BaseHTTPRequestHandler):
         if revision != hub.revision:
             return self._send(404, b"Invalid rev id", {"X-Error-Code": "RevisionNotFound"})
         if prefix == tree:
-            return self._send(200, json.dumps(hub.tree()).encode(), {"Content-Type": "application/json"})
+            return self._send(
+                200, json.dumps(hub.tree()).encode(), {"Content-Type": "application/json"}
+            )
         if name not in hub.files:
             return self._send(404, b"Entry not found", {"X-Error-Code": "EntryNotFound"})
-        return self._send(200, hub.files[name], {"ETag": f'"{oid(hub.files[name])}"', "X-Repo-Commit": revision})
+        return self._send(
+            200, hub.files[name], {"ETag": f'"{oid(hub.files[name])}"', "X-Repo-Commit": revision}
+        )
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)

@@ -12,7 +12,16 @@ import numpy as np
 from lmspec.methods.sources.digest import sha256
 
 ROOT = Path(__file__).parent.parent
-SUBJECTS = ["the film", "this phone", "the plot", "her voice", "the battery", "that scene", "the menu", "our guide"]
+SUBJECTS = [
+    "the film",
+    "this phone",
+    "the plot",
+    "her voice",
+    "the battery",
+    "that scene",
+    "the menu",
+    "our guide",
+]
 GOOD = ["was wonderful", "is a delight", "made me smile", "works perfectly", "was great fun"]
 BAD = ["was dreadful", "is a bore", "made me angry", "broke at once", "was a sad mess"]
 ENDS = ["", " from start to end", " on the whole", " once again"]
@@ -31,7 +40,9 @@ def sentences(extra: str) -> list[tuple[str, str, int]]:
 def make(folder: Path) -> Path:
     """Write the project, with its own copy of the code, as a git repository with DVC; nothing is built yet."""
     for package in ("lmspec", "stages"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in (".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     raw = folder / "raw"
@@ -41,7 +52,9 @@ def make(folder: Path) -> Path:
     write_weights(raw / "weights")
     hashes = {name: sha256(raw / name) for name in ("old.csv", "new.csv", "weights")}
     template = (ROOT / "tests" / "miniature.yaml").read_text()
-    (folder / "params.yaml").write_text(template.format(**{name.partition(".")[0]: value for name, value in hashes.items()}))
+    (folder / "params.yaml").write_text(
+        template.format(**{name.partition(".")[0]: value for name, value in hashes.items()})
+    )
     for command in (
         ["git", "init", "-q", "-b", "main"],
         ["git", "config", "user.name", "t"],
@@ -58,8 +71,18 @@ def make(folder: Path) -> Path:
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
     """Run a command in the project with this interpreter first on the path; what it printed, both streams together."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=1000)
-    assert done.returncode == code, f"{command} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1000,
+    )
+    assert done.returncode == code, (
+        f"{command} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    )
     return done.stdout + done.stderr
 
 
@@ -67,7 +90,11 @@ def environment() -> dict[str, str]:
     """This process's environment, so that `python` is this interpreter and git asks nobody anything."""
     import os
 
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "GIT_TERMINAL_PROMPT": "0"}
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
 
 
 def dvc(folder: Path, *arguments: str, code: int = 0) -> str:
@@ -82,13 +109,17 @@ def lmspec(folder: Path, *arguments: str, code: int = 0) -> str:
 
 def ran(output: str) -> list[str]:
     """Names of the stages that a `dvc repro` ran, in order."""
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+    return [
+        line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
+    ]
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
     """Path -> SHA-256 of everything that was built."""
     files = sorted(p for p in (folder / "data").rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+    }
 
 
 def write_texts(path: Path, rows: list[tuple[str, str, int]]) -> None:
@@ -120,5 +151,7 @@ def write_weights(folder: Path) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim >= 2:
-                parameter.copy_(torch.from_numpy(rng.normal(0, 0.1, tuple(parameter.shape)).astype(np.float32)))
+                parameter.copy_(
+                    torch.from_numpy(rng.normal(0, 0.1, tuple(parameter.shape)).astype(np.float32))
+                )
     model.save_pretrained(folder)

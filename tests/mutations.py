@@ -8,27 +8,184 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-MINIATURE = (ROOT / "tests/miniature.yaml").read_text(encoding="utf-8").format(old="0" * 64, new="1" * 64, weights="2" * 64)
+MINIATURE = (
+    (ROOT / "tests/miniature.yaml")
+    .read_text(encoding="utf-8")
+    .format(old="0" * 64, new="1" * 64, weights="2" * 64)
+)
 TEXTS = (MINIATURE, (ROOT / "params.yaml").read_text(encoding="utf-8"))
 HUGE = "9" * 5000
 
 # what is typed, pasted or left behind by a tool in the middle of a text
-SIGNS = [*"\"'[]{}&*!|>%@`#:,-?=\\\t\r\n", "\r\n", "\n\n", "[[", "- ", "? ", ": ", "# ", "\n ", "\n\t"]
-UNICODE = ["\ufeff", "\x85", "\u2028", "\u2029", "\u200f", "\u202e", "\u2066", "\u200b", "\u200d", "\xa0", "\xad", "\u0301"]
-UNICODE += ["e\u0301", "漢字", "\U0001f600", "\U0010ffff", "\ufffe", "\uffff", "\0", "\x07", "\x1b[31m", "\x7f", "\x9b"]
-YAMLISH = ["&a ", "&a", "*a", "*b", "<<: *a", "<<: *a\n", "<<: {}", "<<: [*a, *a]", "<<: 1\n", "<<", "&a {<<: *a}", "&a [*a]"]
-YAMLISH += ["---\n", "...\n", "|\n", "|2\n", ">-\n", "%YAML 1.1\n---\n", "%YAML 1.2\n---\n", "%TAG ! tag:x,2000:\n---\n"]
-YAMLISH += ["!", "!x ", "!!str ", "!!int ", "!!float ", "!!bool ", "!!null ", "!!map ", "!!seq ", "!!set {a}", "!!omap [a: 1]"]
-YAMLISH += ["!!binary aGk=", "!!merge ", "!!python/object/apply:os.getcwd []", "!!timestamp 2001-01-01", "!!int 0x", "!!int '1'"]
+SIGNS = [
+    *"\"'[]{}&*!|>%@`#:,-?=\\\t\r\n",
+    "\r\n",
+    "\n\n",
+    "[[",
+    "- ",
+    "? ",
+    ": ",
+    "# ",
+    "\n ",
+    "\n\t",
+]
+UNICODE = [
+    "\ufeff",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\u200f",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\u200d",
+    "\xa0",
+    "\xad",
+    "\u0301",
+]
+UNICODE += [
+    "e\u0301",
+    "漢字",
+    "\U0001f600",
+    "\U0010ffff",
+    "\ufffe",
+    "\uffff",
+    "\0",
+    "\x07",
+    "\x1b[31m",
+    "\x7f",
+    "\x9b",
+]
+YAMLISH = [
+    "&a ",
+    "&a",
+    "*a",
+    "*b",
+    "<<: *a",
+    "<<: *a\n",
+    "<<: {}",
+    "<<: [*a, *a]",
+    "<<: 1\n",
+    "<<",
+    "&a {<<: *a}",
+    "&a [*a]",
+]
+YAMLISH += [
+    "---\n",
+    "...\n",
+    "|\n",
+    "|2\n",
+    ">-\n",
+    "%YAML 1.1\n---\n",
+    "%YAML 1.2\n---\n",
+    "%TAG ! tag:x,2000:\n---\n",
+]
+YAMLISH += [
+    "!",
+    "!x ",
+    "!!str ",
+    "!!int ",
+    "!!float ",
+    "!!bool ",
+    "!!null ",
+    "!!map ",
+    "!!seq ",
+    "!!set {a}",
+    "!!omap [a: 1]",
+]
+YAMLISH += [
+    "!!binary aGk=",
+    "!!merge ",
+    "!!python/object/apply:os.getcwd []",
+    "!!timestamp 2001-01-01",
+    "!!int 0x",
+    "!!int '1'",
+]
 YAMLISH += ["!<tag:yaml.org,2002:int> "]
 # what stands where a value or a name should
-PLAIN = ["null", "~", "true", "False", "yes", "0", "-0", "-1", "1", "2", "16", "16.0", "0.5", "1e-5", "5e-324", "1e400", "-1e400"]
-PLAIN += [".nan", ".inf", "-.inf", HUGE, f"-{HUGE}", f"{HUGE}.0", "0x" + "f" * 5000, "1" + "0" * 400, "0o17", "0b11", "1_000"]
-PLAIN += ["017", "1:30", "+1", "0x", "0o9", "1__", "=", "2001-01-01", "2001-13-45", "2001-12-14t21:59:43.10-05:00"]
-PLAIN += ["9999-12-31T23:59:60Z", "", '""', "' '", '"\\x1b[31m\\a\\u202e\\u2028\\x85"', '"\\0"', '"a\\n"', '"\\ud800"']
-PLAIN += ['"{braces} %s %(x)s"', "file", "cnn", "漢字", "[]", "{}", "[[]]", "[null]", "{a: 1}", "{kind: file}", "{kind: 1}"]
-PLAIN += ["{kind: null}", "{? [a] : 1}", "{1: 2, 1.0: 3}", f"{{{HUGE}: 1}}", "{2001-01-01: 1}", "{.nan: 1, .nan: 2}"]
-PLAIN += ["[" * 100 + "]" * 100, "{a: " * 100 + "}" * 100, "'(('", "'a{9999999999}'", '"' + "x" * 100_000 + '"', "x" * 300]
+PLAIN = [
+    "null",
+    "~",
+    "true",
+    "False",
+    "yes",
+    "0",
+    "-0",
+    "-1",
+    "1",
+    "2",
+    "16",
+    "16.0",
+    "0.5",
+    "1e-5",
+    "5e-324",
+    "1e400",
+    "-1e400",
+]
+PLAIN += [
+    ".nan",
+    ".inf",
+    "-.inf",
+    HUGE,
+    f"-{HUGE}",
+    f"{HUGE}.0",
+    "0x" + "f" * 5000,
+    "1" + "0" * 400,
+    "0o17",
+    "0b11",
+    "1_000",
+]
+PLAIN += [
+    "017",
+    "1:30",
+    "+1",
+    "0x",
+    "0o9",
+    "1__",
+    "=",
+    "2001-01-01",
+    "2001-13-45",
+    "2001-12-14t21:59:43.10-05:00",
+]
+PLAIN += [
+    "9999-12-31T23:59:60Z",
+    "",
+    '""',
+    "' '",
+    '"\\x1b[31m\\a\\u202e\\u2028\\x85"',
+    '"\\0"',
+    '"a\\n"',
+    '"\\ud800"',
+]
+PLAIN += [
+    '"{braces} %s %(x)s"',
+    "file",
+    "cnn",
+    "漢字",
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    "{a: 1}",
+    "{kind: file}",
+    "{kind: 1}",
+]
+PLAIN += [
+    "{kind: null}",
+    "{? [a] : 1}",
+    "{1: 2, 1.0: 3}",
+    f"{{{HUGE}: 1}}",
+    "{2001-01-01: 1}",
+    "{.nan: 1, .nan: 2}",
+]
+PLAIN += [
+    "[" * 100 + "]" * 100,
+    "{a: " * 100 + "}" * 100,
+    "'(('",
+    "'a{9999999999}'",
+    '"' + "x" * 100_000 + '"',
+    "x" * 300,
+]
 PLAIN += ["a." * 600 + "a", "a" * 255 + "/" + "b" * 256, "../x", "a.b", "a.b.c", "model", "."]
 ODD = SIGNS + UNICODE + YAMLISH + PLAIN
 
@@ -37,10 +194,22 @@ Edit = tuple[str, int, int, Any]
 
 def edited_texts(most: int = 4) -> st.SearchStrategy[bytes]:
     """The bytes of a spec after a few edits of its text."""
-    edit = st.tuples(st.sampled_from(sorted(OF_TEXT)), st.integers(0, 2**20), st.integers(0, 2**20), st.sampled_from(ODD))
-    saved = st.tuples(st.sampled_from(sorted(OF_BYTES)), st.integers(0, 2**20), st.binary(min_size=1, max_size=6))
+    edit = st.tuples(
+        st.sampled_from(sorted(OF_TEXT)),
+        st.integers(0, 2**20),
+        st.integers(0, 2**20),
+        st.sampled_from(ODD),
+    )
+    saved = st.tuples(
+        st.sampled_from(sorted(OF_BYTES)), st.integers(0, 2**20), st.binary(min_size=1, max_size=6)
+    )
     seldom = st.integers(0, 5).flatmap(lambda draw: st.none() if draw else saved)
-    return st.builds(_edited_text, st.sampled_from(range(len(TEXTS))), st.lists(edit, min_size=1, max_size=most), seldom)
+    return st.builds(
+        _edited_text,
+        st.sampled_from(range(len(TEXTS))),
+        st.lists(edit, min_size=1, max_size=most),
+        seldom,
+    )
 
 
 def _edited_text(which: int, edits: list[Edit], saved: tuple[str, int, bytes] | None) -> bytes:
@@ -48,10 +217,14 @@ def _edited_text(which: int, edits: list[Edit], saved: tuple[str, int, bytes] | 
     for how, a, b, piece in edits:
         text = OF_TEXT[how](text, a % (len(text) + 1), b % (len(text) + 1), piece)
     content = text.encode()
-    return OF_BYTES[saved[0]](content, saved[1] % (len(content) + 1), saved[2]) if saved else content
+    return (
+        OF_BYTES[saved[0]](content, saved[1] % (len(content) + 1), saved[2]) if saved else content
+    )
 
 
-def _lines(change: Callable[[list[str], int, int, str], object]) -> Callable[[str, int, int, str], str]:
+def _lines(
+    change: Callable[[list[str], int, int, str], object],
+) -> Callable[[str, int, int, str], str]:
     def edit(text: str, a: int, b: int, piece: str) -> str:
         lines = text.splitlines(keepends=True) or [""]
         change(lines, a % len(lines), b % len(lines), piece)
@@ -81,17 +254,27 @@ OF_TEXT: dict[str, Callable[[str, int, int, str], str]] = {
     "indent line": _lines(lambda lines, i, j, _: _put(lines, i, " " * (j % 9) + lines[i])),
     "outdent line": _lines(lambda lines, i, j, _: _put(lines, i, lines[i][1 + j % 3 :])),
     "begin line": _lines(lambda lines, i, j, piece: _put(lines, i, piece + lines[i])),
-    "end line": _lines(lambda lines, i, j, piece: _put(lines, i, lines[i].rstrip("\n") + piece + "\n")),
+    "end line": _lines(
+        lambda lines, i, j, piece: _put(lines, i, lines[i].rstrip("\n") + piece + "\n")
+    ),
     "replace value": _lines(lambda lines, i, j, piece: _after_colon(lines, i, piece)),
-    "prefix value": _lines(lambda lines, i, j, piece: _put(lines, i, lines[i].replace(": ", f": {piece}", 1))),
+    "prefix value": _lines(
+        lambda lines, i, j, piece: _put(lines, i, lines[i].replace(": ", f": {piece}", 1))
+    ),
     "delete characters": lambda text, a, b, _: text[:a] + text[a + 1 + b % 8 :],
     "duplicate characters": lambda text, a, b, _: text[: a + b % 8] + text[a:],
-    "swap characters": lambda text, a, b, _: text[:a] + text[a + 1 : a + 2] + text[a : a + 1] + text[a + 2 :],
-    "move characters": lambda text, a, b, _: (text[:a] + text[a + 3 :])[:b] + text[a : a + 3] + (text[:a] + text[a + 3 :])[b:],
+    "swap characters": lambda text, a, b, _: (
+        text[:a] + text[a + 1 : a + 2] + text[a : a + 1] + text[a + 2 :]
+    ),
+    "move characters": lambda text, a, b, _: (
+        (text[:a] + text[a + 3 :])[:b] + text[a : a + 3] + (text[:a] + text[a + 3 :])[b:]
+    ),
     "insert": lambda text, a, b, piece: text[:a] + piece + text[a:],
     "begin": lambda text, a, b, piece: piece + text,
     "end": lambda text, a, b, piece: text + piece,
-    "same line ends": lambda text, a, b, _: text.replace("\n", ("\r\n", "\r", "\x85", "\u2028")[a % 4]),
+    "same line ends": lambda text, a, b, _: text.replace(
+        "\n", ("\r\n", "\r", "\x85", "\u2028")[a % 4]
+    ),
     "tabs": lambda text, a, b, _: text.replace("  ", "\t", 1 + a % 50),
 }
 OF_BYTES: dict[str, Callable[[bytes, int, bytes], bytes]] = {
@@ -142,8 +325,18 @@ def quoted(value: Any) -> str:
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, str):
-        return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value) + '"'
-    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
+        return (
+            '"'
+            + "".join(
+                c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value
+            )
+            + '"'
+        )
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or isinstance(value, bool)
+        else repr(value)
+    )
 
 
 def places(value: Any) -> Iterator[tuple[Any, int]]:
@@ -159,7 +352,9 @@ def edited_trees(most: int = 3) -> st.SearchStrategy[str]:
     """The text of a spec after a few edits of its values."""
     spot = st.integers(0, 2**16)
     edit = st.tuples(st.sampled_from(sorted(OF_TREE)), spot, spot, st.sampled_from(ODD_VALUES))
-    return st.builds(_edited_tree, st.sampled_from(range(len(VALUES))), st.lists(edit, min_size=1, max_size=most))
+    return st.builds(
+        _edited_tree, st.sampled_from(range(len(VALUES))), st.lists(edit, min_size=1, max_size=most)
+    )
 
 
 def _edited_tree(which: int, edits: list[Edit]) -> str:
@@ -224,13 +419,19 @@ def _retyped(value: Any) -> Any:
         return int(value) if abs(value) < 1e15 else 0
     if isinstance(value, Map):
         return [item for _, item in value]
-    return Map([str(i), item] for i, item in enumerate(value)) if isinstance(value, list) else Raw(value)
+    return (
+        Map([str(i), item] for i, item in enumerate(value))
+        if isinstance(value, list)
+        else Raw(value)
+    )
 
 
 OF_TREE: dict[str, Callable[[Any, int, Any, int, Any], object]] = {
     "delete": lambda one, i, other, j, piece: one.pop(i),
     "duplicate": lambda one, i, other, j, piece: one.insert(i, tree_copy(one[i])),
-    "duplicate under another name": lambda one, i, other, j, piece: _add(one, i, _key(other, j), tree_copy(get(one, i))),
+    "duplicate under another name": lambda one, i, other, j, piece: _add(
+        one, i, _key(other, j), tree_copy(get(one, i))
+    ),
     "rename": lambda one, i, other, j, piece: _rename(one, i, _key(other, j)),
     "rename oddly": lambda one, i, other, j, piece: _rename(one, i, piece),
     "mistype a name": lambda one, i, other, j, piece: _mistype(one, i, j % 5),
@@ -239,10 +440,21 @@ OF_TREE: dict[str, Callable[[Any, int, Any, int, Any], object]] = {
     "replace": lambda one, i, other, j, piece: put(one, i, piece),
     "add": lambda one, i, other, j, piece: _add(one, i, _key(other, j), piece),
     "put into a list": lambda one, i, other, j, piece: put(one, i, [tree_copy(get(one, i))]),
-    "put under a name": lambda one, i, other, j, piece: put(one, i, Map([[_key(other, j), tree_copy(get(one, i))]])),
-    "empty": lambda one, i, other, j, piece: put(one, i, type(get(one, i))() if get(one, i) is not None else Map()),
+    "put under a name": lambda one, i, other, j, piece: put(
+        one, i, Map([[_key(other, j), tree_copy(get(one, i))]])
+    ),
+    "empty": lambda one, i, other, j, piece: put(
+        one, i, type(get(one, i))() if get(one, i) is not None else Map()
+    ),
     "retype": lambda one, i, other, j, piece: put(one, i, _retyped(get(one, i))),
 }
 VALUES = tuple(YAML(typ="safe").load(text) for text in TEXTS)
 NAMES = sorted({f"{noun}.{key}" for values in VALUES for noun in values for key in values[noun]})
-ODD_VALUES = [*map(Raw, PLAIN), *NAMES, *(sign for sign in UNICODE if sign.isprintable()), "\x1b[31m", "\u202e", "a b"]
+ODD_VALUES = [
+    *map(Raw, PLAIN),
+    *NAMES,
+    *(sign for sign in UNICODE if sign.isprintable()),
+    "\x1b[31m",
+    "\u202e",
+    "a b",
+]

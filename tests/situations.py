@@ -113,21 +113,33 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "`main...` on a branch: from where it left main, so nothing that main did since", "numpy 2.4.6 2.5.0", "metrics: 56 same"
+    "`main...` on a branch: from where it left main, so nothing that main did since",
+    "numpy 2.4.6 2.5.0",
+    "metrics: 56 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     branches(project)
     return ("main...",)
 
 
-@situation("`main...feature` from elsewhere: the same", "-> feature", "numpy 2.4.6 2.5.0", "metrics: 56 same")
+@situation(
+    "`main...feature` from elsewhere: the same",
+    "-> feature",
+    "numpy 2.4.6 2.5.0",
+    "metrics: 56 same",
+)
 def _(project: Project) -> tuple[str, ...]:
     branches(project)
     project.git("checkout", "-q", "main")
     return ("main...feature",)
 
 
-@situation("`main..feature`: the two as they are, with what main did since", "main (", "-> feature (", "1 worse")
+@situation(
+    "`main..feature`: the two as they are, with what main did since",
+    "main (",
+    "-> feature (",
+    "1 worse",
+)
 def _(project: Project) -> tuple[str, ...]:
     branches(project)
     return ("main..feature",)
@@ -187,7 +199,9 @@ def within(project: Project, folder: str) -> None:
 
 @situation("comments in params.yaml, and its layout", "metrics: 56 same", "ok")
 def _(project: Project) -> tuple[str, ...]:
-    project.edit("params.yaml", "machine: {device: cpu}", "# where it runs\nmachine:\n  device: cpu # no GPU")
+    project.edit(
+        "params.yaml", "machine: {device: cpu}", "# where it runs\nmachine:\n  device: cpu # no GPU"
+    )
     return ()
 
 
@@ -198,7 +212,9 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit(
-        "stages/scores.py", "    return rows[:LIMIT]  # the first", "    # why\n    return (\n        rows[:LIMIT]\n    )"
+        "stages/scores.py",
+        "    return rows[:LIMIT]  # the first",
+        "    # why\n    return (\n        rows[:LIMIT]\n    )",
     )
     project.lock()
     return ()
@@ -220,7 +236,9 @@ def _(project: Project) -> tuple[str, ...]:
     "stages/speed.py build, statements outside of its definitions speed-cnn",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.write("lmspec/shared.py", "def shared():\n    return 2\n\n\ndef more():\n    return 3\n")
+    project.write(
+        "lmspec/shared.py", "def shared():\n    return 2\n\n\ndef more():\n    return 3\n"
+    )
     project.edit("stages/speed.py", "LIMIT = 3", "LIMIT = 4")
     project.edit("stages/speed.py", "return rows", "return 2 * rows")
     project.write("lmspec/cli/other.py", "NO_STAGE = 1\n")
@@ -244,8 +262,14 @@ def _(project: Project) -> tuple[str, ...]:
     rows = list(KEPT)
     gone = [row for row in rows if row[1:] == ("products", "bad")][:3]
     other = [row for row in rows if row[1:] == ("movies", "bad")][:2]
-    rows = [(i, source, "good") if (i, source, label) in other else (i, source, label) for i, source, label in rows]
-    project.corpus([row for row in rows if row not in gone] + [("n1", "movies", "good"), ("n2", "products", "good")])
+    rows = [
+        (i, source, "good") if (i, source, label) in other else (i, source, label)
+        for i, source, label in rows
+    ]
+    project.corpus(
+        [row for row in rows if row not in gone]
+        + [("n1", "movies", "good"), ("n2", "products", "good")]
+    )
     project.lock()
     return ()
 
@@ -286,7 +310,12 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("an artifact is new", "new scores.graph", "scores.graph.reviews.accuracy missing 0.8850 new", "21 new, 56 same")
+@situation(
+    "an artifact is new",
+    "new scores.graph",
+    "scores.graph.reviews.accuracy missing 0.8850 new",
+    "21 new, 56 same",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.edit("params.yaml", "speed:\n", GRAPH + "speed:\n")
     project.score("scores.graph", {"reviews": REVIEWS})
@@ -307,7 +336,13 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("an artifact was removed on purpose", "removed speed.cnn", "speed.cnn.of.latency_ms.p50", "removed", "ok")
+@situation(
+    "an artifact was removed on purpose",
+    "removed speed.cnn",
+    "speed.cnn.of.latency_ms.p50",
+    "removed",
+    "ok",
+)
 def _(project: Project) -> tuple[str, ...]:
     without_speed(project)
     return ()
@@ -318,12 +353,19 @@ def without_speed(project: Project) -> None:
     text = project.text("params.yaml")
     start = text.index("speed:\n")
     project.write("params.yaml", text[:start] + text[text.index("gates:") :])
-    project.remove("data/metrics/speed-cnn.json", "data/metrics/speed-cnn", "data/records/speed-cnn.json", "stages/speed.py")
+    project.remove(
+        "data/metrics/speed-cnn.json",
+        "data/metrics/speed-cnn",
+        "data/records/speed-cnn.json",
+        "stages/speed.py",
+    )
     project.write("stages/speed.py", history.CODE)
     project.lock()
 
 
-@situation("an artifact was removed that never was built", "removed scores.graph", "metrics: 56 same", "ok")
+@situation(
+    "an artifact was removed that never was built", "removed scores.graph", "metrics: 56 same", "ok"
+)
 def _(project: Project) -> tuple[str, ...]:
     project.edit("params.yaml", "speed:\n", GRAPH + "speed:\n")
     project.commit()
@@ -398,7 +440,10 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "one metric of B is missing", "scores.cnn.reviews.log_loss is missing: worktree does not have it", "FAIL: 1 reason", code=1
+    "one metric of B is missing",
+    "scores.cnn.reviews.log_loss is missing: worktree does not have it",
+    "FAIL: 1 reason",
+    code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     remeasured(project, log_loss=None)
@@ -408,19 +453,27 @@ def _(project: Project) -> tuple[str, ...]:
 def remeasured(project: Project, **values: Any) -> None:
     """A build that gave other values on the test side; None: none at all."""
     whole = project.metrics("scores.cnn")
-    whole["reviews"] = {name: value for name, value in {**whole["reviews"], **values}.items() if value is not None}
+    whole["reviews"] = {
+        name: value for name, value in {**whole["reviews"], **values}.items() if value is not None
+    }
     project.measure("scores.cnn", whole)
     project.lock()
 
 
-@situation("a metric is NaN", "scores.cnn.reviews.log_loss is missing: its value in worktree is NaN, no number", code=1)
+@situation(
+    "a metric is NaN",
+    "scores.cnn.reviews.log_loss is missing: its value in worktree is NaN, no number",
+    code=1,
+)
 def _(project: Project) -> tuple[str, ...]:
     remeasured(project, log_loss=math.nan)
     return ()
 
 
 @situation(
-    "a metric was infinite in A", "scores.cnn.reviews.log_loss is missing: its value in HEAD is Infinity, no number", code=1
+    "a metric was infinite in A",
+    "scores.cnn.reviews.log_loss is missing: its value in HEAD is Infinity, no number",
+    code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     remeasured(project, log_loss=math.inf)
@@ -429,13 +482,21 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a metric is a text", 'scores.cnn.reviews.accuracy is missing: its value in worktree is "0.9", no number', code=1)
+@situation(
+    "a metric is a text",
+    'scores.cnn.reviews.accuracy is missing: its value in worktree is "0.9", no number',
+    code=1,
+)
 def _(project: Project) -> tuple[str, ...]:
     remeasured(project, accuracy="0.9")
     return ()
 
 
-@situation("a metric is null", "scores.cnn.reviews.accuracy is missing: its value in worktree is null, no number", code=1)
+@situation(
+    "a metric is null",
+    "scores.cnn.reviews.accuracy is missing: its value in worktree is null, no number",
+    code=1,
+)
 def _(project: Project) -> tuple[str, ...]:
     project.write(SCORES, project.text(SCORES).replace('"accuracy": 0.885', '"accuracy": null'))
     project.lock()
@@ -459,7 +520,11 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a file of metrics holds no object", "data/metrics/scores-cnn.json holds no names of metrics in HEAD", code=1)
+@situation(
+    "a file of metrics holds no object",
+    "data/metrics/scores-cnn.json holds no names of metrics in HEAD",
+    code=1,
+)
 def _(project: Project) -> tuple[str, ...]:
     there = project.text(SCORES)
     project.write(SCORES, "[0.9]")
@@ -468,7 +533,11 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a merge of metrics is not resolved", "data/metrics/scores-cnn.json is not JSON in worktree", code=1)
+@situation(
+    "a merge of metrics is not resolved",
+    "data/metrics/scores-cnn.json is not JSON in worktree",
+    code=1,
+)
 def _(project: Project) -> tuple[str, ...]:
     project.write(SCORES, f"<<<<<<< HEAD\n{project.text(SCORES)}=======\n{{}}\n>>>>>>> feature\n")
     return ()
@@ -499,7 +568,10 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("one source is in both test sets, the other is not", "another test set: no example of products in common")
+@situation(
+    "one source is in both test sets, the other is not",
+    "another test set: no example of products in common",
+)
 def _(project: Project) -> tuple[str, ...]:
     rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
     project.score("scores.cnn", {"reviews": rows})
@@ -514,7 +586,14 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     chosen = [i for i, row in enumerate(REVIEWS) if row.label == "bad"][:10]
-    project.score("scores.cnn", {"reviews": [replace(r, label="good") if i in chosen else r for i, r in enumerate(REVIEWS)]})
+    project.score(
+        "scores.cnn",
+        {
+            "reviews": [
+                replace(r, label="good") if i in chosen else r for i, r in enumerate(REVIEWS)
+            ]
+        },
+    )
     project.lock()
     return ()
 
@@ -524,13 +603,18 @@ def _(project: Project) -> tuple[str, ...]:
     "not comparable another test set: all 200 examples that both have were relabelled",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.score("scores.cnn", {"reviews": [replace(r, label="good" if r.label == "bad" else "bad") for r in REVIEWS]})
+    project.score(
+        "scores.cnn",
+        {"reviews": [replace(r, label="good" if r.label == "bad" else "bad") for r in REVIEWS]},
+    )
     project.lock()
     return ()
 
 
 @situation(
-    "the labels have other names", "not comparable other labels: bad, good, and poor, fine", "scores.cnn.reviews.f1.poor missing"
+    "the labels have other names",
+    "not comparable other labels: bad, good, and poor, fine",
+    "scores.cnn.reviews.f1.poor missing",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit("params.yaml", "labels: [bad, good]", "labels: [poor, fine]")
@@ -625,14 +709,21 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a table of outcomes is cut off", "not comparable the outcomes of worktree have", "its metrics 200")
+@situation(
+    "a table of outcomes is cut off",
+    "not comparable the outcomes of worktree have",
+    "its metrics 200",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.write(OUTCOMES, project.text(OUTCOMES)[:3000])
     project.lock()
     return ()
 
 
-@situation("an example is in the test set twice", "not comparable the outcomes of worktree have an example of reviews twice")
+@situation(
+    "an example is in the test set twice",
+    "not comparable the outcomes of worktree have an example of reviews twice",
+)
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(project, [*REVIEWS, REVIEWS[0]])
     return ()
@@ -653,7 +744,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "ids and sources with commas, quotes and line breaks", 'a "b", e00064 x, "y" bad bad good', "scores.cnn reviews 200 20 0"
+    "ids and sources with commas, quotes and line breaks",
+    'a "b", e00064 x, "y" bad bad good',
+    "scores.cnn reviews 200 20 0",
 )
 def _(project: Project) -> tuple[str, ...]:
     rows = [replace(row, id=f'a "b",\n{row.id}', source='x, "y"') for row in REVIEWS]
@@ -663,7 +756,12 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("labels with dots and slashes", "scores.cnn.reviews.f1.v1.0", "scores.cnn reviews class v1.0", "pass label floor")
+@situation(
+    "labels with dots and slashes",
+    "scores.cnn.reviews.f1.v1.0",
+    "scores.cnn reviews class v1.0",
+    "pass label floor",
+)
 def _(project: Project) -> tuple[str, ...]:
     labels, names = ("v1.0", "v1", "a/b"), {"bad": "v1.0", "good": "v1"}
     rows = [replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS]
@@ -672,16 +770,25 @@ def _(project: Project) -> tuple[str, ...]:
     project.score("scores.cnn", {"reviews": rows}, labels=labels)
     project.lock()
     project.commit()
-    project.score("scores.cnn", {"reviews": flipped(rows, range(0, 90, 9), labels[:2])}, labels=labels)
+    project.score(
+        "scores.cnn", {"reviews": flipped(rows, range(0, 90, 9), labels[:2])}, labels=labels
+    )
     project.lock()
     return ()
 
 
-@situation("names in any script", "scores.cnn.reviews.f1.schlecht 😡", "scores.cnn reviews source 映画")
+@situation(
+    "names in any script", "scores.cnn.reviews.f1.schlecht 😡", "scores.cnn reviews source 映画"
+)
 def _(project: Project) -> tuple[str, ...]:
     names = {"bad": "schlecht 😡", "good": "好い"}
     rows = [
-        replace(r, label=names[r.label], predicted=names[r.predicted], source={"movies": "映画"}.get(r.source, r.source))
+        replace(
+            r,
+            label=names[r.label],
+            predicted=names[r.predicted],
+            source={"movies": "映画"}.get(r.source, r.source),
+        )
         for r in REVIEWS
     ]
     project.edit("params.yaml", "labels: [bad, good]", "labels: ['schlecht 😡', 好い]")
@@ -695,7 +802,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "no record says which way a metric is better", "no record says which way the metrics of scores.cnn are better", "changed"
+    "no record says which way a metric is better",
+    "no record says which way the metrics of scores.cnn are better",
+    "changed",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.remove("data/records/scores-cnn.json")
@@ -738,7 +847,11 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("outcomes were edited by hand", "data/metrics/scores-cnn/outcomes.csv is not what the build wrote", "not comparable")
+@situation(
+    "outcomes were edited by hand",
+    "data/metrics/scores-cnn/outcomes.csv is not what the build wrote",
+    "not comparable",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.write(OUTCOMES, project.text(OUTCOMES).replace(",bad,good,", ",bad,bad,"))
     return ()
@@ -753,14 +866,21 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
-    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.5, confidence: 0.95}")
+    project.gate(
+        "kept",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.5, confidence: 0.95}",
+    )
     project.edit("params.yaml", "batch_size: 16, calibration", "batch_size: 32, calibration")
     project.commit()
     rescored(project)
     return ()
 
 
-@situation("code that a stage was built with is gone", "stages/scores.py, which it was built with, is gone", "not comparable")
+@situation(
+    "code that a stage was built with is gone",
+    "stages/scores.py, which it was built with, is gone",
+    "not comparable",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.remove("stages/scores.py")
     return ()
@@ -790,7 +910,10 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "there is no dvc.lock, and a gate", "stale, fails level", "worktree has no dvc.lock that says what it was built from", code=1
+    "there is no dvc.lock, and a gate",
+    "stale, fails level",
+    "worktree has no dvc.lock that says what it was built from",
+    code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
@@ -831,7 +954,9 @@ def _(project: Project) -> tuple[str, ...]:
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("each", "{kind: floor, metric: scores.cnn.reviews.source.*.accuracy, at_least: 0.8}")
+    project.gate(
+        "each", "{kind: floor, metric: scores.cnn.reviews.source.*.accuracy, at_least: 0.8}"
+    )
     with_letters(project)
     project.lock()
     return ()
@@ -839,7 +964,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 def with_letters(project: Project) -> None:
     """One more source in the spec."""
-    table = next(line for line in project.text("params.yaml").splitlines() if "name: products" in line)
+    table = next(
+        line for line in project.text("params.yaml").splitlines() if "name: products" in line
+    )
     project.edit("params.yaml", table, f"{table}\n{table.replace('products', 'letters')}")
 
 
@@ -850,7 +977,10 @@ def with_letters(project: Project) -> None:
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}")
+    project.gate(
+        "flips",
+        "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+    )
     rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
     rescored_as(project, rows)
     return ()
@@ -862,8 +992,13 @@ def _(project: Project) -> tuple[str, ...]:
     "left out: 200 that one side lacks",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.1, confidence: 0.95}")
-    rescored_as(project, [*REVIEWS[:100], *(replace(row, id=f"x{row.id}") for row in REVIEWS[100:])])
+    project.gate(
+        "kept",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.1, confidence: 0.95}",
+    )
+    rescored_as(
+        project, [*REVIEWS[:100], *(replace(row, id=f"x{row.id}") for row in REVIEWS[100:])]
+    )
     return ("--format", "md")
 
 
@@ -875,9 +1010,14 @@ def _(project: Project) -> tuple[str, ...]:
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}")
+    project.gate(
+        "flips",
+        "{kind: flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}",
+    )
     movies = [row.id for row in REVIEWS if row.source == "movies"][:20]
-    rescored_as(project, [replace(row, source="products") if row.id in movies else row for row in REVIEWS])
+    rescored_as(
+        project, [replace(row, source="products") if row.id in movies else row for row in REVIEWS]
+    )
     return ()
 
 
@@ -887,7 +1027,9 @@ def _(project: Project) -> tuple[str, ...]:
     "not comparable -0.5 of it lies in probabilities below 5e-07, which the outcomes write as 0",
 )
 def _(project: Project) -> tuple[str, ...]:
-    rescored_as(project, [replace(row, confidence=1.0) if not row.right else row for row in REVIEWS])
+    rescored_as(
+        project, [replace(row, confidence=1.0) if not row.right else row for row in REVIEWS]
+    )
     project.commit()
     remeasured(project, log_loss=project.metrics("scores.cnn")["reviews"]["log_loss"] - 0.5)
     return ()
@@ -902,7 +1044,9 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.lock()
-    project.write("dvc.lock", re.sub(r"^  model-cnn:\n(?:   .*\n)*", "", project.text("dvc.lock"), flags=re.M))
+    project.write(
+        "dvc.lock", re.sub(r"^  model-cnn:\n(?:   .*\n)*", "", project.text("dvc.lock"), flags=re.M)
+    )
     return ()
 
 
@@ -917,7 +1061,10 @@ def _(project: Project) -> tuple[str, ...]:
     digest = history._md5(b"LIMIT = 1\n")
     text = project.text("dvc.lock")
     place = text.index("    deps:\n", text.index("  scores-cnn:\n")) + len("    deps:\n")
-    project.write("dvc.lock", f"{text[:place]}    - path: helpers.py\n      hash: md5\n      md5: {digest}\n{text[place:]}")
+    project.write(
+        "dvc.lock",
+        f"{text[:place]}    - path: helpers.py\n      hash: md5\n      md5: {digest}\n{text[place:]}",
+    )
     project.commit()
     project.write("helpers.py", "LIMIT = 2\n")
     return ()
@@ -958,7 +1105,10 @@ def _(project: Project) -> tuple[str, ...]:
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("flips", "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}")
+    project.gate(
+        "flips",
+        "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+    )
     with_letters(project)
     rescored(project)
     return ()
@@ -970,7 +1120,9 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("few", "{kind: ceiling, metric: corpus.reviews.rejected.*, at_most: 9}")
-    project.measure("corpus.reviews", {**project.metrics("corpus.reviews"), "rejected": {"too_short": 4}})
+    project.measure(
+        "corpus.reviews", {**project.metrics("corpus.reviews"), "rejected": {"too_short": 4}}
+    )
     project.lock()
     return ()
 
@@ -983,15 +1135,28 @@ def _(project: Project) -> tuple[str, ...]:
 )
 def _(project: Project) -> tuple[str, ...]:
     signed = "{reason: a reason of ten letters, signed_off_by: B. Person, until: '2999-12-31'}"
-    project.gate("level", f"{{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.1, exception: {signed}}}")
+    project.gate(
+        "level",
+        f"{{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.1, exception: {signed}}}",
+    )
     remeasured(project, macro_f1=None)
     return ()
 
 
-@situation("a merge of dvc.lock is not resolved", "dvc.lock:", "it does not parse", "resolve the merge", code=2)
+@situation(
+    "a merge of dvc.lock is not resolved",
+    "dvc.lock:",
+    "it does not parse",
+    "resolve the merge",
+    code=2,
+)
 def _(project: Project) -> tuple[str, ...]:
     lock = project.text("dvc.lock")
-    project.write("dvc.lock", lock.replace("  speed-cnn:\n", "<<<<<<< HEAD\n  speed-cnn:\n") + "=======\n>>>>>>> feature\n")
+    project.write(
+        "dvc.lock",
+        lock.replace("  speed-cnn:\n", "<<<<<<< HEAD\n  speed-cnn:\n")
+        + "=======\n>>>>>>> feature\n",
+    )
     return ()
 
 
@@ -1005,7 +1170,10 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a gate is on a metric that is not there", "missing, fails level floor scores.cnn.tweets.accuracy", "FAIL: 1 reason", code=1
+    "a gate is on a metric that is not there",
+    "missing, fails level floor scores.cnn.tweets.accuracy",
+    "FAIL: 1 reason",
+    code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.tweets.accuracy, at_least: 0.8}")
@@ -1024,7 +1192,12 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a gate fails, and is signed off", "excepted, passes level floor", "signed off by A. Person until 2999-01-31", "ok")
+@situation(
+    "a gate fails, and is signed off",
+    "excepted, passes level floor",
+    "signed off by A. Person until 2999-01-31",
+    "ok",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", EXCEPTED.replace("DAY", "2999-01-31"))
     return ()
@@ -1036,7 +1209,9 @@ EXCEPTED = (
 )
 
 
-@situation("the exception has ended", "fail level floor", "its exception ended on 2020-01-31", code=1)
+@situation(
+    "the exception has ended", "fail level floor", "its exception ended on 2020-01-31", code=1
+)
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", EXCEPTED.replace("DAY", "2020-01-31"))
     return ()
@@ -1044,12 +1219,17 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation("too few examples for a gate", "undecided, fails kept non_inferiority", "about", code=1)
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.02, confidence: 0.95}")
+    project.gate(
+        "kept",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.02, confidence: 0.95}",
+    )
     rescored(project, [0, 9, 1, 2])
     return ()
 
 
-@situation("a gate is none", "params.yaml: gates.level", "`lmspec validate` shows it at its place", code=2)
+@situation(
+    "a gate is none", "params.yaml: gates.level", "`lmspec validate` shows it at its place", code=2
+)
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy}")
     return ()
@@ -1070,7 +1250,12 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("the machine was busier: both take longer", "speed.cnn.of.latency_ms.p50", "x1.00", "~ lower is better")
+@situation(
+    "the machine was busier: both take longer",
+    "speed.cnn.of.latency_ms.p50",
+    "x1.00",
+    "~ lower is better",
+)
 def _(project: Project) -> tuple[str, ...]:
     project.speed([(1.7 * of, 1.7 * other) for of, other in TIMES[1:] + TIMES[:1]])
     project.lock()
@@ -1078,7 +1263,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "the model that it is timed against is another", "untested lower is better in two runs, with nothing that tells the speed"
+    "the model that it is timed against is another",
+    "untested lower is better in two runs, with nothing that tells the speed",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.speed([(of / 2, other) for of, other in TIMES], rival="another")
@@ -1086,7 +1272,9 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a latency was typed, not measured", "metrics: 10 not comparable, 46 same", "stale in worktree")
+@situation(
+    "a latency was typed, not measured", "metrics: 10 not comparable, 46 same", "stale in worktree"
+)
 def _(project: Project) -> tuple[str, ...]:
     values = project.metrics("speed.cnn")
     values["of"]["latency_ms"]["p50"] /= 2
@@ -1094,7 +1282,10 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("no record says what it was timed beside", "untested lower is better in two runs, with nothing that tells the speed")
+@situation(
+    "no record says what it was timed beside",
+    "untested lower is better in two runs, with nothing that tells the speed",
+)
 def _(project: Project) -> tuple[str, ...]:
     for times in ([(of / 2, other) for of, other in TIMES], TIMES):
         project.speed(times)
@@ -1121,19 +1312,32 @@ def _(project: Project) -> tuple[str, ...]:
 @situation("1,000 metrics", "1000 changed")
 def _(project: Project) -> tuple[str, ...]:
     for i in range(2):
-        project.measure("exported.cnn", {**project.metrics("exported.cnn"), "part": {f"m{j:04}": i + j for j in range(1000)}})
+        project.measure(
+            "exported.cnn",
+            {**project.metrics("exported.cnn"), "part": {f"m{j:04}": i + j for j in range(1000)}},
+        )
         project.lock()
         project.commit()
     return ("HEAD~1", "HEAD")
 
 
-@situation("a file of metrics is larger than 256 MiB", "data/metrics/exported-cnn.json: it has", "and a metric may have", code=2)
+@situation(
+    "a file of metrics is larger than 256 MiB",
+    "data/metrics/exported-cnn.json: it has",
+    "and a metric may have",
+    code=2,
+)
 def _(project: Project) -> tuple[str, ...]:
     large(project)
     return ()
 
 
-@situation("the same in a commit", "HEAD:data/metrics/exported-cnn.json: it has", "and a metric may have", code=2)
+@situation(
+    "the same in a commit",
+    "HEAD:data/metrics/exported-cnn.json: it has",
+    "and a metric may have",
+    code=2,
+)
 def _(project: Project) -> tuple[str, ...]:
     large(project)
     project.commit()
@@ -1152,13 +1356,21 @@ SMALL_LIMIT = 100_000
 # Repositories
 
 
-@situation("there is no such revision", "no-such: there is no such commit", "name a branch, a tag or a commit", code=2)
+@situation(
+    "there is no such revision",
+    "no-such: there is no such commit",
+    "name a branch, a tag or a commit",
+    code=2,
+)
 def _(project: Project) -> tuple[str, ...]:
     return ("no-such",)
 
 
 @situation(
-    "a clone is shallow, and lacks A", "HEAD~1: there is no such commit", "this clone is shallow: `git fetch --unshallow`", code=2
+    "a clone is shallow, and lacks A",
+    "HEAD~1: there is no such commit",
+    "this clone is shallow: `git fetch --unshallow`",
+    code=2,
 )
 def _(project: Project) -> tuple[str, ...]:
     shallow(project)
@@ -1190,7 +1402,12 @@ def _(project: Project) -> tuple[str, ...]:
     return ("main...other",)
 
 
-@situation("the repository has no commit", "HEAD: the repository has no commit yet", "commit what you have built", code=2)
+@situation(
+    "the repository has no commit",
+    "HEAD: the repository has no commit yet",
+    "commit what you have built",
+    code=2,
+)
 def _(project: Project) -> tuple[str, ...]:
     project.remove(".git")
     project.git("init", "-q", "-b", "main")

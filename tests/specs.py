@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from lmspec.cli import loading
-from lmspec.graph import problems
+from lmspec.language import problems
 
 ROOT = Path(__file__).parent.parent
-GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
+GOOD = (
+    (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
+)
 
 
 def written(text: str | bytes, folder: Path) -> Path:
@@ -22,4 +24,6 @@ def written(text: str | bytes, folder: Path) -> Path:
 def complaints(text: str | bytes, folder: Path) -> list[str]:
     """What `lmspec validate` would print, a string per problem; warnings too."""
     report = loading.report(written(text, folder))
-    return [problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems]
+    return [
+        problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems
+    ]

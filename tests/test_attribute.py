@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmspec.compare import causes, hybrids, outcomes, revision
-from lmspec.compare.factors import Amount, Attribution, Seen, attribution
-from lmspec.compare.forms import attribution as forms
-from lmspec.compare.forms import words
-from lmspec.compare.mixes import OLD, Corner, Design
-from lmspec.compare.outcomes import Outcomes, Scale
+from lmspec.attribution import factors as causes
+from lmspec.attribution import worktrees
+from lmspec.attribution.design import OLD, Corner, Design
+from lmspec.attribution.effects import Amount, Attribution, Seen, attribution
+from lmspec.compare import revision
 from lmspec.compare.report import Side
 from lmspec.compare.revision import Fault
-from lmspec.compare.samples import Alone, Paired, Slice
 from lmspec.errors import LmspecError
 from lmspec.methods.sources.digest import sha256
+from lmspec.reports import attribution as forms
+from lmspec.reports import words
+from lmspec.statistics import predictions
+from lmspec.statistics.paired import Alone, Paired, Slice
+from lmspec.statistics.predictions import Outcomes, Scale
 from tests import miniature, reports
 from tests.history import make
 from tests.test_forms import rendered
@@ -33,7 +36,9 @@ NO_OUTCOMES = Fault("none were kept")
 FACTORS = ("data", "spec", "code")
 
 
-def answers(shares: Mapping[Corner, float], ids: Mapping[Corner, Sequence[int]] | None = None) -> dict[Corner, Seen]:
+def answers(
+    shares: Mapping[Corner, float], ids: Mapping[Corner, Sequence[int]] | None = None
+) -> dict[Corner, Seen]:
     """Corners where about such a share of 400 examples is right: the same draws everywhere, as one model is like another."""
     rng = np.random.default_rng(5)
     luck, labels = rng.random(400), rng.integers(0, 2, 400)
@@ -65,19 +70,31 @@ def values(truth: Mapping[Corner, float]) -> dict[Corner, Seen]:
 def told(found: Attribution) -> dict[str, float | None]:
     """Factor, or factors joined by x -> its effect."""
     effects = {effect.factor: effect.effect and effect.effect.value for effect in found.effects}
-    return effects | {"x".join(each.factors): each.amount and each.amount.value for each in found.interactions}
+    return effects | {
+        "x".join(each.factors): each.amount and each.amount.value for each in found.interactions
+    }
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("part", [ACCURACY, Slice("macro_f1", None), Slice("f1.good", "odd"), Slice("log_loss", "even")])
+@pytest.mark.parametrize(
+    "part", [ACCURACY, Slice("macro_f1", None), Slice("f1.good", "odd"), Slice("log_loss", "even")]
+)
 def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
     """Exactly, whatever the metric; and each lies within its interval."""
     design = Design(FACTORS[:count])
-    corners = answers({corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.corners})
-    told = {corner: Seen(seen.outcomes.plain(part)[0], seen.outcomes) for corner, seen in corners.items() if _has(seen)}
+    corners = answers(
+        {corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.corners}
+    )
+    told = {
+        corner: Seen(seen.outcomes.plain(part)[0], seen.outcomes)
+        for corner, seen in corners.items()
+        if _has(seen)
+    }
     found = attribution("m", part, design, told)
     assert found.examples == (400 if part.source is None else 200)
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(found.total.value, abs=1e-12)
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
+        found.total.value, abs=1e-12
+    )
     assert found.total.value == pytest.approx(found.new - found.old, abs=1e-12)
     for effect in found.effects:
         assert effect.effect and effect.effect.interval
@@ -100,36 +117,55 @@ def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
     found = attribution("m", ACCURACY, design, corners)
     sides = [corners[corner].outcomes for corner in (OLD, design.new)]
     old, new = (side for side in sides if isinstance(side, Alone))
-    paired = Paired(outcomes.pair(old.side, new.side), old.scale, False)
+    paired = Paired(predictions.pair(old.side, new.side), old.scale, False)
     (effect,) = found.effects
     assert effect.effect == effect.alone == effect.last == found.total
-    assert found.total.interval == pytest.approx(paired.difference(ACCURACY).interval(0.95), abs=1e-12)
+    assert found.total.interval == pytest.approx(
+        paired.difference(ACCURACY).interval(0.95), abs=1e-12
+    )
 
 
 def test_what_adds_up_has_no_interaction() -> None:
     """Each factor's effect is its own, alone and last."""
     design = Design(FACTORS)
     own = {"data": 0.1, "spec": -0.03, "code": 0.002}
-    found = attribution("m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.corners}))
+    found = attribution(
+        "m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.corners})
+    )
     effects = told(found)
     assert {name: effects[name] for name in own} == pytest.approx(own)
-    assert [effects[name] for name in ("dataxspec", "dataxcode", "specxcode", "dataxspecxcode")] == pytest.approx([0] * 4)
-    assert all(_value(effect.alone) == pytest.approx(_value(effect.last)) for effect in found.effects)
+    assert [
+        effects[name] for name in ("dataxspec", "dataxcode", "specxcode", "dataxspecxcode")
+    ] == pytest.approx([0] * 4)
+    assert all(
+        _value(effect.alone) == pytest.approx(_value(effect.last)) for effect in found.effects
+    )
 
 
 def test_what_multiplies_interacts() -> None:
     """Of 0.5 * 1.2 * 1.5 * 1.1 every interaction is the product of the gains; effects still add up."""
     design = Design(FACTORS)
     gains = {"data": 0.2, "spec": 0.5, "code": 0.1}
-    truth = {corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners}
+    truth = {
+        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners
+    }
     found = attribution("m", ACCURACY, design, values(truth))
     effects = told(found)
     assert effects["dataxspec"] == pytest.approx(0.5 * 0.2 * 0.5)
     assert effects["dataxspecxcode"] == pytest.approx(0.5 * 0.2 * 0.5 * 0.1)
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(truth[design.new] - 0.5)
-    two = attribution("m", ACCURACY, Design(("data", "spec")), values({c: v for c, v in truth.items() if "code" not in c}))
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
+        truth[design.new] - 0.5
+    )
+    two = attribution(
+        "m",
+        ACCURACY,
+        Design(("data", "spec")),
+        values({c: v for c, v in truth.items() if "code" not in c}),
+    )
     for effect in two.effects:
-        assert _value(effect.effect) == pytest.approx((_value(effect.alone) + _value(effect.last)) / 2)
+        assert _value(effect.effect) == pytest.approx(
+            (_value(effect.alone) + _value(effect.last)) / 2
+        )
         assert told(two)["dataxspec"] == pytest.approx(_value(effect.last) - _value(effect.alone))
 
 
@@ -138,16 +174,36 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
     design, half = Design(("data", "spec")), np.full(4, 0.5)
 
     def seen(*predicted: str) -> Seen:
-        side = Outcomes(tuple("abcd"), ("s",) * 4, ("d",) * 4, ("bad", "bad", "good", "good"), predicted, half, half)
+        side = Outcomes(
+            tuple("abcd"),
+            ("s",) * 4,
+            ("d",) * 4,
+            ("bad", "bad", "good", "good"),
+            predicted,
+            half,
+            half,
+        )
         return Seen(0.75, Alone(side, Scale(LABELS, 5)))
 
     one, other = seen("bad", "bad", "good", "bad"), seen("bad", "good", "good", "good")
-    found = attribution("m", ACCURACY, design, {corner: other if "data" in corner else one for corner in design.corners})
+    found = attribution(
+        "m",
+        ACCURACY,
+        design,
+        {corner: other if "data" in corner else one for corner in design.corners},
+    )
     data, spec = (effect.effect for effect in found.effects)
     assert data == found.total == Amount(0.0, None) and spec == Amount(0.0, (0.0, 0.0))
     text, written = forms.text(_found(found)), forms.markdown(_found(found))
-    assert "+0.0000 [spread not known]" in text and "+0.0000 [spread not known]" in written and forms.SAME in text
-    assert json.loads(forms.as_json(_found(found)))["metrics"][0]["total"] == {"value": 0.0, "interval": None}
+    assert (
+        "+0.0000 [spread not known]" in text
+        and "+0.0000 [spread not known]" in written
+        and forms.SAME in text
+    )
+    assert json.loads(forms.as_json(_found(found)))["metrics"][0]["total"] == {
+        "value": 0.0,
+        "interval": None,
+    }
 
 
 def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None:
@@ -161,7 +217,10 @@ def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None
     assert data.last and spec.alone and data.last.interval and found.total.interval
     assert [each.amount for each in found.interactions] == [None]
     shown = forms.text(_found(found, forms.Hybrid(("data",), error="no such field")))
-    assert shown.count(forms.UNKNOWN) == 5 and "A with data of B: cannot be built: no such field" in shown
+    assert (
+        shown.count(forms.UNKNOWN) == 5
+        and "A with data of B: cannot be built: no such field" in shown
+    )
 
 
 def _found(metric: Attribution, *mixes: forms.Hybrid, built: bool = True) -> forms.Found:
@@ -173,12 +232,20 @@ def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
     """And it is said how many were left out; without any, the values alone are told."""
     design = Design(("data", "spec"))
     shares = {corner: 0.5 + 0.1 * len(corner) for corner in design.corners}
-    half = {corner: range(200, 400) if "data" in corner else range(300) for corner in design.corners}
+    half = {
+        corner: range(200, 400) if "data" in corner else range(300) for corner in design.corners
+    }
     some = attribution("m", ACCURACY, design, answers(shares, half))
     assert some.examples == 100 and "of 200 to 300 on their test sides" in some.notes[0]
-    apart = {corner: range(200, 400) if "data" in corner else range(200) for corner in design.corners}
+    apart = {
+        corner: range(200, 400) if "data" in corner else range(200) for corner in design.corners
+    }
     none = attribution("m", ACCURACY, design, answers(shares, apart))
-    assert none.examples is None and none.total.interval is None and "no example in common" in none.notes[0]
+    assert (
+        none.examples is None
+        and none.total.interval is None
+        and "no example in common" in none.notes[0]
+    )
     assert none.total.value == pytest.approx(none.new - none.old)
 
 
@@ -196,11 +263,17 @@ def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
 def test_the_toolchain_has_what_the_mixes_leave_over(installed: bool) -> None:
     """Every mix that is built has one toolchain: the other factors move within it, and all effects still add up."""
     design = Design(("data", "spec"), "toolchain", installed)
-    assert len(design.hybrids) == 3 and all(("toolchain" in corner) == installed for corner in design.hybrids)
+    assert len(design.hybrids) == 3 and all(
+        ("toolchain" in corner) == installed for corner in design.hybrids
+    )
     gains = {"data": 0.2, "spec": 0.5, "toolchain": 0.1}
-    truth = {corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners}
+    truth = {
+        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners
+    }
     found = attribution("m", ACCURACY, design, values(truth))
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(truth[design.new] - 0.5)
+    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
+        truth[design.new] - 0.5
+    )
     assert told(found)["toolchain"] == pytest.approx(0.05 if installed else 0.5 * 1.2 * 1.5 * 0.1)
     toolchain = found.effects[-1]
     assert (toolchain.alone is None, toolchain.last is None) == (not installed, installed)
@@ -209,9 +282,13 @@ def test_the_toolchain_has_what_the_mixes_leave_over(installed: bool) -> None:
 def test_the_forms_say_the_same() -> None:
     """Markdown has the numbers of the text, with no sign that would break its tables; JSON is one object."""
     design = Design(("data", "spec"))
-    found = _found(attribution("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.corners})))
+    found = _found(
+        attribution("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.corners}))
+    )
     numbers = re.compile(r"[+-]\d\.\d{4}")
-    assert sorted(numbers.findall(forms.text(found))) == sorted(numbers.findall(forms.markdown(found)))
+    assert sorted(numbers.findall(forms.text(found))) == sorted(
+        numbers.findall(forms.markdown(found))
+    )
     assert "b &#124; c" in forms.markdown(found)
     assert json.loads(forms.as_json(found))["metrics"][0]["effects"][0]["factor"] == "data"
 
@@ -219,15 +296,39 @@ def test_the_forms_say_the_same() -> None:
 def test_hostile_texts_are_read_and_do_nothing() -> None:
     """Values, labels and reasons of errors come from files: to a terminal, a runner or a site they are text."""
     design = Design(("data", "spec"))
-    metric = attribution(f"scores.{reports.EVERYTHING}", ACCURACY, design, answers(dict.fromkeys(design.corners, 0.5)))
+    metric = attribution(
+        f"scores.{reports.EVERYTHING}",
+        ACCURACY,
+        design,
+        answers(dict.fromkeys(design.corners, 0.5)),
+    )
     mixes = [forms.Hybrid(("data",), error=text) for text in ("::error::x", *reports.HOSTILE)]
     plain = _found(replace(metric, notes=("# heading\n::error::x", *reports.HOSTILE)), *mixes)
-    found = replace(plain, factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)}, old=Side("@a\n::b\ud83d", None))
-    for told in (forms.text(found), forms.differing(found), forms.costs(found), forms.markdown(found)):
-        assert not [line for line in told.splitlines() if line.lstrip().startswith("::")] and "##[" not in told
+    found = replace(
+        plain,
+        factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)},
+        old=Side("@a\n::b\ud83d", None),
+    )
+    for told in (
+        forms.text(found),
+        forms.differing(found),
+        forms.costs(found),
+        forms.markdown(found),
+    ):
+        assert (
+            not [line for line in told.splitlines() if line.lstrip().startswith("::")]
+            and "##[" not in told
+        )
         assert not words.UNPRINTABLE.search(told) and told.encode()
     shown = rendered(forms.markdown(found))
-    assert {tag for tag, _ in shown.tags} == {"p", "strong", "code", "ul", "li", *("table", "thead", "tbody", "tr", "th", "td")}
+    assert {tag for tag, _ in shown.tags} == {
+        "p",
+        "strong",
+        "code",
+        "ul",
+        "li",
+        *("table", "thead", "tbody", "tr", "th", "td"),
+    }
     assert shown.open == [] and shown.comments == []
     outside = unescape(re.sub(r"<code>.*?</code>|`[^`]*`", "", forms.markdown(found)))
     assert not re.search(r"[@#]\w|://|www\.", outside)
@@ -235,15 +336,18 @@ def test_hostile_texts_are_read_and_do_nothing() -> None:
 
 def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
     """Gates build nothing, and the machine is that of the code, whose schema it must fit."""
-    sides = [dict.fromkeys(("sources", "splits", "model", "numerics", "machine", "gates"), side) for side in ("old", "new")]
-    assert hybrids.params(*sides, {"data"}) == {
+    sides = [
+        dict.fromkeys(("sources", "splits", "model", "numerics", "machine", "gates"), side)
+        for side in ("old", "new")
+    ]
+    assert worktrees.params(*sides, {"data"}) == {
         "sources": "new",
         "splits": "new",
         "model": "old",
         "numerics": "old",
         "machine": "old",
     }
-    assert hybrids.params(*sides, {"spec", "code"}) == {
+    assert worktrees.params(*sides, {"spec", "code"}) == {
         "sources": "old",
         "splits": "old",
         "model": "new",
@@ -287,56 +391,88 @@ BASE = {
         ("raw/a", "two", "data"),
         ("stages/model.py", "x = 2\n", "code"),
         ("toolchain.yaml", BASE["toolchain.yaml"].replace(np.__version__, "1.0"), "toolchain"),
-        ("params.yaml", "# a comment\n" + BASE["params.yaml"].replace("{g: 1}", "{}").replace("cpu", "cuda"), None),
+        (
+            "params.yaml",
+            "# a comment\n" + BASE["params.yaml"].replace("{g: 1}", "{}").replace("cpu", "cuda"),
+            None,
+        ),
         ("stages/model.py", "x = 1  # a comment\n", None),
         ("README.md", "words", None),
     ],
 )
-def test_a_factor_differs_where_what_is_built_from_does(two: Path, file: str, text: str, factor: str | None) -> None:
+def test_a_factor_differs_where_what_is_built_from_does(
+    two: Path, file: str, text: str, factor: str | None
+) -> None:
     """A comment, a gate, the machine and what no stage reads are none."""
     old, new = _commit(two, BASE), _commit(two, {file: text})
-    assert [name for name, what in causes.causes(old, new).items() if what] == ([factor] if factor else [])
+    assert [name for name, what in causes.causes(old, new).items() if what] == (
+        [factor] if factor else []
+    )
 
 
 def test_code_is_what_a_stage_executes(two: Path) -> None:
     """By dvc.lock of either side. A mix has all code from one commit nevertheless."""
     deps = "    deps:\n    - path: stages/model.py\n      md5: a\n    - path: helpers.py\n      md5: b\n"
-    base = BASE | {"dvc.lock": f"schema: '2.0'\nstages:\n  model-m:\n    cmd: none\n{deps}", "lmspec/compare/few.py": "x = 1\n"}
-    old, other = _commit(two, base), _commit(two, {"lmspec/compare/few.py": "x = 2\n"})
+    base = BASE | {
+        "dvc.lock": f"schema: '2.0'\nstages:\n  model-m:\n    cmd: none\n{deps}",
+        "lmspec/statistics/margins.py": "x = 1\n",
+    }
+    old, other = _commit(two, base), _commit(two, {"lmspec/statistics/margins.py": "x = 2\n"})
     assert not any(causes.causes(old, other).values())
     new = _commit(two, {"stages/model.py": "x = 2\n"})
-    assert causes.causes(old, new)["code"] == ("stages/model.py: statements outside of its definitions",)
-    moved_to = _commit(two, {"dvc.lock": base["dvc.lock"].replace("stages/model.py", "lmspec/compare/few.py")})
+    assert causes.causes(old, new)["code"] == (
+        "stages/model.py: statements outside of its definitions",
+    )
+    moved_to = _commit(
+        two,
+        {"dvc.lock": base["dvc.lock"].replace("stages/model.py", "lmspec/statistics/margins.py")},
+    )
     assert len(causes.causes(old, moved_to)["code"]) == 2
     helped = _commit(two, {"helpers.py": "x = 2\n"})
     assert causes.causes(new, helped)["code"] == ("helpers.py: a new file",)
-    mix = hybrids.Mix(str(old.commit), str(helped.commit), ("code",), new.params, (), causes.code_files(old, helped))
+    mix = worktrees.Mix(
+        str(old.commit),
+        str(helped.commit),
+        ("code",),
+        new.params,
+        (),
+        causes.code_files(old, helped),
+    )
     place = two.parent / "mix"
     miniature.run(two, "git", "worktree", "add", "-q", "--detach", str(place), mix.old)
-    hybrids._restore(place, mix, mix.code)
-    code = ("stages/model.py", "lmspec/compare/few.py", "helpers.py")
+    worktrees._restore(place, mix, mix.code)
+    code = ("stages/model.py", "lmspec/statistics/margins.py", "helpers.py")
     assert [(place / path).read_text() for path in code] == ["x = 2\n"] * 3
 
 
 def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
     """It is told whose are installed; if neither's are, which differ and where to run it."""
     here = BASE["toolchain.yaml"]
-    sides = [_commit(two, BASE | {"toolchain.yaml": here.replace(np.__version__, v)}) for v in (np.__version__, "1.0", "1.1")]
+    sides = [
+        _commit(two, BASE | {"toolchain.yaml": here.replace(np.__version__, v)})
+        for v in (np.__version__, "1.0", "1.1")
+    ]
     assert causes.installed(sides[0], sides[0]) == "both"
-    assert causes.installed(sides[0], sides[1]) == "old" and causes.installed(sides[1], sides[0]) == "new"
+    assert (
+        causes.installed(sides[0], sides[1]) == "old"
+        and causes.installed(sides[1], sides[0]) == "new"
+    )
     with pytest.raises(LmspecError) as refused:
         causes.installed(sides[1], sides[2])
-    assert f"numpy {np.__version__}" in str(refused.value) and "numpy 1.0 or 1.1" in refused.value.remedy
+    assert (
+        f"numpy {np.__version__}" in str(refused.value)
+        and "numpy 1.0 or 1.1" in refused.value.remedy
+    )
 
 
 def test_mixes_need_a_project_of_dvcs(tmp_path: Path) -> None:
     """Its cache is where DVC keeps it if nothing is set; without one it is no matter of the two commits."""
     root = make(tmp_path / "project").root
-    with pytest.raises(LmspecError) as refused, hybrids.workshop(root):
+    with pytest.raises(LmspecError) as refused, worktrees.workshop(root):
         pass
     assert refused.value.place == "dvc cache dir" and "`dvc init`" in refused.value.remedy
     miniature.dvc(root, "init", "-q")
-    with hybrids.workshop(root) as shop:
+    with worktrees.workshop(root) as shop:
         assert shop._cache == str(root / ".dvc/cache")
 
 
@@ -378,11 +514,26 @@ def _drop_rows(project: Path) -> None:
 
 def _state(project: Path) -> dict[str, Any]:
     """All that a command must leave as it is."""
-    git = [("rev-parse", "HEAD"), ("branch", "-a"), ("worktree", "list"), ("ls-files", "-s"), ("stash", "list"), ("tag",)]
+    git = [
+        ("rev-parse", "HEAD"),
+        ("branch", "-a"),
+        ("worktree", "list"),
+        ("ls-files", "-s"),
+        ("stash", "list"),
+        ("tag",),
+    ]
     found: dict[str, Any] = {" ".join(each): miniature.run(project, "git", *each) for each in git}
     ours = (".git", ".lmspec", "__pycache__", "cache", "tmp")
-    files = (p for p in project.rglob("*") if p.is_file() and not {*ours} & {*p.relative_to(project).parts})
-    return found | {str(path): path.read_bytes() for path in files} | {"index": (project / ".git" / "index").read_bytes()}
+    files = (
+        p
+        for p in project.rglob("*")
+        if p.is_file() and not {*ours} & {*p.relative_to(project).parts}
+    )
+    return (
+        found
+        | {str(path): path.read_bytes() for path in files}
+        | {"index": (project / ".git" / "index").read_bytes()}
+    )
 
 
 @pytest.mark.slow
@@ -394,13 +545,23 @@ def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path
     before = _state(project)
     asked = ("attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", "scores.cnn.old.log_loss")
     cost = miniature.lmspec(project, *asked)
-    assert "nothing was built: `--yes` builds them" in cost and "HEAD~1 with data of HEAD" in cost and "to run" in cost
+    assert (
+        "nothing was built: `--yes` builds them" in cost
+        and "HEAD~1 with data of HEAD" in cost
+        and "to run" in cost
+    )
     said = miniature.lmspec(project, *asked, "--yes")
     assert "model-cnn runs" in said and "data x spec" in said
-    found = json.JSONDecoder().raw_decode(miniature.lmspec(project, *asked, "--yes", "--format", "json"))[0]
-    assert all(mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["hybrids"])
+    found = json.JSONDecoder().raw_decode(
+        miniature.lmspec(project, *asked, "--yes", "--format", "json")
+    )[0]
+    assert all(
+        mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["hybrids"]
+    )
     for metric in found["metrics"]:
-        assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(metric["total"]["value"], abs=1e-9)
+        assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(
+            metric["total"]["value"], abs=1e-9
+        )
     assert found["metrics"][1]["total"]["interval"][0] < found["metrics"][1]["total"]["interval"][1]
     assert _state(project) == before
 
@@ -409,11 +570,18 @@ def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path
 def test_one_factor_needs_no_mix(project: Path) -> None:
     """An edit of a method alone: all of it is due to the code."""
     cnn = project / "lmspec" / "methods" / "architectures" / "cnn.py"
-    _edit(cnn, "logits=self.head(self.dropout(torch.cat(pooled, 1)))", "logits=self.head(self.dropout(torch.cat(pooled, 1))) * 3")
+    _edit(
+        cnn,
+        "logits=self.head(self.dropout(torch.cat(pooled, 1)))",
+        "logits=self.head(self.dropout(torch.cat(pooled, 1))) * 3",
+    )
     _build_and_commit(project, "scores-cnn")
     said = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss")
     assert "lmspec/methods/architectures/cnn.py: CnnClassifier.forward" in said
-    assert "nothing but the code differs, so all of it is due to that" in said and "mixes to build" not in said
+    assert (
+        "nothing but the code differs, so all of it is due to that" in said
+        and "mixes to build" not in said
+    )
 
 
 @pytest.mark.slow
@@ -434,7 +602,9 @@ def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Pat
     )
     _learn_faster(project)
     _build_and_commit(project, "scores-cnn")
-    said = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss", "--yes")
+    said = miniature.lmspec(
+        project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss", "--yes"
+    )
     assert "HEAD~1 with spec of HEAD: cannot be built: " in said and "note" in said
     assert "HEAD~1 with code of HEAD: built" in said
     spec, code, both = (
@@ -449,7 +619,11 @@ def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Pat
 
 def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
     """Its effect is what mixes with the installed one leave over; with neither side's versions no mix is comparable."""
-    version = next(line for line in (project / "toolchain.yaml").read_text().splitlines() if line.startswith("  numpy: "))
+    version = next(
+        line
+        for line in (project / "toolchain.yaml").read_text().splitlines()
+        if line.startswith("  numpy: ")
+    )
     for other in ("9.8", "9.9"):
         for path in ("toolchain.yaml", "dvc.lock"):
             text = (project / path).read_text()
@@ -458,7 +632,19 @@ def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
         version = f"numpy: {other}"
         miniature.run(project, "git", "commit", "-q", "-a", "-m", other)
     said = miniature.lmspec(project, "attribute", "HEAD~2", "HEAD~1", "scores.cnn.old.accuracy")
-    assert "toolchain  numpy" in said and "toolchain: not separated" in said and "HEAD~2 with spec of HEAD~1" in said
-    assert "lmspec: nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes" in said
-    refused = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1)
-    assert "mixes cannot be built with what is installed: numpy" in refused and "numpy 9.8 or 9.9" in refused
+    assert (
+        "toolchain  numpy" in said
+        and "toolchain: not separated" in said
+        and "HEAD~2 with spec of HEAD~1" in said
+    )
+    assert (
+        "lmspec: nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes"
+        in said
+    )
+    refused = miniature.lmspec(
+        project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1
+    )
+    assert (
+        "mixes cannot be built with what is installed: numpy" in refused
+        and "numpy 9.8 or 9.9" in refused
+    )

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lmspec.cli import loading
-from lmspec.graph import problems, rules, schema
+from lmspec.language import problems, rules, schema
 from tests.specs import GOOD, ROOT, written
 
 TABLE = ROOT / "tests/broken_specs.txt"
@@ -60,9 +60,15 @@ class Case:
 
     def _edited(self) -> str:
         text = GOOD
-        hunks = re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)*)", "".join(f"{line}\n" for line in self.given), re.M)
-        for old, new in (tuple(re.sub("^. ?", "", part, flags=re.M) for part in hunk) for hunk in hunks):
-            assert hunks and text.count(old) == 1, f"{self.name}: what is replaced stands {text.count(old)} times:\n{old}"
+        hunks = re.findall(
+            r"((?:^-.*\n)+)((?:^\+.*\n)*)", "".join(f"{line}\n" for line in self.given), re.M
+        )
+        for old, new in (
+            tuple(re.sub("^. ?", "", part, flags=re.M) for part in hunk) for hunk in hunks
+        ):
+            assert hunks and text.count(old) == 1, (
+                f"{self.name}: what is replaced stands {text.count(old)} times:\n{old}"
+            )
             text = text.replace(old, new)
         return text
 
@@ -73,7 +79,10 @@ class Case:
             if line[0] == "!":
                 PREPARATIONS[line[2:]](folder)
         report = loading.report(path)
-        said = [problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems]
+        said = [
+            problems.as_text(problem, Path("params.yaml"), report.lines)
+            for problem in report.problems
+        ]
         return "\n".join(said), tuple(problem.rule for problem in report.problems)
 
 
@@ -88,7 +97,12 @@ def cases() -> Iterator[Case]:
         head, _, rest = entry.partition("\n")
         name, _, names = head.rstrip("]").partition(" [")
         given, _, expected = rest.partition("\n\n")
-        yield Case(name, tuple(names.split(", ")), tuple(given.strip("\n").split("\n")), _bytes(expected.rstrip("\n")).decode())
+        yield Case(
+            name,
+            tuple(names.split(", ")),
+            tuple(given.strip("\n").split("\n")),
+            _bytes(expected.rstrip("\n")).decode(),
+        )
 
 
 def _config(**fields: object) -> Callable[[Path], None]:
@@ -115,10 +129,18 @@ def _the_splits_share_rows(folder: Path) -> None:
     yaml = YAML(typ="safe")
     values = yaml.load(folder / "params.yaml")
     names = [(noun, key) for noun in ("corpus", "splits") for key in ("old", "new")]
-    stages = {f"{n}-{k}": {"cmd": "-", "params": {"params.yaml": {f"{n}.{k}": values[n][k]}}} for n, k in names}
+    stages = {
+        f"{n}-{k}": {"cmd": "-", "params": {"params.yaml": {f"{n}.{k}": values[n][k]}}}
+        for n, k in names
+    }
     yaml.default_flow_style = False
     yaml.dump({"schema": "2.0", "stages": stages}, folder / "dvc.lock")
-    for key, side, ids in (("old", "train", "a b c d"), ("new", "test", "c d e"), ("old", "dev", "f"), ("new", "train", "g")):
+    for key, side, ids in (
+        ("old", "train", "a b c d"),
+        ("new", "test", "c d e"),
+        ("old", "dev", "f"),
+        ("new", "train", "g"),
+    ):
         path = folder / f"data/splits/{key}/{side}.ids"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{i}\n" for i in ids.split()))
@@ -134,9 +156,13 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,
-    "the weights have 2 layers and 20 positions": _config(num_hidden_layers=2, max_position_embeddings=20),
+    "the weights have 2 layers and 20 positions": _config(
+        num_hidden_layers=2, max_position_embeddings=20
+    ),
     "the weights have 2 layers": _config(num_hidden_layers=2),
-    "the weights are a roberta with 24 positions": _config(model_type="roberta", max_position_embeddings=24, pad_token_id=1),
+    "the weights are a roberta with 24 positions": _config(
+        model_type="roberta", max_position_embeddings=24, pad_token_id=1
+    ),
     "two training rows of the old splits are test rows of the new ones": _the_splits_share_rows,
 }
 
@@ -151,7 +177,11 @@ def test_each_broken_spec_is_told_what_is_wrong_and_where(case: Case, tmp_path: 
 
 def test_the_table_has_every_rule() -> None:
     """A new rule needs a broken spec that shows what it says."""
-    known = LITERAL | {rules.name_of(rule) for rule in (*rules.RULES, *rules.WARNINGS)} | set(_checks(schema.load()))
+    known = (
+        LITERAL
+        | {rules.name_of(rule) for rule in (*rules.RULES, *rules.WARNINGS)}
+        | set(_checks(schema.load()))
+    )
     assert {name for case in cases() for name in case.rules} == known
 
 
@@ -178,9 +208,13 @@ def _checks(part: object) -> Iterator[str]:
 
 
 def _literals() -> Iterator[str]:
-    for path in (ROOT / "lmspec/graph").glob("*.py"):
+    for path in (ROOT / "lmspec/language").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("report", "Problem") and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func).rpartition(".")[2] in ("report", "Problem")
+                and node.args
+            ):
                 rule = node.args[0]
                 if isinstance(rule, ast.Constant):
                     yield str(rule.value)

@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 
 from lmspec.cli.build import default_jobs
 from lmspec.errors import LmspecError
-from lmspec.graph import dvc, parallel
+from lmspec.pipeline import dvc, scheduler
 from lmspec.specs.project import Project
 from tests import miniature
 
@@ -45,7 +45,14 @@ stages:
   other: {{cmd: printf 'half\\rwhole\\n'; cat b.txt > other.txt, deps: [b.txt], outs: [other.txt]}}
   last: {{cmd: wc -c other.txt > last.txt, deps: [other.txt], outs: [last.txt: {{cache: false}}]}}
 """
-BEFORE = {"top": [], "left": ["top"], "right": ["top"], "join": ["left", "right"], "other": [], "last": ["other"]}
+BEFORE = {
+    "top": [],
+    "left": ["top"],
+    "right": ["top"],
+    "join": ["left", "right"],
+    "other": [],
+    "last": ["other"],
+}
 WAIT = "    import time; Path(f'begun{out.name}').touch()\n    while not Path('go').exists(): time.sleep(0.05)\n"
 
 
@@ -53,10 +60,15 @@ WAIT = "    import time; Path(f'begun{out.name}').touch()\n    while not Path('g
 def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     """Up to ten stages, each made from some of those before it."""
     names = [f"s{i}" for i in range(draw(st.integers(0, 10)))]
-    return {name: draw(st.lists(st.sampled_from(names[:i]), unique=True)) if i else [] for i, name in enumerate(names)}
+    return {
+        name: draw(st.lists(st.sampled_from(names[:i]), unique=True)) if i else []
+        for i, name in enumerate(names)
+    }
 
 
-def run(rules: parallel.Rules, bad: set[str], rng: random.Random) -> tuple[dict[str, bool], list[set[str]]]:
+def run(
+    rules: scheduler.Rules, bad: set[str], rng: random.Random
+) -> tuple[dict[str, bool], list[set[str]]]:
     """Follow the rules with stages that end in any order: how each ended, and what ran at each moment."""
     running: set[str] = set()
     ended: dict[str, bool] = {}
@@ -76,7 +88,7 @@ def run(rules: parallel.Rules, bad: set[str], rng: random.Random) -> tuple[dict[
 
 def below(before: dict[str, list[str]], stages: set[str]) -> set[str]:
     """What is made from some stages, and they themselves."""
-    return set(parallel.affected(before, stages))
+    return set(scheduler.affected(before, stages))
 
 
 @settings(max_examples=200, deadline=None)
@@ -90,46 +102,76 @@ def test_no_stage_starts_too_early_and_never_too_many(
     """
     some = st.sets(st.sampled_from(sorted(before))) if before else st.just(set())
     alone, bad = data.draw(some), data.draw(some)
-    rules = parallel.Rules(before, jobs, alone, keep_going)
+    rules = scheduler.Rules(before, jobs, alone, keep_going)
     ended, moments = run(rules, bad, data.draw(st.randoms(use_true_random=False)))
-    assert all(len(moment) <= jobs and (len(moment) <= 1 or not moment & alone) for moment in moments)
+    assert all(
+        len(moment) <= jobs and (len(moment) <= 1 or not moment & alone) for moment in moments
+    )
     if not bad or keep_going:
-        assert set(ended) == set(before) - below(before, bad) | {name for name, well in ended.items() if not well}
-    failures = [i for i, moment in enumerate(moments) if bad & {*ended} - set().union(*moments[i:], set())]
+        assert set(ended) == set(before) - below(before, bad) | {
+            name for name, well in ended.items() if not well
+        }
+    failures = [
+        i for i, moment in enumerate(moments) if bad & {*ended} - set().union(*moments[i:], set())
+    ]
     if not keep_going and failures:
-        assert all(later <= earlier for earlier, later in zip(moments[failures[0] :], moments[failures[0] + 1 :], strict=False))
+        assert all(
+            later <= earlier
+            for earlier, later in zip(
+                moments[failures[0] :], moments[failures[0] + 1 :], strict=False
+            )
+        )
 
 
 @settings(deadline=None)
 @given(graphs(), st.data())
-def test_what_the_longest_line_waits_for_comes_first(before: dict[str, list[str]], data: st.DataObject) -> None:
+def test_what_the_longest_line_waits_for_comes_first(
+    before: dict[str, list[str]], data: st.DataObject
+) -> None:
     """Same graph, each stage after what it is made from; of two that are ready the one with more behind it is first."""
     seconds = {name: data.draw(st.floats(0.1, 100)) for name in before}
-    order = parallel.longest_first(before, seconds)
+    order = scheduler.longest_first(before, seconds)
     assert order == before
     seen: set[str] = set()
     for stage, needed in order.items():
         assert seen.issuperset(needed)
         seen.add(stage)
-    assert next(iter(parallel.longest_first({"short": [], "long": [], "end": ["long"]}, {}))) == "long"
+    assert (
+        next(iter(scheduler.longest_first({"short": [], "long": [], "end": ["long"]}, {})))
+        == "long"
+    )
 
 
 def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
     """What was there keeps its place; what is new follows in DVC's order; a section behind the stages stays there."""
-    text = "schema: '2.0'\nstages:\n" + "".join(f"  {name}:\n    cmd: x\n    outs:\n    - path: {name}\n" for name in "zcab")
-    better = parallel.in_order(text + "datasets: []\n", ["z"], ["a", "b", "z", "c"])
+    text = "schema: '2.0'\nstages:\n" + "".join(
+        f"  {name}:\n    cmd: x\n    outs:\n    - path: {name}\n" for name in "zcab"
+    )
+    better = scheduler.in_order(text + "datasets: []\n", ["z"], ["a", "b", "z", "c"])
     assert list(YAML(typ="safe").load(better)["stages"]) == ["z", "a", "b", "c"]
-    assert sorted(better.splitlines()) == sorted((text + "datasets: []\n").splitlines()) and better.endswith("\ndatasets: []\n")
-    assert parallel.in_order(better, "abcz", "cbaz") == better and parallel.in_order("", [], ["a"]) == ""
+    assert sorted(better.splitlines()) == sorted(
+        (text + "datasets: []\n").splitlines()
+    ) and better.endswith("\ndatasets: []\n")
+    assert (
+        scheduler.in_order(better, "abcz", "cbaz") == better
+        and scheduler.in_order("", [], ["a"]) == ""
+    )
 
 
 def test_an_error_is_found_in_what_was_said() -> None:
     """lmspec's own message, or the last traceback, without DVC's word that it failed; else the last lines."""
-    failed = "ERROR: failed to reproduce 'a': failed to run: exec python -m stages.a b, exited with 1"
-    assert parallel.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == ("lmspec: a: b", "  -> c")
-    assert parallel.error(["x", "Traceback (most recent call last):", "  y", "E: z", failed])[0].startswith("Traceback")
-    assert parallel.error([failed]) == (failed,)
-    assert parallel.error([str(i) for i in range(99)]) == tuple(str(i) for i in range(89, 99))
+    failed = (
+        "ERROR: failed to reproduce 'a': failed to run: exec python -m stages.a b, exited with 1"
+    )
+    assert scheduler.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == (
+        "lmspec: a: b",
+        "  -> c",
+    )
+    assert scheduler.error(["x", "Traceback (most recent call last):", "  y", "E: z", failed])[
+        0
+    ].startswith("Traceback")
+    assert scheduler.error([failed]) == (failed,)
+    assert scheduler.error([str(i) for i in range(99)]) == tuple(str(i) for i in range(89, 99))
 
 
 def test_as_many_at_once_as_the_cores_have_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,24 +207,39 @@ def scratch(empty: Path, folder: Path) -> Path:
     return project
 
 
-def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(empty: Path, tmp_path: Path) -> None:
+def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(
+    empty: Path, tmp_path: Path
+) -> None:
     """Two that only end if they run at once do; dvc.lock, outputs and .gitignore are those of `dvc repro`; then all is there."""
     project, other = (scratch(empty, tmp_path / name) for name in ("one", "two"))
     for name in ("left", "right"):
         (other.parent / "met" / name).touch()
     said = miniature.dvc(other, "repro")
-    events = list(parallel.build(project, parallel.Rules(BEFORE, jobs=3), parallel.Stop()))
-    ended = [event.stage for event in events if isinstance(event, parallel.Ended) and event.outcome == parallel.BUILT]
-    assert sorted(ended) == sorted(BEFORE) and all(ended.index(n) < ended.index(s) for s in BEFORE for n in BEFORE[s])
-    assert [event.line for event in events if isinstance(event, parallel.Said)] == ["half", "whole"]
-    lock = parallel.in_order((project / "dvc.lock").read_text(), [], miniature.ran(said))
+    events = list(scheduler.build(project, scheduler.Rules(BEFORE, jobs=3), scheduler.Stop()))
+    ended = [
+        event.stage
+        for event in events
+        if isinstance(event, scheduler.Ended) and event.outcome == scheduler.BUILT
+    ]
+    assert sorted(ended) == sorted(BEFORE) and all(
+        ended.index(n) < ended.index(s) for s in BEFORE for n in BEFORE[s]
+    )
+    assert [event.line for event in events if isinstance(event, scheduler.Said)] == [
+        "half",
+        "whole",
+    ]
+    lock = scheduler.in_order((project / "dvc.lock").read_text(), [], miniature.ran(said))
     assert lock == (other / "dvc.lock").read_text()
     for path in project.glob("*.txt"):
         assert path.read_bytes() == (other / path.name).read_bytes()
-    assert sorted((project / ".gitignore").read_text().split()) == sorted((other / ".gitignore").read_text().split())
+    assert sorted((project / ".gitignore").read_text().split()) == sorted(
+        (other / ".gitignore").read_text().split()
+    )
     assert dvc.status(project) == {}
-    again = list(parallel.build(project, parallel.Rules({"other": []}), parallel.Stop()))
-    assert [event.outcome for event in again if isinstance(event, parallel.Ended)] == [parallel.SAME]
+    again = list(scheduler.build(project, scheduler.Rules({"other": []}), scheduler.Stop()))
+    assert [event.outcome for event in again if isinstance(event, scheduler.Ended)] == [
+        scheduler.SAME
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +247,9 @@ def sources(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
     """Makes an lmspec project of two sources in a folder; nothing is built yet."""
     made = shutil.copytree(empty, tmp_path_factory.mktemp("sources") / "project")
     for package in ("lmspec", "stages"):
-        shutil.copytree(miniature.ROOT / package, made / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            miniature.ROOT / package, made / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in (".gitignore", ".dvcignore"):
         shutil.copyfile(miniature.ROOT / name, made / name)
     text = "sources:\n"
@@ -211,7 +270,9 @@ def change(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_mistakes_are_told_before_anything_runs(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_mistakes_are_told_before_anything_runs(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
     """An artifact that there is not, with the nearest name; a dvc.yaml that is out of date; a params.yaml that is wrong."""
     project = sources(tmp_path)
     assert "there is no artifact 'source.a'\n  -> did you mean 'sources.a'?" in miniature.lmspec(
@@ -224,13 +285,18 @@ def test_mistakes_are_told_before_anything_runs(sources: Callable[[Path], Path],
     assert not (project / "data").exists()
 
 
-def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
     """The rest is not started and listed as such, or built with --keep-going; exit code 1, and the error stands at the end."""
     project = sources(tmp_path)
     (project / "a").write_text("another")
     said = miniature.lmspec(project, "build", "-j", "1", code=1)
     assert "1 failed; 1 not started, since sources-a failed: sources-b" in said
-    assert "sources-a failed:\nlmspec: a: its SHA-256 is" in said and "failed to reproduce" not in said[said.index("a failed:") :]
+    assert (
+        "sources-a failed:\nlmspec: a: its SHA-256 is" in said
+        and "failed to reproduce" not in said[said.index("a failed:") :]
+    )
     assert "1 built; 1 failed (" in miniature.lmspec(project, "build", "-k", "-j", "2", code=1)
 
 
@@ -252,7 +318,10 @@ def test_a_build_that_is_stopped_leaves_no_process_and_the_next_one_goes_on(
 def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_path: Path) -> None:
     """Its scratch and its half output; of a stage that runs, nothing is touched."""
     project = sources(tmp_path)
-    left = [project / ".lmspec/run" / stage / "report/x" for stage in ("sources-a", "sources-gone", "sources-b")]
+    left = [
+        project / ".lmspec/run" / stage / "report/x"
+        for stage in ("sources-a", "sources-gone", "sources-b")
+    ]
     left += [project / "data/sources" / f".{key}.partial/x" for key in ("a", "gone", "b")]
     for file in left:
         file.parent.mkdir(parents=True)
@@ -264,10 +333,14 @@ def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_
     assert "removed what runs that were killed had left: sources-a, sources-gone\n" in said
     assert [file for file in left if file.exists()] == [left[2], left[5]]
     assert "had left: sources-b\n" in miniature.lmspec(project, "build", "sources.a")
-    assert "had left" not in miniature.lmspec(project, "build") and not list((project / ".lmspec/run").iterdir())
+    assert "had left" not in miniature.lmspec(project, "build") and not list(
+        (project / ".lmspec/run").iterdir()
+    )
 
 
-def test_a_dvc_lock_that_was_cut_short_is_told(sources: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_a_dvc_lock_that_was_cut_short_is_told(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
     """DVC empties dvc.lock and writes it in parts: wherever it is cut, it is read, or an error says what to do."""
     project = sources(tmp_path)
     miniature.lmspec(project, "build")
@@ -287,7 +360,11 @@ def test_a_dvc_lock_that_was_cut_short_is_told(sources: Callable[[Path], Path], 
     path.write_text("")
     for command in ("plan", "build", "keep"):
         said = miniature.lmspec(project, command, code=1)
-        assert "dvc.lock: it is cut short" in said and "`git checkout dvc.lock`, or remove it" in said and "Traceback" not in said
+        assert (
+            "dvc.lock: it is cut short" in said
+            and "`git checkout dvc.lock`, or remove it" in said
+            and "Traceback" not in said
+        )
     path.unlink()
     miniature.dvc(project, "repro")
     assert path.read_text() == whole
@@ -303,9 +380,15 @@ def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int
     """The exit code of a build that was stopped while two stages ran. None of its processes may be left."""
     command = [sys.executable, "-m", "lmspec", "build", "-j", "2"]
     environment, pipe = miniature.environment(), subprocess.PIPE
-    build = subprocess.Popen(command, cwd=project, env=environment, stdout=pipe, text=True, start_new_session=True)
+    build = subprocess.Popen(
+        command, cwd=project, env=environment, stdout=pipe, text=True, start_new_session=True
+    )
     until = time.monotonic() + 60
-    while len(begun := list(project.glob("begun.*"))) < 2 and build.poll() is None and time.monotonic() < until:
+    while (
+        len(begun := list(project.glob("begun.*"))) < 2
+        and build.poll() is None
+        and time.monotonic() < until
+    ):
         time.sleep(0.05)
     under_way = len(processes(project))
     stop(build)
@@ -329,10 +412,16 @@ def test_a_project_built_side_by_side_is_the_same_to_the_byte(built: Path, tmp_p
     project = miniature.make(tmp_path / "miniature")
     assert "up to date" not in miniature.lmspec(project, "build", "-j", "2")
     one, two = miniature.fingerprints(built), miniature.fingerprints(project)
-    measured = ["data/metrics/speed-release.json", "data/metrics/speed-release/rounds.csv", "data/records/speed-release.json"]
+    measured = [
+        "data/metrics/speed-release.json",
+        "data/metrics/speed-release/rounds.csv",
+        "data/records/speed-release.json",
+    ]
     assert [one.pop(path) == two.pop(path) for path in measured] == [False] * 3
     assert one == two and len(one) > 60
-    one_lock, two_lock = (YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (built, project))
+    one_lock, two_lock = (
+        YAML(typ="safe").load(folder / "dvc.lock")["stages"] for folder in (built, project)
+    )
     assert list(one_lock) == list(two_lock)
     assert [name for name in one_lock if one_lock[name] != two_lock[name]] == ["speed-release"]
     assert miniature.ran(miniature.dvc(project, "repro")) == []

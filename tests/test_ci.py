@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from lmspec.cli import publishing
 from lmspec.cli.ci import STEPS, _passed, _run
 from lmspec.cli.main import main
-from lmspec.graph import committed
+from lmspec.git import committed
 from tests import miniature
 from tests.reports import gate
 
@@ -48,7 +48,9 @@ def ran(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("ci")
     project, summary = folder / "project", folder / "summary.md"
     shutil.copytree(built, project, symlinks=True)
-    edit(project, "at_least: 0.6}", "at_least: 0.1}")  # two hundred sentences make no model that would pass
+    edit(
+        project, "at_least: 0.6}", "at_least: 0.1}"
+    )  # two hundred sentences make no model that would pass
     edit(project, "at_most: 0.6}", "at_most: 5.0}")
     git(project, "commit", "-q", "-a", "-m", "gates that it passes")
     git(project, "checkout", "-q", "-b", "change")
@@ -109,7 +111,9 @@ def test_what_is_not_committed_is_said(ran: Ran) -> None:
 def test_a_second_run_builds_nothing_and_locked_wants_the_results_committed(copy: Path) -> None:
     """First they are not, then they are."""
     said = miniature.lmspec(copy, "ci", "--base", "main", "--locked", code=1)
-    assert miniature.ran(said) == [] and "step 5 of 6" in said and "dvc.lock" in said and "->" in said
+    assert (
+        miniature.ran(said) == [] and "step 5 of 6" in said and "dvc.lock" in said and "->" in said
+    )
     assert "there is nothing to compare" in (copy / ".lmspec/ci/report.md").read_text()
     git(copy, "add", "-A")
     git(copy, "commit", "-q", "-m", "built")
@@ -123,16 +127,25 @@ def test_a_gate_that_fails_is_the_exit_code(copy: Path) -> None:
     edit(copy, "at_most: 1000000", "at_most: 1")
     said = miniature.lmspec(copy, "ci", "--base", "main", code=1)
     assert miniature.ran(said) == [] and "step 6 of 6, diff" in said and "a gate fails" in said
-    assert reports(copy) >= REPORTS and "there is nothing to compare" not in (copy / ".lmspec/ci/report.md").read_text()
+    assert (
+        reports(copy) >= REPORTS
+        and "there is nothing to compare" not in (copy / ".lmspec/ci/report.md").read_text()
+    )
 
 
-def test_a_broken_spec_stops_it_before_anything_is_built(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_spec_stops_it_before_anything_is_built(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The report of the run before is gone, and what takes its place says why."""
     edit(copy, "of: model.cnn", "of: model.cnm")
     before = miniature.fingerprints(copy)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     said = miniature.lmspec(copy, "ci", "--base", "main", code=1)
-    assert "step 1 of 6, spec" in said and "there is no artifact 'model.cnm'" in said and "2/6" not in said
+    assert (
+        "step 1 of 6, spec" in said
+        and "there is no artifact 'model.cnm'" in said
+        and "2/6" not in said
+    )
     assert "::error file=params.yaml,line=" in said
     assert miniature.fingerprints(copy) == before
     assert reports(copy) == {"report.md"}
@@ -154,9 +167,15 @@ def test_other_steps_stop_it_too(copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_remote_that_cannot_be_reached_is_a_warning(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remote_that_cannot_be_reached_is_a_warning(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it would have brought is built."""
-    for name, value in {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "yet", "AWS_MAX_ATTEMPTS": "1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "yet",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     miniature.dvc(copy, "remote", "add", "-d", "far", "s3://bucket/nothing")
     miniature.dvc(copy, "remote", "modify", "far", "endpointurl", "http://127.0.0.1:9")
@@ -198,7 +217,18 @@ def test_a_base_that_is_not_there_is_told_at_once(copy: Path) -> None:
 def test_the_base_is_the_branch_that_a_clone_came_from(tmp_path: Path) -> None:
     """Else main."""
     git(tmp_path, "init", "-q", "-b", "trunk", "origin")
-    git(tmp_path / "origin", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "--allow-empty", "-m", "x")
+    git(
+        tmp_path / "origin",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "x",
+    )
     git(tmp_path, "clone", "-q", "origin", "clone")
     assert committed.default_base(tmp_path / "clone") == "origin/trunk"
     assert committed.default_base(tmp_path / "origin") == "main"
@@ -217,13 +247,19 @@ def test_results_are_found_in_a_part_of_a_repository(tmp_path: Path) -> None:
     (project / "data/records/gone.json").unlink()
     for name in ("data/metrics/a b.json", "data/metrics/ü.json", "params.yaml"):
         (project / name).write_text("[]")
-    assert committed.differing(project) == ["data/metrics/a b.json", "data/metrics/ü.json", "data/records/gone.json"]
+    assert committed.differing(project) == [
+        "data/metrics/a b.json",
+        "data/metrics/ü.json",
+        "data/records/gone.json",
+    ]
 
 
 def parsed(name: str) -> dict:  # type: ignore[type-arg]
     """A workflow, of a template the one that `lmspec init` writes."""
     text = (ROOT / name).read_text()
-    return YAML(typ="safe").load(Template(text).substitute(python="3.11") if name.endswith(".tmpl") else text)  # type: ignore[no-any-return]
+    return YAML(typ="safe").load(
+        Template(text).substitute(python="3.11") if name.endswith(".tmpl") else text
+    )  # type: ignore[no-any-return]
 
 
 def commands(lines: str) -> Iterator[list[str]]:
@@ -252,11 +288,22 @@ def test_workflows_of_github_call_what_there_is(name: str) -> None:
     for words in calls:
         require_known(words)
     assert not [script for script in scripts if "${{" in script]
-    assert all(re.fullmatch(r"actions/[a-z-]+(/[a-z]+)?@v\d+", step["uses"]) for _, step in steps if "uses" in step)
+    assert all(
+        re.fullmatch(r"actions/[a-z-]+(/[a-z]+)?@v\d+", step["uses"])
+        for _, step in steps
+        if "uses" in step
+    )
     assert workflow["permissions"] == {"contents": "read"}
-    assert [job for job, about in workflow["jobs"].items() if "write" in str(about.get("permissions"))] == ["comment"]
-    assert not [step for job, step in steps if job == "comment" and "checkout" in step.get("uses", "")]
-    assert publishing.MARKER in (ROOT / name).read_text() and f"@{publishing.MARKDOWN}" in (ROOT / name).read_text()
+    assert [
+        job for job, about in workflow["jobs"].items() if "write" in str(about.get("permissions"))
+    ] == ["comment"]
+    assert not [
+        step for job, step in steps if job == "comment" and "checkout" in step.get("uses", "")
+    ]
+    assert (
+        publishing.MARKER in (ROOT / name).read_text()
+        and f"@{publishing.MARKDOWN}" in (ROOT / name).read_text()
+    )
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -267,7 +314,10 @@ def test_pipelines_of_gitlab_call_what_there_is(name: str) -> None:
     assert [words[0] for words in calls] == ["ci"]
     for words in calls:
         require_known(words)
-    assert model["artifacts"]["reports"]["junit"] == ".lmspec/ci/junit.xml" and model["variables"]["GIT_DEPTH"] == "0"
+    assert (
+        model["artifacts"]["reports"]["junit"] == ".lmspec/ci/junit.xml"
+        and model["variables"]["GIT_DEPTH"] == "0"
+    )
 
 
 def test_an_option_that_is_not_there_would_be_found() -> None:

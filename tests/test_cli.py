@@ -15,7 +15,13 @@ HEAVY = ("torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn", "
 
 
 def lmspec(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "lmspec", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "lmspec", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -40,13 +46,19 @@ def test_validate_imports_nothing_heavy() -> None:
         "try: main(['validate'])\n"
         f"finally: print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0 and run.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:
     """No params.yaml, an unknown stage, an unknown revision: exit 1, or 2 if nothing can be compared, with what to do."""
-    for arguments, cwd, code in ((("validate",), tmp_path, 1), (("plan", "nonsense"), ROOT, 1), (("diff", "no-such"), ROOT, 2)):
+    for arguments, cwd, code in (
+        (("validate",), tmp_path, 1),
+        (("plan", "nonsense"), ROOT, 1),
+        (("diff", "no-such"), ROOT, 2),
+    ):
         run = lmspec(*arguments, cwd=cwd)
         assert run.returncode == code and "->" in run.stderr and "Traceback" not in run.stderr
 
@@ -73,22 +85,38 @@ def test_the_readmes_figures_are_the_committed_ones() -> None:
     """The table of accuracies is what data/metrics says."""
     import json
 
-    rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([\d.]+) \| ([\d.]+|–) \| ([\d.]+|–) \|", README, re.M)
+    rows = re.findall(
+        r"^\| `(\w+)` \|[^|]*\| ([\d.]+) \| ([\d.]+|–) \| ([\d.]+|–) \|", README, re.M
+    )
     assert len(rows) == 7
     for name, movies, tweets, editorials in rows:
         metrics = json.loads((ROOT / f"data/metrics/scores-{name}.json").read_text())
-        found = [metrics["reviews"]["source"]["movies"], metrics.get("tweets"), metrics.get("editorials")]
-        assert [movies, tweets, editorials] == ["–" if m is None else f"{100 * m['accuracy']:.1f}" for m in found]
+        found = [
+            metrics["reviews"]["source"]["movies"],
+            metrics.get("tweets"),
+            metrics.get("editorials"),
+        ]
+        assert [movies, tweets, editorials] == [
+            "–" if m is None else f"{100 * m['accuracy']:.1f}" for m in found
+        ]
 
 
-def test_forges_are_told_the_path_from_the_top_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forges_are_told_the_path_from_the_top_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In none, or without git, it is the one that was given."""
     (tmp_path / "part").mkdir()
     (tmp_path / "part/params.yaml").write_text("model: 3\n")
 
     def told(*path: str) -> set[str]:
-        said = [lmspec("validate", *path, "--format", form, cwd=tmp_path / "part").stdout for form in ("github", "sarif")]
-        return {*re.findall(r"::error file=(.*?),", said[0]), *re.findall(r'"uri": "(.*?)"', said[1])}
+        said = [
+            lmspec("validate", *path, "--format", form, cwd=tmp_path / "part").stdout
+            for form in ("github", "sarif")
+        ]
+        return {
+            *re.findall(r"::error file=(.*?),", said[0]),
+            *re.findall(r'"uri": "(.*?)"', said[1]),
+        }
 
     assert told() == {"params.yaml"}
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)

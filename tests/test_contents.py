@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from lmspec.compare import contents
-from lmspec.compare.contents import DIFFERENT, SAME
+from lmspec.audit import contents
+from lmspec.audit.contents import DIFFERENT, SAME
 
 
 def tensors(path: Path, change: float = 0.0, metadata: str = "a") -> None:
@@ -25,15 +25,22 @@ def graph(path: Path, weight: float = 1.0, op: str = "Add", doc: str = "") -> No
     io = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy"]
     node = helper.make_node(op, ["x", "w"], ["y"], name="n")
     w = numpy_helper.from_array(np.array([weight], np.float32), "w")
-    onnx.save(helper.make_model(helper.make_graph([node], "g", io[:1], io[1:], [w]), doc_string=doc), path / "model.onnx")
+    onnx.save(
+        helper.make_model(helper.make_graph([node], "g", io[:1], io[1:], [w]), doc_string=doc),
+        path / "model.onnx",
+    )
 
 
 def table(path: Path, label: str = "good", rows: int = 3) -> None:
-    pl.DataFrame({"id": range(rows), "label": ["bad", label, "bad"][:rows]}).write_parquet(path / "t.parquet")
+    pl.DataFrame({"id": range(rows), "label": ["bad", label, "bad"][:rows]}).write_parquet(
+        path / "t.parquet"
+    )
 
 
 def values(path: Path, accuracy: object = 0.5, indent: int = 2) -> None:
-    (path / "m.json").write_text(json.dumps({"test": {"accuracy": accuracy, "n": 3}}, indent=indent))
+    (path / "m.json").write_text(
+        json.dumps({"test": {"accuracy": accuracy, "n": 3}}, indent=indent)
+    )
 
 
 def lines(path: Path, second: str = "x") -> None:
@@ -43,7 +50,12 @@ def lines(path: Path, second: str = "x") -> None:
 @pytest.mark.parametrize(
     ("write", "change", "verdict", "what"),
     [
-        (tensors, {"change": 0.25}, DIFFERENT, "tensor a.weight differs by up to 0.25; 1 of 2 differ"),
+        (
+            tensors,
+            {"change": 0.25},
+            DIFFERENT,
+            "tensor a.weight differs by up to 0.25; 1 of 2 differ",
+        ),
         (tensors, {"metadata": "b"}, SAME, "written otherwise"),
         (graph, {"weight": 1.5}, DIFFERENT, "weight w differs by up to 0.5; 1 of 1 differ"),
         (graph, {"op": "Mul"}, DIFFERENT, "node 0 is Add n and Mul n"),
@@ -77,7 +89,10 @@ def test_a_file_of_one_build_alone_and_a_broken_one_are_differences(tmp_path: Pa
     (tmp_path / "one/extra").touch()
     found = contents.findings(tmp_path / "one", tmp_path / "other")
     assert [f.verdict for f in found] == [DIFFERENT] * 2
-    assert found[0].what == "only one of the two builds made it" and "byte 1 is the first that differs" in found[1].what
+    assert (
+        found[0].what == "only one of the two builds made it"
+        and "byte 1 is the first that differs" in found[1].what
+    )
 
 
 def test_the_largest_difference_is_measured_where_only_numbers_differ(tmp_path: Path) -> None:

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
 from lmspec.methods import cleaning, duplicates, grouping, labelling, splitting
-from lmspec.specs.corpus import Clean, ColumnLabel, CorpusSpec, Group, NearDuplicates, ThresholdLabel
+from lmspec.specs.corpus import (
+    Clean,
+    ColumnLabel,
+    CorpusSpec,
+    Group,
+    NearDuplicates,
+    ThresholdLabel,
+)
 from lmspec.specs.numerics import Machine
 from lmspec.specs.splits import SplitsSpec
 from lmspec.stage import Needs, Report
@@ -85,7 +92,10 @@ def test_mend_twice_is_mend_once_where_a_blank_completes_mojibake(text: str) -> 
     assert mended(mended(text)) == mended(text)
 
 
-@pytest.mark.parametrize("other", ["STRASSE  Nr. 1", "straße nr. 1", "\tStraße\u2003Nr.\n1 ", "Ｓtraße Nr. 1", "straſse nr. 1"])
+@pytest.mark.parametrize(
+    "other",
+    ["STRASSE  Nr. 1", "straße nr. 1", "\tStraße\u2003Nr.\n1 ", "Ｓtraße Nr. 1", "straſse nr. 1"],
+)
 def test_document_id_is_equal_for_texts_that_count_as_the_same(other: str) -> None:
     """Case, white space and compatibility forms do not count."""
     assert cleaning.document_id(other) == cleaning.document_id("Straße Nr. 1")
@@ -101,7 +111,9 @@ def test_document_id_differs_for_other_texts() -> None:
     """Punctuation, accents, order of words and missing blanks count; 16 hexadecimal digits tell 10,000 texts apart."""
     texts = ["a b", "ab", "b a", "a b.", "á b", "a-b", ""] + [f"text {i}" for i in range(10_000)]
     names = {cleaning.document_id(text) for text in texts}
-    assert len(names) == len(texts) and all(len(name) == 16 and int(name, 16) >= 0 for name in names)
+    assert len(names) == len(texts) and all(
+        len(name) == 16 and int(name, 16) >= 0 for name in names
+    )
 
 
 def test_length_fault_includes_both_bounds() -> None:
@@ -133,12 +145,16 @@ def test_score_gets_the_label_of_its_band(score: str, label: str) -> None:
     assert labelling.label_of(score, rule, LABELS) == label
 
 
-@pytest.mark.parametrize("score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1", None])
+@pytest.mark.parametrize(
+    "score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1", None]
+)
 def test_score_in_no_band_gets_no_label(score: str | None) -> None:
     """Between two bands, not a number, or not there: turned away with the value that gave the reason."""
     rule = ThresholdLabel.model_validate({"kind": "threshold", "column": "score", "bands": BANDS})
     result = labelling.label_of(score, rule, LABELS)
-    assert isinstance(result, labelling.NoLabel) and result.detail == ("score" if score is None else score)
+    assert isinstance(result, labelling.NoLabel) and result.detail == (
+        "score" if score is None else score
+    )
     if score in ("", "good", "1,5", "0x1"):
         assert result.reason == "score is not a number"
 
@@ -147,9 +163,15 @@ def test_label_of_a_column_is_its_value_or_what_that_is_renamed_to() -> None:
     """A value that is renamed, one that is a label already, one that is neither, and none."""
     rename = {"1": "positive", "neutral": "negative"}
     rule = ColumnLabel.model_validate({"kind": "column", "column": "y", "rename": rename})
-    found = [labelling.label_of(value, rule, LABELS) for value in ("1", "neutral", "positive", "2", "Positive", None)]
+    found = [
+        labelling.label_of(value, rule, LABELS)
+        for value in ("1", "neutral", "positive", "2", "Positive", None)
+    ]
     assert found[:3] == ["positive", "negative", "positive"]
-    assert found[3:5] == [labelling.NoLabel("not a label", "2"), labelling.NoLabel("not a label", "Positive")]
+    assert found[3:5] == [
+        labelling.NoLabel("not a label", "2"),
+        labelling.NoLabel("not a label", "Positive"),
+    ]
     assert found[5] == labelling.NoLabel("no value for the label", "y")
 
 
@@ -157,8 +179,16 @@ def test_group_is_named_by_its_source() -> None:
     """Two sources may use the same names; a row without a value stands alone, and so does each without a rule."""
     whole, part = Group(column="id", pattern=None), Group(column="id", pattern=r"^(\d+)_")
     assert grouping.group_of({"id": "12_3"}, whole, "a") == "a:12_3"
-    assert grouping.group_of({"id": "12_3"}, part, "a") == "a:12" != grouping.group_of({"id": "12_3"}, part, "b")
-    assert grouping.group_of({"id": None}, part, "a") is None is grouping.group_of({"id": "12_3"}, None, "a")
+    assert (
+        grouping.group_of({"id": "12_3"}, part, "a")
+        == "a:12"
+        != grouping.group_of({"id": "12_3"}, part, "b")
+    )
+    assert (
+        grouping.group_of({"id": None}, part, "a")
+        is None
+        is grouping.group_of({"id": "12_3"}, None, "a")
+    )
 
 
 def test_group_pattern_that_does_not_match_is_refused() -> None:
@@ -192,7 +222,10 @@ def with_neighbours(seed: int) -> list[str]:
 
 def jaccard(one: str, other: str, length: int) -> float:
     """Of the character shingles of two texts, lower-cased."""
-    a, b = ({text.lower()[i : i + length] for i in range(len(text) - length + 1)} for text in (one, other))
+    a, b = (
+        {text.lower()[i : i + length] for i in range(len(text) - length + 1)}
+        for text in (one, other)
+    )
     return len(a & b) / len(a | b)
 
 
@@ -200,13 +233,20 @@ def jaccard(one: str, other: str, length: int) -> float:
 def test_near_pairs_are_the_pairs_that_reach_the_threshold(seed: int) -> None:
     """Against all pairs compared exactly: none is false, all far above the threshold are found, and most of the others."""
     texts, rule = with_neighbours(seed), NearDuplicates.model_validate(NEAR)
-    exact = {pair: jaccard(texts[pair[0]], texts[pair[1]], 3) for pair in combinations(range(len(texts)), 2)}
+    exact = {
+        pair: jaccard(texts[pair[0]], texts[pair[1]], 3)
+        for pair in combinations(range(len(texts)), 2)
+    }
     found = list(duplicates.near_pairs(texts, rule))
-    assert len(set(found)) == len(found) and found == sorted(found, key=lambda pair: (pair[1], pair[0]))
+    assert len(set(found)) == len(found) and found == sorted(
+        found, key=lambda pair: (pair[1], pair[0])
+    )
     assert all(exact[pair] >= 0.6 for pair in found)
     assert {pair for pair, similarity in exact.items() if similarity >= 0.8} <= set(found)
     assert len(found) >= 0.8 * sum(similarity >= 0.6 for similarity in exact.values()) >= 20
-    stricter = set(duplicates.near_pairs(texts, NearDuplicates.model_validate({**NEAR, "threshold": 0.8})))
+    stricter = set(
+        duplicates.near_pairs(texts, NearDuplicates.model_validate({**NEAR, "threshold": 0.8}))
+    )
     assert stricter < set(found)
 
 
@@ -214,8 +254,12 @@ def test_near_pairs_do_not_depend_on_the_order_of_the_texts() -> None:
     """The same pairs of texts come out of another order, and the same list out of the same order."""
     texts, rule = with_neighbours(4), NearDuplicates.model_validate(NEAR)
     other = random.Random(0).sample(texts, len(texts))
-    pairs = [{frozenset((t[a], t[b])) for a, b in duplicates.near_pairs(t, rule)} for t in (texts, other)]
-    assert pairs[0] == pairs[1] and list(duplicates.near_pairs(texts, rule)) == list(duplicates.near_pairs(texts, rule))
+    pairs = [
+        {frozenset((t[a], t[b])) for a, b in duplicates.near_pairs(t, rule)} for t in (texts, other)
+    ]
+    assert pairs[0] == pairs[1] and list(duplicates.near_pairs(texts, rule)) == list(
+        duplicates.near_pairs(texts, rule)
+    )
 
 
 def test_near_pairs_of_short_texts() -> None:
@@ -241,30 +285,49 @@ def alike(pair: int) -> tuple[str, str]:
 def test_near_pairs_include_the_threshold_itself() -> None:
     """A similarity of 14 / 25 reaches a threshold of 0.56."""
     assert jaccard(*alike(0), 2) == 0.56
-    assert list(duplicates.near_pairs(alike(0), NearDuplicates(shingle_chars=2, threshold=0.56, permutations=512))) == [(0, 1)]
+    assert list(
+        duplicates.near_pairs(
+            alike(0), NearDuplicates(shingle_chars=2, threshold=0.56, permutations=512)
+        )
+    ) == [(0, 1)]
 
 
 def test_near_pairs_find_most_pairs_close_to_the_threshold() -> None:
     """With the most permutations, nine of ten pairs that are just above it."""
     texts = [text for pair in range(100) for text in alike(pair)]
-    found = list(duplicates.near_pairs(texts, NearDuplicates(shingle_chars=2, threshold=0.55, permutations=512)))
+    found = list(
+        duplicates.near_pairs(
+            texts, NearDuplicates(shingle_chars=2, threshold=0.55, permutations=512)
+        )
+    )
     assert len(found) >= 90
 
 
 def test_components_are_connected_by_groups_and_pairs() -> None:
     """Chains through both kinds of bond are one component; None is no group."""
     groups = ["a", None, "b", "a", None, "b", None, None]
-    assert splitting.components(8, groups, [(3, 4), (4, 5), (7, 7)]) == [[0, 2, 3, 4, 5], [1], [6], [7]]
-    assert splitting.components(3, [None] * 3, ()) == [[0], [1], [2]] and splitting.components(0, [], ()) == []
+    assert splitting.components(8, groups, [(3, 4), (4, 5), (7, 7)]) == [
+        [0, 2, 3, 4, 5],
+        [1],
+        [6],
+        [7],
+    ]
+    assert (
+        splitting.components(3, [None] * 3, ()) == [[0], [1], [2]]
+        and splitting.components(0, [], ()) == []
+    )
 
 
 def drawn(seed: int, size: int = 400) -> tuple[list[str], list[str | None], list[tuple[str, str]]]:
     """Ids, groups (a third have none; a group is of one stratum) and strata of random rows."""
     draw = random.Random(seed)
     ids = [f"{draw.getrandbits(64):016x}" for _ in range(size)]
-    groups = [draw.choice([None, f"g{draw.randrange(60)}", f"g{draw.randrange(60)}"]) for _ in range(size)]
+    groups = [
+        draw.choice([None, f"g{draw.randrange(60)}", f"g{draw.randrange(60)}"]) for _ in range(size)
+    ]
     strata = [
-        (f"l{hash_of(group or name) % 3}", f"s{hash_of(group or name) % 2}") for name, group in zip(ids, groups, strict=True)
+        (f"l{hash_of(group or name) % 3}", f"s{hash_of(group or name) % 2}")
+        for name, group in zip(ids, groups, strict=True)
     ]
     return ids, groups, strata
 
@@ -280,7 +343,9 @@ def sides_by_id(
 ) -> dict[str, str]:  # fmt: skip
     """Name -> side, with the rows in a given order."""
     units = splitting.components(len(order), [groups[i] for i in order], ())
-    sides = splitting.assign(units, [ids[i] for i in order], [strata[i] for i in order], fractions, seed)
+    sides = splitting.assign(
+        units, [ids[i] for i in order], [strata[i] for i in order], fractions, seed
+    )
     return {ids[i]: side for i, side in zip(order, sides, strict=True)}
 
 
@@ -291,7 +356,10 @@ def test_assign_puts_every_row_on_one_side_and_no_group_on_two(seed: int) -> Non
     sides = sides_by_id(ids, groups, strata, range(400))
     assert sides.keys() == set(ids) and set(sides.values()) == set(splitting.SIDES)
     of_group = {(group, sides[name]) for name, group in zip(ids, groups, strict=True) if group}
-    assert len(of_group) == len({group for group, _ in of_group}) and len({side for _, side in of_group}) == 3
+    assert (
+        len(of_group) == len({group for group, _ in of_group})
+        and len({side for _, side in of_group}) == 3
+    )
 
 
 def test_assign_keeps_each_stratum_in_proportion() -> None:
@@ -300,13 +368,18 @@ def test_assign_keeps_each_stratum_in_proportion() -> None:
     strata = [draw.choices("abcde", weights=[400, 200, 50, 10, 3])[0] for _ in range(700)]
     ids = [f"{i:04}" for i in range(700)]
     sides = sides_by_id(ids, [None] * 700, strata, range(700))
-    counts, totals = Counter((strata[int(name)], side) for name, side in sides.items()), Counter(strata)
+    counts, totals = (
+        Counter((strata[int(name)], side) for name, side in sides.items()),
+        Counter(strata),
+    )
     for stratum, total in totals.items():
         for side, share in zip(splitting.SIDES, (0.7, 0.2, 0.1), strict=True):
             assert abs(counts[stratum, side] - share * total) < 2
 
 
-@pytest.mark.parametrize("fractions", [(1.0, 0.0, 0.0), (0.8, 0.0, 0.2), (0.0, 0.5, 0.5), (0.0, 0.0, 1.0)])
+@pytest.mark.parametrize(
+    "fractions", [(1.0, 0.0, 0.0), (0.8, 0.0, 0.2), (0.0, 0.5, 0.5), (0.0, 0.0, 1.0)]
+)
 def test_assign_leaves_a_side_of_fraction_zero_empty(fractions: tuple[float, ...]) -> None:
     """And no other."""
     ids, groups, strata = drawn(1)
@@ -319,7 +392,10 @@ def test_assign_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     ids, groups, strata = drawn(2)
     first = sides_by_id(ids, groups, strata, range(400))
     for shuffle in range(5):
-        assert sides_by_id(ids, groups, strata, random.Random(shuffle).sample(range(400), 400)) == first
+        assert (
+            sides_by_id(ids, groups, strata, random.Random(shuffle).sample(range(400), 400))
+            == first
+        )
     assert sides_by_id(ids, groups, strata, range(400), seed=8) != first
 
 
@@ -331,26 +407,47 @@ def test_assign_does_not_depend_on_the_order_of_rows_where_groups_mix_strata() -
         groups = [draw.choice("abcdefghij") for _ in ids]
         strata = [(draw.choice("xyz"), draw.choice("12")) for _ in ids]
         first = sides_by_id(ids, groups, strata, range(60), fractions=(0.34, 0.33, 0.33))
-        assert sides_by_id(ids, groups, strata, draw.sample(range(60), 60), fractions=(0.34, 0.33, 0.33)) == first
+        assert (
+            sides_by_id(
+                ids, groups, strata, draw.sample(range(60), 60), fractions=(0.34, 0.33, 0.33)
+            )
+            == first
+        )
 
 
 def needs(**folders: Path) -> Needs:
     """What a build is handed: folders by key, all of them of sources but `corpus`."""
-    named = {f"{'corpus' if key == 'corpus' else 'sources'}.{key}": folder for key, folder in folders.items()}
+    named = {
+        f"{'corpus' if key == 'corpus' else 'sources'}.{key}": folder
+        for key, folder in folders.items()
+    }
     return Needs(folders=named, numerics=None, machine=Machine(device="cpu"), root=Path())
 
 
 def table(form: Mapping[str, object], file: str, **changes: object) -> dict[str, object]:
     """Fields of a table with the columns text, y and author."""
     label = {"kind": "column", "column": "y", "rename": {"1": "good", "0": "bad"}}
-    fields = {"name": file.replace(".", "-"), "of": "sources.raw", "file": file, "format": form, "text": "text", "label": label}
+    fields = {
+        "name": file.replace(".", "-"),
+        "of": "sources.raw",
+        "file": file,
+        "format": form,
+        "text": "text",
+        "label": label,
+    }
     return {**fields, "group": {"column": "author", "pattern": None}, **changes}
 
 
 def build_corpus(raw: Path, out: Path, *tables: Mapping[str, object], **changes: object) -> Report:
     """Build a corpus of the tables; changes are to its other fields."""
     out.mkdir(parents=True)
-    fields = {"tables": list(tables), "labels": ["bad", "good"], "clean": CLEAN, "near_duplicates": NEAR, **changes}
+    fields = {
+        "tables": list(tables),
+        "labels": ["bad", "good"],
+        "clean": CLEAN,
+        "near_duplicates": NEAR,
+        **changes,
+    }
     return corpus.build(CorpusSpec.model_validate(fields), needs(raw=raw), out)
 
 
@@ -385,12 +482,17 @@ def write_rows(folder: Path, file: str) -> None:
         text = "".join("\t".join(row) + "\n" for row in names + cells)
     elif file.endswith("csv"):
         text = "".join(
-            ",".join('"{}"'.format(cell.replace('"', '""')) if cell else "" for cell in row) + "\n" for row in names + cells
+            ",".join('"{}"'.format(cell.replace('"', '""')) if cell else "" for cell in row) + "\n"
+            for row in names + cells
         )
     elif file.endswith("jsonl"):
-        text = "".join(json.dumps(dict(zip(("text", "y", "author"), row, strict=True))) + "\n" for row in ROWS)
+        text = "".join(
+            json.dumps(dict(zip(("text", "y", "author"), row, strict=True))) + "\n" for row in ROWS
+        )
     else:
-        return pl.DataFrame(ROWS, schema=["text", "y", "author"], orient="row").write_parquet(folder / file)
+        return pl.DataFrame(ROWS, schema=["text", "y", "author"], orient="row").write_parquet(
+            folder / file
+        )
     (folder / file).write_text(text, encoding="utf-8")
     return None
 
@@ -400,8 +502,13 @@ def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
     """In each format every row is in exactly one of the two tables, with the right reason, and the report counts them."""
     write_rows(tmp_path / "raw", file)
     report = build_corpus(tmp_path / "raw", tmp_path / "out", table(FORMS[file], file))
-    kept, rejected = documents.read(tmp_path / "out/documents.parquet"), pl.read_parquet(tmp_path / "out/rejected.parquet")
-    assert dict(zip(rejected["row"], rejected["reason"], strict=True)) == {i: r for i, r in enumerate(REASONS, start=1) if r}
+    kept, rejected = (
+        documents.read(tmp_path / "out/documents.parquet"),
+        pl.read_parquet(tmp_path / "out/rejected.parquet"),
+    )
+    assert dict(zip(rejected["row"], rejected["reason"], strict=True)) == {
+        i: r for i, r in enumerate(REASONS, start=1) if r
+    }
     name = file.replace(".", "-")
     assert sorted(kept.drop("id").iter_rows()) == [
         ('The very first, a "good" one', "good", f"{name}:ann", name),
@@ -433,31 +540,53 @@ def test_corpus_keeps_the_first_of_two_duplicates_across_tables(tmp_path: Path) 
     for order in (list(FORMS), list(FORMS)[::-1]):
         out = tmp_path / order[0]
         build_corpus(tmp_path / "raw", out, *(table(FORMS[file], file) for file in order))
-        assert set(documents.read(out / "documents.parquet")["source"]) == {order[0].replace(".", "-")}
+        assert set(documents.read(out / "documents.parquet")["source"]) == {
+            order[0].replace(".", "-")
+        }
         assert pl.read_parquet(out / "rejected.parquet").height == 9 * len(FORMS) - 2
 
 
 def test_corpus_names_a_kept_document_for_a_duplicate_of_a_near_duplicate(tmp_path: Path) -> None:
     """The third row repeats the second, which gives way to the first: both name the first."""
-    lines = ["what a very good film it was", "what a very good film it was!", "What a very good film it was!"]
+    lines = [
+        "what a very good film it was",
+        "what a very good film it was!",
+        "What a very good film it was!",
+    ]
     (tmp_path / "a.tsv").write_text("".join(f"{line}\t1\tann\n" for line in lines))
     build_corpus(tmp_path, tmp_path / "out", table(FORMS["bare.tsv"], "a.tsv"))
     rejected = pl.read_parquet(tmp_path / "out/rejected.parquet")
-    assert rejected["detail"].to_list() == documents.read(tmp_path / "out/documents.parquet")["id"].to_list() * 2
+    assert (
+        rejected["detail"].to_list()
+        == documents.read(tmp_path / "out/documents.parquet")["id"].to_list() * 2
+    )
 
 
 def test_corpus_without_near_duplicates_keeps_them(tmp_path: Path) -> None:
     """null turns only exact ones away."""
     write_rows(tmp_path / "raw", "rows.csv")
-    report = build_corpus(tmp_path / "raw", tmp_path / "out", table(FORMS["rows.csv"], "rows.csv"), near_duplicates=None)
+    report = build_corpus(
+        tmp_path / "raw",
+        tmp_path / "out",
+        table(FORMS["rows.csv"], "rows.csv"),
+        near_duplicates=None,
+    )
     assert report.metrics["documents"] == 3 and "near-duplicate" not in report.metrics["rejected"]
 
 
 def test_corpus_keeps_no_two_near_duplicates(tmp_path: Path) -> None:
     """Of 100 texts with neighbours, no pair far above the threshold is left, and each that went names one that stayed."""
     (tmp_path / "a.tsv").write_text("".join(f"{text}\t1\t\n" for text in with_neighbours(6)))
-    build_corpus(tmp_path, tmp_path / "out", table(FORMS["bare.tsv"], "a.tsv"), clean={**CLEAN, "max_chars": 100})
-    kept, rejected = documents.read(tmp_path / "out/documents.parquet"), pl.read_parquet(tmp_path / "out/rejected.parquet")
+    build_corpus(
+        tmp_path,
+        tmp_path / "out",
+        table(FORMS["bare.tsv"], "a.tsv"),
+        clean={**CLEAN, "max_chars": 100},
+    )
+    kept, rejected = (
+        documents.read(tmp_path / "out/documents.parquet"),
+        pl.read_parquet(tmp_path / "out/rejected.parquet"),
+    )
     assert all(jaccard(one, other, 3) < 0.8 for one, other in combinations(kept["text"], 2))
     text_of = dict(kept.select("id", "text").iter_rows())
     for text, reason, detail in rejected.select("text", "reason", "detail").iter_rows():
@@ -469,7 +598,10 @@ def test_corpus_reads_commas_quotes_and_line_breaks_within_quotes(tmp_path: Path
     (tmp_path / "a.csv").write_text('y,text,more\n1,"one, ""two""\nthree",x\n0,"four ""five",x\n')
     (tmp_path / "a.tsv").write_text('y\ttext\n1\t"six seven\n0\teight" nine\n')
     label = {"kind": "column", "column": "y", "rename": {"1": "good", "0": "bad"}}
-    tables = [table({"kind": f"{k}sv", "columns": None}, f"a.{k}sv", label=label, group=None) for k in "ct"]
+    tables = [
+        table({"kind": f"{k}sv", "columns": None}, f"a.{k}sv", label=label, group=None)
+        for k in "ct"
+    ]
     build_corpus(tmp_path, tmp_path / "out", *tables)
     texts = documents.read(tmp_path / "out/documents.parquet")["text"]
     assert sorted(texts) == ['"six seven', 'eight" nine', 'four "five', 'one, "two" three']
@@ -490,7 +622,9 @@ def test_corpus_is_the_same_from_a_file_of_another_system(tmp_path: Path, file: 
     """CRLF ends a line as LF does, and the last column holds no CR."""
     write_rows(tmp_path / "raw", file)
     build_corpus(tmp_path / "raw", tmp_path / "plain", table(FORMS[file], file))
-    (tmp_path / "raw" / file).write_bytes((tmp_path / "raw" / file).read_bytes().replace(b"\n", b"\r\n"))
+    (tmp_path / "raw" / file).write_bytes(
+        (tmp_path / "raw" / file).read_bytes().replace(b"\n", b"\r\n")
+    )
     build_corpus(tmp_path / "raw", tmp_path / "crlf", table(FORMS[file], file))
     assert bytes_of(tmp_path / "crlf") == bytes_of(tmp_path / "plain")
 
@@ -505,8 +639,14 @@ def test_corpus_and_splits_give_the_same_bytes_again(tmp_path: Path) -> None:
     for file in FORMS:
         write_rows(tmp_path / "raw", file)
     for run in ("one", "two"):
-        build_corpus(tmp_path / "raw", tmp_path / run / "corpus", *(table(FORMS[file], file) for file in FORMS))
-        build_splits(tmp_path / run / "corpus", tmp_path / run / "splits", train=0.5, dev=0.5, test=0.0)
+        build_corpus(
+            tmp_path / "raw",
+            tmp_path / run / "corpus",
+            *(table(FORMS[file], file) for file in FORMS),
+        )
+        build_splits(
+            tmp_path / run / "corpus", tmp_path / run / "splits", train=0.5, dev=0.5, test=0.0
+        )
     for noun in ("corpus", "splits"):
         assert bytes_of(tmp_path / "one" / noun) == bytes_of(tmp_path / "two" / noun)
 
@@ -514,9 +654,15 @@ def test_corpus_and_splits_give_the_same_bytes_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["rows.jsonl", "rows.parquet"])
 def test_corpus_does_not_look_at_columns_that_it_does_not_use(tmp_path: Path, file: str) -> None:
     """A list in a column that the spec does not name does no harm."""
-    frame = pl.DataFrame({"text": ["a good text"], "y": [1], "author": ["ann"], "tags": [["a", "b"]]})
-    frame.write_parquet(tmp_path / file) if file.endswith("parquet") else frame.write_ndjson(tmp_path / file)
-    assert build_corpus(tmp_path, tmp_path / "out", table(FORMS[file], file)).metrics["documents"] == 1
+    frame = pl.DataFrame(
+        {"text": ["a good text"], "y": [1], "author": ["ann"], "tags": [["a", "b"]]}
+    )
+    frame.write_parquet(tmp_path / file) if file.endswith("parquet") else frame.write_ndjson(
+        tmp_path / file
+    )
+    assert (
+        build_corpus(tmp_path, tmp_path / "out", table(FORMS[file], file)).metrics["documents"] == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -532,7 +678,9 @@ def test_corpus_does_not_look_at_columns_that_it_does_not_use(tmp_path: Path, fi
         ("rows.parquet", b"PAR1 it is not"),
     ],
 )
-def test_corpus_of_a_file_that_does_not_parse_is_refused(tmp_path: Path, file: str, content: bytes) -> None:
+def test_corpus_of_a_file_that_does_not_parse_is_refused(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
     """The error names the source, the file and the format."""
     (tmp_path / file).write_bytes(content)
     with pytest.raises(LmspecError) as caught:
@@ -547,20 +695,31 @@ def test_corpus_without_a_file_or_a_column_is_refused(tmp_path: Path, file: str)
     write_rows(tmp_path / "raw", file)
     with pytest.raises(LmspecError) as caught:
         build_corpus(tmp_path / "raw", tmp_path / "one", table(FORMS[file], "none.txt"))
-    assert caught.value.place == "sources.raw none.txt" and "no such file" in caught.value.found and file in caught.value.remedy
+    assert (
+        caught.value.place == "sources.raw none.txt"
+        and "no such file" in caught.value.found
+        and file in caught.value.remedy
+    )
     label = {"kind": "column", "column": "label", "rename": None}
     for column, change in (
         ("body", {"text": "body"}),
         ("label", {"label": label}),
         ("who", {"group": {"column": "who", "pattern": None}}),
     ):
-        if FORMS[file].get("columns"):  # the spec names the columns: it is wrong before any file is read
+        if FORMS[file].get(
+            "columns"
+        ):  # the spec names the columns: it is wrong before any file is read
             with pytest.raises(ValidationError, match=f"the file has no column '{column}'"):
-                build_corpus(tmp_path / "raw", tmp_path / column, table(FORMS[file], file, **change))
+                build_corpus(
+                    tmp_path / "raw", tmp_path / column, table(FORMS[file], file, **change)
+                )
             continue
         with pytest.raises(LmspecError) as caught:
             build_corpus(tmp_path / "raw", tmp_path / column, table(FORMS[file], file, **change))
-        assert (caught.value.place, caught.value.found) == (f"sources.raw {file}", f"it has no column ['{column}']")
+        assert (caught.value.place, caught.value.found) == (
+            f"sources.raw {file}",
+            f"it has no column ['{column}']",
+        )
         assert "'text', 'y', 'author'" in caught.value.remedy
 
 
@@ -575,7 +734,15 @@ def test_corpus_with_no_row_left_is_refused(tmp_path: Path) -> None:
 def build_splits(folder: Path, out: Path, **changes: object) -> Report:
     """Cut a corpus into three; changes are to the fields of the spec."""
     out.mkdir()
-    fields = {"of": "corpus.corpus", "train": 0.6, "dev": 0.2, "test": 0.2, "seed": 1, "keep_together": NEAR, **changes}
+    fields = {
+        "of": "corpus.corpus",
+        "train": 0.6,
+        "dev": 0.2,
+        "test": 0.2,
+        "seed": 1,
+        "keep_together": NEAR,
+        **changes,
+    }
     return splits.build(SplitsSpec.model_validate(fields), needs(corpus=folder), out)
 
 
@@ -592,10 +759,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus of 160 documents of two labels, 60 of them in groups of three, with near-duplicates among them."""
     folder = tmp_path_factory.mktemp("mixed")
     texts = [text for seed in (11, 12) for text in with_neighbours(seed)]
-    lines = [f"{text}\t{i % 2}\t{f'author{i // 3}' if i < 60 else ''}\n" for i, text in enumerate(texts)]
+    lines = [
+        f"{text}\t{i % 2}\t{f'author{i // 3}' if i < 60 else ''}\n" for i, text in enumerate(texts)
+    ]
     (folder / "a.tsv").write_text("".join(lines))
     tables = table(FORMS["bare.tsv"], "a.tsv")
-    build_corpus(folder, folder / "corpus", tables, near_duplicates=None, clean={**CLEAN, "max_chars": 100})
+    build_corpus(
+        folder, folder / "corpus", tables, near_duplicates=None, clean={**CLEAN, "max_chars": 100}
+    )
     return folder / "corpus"
 
 
@@ -606,24 +777,37 @@ def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) 
     sides = {side: documents.read_side(tmp_path / "out", side) for side in splitting.SIDES}
     whole = documents.read(mixed / "documents.parquet")
     assert pl.concat(sides.values()).sort("id").equals(whole)
-    assert all(part["id"].is_sorted() and dict(part.schema) == documents.DOCUMENT for part in sides.values())
+    assert all(
+        part["id"].is_sorted() and dict(part.schema) == documents.DOCUMENT
+        for part in sides.values()
+    )
     side_of = {name: side for side, part in sides.items() for name in part["id"]}
-    of_group = {(group, side_of[name]) for name, group in whole.select("id", "group").iter_rows() if group}
+    of_group = {
+        (group, side_of[name]) for name, group in whole.select("id", "group").iter_rows() if group
+    }
     assert len(of_group) == len({group for group, _ in of_group}) == 20
     ids, texts = whole["id"].to_list(), whole["text"].to_list()
-    near = [(a, b) for a, b in combinations(range(len(ids)), 2) if jaccard(texts[a], texts[b], 3) >= 0.8]
+    near = [
+        (a, b) for a, b in combinations(range(len(ids)), 2) if jaccard(texts[a], texts[b], 3) >= 0.8
+    ]
     assert len(near) > 20 and all(side_of[ids[a]] == side_of[ids[b]] for a, b in near)
     assert documents.read_labels(tmp_path / "out") == ["bad", "good"]
     assert report.metrics == {
-        side: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))} for side, part in sides.items()
+        side: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))}
+        for side, part in sides.items()
     }
 
 
 def test_splits_without_keep_together_part_near_duplicates(tmp_path: Path, mixed: Path) -> None:
     """The control of the test above: it is `keep_together` that keeps them together."""
     build_splits(mixed, tmp_path / "out", keep_together=None)
-    sides = {side: documents.read_side(tmp_path / "out", side)["text"].to_list() for side in splitting.SIDES}
-    assert any(jaccard(a, b, 3) >= 0.8 for a in sides["train"] for b in sides["dev"] + sides["test"])
+    sides = {
+        side: documents.read_side(tmp_path / "out", side)["text"].to_list()
+        for side in splitting.SIDES
+    }
+    assert any(
+        jaccard(a, b, 3) >= 0.8 for a in sides["train"] for b in sides["dev"] + sides["test"]
+    )
 
 
 def test_splits_with_a_fraction_of_zero_leave_that_side_empty(tmp_path: Path, mixed: Path) -> None:
@@ -631,4 +815,6 @@ def test_splits_with_a_fraction_of_zero_leave_that_side_empty(tmp_path: Path, mi
     report = build_splits(mixed, tmp_path / "out", train=0.0, dev=0.0, test=1.0)
     assert dict(documents.read_side(tmp_path / "out", "train").schema) == documents.DOCUMENT
     assert report.metrics["train"] == report.metrics["dev"] == {"documents": 0, "label": {}}
-    assert documents.read_side(tmp_path / "out", "test").equals(documents.read(mixed / "documents.parquet"))
+    assert documents.read_side(tmp_path / "out", "test").equals(
+        documents.read(mixed / "documents.parquet")
+    )

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lmspec.cli import loading
 from lmspec.cli.explain import command
 from lmspec.errors import LmspecError
-from lmspec.graph import document, examples, explain, schema
+from lmspec.language import document, examples, explain, schema
 from tests.specs import GOOD, ROOT, written
 
 HEAVY = ("pydantic", "rich", "torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn")
@@ -38,7 +38,9 @@ EVERY = [path for name, section in schema.sections().items() for path in paths(s
 
 def said(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -> str:
     monkeypatch.chdir(folder)
-    result = CliRunner().invoke(command, [path] if path else [], catch_exceptions=False, standalone_mode=False)
+    result = CliRunner().invoke(
+        command, [path] if path else [], catch_exceptions=False, standalone_mode=False
+    )
     return result.output
 
 
@@ -50,7 +52,9 @@ def shown(values: object, steps: tuple[str, ...]) -> Iterator[object]:
     elif not steps:
         yield values
     elif isinstance(values, dict) and steps[0] == values.get("kind"):
-        yield from shown({name: value for name, value in values.items() if name != "kind"}, steps[1:])
+        yield from shown(
+            {name: value for name, value in values.items() if name != "kind"}, steps[1:]
+        )
     elif isinstance(values, dict) and "kind" not in values and steps[0] in values:
         yield from shown(values[steps[0]], steps[1:])
 
@@ -58,7 +62,9 @@ def shown(values: object, steps: tuple[str, ...]) -> Iterator[object]:
 def exemplified(path: tuple[str, ...], nouns: Iterable[str]) -> bool:
     """Do the examples hold it, in an artifact of one of those nouns?"""
     free = {noun: bool(schema.entries(schema.sections()[noun])) for noun in nouns}
-    items = (item for noun in nouns for item in (VALUES[noun].values() if free[noun] else [VALUES[noun]]))
+    items = (
+        item for noun in nouns for item in (VALUES[noun].values() if free[noun] else [VALUES[noun]])
+    )
     return any(True for item in items for _ in shown(item, path[1:]))
 
 
@@ -66,10 +72,17 @@ def test_the_examples_hold_everything() -> None:
     """Every noun, kind and field; only another kind of optimizer is left to another noun, and what all gates may have to one."""
     assert len(EVERY) > 150
     lacking = [path for path in EVERY if not exemplified(path, schema.sections())]
-    assert {path[2] for path in lacking} == {"undecided", "exception"} and {path[0] for path in lacking} == {"gates"}
-    assert all(any(exemplified(("gates", kind, *path[2:]), ["gates"]) for kind in GATES) for path in lacking)
+    assert {path[2] for path in lacking} == {"undecided", "exception"} and {
+        path[0] for path in lacking
+    } == {"gates"}
+    assert all(
+        any(exemplified(("gates", kind, *path[2:]), ["gates"]) for kind in GATES)
+        for path in lacking
+    )
     missing = [path for path in EVERY if not exemplified(path, path[:1]) and path not in lacking]
-    assert {path[:4] for path in missing} <= {(noun, "training", "optimizer", "sgd") for noun in ("student", "updated")}
+    assert {path[:4] for path in missing} <= {
+        (noun, "training", "optimizer", "sgd") for noun in ("student", "updated")
+    }
     assert not exemplified(("model", "architecture", "cnn", "cell"), ["model"])
 
 
@@ -92,9 +105,13 @@ def test_every_path_is_explained(noun: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert meaning.steps == path and text.startswith(".".join(path)) and "\nexample\n" in text
         rule, description = schema.rule(meaning.schema), meaning.schema.get("description", "")
         flat = " ".join(text.split())
-        assert " ".join(description.split()) in flat and (explain.fields(meaning.schema) or f"It is {rule}." in flat)
+        assert " ".join(description.split()) in flat and (
+            explain.fields(meaning.schema) or f"It is {rule}." in flat
+        )
         example = document.parsed("\n".join(examples.lines(path)), Path("example")).values
-        assert list(example) == [path[-1] if len(path) == 1 or path[-1] in example else next(iter(example))]
+        assert list(example) == [
+            path[-1] if len(path) == 1 or path[-1] in example else next(iter(example))
+        ]
 
 
 def test_the_example_is_the_part_that_fits() -> None:
@@ -102,7 +119,9 @@ def test_the_example_is_the_part_that_fits() -> None:
     assert examples.lines(("model", "architecture", "rnn", "cell")) == ["cell: lstm"]
     assert examples.lines(("model", "architecture", "cnn", "widths")) == ["widths: [2, 3, 4]"]
     assert examples.lines(("quantized", "contract", "max_flip_rate")) == ["max_flip_rate: 0.03"]
-    assert examples.lines(("corpus", "tables", "format", "tsv", "columns")) == ["columns: [id, rating, text]"]
+    assert examples.lines(("corpus", "tables", "format", "tsv", "columns")) == [
+        "columns: [id, rating, text]"
+    ]
     assert examples.lines(("corpus", "tables", "label", "column", "column")) == ["column: stars"]
     assert examples.lines(("model", "architecture", "cnn"))[:2] == ["architecture:", "  kind: cnn"]
     assert examples.lines(("splits",))[:3] == ["splits:", "  reviews:", "    of: corpus.reviews"]
@@ -116,9 +135,19 @@ def test_without_a_path_the_sections_are_listed(monkeypatch: pytest.MonkeyPatch)
 
 def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of one kind is found; one of several is told for each, those that agree together."""
-    assert said("model.architecture.cell", monkeypatch) == said("model.architecture.rnn.cell", monkeypatch)
-    assert [m.kinds for m in explain.meanings("model.architecture.dropout", {})] == [("cnn",), ("rnn",), ("transformer",)]
-    assert [m.kinds for m in explain.meanings("sources.sha256", {})] == [("file", "huggingface"), ("pypi",), ("url",)]
+    assert said("model.architecture.cell", monkeypatch) == said(
+        "model.architecture.rnn.cell", monkeypatch
+    )
+    assert [m.kinds for m in explain.meanings("model.architecture.dropout", {})] == [
+        ("cnn",),
+        ("rnn",),
+        ("transformer",),
+    ]
+    assert [m.kinds for m in explain.meanings("sources.sha256", {})] == [
+        ("file", "huggingface"),
+        ("pypi",),
+        ("url",),
+    ]
     assert [m.kinds for m in explain.meanings("gates.metric", {})] == [GATES]
     assert said("model.architecture.kind", monkeypatch) == said("model.architecture", monkeypatch)
 
@@ -132,10 +161,22 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("modle", "params.yaml has no section 'modle'\n  -> did you mean 'model'? there is sources, corpus,"),
-        ("model.architecture.celll", "model.architecture has no field or kind 'celll'\n  -> did you mean 'cell'?"),
-        ("splits.seed.x", "splits.seed has no field or kind 'x'\n  -> it is a value, with nothing in it"),
-        ("model.nobody.training", "model has no field or kind 'nobody'\n  -> there is on, architecture and training"),
+        (
+            "modle",
+            "params.yaml has no section 'modle'\n  -> did you mean 'model'? there is sources, corpus,",
+        ),
+        (
+            "model.architecture.celll",
+            "model.architecture has no field or kind 'celll'\n  -> did you mean 'cell'?",
+        ),
+        (
+            "splits.seed.x",
+            "splits.seed has no field or kind 'x'\n  -> it is a value, with nothing in it",
+        ),
+        (
+            "model.nobody.training",
+            "model has no field or kind 'nobody'\n  -> there is on, architecture and training",
+        ),
         ("", "params.yaml has no section ''\n  -> there is sources"),
         ("model..on", "model has no field or kind ''"),
     ],
@@ -152,16 +193,29 @@ def test_checks_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> N
     rows = list(explain.checks(schema.sections()["corpus"]))
     assert ("", "tables-have-their-own-names", "Metrics are broken down by them.") in rows
     assert ("clean", "bounds-are-in-order", "Some length passes.") in rows
-    assert "tables.label.threshold" in said("corpus", monkeypatch) and "Some length passes." in said("corpus", monkeypatch)
+    assert "tables.label.threshold" in said(
+        "corpus", monkeypatch
+    ) and "Some length passes." in said("corpus", monkeypatch)
 
 
 def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
-    assert list(explain.referring("sources")) == ["corpus.tables.of", "model.architecture.transformer.weights"]
-    assert list(explain.referring("exported")) == ["quantized.of", "scores.of", "speed.of", "speed.against", "bundle.of"]
+    assert list(explain.referring("sources")) == [
+        "corpus.tables.of",
+        "model.architecture.transformer.weights",
+    ]
+    assert list(explain.referring("exported")) == [
+        "quantized.of",
+        "scores.of",
+        "speed.of",
+        "speed.against",
+        "bundle.of",
+    ]
     path = written(GOOD, tmp_path)
     line = GOOD.splitlines().index("  cnn:") + 1
-    assert f"model.cnn (line {line}), named by exported.cnn.of" in said("model", monkeypatch, tmp_path)
+    assert f"model.cnn (line {line}), named by exported.cnn.of" in said(
+        "model", monkeypatch, tmp_path
+    )
     assert "\n  exported.cnn (line" in said("bundle.of", monkeypatch, tmp_path)
     for broken in ("sources: [1\n", "sources: [1]\nmodel: {a: 1}\n1: {}\n"):
         path.write_text(broken)
@@ -178,5 +232,7 @@ def test_it_is_quick_and_plain_when_piped() -> None:
         "try: main(['explain', 'model'])\n"
         f"finally: print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0 and run.stdout.splitlines()[-1] == "[]" and "\x1b" not in run.stdout

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lmspec.compare import bounds, exact, few, outcomes, samples
-from lmspec.compare.samples import Slice
+from lmspec.compare import bounds
+from lmspec.statistics import exact, margins, predictions
+from lmspec.statistics import paired as samples
+from lmspec.statistics.paired import Slice
 from tests.test_statistics import paired, side, two_sides
 
 SIZE = 300
 
 
-def certain(right: np.ndarray, group: np.ndarray | None = None) -> outcomes.Outcomes:
+def certain(right: np.ndarray, group: np.ndarray | None = None) -> predictions.Outcomes:
     """Answers of two labels in turn, those right that are said to be."""
     truth = np.arange(len(right)) % 2
     probability = np.full((len(right), 3), 0.05)
@@ -31,16 +33,21 @@ def flipped(*places: int, size: int = SIZE) -> np.ndarray:
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "f1.a", "f1.b"])
 def test_what_one_answer_moves_is_what_it_moves_when_it_flips(name: str) -> None:
     """Counted anew from outcomes with one more wrong answer of a class, the larger of both ways."""
-    scale = outcomes.Scale(("a", "b"), 10)
+    scale = predictions.Scale(("a", "b"), 10)
     begin = flipped(*range(12))
 
     def value(right: np.ndarray) -> float:
         parts = scale.parts(certain(right)).sum(0)
         return float(scale.metric(name, parts[scale.columns(name)]))
 
-    label, effects = scale.classes(name, certain(begin), np.arange(SIZE), scale.parts(certain(begin)).sum(0))
+    label, effects = scale.classes(
+        name, certain(begin), np.arange(SIZE), scale.parts(certain(begin)).sum(0)
+    )
     for number in range(2):
-        places = [int(np.flatnonzero((np.arange(SIZE) % 2 == number) & (begin == was))[0]) for was in (True, False)]
+        places = [
+            int(np.flatnonzero((np.arange(SIZE) % 2 == number) & (begin == was))[0])
+            for was in (True, False)
+        ]
         moved = []
         for place in places:
             other = begin.copy()
@@ -55,9 +62,11 @@ def test_the_reach_of_accuracy_is_tangos_and_clopper_and_pearsons() -> None:
     below, above = paired(old, new).reach(Slice("accuracy", None)).at(0.95)
     seen = (2 - 1) / SIZE
     assert (seen - below, seen + above) == pytest.approx(exact.tango(2, 1, SIZE, 0.95))
-    alone = samples.Alone(new, outcomes.Scale(("a", "b", "c"), 10))
+    alone = samples.Alone(new, predictions.Scale(("a", "b", "c"), 10))
     below, above = alone.reach(Slice("accuracy", None)).at(0.95)
-    assert (298 / SIZE - below, 298 / SIZE + above) == pytest.approx(exact.clopper_pearson(298, SIZE, 0.95))
+    assert (298 / SIZE - below, 298 / SIZE + above) == pytest.approx(
+        exact.clopper_pearson(298, SIZE, 0.95)
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "f1.a"])
@@ -96,13 +105,19 @@ def test_where_many_answers_changed_the_bootstrap_alone_decides() -> None:
 
 def test_an_empty_class_has_no_part_in_it() -> None:
     """Of three labels the third has no example."""
-    reach = few.level(flipped(0), np.arange(SIZE) % 2, np.array([0.1, 0.2, 0.3]), 1.0)
+    reach = margins.level(flipped(0), np.arange(SIZE) % 2, np.array([0.1, 0.2, 0.3]), 1.0)
     assert np.isfinite(reach.at(0.95)).all()
 
 
 @pytest.mark.parametrize(
     ("old", "old_size", "new", "new_size"),
-    [(0, 1, 0, 1), (3, 40, 9, 31), (120, 500, 90, 300), (9_000, 20_000, 9_200, 20_000), (70, 900, 1_234, 20_000)],
+    [
+        (0, 1, 0, 1),
+        (3, 40, 9, 31),
+        (120, 500, 90, 300),
+        (9_000, 20_000, 9_200, 20_000),
+        (70, 900, 1_234, 20_000),
+    ],
 )
 def test_fishers_test_is_that_of_scipy(old: int, old_size: int, new: int, new_size: int) -> None:
     """Also of sizes that are far apart."""

@@ -20,10 +20,21 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
-from lmspec.compare.culprit import Nothing
-from lmspec.compare.forms import culprits, github, html, junit, markdown, plots, tables, terminal, values, words
 from lmspec.compare.report import Change, Confusion, Metric, Report
-from lmspec.graph.difference import MISSING
+from lmspec.history.bisection import Nothing
+from lmspec.pipeline.difference import MISSING
+from lmspec.reports import (
+    culprits,
+    github,
+    html,
+    junit,
+    markdown,
+    plots,
+    tables,
+    terminal,
+    values,
+    words,
+)
 from lmspec.specs.gates import Floor
 from tests import reports
 
@@ -89,12 +100,33 @@ def rendered(source: str) -> Page:
 
 def test_numbers_are_written_alike_everywhere() -> None:
     """Four decimals where shares are, no minus before a zero, and nothing invented for what is no number."""
-    shown = {0.84: "0.8400", -0.00001: "-1e-05", -0.0: "0.0000", 15.32666: "15.3267", 17528029: "17528029"}
+    shown = {
+        0.84: "0.8400",
+        -0.00001: "-1e-05",
+        -0.0: "0.0000",
+        15.32666: "15.3267",
+        17528029: "17528029",
+    }
     assert {value: words.number(value) for value in shown} == shown
-    assert [words.number(value) for value in (None, True, math.nan, math.inf, "text")] == ["", "True", "nan", "inf", "text"]
+    assert [words.number(value) for value in (None, True, math.nan, math.inf, "text")] == [
+        "",
+        "True",
+        "nan",
+        "inf",
+        "text",
+    ]
     differences = (-0.00001, 0.00001, 0.0, -0.02, 0.02, None)
-    assert [words.signed(d, 0.84) for d in differences] == [*["0.0000"] * 3, "-0.0200", "+0.0200", ""]
-    assert words.signed(3e-07, 2e-06) == "+3e-07" and words.signed(7, 11613) == "+7" and words.signed(-0.0) == "0.0000"
+    assert [words.signed(d, 0.84) for d in differences] == [
+        *["0.0000"] * 3,
+        "-0.0200",
+        "+0.0200",
+        "",
+    ]
+    assert (
+        words.signed(3e-07, 2e-06) == "+3e-07"
+        and words.signed(7, 11613) == "+7"
+        and words.signed(-0.0) == "0.0000"
+    )
     assert words.ratio(0.93, (0.9, 0.97)) == "x0.93 [0.90, 0.97]"
     assert "-0.0000" not in terminal.plain(reports.full(), everything=True)
 
@@ -103,7 +135,10 @@ def test_what_needs_a_look_comes_first(report: Report) -> None:
     """Missing, worse, better and not comparable, then the rest; each verdict is in that order, and `same` is last."""
     ordered = [metric.verdict for metric in words.ordered(report.metrics)]
     assert set(words.TONES) == set(reports.VERDICTS) == set(ordered)
-    assert ordered[:5] == ["missing", "worse", "better", "better", "not comparable"] and ordered[-1] == "same"
+    assert (
+        ordered[:5] == ["missing", "worse", "better", "better", "not comparable"]
+        and ordered[-1] == "same"
+    )
     assert words.ordered(tuple(reversed(report.metrics))) != list(report.metrics)
 
 
@@ -113,12 +148,24 @@ def test_plain_text_is_for_grep(report: Report) -> None:
     assert not set(text) & set("│─┃━")
     assert not [c for c in text if c != "\n" and not c.isprintable() and c != "\u200d"]
     for metric in report.metrics:
-        lines = [line for line in text.splitlines() if line.startswith(words.line(metric.name).replace("##[", "## [") + "  ")]
+        lines = [
+            line
+            for line in text.splitlines()
+            if line.startswith(words.line(metric.name).replace("##[", "## [") + "  ")
+        ]
         assert len(lines) == (metric.verdict != "same"), metric.name
         assert all(metric.verdict in line for line in lines)
     assert "1 same (`same` is not shown" in text and "~ (could show 0.021)" in text
-    assert text.splitlines()[0] == "main (1a2b3c4d5e6f) -> worktree" and text.splitlines()[-1] == "FAIL: 6 reasons"
-    assert text.index("failure: gate fail_gate") < text.index("parameters:") < text.index("metrics:") < text.index("gates:")
+    assert (
+        text.splitlines()[0] == "main (1a2b3c4d5e6f) -> worktree"
+        and text.splitlines()[-1] == "FAIL: 6 reasons"
+    )
+    assert (
+        text.index("failure: gate fail_gate")
+        < text.index("parameters:")
+        < text.index("metrics:")
+        < text.index("gates:")
+    )
     assert terminal.plain(reports.quiet()).splitlines()[-1] == "ok"
 
 
@@ -131,7 +178,11 @@ def test_everything_shows_the_rest_too(report: Report) -> None:
 
 def test_no_text_is_a_command_to_a_runner(report: Report) -> None:
     """A CI runner obeys lines that begin with :: and ##[ anywhere."""
-    hostile = replace(report, notes=("::error::x",), changes=replace(report.changes, renamed={"::add-mask::y": "z"}))
+    hostile = replace(
+        report,
+        notes=("::error::x",),
+        changes=replace(report.changes, renamed={"::add-mask::y": "z"}),
+    )
     for text in (terminal.plain(hostile, everything=True), github.annotations(hostile)):
         own = [line for line in text.splitlines() if line.lstrip().startswith("::")]
         assert all(re.match(r"::(error|warning|notice) title=", line) for line in own)
@@ -141,9 +192,20 @@ def test_no_text_is_a_command_to_a_runner(report: Report) -> None:
 
 def test_columns_are_aligned_where_characters_are_wide() -> None:
     """A column begins at the same place in each line, whatever stands before."""
-    code = replace(reports.quiet(), changes=replace(reports.changes(), parameters=(), data=(), rebuilt=("漢字", "abc")))
+    code = replace(
+        reports.quiet(),
+        changes=replace(reports.changes(), parameters=(), data=(), rebuilt=("漢字", "abc")),
+    )
     lines = terminal.plain(code).split("artifacts: ")[1].splitlines()[1:4]
-    assert len({words.columns(line[: line.index(name)]) for line, name in zip(lines[1:], ("漢字", "abc"), strict=True)}) == 1
+    assert (
+        len(
+            {
+                words.columns(line[: line.index(name)])
+                for line, name in zip(lines[1:], ("漢字", "abc"), strict=True)
+            }
+        )
+        == 1
+    )
     assert words.columns("漢字") == 4 and words.columns("e\u0301") == 1
 
 
@@ -160,15 +222,33 @@ def test_a_screen_shows_the_same_rows(report: Report, width: int) -> None:
 def test_markdown_is_found_again_and_says_it_in_a_line(report: Report) -> None:
     """Marker first, headline second; significant metrics are open, the others folded."""
     text = markdown.render(report)
-    assert text.splitlines()[0] == "<!-- lmspec diff -->" and "FAIL: 6 reasons" in text.splitlines()[1]
-    assert text.index("split_1.accuracy` ") < text.index("<summary>other metrics") < text.index("split_3.accuracy`")
+    assert (
+        text.splitlines()[0] == "<!-- lmspec diff -->" and "FAIL: 6 reasons" in text.splitlines()[1]
+    )
+    assert (
+        text.index("split_1.accuracy` ")
+        < text.index("<summary>other metrics")
+        < text.index("split_3.accuracy`")
+    )
     assert "left out here" not in text and "not fit" not in text
 
 
 def hostile_texts_are_inert(source: str) -> None:
     """Rendered, it has the tags of this form alone; each text is there as it is; mentions and links are within code."""
     shown = rendered(source)
-    known = {"p", "strong", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
+    known = {
+        "p",
+        "strong",
+        "code",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+    }
     assert {tag for tag, _ in shown.tags} == known and shown.open == []
     assert {tuple(attributes) for _, attributes in shown.tags} <= {(), ("style",)}
     assert shown.comments == [" lmspec diff "]
@@ -179,7 +259,9 @@ def hostile_texts_are_inert(source: str) -> None:
     assert not re.search(r"[@#](?!\d+;)\w|://", source)
 
 
-def test_markdown_shows_hostile_texts_and_they_do_nothing(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markdown_shows_hostile_texts_and_they_do_nothing(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are escaped; and were they not, this test would see it."""
     hostile_texts_are_inert(markdown.render(report, 10**6))
     monkeypatch.setattr(markdown, "_inert", lambda text: text)
@@ -192,7 +274,9 @@ def test_each_row_of_markdown_has_the_cells_of_its_table(report: Report) -> None
     for block in markdown.render(report, 10**6).split("\n\n"):
         rows = [line for line in block.splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1
-    cells = [row for made in (tables.data, tables.examples, tables.gates) for row in made(report).rows]
+    cells = [
+        row for made in (tables.data, tables.examples, tables.gates) for row in made(report).rows
+    ]
     assert any("|" in "".join(row.cells) for row in cells)  # there was something to escape
 
 
@@ -213,9 +297,22 @@ def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
     shown = Page(page)
     assert shown.open == []
     names = {tag for tag, _ in shown.tags}
-    assert not names & {"script", "link", "iframe", "object", "embed", "base", "img", "image", "form", "foreignobject"}
+    assert not names & {
+        "script",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "img",
+        "image",
+        "form",
+        "foreignobject",
+    }
     attributes = [pair for _, of_tag in shown.tags for pair in of_tag.items()]
-    pointers = [str(value) for name, value in attributes if name.split(":")[-1] in ("src", "href", "data")]
+    pointers = [
+        str(value) for name, value in attributes if name.split(":")[-1] in ("src", "href", "data")
+    ]
     assert pointers and all(pointer.startswith("#") for pointer in pointers)
     assert not [name for name, _ in attributes if name.startswith("on")]
     ids = [value for name, value in attributes if name == "id"]
@@ -229,11 +326,18 @@ def only_text(page: str) -> None:
     shown = Page(page)
     text = "".join(shown.texts)
     assert all(words.line(hostile) in text for hostile in reports.HOSTILE)
-    assert "<script" not in page and "<h1>owned" not in page and "\x1b" not in page and "<!--" not in page
+    assert (
+        "<script" not in page
+        and "<h1>owned" not in page
+        and "\x1b" not in page
+        and "<!--" not in page
+    )
     assert [tag for tag, _ in shown.tags].count("h1") == 1
 
 
-def test_the_page_shows_hostile_texts_escaped(report: Report, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_hostile_texts_escaped(
+    report: Report, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are escaped; and were they not, this test would see it."""
     only_text(page)
     monkeypatch.setattr(html, "text", str)
@@ -249,7 +353,10 @@ def test_figures_and_tables_can_be_read_without_seeing_them(page: str) -> None:
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in tags if tag == "th")
     names = [tag for tag, _ in tags]
     assert names.count("table") == names.count("caption")
-    assert all(f">{verdict}<" in page for verdict in ("worse", "better", "missing", "not comparable", "undecided, fails"))
+    assert all(
+        f">{verdict}<" in page
+        for verdict in ("worse", "better", "missing", "not comparable", "undecided, fails")
+    )
 
 
 def test_the_same_report_gives_the_same_bytes(report: Report, page: str) -> None:
@@ -268,7 +375,9 @@ def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
     kinds = {plots.kind(metric) for metric in plots.tested(report.metrics)[artifact]}
     assert artifact == "scores.release" and kinds == {"accuracy", "log_loss"}
     assert plots.kind(replace(report.metrics[0], name="scores.release.tweets.f1.negative")) == "f1"
-    assert len(plots.tested(report.metrics)[artifact]) == sum(metric.interval is not None for metric in report.metrics)
+    assert len(plots.tested(report.metrics)[artifact]) == sum(
+        metric.interval is not None for metric in report.metrics
+    )
 
 
 def test_gates_that_pass_by_an_exception_are_counted_apart(report: Report) -> None:
@@ -280,11 +389,19 @@ def test_gates_that_pass_by_an_exception_are_counted_apart(report: Report) -> No
 
 def test_a_side_without_a_parameter_shows_a_dash() -> None:
     """`missing` is a verdict that fails; null is a value. JSON has the word for what is not there."""
-    added = replace(reports.changes(), parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)))
+    added = replace(
+        reports.changes(),
+        parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)),
+    )
     found = replace(reports.quiet(), changes=added)
-    assert [row.cells for row in tables.parameters(found).rows] == [("gates.level.kind", "–", "floor"), ("a.b", "null", "–")]
+    assert [row.cells for row in tables.parameters(found).rows] == [
+        ("gates.level.kind", "–", "floor"),
+        ("a.b", "null", "–"),
+    ]
     assert "missing" not in terminal.plain(found) + markdown.render(found) + html.render(found)
-    assert [(change["old"], change["new"]) for change in stated(found)["changes"]["parameters"]] == [
+    assert [
+        (change["old"], change["new"]) for change in stated(found)["changes"]["parameters"]
+    ] == [
         ("missing", "floor"),
         (None, "missing"),
     ]
@@ -293,8 +410,13 @@ def test_a_side_without_a_parameter_shows_a_dash() -> None:
 def test_a_matrix_of_too_many_labels_is_a_sentence() -> None:
     """The page names the file that has the counts."""
     labels = tuple(f"label {i}" for i in range(51))
-    found = html.render(replace(reports.quiet(), confusion=(Confusion("scores.a", "tweets", labels, None, None),)))
-    assert "51 labels are too many for a table here: data/metrics/scores-a/confusion.csv has the counts." in found
+    found = html.render(
+        replace(reports.quiet(), confusion=(Confusion("scores.a", "tweets", labels, None, None),))
+    )
+    assert (
+        "51 labels are too many for a table here: data/metrics/scores-a/confusion.csv has the counts."
+        in found
+    )
     assert 'class="heat"' not in found and "label 7" not in found
 
 
@@ -302,7 +424,12 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
     """One line each; a tenth error says how many more there are."""
     lines = github.annotations(report).splitlines()
     assert [line.split(" ")[0] for line in lines] == ["::notice", *["::error"] * 6, "::warning"]
-    huge = replace(huge, metrics=tuple(replace(metric, reason=f"reason {i}") for i, metric in enumerate(huge.metrics)))
+    huge = replace(
+        huge,
+        metrics=tuple(
+            replace(metric, reason=f"reason {i}") for i, metric in enumerate(huge.metrics)
+        ),
+    )
     many = github.annotations(huge).splitlines()
     assert len(many) == 1 + 10 + 1
     assert f"and {len(huge.failures) - 10} more" in many[10]
@@ -310,7 +437,9 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
     assert "::error title=gate fail_gate%3A fail::" in lines[1] and "%0A" in lines[1]
     percent = replace(report, gates=(reports.gate("fail", "100% of 5%0A, so: no"),))
     placed = replace(report, gates=(replace(reports.gate("fail"), line=12),))
-    assert "::error file=params.yaml,line=12,title=gate fail_gate%3A fail::" in github.annotations(placed)
+    assert "::error file=params.yaml,line=12,title=gate fail_gate%3A fail::" in github.annotations(
+        placed
+    )
     assert "::error file=a%2Cb/c/params.yaml,line=12," in github.annotations(placed, "a,b/c/")
     assert "100%25 of 5%250A, so: no" in github.annotations(percent)
 
@@ -324,7 +453,10 @@ def test_metrics_of_one_file_that_is_gone_are_one_failure(report: Report) -> Non
         ("scores.b.x.accuracy", gone),
         ("scores.a.x.f1.c", "NaN"),
     ]
-    lost = tuple(Metric(name, 0.5, "missing", None, "higher", "missing", reason=reason) for name, reason in names)
+    lost = tuple(
+        Metric(name, 0.5, "missing", None, "higher", "missing", reason=reason)
+        for name, reason in names
+    )
     assert replace(report, metrics=lost, gates=()).failures == [
         f"scores.a.x.accuracy and 1 more are missing: {gone}",
         f"scores.b.x.accuracy is missing: {gone}",
@@ -348,7 +480,12 @@ def test_junit_counts_what_it_holds(report: Report) -> None:
 
 def test_a_star_of_a_gate_is_one_name() -> None:
     """A label may hold dots; what a test side is broken down by is another name."""
-    names = ("reviews.accuracy", "reviews.source.movies.accuracy", "reviews.f1.v1.0", "reviews.source.movies.f1.v1.0")
+    names = (
+        "reviews.accuracy",
+        "reviews.source.movies.accuracy",
+        "reviews.f1.v1.0",
+        "reviews.source.movies.f1.v1.0",
+    )
     about = {
         "*.accuracy": ["reviews.accuracy"],
         "reviews.source.*.accuracy": ["reviews.source.movies.accuracy"],
@@ -357,14 +494,21 @@ def test_a_star_of_a_gate_is_one_name() -> None:
         "reviews.source.*.f1.*": ["reviews.source.movies.f1.v1.0"],
         "reviews.*": ["reviews.accuracy"],
     }
-    found = replace(reports.quiet(), metrics=tuple(reports.metric("worse", f"scores.cnn.{name}") for name in names))
+    found = replace(
+        reports.quiet(),
+        metrics=tuple(reports.metric("worse", f"scores.cnn.{name}") for name in names),
+    )
     for pattern, wanted in about.items():
         gate = replace(reports.gate("fail"), metric=f"scores.cnn.{pattern}")
         metrics = ElementTree.fromstring(junit.render(replace(found, gates=(gate,))))[1]
         failed = [case.get("name") for case in metrics if case.find("failure") is not None]
         asked = Floor(kind="floor", metric=gate.metric, at_least=0.5)
         told = culprits.Told("gate", asked, "", Nothing(""), found)
-        assert failed == [metric.name for metric in told.metrics] == [f"scores.cnn.{name}" for name in wanted], pattern
+        assert (
+            failed
+            == [metric.name for metric in told.metrics]
+            == [f"scores.cnn.{name}" for name in wanted]
+        ), pattern
 
 
 def stated(report: Report) -> dict[str, Any]:
@@ -396,7 +540,9 @@ def test_json_without_odd_numbers_is_the_same_on_both_ways(report: Report) -> No
     """The quick way and the one that looks at each value write the same."""
     usual = replace(report, curves=())
     content = {"schema": values.SCHEMA, "failures": list(usual.failures), **vars(usual)}
-    assert values._written(content) == values._written(values.finite(content)) == values.as_json(usual)
+    assert (
+        values._written(content) == values._written(values.finite(content)) == values.as_json(usual)
+    )
 
 
 def test_the_schema_in_the_repository_is_the_generated_one() -> None:
@@ -416,6 +562,10 @@ def test_json_of_a_long_report_is_written_at_once() -> None:
 @pytest.mark.parametrize("form", ["terminal", "markdown", "github", "junit", "values"])
 def test_only_the_page_loads_what_draws(form: str) -> None:
     """The other forms cost a moment."""
-    script = f"import sys, lmspec.compare.forms.{form}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    script = (
+        f"import sys, lmspec.compare.forms.{form}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == "[]"

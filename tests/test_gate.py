@@ -18,16 +18,20 @@ from pydantic import TypeAdapter
 from lmspec.compare import bounds, gates
 from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Gate
-from lmspec.compare.repository import Tree
 from lmspec.compare.revision import Fault, Revision
-from lmspec.graph import measured
+from lmspec.git.tree import Tree
+from lmspec.language import metric_names
 from lmspec.specs import gates as specs
 from tests.history import REVIEWS, TIMES, Example, Project, examples, flipped, make
 from tests.specs import ROOT
 
 TODAY = datetime.date(2026, 6, 1)
 PARSED: TypeAdapter[specs.Gate] = TypeAdapter(specs.Gate)
-PARAMS = {"scores": {"a": {"calibration_bins": 5}}, "exported": {"a": {}}, "speed": {"a": {"against": "model.cnn"}}}
+PARAMS = {
+    "scores": {"a": {"calibration_bins": 5}},
+    "exported": {"a": {}},
+    "speed": {"a": {"against": "model.cnn"}},
+}
 PARAMS_YAML = json.dumps(PARAMS)  # JSON is YAML
 WRONG = range(0, 200, 9)  # places in REVIEWS that are answered wrong
 
@@ -35,11 +39,16 @@ WRONG = range(0, 200, 9)  # places in REVIEWS that are answered wrong
 def written(root: Path, name: str = "new") -> Revision:
     """One side, of the files in a folder."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    ids = {path.relative_to(root).as_posix(): f"{name}:{path.stat().st_mtime_ns}:{path}" for path in files}
+    ids = {
+        path.relative_to(root).as_posix(): f"{name}:{path.stat().st_mtime_ns}:{path}"
+        for path in files
+    }
     return Revision(Tree(name, None, root, ids))
 
 
-def scored(root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]], name: str = "new") -> Revision:
+def scored(
+    root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]], name: str = "new"
+) -> Revision:
     """A side with one scores artifact, on the test side `test` if no other is given."""
     project = Project(root)
     project.write("params.yaml", PARAMS_YAML)
@@ -48,12 +57,23 @@ def scored(root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]]
 
 
 def held(
-    old: Revision, new: Revision, stale: Mapping[str, str] | None = None, late: Mapping[str, str] | None = None, **gate: Any
+    old: Revision,
+    new: Revision,
+    stale: Mapping[str, str] | None = None,
+    late: Mapping[str, str] | None = None,
+    **gate: Any,
 ) -> Gate:
     """What a gate says. stale, late: artifacts of the new and of the old side that are."""
     before = {name: name for name in new.artifacts if name in old.artifacts}
     fields = {"undecided": "fail", "exception": None, **gate}
-    return gates.held(Evidence(old, new, before), "g", PARSED.validate_python(fields), stale or {}, TODAY, late or {})
+    return gates.held(
+        Evidence(old, new, before),
+        "g",
+        PARSED.validate_python(fields),
+        stale or {},
+        TODAY,
+        late or {},
+    )
 
 
 def both(root: Path, old: Sequence[Example], new: Sequence[Example], **gate: Any) -> Gate:
@@ -67,17 +87,33 @@ def copies(rows: Sequence[Example], times: float) -> list[Example]:
     return [replace(rows[i % len(rows)], id=f"c{i}") for i in range(count)]
 
 
-def level(kind: str, limit: float, metric: str = "scores.a.test.accuracy", confidence: float | None = None) -> dict[str, Any]:
+def level(
+    kind: str, limit: float, metric: str = "scores.a.test.accuracy", confidence: float | None = None
+) -> dict[str, Any]:
     """A floor or a ceiling."""
-    return {"kind": kind, "metric": metric, "at_least" if kind == "floor" else "at_most": limit, "confidence": confidence}
+    return {
+        "kind": kind,
+        "metric": metric,
+        "at_least" if kind == "floor" else "at_most": limit,
+        "confidence": confidence,
+    }
 
 
-def margin(kind: str, by: float, metric: str = "scores.a.test.accuracy", confidence: float = 0.95) -> dict[str, Any]:
+def margin(
+    kind: str, by: float, metric: str = "scores.a.test.accuracy", confidence: float = 0.95
+) -> dict[str, Any]:
     """A comparison of both sides."""
-    return {"kind": kind, "metric": metric, "by" if kind == "improvement" else "margin": by, "confidence": confidence}
+    return {
+        "kind": kind,
+        "metric": metric,
+        "by" if kind == "improvement" else "margin": by,
+        "confidence": confidence,
+    }
 
 
-def flip_rate(at_most: float, metric: str = "scores.a.test", confidence: float = 0.95) -> dict[str, Any]:
+def flip_rate(
+    at_most: float, metric: str = "scores.a.test", confidence: float = 0.95
+) -> dict[str, Any]:
     """On a test side, or its slices."""
     return {"kind": "flip_rate", "metric": metric, "at_most": at_most, "confidence": confidence}
 
@@ -108,7 +144,9 @@ def side(tmp_path: Path) -> Revision:
         ({"x": 1}, "missing", "missing"),
     ],
 )
-def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(tmp_path: Path, value: object, floor: str, ceiling: str) -> None:
+def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(
+    tmp_path: Path, value: object, floor: str, ceiling: str
+) -> None:
     """A floor and a ceiling of 0.8, on every kind of value that a metrics file can hold."""
     project = Project(tmp_path)
     project.write("params.yaml", PARAMS_YAML)
@@ -119,28 +157,51 @@ def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(tmp_path: Path,
     assert [gate.passed for gate in found] == [floor == "pass", ceiling == "pass"]
 
 
-def test_a_metric_that_is_not_there_and_one_that_is_stale_fail(tmp_path: Path, side: Revision) -> None:
+def test_a_metric_that_is_not_there_and_one_that_is_stale_fail(
+    tmp_path: Path, side: Revision
+) -> None:
     """No file, no path, no artifact, and an artifact that is not what the spec would build."""
     empty = scored(tmp_path / "empty", REVIEWS)
     (tmp_path / "empty/data/metrics/scores-a.json").unlink()
     assert held(side, written(tmp_path / "empty"), **level("floor", 0.1)).verdict == "missing"
     assert empty.artifacts == side.artifacts
-    for metric in ("scores.a.other.accuracy", "scores.a.test.recall", "scores.b.test.accuracy", "scores.a.test.f1.*.x"):
+    for metric in (
+        "scores.a.other.accuracy",
+        "scores.a.test.recall",
+        "scores.b.test.accuracy",
+        "scores.a.test.f1.*.x",
+    ):
         found = held(side, side, **level("floor", 0.1, metric))
         assert (found.verdict, found.passed) == ("missing", False)
     for gate in (level("floor", 0.1), margin("non_inferiority", 0.5), flip_rate(0.5)):
-        found = held(side, side, {"scores.a": "stages/scores.py is not what it was built with"}, **gate)
-        assert (found.verdict, found.passed) == ("stale", False) and "stages/scores.py" in found.found
+        found = held(
+            side, side, {"scores.a": "stages/scores.py is not what it was built with"}, **gate
+        )
+        assert (found.verdict, found.passed) == (
+            "stale",
+            False,
+        ) and "stages/scores.py" in found.found
 
 
 def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> None:
     """0.885 of 200 is 0.85 for certain, not 0.92, and may be 0.87."""
-    verdicts = [held(side, side, **level("floor", limit, confidence=0.95)).verdict for limit in (0.8, 0.87, 0.96)]
+    verdicts = [
+        held(side, side, **level("floor", limit, confidence=0.95)).verdict
+        for limit in (0.8, 0.87, 0.96)
+    ]
     assert verdicts == ["pass", "undecided", "fail"]
-    verdicts = [held(side, side, **level("ceiling", limit, confidence=0.95)).verdict for limit in (0.8, 0.9, 0.96)]
+    verdicts = [
+        held(side, side, **level("ceiling", limit, confidence=0.95)).verdict
+        for limit in (0.8, 0.9, 0.96)
+    ]
     assert verdicts == ["fail", "undecided", "pass"]
     found = held(side, side, **level("floor", 0.87, confidence=0.95))
-    assert not found.passed and found.needed is not None and "[" in found.found and found.demand == "at least 0.87, at 95 %"
+    assert (
+        not found.passed
+        and found.needed is not None
+        and "[" in found.found
+        and found.demand == "at least 0.87, at 95 %"
+    )
 
 
 def test_what_does_not_follow_from_outcomes_has_no_confidence(tmp_path: Path) -> None:
@@ -150,7 +211,9 @@ def test_what_does_not_follow_from_outcomes_has_no_confidence(tmp_path: Path) ->
     project.measure("exported.a", {"nodes": 20})
     one = written(tmp_path)
     assert held(one, one, **level("ceiling", 30, "exported.a.nodes")).verdict == "pass"
-    assert held(one, one, **level("ceiling", 30, "exported.a.nodes", 0.95)).verdict == "not comparable"
+    assert (
+        held(one, one, **level("ceiling", 30, "exported.a.nodes", 0.95)).verdict == "not comparable"
+    )
 
 
 def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
@@ -177,9 +240,18 @@ def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
         gates_ = [margin("non_inferiority", by, f"scores.a.test.{metric}") for by in margins]
         verdicts = [both(tmp_path, REVIEWS, worse, **gate).verdict for gate in gates_]
         assert verdicts[:2] == ["pass", "undecided"] and verdicts[2] in ("undecided", "fail")
-    assert both(tmp_path, REVIEWS, flipped(REVIEWS, range(1, 180, 9)), **margin("non_inferiority", 0.02)).verdict == "fail"
+    assert (
+        both(
+            tmp_path, REVIEWS, flipped(REVIEWS, range(1, 180, 9)), **margin("non_inferiority", 0.02)
+        ).verdict
+        == "fail"
+    )
     found = both(tmp_path, REVIEWS, worse, **margin("non_inferiority", 0.03))
-    assert found.found.startswith("test.accuracy changed by -0.02 [") and not found.passed and found.needed
+    assert (
+        found.found.startswith("test.accuracy changed by -0.02 [")
+        and not found.passed
+        and found.needed
+    )
 
 
 def test_an_improvement_must_be_known_to_be_one(tmp_path: Path) -> None:
@@ -191,7 +263,12 @@ def test_an_improvement_must_be_known_to_be_one(tmp_path: Path) -> None:
     assert both(tmp_path, REVIEWS, little, **margin("improvement", 0)).verdict == "undecided"
     assert both(tmp_path, REVIEWS, REVIEWS, **margin("improvement", 0)).verdict == "fail"
     assert both(tmp_path, better, REVIEWS, **margin("improvement", 0)).verdict == "fail"
-    assert both(tmp_path, REVIEWS, better, **margin("improvement", 0, "scores.a.test.log_loss")).verdict == "pass"
+    assert (
+        both(
+            tmp_path, REVIEWS, better, **margin("improvement", 0, "scores.a.test.log_loss")
+        ).verdict
+        == "pass"
+    )
 
 
 def test_the_same_outcomes_pass_without_data(tmp_path: Path) -> None:
@@ -241,7 +318,9 @@ def test_one_example_decides_nothing(tmp_path: Path, broken: bool) -> None:
     ],
     ids=["floor", "ceiling", "non_inferiority", "improvement", "flip_rate"],
 )
-def test_as_many_examples_as_are_needed_decide(tmp_path: Path, gate: dict[str, Any], new: list[Example]) -> None:
+def test_as_many_examples_as_are_needed_decide(
+    tmp_path: Path, gate: dict[str, Any], new: list[Example]
+) -> None:
     """With somewhat more than it says, of the same kind, it is decided; with half of it, it is not."""
     found = both(tmp_path, REVIEWS, new, **gate)
     assert found.verdict == "undecided" and found.needed is not None and found.needed > len(REVIEWS)
@@ -257,11 +336,17 @@ def test_as_many_examples_as_are_needed_decide(tmp_path: Path, gate: dict[str, A
 
 def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
     """Of classes, of sources, of both; and it is the one that is told."""
-    rows = [replace(row, predicted="good") if row.source == "movies" and i % 8 == 0 else row for i, row in enumerate(REVIEWS)]
+    rows = [
+        replace(row, predicted="good") if row.source == "movies" and i % 8 == 0 else row
+        for i, row in enumerate(REVIEWS)
+    ]
     one = scored(tmp_path, rows)
     found = held(one, one, **level("floor", 0.85, "scores.a.test.source.*.accuracy"))
     assert (found.verdict, found.found.split(" is ")[0]) == ("fail", "test.source.movies.accuracy")
-    assert held(one, one, **level("floor", 0.85, "scores.a.test.source.products.accuracy")).verdict == "pass"
+    assert (
+        held(one, one, **level("floor", 0.85, "scores.a.test.source.products.accuracy")).verdict
+        == "pass"
+    )
     assert held(one, one, **level("floor", 0.4, "scores.a.test.source.*.f1.*")).verdict == "pass"
     assert held(one, one, **level("floor", 0.8, "scores.a.test.source.*.f1.*")).verdict == "fail"
     assert held(one, one, **level("ceiling", 0.99, "scores.a.test.f1.*")).verdict == "pass"
@@ -270,7 +355,10 @@ def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
 def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> None:
     """All that broke were movies."""
     places = [i for i, row in enumerate(REVIEWS) if row.source == "movies" and row.right][:12]
-    old, new = scored(tmp_path / "old", REVIEWS, "old"), scored(tmp_path / "new", flipped(REVIEWS, places))
+    old, new = (
+        scored(tmp_path / "old", REVIEWS, "old"),
+        scored(tmp_path / "new", flipped(REVIEWS, places)),
+    )
     verdicts = {
         metric: held(old, new, **flip_rate(0.1, f"scores.a.{metric}")).verdict
         for metric in (
@@ -293,13 +381,18 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
         "test.accuracy": "missing",
     }
     assert held(old, new, **flip_rate(0.02)).verdict == "fail"
-    assert "test.source.movies: 12 of 100 broken (0.1200)" in held(old, new, **flip_rate(0.1, "scores.a.test.source.*")).found
+    assert (
+        "test.source.movies: 12 of 100 broken (0.1200)"
+        in held(old, new, **flip_rate(0.1, "scores.a.test.source.*")).found
+    )
 
 
 def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
     """Of classes or of sources of one test side; a number of other things has none."""
     rows = [
-        replace(row, predicted="bad" if row.label == "good" else "good") if row.source == "movies" and i % 8 == 0 else row
+        replace(row, predicted="bad" if row.label == "good" else "good")
+        if row.source == "movies" and i % 8 == 0
+        else row
         for i, row in enumerate(REVIEWS)
     ]
     one = scored(tmp_path, {"test": rows, "other": REVIEWS})
@@ -308,9 +401,20 @@ def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
     verdicts = [held(one, one, **gate, at_most=limit).verdict for limit in (0.5, 0.2, 0.01)]
     assert verdicts == ["pass", "undecided", "fail"]
     found = held(one, one, **gate, at_most=0.2)
-    assert "test.source.products.accuracy is" in found.found and "test.source.movies.accuracy" in found.found and found.needed
-    for pattern, verdict in (("f1.*", "pass"), ("source.*.f1.*", "pass"), ("source.*.examples", "not comparable")):
-        assert held(one, one, **{**gate, "metric": f"scores.a.test.{pattern}"}, at_most=0.6).verdict == verdict
+    assert (
+        "test.source.products.accuracy is" in found.found
+        and "test.source.movies.accuracy" in found.found
+        and found.needed
+    )
+    for pattern, verdict in (
+        ("f1.*", "pass"),
+        ("source.*.f1.*", "pass"),
+        ("source.*.examples", "not comparable"),
+    ):
+        assert (
+            held(one, one, **{**gate, "metric": f"scores.a.test.{pattern}"}, at_most=0.6).verdict
+            == verdict
+        )
     for pattern in ("scores.a.*.accuracy", "scores.a.test.*", "scores.a.*.source.*.accuracy"):
         found = held(one, one, **{**gate, "metric": pattern}, at_most=1e6)
         assert found.verdict in ("not comparable", "missing") and not found.passed, pattern
@@ -321,7 +425,9 @@ def test_a_label_may_have_the_name_of_a_metric(tmp_path: Path) -> None:
     gate = {"kind": "non_inferiority", "margin": 0.03, "confidence": 0.95}
     for label in ("bytes", "log_loss"):
         names = {"bad": label, "good": "other"}
-        rows = [replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS]
+        rows = [
+            replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS
+        ]
         labels = (label, "other")
         worse = flipped(rows, range(1, 9, 2), labels)
         sides = []
@@ -344,9 +450,13 @@ def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
 
 def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
     """One example of a source tells nothing of its spread, however close its loss lies to that of the other."""
-    rows = [row for row in REVIEWS if row.source == "movies"] + [next(row for row in REVIEWS if row.source == "products")]
+    rows = [row for row in REVIEWS if row.source == "movies"] + [
+        next(row for row in REVIEWS if row.source == "products")
+    ]
     one = scored(tmp_path, rows)
-    found = held(one, one, kind="gap", metric="scores.a.test.source.*.log_loss", at_most=5.0, confidence=0.95)
+    found = held(
+        one, one, kind="gap", metric="scores.a.test.source.*.log_loss", at_most=5.0, confidence=0.95
+    )
     assert found.verdict == "undecided" and "[0, inf]" in found.found
 
 
@@ -354,7 +464,11 @@ def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
 
 
 def timed(
-    root: Path, rounds: Sequence[tuple[float, float]], name: str = "new", rival: str = "the model", size: int = 100
+    root: Path,
+    rounds: Sequence[tuple[float, float]],
+    name: str = "new",
+    rival: str = "the model",
+    size: int = 100,
 ) -> Revision:
     """A side with rounds of a measurement, and a file of a size."""
     project = Project(root)
@@ -367,20 +481,32 @@ def timed(
 def test_a_ratio_is_known_by_rounds_or_exact(tmp_path: Path) -> None:
     """Latency in turn with the same model, and bytes; a throughput is better when it is higher."""
     old = timed(tmp_path / "old", TIMES, "old")
-    slower = timed(tmp_path / "slower", [(1.2 * of, 3 * other / 3) for of, other in TIMES], size=120)
+    slower = timed(
+        tmp_path / "slower", [(1.2 * of, 3 * other / 3) for of, other in TIMES], size=120
+    )
     for metric in ("speed.a.of.latency_ms.p50", "speed.a.of.texts_per_second", "exported.a.bytes"):
         gate = {"kind": "ratio", "metric": metric, "confidence": 0.95}
         assert held(old, slower, **gate, tolerance=0.6).verdict == "pass", metric
         assert held(old, slower, **gate, tolerance=0.01).verdict == "fail", metric
         assert held(slower, old, **gate, tolerance=0).verdict == "pass", metric
         assert held(old, old, **gate, tolerance=0).verdict == "pass", metric
-    found = held(old, slower, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.2, confidence=0.95)
+    found = held(
+        old,
+        slower,
+        kind="ratio",
+        metric="speed.a.of.latency_ms.p50",
+        tolerance=0.2,
+        confidence=0.95,
+    )
     assert (found.verdict, found.passed) == ("undecided", False)
 
 
 def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
     """Against another model, or of what nobody weighs or times."""
-    old, new = timed(tmp_path / "old", TIMES, "old"), timed(tmp_path / "new", TIMES[1:], rival="another", size=90)
+    old, new = (
+        timed(tmp_path / "old", TIMES, "old"),
+        timed(tmp_path / "new", TIMES[1:], rival="another", size=90),
+    )
     for metric in ("speed.a.of.latency_ms.p50", "exported.a.nodes"):
         found = held(old, new, kind="ratio", metric=metric, tolerance=5, confidence=0.95)
         assert (found.verdict, found.passed) == ("not comparable", False)
@@ -401,7 +527,9 @@ def test_the_same_time_on_another_machine_is_no_ratio_of_one(tmp_path: Path) -> 
     """As many milliseconds, where the rival takes half as many, are twice the time."""
     old = timed(tmp_path / "old", TIMES, "old")
     new = timed(tmp_path / "new", [(of, other / 2) for of, other in TIMES])
-    found = held(old, new, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.1, confidence=0.95)
+    found = held(
+        old, new, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.1, confidence=0.95
+    )
     assert found.verdict == "fail" and " is 2 times the old" in found.found
 
 
@@ -413,17 +541,30 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
         path = "data/records/speed-a.json"
         (statement,) = json.loads(project.text(path))
         entries = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
-        entries += [{"uri": f"pkg:pypi/torch@{torch}"}, {"uri": f"pkg:pypi/pandas@{pandas}", "annotations": {"declared": False}}]
+        entries += [
+            {"uri": f"pkg:pypi/torch@{torch}"},
+            {"uri": f"pkg:pypi/pandas@{pandas}", "annotations": {"declared": False}},
+        ]
         project.write(path, json.dumps([statement]))
-    gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 5.0, "confidence": 0.95}
+    gate = {
+        "kind": "ratio",
+        "metric": "speed.a.of.latency_ms.p50",
+        "tolerance": 5.0,
+        "confidence": 0.95,
+    }
     found = held(written(old.root, "old"), written(new.root), **gate)
-    assert found.verdict == "not comparable" and "other versions of what may have changed model.cnn too: torch" in found.found
+    assert (
+        found.verdict == "not comparable"
+        and "other versions of what may have changed model.cnn too: torch" in found.found
+    )
 
 
 # What cannot be compared, and what passes all the same
 
 
-def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(tmp_path: Path, side: Revision) -> None:
+def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
+    tmp_path: Path, side: Revision
+) -> None:
     """The artifact is new, its baseline stale, its test set, labels or scorer another, its outcomes lost."""
     projects = {name: Project(tmp_path / name) for name in ("new", "labels", "scorer", "lost")}
     for project in projects.values():
@@ -441,7 +582,9 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(tmp_path: Pa
         assert held(old, side, **level("floor", 0.8, confidence=0.95)).verdict == "pass"
         found = held(old, side, **margin("non_inferiority", 0.9))
         assert (found.verdict, found.passed) == ("not comparable", False), name
-        assert held(old, side, **flip_rate(1.0)).verdict == ("pass" if name == "scorer" else "not comparable")
+        assert held(old, side, **flip_rate(1.0)).verdict == (
+            "pass" if name == "scorer" else "not comparable"
+        )
     late = {"scores.a": "it was edited"}
     for gate in (margin("non_inferiority", 0.9), margin("improvement", 0.0), flip_rate(1.0)):
         found = held(side, side, None, late, **gate)
@@ -451,23 +594,37 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(tmp_path: Pa
 
 def test_what_has_no_direction_is_not_comparable(side: Revision) -> None:
     """Nobody says that more examples are better."""
-    assert "no direction" in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).found
+    assert (
+        "no direction"
+        in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).found
+    )
 
 
 def test_undecided_passes_where_the_spec_says_so(tmp_path: Path) -> None:
     """And only undecided: what is worse for certain, or missing, does not."""
     worse = flipped(REVIEWS, range(1, 180, 9))
-    for by, new, verdict, passed in ((0.02, flipped(REVIEWS, [1, 2, 0]), "undecided", True), (0.02, worse, "fail", False)):
+    for by, new, verdict, passed in (
+        (0.02, flipped(REVIEWS, [1, 2, 0]), "undecided", True),
+        (0.02, worse, "fail", False),
+    ):
         found = both(tmp_path, REVIEWS, new, **margin("non_inferiority", by), undecided="pass")
         assert (found.verdict, found.passed) == (verdict, passed)
-    found = both(tmp_path, REVIEWS, worse, **level("floor", 0.1, "scores.a.no.accuracy"), undecided="pass")
+    found = both(
+        tmp_path, REVIEWS, worse, **level("floor", 0.1, "scores.a.no.accuracy"), undecided="pass"
+    )
     assert (found.verdict, found.passed) == ("missing", False)
 
 
 @pytest.mark.parametrize(
     ("until", "limit", "verdict", "passed", "why"),
     [
-        ("2026-06-01", 0.99, "excepted", True, "signed off by B. Person until 2026-06-01; without: fail"),
+        (
+            "2026-06-01",
+            0.99,
+            "excepted",
+            True,
+            "signed off by B. Person until 2026-06-01; without: fail",
+        ),
         ("2026-05-31", 0.99, "fail", False, "its exception ended on 2026-05-31"),
         ("2026-06-01", 0.5, "pass", True, None),
         ("2020-01-01", 0.5, "pass", True, None),
@@ -486,34 +643,52 @@ def test_an_exception_holds_through_its_last_day(
 
 def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
     """Undecided and not comparable can be signed off, and are told; nobody can sign off a metric that is lost or stale."""
-    exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": "2026-12-31"}
+    exception = {
+        "reason": "a reason of ten letters",
+        "signed_off_by": "B. Person",
+        "until": "2026-12-31",
+    }
     other = scored(tmp_path / "other", examples(200, range(20), start=1000), "old")
     for old, gate, verdict in (
         (side, level("floor", 0.88, confidence=0.95), "undecided"),
         (other, margin("improvement", 0.0), "not comparable"),
     ):
         found = held(old, side, **gate, exception=exception)
-        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (found.why or "")
-    cases = ((level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"), (level("floor", 0.1), {"scores.a": "x"}, "stale"))
+        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (
+            found.why or ""
+        )
+    cases = (
+        (level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"),
+        (level("floor", 0.1), {"scores.a": "x"}, "stale"),
+    )
     for gate, stale, verdict in cases:
         found = held(side, side, stale, **gate, exception=exception)
         assert (found.verdict, found.passed, found.why) == (verdict, False, None)
 
 
-def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(tmp_path: Path) -> None:
+def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
+    tmp_path: Path,
+) -> None:
     """Which one is nearest to the wrong side does not depend on their order; the number is that of the one that needs most."""
     rows = examples(400, [*range(0, 40, 2), *range(1, 30, 2)])
     half = [replace(row, source="first" if row.label == "bad" else "second") for row in rows]
     for each in (half, half[::-1]):
         new = scored(tmp_path / str(len(list(tmp_path.iterdir()))), each)
         path = "scores.a.test.source.*.accuracy"
-        values = {name: held(new, new, **level("floor", 0.5, path.replace("*", name))).found for name in ("first", "second")}
+        values = {
+            name: held(new, new, **level("floor", 0.5, path.replace("*", name))).found
+            for name in ("first", "second")
+        }
         found = held(new, new, **level("floor", 0.5, path))
         assert (
             found.verdict == "pass"
-            and found.found == f"{min(values.values(), key=lambda said: said.split()[-1])} (the worst of 2)"
+            and found.found
+            == f"{min(values.values(), key=lambda said: said.split()[-1])} (the worst of 2)"
         )
-        alone = [held(new, new, **level("floor", 0.9, path.replace("*", name), 0.95)) for name in ("first", "second")]
+        alone = [
+            held(new, new, **level("floor", 0.9, path.replace("*", name), 0.95))
+            for name in ("first", "second")
+        ]
         assert {gate.verdict for gate in alone} == {"undecided"}
         every = held(new, new, **level("floor", 0.9, path, 0.95))
         assert every.needed == max(gate.needed or 0 for gate in alone)
@@ -531,14 +706,23 @@ def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide()
         values = repository.metrics(artifact)
         for path, _ in leaves(values) if not isinstance(values, Fault) else ():
             seen += 1
-            assert (bounds.better(evidence, artifact, path) is not None) == measured.directed(artifact, path), (artifact, path)
+            assert (bounds.better(evidence, artifact, path) is not None) == metric_names.directed(
+                artifact, path
+            ), (
+                artifact,
+                path,
+            )
             known = artifact.startswith("scores.") and path[-1] != "examples"
-            assert measured.has_outcomes(artifact, path) == known
+            assert metric_names.has_outcomes(artifact, path) == known
     assert seen > 250
 
 
 def _ids(root: Path) -> dict[str, str]:
-    files = [root / "params.yaml", *(root / "data/metrics").rglob("*.*"), *(root / "data/records").glob("*.json")]
+    files = [
+        root / "params.yaml",
+        *(root / "data/metrics").rglob("*.*"),
+        *(root / "data/records").glob("*.json"),
+    ]
     return {path.relative_to(root).as_posix(): str(path) for path in files}
 
 
@@ -561,7 +745,9 @@ def judged(old: list[Example], new: list[Example], *gates_: dict[str, Any]) -> l
         return [held(*sides, **gate).verdict for gate in gates_]
 
 
-METRICS = st.sampled_from(["accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.bad"])
+METRICS = st.sampled_from(
+    ["accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.bad"]
+)
 
 
 @settings(max_examples=20, deadline=None)
@@ -607,10 +793,16 @@ def test_more_confidence_is_a_stricter_gate(
 def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, says so, and exits 2."""
     project = make(tmp_path / "project")
-    assert project.run("gate").exit_code == 2 and "it has no gates, so nothing was checked" in project.run("gate").output
+    assert (
+        project.run("gate").exit_code == 2
+        and "it has no gates, so nothing was checked" in project.run("gate").output
+    )
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.gate("loss", "{kind: ceiling, metric: scores.cnn.reviews.log_loss, at_most: 0.1}")
-    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, margin: 0.02, confidence: 0.95}")
+    project.gate(
+        "kept",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, margin: 0.02, confidence: 0.95}",
+    )
     project.score("scores.cnn", {"reviews": flipped(REVIEWS, [1, 2, 0])})
     project.lock()
     found = project.run("gate")
@@ -619,13 +811,18 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     assert sides.startswith("HEAD (") and sides.endswith(") -> worktree")
     assert level_line == "level  pass       reviews.accuracy is 0.88; at least 0.8"
     assert loss_line.startswith("loss   fail       reviews.log_loss is 0.4")
-    assert kept_line.startswith("kept   undecided  reviews.f1.") and "not worse by more than 0.02, at 95 %" in kept_line
+    assert (
+        kept_line.startswith("kept   undecided  reviews.f1.")
+        and "not worse by more than 0.02, at 95 %" in kept_line
+    )
     assert "examples would decide, if what was seen stays as it is" in needed_line
     verdicts = json.loads(project.run("gate", "--format", "json").output)
     assert [gate["verdict"] for gate in verdicts] == ["pass", "fail", "undecided"]
     project.commit()
     assert project.run("gate", "HEAD~1", "HEAD").exit_code == 1
-    assert project.run("gate", "HEAD", "HEAD~1").output.startswith("lmspec: params.yaml: it has no gates")
+    assert project.run("gate", "HEAD", "HEAD~1").output.startswith(
+        "lmspec: params.yaml: it has no gates"
+    )
 
 
 def test_the_command_passes_and_refuses(tmp_path: Path) -> None:

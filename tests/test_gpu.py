@@ -11,7 +11,9 @@ pytestmark = pytest.mark.gpu
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("kind", ["cnn", "lstm"])
-def test_training_on_a_gpu_repeats_to_the_bit(kind: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_a_gpu_repeats_to_the_bit(
+    kind: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twice the same weights; the model learns what the CPU's learns."""
     assert torch.cuda.is_available(), "this test needs a CUDA device"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

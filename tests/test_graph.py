@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lmspec.errors import LmspecError
-from lmspec.graph.closure import closure
-from lmspec.graph.difference import MISSING, Row, rows
+from lmspec.pipeline.closure import closure
+from lmspec.pipeline.difference import MISSING, Row, rows
 
 
 @pytest.fixture
@@ -30,7 +30,11 @@ def tree(tmp_path: Path) -> Path:
 def test_the_closure_is_what_can_be_imported(tree: Path) -> None:
     """Submodules by either form, inside functions and branches, packages too; not what only a type checker reads."""
     names = ["__init__", *"bcdfg"]
-    assert closure(("stages.a",), tree).files == (*(f"lmspec/{n}.py" for n in names), "stages/__init__.py", "stages/a.py")
+    assert closure(("stages.a",), tree).files == (
+        *(f"lmspec/{n}.py" for n in names),
+        "stages/__init__.py",
+        "stages/a.py",
+    )
 
 
 def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
@@ -63,5 +67,9 @@ def test_differences_lose_no_leaf(old: object, new: object, expected: list[Row])
 
 def test_one_and_true_differ() -> None:
     """Python calls them equal, and DVC does; a spec does not."""
-    assert [r.differs for r in rows({"a": 1, "b": 1, "c": 1}, {"a": True, "b": 1.0, "c": 1})] == [True, True, False]
+    assert [r.differs for r in rows({"a": 1, "b": 1, "c": 1}, {"a": True, "b": 1.0, "c": 1})] == [
+        True,
+        True,
+        False,
+    ]
     assert Row("a", True, 2).change is None and Row("a", 1, 2.5).change == 1.5

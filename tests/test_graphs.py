@@ -45,13 +45,23 @@ def test_the_graph_is_the_model_at_every_shape(kind: str, exported: dict, tmp_pa
     """Over batch, length and padding the largest difference is rounding; a changed weight is seen (the negative control)."""
     model, proto = exported[kind]
     reference = torchrun.forward(model)
-    worst, _ = exporting.largest_difference(reference, forward(proto, tmp_path), 16, ("full", "right"), 250)
+    worst, _ = exporting.largest_difference(
+        reference, forward(proto, tmp_path), 16, ("full", "right"), 250
+    )
     assert worst < 1e-5
     broken = onnx.ModelProto()
     broken.CopyFrom(proto)
-    weight = next(i for i in broken.graph.initializer if i.data_type == onnx.TensorProto.FLOAT and 2 in i.dims)
-    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + np.float32(1), weight.name))
-    worst, where = exporting.largest_difference(reference, forward(broken, tmp_path), 16, ("full", "right"), 250)
+    weight = next(
+        i for i in broken.graph.initializer if i.data_type == onnx.TensorProto.FLOAT and 2 in i.dims
+    )
+    weight.CopyFrom(
+        onnx.numpy_helper.from_array(
+            onnx.numpy_helper.to_array(weight) + np.float32(1), weight.name
+        )
+    )
+    worst, where = exporting.largest_difference(
+        reference, forward(broken, tmp_path), 16, ("full", "right"), 250
+    )
     assert worst > 1e-3 and "batch" in where
 
 
@@ -72,7 +82,10 @@ def test_two_exports_have_the_same_bytes_and_no_path(kind: str, exported: dict) 
 
 
 def feeds(count: int) -> list[quantizing.Feed]:
-    return [dict(zip(graph.INPUTS, exporting.batch(1, 5 + i % 9, "full", 250), strict=True)) for i in range(count)]
+    return [
+        dict(zip(graph.INPUTS, exporting.batch(1, 5 + i % 9, "full", 250), strict=True))
+        for i in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,22 +95,29 @@ def feeds(count: int) -> list[quantizing.Feed]:
         ("lstm", Dynamic(kind="dynamic", per_channel=False, reduce_range=True)),
     ],
 )
-def test_quantization_quantizes(kind: str, scheme: Dynamic | Static, exported: dict, tmp_path: Path) -> None:
+def test_quantization_quantizes(
+    kind: str, scheme: Dynamic | Static, exported: dict, tmp_path: Path
+) -> None:
     """Integer operations appear, and the answers stay near; twice gives the same bytes."""
     model, proto = exported[kind]
     one, two = (quantizing.quantize(proto, scheme, feeds(8)) for _ in range(2))
     assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
     assert quantizing.quantized_operations(one) > 0
-    worst, _ = exporting.largest_difference(torchrun.forward(model), forward(one, tmp_path), 16, ("full",), 250)
+    worst, _ = exporting.largest_difference(
+        torchrun.forward(model), forward(one, tmp_path), 16, ("full",), 250
+    )
     assert 0 < worst < 0.2
 
 
 def test_a_quantizer_that_finds_nothing_is_an_error() -> None:
     """onnxruntime's says nothing of it: the graph would be called int8 and be fp32."""
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
-    value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4]) for n in ("x", "y")]
+    value = [
+        onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4]) for n in ("x", "y")
+    ]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[onnx.helper.make_opsetid("", 18)]
+        onnx.helper.make_graph([node], "g", value[:1], value[1:]),
+        opset_imports=[onnx.helper.make_opsetid("", 18)],
     )
     model.ir_version = 10
     with pytest.raises(LmspecError, match="found nothing to quantize"):
@@ -107,7 +127,15 @@ def test_a_quantizer_that_finds_nothing_is_an_error() -> None:
 def test_a_broken_contract_ends_the_build() -> None:
     """Each limit by itself, NaN included; within the limits nothing is said."""
     contract = Contract(max_flip_rate=0.1, max_mean_probability_difference=0.1)
-    quantized.require({"flip_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x")
-    for bad in ({"flip_rate": 0.2}, {"mean_probability_difference": 0.2}, {"flip_rate": float("nan")}):
+    quantized.require(
+        {"flip_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x"
+    )
+    for bad in (
+        {"flip_rate": 0.2},
+        {"mean_probability_difference": 0.2},
+        {"flip_rate": float("nan")},
+    ):
         with pytest.raises(LmspecError, match="the contract allows"):
-            quantized.require({"flip_rate": 0.0, "mean_probability_difference": 0.0} | bad, contract, "exported.x")
+            quantized.require(
+                {"flip_rate": 0.0, "mean_probability_difference": 0.0} | bad, contract, "exported.x"
+            )

@@ -6,49 +6,74 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lmspec import environment
 from lmspec.cli import plan as command
-from lmspec.graph import history, plan
+from lmspec.pipeline import durations, plan
+from lmspec.run import interpreter
 
 
 def record(root: Path, stage: str, *rows: object) -> None:
     """One line each: a mapping as JSON, a text as it is."""
-    folder = root / history.FOLDER
+    folder = root / durations.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     (folder / f"{stage}.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def run(seconds: float, machine: str | None = None) -> dict[str, object]:
-    return {"seconds": seconds, "machine": machine or environment.machine(), "peak_mib": 100.0}
+    return {"seconds": seconds, "machine": machine or interpreter.machine(), "peak_mib": 100.0}
 
 
 def test_the_median_of_the_last_five_runs_here_counts(tmp_path: Path) -> None:
     """Older ones and those of other machines do not, however many they are."""
-    record(tmp_path, "model-a", run(900), run(1), run(2), run(3), run(4), run(50), *[run(7, "a GPU, 96 cores")] * 9)
-    assert history.expected(tmp_path, "model-a") == history.Expected(3, environment.machine(), here=True)
+    record(
+        tmp_path,
+        "model-a",
+        run(900),
+        run(1),
+        run(2),
+        run(3),
+        run(4),
+        run(50),
+        *[run(7, "a GPU, 96 cores")] * 9,
+    )
+    assert durations.expected(tmp_path, "model-a") == durations.Expected(
+        3, interpreter.machine(), here=True
+    )
 
 
 def test_another_machine_counts_where_this_one_has_no_run(tmp_path: Path) -> None:
     """The machine of the newest run, and it alone."""
-    record(tmp_path, "model-a", run(5, "old, 2 cores"), run(60, "new, 8 cores"), run(80, "new, 8 cores"))
-    assert history.expected(tmp_path, "model-a") == history.Expected(70, "new, 8 cores", here=False)
-    assert history.expected(tmp_path, "model-b") is None
+    record(
+        tmp_path,
+        "model-a",
+        run(5, "old, 2 cores"),
+        run(60, "new, 8 cores"),
+        run(80, "new, 8 cores"),
+    )
+    assert durations.expected(tmp_path, "model-a") == durations.Expected(
+        70, "new, 8 cores", here=False
+    )
+    assert durations.expected(tmp_path, "model-b") is None
 
 
-@pytest.mark.parametrize("line", ['{"seconds": 1', "", "null", "[]", "7", '{"seconds": 1, "machine": "a"}', '{"seconds": "x"}'])
+@pytest.mark.parametrize(
+    "line",
+    ['{"seconds": 1', "", "null", "[]", "7", '{"seconds": 1, "machine": "a"}', '{"seconds": "x"}'],
+)
 def test_a_line_that_is_none_counts_nothing(tmp_path: Path, line: str) -> None:
     """A crash may leave half a line, and a later version may write other keys."""
     record(tmp_path, "model-a", line)
-    assert history.expected(tmp_path, "model-a") is None
+    assert durations.expected(tmp_path, "model-a") is None
     record(tmp_path, "model-a", line, {**run(8), "more": "of it"}, line)
-    assert history.expected(tmp_path, "model-a") == history.Expected(8, environment.machine(), here=True)
+    assert durations.expected(tmp_path, "model-a") == durations.Expected(
+        8, interpreter.machine(), here=True
+    )
 
 
 def test_a_machine_has_a_name_and_a_number_of_cores() -> None:
     """Two calls say the same."""
-    assert environment.machine().endswith(" cores")
-    assert not environment.machine().startswith((",", " "))
+    assert interpreter.machine().endswith(" cores")
+    assert not interpreter.machine().startswith((",", " "))
 
 
 @pytest.mark.parametrize(
@@ -66,10 +91,10 @@ def test_a_machine_has_a_name_and_a_number_of_cores() -> None:
 )
 def test_a_duration_has_the_digits_of_a_guess(seconds: float, said: str) -> None:
     """Whole seconds, then whole minutes, then tenths of hours."""
-    assert history.about(seconds) == said
+    assert durations.about(seconds) == said
 
 
-def steps(**expected: history.Expected | None) -> list[plan.Step]:
+def steps(**expected: durations.Expected | None) -> list[plan.Step]:
     """A step for each verdict, timed as given."""
     return [
         plan.Step("model-a", plan.RUN, ("seed: 1 -> 2",), expected.get("a")),
@@ -81,7 +106,7 @@ def steps(**expected: history.Expected | None) -> list[plan.Step]:
 
 def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
     """Per stage, and in all: what will run, and the most that may. Another machine is named."""
-    here, there = history.Expected(120, "a", True), history.Expected(60, "GPU, 8 cores", False)
+    here, there = durations.Expected(120, "a", True), durations.Expected(60, "GPU, 8 cores", False)
     text = command._text(steps(a=here, b=there))
     assert text == (
         "model-a   run      seed: 1 -> 2\n"
@@ -95,25 +120,45 @@ def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
         "about 2 min for what will run, at most about 3 min with what may run"
     )
     assert command._text(steps(a=here)).endswith("\nabout 2 min, and 1 not timed yet")
-    assert command._text(steps(b=there)).endswith("\nat most about 60 s with what may run, and 1 not timed yet")
-    assert command._text(steps()).endswith("1 are up to date") and "about" not in command._text(steps())
+    assert command._text(steps(b=there)).endswith(
+        "\nat most about 60 s with what may run, and 1 not timed yet"
+    )
+    assert command._text(steps()).endswith("1 are up to date") and "about" not in command._text(
+        steps()
+    )
 
 
 def test_a_plan_for_a_pull_request_or_a_program_has_it_too() -> None:
     """Markdown leaves out what is up to date, and escapes what it must; JSON has every stage and number."""
-    here = history.Expected(120, "a", True)
+    here = durations.Expected(120, "a", True)
     rows = command._markdown(steps(a=here)).splitlines()
-    assert rows[0].startswith("**1 will run") and rows[0].endswith("about 2 min, and 1 not timed yet**")
-    assert "| model-a | run | seed: 1 -> 2 | about 2 min |" in rows and "| model-c | restore | x \\| y |  |" in rows
+    assert rows[0].startswith("**1 will run") and rows[0].endswith(
+        "about 2 min, and 1 not timed yet**"
+    )
+    assert (
+        "| model-a | run | seed: 1 -> 2 | about 2 min |" in rows
+        and "| model-c | restore | x \\| y |  |" in rows
+    )
     assert not any("model-d" in row for row in rows)
     first, *_, last = json.loads(command._json(steps(a=here)))
-    assert first["expected"] == {"seconds": 120, "machine": "a", "here": True} and last["expected"] is None
+    assert (
+        first["expected"] == {"seconds": 120, "machine": "a", "here": True}
+        and last["expected"] is None
+    )
 
 
-@pytest.mark.parametrize(("verdict", "code"), [("hit", 0), ("restore", 0), ("run", 2), ("may run", 2)])
-def test_a_restore_costs_nothing_and_so_does_its_exit_code(monkeypatch: pytest.MonkeyPatch, verdict: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "code"), [("hit", 0), ("restore", 0), ("run", 2), ("may run", 2)]
+)
+def test_a_restore_costs_nothing_and_so_does_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, verdict: str, code: int
+) -> None:
     """`--exit-code` is for what will cost something."""
-    monkeypatch.setattr(command.loading, "valid_project", lambda: type("Project", (), {"artifacts": staticmethod(list)}))
+    monkeypatch.setattr(
+        command.loading,
+        "valid_project",
+        lambda: type("Project", (), {"artifacts": staticmethod(list)}),
+    )
     monkeypatch.setattr(command.sync, "outdated", lambda *_: {})
     monkeypatch.setattr(command.plan, "plan", lambda *_: [plan.Step("model-a", verdict, ())])
     assert CliRunner().invoke(command.command, ["--exit-code"]).exit_code == code

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parent.parent
 GOOD = ["fine", "great", "lovely", "splendid", "superb", "brilliant", "charming", "delightful"]
 BAD = ["dull", "awful", "dreary", "horrid", "clumsy", "shoddy", "tedious", "dismal"]
 FIRST = ("river", "garden", "winter", "copper", "harbour", "velvet", "lantern", "saddle")
-WORDS = [first + second for first in FIRST for second in ("man", "side", "light", "door", "song", "work")]
+WORDS = [
+    first + second for first in FIRST for second in ("man", "side", "light", "door", "song", "work")
+]
 
 
 def table() -> list[dict[str, str]]:
@@ -28,7 +30,9 @@ def table() -> list[dict[str, str]]:
     for i in range(240):
         words = draw.sample(WORDS, 9)
         words.insert(draw.randrange(10), draw.choice(GOOD if i % 2 else BAD))
-        rows.append({"id": str(i), "what they wrote": " ".join(words), "stars": "5" if i % 2 else "1"})
+        rows.append(
+            {"id": str(i), "what they wrote": " ".join(words), "stars": "5" if i % 2 else "1"}
+        )
     return rows
 
 
@@ -49,7 +53,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*pip, "--wheel-dir", "dist", "."], cwd=source, check=True, capture_output=True)
     folder = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(next((source / "dist").glob("*.whl"))) as wheel:
@@ -71,25 +84,43 @@ def init(folder: Path, *arguments: str, code: int = 0) -> str:
 def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
     """It validates without a warning, builds, passes its gate, and an upgrade of lmspec reruns what it changed alone."""
     write_csv(elsewhere / "What People Say.csv", table())
-    init(elsewhere, "new", "--data", "What People Say.csv", "--text", "what they wrote", "--label", "stars")
+    init(
+        elsewhere,
+        "new",
+        "--data",
+        "What People Say.csv",
+        "--text",
+        "what they wrote",
+        "--label",
+        "stars",
+    )
     project = elsewhere / "new"
     assert "warning" not in miniature.lmspec(project, "validate")
     key = "what-people-say"
     assert miniature.ran(miniature.dvc(project, "repro"))[-1] == f"bundle-{key}"
     assert "1 of 1 gates pass" in miniature.lmspec(project, "gate")
-    accuracy = json.loads((project / f"data/metrics/scores-{key}.json").read_text())[key]["accuracy"]
+    accuracy = json.loads((project / f"data/metrics/scores-{key}.json").read_text())[key][
+        "accuracy"
+    ]
     assert accuracy > 0.8
     card = installed / "lmspec/methods/card.py"
     before = card.read_text()
     card.write_text(before + "\n# another version\n")
     try:
-        refused = miniature.dvc(project, "repro", "--force", "--single-item", f"bundle-{key}", code=255)
-        assert "lmspec.methods.card is another than it records" in refused and "lmspec sync" in refused
+        refused = miniature.dvc(
+            project, "repro", "--force", "--single-item", f"bundle-{key}", code=255
+        )
+        assert (
+            "lmspec.methods.card is another than it records" in refused and "lmspec sync" in refused
+        )
         miniature.dvc(project, "checkout", "--quiet", "--force")
         miniature.lmspec(project, "sync")
         plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
         (step,) = [step for step in plan if step["verdict"] != "hit"]
-        assert step["stage"] == f"bundle-{key}" and "toolchain.yaml: lmspec.methods.card modified" in step["reasons"]
+        assert (
+            step["stage"] == f"bundle-{key}"
+            and "toolchain.yaml: lmspec.methods.card modified" in step["reasons"]
+        )
         assert miniature.ran(miniature.dvc(project, "repro")) == [f"bundle-{key}"]
     finally:
         card.write_text(before)
@@ -109,7 +140,9 @@ def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
     frame.write_csv(elsewhere / "Ö ß.CSV")
     for name in ("a.tsv", "b.jsonl", "c.parquet", "Ö ß.CSV"):
         folder = elsewhere / f"of-{name}"
-        init(elsewhere, str(folder), "--data", name, "--text", "what they wrote", "--label", "stars")
+        init(
+            elsewhere, str(folder), "--data", name, "--text", "what they wrote", "--label", "stars"
+        )
         assert "warning" not in miniature.lmspec(folder, "validate")
         (corpus,) = YAML(typ="safe").load(folder / "params.yaml")["corpus"].values()
         assert corpus["labels"] == ["1.0", "a: b", "null", "yes"]
@@ -119,18 +152,30 @@ def test_what_it_writes_is_what_a_project_needs(elsewhere: Path) -> None:
     """Every stage, pinned packages, CI, and nothing of the machine that it was begun on."""
     write_csv(elsewhere / "x.csv", table())
     (elsewhere / "p").mkdir()
-    said = init(elsewhere / "p", "--data", "../x.csv", "--text", "what they wrote", "--label", "stars")
+    said = init(
+        elsewhere / "p", "--data", "../x.csv", "--text", "what they wrote", "--label", "stars"
+    )
     assert "240 texts with a label: 1 120, 5 120" in said
     names = {path.name for path in (elsewhere / "p/stages").iterdir()}
     assert names == {path.name for path in (ROOT / "stages").glob("*.py")}
-    for path in (path for path in (elsewhere / "p").rglob("*") if path.is_file() and ".git/" not in path.as_posix()):
+    for path in (
+        path
+        for path in (elsewhere / "p").rglob("*")
+        if path.is_file() and ".git/" not in path.as_posix()
+    ):
         assert str(elsewhere) not in path.read_text(encoding="utf-8", errors="replace"), path
     pins = (elsewhere / "p/requirements.txt").read_text().splitlines()
-    assert any(pin.startswith("torch==2.13") for pin in pins) and any(pin.startswith("lmspec==") for pin in pins)
+    assert any(pin.startswith("torch==2.13") for pin in pins) and any(
+        pin.startswith("lmspec==") for pin in pins
+    )
     workflow = YAML(typ="safe").load(elsewhere / "p/.github/workflows/lmspec.yml")
     steps = [step.get("run", "") for step in workflow["jobs"]["model"]["steps"]]
     makefile = (elsewhere / "p/Makefile").read_text()
-    assert "make env" in steps and "\nenv:" in makefile and any("lmspec ci --base" in step for step in steps)
+    assert (
+        "make env" in steps
+        and "\nenv:" in makefile
+        and any("lmspec ci --base" in step for step in steps)
+    )
 
 
 def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
@@ -138,11 +183,15 @@ def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
     write_csv(elsewhere / "x.csv", table())
     columns = ("--text", "what they wrote", "--label", "stars")
     output = init(elsewhere, "--data", "x.csv", *columns, code=1)
-    assert "not empty: it holds x.csv" in output and [p.name for p in elsewhere.iterdir()] == ["x.csv"]
+    assert "not empty: it holds x.csv" in output and [p.name for p in elsewhere.iterdir()] == [
+        "x.csv"
+    ]
     repository = elsewhere / "repository"
     miniature.run(elsewhere, "git", "init", "-q", "repository")
     init(repository, "--data", "../x.csv", *columns)
-    assert (repository / "dvc.yaml").exists() and (repository / ".github/workflows/lmspec.yml").exists()
+    assert (repository / "dvc.yaml").exists() and (
+        repository / ".github/workflows/lmspec.yml"
+    ).exists()
     assert "no workflow for CI" in init(repository, "part", "--data", "../x.csv", *columns)
     assert (repository / "part/.dvc/config").exists() and not (repository / "part/.github").exists()
 
@@ -179,5 +228,7 @@ def test_a_file_that_is_no_table_is_refused(elsewhere: Path) -> None:
         ("x.csv", "it does not parse as csv"),
         ("y.csv", "it has one column, 'text;label'"),
     ):
-        output = init(elsewhere, "new", "--data", name, "--text", "text", "--label", "label", code=1)
+        output = init(
+            elsewhere, "new", "--data", name, "--text", "text", "--label", "label", code=1
+        )
         assert words in output and "Traceback" not in output

@@ -22,10 +22,10 @@ import pytest
 from dvc.repo import Repo  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from lmspec.graph.packages import COMPILED
+from lmspec.pipeline.packages import COMPILED
+from lmspec.run.toolchain import canonical
 from lmspec.specs.base import Artifact
 from lmspec.specs.project import Project
-from lmspec.toolchain import canonical
 from tests import miniature
 
 PARAMS, TOOLCHAIN, DVC_YAML = "params.yaml", "toolchain.yaml", "dvc.yaml"
@@ -56,7 +56,10 @@ def write(path: Path, values: Any) -> None:
 
 def artifacts(project: Path) -> dict[str, Artifact]:
     """Stage -> the spec of what it makes."""
-    return {name.replace(".", "-", 1): spec for name, spec in Project.model_validate(load(project / PARAMS)).artifacts()}
+    return {
+        name.replace(".", "-", 1): spec
+        for name, spec in Project.model_validate(load(project / PARAMS)).artifacts()
+    }
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -78,7 +81,9 @@ def data_of(project: Path, stage: str) -> set[str]:
     """Folders of other artifacts, and files of the project, that its section names."""
     values = load(project / PARAMS)
     named = set(texts(section(values, stage)))
-    folders = {f"data/{noun}/{key}" for noun in values for key in values[noun] if f"{noun}.{key}" in named}
+    folders = {
+        f"data/{noun}/{key}" for noun in values for key in values[noun] if f"{noun}.{key}" in named
+    }
     return folders | {text for text in named if "/" in text and (project / text).exists()}
 
 
@@ -113,17 +118,27 @@ def imports(project: Path, modules: frozenset[str]) -> tuple[set[str], set[str]]
             finder.import_hook(module)
             parent, _, name = module.rpartition(".")
             finder.import_hook(parent, None, [name])
-    places = [Path(module.__file__).resolve() for module in finder.modules.values() if getattr(module, "__file__", None)]
+    places = [
+        Path(module.__file__).resolve()
+        for module in finder.modules.values()
+        if getattr(module, "__file__", None)
+    ]
     files = {place.relative_to(copy).as_posix() for place in places}
     files = {file for file in files if (project / file).exists()}
-    foreign = {name.partition(".")[0] for name in finder.badmodules} - {"lmspec", "stages"} - sys.stdlib_module_names
+    foreign = (
+        {name.partition(".")[0] for name in finder.badmodules}
+        - {"lmspec", "stages"}
+        - sys.stdlib_module_names
+    )
     return files, foreign
 
 
 @functools.cache
 def needed(project: Path) -> Names:
     """Stage -> files and folders that it must declare."""
-    return {stage: code_of(project, stage)[0] | data_of(project, stage) for stage in artifacts(project)}
+    return {
+        stage: code_of(project, stage)[0] | data_of(project, stage) for stage in artifacts(project)
+    }
 
 
 @functools.cache
@@ -141,8 +156,14 @@ def watched(project: Path) -> dict[str, Names]:
 def packages_with(module: str) -> set[str]:
     """Names of the installed packages that have files of a top-level module."""
     names = set(importlib.metadata.packages_distributions().get(module, ()))
-    records = {name: importlib.metadata.distribution(name).read_text("RECORD") or "" for name in names}
-    return {canonical(name) for name, files in records.items() if re.search(rf"^{module}[/.]", files, re.MULTILINE)}
+    records = {
+        name: importlib.metadata.distribution(name).read_text("RECORD") or "" for name in names
+    }
+    return {
+        canonical(name)
+        for name, files in records.items()
+        if re.search(rf"^{module}[/.]", files, re.MULTILINE)
+    }
 
 
 # What DVC finds stale
@@ -158,7 +179,9 @@ def stale_files(project: Path) -> tuple[Names, Names]:
         for reason in reasons:
             inputs.setdefault(stage, set()).update(reason.get("changed deps", {}))
             outputs.setdefault(stage, set()).update(reason.get("changed outs", {}))
-    return {s: names for s, names in inputs.items() if names}, {s: names for s, names in outputs.items() if names}
+    return {s: names for s, names in inputs.items() if names}, {
+        s: names for s, names in outputs.items() if names
+    }
 
 
 class Values:
@@ -169,7 +192,9 @@ class Values:
         parsed: dict[str, tuple[bytes, Any]] = {}
         found: dict[tuple[str, str], tuple[bytes, Any]] = {}
 
-        def once(memory: dict[Any, tuple[bytes, Any]], key: Any, content: bytes, value: Callable[[], Any]) -> Any:
+        def once(
+            memory: dict[Any, tuple[bytes, Any]], key: Any, content: bytes, value: Callable[[], Any]
+        ) -> Any:
             if memory.get(key, (None,))[0] != content:
                 memory[key] = content, value()
             return memory[key][1]
@@ -178,12 +203,22 @@ class Values:
             return once(parsed, path, Path(path).read_bytes(), lambda: parse(path, fs, **options))
 
         def read_once(fs: Any, path: str, names: list[str], **options: Any) -> Any:
-            return once(found, (path, str(names)), Path(path).read_bytes(), lambda: read(fs, path, names, **options))
+            return once(
+                found,
+                (path, str(names)),
+                Path(path).read_bytes(),
+                lambda: read(fs, path, names, **options),
+            )
 
         patch.setattr(dvc.dependency.param, "load_path", parse_once)
         patch.setattr(dvc.dependency.param, "read_param_file", read_once)
         stages = list(Repo(str(project)).index.stages)
-        self.watching = [(stage.name, dep) for stage in stages for dep in stage.deps if hasattr(dep, "read_params")]
+        self.watching = [
+            (stage.name, dep)
+            for stage in stages
+            for dep in stage.deps
+            if hasattr(dep, "read_params")
+        ]
 
     def stale(self) -> Names:
         """Stage -> names of its parameters that are not what they were."""
@@ -207,12 +242,22 @@ def everything(project: Path) -> list[str]:
     files = (path.relative_to(project) for path in project.rglob("*") if path.is_file())
     own = (".git", ".dvc", ".lmspec", "data")
     ours = (PARAMS, TOOLCHAIN, DVC_YAML, "dvc.lock", ".dvcignore")
-    return sorted(path.as_posix() for path in files if path.parts[0] not in own and path.as_posix() not in ours)
+    return sorted(
+        path.as_posix()
+        for path in files
+        if path.parts[0] not in own and path.as_posix() not in ours
+    )
 
 
 def touch(path: Path) -> Callable[[], object]:
     """Change a file, or the first one of a folder. What it returns puts it back."""
-    file = path if path.is_file() else min(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    file = (
+        path
+        if path.is_file()
+        else min(
+            file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+        )
+    )
     before = file.read_bytes()
     file.write_bytes(before + b"\n")
     return lambda: file.write_bytes(before)
@@ -240,15 +285,27 @@ def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -
     """Each stage's files and folders are those that its section of params.yaml names and that its code imports, as another
     search than lmspec's own finds them; its packages are those that the code imports, and compiled ones beneath."""
     numerics = {stage for stage, spec in artifacts(built).items() if spec.numerics}
-    stages, values, versions = load(built / DVC_YAML)["stages"], watched(built)[PARAMS], watched(built)[TOOLCHAIN]
+    stages, values, versions = (
+        load(built / DVC_YAML)["stages"],
+        watched(built)[PARAMS],
+        watched(built)[TOOLCHAIN],
+    )
     assert stages.keys() == artifacts(built).keys()
     for stage, entry in stages.items():
-        assert set(entry["deps"]) == needed(built)[stage] and len(entry["deps"]) == len(set(entry["deps"]))
-        assert values[stage] == {stage.replace("-", ".", 1), *(["numerics"] if stage in numerics else [])}
+        assert set(entry["deps"]) == needed(built)[stage] and len(entry["deps"]) == len(
+            set(entry["deps"])
+        )
+        assert values[stage] == {
+            stage.replace("-", ".", 1),
+            *(["numerics"] if stage in numerics else []),
+        }
         packages = {name.removeprefix("packages.") for name in versions[stage] - {"python"}}
         direct = {name for module in code_of(built, stage)[1] for name in packages_with(module)}
         assert direct <= packages and "python" in versions[stage]
-        beneath = {name: importlib.metadata.distribution(name).read_text("RECORD") or "" for name in packages - direct}
+        beneath = {
+            name: importlib.metadata.distribution(name).read_text("RECORD") or ""
+            for name in packages - direct
+        }
         assert [name for name, files in beneath.items() if not COMPILED.search(files)] == []
 
 
@@ -256,29 +313,48 @@ def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -
 def test_a_changed_file_makes_those_stale_that_declare_it(project: Path, half: int) -> None:
     """One half of all files of the project is changed, then the other: each stage is stale for exactly those that it must
     declare, and a file that no stage must declare makes none stale."""
-    folders = {name for names in needed(project).values() for name in names if (project / name).is_dir()}
+    folders = {
+        name for names in needed(project).values() for name in names if (project / name).is_dir()
+    }
     bystanders = add_bystanders(project)
-    files = [name for name in everything(project) if not any(Path(name).is_relative_to(folder) for folder in folders)]
+    files = [
+        name
+        for name in everything(project)
+        if not any(Path(name).is_relative_to(folder) for folder in folders)
+    ]
     inputs = sorted({*files, *folders, *bystanders})
     random.Random(3).shuffle(inputs)
     changed = set(inputs[half::2])
     for name in changed:
         touch(project / name)
-    expected = {stage: names & changed for stage, names in needed(project).items() if names & changed}
+    expected = {
+        stage: names & changed for stage, names in needed(project).items() if names & changed
+    }
     stale, outputs = stale_files(project)
     assert stale == expected
     assert sum(map(len, expected.values())) > 200
-    assert {out for names in outputs.values() for out in names} == {name for name in changed & folders if "data/" in name}
+    assert {out for names in outputs.values() for out in names} == {
+        name for name in changed & folders if "data/" in name
+    }
 
 
 @pytest.mark.slow
 def test_each_file_alone_makes_those_stale_that_declare_it(project: Path) -> None:
     """As above, one after the other."""
     bystanders = add_bystanders(project)
-    for name in sorted({*everything(project), *bystanders, *(name for names in needed(project).values() for name in names)}):
+    for name in sorted(
+        {
+            *everything(project),
+            *bystanders,
+            *(name for names in needed(project).values() for name in names),
+        }
+    ):
         put_back = touch(project / name)
         declaring = {stage: {name} for stage, names in needed(project).items() if name in names}
-        inside = {s: {n for n in names if Path(name).is_relative_to(n)} for s, names in needed(project).items()}
+        inside = {
+            s: {n for n in names if Path(name).is_relative_to(n)}
+            for s, names in needed(project).items()
+        }
         if name not in bystanders:
             declaring |= {stage: names for stage, names in inside.items() if names}
         assert stale_files(project)[0] == declaring, name
@@ -289,9 +365,13 @@ def test_each_file_alone_makes_those_stale_that_declare_it(project: Path) -> Non
 def test_what_is_nobodys_input_makes_nothing_stale(project: Path) -> None:
     """Changed alone: files that no stage must declare, machine, gates, comments and layout of params.yaml, artifacts to come."""
     declared = {name for names in needed(project).values() for name in names}
-    inside = {name for name in everything(project) if any(Path(name).is_relative_to(other) for other in declared)}
+    inside = {
+        name
+        for name in everything(project)
+        if any(Path(name).is_relative_to(other) for other in declared)
+    }
     others = set(everything(project)) - inside
-    assert "lmspec/cli/main.py" in others and "lmspec/graph/sync.py" in others
+    assert "lmspec/cli/main.py" in others and "lmspec/pipeline/compiler.py" in others
     for name in (*add_bystanders(project), *others):
         touch(project / name)
     values = load(project / PARAMS)
@@ -306,7 +386,13 @@ def test_what_is_nobodys_input_makes_nothing_stale(project: Path) -> None:
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all values that hold no other."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     if not isinstance(value, dict | list) or not value:
         yield path
     for key, item in items:
@@ -330,7 +416,9 @@ def changed(values: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return found
 
 
-def test_a_changed_value_makes_those_stale_that_declare_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_value_makes_those_stale_that_declare_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each leaf of params.yaml and of toolchain.yaml, one after the other: its own stage, those with numerics, those that
     execute the package, or, for machine and gates, none."""
     numerics = {stage for stage, spec in artifacts(project).items() if spec.numerics}
@@ -342,7 +430,11 @@ def test_a_changed_value_makes_those_stale_that_declare_it(project: Path, monkey
             write(project / file, changed(values, path))
             if file == TOOLCHAIN:
                 name = ".".join(path)
-                expected = {stage: {name} for stage, names in watched(project)[TOOLCHAIN].items() if name in names}
+                expected = {
+                    stage: {name}
+                    for stage, names in watched(project)[TOOLCHAIN].items()
+                    if name in names
+                }
                 assert expected, f"no stage has {name} in its key"
             elif path[0] in SECTIONS:
                 expected = {stage: {"numerics"} for stage in numerics if path[0] == "numerics"}
@@ -365,7 +457,9 @@ def contents(project: Path, stages: list[str]) -> dict[str, str]:
     for stage in stages:
         files = {name: fingerprint(project / name) for name in sorted(needed(project)[stage])}
         numerics = values["numerics"] if specs[stage].numerics else None
-        versions = {name: at(toolchain, name) for name in sorted(watched(project)[TOOLCHAIN][stage])}
+        versions = {
+            name: at(toolchain, name) for name in sorted(watched(project)[TOOLCHAIN][stage])
+        }
         found[stage] = json.dumps([files, section(values, stage), numerics, versions])
     return found
 
@@ -385,8 +479,14 @@ def at(values: dict[str, Any], name: str) -> Any:
 
 def ancestors(project: Path, stage: str) -> list[str]:
     """The stage and all that it is made from."""
-    before = [name.removeprefix("data/").replace("/", "-") for name in needed(project)[stage] if name.startswith("data/")]
-    return list(dict.fromkeys([stage, *(name for other in before for name in ancestors(project, other))]))
+    before = [
+        name.removeprefix("data/").replace("/", "-")
+        for name in needed(project)[stage]
+        if name.startswith("data/")
+    ]
+    return list(
+        dict.fromkeys([stage, *(name for other in before for name in ancestors(project, other))])
+    )
 
 
 def cheap(project: Path) -> list[str]:
@@ -397,7 +497,11 @@ def cheap(project: Path) -> list[str]:
 
 def rarest(project: Path, stage: str, names: set[str]) -> str:
     """Of its inputs, one that as few other stages as possible have."""
-    shared = Counter(name for used in (*needed(project).values(), *watched(project)[TOOLCHAIN].values()) for name in used)
+    shared = Counter(
+        name
+        for used in (*needed(project).values(), *watched(project)[TOOLCHAIN].values())
+        for name in used
+    )
     return min(sorted(names), key=lambda name: shared[name])
 
 
@@ -416,7 +520,11 @@ def apply(project: Path, stage: str, kind: str) -> str:
         path_in = tuple(name.split("."))
     else:
         noun, _, key = stage.partition("-")
-        path_in = next((noun, key, *path) for path in leaves(section(values, stage)) if is_valid(values, (noun, key, *path)))
+        path_in = next(
+            (noun, key, *path)
+            for path in leaves(section(values, stage))
+            if is_valid(values, (noun, key, *path))
+        )
     write(project / file, changed(values, path_in))
     return f"{file}: {'.'.join(map(str, path_in))}"
 
@@ -436,16 +544,24 @@ def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> No
     concerned = list(dict.fromkeys(name for goal in goals for name in ancestors(project, goal)))
     before = contents(project, concerned)
     name = apply(project, stage, kind)
-    declaring = {other for other, content in contents(project, concerned).items() if content != before[other]}
+    declaring = {
+        other for other, content in contents(project, concerned).items() if content != before[other]
+    }
     assert stage in declaring
-    if kind == VERSION:  # they start, and refuse, since this environment has another; what is behind them is not tried
+    if (
+        kind == VERSION
+    ):  # they start, and refuse, since this environment has another; what is behind them is not tried
         said = miniature.dvc(project, "repro", "--keep-going", *goals, code=255)
         first = [other for other in declaring if not {*ancestors(project, other)[1:]} & declaring]
-        assert sorted(miniature.ran(said)) == sorted(first) and said.count("is recorded") == len(first), name
+        assert sorted(miniature.ran(said)) == sorted(first) and said.count("is recorded") == len(
+            first
+        ), name
         return
     ran = miniature.ran(miniature.dvc(project, "repro", *goals))
     after = contents(project, concerned)
-    assert sorted(ran) == sorted(other for other in concerned if after[other] != before[other]), name
+    assert sorted(ran) == sorted(other for other in concerned if after[other] != before[other]), (
+        name
+    )
     assert declaring <= set(ran)
 
 
@@ -453,7 +569,9 @@ def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> No
 def test_repro_runs_what_a_change_concerns(project: Path, kind: str) -> None:
     """For a stage that computes nothing, drawn by a seed: it runs, and so does what is downstream if what it reads changed."""
     goals = cheap(project)
-    stage = random.Random(kind).choice([name for name in goals if not name.startswith("sources-") or kind != VALUE])
+    stage = random.Random(kind).choice(
+        [name for name in goals if not name.startswith("sources-") or kind != VALUE]
+    )
     require_reruns(project, goals, stage, kind)
 
 
@@ -486,7 +604,7 @@ stream = open(os.environ["WITNESS"], "a")  # before the seal
 
 
 def tell():
-    building = sys.modules.get("lmspec.building")
+    building = sys.modules.get("lmspec.run.child")
     if building and building.current:
         files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
         stream.write(json.dumps(files) + chr(10))
@@ -502,7 +620,15 @@ def imported(project: Path, stage: str, folder: Path) -> set[str]:
     (folder / "sitecustomize.py").write_text(WITNESS)
     noun, _, key = stage.partition("-")
     witness = folder / f"{stage}.json"
-    command = ["env", f"PYTHONPATH={folder}", f"WITNESS={witness}", sys.executable, "-m", f"stages.{noun}", key]
+    command = [
+        "env",
+        f"PYTHONPATH={folder}",
+        f"WITNESS={witness}",
+        sys.executable,
+        "-m",
+        f"stages.{noun}",
+        key,
+    ]
     miniature.run(project, *command)
     (line,) = witness.read_text().splitlines()
     files = [Path(file) for file in json.loads(line)]
@@ -563,7 +689,10 @@ def test_a_stage_refuses_to_run_without_any_of_its_inputs(project: Path, tmp_pat
 def require_refused(project: Path, name: str) -> None:
     """One message that names it."""
     said = leave_out(project, name)
-    assert re.search(rf"{re.escape(name)}\b.*, which it does not declare", said) and "Traceback" not in said, f"{name}: {said}"
+    assert (
+        re.search(rf"{re.escape(name)}\b.*, which it does not declare", said)
+        and "Traceback" not in said
+    ), f"{name}: {said}"
 
 
 def test_sync_reports_a_declaration_too_many_and_one_too_few(project: Path) -> None:

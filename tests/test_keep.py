@@ -2,7 +2,7 @@
 
 import pytest
 
-from lmspec.graph import codediff
+from lmspec.pipeline import codediff
 
 SOURCE = '''"""caption"""
 
@@ -68,7 +68,9 @@ def test_what_a_program_can_tell_apart_is_named(old: str, new: str, names: tuple
 
 def test_order_counts() -> None:
     """Two functions in another order are not the same module: the first may run while the second is not there."""
-    assert codediff.changed("def a(): pass\ndef b(): pass\n", "def b(): pass\ndef a(): pass\n") == (codediff.ORDER,)
+    assert codediff.changed("def a(): pass\ndef b(): pass\n", "def b(): pass\ndef a(): pass\n") == (
+        codediff.ORDER,
+    )
 
 
 @pytest.mark.parametrize(

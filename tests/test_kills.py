@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.graph import dvc, leftovers, lock
+from lmspec.pipeline import dvc, leftovers, lockfile
 from tests import miniature
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
@@ -60,7 +60,9 @@ def processes(project: Path) -> list[Process]:
     for place in Path("/proc").glob("[0-9]*"):
         pid = int(place.name)
         with contextlib.suppress(OSError):
-            words = (place / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            words = (
+                (place / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+            )
             if str(project) in f"{(place / 'cwd').readlink()} {' '.join(words)}":
                 state, parent = (place / "stat").read_text().rpartition(")")[2].split()[:2]
                 if state not in "ZX" and pid != os.getpid():
@@ -102,7 +104,12 @@ def started(project: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     """A command in a session of its own; what it says goes to `said`. In the end nothing that runs in the project is left."""
     with said_by(project).open("w") as out:
         first = subprocess.Popen(
-            command, cwd=project, env=miniature.environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=project,
+            env=miniature.environment(),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         yield first
@@ -113,7 +120,9 @@ def started(project: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         first.wait(GRACE_SECONDS)
 
 
-def send(number: signal.Signals, target: str, repro: subprocess.Popen[bytes], project: Path, stage: str) -> bool:
+def send(
+    number: signal.Signals, target: str, repro: subprocess.Popen[bytes], project: Path, stage: str
+) -> bool:
     """Send a signal to the whole session, to DVC, or to a process of the stage, once it has that. False: it was over before."""
     if target in ("dvc", "group"):
         if repro.poll() is None:
@@ -129,7 +138,11 @@ def send(number: signal.Signals, target: str, repro: subprocess.Popen[bytes], pr
 
 
 def kill_once(
-    project: Path, what: list[str], quota: Counter[str], moments: dict[str, float], how: tuple[str, signal.Signals]
+    project: Path,
+    what: list[str],
+    quota: Counter[str],
+    moments: dict[str, float],
+    how: tuple[str, signal.Signals],
 ) -> Hit | None:
     """Start `dvc repro`, and kill it when it runs a stage of the quota, `moments` of it after that began.
 
@@ -140,7 +153,9 @@ def kill_once(
     sent = False
     with started(project, sys.executable, "-m", "dvc", "repro", *what) as repro:
         while repro.poll() is None:
-            stage = next((process.stage for process in victims(project).values() if process.stage), None)
+            stage = next(
+                (process.stage for process in victims(project).values() if process.stage), None
+            )
             if stage is None or stage in done or not quota[stage]:
                 time.sleep(POLL_SECONDS)
                 continue
@@ -152,12 +167,16 @@ def kill_once(
             sent = True
             if moved_on(repro, project, stage):
                 continue  # the signal came when all was done
-            gone = wait_until(lambda: repro.poll() is not None and not processes(project), GRACE_SECONDS)
+            gone = wait_until(
+                lambda: repro.poll() is not None and not processes(project), GRACE_SECONDS
+            )
             assert gone, f"{number.name} to {target} in {stage} left {processes(project)}"
             if repro.returncode == 0:
                 return None
             return Hit(stage, target, number, moments[stage], time.monotonic() - killed)
-    assert sent or repro.returncode == 0, f"`dvc repro` failed, and nobody had killed it:\n{said_by(project).read_text()}"
+    assert sent or repro.returncode == 0, (
+        f"`dvc repro` failed, and nobody had killed it:\n{said_by(project).read_text()}"
+    )
     return None
 
 
@@ -185,7 +204,9 @@ def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -
     while quota.total():
         target, number = pairs[len(hits) % len(pairs)]
         over = END_SECONDS if target in ("dvc", "group") else 0.0
-        moments = {stage: rng.uniform(0, seconds + over) for stage, seconds in lengths(project).items()}
+        moments = {
+            stage: rng.uniform(0, seconds + over) for stage, seconds in lengths(project).items()
+        }
         hit = kill_once(project, what, quota, moments, (target, number))
         if hit is None:
             what = ["--force", "--single-item", next(stage for stage in quota if quota[stage])]
@@ -205,21 +226,27 @@ def mend(project: Path) -> None:
     except ValueError:
         rwlock.unlink()
     try:
-        lock.require_whole(project)
+        lockfile.require_whole(project)
     except LmspecError:
         (project / "dvc.lock").unlink()
 
 
 def lengths(project: Path) -> dict[str, float]:
     """Stage -> seconds of the last run that was not killed, as `lmspec plan` knows them."""
-    notes = {file.stem: file.read_text().splitlines()[-1] for file in (project / ".lmspec/runs").glob("*.jsonl")}
+    notes = {
+        file.stem: file.read_text().splitlines()[-1]
+        for file in (project / ".lmspec/runs").glob("*.jsonl")
+    }
     return {stage: START_SECONDS + json.loads(line)["seconds"] for stage, line in notes.items()}
 
 
 def unbuilt(built: Path, folder: Path) -> Path:
     """A copy in which nothing has been built: no data, no dvc.lock, nothing in DVC's cache."""
     shutil.copytree(
-        built, folder, symlinks=True, ignore=shutil.ignore_patterns("cache", "tmp", "data", "dvc.lock", "__pycache__")
+        built,
+        folder,
+        symlinks=True,
+        ignore=shutil.ignore_patterns("cache", "tmp", "data", "dvc.lock", "__pycache__"),
     )
     return folder.resolve()
 
@@ -242,7 +269,12 @@ def require_same(project: Path, built: Path, stages: list[str]) -> None:
     What a killed run left of a stage that then came from DVC's cache is removed as `lmspec build` does it.
     """
     leftovers.sweep(project)
-    declared = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in graph(project)[stage].get(kind, ())]
+    declared = [
+        out
+        for stage in stages
+        for kind in ("outs", "metrics", "plots")
+        for out in graph(project)[stage].get(kind, ())
+    ]
     outs = [Path(name) for out in declared for name in ([out] if isinstance(out, str) else out)]
     undisturbed = {
         path: digest
@@ -253,10 +285,15 @@ def require_same(project: Path, built: Path, stages: list[str]) -> None:
     for measured in [path for path in found if "/speed-" in path]:
         assert found.pop(measured) != undisturbed.pop(measured)
     assert found == undisturbed
-    assert {Path(path).parts[1] for path in found} >= {"records", *(stage.partition("-")[0] for stage in stages)} - {"speed"}
+    assert {Path(path).parts[1] for path in found} >= {
+        "records",
+        *(stage.partition("-")[0] for stage in stages),
+    } - {"speed"}
     one, two = locked(project), locked(built)
     unmeasured = [stage for stage in stages if not stage.startswith("speed-")]
-    assert {stage: one[stage] for stage in unmeasured} == {stage: two[stage] for stage in unmeasured}
+    assert {stage: one[stage] for stage in unmeasured} == {
+        stage: two[stage] for stage in unmeasured
+    }
     assert list((project / ".lmspec/run").iterdir()) == [] and processes(project) == []
 
 
@@ -265,7 +302,9 @@ def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built: Path, tmp_path
     all is as if nothing had been."""
     project = unbuilt(built, tmp_path / "project")
     stages = ["sources-old", "corpus-old", "splits-old"]
-    (project / "dvc.yaml").write_text(json.dumps({"stages": {stage: graph(built)[stage] for stage in stages}}))
+    (project / "dvc.yaml").write_text(
+        json.dumps({"stages": {stage: graph(built)[stage] for stage in stages}})
+    )
     hits = kill_often(project, [], Counter(dict(zip(stages, (2, 3, 3), strict=True))), seed=1)
     assert {(hit.target, hit.signal) for hit in hits} == set(itertools.product(TARGETS, SIGNALS))
     assert {hit.stage for hit in hits} == set(stages)
@@ -281,7 +320,9 @@ def test_thirty_kills_over_all_stages_leave_the_same_bytes(built: Path, tmp_path
     quota = Counter(stages) + Counter(random.Random(2).sample(stages, 30 - len(stages)))
     hits = kill_often(project, [], quota, seed=2)
     for hit in hits:
-        print(f"{hit.signal.name} to {hit.target} of {hit.stage} after {hit.at:.2f} s: gone in {hit.gone:.2f} s")
+        print(
+            f"{hit.signal.name} to {hit.target} of {hit.stage} after {hit.at:.2f} s: gone in {hit.gone:.2f} s"
+        )
     assert len(hits) == 30 and {hit.stage for hit in hits} == set(stages)
     assert {(hit.target, hit.signal) for hit in hits} == set(itertools.product(TARGETS, SIGNALS))
     miniature.dvc(project, "repro")
@@ -297,7 +338,11 @@ def endless(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = project / "stages/splits.py"
     mark = "    return stage.Report(metrics)"
     assert script.read_text().count(mark) == 1
-    script.write_text(script.read_text().replace(mark, f"    (Path.home() / 'ready').touch()\n    while True: pass\n{mark}"))
+    script.write_text(
+        script.read_text().replace(
+            mark, f"    (Path.home() / 'ready').touch()\n    while True: pass\n{mark}"
+        )
+    )
     return project.resolve()
 
 
@@ -311,7 +356,7 @@ GUARDS = {
 def test_without_its_guard_an_orphan_is_found(endless: Path, target: str) -> None:
     """The control of the tests above: what is not told to end with its parent is left, and the same look finds it."""
     left, guard, without = GUARDS[target]
-    path = endless / "lmspec/supervise.py"
+    path = endless / "lmspec/run/supervisor.py"
     text = path.read_text()
     assert text.count(guard) == 1
     assert survivors(endless, target) == []
@@ -326,10 +371,18 @@ def survivors(project: Path, target: str) -> list[str]:
     """What is left, two seconds after SIGKILL to one of its processes, of a stage in the middle of its build."""
     ready = project / ".lmspec/run/splits-old/ready"
     ready.unlink(missing_ok=True)
-    starter = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'stages.splits', 'old'])"
+    starter = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'stages.splits', 'old'])"
+    )
     with started(project, sys.executable, "-c", starter) as first:
         assert wait_until(ready.exists, 30) and victims(project).keys() == {"stage", "child"}
-        pids = {"starter": first.pid} | {role: process.pid for role, process in victims(project).items()}
+        pids = {"starter": first.pid} | {
+            role: process.pid for role, process in victims(project).items()
+        }
         os.kill(pids[target], signal.SIGKILL)
         wait_until(lambda: first.poll() is not None and not processes(project), 2)
-        return [role for role, pid in pids.items() if pid in {process.pid for process in processes(project)}]
+        return [
+            role
+            for role, pid in pids.items()
+            if pid in {process.pid for process in processes(project)}
+        ]

@@ -2,18 +2,31 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lmspec.graph.closure import closure
+from lmspec.pipeline.closure import closure
 from lmspec.specs.base import Artifact, Spec
 from lmspec.specs.project import NOUNS, Project
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted(p.relative_to(ROOT) for package in ("lmspec", "stages") for p in (ROOT / package).rglob("*.py"))
-HEAVY = {"torch", "transformers", "numpy", "polars", "onnx", "onnxruntime", "sklearn", "tokenizers", "dvc"}
+FILES = sorted(
+    p.relative_to(ROOT) for package in ("lmspec", "stages") for p in (ROOT / package).rglob("*.py")
+)
+HEAVY = {
+    "torch",
+    "transformers",
+    "numpy",
+    "polars",
+    "onnx",
+    "onnxruntime",
+    "sklearn",
+    "tokenizers",
+    "dvc",
+}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "manager", "misc"}
 
 
@@ -30,29 +43,91 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def level(name: str) -> int:
-    """0 specs, errors; 1 methods, formats, stage; 2 stages; 3 what people run."""
-    room = name.split(".")
-    if room[0] == "stages":
-        return 2
-    if room[1] in ("specs", "errors", "environment", "seal"):
-        return 0
-    door = ("stage", "supervise", "building", "declared", "inputs", "refusal", "record", "toolchain")
-    return 1 if room[1] in ("methods", "formats", *door) else 3
+# The rooms from the ground up: a room imports those that stand before it. docs/architecture.md says what each one holds.
+FLOORS = (
+    "errors",
+    "specs",
+    "statistics",
+    "methods",
+    "formats",
+    "run",
+    "stage",
+    "stages",
+    "git",
+    "language",
+    "pipeline",
+    "audit",
+    "compare",
+    "history",
+    "attribution",
+    "reports",
+    "cli",
+)
+LARGEST_SHARE = 0.15  # of all lines, in one room
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
+def room(module: str) -> str:
+    """`lmspec.specs.base` -> `specs`; a module between the rooms is a room of its own."""
+    package, *rest = module.split(".")
+    return "stages" if package == "stages" else rest[0]
+
+
+def module(path: Path) -> str:
+    """`lmspec/specs/base.py` -> `lmspec.specs.base`."""
+    return ".".join(path.with_suffix("").parts)
+
+
+IN_ROOMS = [
+    path for path in FILES if path not in (Path("lmspec/__init__.py"), Path("lmspec/__main__.py"))
+]
+
+
+def ours(path: Path) -> list[str]:
+    """Modules of lmspec and of the stages that a file imports."""
+    return [name for name in imported(path) if name.startswith(("lmspec.", "stages."))]
+
+
+@pytest.mark.parametrize("path", IN_ROOMS, ids=str)
 def test_imports_run_downwards(path: Path) -> None:
-    """A file imports its own level or a lower one; no method a format, no stage is imported by what it uses."""
-    if path.name == "__init__.py" or path == Path("lmspec/__main__.py"):
-        return
-    own = ".".join(path.with_suffix("").parts)
-    ours = [name for name in imported(path) if name.startswith(("lmspec.", "stages."))]
-    assert [name for name in ours if level(name) > level(own)] == []
-    above = {"graph": ("compare", "serving", "cli"), "compare": ("serving", "cli")}.get(path.parts[1], ())
-    assert [name for name in ours if name.split(".")[1] in above] == []
-    if own.startswith("lmspec.methods."):
-        assert [name for name in ours if name.startswith("lmspec.formats")] == []
+    """A file imports its own room or a lower one, so that no two rooms import each other."""
+    own = FLOORS.index(room(module(path)))
+    assert [name for name in ours(path) if FLOORS.index(room(name)) > own] == []
+
+
+def test_every_floor_is_a_room() -> None:
+    """A room that is gone, or has no floor, is noticed."""
+    assert {room(module(path)) for path in IN_ROOMS} == set(FLOORS)
+
+
+def test_statistics_import_nothing_of_ours() -> None:
+    """Arrays in, numbers out."""
+    files = [path for path in IN_ROOMS if room(module(path)) == "statistics"]
+    assert files
+    assert [name for path in files for name in ours(path) if room(name) != "statistics"] == []
+
+
+def test_no_two_files_import_each_other() -> None:
+    """No reference cycle among modules, however long; what a function imports when it runs counts too."""
+    names = {module(path.parent if path.name == "__init__.py" else path) for path in FILES}
+    edges = {
+        module(path): {name if name in names else name.rpartition(".")[0] for name in ours(path)}
+        - {module(path)}
+        for path in IN_ROOMS
+    }
+    left = dict(edges)
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_no_room_outgrows_the_house() -> None:
+    """A room that holds too much has no caption that says what it is about."""
+    lines = Counter[str]()
+    for path in IN_ROOMS:
+        lines[room(module(path))] += len((ROOT / path).read_text().splitlines())
+    total = sum(lines.values())
+    assert {name for name, count in lines.items() if count > LARGEST_SHARE * total} == set()
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.parts[:2] == ("lmspec", "specs")], ids=str)
@@ -61,7 +136,9 @@ def test_specs_import_nothing_heavy(path: Path) -> None:
     assert {name.split(".")[0] for name in imported(path)} & HEAVY == set()
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.name == "__init__.py" and p.parts[0] != "stages"], ids=str)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.name == "__init__.py" and p.parts[0] != "stages"], ids=str
+)
 def test_packages_hold_a_docstring_alone(path: Path) -> None:
     """A re-export would put its file into every stage's key. `stages` alone does a thing: it refuses the wrong Python."""
     (only,) = tree(path).body
@@ -79,8 +156,18 @@ def test_every_file_has_a_caption_and_a_telling_name(path: Path) -> None:
 def test_nothing_runs_what_it_is_given(path: Path) -> None:
     """No pickle, no trust_remote_code, no eval or exec of text, no shell."""
     source = (ROOT / path).read_text()
-    assert re.search(r"\bpickle\.|\bimport pickle|trust_remote_code=True|shell=True|os\.system|torch\.load\(", source) is None
-    calls = {n.func.id for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert (
+        re.search(
+            r"\bpickle\.|\bimport pickle|trust_remote_code=True|shell=True|os\.system|torch\.load\(",
+            source,
+        )
+        is None
+    )
+    calls = {
+        n.func.id
+        for n in ast.walk(tree(path))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
     assert not calls & {"eval", "exec", "compile", "__import__"}
 
 
@@ -93,14 +180,18 @@ def test_a_stage_shows_its_arrow(noun: str) -> None:
 def test_draws_have_streams_of_their_own() -> None:
     """Two uses of one seed never share a stream: each has another number."""
     pattern = re.compile(r"^[A-Z]+ = (\d+)  # number of its stream", re.M)
-    numbers = [int(number) for path in FILES for number in pattern.findall((ROOT / path).read_text())]
+    numbers = [
+        int(number) for path in FILES for number in pattern.findall((ROOT / path).read_text())
+    ]
     assert len(numbers) == len(set(numbers)) == 5
 
 
 def test_the_smallest_keys_stay_small() -> None:
     """A stage's key holds its own method and no other stage's: an edit of training reruns no corpus."""
     corpus = closure(("stages.corpus",), ROOT).files
-    assert not [f for f in corpus if "training" in f or "architectures" in f or f.startswith("lmspec/cli")]
+    assert not [
+        f for f in corpus if "training" in f or "architectures" in f or f.startswith("lmspec/cli")
+    ]
     assert "lmspec/methods/duplicates.py" in corpus
     graph = closure(("stages.scores", "lmspec.formats.graph"), ROOT).files
     assert not [f for f in graph if "architectures" in f or "checkpoint" in f or "torchrun" in f]
@@ -124,11 +215,14 @@ def test_no_path_of_a_machine_is_committed() -> None:
     """What the project holds reads the same on every machine."""
     import subprocess
 
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     marks = ["/" + part + "/" for part in ("root", "home/runner", "Users")]
     for name in names:
         if (
-            Path(name).suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".txt", ".json", ""}
+            Path(name).suffix
+            in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".txt", ".json", ""}
             and (ROOT / name).is_file()
         ):
             text = (ROOT / name).read_text(errors="replace")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lmspec.cli.main import main
-from lmspec.compare.forms.courses import sparkline
+from lmspec.reports.courses import sparkline
 
 SIZE = 300  # examples of the test side
 FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
@@ -29,7 +29,9 @@ gates:
 
 def recorded(subject: dict[str, Any]) -> str:
     """What a build leaves beside its metrics, as far as it is read here."""
-    return json.dumps([{"subject": [subject], "predicate": {"buildDefinition": {"resolvedDependencies": []}}}])
+    return json.dumps(
+        [{"subject": [subject], "predicate": {"buildDefinition": {"resolvedDependencies": []}}}]
+    )
 
 
 @dataclass
@@ -43,11 +45,19 @@ class Project:
         """What git prints, as one author, on the day that has the number of the commit."""
         day = f"2031-01-{max(1, self.commits):02}T12:00:00Z"
         names = {
-            f"GIT_{who}_{what}": name for who in ("AUTHOR", "COMMITTER") for what, name in (("NAME", "Ann"), ("EMAIL", "a@b.c"))
+            f"GIT_{who}_{what}": name
+            for who in ("AUTHOR", "COMMITTER")
+            for what, name in (("NAME", "Ann"), ("EMAIL", "a@b.c"))
         }
         dates = {"GIT_AUTHOR_DATE": day, "GIT_COMMITTER_DATE": day, "GIT_CONFIG_GLOBAL": os.devnull}
         command = ["git", "-c", "protocol.file.allow=always", *arguments]
-        run = subprocess.run(command, cwd=self.folder, env={**os.environ, **names, **dates}, capture_output=True, text=True)
+        run = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, **names, **dates},
+            capture_output=True,
+            text=True,
+        )
         assert run.returncode == 0, run.stderr
         return run.stdout.strip()
 
@@ -69,7 +79,10 @@ class Project:
         better = {"name": path, "annotations": {"better": {"accuracy": "higher"}}}
         self.write("data/records/scores-a.json", recorded(better))
         head = "split,id,source,group,label,predicted,confidence,label_probability\n"
-        rows = (f"test,{i},s,,good,{'bad' if i < wrong else 'good'},0.9,{0.1 if i < wrong else 0.9}\n" for i in range(SIZE))
+        rows = (
+            f"test,{i},s,,good,{'bad' if i < wrong else 'good'},0.9,{0.1 if i < wrong else 0.9}\n"
+            for i in range(SIZE)
+        )
         self.write("data/metrics/scores-a/outcomes.csv", head + "".join(rows) if outcomes else "")
 
     def commit(self, subject: str = "a change") -> str:
@@ -118,7 +131,9 @@ def verdicts(found: dict[str, Any]) -> list[str]:
 
 
 def bisected(*arguments: str, code: int = 0) -> dict[str, Any]:
-    return dict(json.loads(run("bisect", "floor", *arguments, "--format", "json", code=code).stdout))
+    return dict(
+        json.loads(run("bisect", "floor", *arguments, "--format", "json", code=code).stdout)
+    )
 
 
 def one_of(found: dict[str, Any]) -> list[str]:
@@ -152,7 +167,10 @@ def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project)
     assert verdicts(everything) == ["worse", "same", "same", "same", "new"]
     assert {point["value"] for point in everything["points"][1:]} == {0.9}
     assert verdicts(course(METRIC, "--max-count", "1")) == ["worse"]
-    assert course(METRIC, "--max-count", "1")["notes"][0] == "1 older commits are not shown: `--max-count` shows more"
+    assert (
+        course(METRIC, "--max-count", "1")["notes"][0]
+        == "1 older commits are not shown: `--max-count` shows more"
+    )
 
 
 def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) -> None:
@@ -167,13 +185,20 @@ def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) 
         project.spec(width=width)
         project.commit(f"{width} wide")
     found = course(METRIC, "--all")
-    assert verdicts(found) == ["same", "not comparable", "new"] and {point["value"] for point in found["points"]} == {0.9}
-    assert "model.a.width of params.yaml is not what it was built with" in found["points"][1]["reason"]
+    assert verdicts(found) == ["same", "not comparable", "new"] and {
+        point["value"] for point in found["points"]
+    } == {0.9}
+    assert (
+        "model.a.width of params.yaml is not what it was built with" in found["points"][1]["reason"]
+    )
 
 
 def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Project) -> None:
     """`bytes` of two graphs differ or do not; two accuracies without outcomes are untested."""
-    better = {"name": "data/metrics/quantized-a.json", "annotations": {"better": {"bytes": "lower"}}}
+    better = {
+        "name": "data/metrics/quantized-a.json",
+        "annotations": {"better": {"bytes": "lower"}},
+    }
     project.write("data/records/quantized-a.json", recorded(better))
     for size, accuracy in ((1000, 0.9), (990, 0.5)):
         project.write("data/metrics/quantized-a.json", json.dumps({"bytes": size}))
@@ -185,23 +210,39 @@ def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Proje
     assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
 
 
-def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_heading(project: Project) -> None:
+def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_heading(
+    project: Project,
+) -> None:
     """`changed` is a number that has none anywhere."""
     for accuracy in (0.7, 0.9):
         project.scored(accuracy)
-        project.write("data/records/scores-a.json", recorded({"name": "data/metrics/scores-a.json"}))
-        project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": accuracy}, "steps": round(10 * accuracy)}))
+        project.write(
+            "data/records/scores-a.json", recorded({"name": "data/metrics/scores-a.json"})
+        )
+        project.write(
+            "data/metrics/model-a.json",
+            json.dumps({"dev": {"accuracy": accuracy}, "steps": round(10 * accuracy)}),
+        )
         project.commit()
-    assert verdicts(course("steps")) == verdicts(course(METRIC)) == ["changed", "new"] and course(METRIC)["better"] is None
+    assert (
+        verdicts(course("steps")) == verdicts(course(METRIC)) == ["changed", "new"]
+        and course(METRIC)["better"] is None
+    )
     project.scored(0.6)
-    better = {"name": "data/metrics/model-a.json", "annotations": {"better": {"accuracy": "higher"}}}
+    better = {
+        "name": "data/metrics/model-a.json",
+        "annotations": {"better": {"accuracy": "higher"}},
+    }
     project.write("data/records/model-a.json", recorded(better))
     project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": 0.6}, "steps": 6}))
     project.commit()
     found = course(METRIC)
     assert verdicts(found) == ["worse", "better", "new"] and found["better"] == "higher"
     dev = course("model.a.dev.accuracy")
-    assert verdicts(dev) == ["untested", "untested", "new"] and "git keeps nothing" in dev["points"][0]["reason"]
+    assert (
+        verdicts(dev) == ["untested", "untested", "new"]
+        and "git keeps nothing" in dev["points"][0]["reason"]
+    )
     assert verdicts(course("steps")) == ["changed", "changed", "new"]
 
 
@@ -209,9 +250,17 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
     """Git has the rounds; what it lacks is said of nothing else."""
     path = "data/metrics/speed-a.json"
     project.write("params.yaml", "speed: {a: {of: quantized.a, against: model.a}}\n")
-    project.write("data/records/speed-a.json", recorded({"name": path, "annotations": {"better": {"ratio": "higher"}}}))
+    project.write(
+        "data/records/speed-a.json",
+        recorded({"name": path, "annotations": {"better": {"ratio": "higher"}}}),
+    )
     for value in (1.5, 2.5):
-        ratio = {"latency_p95": {"p5": value}, "throughput": {"median": value}, "weights": value, "peak_memory": value}
+        ratio = {
+            "latency_p95": {"p5": value},
+            "throughput": {"median": value},
+            "weights": value,
+            "peak_memory": value,
+        }
         project.write(path, json.dumps({"ratio": ratio}))
         project.commit()
     reasons = {
@@ -242,19 +291,35 @@ def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -
 def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
     """What means several is refused with their names, and what means none with the nearest."""
     project.history([0.9])
-    for text in (METRIC, "accuracy", "test.accuracy", "scores.*.accuracy", "*accuracy", "a.test.acc*"):
+    for text in (
+        METRIC,
+        "accuracy",
+        "test.accuracy",
+        "scores.*.accuracy",
+        "*accuracy",
+        "a.test.acc*",
+    ):
         assert course(text)["metric"] == METRIC
-    assert "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples" in run("log", "test.*", code=2).stderr
+    assert (
+        "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples"
+        in run("log", "test.*", code=2).stderr
+    )
     assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=2).stderr
     project.write("data/metrics/corpus-a.json", json.dumps({f"rows_{i}": i for i in range(20)}))
     project.commit()
     said = run("log", "good.acc", code=2).stderr
-    assert "no commit of this branch has such a metric" in said and f"the nearest of 22 are {METRIC}, " in said
+    assert (
+        "no commit of this branch has such a metric" in said
+        and f"the nearest of 22 are {METRIC}, " in said
+    )
 
 
 def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
     """Each once; and a project without gates is told what to do."""
-    project.spec("{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: " + FLOOR)
+    project.spec(
+        "{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: "
+        + FLOOR
+    )
     project.history([0.9, 0.8])
     found = json.loads(run("log", "--format", "json").stdout)["metrics"]
     assert [each["metric"] for each in found] == [METRIC]
@@ -268,7 +333,10 @@ def test_where_a_name_begins_is_said(project: Project) -> None:
     project.commit("a spec alone")
     (first,) = project.history([0.9])
     found = course(METRIC)
-    assert found["notes"][0] == f"it begins at {first} (2031-01-02); a name that it had before is not followed"
+    assert (
+        found["notes"][0]
+        == f"it begins at {first} (2031-01-02); a name that it had before is not followed"
+    )
     assert "1 of these commits have no dvc.lock" in found["notes"][1]
 
 
@@ -280,16 +348,33 @@ def test_text_is_aligned_and_a_hostile_subject_stays_on_its_line(project: Projec
     project.commit("down \x1b[31m | <b>@all</b> ##[error]x")
     text = run("log", METRIC).stdout
     lines = text.splitlines()
-    assert lines[0] == f"{METRIC}, higher is better" and lines[1].split()[:3] == ["commit", "date", "value"]
-    assert "worse" in lines[2] and "0.5000" in lines[2] and "2031-01-02" in lines[2] and lines[3].rstrip().endswith("new      up")
+    assert lines[0] == f"{METRIC}, higher is better" and lines[1].split()[:3] == [
+        "commit",
+        "date",
+        "value",
+    ]
+    assert (
+        "worse" in lines[2]
+        and "0.5000" in lines[2]
+        and "2031-01-02" in lines[2]
+        and lines[3].rstrip().endswith("new      up")
+    )
     assert "\x1b" not in text and "##[" not in text
     written = run("log", METRIC, "--format", "md").stdout
-    assert "| worse |" in written and "<b>" not in written and "@all" not in written.replace("&#64;all", "")
+    assert (
+        "| worse |" in written
+        and "<b>" not in written
+        and "@all" not in written.replace("&#64;all", "")
+    )
 
 
 def test_blocks_tell_how_high_and_where_nothing_is() -> None:
     """Oldest first; a line that never changes is level."""
-    assert sparkline([0.0, 0.5, None, 1.0]) == "▁▅·█" and len(set(sparkline([3.0, 3.0]))) == 1 and sparkline([None]) == "·"
+    assert (
+        sparkline([0.0, 0.5, None, 1.0]) == "▁▅·█"
+        and len(set(sparkline([3.0, 3.0]))) == 1
+        and sparkline([None]) == "·"
+    )
 
 
 def test_the_same_history_gives_the_same_svg(project: Project) -> None:
@@ -302,18 +387,25 @@ def test_the_same_history_gives_the_same_svg(project: Project) -> None:
     assert METRIC in first and "dc:date" not in first
 
 
-def test_a_shallow_clone_says_where_its_history_ends(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shallow_clone_says_where_its_history_ends(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a metric, and of a search that finds no good commit."""
     hashes = project.history([0.9, 0.7, 0.6, 0.5])
     project.git("clone", "-q", "--depth", "2", project.folder.as_uri(), "../clone")
     monkeypatch.chdir(project.folder.parent / "clone")
     found = course(METRIC)
-    assert verdicts(found) == ["worse", "new"] and f"this clone is shallow and ends at {hashes[2]}" in found["notes"][0]
+    assert (
+        verdicts(found) == ["worse", "new"]
+        and f"this clone is shallow and ends at {hashes[2]}" in found["notes"][0]
+    )
     told = bisected(code=1)
     assert told["culprit"] is None and "git fetch --unshallow" in told["reason"]
 
 
-def test_a_detached_head_another_branch_and_no_commit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detached_head_another_branch_and_no_commit(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """HEAD is what is checked out; without a commit there is nothing to show."""
     assert "has no commit yet" in run("log", METRIC, code=2).stderr
     assert "has no commit yet" in run("bisect", "floor", code=2).stderr
@@ -333,15 +425,26 @@ def test_a_detached_head_another_branch_and_no_commit(project: Project, monkeypa
         ([0.9, 0.7], 1),
     ],
 )
-def test_the_last_time_that_it_broke_is_found(project: Project, accuracies: list[float], culprit: int) -> None:
+def test_the_last_time_that_it_broke_is_found(
+    project: Project, accuracies: list[float], culprit: int
+) -> None:
     """With what it was before and after, and the verdict on pairs; whether or not the good commit is named."""
     hashes = project.history(accuracies)
     found = bisected()
-    assert found["culprit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [hashes[culprit]]
-    assert found["before"]["commit"]["short"] == hashes[culprit - 1] and found["before"]["state"] == "pass"
+    assert found["culprit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [
+        hashes[culprit]
+    ]
+    assert (
+        found["before"]["commit"]["short"] == hashes[culprit - 1]
+        and found["before"]["state"] == "pass"
+    )
     assert bisected("--good", hashes[0])["culprit"] == found["culprit"]
     (metric,) = found["metrics"]
-    assert (metric["name"], metric["verdict"], metric["new"]) == (METRIC, "worse", pytest.approx(accuracies[culprit]))
+    assert (metric["name"], metric["verdict"], metric["new"]) == (
+        METRIC,
+        "worse",
+        pytest.approx(accuracies[culprit]),
+    )
 
 
 def test_that_it_broke_more_than_once_is_said(project: Project) -> None:
@@ -351,7 +454,8 @@ def test_that_it_broke_more_than_once_is_said(project: Project) -> None:
     assert one_of(found) == [hashes[6]]
     assert [held["commit"]["short"] for held in found["earlier"]] == [hashes[4], hashes[1]]
     assert (
-        f"began to fail 3 times between these commits; this is the last, before at {hashes[4]}, {hashes[1]}" in found["notes"][0]
+        f"began to fail 3 times between these commits; this is the last, before at {hashes[4]}, {hashes[1]}"
+        in found["notes"][0]
     )
 
 
@@ -362,7 +466,9 @@ def test_a_culprit_among_commits_without_metrics_is_named_as_a_range(project: Pr
     assert found["culprit"] is None and one_of(found) == hashes[3:6]
     assert [held["state"] for held in found["one_of"]] == ["skipped", "skipped", "fail"]
     text = run("bisect", "floor").stdout
-    assert "broken by one of these 3" in text and "6 commits held: 1 pass, 2 fail, 3 skipped" in text
+    assert (
+        "broken by one of these 3" in text and "6 commits held: 1 pass, 2 fail, 3 skipped" in text
+    )
     assert f"what was changed is between {hashes[2]} and {hashes[5]}" in text
 
 
@@ -374,20 +480,29 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
         written = (project.folder / "data/metrics/scores-a.json").read_bytes()
         md5 = "0" * 32 if stale else hashlib.md5(written).hexdigest()
         out = f"    - {{path: data/metrics/scores-a.json, md5: {md5}}}"
-        project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n    outs:\n{out}\n")
+        project.write(
+            "dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n    outs:\n{out}\n"
+        )
         hashes.append(project.commit())
     assert one_of(bisected()) == hashes[1:]
     assert bisected()["one_of"][0]["verdict"] == "stale"
     found = course(METRIC)
     assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
-    assert f"stale in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote" in found["points"][0]["reason"]
+    assert (
+        f"stale in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote"
+        in found["points"][0]["reason"]
+    )
 
 
 def test_a_search_says_what_it_did_not_check(project: Project) -> None:
     """Without a dvc.lock nobody can tell whether metrics are stale; whether or not a culprit is found."""
-    said = "of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+    said = (
+        "of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+    )
     hashes = project.history([0.7, 0.9, 0.9, 0.6])
-    assert bisected()["notes"] == [f"2 {said}"] and f"note: 2 {said}" in run("bisect", "floor").stdout
+    assert (
+        bisected()["notes"] == [f"2 {said}"] and f"note: 2 {said}" in run("bisect", "floor").stdout
+    )
     assert bisected("--good", hashes[1])["notes"] == [f"3 {said}"]
     assert bisected("--bad", hashes[0], code=1)["notes"] == [f"1 {said}"]
     assert f"note: 1 {said}" in run("bisect", "floor", "--bad", hashes[0], code=1).stdout
@@ -415,7 +530,10 @@ def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
     signed = "exception: {reason: not now please, signed_off_by: Ann, until: '2999-01-01'}"
     project.spec(f"{{kind: floor, metric: {METRIC}, at_least: 0.84, {signed}}}")
     assert one_of(bisected()) == [hashes[2]]
-    assert "there is no gate 'flor'\n  -> did you mean 'floor'?" in run("bisect", "flor", code=2).stderr
+    assert (
+        "there is no gate 'flor'\n  -> did you mean 'floor'?"
+        in run("bisect", "flor", code=2).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -425,7 +543,9 @@ def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
         "{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
     ],
 )
-def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(project: Project, gate: str) -> None:
+def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(
+    project: Project, gate: str
+) -> None:
     """A step that is too large, and one that only together with another is."""
     project.spec(gate)
     hashes = project.history([0.9, 0.89, 0.6, 0.59])
@@ -435,8 +555,12 @@ def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(project: Proj
     assert "passes against each commit before it" in bisected("--bad", hashes[1], code=1)["reason"]
 
 
-@pytest.mark.parametrize(("metric", "anew"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)])
-def test_what_is_measured_anew_is_no_proof_against_a_commit(project: Project, metric: str, anew: bool) -> None:
+@pytest.mark.parametrize(
+    ("metric", "anew"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)]
+)
+def test_what_is_measured_anew_is_no_proof_against_a_commit(
+    project: Project, metric: str, anew: bool
+) -> None:
     """Each measurement gives another number, a size does not: it is said, and how to find out."""
     project.write(
         "params.yaml",
@@ -447,8 +571,14 @@ def test_what_is_measured_anew_is_no_proof_against_a_commit(project: Project, me
         values = {"of": {"latency_ms": {"p50": value}, "weights_bytes": value}}
         project.write("data/metrics/speed-a.json", json.dumps(values))
         project.commit()
-    notes = [note for note in bisected()["notes"] if "is measured, and each measurement gives another number" in note]
-    assert len(notes) == anew and all("`dvc repro --force --single-item speed-a` at" in note for note in notes)
+    notes = [
+        note
+        for note in bisected()["notes"]
+        if "is measured, and each measurement gives another number" in note
+    ]
+    assert len(notes) == anew and all(
+        "`dvc repro --force --single-item speed-a` at" in note for note in notes
+    )
     assert ("measure anew" in run("bisect", "floor").stdout) == anew
 
 
@@ -464,9 +594,16 @@ def test_what_cannot_be_compared_or_found_says_why(project: Project) -> None:
     """A bad commit without metrics, no good one, a good one of elsewhere."""
     hashes = project.history([0.7, 0.6, None])
     assert "data/metrics/scores-a.json is not JSON" in run("bisect", "floor", code=2).stderr
-    assert f"no commit before {hashes[1]} passes it" in bisected("--bad", hashes[1], code=1)["reason"]
-    assert "it does not pass at" in bisected("--bad", hashes[1], "--good", hashes[0], code=1)["reason"]
-    assert "it is no ancestor" in run("bisect", "floor", "--bad", hashes[0], "--good", hashes[1], code=2).stderr
+    assert (
+        f"no commit before {hashes[1]} passes it" in bisected("--bad", hashes[1], code=1)["reason"]
+    )
+    assert (
+        "it does not pass at" in bisected("--bad", hashes[1], "--good", hashes[0], code=1)["reason"]
+    )
+    assert (
+        "it is no ancestor"
+        in run("bisect", "floor", "--bad", hashes[0], "--good", hashes[1], code=2).stderr
+    )
     assert "it is the bad commit itself" in run("bisect", "floor", "--good", "HEAD", code=2).stderr
 
 
@@ -479,7 +616,10 @@ def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None
     project.write("note.txt", "meanwhile")
     project.commit("meanwhile")
     project.git("merge", "-q", "--no-ff", "-m", "merge side", "side")
-    assert [point["commit"]["subject"] for point in course(METRIC)["points"]] == ["merge side", "change 0"]
+    assert [point["commit"]["subject"] for point in course(METRIC)["points"]] == [
+        "merge side",
+        "change 0",
+    ]
     found = bisected()
     assert found["culprit"]["commit"]["subject"] == "merge side"
     assert [commit["short"] for commit in found["merged"]] == brought[::-1]
@@ -496,10 +636,17 @@ def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
         return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
 
     before, status = state(), project.git("status", "--porcelain")
-    commands: list[Callable[[], object]] = [lambda: course(METRIC), lambda: run("log", "--all"), bisected]
+    commands: list[Callable[[], object]] = [
+        lambda: course(METRIC),
+        lambda: run("log", "--all"),
+        bisected,
+    ]
     for each in commands:
         each()
-    assert state() == before and project.git("status", "--porcelain") == status == "M data/metrics/scores-a.json"
+    assert (
+        state() == before
+        and project.git("status", "--porcelain") == status == "M data/metrics/scores-a.json"
+    )
 
 
 def test_a_long_history_is_read_by_the_commits_that_changed_it(project: Project) -> None:
@@ -511,7 +658,9 @@ def test_a_long_history_is_read_by_the_commits_that_changed_it(project: Project)
         + f"M 100644 inline note.txt\ndata {len(str(i))}\n{i}\n"
         for i in range(500)
     )
-    subprocess.run(["git", "fast-import", "--quiet"], cwd=project.folder, input=stream, text=True, check=True)
+    subprocess.run(
+        ["git", "fast-import", "--quiet"], cwd=project.folder, input=stream, text=True, check=True
+    )
     project.git("reset", "-q", "--hard")
     project.scored(0.5)
     short = project.commit("worse")

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.graph import merge
+from lmspec.git import merge_driver
 from tests import miniature
 
 ROOT = Path(__file__).parent.parent
@@ -22,7 +22,10 @@ Versions = Mapping[str, int]
 
 def entry(stage: str, version: int, files: Mapping[str, bytes]) -> str:
     """What DVC records of a stage that wrote these files."""
-    outs = "".join(f"    - path: {path}\n      hash: md5\n      md5: {md5(content)}\n" for path, content in files.items())
+    outs = "".join(
+        f"    - path: {path}\n      hash: md5\n      md5: {md5(content)}\n"
+        for path, content in files.items()
+    )
     return f"  {stage}:\n    cmd: make {stage}\n    params:\n      params.yaml:\n        {stage}: {version}\n    outs:\n{outs}"
 
 
@@ -42,7 +45,9 @@ def results(stage: str, version: int) -> dict[str, bytes]:
 
 def lock(versions: Versions) -> str:
     """dvc.lock after a build."""
-    return "schema: '2.0'\nstages:\n" + "".join(entry(stage, v, results(stage, v)) for stage, v in versions.items())
+    return "schema: '2.0'\nstages:\n" + "".join(
+        entry(stage, v, results(stage, v)) for stage, v in versions.items()
+    )
 
 
 def build(folder: Path, versions: Versions) -> None:
@@ -83,13 +88,17 @@ def branches(folder: Path, ours: Versions, theirs: Versions) -> None:
 def locked(folder: Path) -> dict[str, dict[str, str]]:
     """Stage -> path -> MD5 of what dvc.lock says that it wrote."""
     stages = YAML(typ="safe").load(folder / "dvc.lock")["stages"]
-    return {stage: {out["path"]: out["md5"] for out in about["outs"]} for stage, about in stages.items()}
+    return {
+        stage: {out["path"]: out["md5"] for out in about["outs"]} for stage, about in stages.items()
+    }
 
 
 def require_true(folder: Path) -> None:
     """No file of results passes for one that its stage in dvc.lock wrote, and is not; git has nothing left to do."""
     for outs in locked(folder).values():
-        files = {path: there for path, there in outs.items() if not there.endswith(".dir")}  # a folder is no file of results
+        files = {
+            path: there for path, there in outs.items() if not there.endswith(".dir")
+        }  # a folder is no file of results
         assert files == {path: md5((folder / path).read_bytes()) for path in files}
     assert git(folder, "status", "--porcelain") == ""
 
@@ -99,15 +108,24 @@ def test_stages_that_one_side_changed_are_taken_from_it(repository: Path) -> Non
     branches(repository, {"model-a": 2, "scores-a": 2}, {"model-b": 3, "scores-b": 3, "model-c": 1})
     said = git(repository, "merge", "theirs", "-m", "both")
     assert "lmspec:" not in said and "CONFLICT" not in said
-    assert (repository / "dvc.lock").read_text() == lock({"model-a": 2, "model-b": 3, "scores-a": 2, "scores-b": 3, "model-c": 1})
+    assert (repository / "dvc.lock").read_text() == lock(
+        {"model-a": 2, "model-b": 3, "scores-a": 2, "scores-b": 3, "model-c": 1}
+    )
     require_true(repository)
 
 
 def test_a_stage_that_both_changed_is_left_out_and_said(repository: Path) -> None:
     """No mix of hashes; its files stay this side's, and dvc.lock does not know them."""
-    branches(repository, {"model-a": 2, "scores-a": 2, "model-b": 2}, {"model-a": 3, "scores-a": 3, "scores-b": 3})
+    branches(
+        repository,
+        {"model-a": 2, "scores-a": 2, "model-b": 2},
+        {"model-a": 3, "scores-a": 3, "scores-b": 3},
+    )
     said = git(repository, "merge", "theirs", "-m", "both")
-    assert "both sides changed model-a, scores-a in different ways" in said and "run `dvc repro`" in said
+    assert (
+        "both sides changed model-a, scores-a in different ways" in said
+        and "run `dvc repro`" in said
+    )
     assert "data/metrics/scores-a/rows.csv: both sides changed it" in said
     assert (repository / "dvc.lock").read_text() == lock({"model-b": 2, "scores-b": 3})
     assert json.loads((repository / "data/metrics/model-a.json").read_text()) == {"value": 2}
@@ -119,7 +137,11 @@ def test_without_the_driver_git_reports_a_conflict(repository: Path) -> None:
     git(repository, "config", "--remove-section", "merge.lmspec")
     branches(repository, {"model-a": 2}, {"model-a": 3})
     said = git(repository, "merge", "theirs", "-m", "both", code=1)
-    assert "CONFLICT" in said and "dvc.lock" in said and "<<<<<<<" in (repository / "dvc.lock").read_text()
+    assert (
+        "CONFLICT" in said
+        and "dvc.lock" in said
+        and "<<<<<<<" in (repository / "dvc.lock").read_text()
+    )
 
 
 def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
@@ -129,7 +151,9 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
     build(repository, {**BASE, "model-a": 4, "scores-b": 4})
     said = git(repository, "rebase", "main")
     assert "both sides changed model-a in different ways" in said
-    assert (repository / "dvc.lock").read_text() == lock({"model-b": 2, "scores-a": 1, "scores-b": 4})
+    assert (repository / "dvc.lock").read_text() == lock(
+        {"model-b": 2, "scores-a": 1, "scores-b": 4}
+    )
     require_true(repository)
 
 
@@ -137,7 +161,9 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
 def test_what_dvc_lock_knows_is_what_its_build_wrote(repository: Path, seed: int) -> None:
     """Over random changes of both sides: whatever file both changed, its stage is left out; and every entry is one side's."""
     draw = random.Random(seed)
-    sides = [{stage: draw.choice([1, 1, 2, 3, 8, 9]) for stage in [*BASE, "model-new"]} for _ in range(2)]
+    sides = [
+        {stage: draw.choice([1, 1, 2, 3, 8, 9]) for stage in [*BASE, "model-new"]} for _ in range(2)
+    ]
     branches(repository, *sides)
     git(repository, "merge", "theirs", "-m", "both")
     known = locked(repository)
@@ -162,11 +188,16 @@ def test_a_lock_goes_through_byte_for_byte() -> None:
     """This repository's own; and without a stage it is what DVC writes without that stage."""
     from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
-    text = subprocess.run(["git", "show", "HEAD:dvc.lock"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    assert merge.read(text).text() == text
-    name = next(iter(merge.read(text).stages))
-    changed = [text.replace(f"  {name}:\n    cmd: ", f"  {name}:\n    cmd: {word} ", 1) for word in ("one", "other")]
-    merged = merge.lock(text, *changed)
+    text = subprocess.run(
+        ["git", "show", "HEAD:dvc.lock"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
+    assert merge_driver.read(text).text() == text
+    name = next(iter(merge_driver.read(text).stages))
+    changed = [
+        text.replace(f"  {name}:\n    cmd: ", f"  {name}:\n    cmd: {word} ", 1)
+        for word in ("one", "other")
+    ]
+    merged = merge_driver.lock(text, *changed)
     assert merged.dropped == (name,)
     document = parse_yaml_for_update(text, "dvc.lock")
     del document["stages"][name]
@@ -188,9 +219,9 @@ def test_stages_that_come_and_go(
 ) -> None:
     """A stage that one side removed and the other rebuilt is left out; that of nobody is no stage."""
     sides = [lock(side) if side else "schema: '2.0'\nstages: {}\n" for side in (old, one, other)]
-    merged = merge.lock(*sides)
+    merged = merge_driver.lock(*sides)
     assert merged.dropped == dropped
-    assert list(merge.read(merged.text).stages) == list(versions)
+    assert list(merge_driver.read(merged.text).stages) == list(versions)
     assert merged.text == (lock(versions) if versions else "schema: '2.0'\nstages: {}\n")
 
 
@@ -198,9 +229,11 @@ def test_what_is_no_stage_is_merged_whole_or_not() -> None:
     """A section of DVC's that lmspec does not write."""
     plain = lock(BASE)
     one, other = (f"{plain}datasets:\n- name: {name}\n" for name in "xy")
-    assert merge.lock(plain, one, plain).text == one == merge.lock("", plain, one).text
+    assert (
+        merge_driver.lock(plain, one, plain).text == one == merge_driver.lock("", plain, one).text
+    )
     with pytest.raises(LmspecError, match="both sides changed its `datasets`"):
-        merge.lock(plain, one, other)
+        merge_driver.lock(plain, one, other)
 
 
 def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path) -> None:
@@ -213,13 +246,15 @@ def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path)
     git(repository, "add", ".gitattributes")
     git(repository, "commit", "-q", "-m", "attributes")
     assert "next" not in miniature.lmspec(repository, "init", "--merge-driver")
-    assert attributes.read_text().splitlines() == ["*.png binary", *merge.ATTRIBUTES]
-    assert (ROOT / ".gitattributes").read_text().splitlines() == merge.ATTRIBUTES
+    assert attributes.read_text().splitlines() == ["*.png binary", *merge_driver.ATTRIBUTES]
+    assert (ROOT / ".gitattributes").read_text().splitlines() == merge_driver.ATTRIBUTES
     (repository / "params.yaml").unlink()
     assert "there is no such file" in miniature.lmspec(repository, "init", "--merge-driver", code=1)
     shutil.rmtree(repository / ".git")
     (repository / "params.yaml").touch()
-    assert "git cannot be configured here" in miniature.lmspec(repository, "init", "--merge-driver", code=1)
+    assert "git cannot be configured here" in miniature.lmspec(
+        repository, "init", "--merge-driver", code=1
+    )
 
 
 def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path) -> None:
@@ -228,12 +263,15 @@ def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path)
     shutil.copytree(built, project, symlinks=True)
     path = project / "dvc.lock"
     text = path.read_text()
-    changed = [text.replace("python -m stages.model cnn", f"python -m stages.model {word}", 1) for word in ("one", "other")]
-    merged = merge.lock(text, *changed)
+    changed = [
+        text.replace("python -m stages.model cnn", f"python -m stages.model {word}", 1)
+        for word in ("one", "other")
+    ]
+    merged = merge_driver.lock(text, *changed)
     assert merged.dropped == ("model-cnn",)
     path.write_text(merged.text)
     assert miniature.ran(miniature.dvc(project, "repro")) == []
-    assert dict(merge.read(path.read_text()).stages) == dict(merge.read(text).stages)
+    assert dict(merge_driver.read(path.read_text()).stages) == dict(merge_driver.read(text).stages)
 
 
 @pytest.mark.slow
@@ -245,7 +283,10 @@ def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_p
     git(project, "add", "-A")
     git(project, "commit", "-q", "-m", "driver")
     spec = (project / "params.yaml").read_text()
-    edits = {"theirs": ("seeds: 1\n\nstudent", "seeds: 2\n\nstudent"), "main": ("widths: [1, 2, 3]", "widths: [1, 2]")}
+    edits = {
+        "theirs": ("seeds: 1\n\nstudent", "seeds: 2\n\nstudent"),
+        "main": ("widths: [1, 2, 3]", "widths: [1, 2]"),
+    }
     for branch, edit in edits.items():
         git(project, "checkout", "-q", *([] if branch == "main" else ["-b"]), branch)
         (project / "params.yaml").write_text(spec.replace(*edit))
@@ -256,7 +297,9 @@ def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_p
     assert "model-cnn in different ways" in said and "model-cnn" not in locked(project)
     require_true(project)
     assert miniature.ran(miniature.dvc(project, "repro", "model-cnn")) == ["model-cnn"]
-    spec_then = YAML(typ="safe").load(project / "dvc.lock")["stages"]["model-cnn"]["params"]["params.yaml"]["model.cnn"]
+    spec_then = YAML(typ="safe").load(project / "dvc.lock")["stages"]["model-cnn"]["params"][
+        "params.yaml"
+    ]["model.cnn"]
     assert spec_then["training"]["seeds"] == 2 and spec_then["architecture"]["widths"] == [1, 2]
 
 
@@ -265,6 +308,6 @@ def test_an_empty_lock_is_merged_with_nothing() -> None:
     base, built = lock(BASE), lock({**BASE, "model-c": 1})
     for ours, theirs, whole in (("", built, "theirs"), (built, "", "ours")):
         with pytest.raises(LmspecError, match="it is not as DVC writes it") as refused:
-            merge.lock(base, ours, theirs)
+            merge_driver.lock(base, ours, theirs)
         assert f"git checkout --{whole} dvc.lock" in refused.value.remedy
-    assert merge.lock("", base, built).text == merge.lock("", "", built).text == built
+    assert merge_driver.lock("", base, built).text == merge_driver.lock("", "", built).text == built

@@ -11,7 +11,9 @@ from lmspec.methods import metrics, predicting, quantizing, timing
 def scored() -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities of 500 examples of three classes."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 3, 500), predicting.probabilities(rng.normal(size=(500, 3)).astype(np.float32))
+    return rng.integers(0, 3, 500), predicting.probabilities(
+        rng.normal(size=(500, 3)).astype(np.float32)
+    )
 
 
 def test_summary_agrees_with_definitions(scored: tuple[np.ndarray, np.ndarray]) -> None:
@@ -21,7 +23,10 @@ def test_summary_agrees_with_definitions(scored: tuple[np.ndarray, np.ndarray]) 
     predicted = probability.argmax(1)
     assert got["accuracy"] == np.mean(predicted == truth)
     assert got["log_loss"] == pytest.approx(-np.log(probability[np.arange(500), truth]).mean())
-    f1 = [2 * ((predicted == k) & (truth == k)).sum() / ((predicted == k).sum() + (truth == k).sum()) for k in range(3)]
+    f1 = [
+        2 * ((predicted == k) & (truth == k)).sum() / ((predicted == k).sum() + (truth == k).sum())
+        for k in range(3)
+    ]
     assert got["macro_f1"] == pytest.approx(np.mean(f1))
     assert metrics.full(truth, probability, ("a", "b", "c"), 10)["f1"]["b"] == pytest.approx(f1[1])
 
@@ -42,7 +47,9 @@ def test_calibration_error_bin_by_bin(scored: tuple[np.ndarray, np.ndarray]) -> 
         if inside.any():
             expected += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
     assert metrics.expected_calibration_error(confidence, correct, 10) == pytest.approx(expected)
-    assert metrics.expected_calibration_error(np.full(4, 0.75), np.asarray([True, True, True, False]), 10) == pytest.approx(0)
+    assert metrics.expected_calibration_error(
+        np.full(4, 0.75), np.asarray([True, True, True, False]), 10
+    ) == pytest.approx(0)
     assert metrics.expected_calibration_error(np.ones(3), np.zeros(3, bool), 10) == 1.0
 
 
@@ -63,7 +70,9 @@ def test_probabilities_are_a_softmax_that_does_not_overflow() -> None:
 def test_logits_come_back_in_the_order_of_the_texts() -> None:
     """Batches are sorted by length inside; the caller never sees it."""
     ids = [np.full(n, n, np.int64) for n in (5, 1, 9, 3, 3, 7)]
-    got = predicting.logits(lambda i, m: np.stack([i[:, 0], m.sum(1)], 1).astype(np.float32), ids, 0, 2)
+    got = predicting.logits(
+        lambda i, m: np.stack([i[:, 0], m.sum(1)], 1).astype(np.float32), ids, 0, 2
+    )
     assert got.tolist() == [[n, n] for n in (5, 1, 9, 3, 3, 7)]
 
 
@@ -81,10 +90,16 @@ def test_loss_of_quantization_counts_flips() -> None:
 def test_timing_takes_turns() -> None:
     """Odd rounds run the other way round, the first round is not counted, and the ratio favours the faster."""
     log = []
-    one, other = timing.in_turn(lambda i: log.append(("a", i)), lambda i: log.append(("b", i)), 2, 3)
-    assert [name for name, _ in log] == list("bbaa" + "aabb" + "bbaa" + "aabb") or [n for n, _ in log] == list("bbaaaabbbbaaaabb")
+    one, other = timing.in_turn(
+        lambda i: log.append(("a", i)), lambda i: log.append(("b", i)), 2, 3
+    )
+    assert [name for name, _ in log] == list("bbaa" + "aabb" + "bbaa" + "aabb") or [
+        n for n, _ in log
+    ] == list("bbaaaabbbbaaaabb")
     assert one.seconds.shape == other.seconds.shape == (3, 2)
-    ratio = timing.ratio(timing.Timed(np.full((5, 2), 1.0)), timing.Timed(np.full((5, 2), 3.0)), 0.5)
+    ratio = timing.ratio(
+        timing.Timed(np.full((5, 2), 1.0)), timing.Timed(np.full((5, 2), 3.0)), 0.5
+    )
     assert ratio == {"median": 3.0, "p5": 3.0, "p95": 3.0}
 
 
@@ -94,6 +109,9 @@ def test_sklearn_agrees_on_confusion(scored: tuple[np.ndarray, np.ndarray]) -> N
 
     truth, probability = scored
     labels = ("a", "b", "c")
-    rows = [{"split": "s", "label": labels[t], "predicted": labels[p]} for t, p in zip(truth, probability.argmax(1), strict=True)]
+    rows = [
+        {"split": "s", "label": labels[t], "predicted": labels[p]}
+        for t, p in zip(truth, probability.argmax(1), strict=True)
+    ]
     counts = [row["examples"] for row in confusion(rows, labels)]
     assert counts == sk.confusion_matrix(truth, probability.argmax(1)).ravel().tolist()

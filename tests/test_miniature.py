@@ -62,7 +62,9 @@ def test_a_second_repro_builds_nothing(project: Path) -> None:
 def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) -> None:
     """An edit of model.cnn runs model-cnn and the stages downstream of it, and no other."""
     edit(project, "filters: 16", "filters: 12")
-    plan = {s["stage"]: s for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
+    plan = {
+        s["stage"]: s for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+    }
     assert {name for name, step in plan.items() if step["verdict"] == "run"} == {"model-cnn"}
     assert plan["model-cnn"]["reasons"] == ["model.cnn.architecture.filters: 16 -> 12"]
     table = miniature.lmspec(project, "plan", "--format", "md", "--exit-code", code=2)
@@ -72,14 +74,23 @@ def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) ->
         "quantized-cnn",
         "scores-cnn",
     }
-    assert miniature.ran(miniature.dvc(project, "repro")) == ["model-cnn", "exported-cnn", "quantized-cnn", "scores-cnn"]
+    assert miniature.ran(miniature.dvc(project, "repro")) == [
+        "model-cnn",
+        "exported-cnn",
+        "quantized-cnn",
+        "scores-cnn",
+    ]
 
 
 def test_adding_an_update_trains_nothing_before_it(project: Path) -> None:
     """A second update, on top of the first, is the only stage that runs."""
     text = (project / "params.yaml").read_text()
     start, end = text.index("updated:\n") + len("updated:\n"), text.index("exported:\n")
-    second = text[start:end].replace("  first:", "  second:").replace("of: student.small", "of: updated.first")
+    second = (
+        text[start:end]
+        .replace("  first:", "  second:")
+        .replace("of: student.small", "of: updated.first")
+    )
     (project / "params.yaml").write_text(text[:end].rstrip() + "\n" + second + text[end:])
     miniature.lmspec(project, "sync")
     assert miniature.ran(miniature.dvc(project, "repro")) == ["updated-second"]
@@ -107,7 +118,9 @@ def test_a_comment_costs_no_training(project: Path) -> None:
     assert miniature.ran(miniature.dvc(project, "repro")) == []
     miniature.dvc(project, "repro", "--force", "--single-item", "exported-cnn")
     after = miniature.fingerprints(project)
-    assert before.pop("data/records/exported-cnn.json") != after.pop("data/records/exported-cnn.json")  # it names the new text
+    assert before.pop("data/records/exported-cnn.json") != after.pop(
+        "data/records/exported-cnn.json"
+    )  # it names the new text
     assert after == before
     edits = {
         "lmspec/formats/predict.py": (
@@ -115,39 +128,62 @@ def test_a_comment_costs_no_training(project: Path) -> None:
             "# why\nimport argparse",
             "left bundle-release: lmspec/formats/predict.py",
         ),
-        "lmspec/methods/grouping.py": ("def group_of", "X = 1\n\n\ndef group_of", "changed statements outside of its def"),
+        "lmspec/methods/grouping.py": (
+            "def group_of",
+            "X = 1\n\n\ndef group_of",
+            "changed statements outside of its def",
+        ),
     }
     for path, (old, new, said) in edits.items():
         text = (project / path).read_text()
         assert text.count(old) == 1
         (project / path).write_text(text.replace(old, new))
         assert said in miniature.lmspec(project, "keep", code=1)
-    plan = {s["stage"]: s["reasons"] for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
-    assert plan["corpus-old"] == ["lmspec/methods/grouping.py: changed statements outside of its definitions"]
+    plan = {
+        s["stage"]: s["reasons"]
+        for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+    }
+    assert plan["corpus-old"] == [
+        "lmspec/methods/grouping.py: changed statements outside of its definitions"
+    ]
 
 
 def test_a_rebuild_elsewhere_gives_the_same_bytes_and_a_clock_is_found(project: Path) -> None:
     """`lmspec verify` agrees with what is there, and names the key that a planted clock or the hash seed changed."""
-    said = miniature.lmspec(project, "verify", "corpus.old", "model.cnn", "exported-cnn", "speed.release", "sources.old")
+    said = miniature.lmspec(
+        project, "verify", "corpus.old", "model.cnn", "exported-cnn", "speed.release", "sources.old"
+    )
     assert said.count(": same bytes (") == 3 and "5 of 5 came out as they are" in said
     path = project / "stages/splits.py"
     planted = 'metrics["planted"] = {"clock": time.time_ns(), "seed": hash("a")}'
     source = path.read_text().replace(
-        "    return stage.Report(metrics)", f"    import time\n\n    {planted}\n    return stage.Report(metrics)"
+        "    return stage.Report(metrics)",
+        f"    import time\n\n    {planted}\n    return stage.Report(metrics)",
     )
     path.write_text(source)
     assert "it is not up to date" in miniature.lmspec(project, "verify", "splits.old", code=1)
     miniature.dvc(project, "repro", "--single-item", "splits-old")
     said = miniature.lmspec(project, "verify", "splits.old", code=1)
-    assert "splits.old: different" in said and "splits-old.json: planted.clock: " in said and "2 values differ" in said
+    assert (
+        "splits.old: different" in said
+        and "splits-old.json: planted.clock: " in said
+        and "2 values differ" in said
+    )
 
 
 def test_a_stage_behind_one_that_was_built_alone_will_run(project: Path) -> None:
     """After `dvc repro model-cnn`, that stage is up to date and the plan says that its graph is not."""
     edit(project, "filters: 16", "filters: 8")
     miniature.dvc(project, "repro", "model-cnn")
-    plan = {s["stage"]: s["verdict"] for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))}
-    assert (plan["model-cnn"], plan["exported-cnn"], plan["quantized-cnn"]) == ("hit", "run", "may run")
+    plan = {
+        s["stage"]: s["verdict"]
+        for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+    }
+    assert (plan["model-cnn"], plan["exported-cnn"], plan["quantized-cnn"]) == (
+        "hit",
+        "run",
+        "may run",
+    )
 
 
 def test_a_spec_that_was_not_synced_is_refused(project: Path) -> None:
@@ -155,7 +191,11 @@ def test_a_spec_that_was_not_synced_is_refused(project: Path) -> None:
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("gru: {of: model.gru", "gru: {of: model.bert"))
     output = miniature.dvc(project, "repro", "scores-gru", code=255)
-    assert "scores-gru uses data/model/bert" in output and "run `lmspec sync`" in output and "Traceback" not in output
+    assert (
+        "scores-gru uses data/model/bert" in output
+        and "run `lmspec sync`" in output
+        and "Traceback" not in output
+    )
     assert "out of date" in miniature.lmspec(project, "sync", "--check", code=1)
 
 
@@ -188,9 +228,15 @@ def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:
 
 def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
     """A renamed artifact is compared under its new name; until it is built its metrics are missing. Two gates fail anyway."""
-    assert re.search(r"^metrics: \d+ same ", miniature.lmspec(project, "diff", "HEAD", "HEAD", code=1), re.M)
+    assert re.search(
+        r"^metrics: \d+ same ", miniature.lmspec(project, "diff", "HEAD", "HEAD", code=1), re.M
+    )
     path = project / "params.yaml"
-    path.write_text(path.read_text().replace("scores:\n  gru:", "scores:\n  gru2:").replace("scores.gru.", "scores.gru2."))
+    path.write_text(
+        path.read_text()
+        .replace("scores:\n  gru:", "scores:\n  gru2:")
+        .replace("scores.gru.", "scores.gru2.")
+    )
     miniature.lmspec(project, "sync")
     missing = miniature.lmspec(project, "diff", code=1)
     assert (
@@ -202,7 +248,10 @@ def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
     assert report["changes"]["renamed"] == {"scores.gru": "scores.gru2"}
     assert all(failure.startswith("gate ") for failure in report["failures"])
     metrics = {metric["name"]: metric for metric in report["metrics"]}
-    assert metrics["scores.gru2.old.accuracy"]["verdict"] == "same" and "scores.gru.old.accuracy" not in metrics
+    assert (
+        metrics["scores.gru2.old.accuracy"]["verdict"] == "same"
+        and "scores.gru.old.accuracy" not in metrics
+    )
     assert {metric["verdict"] for metric in report["metrics"]} == {"same"} and len(metrics) > 100
     assert "no-such-branch" in miniature.lmspec(project, "diff", "no-such-branch", code=2)
 
@@ -211,14 +260,26 @@ def test_diff_after_an_edit_and_after_its_build(project: Path) -> None:
     """Nothing is compared that is not what the spec would build; then the model and its scores are, on pairs."""
     edit(project, "filters: 16", "filters: 12")
     said = miniature.lmspec(project, "diff", code=1)
-    assert "model.cnn is stale in worktree: model.cnn of params.yaml is not what it was built with: run `dvc repro`" in said
+    assert (
+        "model.cnn is stale in worktree: model.cnn of params.yaml is not what it was built with: run `dvc repro`"
+        in said
+    )
     assert "stale, fails  cnn " in said
     miniature.dvc(project, "repro", "scores-cnn")
     report = json.loads(miniature.lmspec(project, "diff", "--format", "json", code=1))
-    assert {change["name"] for change in report["changes"]["parameters"]} == {"model.cnn.architecture.filters"}
-    assert report["changes"]["rebuilt"] == ["model.cnn", "exported.cnn", "quantized.cnn", "scores.cnn"]
+    assert {change["name"] for change in report["changes"]["parameters"]} == {
+        "model.cnn.architecture.filters"
+    }
+    assert report["changes"]["rebuilt"] == [
+        "model.cnn",
+        "exported.cnn",
+        "quantized.cnn",
+        "scores.cnn",
+    ]
     verdicts = {metric["name"]: metric["verdict"] for metric in report["metrics"]}
-    assert verdicts["exported.cnn.bytes"] == "better" and verdicts["model.cnn.parameters"] == "changed"
+    assert (
+        verdicts["exported.cnn.bytes"] == "better" and verdicts["model.cnn.parameters"] == "changed"
+    )
     assert verdicts["scores.cnn.old.log_loss"] in ("better", "worse", "~")
     assert not {"missing", "not comparable"} & set(verdicts.values())
 
@@ -240,7 +301,11 @@ def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:
 
 def test_a_killed_or_failing_build_leaves_no_half_output(project: Path) -> None:
     """A stage that fails says why in one message, and its folder is not there."""
-    edit(project, "opset: 18, max_logit_difference: 1.0e-4}\n  cnn", "opset: 18, max_logit_difference: 1.0e-12}\n  cnn")
+    edit(
+        project,
+        "opset: 18, max_logit_difference: 1.0e-4}\n  cnn",
+        "opset: 18, max_logit_difference: 1.0e-12}\n  cnn",
+    )
     output = miniature.dvc(project, "repro", "exported-release", code=255)
     assert "a logit of the graph differs" in output and "Traceback" not in output
     assert not (project / "data/exported/release").exists()

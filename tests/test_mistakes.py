@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from lmspec.cli import mistakes, publishing
-from lmspec.compare.forms import words
 from lmspec.errors import LmspecError
+from lmspec.reports import words
 from tests import reports
 from tests.history import TIMES, Project, make
 
@@ -31,7 +31,10 @@ def test_what_is_told_drives_no_terminal_and_no_runner(capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert not words.UNPRINTABLE.search(said) and said.encode() and "##[" not in said
     assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
-    assert said.splitlines()[0] == "lmspec: | a | b |: | a | b |" and said.splitlines()[3] == "  -> | a | b |"
+    assert (
+        said.splitlines()[0] == "lmspec: | a | b |: | a | b |"
+        and said.splitlines()[3] == "  -> | a | b |"
+    )
 
 
 @pytest.mark.parametrize("error", [LmspecError("a", "b", "c"), OSError(2, "gone", "x")])
@@ -57,7 +60,9 @@ def test_a_report_that_cannot_be_written_is_no_gate_that_fails(project: Project)
     """It says what to do."""
     for arguments in (("--output", "none/x.html"), ("--write", "params.yaml/x")):
         found = project.run("diff", *arguments)
-        assert found.exit_code == 2 and "it cannot be written" in found.stderr and "->" in found.stderr
+        assert (
+            found.exit_code == 2 and "it cannot be written" in found.stderr and "->" in found.stderr
+        )
     assert project.run("diff", "--output", "x.txt").exit_code == 0
     found = project.run("log", "reviews.accuracy", "--output", "none/x.txt")
     assert found.exit_code == 2 and "it cannot be written" in found.stderr
@@ -77,23 +82,41 @@ def test_one_is_for_gates_alone(project: Project) -> None:
 
 def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -> None:
     """The sides first; notes on standard error; what passes by an exception is counted apart."""
-    project.gate("fast", "{kind: ratio, metric: speed.cnn.of.latency_ms.p50, tolerance: 0.1, confidence: 0.95}")
+    project.gate(
+        "fast",
+        "{kind: ratio, metric: speed.cnn.of.latency_ms.p50, tolerance: 0.1, confidence: 0.95}",
+    )
     project.gate("signed", LEVEL.replace("0.8", f"0.99, {SIGNED}"))
     commit = project.commit("gates")
     project.speed([(2 * one, other) for one, other in TIMES], rival="another model")
     found = project.run("gate")
-    assert found.stdout.splitlines()[:2] == [f"HEAD ({commit[:12]}) -> worktree", ""] and found.exit_code == 1
+    assert (
+        found.stdout.splitlines()[:2] == [f"HEAD ({commit[:12]}) -> worktree", ""]
+        and found.exit_code == 1
+    )
     assert "note: speed.cnn is stale in worktree: " in found.stderr
     project.lock()
     rows = project.run("gate").stdout.splitlines()
     assert rows[-1] == "2 of 3 gates pass, 1 of them by an exception"
-    columns = [row.index(found) for row in rows for found in ("reviews.accuracy is", "of.latency_ms.p50: ") if found in row]
-    assert len(columns) == 3 and len(set(columns)) == 1 and "fast    not comparable  of." in "\n".join(rows)
+    columns = [
+        row.index(found)
+        for row in rows
+        for found in ("reviews.accuracy is", "of.latency_ms.p50: ")
+        if found in row
+    ]
+    assert (
+        len(columns) == 3
+        and len(set(columns)) == 1
+        and "fast    not comparable  of." in "\n".join(rows)
+    )
 
 
 def test_before_the_first_commit_the_working_tree_is_held_against_itself(project: Project) -> None:
     """It is said, and so is what came of it."""
-    project.gate("kept", "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, confidence: 0.95}")
+    project.gate(
+        "kept",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, confidence: 0.95}",
+    )
     project.lock()
     project.remove(".git")
     project.git("init", "-q", "-b", "main")
@@ -114,16 +137,31 @@ def test_a_gate_of_a_commit_that_is_none_is_told_at_its_place(project: Project) 
 
 def test_the_text_of_a_gate_is_text(project: Project) -> None:
     """Its exception's reason and a label's name, which anybody may write, are on one line and without effect."""
-    project.gate("signed", LEVEL.replace("0.8", '0.99, exception: {reason: "a\\n::error::b \\e[31m", signed_off_by: "##[x]"}'))
-    project.edit("params.yaml", 'signed_off_by: "##[x]"}', "signed_off_by: '##[x]', until: '2999-01-01'}")
+    project.gate(
+        "signed",
+        LEVEL.replace(
+            "0.8", '0.99, exception: {reason: "a\\n::error::b \\e[31m", signed_off_by: "##[x]"}'
+        ),
+    )
+    project.edit(
+        "params.yaml", 'signed_off_by: "##[x]"}', "signed_off_by: '##[x]', until: '2999-01-01'}"
+    )
     said = project.run("gate", "HEAD", "worktree").stdout
-    assert "(signed off by ## [x] until" in said and "\x1b" not in said and "\n::" not in said and "a ::error::b" in said
+    assert (
+        "(signed off by ## [x] until" in said
+        and "\x1b" not in said
+        and "\n::" not in said
+        and "a ::error::b" in said
+    )
 
 
 def test_a_gate_that_fails_is_annotated_where_it_stands(project: Project) -> None:
     """At its line of params.yaml, of either kind of side; one that passes has its line in JSON."""
     project.gate("high", LEVEL.replace("0.8", "0.99"))
-    place = project.text("params.yaml").splitlines().index(f"  high: {LEVEL.replace('0.8', '0.99')}") + 1
+    place = (
+        project.text("params.yaml").splitlines().index(f"  high: {LEVEL.replace('0.8', '0.99')}")
+        + 1
+    )
     wanted = f"::error file=params.yaml,line={place},title=gate high%3A fail::"
     assert wanted in project.run("diff", "--format", "github").stdout
     project.commit("gates")
@@ -131,12 +169,19 @@ def test_a_gate_that_fails_is_annotated_where_it_stands(project: Project) -> Non
     assert wanted in project.run("diff", "HEAD~1", "HEAD", "--format", "github").stdout
     project.run("diff", "--write", "reports")
     assert f"line={place + 1}," in project.text("reports/annotations.txt")
-    level = next(gate for gate in publishing.gates(project.root / "reports") if gate.gate == "level")
+    level = next(
+        gate for gate in publishing.gates(project.root / "reports") if gate.gate == "level"
+    )
     assert level.line == place and level.passed
 
 
-def test_a_gate_of_a_part_of_a_repository_is_annotated_by_the_path_from_its_top(tmp_path: Path) -> None:
+def test_a_gate_of_a_part_of_a_repository_is_annotated_by_the_path_from_its_top(
+    tmp_path: Path,
+) -> None:
     """GitHub looks for files from there."""
     project = make(tmp_path / "part" / "of it", tmp_path)
     project.gate("high", LEVEL.replace("0.8", "0.99"))
-    assert "::error file=part/of it/params.yaml,line=" in project.run("diff", "--format", "github").stdout
+    assert (
+        "::error file=part/of it/params.yaml,line="
+        in project.run("diff", "--format", "github").stdout
+    )

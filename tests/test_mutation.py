@@ -18,16 +18,23 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from lmspec.cli import loading, reporting
-from lmspec.graph import document as documents
-from lmspec.graph import rules
-from lmspec.graph.problems import ProblemsFound
-from lmspec.graph.schema import load
+from lmspec.language import document as documents
+from lmspec.language import rules
+from lmspec.language.problems import ProblemsFound
+from lmspec.language.schema import load
 from lmspec.specs.project import Project
 from tests import mutations
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = 1050  # of each of three properties
-SHAPES = {"wrong-type", "out-of-bounds", "missing-field", "missing-section", "unknown-field", "unknown-section"}
+SHAPES = {
+    "wrong-type",
+    "out-of-bounds",
+    "missing-field",
+    "missing-section",
+    "unknown-field",
+    "unknown-section",
+}
 SHAPES |= {"unknown-kind", "unknown-choice"}
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
@@ -66,7 +73,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the sources of the miniature lie."""
     folder = tmp_path_factory.mktemp("mutation")
     (folder / "raw/weights").mkdir(parents=True)
-    (folder / "raw/weights/config.json").write_text('{"num_hidden_layers": 4, "max_position_embeddings": 128}')
+    (folder / "raw/weights/config.json").write_text(
+        '{"num_hidden_layers": 4, "max_position_embeddings": 128}'
+    )
     for name in ("old.csv", "new.csv"):
         (folder / "raw" / name).touch()
     return folder
@@ -83,7 +92,10 @@ def report_on(content: bytes, folder: Path) -> reporting.Report:
         assert problem.what and problem.found
         for span in (problem.span, *(place for place, _ in problem.others)):
             assert 1 <= span.line <= len(lines), (problem, len(lines))
-            assert 1 <= span.column <= len(lines[span.line - 1]) + 1, (problem, lines[span.line - 1])
+            assert 1 <= span.column <= len(lines[span.line - 1]) + 1, (
+                problem,
+                lines[span.line - 1],
+            )
             assert span.width >= 1
     with at_most(20):
         every_format_can_be_read(report)
@@ -92,18 +104,31 @@ def report_on(content: bytes, folder: Path) -> reporting.Report:
 
 def every_format_can_be_read(report: reporting.Report) -> None:
     count = len(report.problems)
-    texts = {form: render(report) for form, render in reporting.FORMATS.items()} | {"text": reporting.text(report, False)}
+    texts = {form: render(report) for form, render in reporting.FORMATS.items()} | {
+        "text": reporting.text(report, False)
+    }
     for form, text in texts.items():
         text.encode()
-        assert not [c for c in text if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\n\t"], form
-    assert [entry["message"] for entry in json.loads(texts["json"])] == [problem.found for problem in report.problems]
+        assert not [
+            c
+            for c in text
+            if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in "\n\t"
+        ], form
+    assert [entry["message"] for entry in json.loads(texts["json"])] == [
+        problem.found for problem in report.problems
+    ]
     (run,) = json.loads(texts["sarif"])["runs"]
     assert len(run["results"]) == count
-    assert {result["ruleId"] for result in run["results"]} == {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in run["results"]} == {
+        rule["id"] for rule in run["tool"]["driver"]["rules"]
+    }
     annotations = texts["github"].split("\n") if count else []
     assert len(annotations) == count
     assert all(
-        re.fullmatch(r"::(error|warning) file=[^:,]+,line=\d+,col=\d+,endColumn=\d+,title=[^:,]+::.+", a) for a in annotations
+        re.fullmatch(
+            r"::(error|warning) file=[^:,]+,line=\d+,col=\d+,endColumn=\d+,title=[^:,]+::.+", a
+        )
+        for a in annotations
     )
     reporting.text(report, True)
 
@@ -256,12 +281,17 @@ def test_sections_may_be_empty_and_gates_too(folder: Path) -> None:
     report = report_on(empty.encode(), folder)
     assert not report.errors
     agrees_with_the_specs(report)
-    assert report_on(text.replace("machine: {device: cpu}", "machine:").encode(), folder).errors == 1
+    assert (
+        report_on(text.replace("machine: {device: cpu}", "machine:").encode(), folder).errors == 1
+    )
 
 
 def test_types_are_told_apart() -> None:
     """The negative control of the comparison with DVC: 1, 1.0, true and '1' are four values, nan is itself."""
-    assert len({told_apart(value) for value in (1, 1.0, True, "1", [1], {1: 1}, {1.0: 1}, {1: True})}) == 8
+    assert (
+        len({told_apart(value) for value in (1, 1.0, True, "1", [1], {1: 1}, {1.0: 1}, {1: True})})
+        == 8
+    )
     assert told_apart(float("nan")) == told_apart(float("nan"))
 
 
@@ -288,7 +318,9 @@ def cost(content: str | bytes, folder: Path) -> tuple[int, float, int, str]:
     path = folder / "cost.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "lmspec", "validate", path.name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=True
+    )
     code, seconds, peak = done.stdout.split()
     return int(code), float(seconds), int(peak), done.stderr
 
@@ -306,9 +338,13 @@ def doubled(first: str, again: Callable[[int], str]) -> str:
 WIDE = "a: &a {" + ", ".join(f"k{i}: 1" for i in range(20_000)) + "}\n"
 BOMBS: dict[str, str | bytes] = {
     "aliases of lists": doubled("[lol]", lambda i: f"[{', '.join([f'*a{i}'] * 10)}]"),
-    "aliases of mappings": doubled("{lol: 1}", lambda i: "{" + ", ".join(f"k{j}: *a{i}" for j in range(10)) + "}"),
+    "aliases of mappings": doubled(
+        "{lol: 1}", lambda i: "{" + ", ".join(f"k{j}: *a{i}" for j in range(10)) + "}"
+    ),
     "merge keys": WIDE + "b:\n" + "- <<: *a\n" * 20_000,
-    "merge keys in a chain": WIDE + "a0: &a0 {<<: *a}\n" + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}}}\n" for i in range(1, 20_000)),
+    "merge keys in a chain": WIDE
+    + "a0: &a0 {<<: *a}\n"
+    + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}}}\n" for i in range(1, 20_000)),
     "lists in lists": "a: " + "[" * 100_000 + "]" * 100_000,
     "mappings in mappings": "a: " + "{a: " * 100_000 + "}" * 100_000,
     "lists in lists, in block style": "- " * 100_000,
@@ -329,7 +365,9 @@ BOMBS: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_what_would_exhaust_a_machine_is_refused_at_once(name: str, folder: Path, start_up: float) -> None:
+def test_what_would_exhaust_a_machine_is_refused_at_once(
+    name: str, folder: Path, start_up: float
+) -> None:
     """One message with a place, in less than a second beyond start-up and less than 200 MB."""
     code, seconds, peak, said = cost(BOMBS[name], folder)
     assert code == 1
@@ -359,11 +397,19 @@ def chained(links: int, wrong: bool) -> str:
         if wrong:
             of = {noun: target.partition(".")[0] + f".nothing-{i}" for noun, target in of.items()}
         (table,) = values["corpus"]["new"]["tables"]
-        values["corpus"][name] = values["corpus"]["new"] | {"tables": [table | {"of": of["corpus"]}]}
+        values["corpus"][name] = values["corpus"]["new"] | {
+            "tables": [table | {"of": of["corpus"]}]
+        }
         values["splits"][name] = values["splits"]["new"] | {"of": of["splits"]}
-        values["updated"][name] = values["updated"]["first"] | {"of": of["updated"], "on": f"splits.{name}"}
+        values["updated"][name] = values["updated"]["first"] | {
+            "of": of["updated"],
+            "on": f"splits.{name}",
+        }
         values["exported"][name] = values["exported"]["release"] | {"of": of["exported"]}
-        values["scores"][name] = values["scores"]["cnn"] | {"of": of["scores"], "on": [f"splits.{name}"]}
+        values["scores"][name] = values["scores"]["cnn"] | {
+            "of": of["scores"],
+            "on": [f"splits.{name}"],
+        }
     return mutations.written(mutations.tree(values))
 
 

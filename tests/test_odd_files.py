@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from lmspec.compare import causes, commits, meant, moved, outcomes, repository, revision
-from lmspec.compare.forms.courses import sparkline
+from lmspec.attribution import factors, question
+from lmspec.compare import revision
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
-from lmspec.graph import leftovers
+from lmspec.git import tree
+from lmspec.history import commits, metric_lookup
+from lmspec.pipeline import leftovers
+from lmspec.reports.courses import sparkline
+from lmspec.statistics import predictions
 from tests.history import Project, examples, make
 
 ROOT = Path(__file__).parent.parent
@@ -34,20 +38,22 @@ def files(root: Path, **content: str) -> Revision:
     """A working tree of these files; `_` stands for the dot of their names."""
     for name, text in content.items():
         (root / name.replace("_", ".")).write_text(text)
-    return Revision(repository.tree(revision.WORKTREE, root, revision.FOLDERS))
+    return Revision(tree.tree(revision.WORKTREE, root, revision.FOLDERS))
 
 
-def test_other_files_are_read_after_one_that_is_too_large(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_are_read_after_one_that_is_too_large(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the same commit and of the next one; whether or not git has ended meanwhile."""
     project.write("data/metrics/model-big.json", "[" + " " * 100_000 + "]")
     project.commit()
-    monkeypatch.setattr(repository, "LARGEST_BYTES", 50_000)
+    monkeypatch.setattr(tree, "LARGEST_BYTES", 50_000)
     newest, before = commits.line("HEAD", project.root)
     with commits.Files(project.root) as held:
         with pytest.raises(LmspecError, match="a metric may have 50,000"):
             held.revision(newest).metrics("model.big")
         assert held.revision(before).metrics("model.cnn") == project.metrics("model.cnn")
-        names = [str(name) for name in meant.known(held.revision(newest))]
+        names = [str(name) for name in metric_lookup.known(held.revision(newest))]
         assert "model.cnn.steps" in names and "splits.reviews.train.documents" in names
 
 
@@ -71,12 +77,12 @@ def test_a_commit_without_a_project_leaves_no_process(
     """No params.yaml, one that does not parse, and an empty one."""
     begun: list[Any] = []
 
-    class Watched(repository.Objects):
+    class Watched(tree.Objects):
         def __init__(self, root: Path) -> None:
             super().__init__(root)
             begun.append(self.process)
 
-    monkeypatch.setattr(repository, "Objects", Watched)
+    monkeypatch.setattr(tree, "Objects", Watched)
     project.remove("params.yaml") if text is None else project.write("params.yaml", text)
     project.commit()
     with pytest.raises(LmspecError):
@@ -100,18 +106,31 @@ def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str
 def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
     """Sources and gates: `lmspec validate` tells of them."""
     odd = files(tmp_path, params_yaml="sources: [a]\ngates: [b, {kind: floor}]\n")
-    assert causes.raw_files(odd) == [] and moved._gated(odd, [moved.Asked("scores.a", "scores.a", ("test", "accuracy"))]) == []
+    assert (
+        factors.raw_files(odd) == []
+        and question._gated(odd, [question.Asked("scores.a", "scores.a", ("test", "accuracy"))])
+        == []
+    )
 
 
 def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -> None:
     """A flip rate is about accuracy, of a class about its F1; what is measured is none that a mix could explain."""
-    paths = (("t", "accuracy"), ("t", "f1", "good"), ("t", "f1", "bad"), ("t", "source", "s", "accuracy"), ("t", "log_loss"))
-    differing = [moved.Asked("scores.a", "scores.a", path) for path in paths]
-    differing.append(moved.Asked("speed.a", "speed.a", ("of", "latency_ms", "p50")))
+    paths = (
+        ("t", "accuracy"),
+        ("t", "f1", "good"),
+        ("t", "f1", "bad"),
+        ("t", "source", "s", "accuracy"),
+        ("t", "log_loss"),
+    )
+    differing = [question.Asked("scores.a", "scores.a", path) for path in paths]
+    differing.append(question.Asked("speed.a", "speed.a", ("of", "latency_ms", "p50")))
     about = {
         "{kind: flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
         "{kind: flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
-        "{kind: flip_rate, metric: scores.a.t.class.*}": ["scores.a.t.f1.good", "scores.a.t.f1.bad"],
+        "{kind: flip_rate, metric: scores.a.t.class.*}": [
+            "scores.a.t.f1.good",
+            "scores.a.t.f1.bad",
+        ],
         "{kind: flip_rate, metric: scores.a.t.source.s}": ["scores.a.t.source.s.accuracy"],
         "{kind: ceiling, metric: scores.a.t.log_loss}": ["scores.a.t.log_loss"],
         "{kind: ratio, metric: speed.a.of.latency_ms.p50}": [],
@@ -120,7 +139,7 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
     }
     for gate, names in about.items():
         side = files(tmp_path, params_yaml=f"gates: {{g: {gate}}}\n")
-        assert [each.name for each in moved._gated(side, differing)] == names, gate
+        assert [each.name for each in question._gated(side, differing)] == names, gate
 
 
 @pytest.mark.parametrize(("count", "drawn"), [(50, True), (51, False)])
@@ -133,7 +152,10 @@ def test_a_matrix_is_counted_up_to_fifty_labels(project: Project, count: int, dr
     project.score("scores.cnn", {"reviews": examples(200, wrong=range(50), labels=labels)}, labels)
     project.lock()
     (found,) = project.report()["confusion"]
-    assert len(found["labels"]) == count and (found["old"] is not None, found["new"] is not None) == (drawn, drawn)
+    assert len(found["labels"]) == count and (
+        found["old"] is not None,
+        found["new"] is not None,
+    ) == (drawn, drawn)
 
 
 def test_a_stage_that_a_lock_has_twice_is_refused(tmp_path: Path) -> None:
@@ -146,18 +168,30 @@ def test_a_stage_that_a_lock_has_twice_is_refused(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_no_utf_8_is_not_merged(project: Project) -> None:
     """Nothing is written."""
-    for name, content in {"a": b"stages: {}\n", "b": b"stages: {}\n", "c": b"stages: {}\n\xff\n"}.items():
+    for name, content in {
+        "a": b"stages: {}\n",
+        "b": b"stages: {}\n",
+        "c": b"stages: {}\n\xff\n",
+    }.items():
         project.write(name, content)
     found = project.run("merge-driver", "a", "b", "c", "dvc.lock")
-    assert found.exit_code == 1 and "it is no UTF-8" in found.stderr and project.text("b") == "stages: {}\n"
+    assert (
+        found.exit_code == 1
+        and "it is no UTF-8" in found.stderr
+        and project.text("b") == "stages: {}\n"
+    )
 
 
 def test_a_number_that_is_written_another_way_is_the_same(project: Project) -> None:
     """A size of 20000.0 bytes is none that is better than 20000."""
     for size, verdict in ((20_000.0, "same"), (20_001.0, "worse")):
-        project.measure("exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": size})
+        project.measure(
+            "exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": size}
+        )
         project.lock()
-        (found,) = [each for each in project.report()["metrics"] if each["name"] == "exported.cnn.bytes"]
+        (found,) = [
+            each for each in project.report()["metrics"] if each["name"] == "exported.cnn.bytes"
+        ]
         assert (found["old"], found["new"], found["verdict"]) == (20_000, size, verdict)
 
 
@@ -187,30 +221,44 @@ def test_a_number_where_a_training_should_be_has_no_metrics(project: Project) ->
 
 @pytest.mark.parametrize("column", ["confidence", "label_probability"])
 @pytest.mark.parametrize("text", ["1e300", "-19000000", "1.000001", "nan", "inf"])
-def test_a_table_of_what_is_no_probability_has_no_outcomes(project: Project, column: str, text: str) -> None:
+def test_a_table_of_what_is_no_probability_has_no_outcomes(
+    project: Project, column: str, text: str
+) -> None:
     """It is as if there were none."""
     table = files(project.root).table("scores.cnn", "outcomes")
-    assert table is not None and outcomes.read(table | {column: ["1", "0", *table[column][2:]]})
-    assert outcomes.read(table | {column: [text, *table[column][1:]]}) is None
+    assert table is not None and predictions.read(table | {column: ["1", "0", *table[column][2:]]})
+    assert predictions.read(table | {column: [text, *table[column][1:]]}) is None
 
 
 def test_a_difference_beyond_the_largest_number_is_told(project: Project) -> None:
     """By its name, in a plot by one that can be drawn."""
     for value in (1.7e308, -1.7e308):
-        project.measure("exported.cnn", project.metrics("exported.cnn") | {"largest_logit_difference": value})
+        project.measure(
+            "exported.cnn", project.metrics("exported.cnn") | {"largest_logit_difference": value}
+        )
         project.lock()
         project.commit()
     asked = ("log", "exported.cnn.largest_logit_difference", "--format")
     (found,) = json.loads(project.run(*asked, "json").stdout)["metrics"]
     assert [point["difference"] for point in found["points"]] == ["-Infinity", 1.7e308, None]
-    assert "<svg" in project.run(*asked, "svg").stdout and sparkline([-1.7e308, 0.0, 1.7e308]) == "▁▅█"
+    assert (
+        "<svg" in project.run(*asked, "svg").stdout and sparkline([-1.7e308, 0.0, 1.7e308]) == "▁▅█"
+    )
 
 
 @pytest.mark.parametrize("command", ["diff", "log exported.cnn.bytes"])
-def test_a_command_that_cannot_write_anything_ends_as_it_would(project: Project, command: str) -> None:
+def test_a_command_that_cannot_write_anything_ends_as_it_would(
+    project: Project, command: str
+) -> None:
     """Its standard output is closed, and it is asked for nothing but its exit code."""
     run = ["sh", "-c", f'exec "$0" -m lmspec {command} >&-', sys.executable]
-    found = subprocess.run(run, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, check=False)
+    found = subprocess.run(
+        run,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     assert (found.returncode, found.stderr) == (0, "")
 
 
@@ -228,11 +276,16 @@ def test_a_dev_side_of_no_documents_has_no_test(project: Project, documents: obj
 
 
 @pytest.mark.parametrize(("examples", "verdict"), [(-200, "untested"), (200, "~")])
-def test_a_test_side_of_no_examples_has_no_test(project: Project, examples: int, verdict: str) -> None:
+def test_a_test_side_of_no_examples_has_no_test(
+    project: Project, examples: int, verdict: str
+) -> None:
     """Where no outcomes were kept either, which are compared without their number."""
     for accuracy in (0.88, 0.9):
         values = project.metrics("scores.cnn")
-        project.measure("scores.cnn", {"reviews": values["reviews"] | {"accuracy": accuracy, "examples": examples}})
+        project.measure(
+            "scores.cnn",
+            {"reviews": values["reviews"] | {"accuracy": accuracy, "examples": examples}},
+        )
         (project.root / "data/metrics/scores-cnn/outcomes.csv").unlink(missing_ok=True)
         project.lock()
         project.commit()
@@ -242,7 +295,9 @@ def test_a_test_side_of_no_examples_has_no_test(project: Project, examples: int,
 def test_a_gap_of_nothing_lies_between_two(project: Project) -> None:
     """It names both, though their values are one."""
     project.score("scores.cnn", {"reviews": examples(200, wrong=(0, 2))})
-    project.gate("even", "{kind: gap, metric: scores.cnn.reviews.f1.*, at_most: 0.2, confidence: 0.95}")
+    project.gate(
+        "even", "{kind: gap, metric: scores.cnn.reviews.f1.*, at_most: 0.2, confidence: 0.95}"
+    )
     project.lock()
     (found,) = project.report()["gates"]
     assert "reviews.f1.good is 0.99, reviews.f1.bad 0.99: 0 apart" in json.dumps(found)
@@ -265,7 +320,9 @@ def test_what_could_not_be_removed_is_not_told_as_removed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("odd", ["file", "folder", "no locks"])
-def test_what_cannot_be_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+def test_what_cannot_be_locked_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
     """And is no error: a file in the place of the locks, a folder in that of one, a file system that has none."""
 
     def refused(*arguments: object) -> None:
@@ -279,4 +336,6 @@ def test_what_cannot_be_locked_is_left_alone(tmp_path: Path, monkeypatch: pytest
     else:
         monkeypatch.setattr(leftovers.fcntl, "flock", refused)
     assert leftovers.sweep(tmp_path) == (["model-b"] if odd == "folder" else [])
-    assert (tmp_path / ".lmspec/run/model-a").is_dir() and (tmp_path / "data/model/.a.partial").is_dir()
+    assert (tmp_path / ".lmspec/run/model-a").is_dir() and (
+        tmp_path / "data/model/.a.partial"
+    ).is_dir()

@@ -17,8 +17,15 @@ from ruamel.yaml import YAML
 from tests import miniature
 
 LINE = ["sources-old", "corpus-old", "splits-old", "model-cnn"]  # a model and what it is made from
-ACCOUNT = {"aws_access_key_id": "nobody", "aws_secret_access_key": "yet", "region_name": "us-east-1"}
-ALLOWED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+ACCOUNT = {
+    "aws_access_key_id": "nobody",
+    "aws_secret_access_key": "yet",
+    "region_name": "us-east-1",
+}
+ALLOWED = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+}
 
 
 class Repeated(Exception):
@@ -35,7 +42,13 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_MAX_ATTEMPTS", "1")
         patch.setenv("NO_PROXY", "127.0.0.1")
-        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"):
+        for name in (
+            "AWS_PROFILE",
+            "AWS_SESSION_TOKEN",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ENDPOINT_URL",
+        ):
             patch.delenv(name, raising=False)
         yield
 
@@ -64,7 +77,9 @@ def experiment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built project, with an experiment `other` that ran in a folder of its own."""
     folder = tmp_path_factory.mktemp("experiment") / "copy"
     shutil.copytree(built, folder, symlinks=True)
-    said = miniature.dvc(folder, "exp", "run", "--temp", "--name", "other", "-S", "splits.new.seed=2", "splits-new")
+    said = miniature.dvc(
+        folder, "exp", "run", "--temp", "--name", "other", "-S", "splits.new.seed=2", "splits-new"
+    )
     assert miniature.ran(said) == ["splits-new"]
     return folder
 
@@ -80,7 +95,11 @@ class Bucket:
 
     def objects(self) -> dict[str, int]:
         """Key -> bytes."""
-        known = {"aws_access_key_id": self.key, "aws_secret_access_key": self.secret, "region_name": "us-east-1"}
+        known = {
+            "aws_access_key_id": self.key,
+            "aws_secret_access_key": self.secret,
+            "region_name": "us-east-1",
+        }
         client = boto3.client("s3", endpoint_url=self.endpoint, **known)
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return {found["Key"]: found["Size"] for page in pages for found in page.get("Contents", [])}
@@ -108,13 +127,17 @@ def bucket() -> Iterator[Bucket]:
 def add_remote(folder: Path, url: str, **options: str) -> None:
     """Make it the default remote, and commit that."""
     config = folder / ".dvc/config"
-    config.write_text(f"[core]\n    analytics = false\n    remote = storage\n{section('storage', url=url, **options)}")
+    config.write_text(
+        f"[core]\n    analytics = false\n    remote = storage\n{section('storage', url=url, **options)}"
+    )
     miniature.run(folder, "git", "commit", "--quiet", "--all", "-m", "a remote")
 
 
 def section(remote: str, **options: str) -> str:
     """What `dvc remote add` and `dvc remote modify` write, without a process for each."""
-    return f"['remote \"{remote}\"']\n" + "".join(f"    {name} = {value}\n" for name, value in options.items())
+    return f"['remote \"{remote}\"']\n" + "".join(
+        f"    {name} = {value}\n" for name, value in options.items()
+    )
 
 
 def clone(origin: Path, folder: Path) -> Path:
@@ -155,10 +178,14 @@ def assert_same(folder: Path, built: Path) -> None:
     assert miniature.run(folder, "git", "status", "--porcelain") == ""
 
 
-def test_a_clone_pulls_and_builds_nothing(built: Path, published: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_clone_pulls_and_builds_nothing(
+    built: Path, published: SimpleNamespace, tmp_path: Path
+) -> None:
     """`git clone` and `dvc pull` give every file; the remote holds what dvc.lock names and git does not hold, and no more."""
     store = published.remote / "files/md5"
-    pushed = {path.relative_to(store).as_posix() for path in published.remote.rglob("*") if path.is_file()}
+    pushed = {
+        path.relative_to(store).as_posix() for path in published.remote.rglob("*") if path.is_file()
+    }
     assert pushed == named(published.origin)
     other = clone(published.origin, tmp_path / "other")
     miniature.dvc(other, "pull")
@@ -167,7 +194,9 @@ def test_a_clone_pulls_and_builds_nothing(built: Path, published: SimpleNamespac
 
 
 @pytest.mark.slow
-def test_an_object_that_the_remote_lost_is_named(published: SimpleNamespace, tmp_path: Path) -> None:
+def test_an_object_that_the_remote_lost_is_named(
+    published: SimpleNamespace, tmp_path: Path
+) -> None:
     """`dvc pull` from a remote that lacks one object says which output cannot be had, and brings the others."""
     origin = clone(published.origin, tmp_path / "other")
     remote = shutil.copytree(published.remote, tmp_path / "remote")
@@ -187,12 +216,17 @@ def test_s3_takes_and_gives_everything(
     The one who pushes keeps the credentials in .dvc/config.local, which git does not see; a clone has them in its environment.
     """
     add_remote(copy, f"s3://{bucket.name}/cache", endpointurl=bucket.endpoint)
-    (copy / ".dvc/config.local").write_text(section("storage", access_key_id=bucket.key, secret_access_key=bucket.secret))
+    (copy / ".dvc/config.local").write_text(
+        section("storage", access_key_id=bucket.key, secret_access_key=bucket.secret)
+    )
     miniature.dvc(copy, "push")
     objects = bucket.objects()
     assert {key.removeprefix("cache/files/md5/") for key in objects} == named(copy)
     store = copy / ".dvc/cache/files/md5"
-    assert all(size == (store / key.removeprefix("cache/files/md5/")).stat().st_size for key, size in objects.items())
+    assert all(
+        size == (store / key.removeprefix("cache/files/md5/")).stat().st_size
+        for key, size in objects.items()
+    )
     other = clone(copy, tmp_path / "other")
     assert not (other / ".dvc/config.local").exists()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.key)
@@ -222,7 +256,9 @@ def test_s3_that_cannot_be_used_is_one_error(
     assert said in output and output.count("ERROR:") == 1 and "Traceback" not in output
 
 
-def test_an_experiment_is_built_beside_the_workspace(built: Path, experiment: Path, tmp_path: Path) -> None:
+def test_an_experiment_is_built_beside_the_workspace(
+    built: Path, experiment: Path, tmp_path: Path
+) -> None:
     """`dvc exp run --temp` leaves the workspace as it is, `dvc exp apply` brings it in, git and `dvc checkout` lead back."""
     folder = shutil.copytree(experiment, tmp_path / "copy", symlinks=True)
     assert_same(folder, built)
@@ -230,16 +266,26 @@ def test_an_experiment_is_built_beside_the_workspace(built: Path, experiment: Pa
     changed = miniature.run(folder, "git", "diff", "--name-only").split()
     assert changed == ["data/records/splits-new.json", "dvc.lock", "params.yaml"]
     record = json.loads((folder / "data/records/splits-new.json").read_text())
-    assert record[0]["predicate"]["buildDefinition"]["externalParameters"]["params"]["splits.new"]["seed"] == 2
+    assert (
+        record[0]["predicate"]["buildDefinition"]["externalParameters"]["params"]["splits.new"][
+            "seed"
+        ]
+        == 2
+    )
     before, after = miniature.fingerprints(built), miniature.fingerprints(folder)
     assert set(before) == set(after)
-    assert {str(Path(path).parent) for path in before if before[path] != after[path]} == {"data/splits/new", "data/records"}
+    assert {str(Path(path).parent) for path in before if before[path] != after[path]} == {
+        "data/splits/new",
+        "data/records",
+    }
     miniature.run(folder, "git", "checkout", "--quiet", ".")
     miniature.dvc(folder, "checkout")
     assert_same(folder, built)
 
 
-def test_gc_keeps_what_the_workspace_needs_and_no_more(built: Path, experiment: Path, tmp_path: Path) -> None:
+def test_gc_keeps_what_the_workspace_needs_and_no_more(
+    built: Path, experiment: Path, tmp_path: Path
+) -> None:
     """`dvc gc --workspace` removes the experiment's objects; from what is left and git, every file comes back."""
     folder = shutil.copytree(experiment, tmp_path / "copy", symlinks=True)
     assert named(folder) < cached(folder)
@@ -262,7 +308,9 @@ def test_outputs_that_are_damaged_are_mended(built: Path, copy: Path) -> None:
     assert_same(copy, built)
 
 
-def test_the_run_cache_gives_results_back_without_dvc_lock(built: Path, copy: Path, tmp_path: Path) -> None:
+def test_the_run_cache_gives_results_back_without_dvc_lock(
+    built: Path, copy: Path, tmp_path: Path
+) -> None:
     """A clone that shares the cache, and has lost dvc.lock, records and metrics, runs nothing: all bytes come back.
 
     What DVC remembers of runs does it: without that, a stage runs.
@@ -276,7 +324,11 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(built: Path, copy: Pa
     assert locked(other) == {name: outs for name, outs in locked(built).items() if name in LINE}
     expected, found = miniature.fingerprints(built), miniature.fingerprints(other)
     assert found == {path: expected[path] for path in expected if path in found}
-    assert {"data/records/model-cnn.json", "data/metrics/model-cnn.json", "data/metrics/model-cnn/curve.csv"} < set(found)
+    assert {
+        "data/records/model-cnn.json",
+        "data/metrics/model-cnn.json",
+        "data/metrics/model-cnn/curve.csv",
+    } < set(found)
     shutil.rmtree(copy / ".dvc/cache/runs")
     (other / "dvc.lock").unlink()
     assert miniature.ran(miniature.dvc(other, "repro", LINE[0])) == [LINE[0]]

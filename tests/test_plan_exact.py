@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from lmspec.errors import LmspecError
-from lmspec.graph import dvc, plan
+from lmspec.pipeline import dvc, plan
 
 # Stages say in ran.log that they ran; the first character of a source is all that `head` reads of it. Contents differ from
 # stage to stage, so that no run puts into the cache what another stage lacks.
@@ -58,7 +58,17 @@ stages:
     cmd: echo rootless >> ran.log; echo rootless > rootless.txt
     outs: [rootless.txt]
 """
-OUTPUTS = ("top.txt", "head.txt", "left", "left/part.txt", "right.txt", "right.json", "part.txt", "join.txt", "report.csv")
+OUTPUTS = (
+    "top.txt",
+    "head.txt",
+    "left",
+    "left/part.txt",
+    "right.txt",
+    "right.json",
+    "part.txt",
+    "join.txt",
+    "report.csv",
+)
 STAGES = ("top", "head", "left", "right", "part", "join", "report", "rootless")
 
 
@@ -80,7 +90,9 @@ class Scratch:
     def write(self) -> None:
         """dvc.yaml and params.yaml."""
         (self.folder / "dvc.yaml").write_text(DVC_YAML.format(**self.commands))
-        (self.folder / "params.yaml").write_text("".join(f"{name}: {value}\n" for name, value in self.values.items()))
+        (self.folder / "params.yaml").write_text(
+            "".join(f"{name}: {value}\n" for name, value in self.values.items())
+        )
 
     def source(self, name: str, first: int, rest: int) -> None:
         """`head` reads the first character alone."""
@@ -113,7 +125,12 @@ class Scratch:
     def forget(self, name: str) -> None:
         """The cache loses what an output holds now."""
         with contextlib.chdir(self.folder), Repo(".") as repo:
-            outs = [out for stage in repo.index.stages for out in stage.outs if out.def_path == name and out.hash_info]
+            outs = [
+                out
+                for stage in repo.index.stages
+                for out in stage.outs
+                if out.def_path == name and out.hash_info
+            ]
             for out in outs:
                 Path(repo.cache.local.oid_to_path(out.hash_info.value)).unlink(missing_ok=True)
 
@@ -135,7 +152,11 @@ class Scratch:
         """`dvc repro`: stage -> what was done with it, of the stages that were not left alone."""
         log = self.folder / "ran.log"
         log.write_text("")
-        with contextlib.chdir(self.folder), contextlib.redirect_stderr(io.StringIO()), Repo(".") as repo:
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stderr(io.StringIO()),
+            Repo(".") as repo,
+        ):
             done = [stage.name for stage in repo.reproduce(list(targets) or None)]
         ran = log.read_text().split()
         assert set(ran) <= set(done)
@@ -164,14 +185,22 @@ number = st.integers(0, 2)
 edit = st.one_of(
     st.tuples(st.just("source"), st.sampled_from(["a.txt", "b.txt"]), number, number),
     st.tuples(st.just("source"), st.just("a.txt"), st.just(0), number),
-    st.tuples(st.just("value"), st.sampled_from(["top", "right"]), number | st.just(True)),  # to DVC 1 and true are the same
-    st.tuples(st.just("command"), st.sampled_from(["top", "right"]), st.sampled_from(["true", "exit"])),
+    st.tuples(
+        st.just("value"), st.sampled_from(["top", "right"]), number | st.just(True)
+    ),  # to DVC 1 and true are the same
+    st.tuples(
+        st.just("command"), st.sampled_from(["top", "right"]), st.sampled_from(["true", "exit"])
+    ),
     st.tuples(st.just("delete"), st.sampled_from(OUTPUTS)),
     st.tuples(st.just("tamper"), st.sampled_from(OUTPUTS)),
     st.tuples(st.just("forget"), st.sampled_from(OUTPUTS)),
-    st.sampled_from([("put_back",), ("put_back",), ("forget_runs",), ("forget_lock",), ("spoil_runs",)]),
+    st.sampled_from(
+        [("put_back",), ("put_back",), ("forget_runs",), ("forget_lock",), ("spoil_runs",)]
+    ),
 )
-build = st.tuples(st.lists(edit, min_size=1, max_size=3), st.lists(st.sampled_from(STAGES), max_size=1).map(tuple))
+build = st.tuples(
+    st.lists(edit, min_size=1, max_size=3), st.lists(st.sampled_from(STAGES), max_size=1).map(tuple)
+)
 sequences = st.lists(build, min_size=2, max_size=3)
 
 
@@ -185,13 +214,19 @@ def holds(project: Scratch, targets: tuple[str, ...] = ()) -> dict[str, str]:
     for forecast in forecasts:
         name, verdict = forecast.stage.name, forecast.verdict
         if verdict == plan.MAY:
-            assert forecast.stage.waits and all(foretold[stage] in (plan.RUN, plan.MAY) for stage in forecast.stage.waits)
+            assert forecast.stage.waits and all(
+                foretold[stage] in (plan.RUN, plan.MAY) for stage in forecast.stage.waits
+            )
         else:
-            assert done.get(name, plan.HIT) == verdict, f"{name}: {verdict} in {foretold}, but {done}"
+            assert done.get(name, plan.HIT) == verdict, (
+                f"{name}: {verdict} in {foretold}, but {done}"
+            )
     return foretold
 
 
-def follow(make: Callable[[], Scratch], sequence: list[tuple[list[tuple[Any, ...]], tuple[str, ...]]]) -> None:
+def follow(
+    make: Callable[[], Scratch], sequence: list[tuple[list[tuple[Any, ...]], tuple[str, ...]]]
+) -> None:
     project = make()
     for edits, targets in sequence:
         for name, *arguments in edits:
@@ -220,7 +255,9 @@ def test_a_hundred_other_plans_are(scratch: Callable[[], Scratch], sequence: lis
 
 def verdicts(project: Scratch) -> dict[str, str]:
     """The plan, without what is up to date."""
-    return {step.stage: step.verdict for step in plan.plan(project.folder) if step.verdict != plan.HIT}
+    return {
+        step.stage: step.verdict for step in plan.plan(project.folder) if step.verdict != plan.HIT
+    }
 
 
 def reasons(project: Scratch, stage: str) -> tuple[str, ...]:
@@ -232,9 +269,12 @@ def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]
     project = scratch()
     assert verdicts(project) == {}
     project.value("top", 1)
-    assert verdicts(project) == {"top": plan.RUN, "left": plan.MAY, "right": plan.MAY, "part": plan.MAY} | dict.fromkeys(
-        ("join", "report"), plan.MAY
-    )
+    assert verdicts(project) == {
+        "top": plan.RUN,
+        "left": plan.MAY,
+        "right": plan.MAY,
+        "part": plan.MAY,
+    } | dict.fromkeys(("join", "report"), plan.MAY)
     holds(project)
     project.value("top", 0)
     assert verdicts(project) == dict.fromkeys(("top", "left", "right", "join"), plan.RESTORE)
@@ -244,12 +284,16 @@ def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]
     assert verdicts(project) == {}
 
 
-def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(scratch: Callable[[], Scratch]) -> None:
+def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
+    scratch: Callable[[], Scratch],
+) -> None:
     """Its own change makes it run; unless what it waits for can come out as in a run that the cache remembers."""
     project = scratch()
     project.value("top", 1)
     project.value("right", 1)
-    assert verdicts(project)["right"] == plan.RUN and reasons(project, "right") == ("right: 0 -> 1",)
+    assert verdicts(project)["right"] == plan.RUN and reasons(project, "right") == (
+        "right: 0 -> 1",
+    )
     project.build(())
     project.value("top", 2)
     project.value("right", 0)
@@ -262,13 +306,20 @@ def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(scratc
     assert verdicts(project)["right"] == plan.RUN
 
 
-def test_what_is_missing_is_restored_from_its_own_run_while_the_cache_has_it(scratch: Callable[[], Scratch]) -> None:
+def test_what_is_missing_is_restored_from_its_own_run_while_the_cache_has_it(
+    scratch: Callable[[], Scratch],
+) -> None:
     """Metrics too. A stage with an uncached output that is no metric runs: DVC keeps nothing to restore it from."""
     project = scratch()
     for name in ("right.txt", "right.json", "left", "report.csv", "rootless.txt"):
         project.delete(name)
     found = verdicts(project)
-    assert found == {"left": plan.RESTORE, "right": plan.RESTORE, "report": plan.RUN, "rootless": plan.RUN}
+    assert found == {
+        "left": plan.RESTORE,
+        "right": plan.RESTORE,
+        "report": plan.RUN,
+        "rootless": plan.RUN,
+    }
     assert reasons(project, "right") == ("right.txt is missing", "right.json is missing")
     project.forget_runs()
     assert verdicts(project) == found
@@ -277,12 +328,17 @@ def test_what_is_missing_is_restored_from_its_own_run_while_the_cache_has_it(scr
     holds(project)
 
 
-def test_without_a_lock_file_the_cache_still_has_the_results(scratch: Callable[[], Scratch]) -> None:
+def test_without_a_lock_file_the_cache_still_has_the_results(
+    scratch: Callable[[], Scratch],
+) -> None:
     """As in a clone whose dvc.lock is older than the shared cache."""
     project = scratch()
     project.forget_lock()
     assert reasons(project, "top") == ("it has never run",)
-    assert {stage for stage, verdict in verdicts(project).items() if verdict == plan.RUN} == {"report", "rootless"}
+    assert {stage for stage, verdict in verdicts(project).items() if verdict == plan.RUN} == {
+        "report",
+        "rootless",
+    }
     holds(project)
 
 
@@ -328,10 +384,16 @@ def test_a_plan_leaves_everything_as_it_is(scratch: Callable[[], Scratch]) -> No
 
 def contents(folder: Path) -> dict[Path, bytes]:
     """All but DVC's own scratch."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".dvc/tmp" not in path.as_posix()}
+    return {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and ".dvc/tmp" not in path.as_posix()
+    }
 
 
-def test_a_run_cache_that_is_overlooked_is_noticed(scratch: Callable[[], Scratch], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_cache_that_is_overlooked_is_noticed(
+    scratch: Callable[[], Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The check of a plan against what was done fails for a plan that is wrong."""
     project = scratch()
     project.value("top", 1)
@@ -343,8 +405,14 @@ def test_a_run_cache_that_is_overlooked_is_noticed(scratch: Callable[[], Scratch
 
 
 BROKEN = {
-    "dvc.yaml": ("stages:\n  top:\n    cmdd: echo\n", ("dvc.yaml' validation failed", "cmdd", "line 3")),
-    "dvc.lock": ("<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n", ("merge conflict", "dvc.lock")),
+    "dvc.yaml": (
+        "stages:\n  top:\n    cmdd: echo\n",
+        ("dvc.yaml' validation failed", "cmdd", "line 3"),
+    ),
+    "dvc.lock": (
+        "<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n",
+        ("merge conflict", "dvc.lock"),
+    ),
 }
 
 
@@ -363,10 +431,15 @@ def test_a_broken_file_of_dvcs_is_told_with_its_place(
 
 
 @pytest.mark.parametrize("ask", [plan.plan, dvc.status])
-def test_what_a_build_is_writing_is_not_planned(scratch: Callable[[], Scratch], ask: Callable[[Path], object]) -> None:
+def test_what_a_build_is_writing_is_not_planned(
+    scratch: Callable[[], Scratch], ask: Callable[[Path], object]
+) -> None:
     """Half an output would be taken for another one."""
     project = scratch()
-    writing = {"read": {}, "write": {str(project.folder / "left"): {"pid": os.getppid(), "cmd": "dvc repro"}}}
+    writing = {
+        "read": {},
+        "write": {str(project.folder / "left"): {"pid": os.getppid(), "cmd": "dvc repro"}},
+    }
     (project.folder / ".dvc/tmp").mkdir(exist_ok=True)
     (project.folder / ".dvc/tmp/rwlock").write_text(json.dumps(writing))
     with pytest.raises(LmspecError, match="a build is under way"):
@@ -391,6 +464,7 @@ def test_status_and_commit_are_those_of_dvc(scratch: Callable[[], Scratch]) -> N
         "left": [{"changed deps": {"b.txt": "modified"}}],
     }
     dvc.commit(project.folder, ["top", "head"])
-    assert list(dvc.status(project.folder)) == ["left"] and project.build(()) == {"left": plan.RUN, "part": plan.RUN} | {
-        "join": plan.RUN
-    }
+    assert list(dvc.status(project.folder)) == ["left"] and project.build(()) == {
+        "left": plan.RUN,
+        "part": plan.RUN,
+    } | {"join": plan.RUN}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspec import record
+from lmspec.run import provenance
 from tests import miniature
 
 
@@ -37,12 +37,25 @@ def test_a_record_is_an_attestation(built: Path) -> None:
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["predicateType"] == "https://slsa.dev/provenance/v1"
     names = [subject["name"] for subject in document["subject"]]
-    assert names == ["data/model/cnn", "data/metrics/model-cnn/curve.csv", "data/metrics/model-cnn.json"]
+    assert names == [
+        "data/model/cnn",
+        "data/metrics/model-cnn/curve.csv",
+        "data/metrics/model-cnn.json",
+    ]
     build = document["predicate"]["buildDefinition"]
     entries = build["resolvedDependencies"]
-    by_name = {entry.get("name", entry.get("uri", "").partition("@")[0]): entry for entry in entries}
-    assert {"data/splits/old", "lmspec/methods/architectures/cnn.py", "pkg:pypi/torch", "pkg:pypi/numpy"} <= set(by_name)
-    assert by_name["data/splits/old"]["digest"] == {"dirHash": record.of_folder(built / "data/splits/old")}
+    by_name = {
+        entry.get("name", entry.get("uri", "").partition("@")[0]): entry for entry in entries
+    }
+    assert {
+        "data/splits/old",
+        "lmspec/methods/architectures/cnn.py",
+        "pkg:pypi/torch",
+        "pkg:pypi/numpy",
+    } <= set(by_name)
+    assert by_name["data/splits/old"]["digest"] == {
+        "dirHash": provenance.of_folder(built / "data/splits/old")
+    }
     assert build["externalParameters"]["params"]["numerics"]["seed"] == 3
     assert str(built) not in text and "time" not in build["internalParameters"]
 
@@ -52,8 +65,11 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
     (tmp_path / "b").mkdir()
     (tmp_path / "b/c").write_text("2")
     (tmp_path / "a").write_text("1")
-    one, two = (record.hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
-    assert record.of_folder(tmp_path) == record.hashlib.sha256(f"{one}  a\n{two}  b/c\n".encode()).hexdigest()
+    one, two = (provenance.hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
+    assert (
+        provenance.of_folder(tmp_path)
+        == provenance.hashlib.sha256(f"{one}  a\n{two}  b/c\n".encode()).hexdigest()
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +85,9 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
          "updated-first, scores-release, speed-release: it was made from another data/splits/new"),
     ],
 )  # fmt: skip
-def test_what_does_not_agree_is_named(project: Path, path: str, old: str, new: str, said: str) -> None:
+def test_what_does_not_agree_is_named(
+    project: Path, path: str, old: str, new: str, said: str
+) -> None:
     """An output, a metric, a parameter, code, a version, a record, what a record says of another's output."""
     text = (project / path).read_text()
     assert old in text
@@ -83,4 +101,7 @@ def test_layout_and_absent_outputs_are_no_disagreement(project: Path) -> None:
     path.write_text("# a comment\n" + path.read_text())
     shutil.rmtree(project / "data/model/cnn")
     said = verify(project)
-    assert "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in said and "they agree" in said
+    assert (
+        "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in said
+        and "they agree" in said
+    )

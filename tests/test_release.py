@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmspec.graph import artifacts, document, measured, schema
+from lmspec.language import document, metric_names, resolved, schema
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,19 +25,26 @@ def test_candidates_are_as_good_as_they_should_be() -> None:
 
 def test_the_student_is_close_to_its_teacher() -> None:
     """Within two points, with half of the layers."""
-    assert accuracy("student", "reviews", "movies") >= accuracy("minilm", "reviews", "movies") - 0.02
+    assert (
+        accuracy("student", "reviews", "movies") >= accuracy("minilm", "reviews", "movies") - 0.02
+    )
 
 
 def test_the_update_learns_and_does_not_forget() -> None:
     """Better on tweets, and at most a point worse on movie reviews."""
     assert accuracy("updated", "tweets") > accuracy("student", "tweets")
-    assert accuracy("updated", "reviews", "movies") >= accuracy("student", "reviews", "movies") - 0.01
+    assert (
+        accuracy("updated", "reviews", "movies") >= accuracy("student", "reviews", "movies") - 0.01
+    )
 
 
 def test_the_graphs_answer_as_the_model_does() -> None:
     """fp32 to the example, int8 within half a point, on movie reviews."""
     assert accuracy("graph", "reviews", "movies") == accuracy("updated", "reviews", "movies")
-    assert abs(accuracy("release", "reviews", "movies") - accuracy("graph", "reviews", "movies")) <= 0.005
+    assert (
+        abs(accuracy("release", "reviews", "movies") - accuracy("graph", "reviews", "movies"))
+        <= 0.005
+    )
 
 
 def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
@@ -54,11 +61,13 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     """Of every artifact, each leaf of its metrics and no other; the reasons of a corpus alone are not known before."""
     values = document.read(ROOT / "params.yaml").values
     names = [f"{noun}.{key}" for noun in schema.nouns() for key in values[noun]]
-    specs = artifacts.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
+    specs = resolved.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
     for name in names:
         path = ROOT / f"data/metrics/{name.replace('.', '-', 1)}.json"
         written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()
-        assert {leaf for leaf in written if not leaf.startswith("rejected.")} == set(measured.names(specs, name)), name
+        assert {leaf for leaf in written if not leaf.startswith("rejected.")} == set(
+            metric_names.names(specs, name)
+        ), name
 
 
 def leaves(value: object, path: str = "") -> Iterator[str]:

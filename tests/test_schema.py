@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validators
 from pydantic import ValidationError
 
-from lmspec.graph import document, schema, shape
+from lmspec.language import conformance, document, schema
 from lmspec.specs.base import KEY_PATTERN
 from lmspec.specs.project import Project
 from tests import mutations
 
 ROOT = Path(__file__).parent.parent
-WRITTEN: dict[str, Any] = json.loads((ROOT / "lmspec/graph/params.schema.json").read_text(encoding="utf-8"))
+WRITTEN: dict[str, Any] = json.loads(
+    (ROOT / "lmspec/language/params.schema.json").read_text(encoding="utf-8")
+)
 UPPER, LOWER = {"maximum", "exclusiveMaximum"}, {"minimum", "exclusiveMinimum"}
 SAYS = {"type", "$ref", "anyOf", "oneOf", "enum", "const"}
 CLOSED = {"maxLength", "enum", "const", "pattern"}
@@ -50,7 +52,9 @@ def gaps(whole: Mapping[str, Any]) -> Iterator[str]:
     for at, part in parts(whole):
         kind = part.get("type")
         yield from (
-            f"{at} lets {name} be anything" for name, field in part.get("properties", {}).items() if not SAYS & field.keys()
+            f"{at} lets {name} be anything"
+            for name, field in part.get("properties", {}).items()
+            if not SAYS & field.keys()
         )
         if at.rsplit("/", 2)[-2:-1] == ["properties"] and not part.get("description"):
             yield f"{at} has no description"
@@ -58,9 +62,17 @@ def gaps(whole: Mapping[str, Any]) -> Iterator[str]:
             yield f"{at} is not bounded"
         if kind == "string" and not CLOSED & part.keys():
             yield f"{at} may be any text"
-        if kind == "object" and "properties" in part and part.get("additionalProperties") is not False:
+        if (
+            kind == "object"
+            and "properties" in part
+            and part.get("additionalProperties") is not False
+        ):
             yield f"{at} takes fields that do not exist"
-        if kind == "object" and "properties" not in part and not isinstance(part.get("additionalProperties"), dict):
+        if (
+            kind == "object"
+            and "properties" not in part
+            and not isinstance(part.get("additionalProperties"), dict)
+        ):
             yield f"{at} takes anything"
         if kind == "array" and not isinstance(part.get("items"), dict):
             yield f"{at} takes anything"
@@ -154,10 +166,16 @@ def said_by_walk(text: str, folder: Path) -> tuple[bool, bool, Mapping[str, Any]
     path = folder / "params.yaml"
     path.write_text(text, encoding="utf-8")
     read = document.read(path)
-    found = shape.check(read)
-    formed = all(re.fullmatch(rf"(?:{'|'.join(r.nouns)})\.{KEY_PATTERN}", r.target) for r in found.references)
+    found = conformance.check(read)
+    formed = all(
+        re.fullmatch(rf"(?:{'|'.join(r.nouns)})\.{KEY_PATTERN}", r.target) for r in found.references
+    )
     alone = formed and {problem.rule for problem in found.problems} <= CHECKS
-    return alone, alone and not found.problems, {section: value for section, value in read.values.items() if value is not None}
+    return (
+        alone,
+        alone and not found.problems,
+        {section: value for section, value in read.values.items() if value is not None},
+    )
 
 
 def agree(text: str, folder: Path) -> bool:
@@ -307,7 +325,9 @@ def test_bad_values_are_bad_for_all_three(at: str, value: object, folder: Path) 
 
 
 @pytest.mark.parametrize(("at", "value"), APART)
-def test_fields_that_disagree_are_bad_for_specs_and_walk(at: str, value: object, folder: Path) -> None:
+def test_fields_that_disagree_are_bad_for_specs_and_walk(
+    at: str, value: object, folder: Path
+) -> None:
     """What JSON Schema cannot say: each value is right, but not beside another."""
     text = changed(at, value)
     assert not agree(text, folder)
@@ -323,22 +343,42 @@ def test_a_whole_number_with_a_point_is_one_to_json_schema_alone(folder: Path) -
 
 
 def all_paths(value: Any, at: str = "") -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in items:
         yield f"{at}{key}"
         yield from all_paths(item, f"{at}{key}.")
 
 
-NUMBERS = st.integers(-2, 70_000) | st.sampled_from([2**31, 10**15, 10**400, -(10**400)]) | st.floats(allow_nan=False)
+NUMBERS = (
+    st.integers(-2, 70_000)
+    | st.sampled_from([2**31, 10**15, 10**400, -(10**400)])
+    | st.floats(allow_nan=False)
+)
 KINDS = ["adamw", "sgd", "cnn", "linear", "gru", "static", "tsv", "column", "file", "cpu"]
 WORDS = st.sampled_from([*mutations.NAMES, *KINDS, "", "a\n", "x" * 201])
 SCALARS = st.none() | st.booleans() | NUMBERS | WORDS | st.text(max_size=8)
-ANYTHING = st.recursive(SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=4), part, max_size=3))
-ELSEWHERE = st.sampled_from(sorted(all_paths(mutations.VALUES[0]))).map(lambda at: found(at, mutations.VALUES[0]))
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda part: (
+        st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=4), part, max_size=3)
+    ),
+)
+ELSEWHERE = st.sampled_from(sorted(all_paths(mutations.VALUES[0]))).map(
+    lambda at: found(at, mutations.VALUES[0])
+)
 
 
 @settings(max_examples=600, derandomize=True, database=None, deadline=2000)
-@given(at=st.sampled_from(sorted(all_paths(mutations.VALUES[0]))), value=ANYTHING | ELSEWHERE | st.just(MISSING))
+@given(
+    at=st.sampled_from(sorted(all_paths(mutations.VALUES[0]))),
+    value=ANYTHING | ELSEWHERE | st.just(MISSING),
+)
 def test_any_other_value_gets_one_answer_of_all_three(folder: Path, at: str, value: object) -> None:
     """One value of the miniature replaced by anything, by another of its values, or taken away."""
     agree(changed(at, value), folder)

@@ -21,11 +21,13 @@ from ruamel.yaml import YAML
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models
 
-from lmspec import seal
+from lmspec.run import sandbox
 from tests import miniature
 
 SECRET = "outside/secret"
-Plant = Callable[[str, int], str]  # (statement in the build of splits-old, exit code) -> what was said
+Plant = Callable[
+    [str, int], str
+]  # (statement in the build of splits-old, exit code) -> what was said
 READS = {
     "open": ("txt", "open(SECRET).read()"),
     "numpy": ("npy", "__import__('numpy').load(SECRET)"),
@@ -33,7 +35,10 @@ READS = {
     "tokenizers": ("json", "__import__('tokenizers').Tokenizer.from_file(SECRET)"),
     "onnxruntime": ("onnx", "__import__('onnxruntime').InferenceSession(SECRET)"),
     "polars": ("parquet", "pl.read_parquet(SECRET)"),
-    "subprocess": ("txt", "__import__('subprocess').run(['cat', SECRET], check=True, capture_output=True)"),
+    "subprocess": (
+        "txt",
+        "__import__('subprocess').run(['cat', SECRET], check=True, capture_output=True)",
+    ),
     "symbolic link": ("txt", "Path(SECRET).read_text()"),
 }
 
@@ -42,7 +47,11 @@ READS = {
 def sealed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which splits-old can run, with a folder of files that nothing declares."""
     folder = tmp_path_factory.mktemp("sealed") / "project"
-    shutil.copytree(built, folder, ignore=shutil.ignore_patterns("cache", "model", "exported", "student", "updated"))
+    shutil.copytree(
+        built,
+        folder,
+        ignore=shutil.ignore_patterns("cache", "model", "exported", "student", "updated"),
+    )
     write_secrets(folder / "outside")
     return folder
 
@@ -87,13 +96,19 @@ def test_an_undeclared_read_is_stopped_and_named(plant: Plant, library: str) -> 
     secret = "outside/link.txt" if library == "symbolic link" else f"{SECRET}.{ending}"
     said = plant(read.replace("SECRET", f"'{secret}'"), 1)
     assert f"it opens {secret}, which it does not declare" in said
-    assert "stages/splits.py:" in said and "lmspec trace splits-old" in said and "Traceback" not in said
+    assert (
+        "stages/splits.py:" in said
+        and "lmspec trace splits-old" in said
+        and "Traceback" not in said
+    )
 
 
 def test_a_seal_with_one_rule_too_many_is_caught(plant: Plant, sealed: Path) -> None:
     """The control of the test above: with the project's folder in the rules, each of the eight reads goes through."""
-    loose = "lmspec/building.py", "        read=(*read,", "        read=(root, *read,"
-    reads = "; ".join(read.replace("SECRET", f"'{SECRET}.{ending}'") for ending, read in READS.values())
+    loose = "lmspec/run/child.py", "        read=(*read,", "        read=(root, *read,"
+    reads = "; ".join(
+        read.replace("SECRET", f"'{SECRET}.{ending}'") for ending, read in READS.values()
+    )
     with edited(sealed, *loose):
         plant(reads, 0)
     assert "which it does not declare" in plant(reads, 1)
@@ -102,11 +117,17 @@ def test_a_seal_with_one_rule_too_many_is_caught(plant: Plant, sealed: Path) -> 
 def test_what_is_another_stages_is_refused(plant: Plant) -> None:
     """Neither the output of an artifact that the spec does not name can be opened, nor anything be written but one's own."""
     said = plant("Path('data/corpus/new/labels.json').absolute().read_text()", 1)
-    assert "it opens data/corpus/new/labels.json" in said and "refer to corpus.new in params.yaml" in said
+    assert (
+        "it opens data/corpus/new/labels.json" in said
+        and "refer to corpus.new in params.yaml" in said
+    )
     assert "it opens params.yaml" in plant("Path('params.yaml').read_text()", 1)
     for path in ("data/corpus/old/extra", "data/corpus/old/labels.json"):
         said = plant(f"Path('{path}').write_text('x')", 1)
-        assert f"it writes {path}, which is not its own" in said and "write to its output, data/splits/old" in said
+        assert (
+            f"it writes {path}, which is not its own" in said
+            and "write to its output, data/splits/old" in said
+        )
 
 
 FAULTS = [
@@ -125,14 +146,17 @@ def test_another_error_is_left_as_it_is(plant: Plant) -> None:
     """A message that happens to name a file is no refusal: the traceback says what is wrong."""
     assert "it opens params.yaml" in plant("raise ValueError('cannot open params.yaml')", 1)
     checked = "\n".join(
-        f"try:\n    {fault}\nexcept Exception as error:\n    assert building.explained(error) is None, error" for fault in FAULTS
+        f"try:\n    {fault}\nexcept Exception as error:\n    assert building.explained(error) is None, error"
+        for fault in FAULTS
     )
     plant(f"from lmspec import building\n{checked}", 0)
     said = plant("{}['data']", 1)
     assert "Traceback" in said and "KeyError: 'data'" in said and "lmspec:" not in said
 
 
-def test_code_that_nobody_watches_is_refused(plant: Plant, sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_that_nobody_watches_is_refused(
+    plant: Plant, sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A module that PYTHONPATH adds has no version and is in no key."""
     folder = sealed.parent / "aside"
     folder.mkdir()
@@ -146,8 +170,13 @@ def test_what_a_stage_starts_ends_with_it(plant: Plant, sealed: Path) -> None:
     """A program, and a forked worker, that a build leaves behind are gone when the stage is, and hold no lock."""
     plant("__import__('subprocess').Popen(['sleep', '3971'])", 0)
     plant("__import__('os').fork() or __import__('time').sleep(3972)", 0)
-    plant("(__import__('os').fork() or __import__('time').sleep(3973)) and __import__('os').abort()", 1)
-    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.exists()]
+    plant(
+        "(__import__('os').fork() or __import__('time').sleep(3973)) and __import__('os').abort()",
+        1,
+    )
+    commands = [
+        path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.exists()
+    ]
     assert [command for command in commands if b"397" in command] == []
     plant("pass", 0)
 
@@ -170,16 +199,20 @@ def test_a_project_inside_of_a_system_folder_is_no_system_folder(tmp_path: Path)
     for name in ("usr/lib", "usr/src/app/data", "usr/src/other"):
         (tmp_path / name).mkdir(parents=True)
     root, usr = tmp_path / "usr/src/app", tmp_path / "usr"
-    assert set(seal._without(root, usr)) == {usr / "lib", usr / "src/other"}
-    assert set(seal._without(root, usr / "lib")) == {usr / "lib"}
-    read, _ = seal.surroundings(Path(sys.prefix).resolve().parent)
+    assert set(sandbox._without(root, usr)) == {usr / "lib", usr / "src/other"}
+    assert set(sandbox._without(root, usr / "lib")) == {usr / "lib"}
+    read, _ = sandbox.surroundings(Path(sys.prefix).resolve().parent)
     assert Path(sys.prefix).resolve() in read
 
 
 def test_the_network_is_refused(plant: Plant) -> None:
     """By name and by address, over TCP in its variants and UDP, in the build and in a program that it starts."""
-    assert "may not reach the network" in plant("__import__('socket').create_connection(('localhost', 9))", 1)
-    assert "may not reach the network" in plant("__import__('socket').create_connection(('127.0.0.1', 9))", 1)
+    assert "may not reach the network" in plant(
+        "__import__('socket').create_connection(('localhost', 9))", 1
+    )
+    assert "may not reach the network" in plant(
+        "__import__('socket').create_connection(('127.0.0.1', 9))", 1
+    )
     inner = [
         "import socket",
         "for kind in ((socket.AF_INET, socket.SOCK_STREAM), (socket.AF_INET, socket.SOCK_DGRAM), "
@@ -190,7 +223,10 @@ def test_the_network_is_refused(plant: Plant) -> None:
     ]
     code = "\n".join(inner)
     command = f"[__import__('sys').executable, '-c', {code!r}]"
-    plant(f"assert __import__('subprocess').check_output({command}, text=True).split() == ['refused'] * 4", 0)
+    plant(
+        f"assert __import__('subprocess').check_output({command}, text=True).split() == ['refused'] * 4",
+        0,
+    )
 
 
 def test_home_and_temporary_folder_are_its_own(plant: Plant, sealed: Path) -> None:
@@ -198,17 +234,23 @@ def test_home_and_temporary_folder_are_its_own(plant: Plant, sealed: Path) -> No
 
     The temporary one has a short path, since that of a socket in it must have at most 107 characters.
     """
-    write = "(Path.home() / '.cache').mkdir(); tempfile.NamedTemporaryFile(delete=False).write(b'x')"
+    write = (
+        "(Path.home() / '.cache').mkdir(); tempfile.NamedTemporaryFile(delete=False).write(b'x')"
+    )
     said = plant(f"import tempfile; {write}; stage.say(tempfile.gettempdir())", 0)
     folder = Path(said.strip().splitlines()[-1].strip())
-    assert folder.name.startswith("lmspec-") and folder.parent == Path(tempfile.gettempdir()).resolve() and not folder.exists()
+    assert (
+        folder.name.startswith("lmspec-")
+        and folder.parent == Path(tempfile.gettempdir()).resolve()
+        and not folder.exists()
+    )
     assert list((sealed / ".lmspec/run").iterdir()) == []
 
 
 @pytest.mark.parametrize(("value", "sealed_by"), [("7", "kernel"), ("0", "unenforced")])
 def test_the_record_says_who_sealed(plant: Plant, sealed: Path, value: str, sealed_by: str) -> None:
     """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims no more."""
-    with edited(sealed, "lmspec/seal.py", "    abi = version()", f"    abi = {value}"):
+    with edited(sealed, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
         (record,) = json.loads((sealed / "data/records/splits-old.json").read_text())
         assert record["predicate"]["buildDefinition"]["internalParameters"]["sealed"] == sealed_by
@@ -219,7 +261,10 @@ def test_trace_lists_all_that_is_missing(plant: Plant, sealed: Path) -> None:
     """A file, another artifact and a module, each with the line to add; the project is left as it is."""
     hidden = "__import__('importlib').import_module('lmspec.methods.sources.digest')"
     before = miniature.fingerprints(sealed)
-    plant(f"Path('{SECRET}.txt').read_text(); documents.read_labels(Path('data/corpus/new')); {hidden}", 1)
+    plant(
+        f"Path('{SECRET}.txt').read_text(); documents.read_labels(Path('data/corpus/new')); {hidden}",
+        1,
+    )
     said = miniature.lmspec(sealed, "trace", "splits.old", code=1)
     assert f"{SECRET}.txt\n  -> make it a source of kind `file`" in said
     assert "data/corpus/new/labels.json\n  -> refer to corpus.new in params.yaml" in said
@@ -240,7 +285,12 @@ def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, sealed: Path)
     for path, (old, new, named) in edits.items():
         text = (sealed / path).read_text()
         assert old in text
-        with during(sealed, lambda path=path, text=text, old=old, new=new: (sealed / path).write_text(text.replace(old, new, 1))):
+        with during(
+            sealed,
+            lambda path=path, text=text, old=old, new=new: (sealed / path).write_text(
+                text.replace(old, new, 1)
+            ),
+        ):
             said = plant(wait, 1)
         (sealed / path).write_text(text)
         assert f"{named}: it changed while splits-old was being built from it" in said
@@ -254,7 +304,10 @@ def test_another_version_of_a_package_is_refused(plant: Plant, sealed: Path) -> 
     assert recorded["torch"] == torch.partition("+")[0]
     with edited(sealed, "toolchain.yaml", f"polars: {recorded['polars']}", "polars: 0.0.1"):
         said = plant("pass", 1)
-    assert f"polars is {recorded['polars']}, and 0.0.1 is recorded" in said and "pip install polars==0.0.1" in said
+    assert (
+        f"polars is {recorded['polars']}, and 0.0.1 is recorded" in said
+        and "pip install polars==0.0.1" in said
+    )
     with edited(sealed, "toolchain.yaml", "python: '", "python: '2."):
         assert "python is 3." in plant("pass", 1)
     with edited(sealed, "toolchain.yaml", f"torch: {recorded['torch']}", "torch: 0.0.1"):
@@ -263,11 +316,19 @@ def test_another_version_of_a_package_is_refused(plant: Plant, sealed: Path) -> 
 
 def test_two_runs_of_a_stage_do_not_overlap(plant: Plant, sealed: Path) -> None:
     """The second waits for the first, and builds after it."""
-    wait = "import time; (Path.home() / 'ready').touch(); time.sleep(1.5); metrics['at'] = time.time()"
+    wait = (
+        "import time; (Path.home() / 'ready').touch(); time.sleep(1.5); metrics['at'] = time.time()"
+    )
     second = []
 
     def again() -> None:
-        second.append(subprocess.Popen([sys.executable, "-m", "stages.splits", "old"], cwd=sealed, env=miniature.environment()))
+        second.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "stages.splits", "old"],
+                cwd=sealed,
+                env=miniature.environment(),
+            )
+        )
 
     with during(sealed, again):
         plant(wait, 0)

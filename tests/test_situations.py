@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.compare import repository
+from lmspec.git import tree
 from tests import miniature
 from tests.history import Project, make
 from tests.situations import SCORES, SITUATIONS, SMALL_LIMIT, Situation, remeasured
@@ -43,11 +43,11 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextlib.contextmanager
 def limited() -> Iterator[None]:
     """A limit that a test can go beyond, and an environment that a situation may change."""
-    before, repository.LARGEST_BYTES, kept = repository.LARGEST_BYTES, SMALL_LIMIT, dict(os.environ)
+    before, tree.LARGEST_BYTES, kept = tree.LARGEST_BYTES, SMALL_LIMIT, dict(os.environ)
     try:
         yield
     finally:
-        repository.LARGEST_BYTES = before
+        tree.LARGEST_BYTES = before
         os.environ.clear()
         os.environ.update(kept)
 
@@ -58,7 +58,9 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=lambda case: case.case)
-def test_each_situation_is_told_as_the_table_says(case: Situation, original: Path, tmp_path: Path) -> None:
+def test_each_situation_is_told_as_the_table_says(
+    case: Situation, original: Path, tmp_path: Path
+) -> None:
     """The words, the exit code, and in no case a traceback."""
     project = Project(shutil.copytree(original, tmp_path / "project"))
     with limited():
@@ -72,7 +74,10 @@ def test_each_situation_is_told_as_the_table_says(case: Situation, original: Pat
 
 def written() -> str:
     """docs/situations.md."""
-    rows = [f"| {one.case} | {'; '.join(f'`{_cell(words)}`' for words in one.says)} | {one.code} |\n" for one in SITUATIONS]
+    rows = [
+        f"| {one.case} | {'; '.join(f'`{_cell(words)}`' for words in one.says)} | {one.code} |\n"
+        for one in SITUATIONS
+    ]
     return HEADER + "".join(rows)
 
 

@@ -11,16 +11,20 @@ from sacrebleu.metrics.bleu import BLEU
 from scipy import special, stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
-from lmspec.compare import bounds, exact, outcomes, resampling, samples
+from lmspec.compare import bounds
+from lmspec.statistics import bootstrap, exact, predictions
+from lmspec.statistics import paired as samples
 
 LABELS = ("a", "b", "c")
 METRICS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.b")
 
 
-def side(truth: np.ndarray, probability: np.ndarray, group: np.ndarray | None = None) -> outcomes.Outcomes:
+def side(
+    truth: np.ndarray, probability: np.ndarray, group: np.ndarray | None = None
+) -> predictions.Outcomes:
     names = np.asarray(LABELS)
     chosen, rows = probability.argmax(1), np.arange(len(truth))
-    return outcomes.Outcomes(
+    return predictions.Outcomes(
         tuple(f"e{i}" for i in rows),
         tuple("first" if i % 3 else "second" for i in rows),
         tuple("" if group is None else f"g{i}" for i in (rows if group is None else group)),
@@ -32,8 +36,12 @@ def side(truth: np.ndarray, probability: np.ndarray, group: np.ndarray | None = 
 
 
 def two_sides(
-    size: int, seed: int, shared: float = 0.7, group: np.ndarray | None = None, skills: tuple[float, float] = (1.2, 1.7)
-) -> list[outcomes.Outcomes]:
+    size: int,
+    seed: int,
+    shared: float = 0.7,
+    group: np.ndarray | None = None,
+    skills: tuple[float, float] = (1.2, 1.7),
+) -> list[predictions.Outcomes]:
     """Two models of the same test set, whose errors go together as far as `shared` says."""
     rng = np.random.default_rng(seed)
     truth, both = rng.integers(0, 3, size), rng.normal(size=(size, 3))
@@ -46,8 +54,8 @@ def two_sides(
     return sides
 
 
-def paired(old: outcomes.Outcomes, new: outcomes.Outcomes) -> samples.Paired:
-    return samples.Paired(outcomes.pair(old, new), outcomes.Scale(LABELS, 10), same=False)
+def paired(old: predictions.Outcomes, new: predictions.Outcomes) -> samples.Paired:
+    return samples.Paired(predictions.pair(old, new), predictions.Scale(LABELS, 10), same=False)
 
 
 def mean(sums: np.ndarray) -> np.ndarray:
@@ -55,33 +63,48 @@ def mean(sums: np.ndarray) -> np.ndarray:
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def sampled(values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 9_999) -> resampling.Estimate:
+def sampled(
+    values: np.ndarray, groups: np.ndarray | None = None, replicates: int = 9_999
+) -> bootstrap.Estimate:
     """The mean of some values."""
-    plan = resampling.resampling(np.zeros(len(values), np.int64), groups, replicates)
-    return resampling.estimate(resampling.draws(np.stack([values, np.ones(len(values))], 1), plan), mean)
+    plan = bootstrap.resampling(np.zeros(len(values), np.int64), groups, replicates)
+    return bootstrap.estimate(
+        bootstrap.draws(np.stack([values, np.ones(len(values))], 1), plan), mean
+    )
 
 
-def bca(found: resampling.Estimate) -> tuple[float, float]:
+def bca(found: bootstrap.Estimate) -> tuple[float, float]:
     """Both ends, each one-sided at 97.5 %."""
     return found.bound(0.025), found.bound(0.975)
 
 
-@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (5, 0), (7, 7), (3, 14), (40, 61), (700, 612)])
+@pytest.mark.parametrize(
+    ("better", "worse"), [(0, 0), (1, 0), (5, 0), (7, 7), (3, 14), (40, 61), (700, 612)]
+)
 def test_mcnemar_is_the_binomial_test_of_scipy_and_statsmodels(better: int, worse: int) -> None:
     """Both exact."""
     peer = contingency_tables.mcnemar([[5, better], [worse, 9]], exact=True).pvalue
     assert exact.mcnemar(better, worse) == pytest.approx(min(1.0, float(peer)), rel=1e-9)
     if better + worse:
-        assert exact.mcnemar(better, worse) == pytest.approx(stats.binomtest(better, better + worse).pvalue, rel=1e-9)
+        assert exact.mcnemar(better, worse) == pytest.approx(
+            stats.binomtest(better, better + worse).pvalue, rel=1e-9
+        )
 
 
-@pytest.mark.parametrize("sums", [[1, 1, -1, 1], [3, -1, 2, 2, 0, 1], [5, 5, -5, 4, 0, 0, 1, -2, 3, 1], [2, -2], [0, 0]])
+@pytest.mark.parametrize(
+    "sums", [[1, 1, -1, 1], [3, -1, 2, 2, 0, 1], [5, 5, -5, 4, 0, 0, 1, -2, 3, 1], [2, -2], [0, 0]]
+)
 def test_sign_flip_is_the_full_permutation_test(sums: list[int]) -> None:
     """Of every way to flip the signs, by SciPy and by enumeration."""
-    totals = [abs(sum(s * v for s, v in zip(signs, sums, strict=True))) for signs in itertools.product((1, -1), repeat=len(sums))]
+    totals = [
+        abs(sum(s * v for s, v in zip(signs, sums, strict=True)))
+        for signs in itertools.product((1, -1), repeat=len(sums))
+    ]
     assert exact.sign_flip(sums) == pytest.approx(np.mean(np.asarray(totals) >= abs(sum(sums))))
     if len(sums) > 2:
-        peer = stats.permutation_test((np.asarray(sums),), np.sum, permutation_type="samples", n_resamples=np.inf)
+        peer = stats.permutation_test(
+            (np.asarray(sums),), np.sum, permutation_type="samples", n_resamples=np.inf
+        )
         assert exact.sign_flip(sums) == pytest.approx(peer.pvalue)
 
 
@@ -94,15 +117,21 @@ def test_sign_flip_of_groups_of_one_is_mcnemar() -> None:
 
 @pytest.mark.parametrize(("hits", "size"), [(0, 30), (1, 30), (17, 40), (399, 400), (25, 25)])
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.995])
-def test_clopper_pearson_is_that_of_scipy_and_statsmodels(hits: int, size: int, confidence: float) -> None:
+def test_clopper_pearson_is_that_of_scipy_and_statsmodels(
+    hits: int, size: int, confidence: float
+) -> None:
     """One-sided bounds at c are two-sided ones at 2 c - 1, but where a count is none or all."""
     low, high = exact.clopper_pearson(hits, size, confidence)
     peer = stats.binomtest(hits, size).proportion_ci(2 * confidence - 1, "exact")
     assert (low, high) == pytest.approx((peer.low, peer.high), abs=1e-9)
-    assert (low, high) == pytest.approx(proportion.proportion_confint(hits, size, 2 * (1 - confidence), "beta"), abs=1e-9)
+    assert (low, high) == pytest.approx(
+        proportion.proportion_confint(hits, size, 2 * (1 - confidence), "beta"), abs=1e-9
+    )
     if 0 < hits < size:
         assert low == pytest.approx(stats.beta.ppf(1 - confidence, hits, size - hits + 1))
-    assert exact.clopper_pearson(hits / 2, size / 2, confidence)[1] >= high  # half as many examples tell less
+    assert (
+        exact.clopper_pearson(hits / 2, size / 2, confidence)[1] >= high
+    )  # half as many examples tell less
 
 
 def test_clopper_pearson_of_nothing_is_refused() -> None:
@@ -121,13 +150,18 @@ def test_welch_is_that_of_scipy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "old_size", "new", "new_size"), [(320, 400, 255, 300), (0, 2, 2, 2), (4, 10, 9, 10), (7, 7, 7, 7)]
+    ("old", "old_size", "new", "new_size"),
+    [(320, 400, 255, 300), (0, 2, 2, 2), (4, 10, 9, 10), (7, 7, 7, 7)],
 )
-def test_two_proportions_is_that_of_scipy_and_statsmodels(old: int, old_size: int, new: int, new_size: int) -> None:
+def test_two_proportions_is_that_of_scipy_and_statsmodels(
+    old: int, old_size: int, new: int, new_size: int
+) -> None:
     """Fisher's test; Newcombe's interval, which has a width for two examples too."""
     p, low, high = exact.two_proportions(old / old_size, new / new_size, old_size, new_size, 0.95)
     assert p == pytest.approx(stats.fisher_exact([[old, old_size - old], [new, new_size - new]])[1])
-    peer = proportion.confint_proportions_2indep(new, new_size, old, old_size, method="newcomb", compare="diff")
+    peer = proportion.confint_proportions_2indep(
+        new, new_size, old, old_size, method="newcomb", compare="diff"
+    )
     assert (low, high) == pytest.approx(peer, abs=1e-9) and low < high
 
 
@@ -138,7 +172,9 @@ def test_holm_is_that_of_statsmodels() -> None:
         levels = (rng.random(size) ** 3).tolist()
         corrected, factors = exact.holm(levels)
         assert corrected == pytest.approx(multitest.multipletests(levels, method="holm")[1])
-        assert sorted(factors) == list(range(1, size + 1)) and factors[int(np.argmin(levels))] == size
+        assert (
+            sorted(factors) == list(range(1, size + 1)) and factors[int(np.argmin(levels))] == size
+        )
         assert all(a <= b for a, b in zip(levels, corrected, strict=True))
         assert np.all(np.diff(np.asarray(corrected)[np.argsort(levels)]) >= 0)
     assert exact.holm([]) == ([], [])
@@ -147,14 +183,23 @@ def test_holm_is_that_of_statsmodels() -> None:
 @pytest.mark.parametrize(
     ("gained", "lost", "size", "confidence", "published"),
     [(1, 7, 21, 0.95, (-0.517, -0.026)), (28, 25, 618, 0.90, (-0.0148, 0.0247))],
-    ids=["Fagerland, Lydersen and Laake 2014, Statistics in Medicine 33", "scoreci.mp(25, 28, 618) of R's PropCIs 0.3-0"],
+    ids=[
+        "Fagerland, Lydersen and Laake 2014, Statistics in Medicine 33",
+        "scoreci.mp(25, 28, 618) of R's PropCIs 0.3-0",
+    ],
 )
-def test_tango_is_that_of_others(gained: int, lost: int, size: int, confidence: float, published: tuple[float, float]) -> None:
+def test_tango_is_that_of_others(
+    gained: int, lost: int, size: int, confidence: float, published: tuple[float, float]
+) -> None:
     """To the digits that they print."""
-    assert exact.tango(gained, lost, size, (1 + confidence) / 2) == pytest.approx(published, abs=6e-4)
+    assert exact.tango(gained, lost, size, (1 + confidence) / 2) == pytest.approx(
+        published, abs=6e-4
+    )
 
 
-@pytest.mark.parametrize(("gained", "lost", "size"), [(0, 0, 50), (3, 0, 50), (4, 9, 60), (40, 20, 160)])
+@pytest.mark.parametrize(
+    ("gained", "lost", "size"), [(0, 0, 50), (3, 0, 50), (4, 9, 60), (40, 20, 160)]
+)
 def test_tango_is_where_the_score_test_no_longer_rejects(gained: int, lost: int, size: int) -> None:
     """By brute force: a grid of differences, for each the likeliest share of lost pairs, on a grid too."""
     shares = np.linspace(1e-6, 0.6, 8_001)
@@ -195,10 +240,10 @@ def test_effective_size_supposes_the_worst_where_hits_tell_nothing() -> None:
     assert exact.effective_size(none, np.zeros(200, np.int64)) < 2
 
 
-@pytest.mark.parametrize("size", [40, resampling.MANY], ids=["multinomial", "Poisson"])
+@pytest.mark.parametrize("size", [40, bootstrap.MANY], ids=["multinomial", "Poisson"])
 def test_examples_are_drawn_as_often_as_the_multinomial_says(size: int) -> None:
     """Mean 1, variance 1 - 1/n, as many in all as there are; Poisson weights once they are brought to that."""
-    drawn = resampling.resampling(np.zeros(size, np.int64), None, 2_000, seed=5).times[0]
+    drawn = bootstrap.resampling(np.zeros(size, np.int64), None, 2_000, seed=5).times[0]
     times = drawn * (size / drawn.sum(1, keepdims=True))
     assert times.mean() == pytest.approx(1)
     assert times.var(0).mean() == pytest.approx(1 - 1 / size, rel=0.02)
@@ -212,12 +257,12 @@ def test_strata_keep_their_sizes_and_groups_stay_together() -> None:
     """Each draw has as many groups of a stratum as there are, and a group comes with all of its rows."""
     strata = np.asarray([0] * 30 + [1] * 12)
     groups = np.concatenate([np.arange(30) // 3, 10 + np.arange(12) // 4])
-    plan = resampling.resampling(strata, groups, 500)
+    plan = bootstrap.resampling(strata, groups, 500)
     assert [times.sum(1).tolist() for times in plan.times] == [[10] * 500, [3] * 500]
     parts = np.stack([np.ones(42), strata, np.arange(42.0)], 1)
-    drawn = resampling.draws(parts, plan)
+    drawn = bootstrap.draws(parts, plan)
     assert set(drawn.drawn[:, 0, 0]) == {30.0} and set(drawn.drawn[:, 1, 1]) == {12.0}
-    mixed = resampling.draws(parts, resampling.resampling(np.zeros(42, np.int64), None, 500))
+    mixed = bootstrap.draws(parts, bootstrap.resampling(np.zeros(42, np.int64), None, 500))
     assert len(set(mixed.drawn[:, 0, 1])) > 1  # without strata, their shares are left to chance
     np.testing.assert_array_equal(drawn.whole.sum(0), parts.sum(0))
 
@@ -225,9 +270,11 @@ def test_strata_keep_their_sizes_and_groups_stay_together() -> None:
 def test_the_same_seed_draws_the_same_bytes() -> None:
     """And another seed others."""
     strata = np.zeros(6_000, np.int64)
-    one, other = (resampling.resampling(strata, None, 50, seed=8).times[0].tobytes() for _ in range(2))
+    one, other = (
+        bootstrap.resampling(strata, None, 50, seed=8).times[0].tobytes() for _ in range(2)
+    )
     assert one == other
-    assert one != resampling.resampling(strata, None, 50, seed=9).times[0].tobytes()
+    assert one != bootstrap.resampling(strata, None, 50, seed=9).times[0].tobytes()
 
 
 @pytest.mark.parametrize("skewed", [False, True])
@@ -260,7 +307,12 @@ def test_bca_of_a_symmetric_statistic_is_the_percentile_interval() -> None:
     for ends in (bca(found), found.interval(0.95)):
         assert ends == pytest.approx(plain, abs=0.06 * (plain[1] - plain[0]))
     skewed = sampled(rng.exponential(size=30) ** 2)
-    assert all(ours > end for ours, end in zip(bca(skewed), np.quantile(skewed.replicates, [0.025, 0.975]), strict=True))
+    assert all(
+        ours > end
+        for ours, end in zip(
+            bca(skewed), np.quantile(skewed.replicates, [0.025, 0.975]), strict=True
+        )
+    )
 
 
 @pytest.mark.parametrize("size", [30, 400])
@@ -271,8 +323,10 @@ def test_an_interval_holds_what_its_test_does_not_reject(size: int) -> None:
     low, high = sampled(values).interval(0.95)
     assert (low + high) / 2 == pytest.approx(values.mean())
     for end, inwards in ((low, 0.03), (high, -0.03)):
-        within, without = (sampled(values - end - part * (high - low)) for part in (inwards, -inwards))
-        assert resampling.narrow(without.p, size) < 0.05 < resampling.narrow(within.p, size)
+        within, without = (
+            sampled(values - end - part * (high - low)) for part in (inwards, -inwards)
+        )
+        assert bootstrap.narrow(without.p, size) < 0.05 < bootstrap.narrow(within.p, size)
 
 
 @pytest.mark.parametrize("units", [8, 20, 100, 5_000])
@@ -281,14 +335,20 @@ def test_few_units_are_judged_by_students_distribution(units: int) -> None:
     grow, slack = np.sqrt(units / (units - 1)), 0.1 if units < 20 else 0.03
     for p in (0.2, 0.05, 0.01):
         z = stats.norm.isf(p / 2)
-        assert resampling.wide(z, units) == pytest.approx(grow * stats.t.isf(p / 2, units - 1), rel=slack)
-        assert resampling.wide(-z, units) == -resampling.wide(z, units)
-        assert resampling.narrow(p, units) == pytest.approx(2 * stats.t.sf(z / grow, units - 1), rel=slack)
-        assert p < resampling.narrow(p, units) < p * (1 + 40 / units)
-    assert resampling.narrow(1.0, units) == 1
+        assert bootstrap.wide(z, units) == pytest.approx(
+            grow * stats.t.isf(p / 2, units - 1), rel=slack
+        )
+        assert bootstrap.wide(-z, units) == -bootstrap.wide(z, units)
+        assert bootstrap.narrow(p, units) == pytest.approx(
+            2 * stats.t.sf(z / grow, units - 1), rel=slack
+        )
+        assert p < bootstrap.narrow(p, units) < p * (1 + 40 / units)
+    assert bootstrap.narrow(1.0, units) == 1
 
 
-def bleu_of(ours: resampling.Draws, width: int) -> tuple[resampling.Estimate, Callable[[np.ndarray], np.ndarray]]:
+def bleu_of(
+    ours: bootstrap.Draws, width: int
+) -> tuple[bootstrap.Estimate, Callable[[np.ndarray], np.ndarray]]:
     """(difference of BLEU, BLEU of sums)."""
 
     def bleu(sums: np.ndarray) -> np.ndarray:
@@ -296,7 +356,9 @@ def bleu_of(ours: resampling.Draws, width: int) -> tuple[resampling.Estimate, Ca
         brevity = np.where(length < reference, np.exp(1 - reference / length), 1.0)
         return np.asarray(100 * brevity * np.exp(np.log(right / of).mean(-1)))
 
-    return resampling.estimate(ours, lambda sums: bleu(sums[..., width:]) - bleu(sums[..., :width])), bleu
+    return bootstrap.estimate(
+        ours, lambda sums: bleu(sums[..., width:]) - bleu(sums[..., :width])
+    ), bleu
 
 
 @pytest.fixture(scope="module")
@@ -305,28 +367,41 @@ def translations() -> tuple[list[str], list[str], list[str]]:
     rng = np.random.default_rng(6)
     words = [f"w{i}" for i in range(60)]
     references = [[words[i] for i in rng.integers(0, 60, rng.integers(8, 25))] for _ in range(150)]
-    systems = [[" ".join(w if rng.random() > wrong else "x" for w in line) for line in references] for wrong in (0.2, 0.19)]
+    systems = [
+        [" ".join(w if rng.random() > wrong else "x" for w in line) for line in references]
+        for wrong in (0.2, 0.19)
+    ]
     return [" ".join(line) for line in references], systems[0], systems[1]
 
 
-def test_paired_bootstrap_is_that_of_sacrebleu(translations: tuple[list[str], list[str], list[str]]) -> None:
+def test_paired_bootstrap_is_that_of_sacrebleu(
+    translations: tuple[list[str], list[str], list[str]],
+) -> None:
     """BLEU follows from sums over sentences: the same draws of them give the same mean, spread and p.
 
     sacrebleu takes absolute differences before it shifts them, so its p counts one side, and ours both.
     """
     references, old, new = translations
-    _, peers = significance.PairedTest([("old", old), ("new", new)], {"BLEU": BLEU()}, [references], "bs", n_samples=1_000)()
+    _, peers = significance.PairedTest(
+        [("old", old), ("new", new)], {"BLEU": BLEU()}, [references], "bs", n_samples=1_000
+    )()
     peer = peers["BLEU"][1]
     metric = BLEU(references=[references])
-    sides = [np.asarray(metric._extract_corpus_statistics(system, None), float) for system in (old, new)]
-    drawn = np.random.default_rng(12345).choice(150, size=(1_000, 150), replace=True)  # as sacrebleu draws
+    sides = [
+        np.asarray(metric._extract_corpus_statistics(system, None), float) for system in (old, new)
+    ]
+    drawn = np.random.default_rng(12345).choice(
+        150, size=(1_000, 150), replace=True
+    )  # as sacrebleu draws
     times = np.stack([np.bincount(row, minlength=150) for row in drawn]).astype(np.uint8)
-    plan = resampling.Resampling((np.arange(150),), (np.arange(150),), (times,))
-    sums = resampling.draws(np.concatenate(sides, axis=1), plan)
+    plan = bootstrap.Resampling((np.arange(150),), (np.arange(150),), (times,))
+    sums = bootstrap.draws(np.concatenate(sides, axis=1), plan)
     found, bleu = bleu_of(sums, 10)
     theirs = bleu(sums.drawn[:, 0, 10:])
     assert theirs.mean() == pytest.approx(peer.mean, abs=1e-3)
-    assert (np.quantile(theirs, 0.975) - np.quantile(theirs, 0.025)) / 2 == pytest.approx(peer.ci, rel=0.03)
+    assert (np.quantile(theirs, 0.975) - np.quantile(theirs, 0.025)) / 2 == pytest.approx(
+        peer.ci, rel=0.03
+    )
     assert bleu(sums.whole[0, 10:]) == pytest.approx(peer.score, abs=1e-6)
     assert found.value == pytest.approx(peer.score - peers["BLEU"][0].score, abs=1e-6)
     folded = np.abs(found.replicates)
@@ -335,17 +410,25 @@ def test_paired_bootstrap_is_that_of_sacrebleu(translations: tuple[list[str], li
     assert found.p == pytest.approx(2 * peer.p_value, rel=0.35) and found.p > peer.p_value
 
 
-def test_our_own_draws_agree_with_sacrebleu(translations: tuple[list[str], list[str], list[str]]) -> None:
+def test_our_own_draws_agree_with_sacrebleu(
+    translations: tuple[list[str], list[str], list[str]],
+) -> None:
     """Within what 4,000 replicates leave to chance."""
     references, old, new = translations
-    _, peers = significance.PairedTest([("old", old), ("new", new)], {"BLEU": BLEU()}, [references], "bs", n_samples=4_000)()
+    _, peers = significance.PairedTest(
+        [("old", old), ("new", new)], {"BLEU": BLEU()}, [references], "bs", n_samples=4_000
+    )()
     metric = BLEU(references=[references])
-    parts = np.concatenate([metric._extract_corpus_statistics(system, None) for system in (old, new)], axis=1).astype(float)
-    sums = resampling.draws(parts, resampling.resampling(np.zeros(150, np.int64), None, 4_000))
+    parts = np.concatenate(
+        [metric._extract_corpus_statistics(system, None) for system in (old, new)], axis=1
+    ).astype(float)
+    sums = bootstrap.draws(parts, bootstrap.resampling(np.zeros(150, np.int64), None, 4_000))
     found, bleu = bleu_of(sums, 10)
     theirs = bleu(sums.drawn[:, 0, 10:])
     assert theirs.mean() == pytest.approx(peers["BLEU"][1].mean, abs=0.15)
-    assert (np.quantile(theirs, 0.975) - np.quantile(theirs, 0.025)) / 2 == pytest.approx(peers["BLEU"][1].ci, rel=0.06)
+    assert (np.quantile(theirs, 0.975) - np.quantile(theirs, 0.025)) / 2 == pytest.approx(
+        peers["BLEU"][1].ci, rel=0.06
+    )
     assert found.p / 2 == pytest.approx(peers["BLEU"][1].p_value, abs=0.02)
 
 
@@ -363,14 +446,18 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
     for other, estimate in found[1:]:
         assert estimate.value == pytest.approx(found[0][1].value, abs=1e-12)
         assert estimate.error == pytest.approx(found[0][1].error, rel=0.05)
-        assert other.p(part, estimate)[0] == pytest.approx(straight.p(part, found[0][1])[0], abs=0.03)
+        assert other.p(part, estimate)[0] == pytest.approx(
+            straight.p(part, found[0][1])[0], abs=0.03
+        )
         if name == "accuracy":
             assert other.p(part, estimate) == straight.p(part, found[0][1])
 
 
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("source", [None, "first"])
-def test_swapped_sides_give_the_same_verdict_with_the_other_sign(name: str, source: str | None) -> None:
+def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
+    name: str, source: str | None
+) -> None:
     """The difference changes its sign alone, p not at all, whatever the metric."""
     old, new = two_sides(300, 11)
     part = samples.Slice(name, source)
@@ -390,11 +477,20 @@ def test_without_pairs_a_difference_is_harder_to_see() -> None:
         old, new = two_sides(300, seed, shared=0.97, skills=(1.5, 1.62))
         label, order = np.asarray(new.label), np.arange(300)
         for name in LABELS:
-            order[label == name] = np.random.default_rng(seed).permutation(np.flatnonzero(label == name))
+            order[label == name] = np.random.default_rng(seed).permutation(
+                np.flatnonzero(label == name)
+            )
         told = new.rows(order)
-        apart = replace(new, predicted=told.predicted, confidence=told.confidence, label_probability=told.label_probability)
+        apart = replace(
+            new,
+            predicted=told.predicted,
+            confidence=told.confidence,
+            label_probability=told.label_probability,
+        )
         for i, part in enumerate(parts):
-            found = [(pairs, pairs.difference(part)) for pairs in (paired(old, new), paired(old, apart))]
+            found = [
+                (pairs, pairs.difference(part)) for pairs in (paired(old, new), paired(old, apart))
+            ]
             assert found[0][1].value == pytest.approx(found[1][1].value)
             assert found[0][1].error < 0.6 * found[1][1].error
             shown[:, i] += [pairs.p(part, estimate)[0] <= 0.05 for pairs, estimate in found]
@@ -405,9 +501,13 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
     """Four that the new side alone has right, of 200, and all else the same: no p below 1/8, whatever the metric of labels."""
     old, _ = two_sides(200, 13)
     wrong = np.flatnonzero(~old.right)[:4]
-    predicted = tuple(label if i in wrong else old.predicted[i] for i, label in enumerate(old.label))
+    predicted = tuple(
+        label if i in wrong else old.predicted[i] for i, label in enumerate(old.label)
+    )
     rng = np.random.default_rng(3)
-    confidence = np.clip(old.confidence + rng.normal(0, 1e-4, 200), 0, 1)  # all confidences differ, as in another number format
+    confidence = np.clip(
+        old.confidence + rng.normal(0, 1e-4, 200), 0, 1
+    )  # all confidences differ, as in another number format
     new = replace(old, predicted=predicted, confidence=confidence)
     pairs = paired(old, new)
     for name in ("accuracy", "macro_f1"):
@@ -415,7 +515,9 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
         found = pairs.difference(part)
         assert found.value > 0
         assert pairs.p(part, found)[0] >= 0.125
-    assert pairs.difference(samples.Slice("macro_f1", None)).p < 0.125  # what the bootstrap alone says
+    assert (
+        pairs.difference(samples.Slice("macro_f1", None)).p < 0.125
+    )  # what the bootstrap alone says
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
@@ -426,7 +528,11 @@ def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
         found = paired(side(np.zeros(size, np.int64), wrong), side(np.zeros(size, np.int64), right))
         part = samples.Slice(name, None)
         estimate = found.difference(part)
-        assert estimate.value > 0 and estimate.error == 0 and found.p(part, estimate)[0] == pytest.approx(p)
+        assert (
+            estimate.value > 0
+            and estimate.error == 0
+            and found.p(part, estimate)[0] == pytest.approx(p)
+        )
         low, high = found.interval(part, estimate, 0.95) or (0.0, 0.0)
         assert (low > 0) == (size == 12) and low < estimate.value <= high
 
@@ -445,7 +551,9 @@ def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
     found = sampled(np.random.default_rng(6).normal(1.0, 1.0, 200), replicates=999)
     z = found.value / found.error
     assert found.p == pytest.approx(2 * stats.norm.sf(z)) and found.p < 1e-12
-    assert resampling.narrow(found.p, 200) == pytest.approx(2 * stats.t.sf(z * np.sqrt(199 / 200), 199), rel=0.5)
+    assert bootstrap.narrow(found.p, 200) == pytest.approx(
+        2 * stats.t.sf(z * np.sqrt(199 / 200), 199), rel=0.5
+    )
     near = sampled(np.random.default_rng(6).normal(0.1, 1.0, 200), replicates=999)
     assert near.p >= 1 / 1000
 
@@ -457,8 +565,13 @@ def test_a_calibration_error_that_changes_its_sign_is_told() -> None:
     sides = []
     for sure, share in ((0.7, 0.85), (0.95, 0.6)):
         right = rng.random(300) < share
-        sides.append(side(truth, np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)])))
-    found = samples.Paired(outcomes.pair(*sides), outcomes.Scale(("a", "b"), 10), same=False)
+        sides.append(
+            side(
+                truth,
+                np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)]),
+            )
+        )
+    found = samples.Paired(predictions.pair(*sides), predictions.Scale(("a", "b"), 10), same=False)
     part = samples.Slice("expected_calibration_error", None)
     estimate = found.difference(part)
     assert estimate.value > 0.1 and found.p(part, estimate)[0] < 0.001
@@ -469,7 +582,9 @@ def test_an_end_beyond_all_replicates_is_as_far_as_the_normal_one(confidence: fl
     """A thousand replicates do not tell where one of a hundred thousand lies."""
     found = sampled(np.random.default_rng(7).normal(size=400), replicates=1_000)
     assert found.bound(confidence) >= found.value + 0.99 * stats.norm.ppf(confidence) * found.error
-    assert found.bound(1 - confidence) <= found.value - 0.99 * stats.norm.ppf(confidence) * found.error
+    assert (
+        found.bound(1 - confidence) <= found.value - 0.99 * stats.norm.ppf(confidence) * found.error
+    )
 
 
 @pytest.mark.parametrize("overconfident", [0.0, 0.1])
@@ -481,8 +596,10 @@ def test_a_calibration_error_is_bounded_though_chance_makes_it_larger(overconfid
         sure = rng.uniform(0.55, 0.95, 400)
         right = rng.random(400) < sure - overconfident
         truth = np.zeros(400, np.int64)
-        probability = np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)])
-        alone = samples.Alone(side(truth, probability), outcomes.Scale(("a", "b"), 10))
+        probability = np.column_stack(
+            [np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)]
+        )
+        alone = samples.Alone(side(truth, probability), predictions.Scale(("a", "b"), 10))
         found = bounds.of_side(alone, samples.Slice("expected_calibration_error", None), 0.95)
         low += found.low > overconfident
         high += found.high < overconfident
@@ -493,7 +610,9 @@ def test_groups_make_a_test_more_careful() -> None:
     """Ten differences in two documents are two, and not ten."""
     old, _ = two_sides(300, 14)
     wrong = np.flatnonzero(~old.right)[:10]
-    predicted = tuple(label if i in wrong else old.predicted[i] for i, label in enumerate(old.label))
+    predicted = tuple(
+        label if i in wrong else old.predicted[i] for i, label in enumerate(old.label)
+    )
     document = np.arange(300)
     document[wrong] = np.where(np.arange(10) < 5, 1_000, 1_001)
     alone = replace(old, source=("one",) * 300, group=("",) * 300)
@@ -509,8 +628,14 @@ def test_groups_make_a_test_more_careful() -> None:
 def test_quantiles_are_scipys() -> None:
     """Of Student's t and the beta distribution, from a few to a hundred thousand."""
     for freedom in (1, 2, 3.3, 10, 100, 10_000):
-        assert exact.student_quantile(0.975, freedom) == pytest.approx(special.stdtrit(freedom, 0.975), rel=1e-7)
+        assert exact.student_quantile(0.975, freedom) == pytest.approx(
+            special.stdtrit(freedom, 0.975), rel=1e-7
+        )
     for a, b in ((0.5, 0.5), (1, 50), (4, 97.5), (39, 1355), (5001, 95000)):
         for level in (0.05, 0.5, 0.95):
-            assert exact.beta_quantile(level, a, b) == pytest.approx(special.betaincinv(a, b, level), rel=1e-7)
-            assert exact.beta_share(exact.beta_quantile(level, a, b), a, b) == pytest.approx(level, abs=1e-9)
+            assert exact.beta_quantile(level, a, b) == pytest.approx(
+                special.betaincinv(a, b, level), rel=1e-7
+            )
+            assert exact.beta_share(exact.beta_quantile(level, a, b), a, b) == pytest.approx(
+                level, abs=1e-9
+            )

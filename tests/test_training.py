@@ -8,7 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair, distilling, encoding, predicting, supervision, teaching, torchrun, training, updating
+from lmspec.methods import (
+    bytepair,
+    distilling,
+    encoding,
+    predicting,
+    supervision,
+    teaching,
+    torchrun,
+    training,
+    updating,
+)
 from lmspec.methods.architectures import cnn, rnn, transformer
 from lmspec.specs.architecture import Cnn, Rnn
 from lmspec.specs.numerics import Numerics
@@ -19,8 +29,21 @@ from tests import miniature
 TEXTS = [text for _, text, _ in miniature.sentences("")]
 TRUTH = np.asarray([int(stars == 5) for *_, stars in miniature.sentences("")])
 NUMERICS = Numerics(seed=5, threads=1, precision="fp32", instructions="avx2")
-ADAMW = {"kind": "adamw", "peak_learning_rate": 3e-3, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-SGD = {"kind": "sgd", "peak_learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+ADAMW = {
+    "kind": "adamw",
+    "peak_learning_rate": 3e-3,
+    "weight_decay": 0.01,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "epsilon": 1e-8,
+}
+SGD = {
+    "kind": "sgd",
+    "peak_learning_rate": 0.1,
+    "weight_decay": 0.0,
+    "momentum": 0.0,
+    "nesterov": False,
+}
 
 
 def recipe(**changes: object) -> Training:
@@ -42,20 +65,42 @@ def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
     """A small network of that kind, the encoded texts, and the id of the padding."""
     training.seed_weights(NUMERICS)
     if kind == "cnn":
-        spec = Cnn(kind="cnn", embedding_dim=12, filters=8, widths=(1, 2, 3), vocabulary=300, max_length=16, dropout=0.2)
+        spec = Cnn(
+            kind="cnn",
+            embedding_dim=12,
+            filters=8,
+            widths=(1, 2, 3),
+            vocabulary=300,
+            max_length=16,
+            dropout=0.2,
+        )
         model, tokenizer, pad = cnn.create(spec, None, TEXTS, 2)
     else:
-        shape = {"embedding_dim": 12, "hidden_dim": 8, "vocabulary": 300, "max_length": 16, "dropout": 0.2, "layers": 2}
+        shape = {
+            "embedding_dim": 12,
+            "hidden_dim": 8,
+            "vocabulary": 300,
+            "max_length": 16,
+            "dropout": 0.2,
+            "layers": 2,
+        }
         model, tokenizer, pad = rnn.create(
-            Rnn.model_validate({"kind": "rnn", "cell": kind, "bidirectional": True} | shape), None, TEXTS, 2
+            Rnn.model_validate({"kind": "rnn", "cell": kind, "bidirectional": True} | shape),
+            None,
+            TEXTS,
+            2,
         )
     return model, encoding.encode(tokenizer, TEXTS), pad
 
 
-def fit(kind: str, spec: Training, numerics: Numerics = NUMERICS) -> tuple[torch.nn.Module, training.Fitted]:
+def fit(
+    kind: str, spec: Training, numerics: Numerics = NUMERICS
+) -> tuple[torch.nn.Module, training.Fitted]:
     model, ids, pad = make(kind)
     evaluate = supervision.evaluation(model, ids[:40], TRUTH[:40], pad)
-    return model, training.fit(model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics)
+    return model, training.fit(
+        model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics
+    )
 
 
 def weights(model: torch.nn.Module) -> bytes:
@@ -81,7 +126,12 @@ def test_a_draw_elsewhere_shifts_no_draw_of_training() -> None:
         torch.rand(17)
         return supervision.evaluation(model, ids[:40], TRUTH[:40], pad)()
 
-    training.fit(model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), recipe(), NUMERICS)
+    training.fit(
+        model,
+        training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate),
+        recipe(),
+        NUMERICS,
+    )
     assert weights(model) == weights(fit("cnn", recipe())[0])
 
 
@@ -94,7 +144,9 @@ def test_the_best_weights_are_kept() -> None:
     )
     model, ids, pad = make("cnn")
     evaluate = supervision.evaluation(model, ids[:40], TRUTH[:40], pad)
-    fitted = training.fit(model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS)
+    fitted = training.fit(
+        model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS
+    )
     assert fitted.best["dev_log_loss"] == min(row["dev_log_loss"] for row in fitted.curve)
     assert evaluate()["log_loss"] == fitted.best["dev_log_loss"]
     after = [row["step"] for row in fitted.curve].index(fitted.best["step"])
@@ -107,7 +159,12 @@ def test_a_loss_that_is_not_finite_ends_the_build() -> None:
     with torch.no_grad():
         model.head.weight.fill_(float("nan"))
     with pytest.raises(LmspecError, match="peak_learning_rate"):
-        training.fit(model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), dict), recipe(optimizer=SGD), NUMERICS)
+        training.fit(
+            model,
+            training.Task(ids, pad, supervision.cross_entropy(TRUTH), dict),
+            recipe(optimizer=SGD),
+            NUMERICS,
+        )
 
 
 def test_the_schedule_rises_and_falls() -> None:
@@ -116,7 +173,9 @@ def test_the_schedule_rises_and_falls() -> None:
     assert linear[0] == 0.1 and linear[9] == linear[10] == 1.0 and linear[100] == 0.0
     assert np.all(np.diff(linear[10:]) < 0)
     cosine = [training.learning_rate_factor(s, 100, 0.0, "cosine") for s in range(101)]
-    assert cosine[0] == 1.0 and cosine[50] == pytest.approx(0.5) and cosine[100] == pytest.approx(0.0)
+    assert (
+        cosine[0] == 1.0 and cosine[50] == pytest.approx(0.5) and cosine[100] == pytest.approx(0.0)
+    )
     assert training.learning_rate_factor(73, 100, 0.1, "constant") == 1.0
 
 
@@ -126,7 +185,9 @@ def test_every_epoch_sees_every_row_once_in_another_order() -> None:
     one, two = (encoding.training_order(lengths, 16, 1, epoch) for epoch in (0, 1))
     for order in (one, two):
         assert sorted(i for batch in order for i in batch) == list(range(500))
-    assert [b.tolist() for b in one] == [b.tolist() for b in encoding.training_order(lengths, 16, 1, 0)]
+    assert [b.tolist() for b in one] == [
+        b.tolist() for b in encoding.training_order(lengths, 16, 1, 0)
+    ]
     assert [b.tolist() for b in one] != [b.tolist() for b in two]
     padded = sum(lengths[b].max() * len(b) for b in one)
     assert padded < 1.1 * lengths.sum()
@@ -151,16 +212,32 @@ def test_padding_changes_no_logit(kind: str) -> None:
 
 def test_a_bidirectional_rnn_is_torchs_own() -> None:
     """One layer, no dropout: the states are those of torch.nn.LSTM with packed sequences."""
-    spec = {"kind": "rnn", "cell": "lstm", "bidirectional": True, "layers": 1, "embedding_dim": 6, "hidden_dim": 5}
-    model, *_ = rnn.create(Rnn.model_validate(spec | {"vocabulary": 300, "max_length": 16, "dropout": 0.0}), None, TEXTS, 2)
+    spec = {
+        "kind": "rnn",
+        "cell": "lstm",
+        "bidirectional": True,
+        "layers": 1,
+        "embedding_dim": 6,
+        "hidden_dim": 5,
+    }
+    model, *_ = rnn.create(
+        Rnn.model_validate(spec | {"vocabulary": 300, "max_length": 16, "dropout": 0.0}),
+        None,
+        TEXTS,
+        2,
+    )
     reference = torch.nn.LSTM(6, 5, batch_first=True, bidirectional=True)
     for cell, suffix in zip(model.layers[0], ("", "_reverse"), strict=True):
         for name, value in cell.named_parameters():
             getattr(reference, name + suffix).data.copy_(value)
     ids = torch.tensor([[5, 6, 7, 8], [9, 10, 0, 0]])
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
-    packed = torch.nn.utils.rnn.pack_padded_sequence(model.embedding(ids), mask.sum(1), batch_first=True)
-    states = torch.nn.utils.rnn.pad_packed_sequence(reference(packed)[0], batch_first=True, padding_value=-1e9)[0]
+    packed = torch.nn.utils.rnn.pack_padded_sequence(
+        model.embedding(ids), mask.sum(1), batch_first=True
+    )
+    states = torch.nn.utils.rnn.pad_packed_sequence(
+        reference(packed)[0], batch_first=True, padding_value=-1e9
+    )[0]
     mean = torch.where(states > -1e8, states, 0.0).sum(1) / mask.sum(1, keepdim=True)
     expected = model.head(torch.cat([states.amax(1), mean], 1))
     torch.testing.assert_close(model.eval()(ids, mask).logits, expected)
@@ -172,7 +249,10 @@ def test_soft_cross_entropy_is_the_divergence_but_for_a_constant() -> None:
     one, two = (torch.zeros(4, 3, requires_grad=True) for _ in range(2))
     distilling.soft_cross_entropy(one, teacher, 2.0).backward()
     target = torch.softmax(teacher / 2, -1)
-    (torch.nn.functional.kl_div(torch.log_softmax(two / 2, -1), target, reduction="batchmean") * 4).backward()
+    (
+        torch.nn.functional.kl_div(torch.log_softmax(two / 2, -1), target, reduction="batchmean")
+        * 4
+    ).backward()
     torch.testing.assert_close(one.grad, two.grad)
 
 
@@ -184,7 +264,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
     folder = tmp_path_factory.mktemp("weights") / "bert"
     miniature.write_weights(folder)
     torch.manual_seed(0)
-    config = AutoConfig.from_pretrained(folder, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    config = AutoConfig.from_pretrained(
+        folder, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
     return AutoModelForSequenceClassification.from_pretrained(folder, config=config).eval()
 
 
@@ -193,7 +275,11 @@ def test_a_student_of_all_layers_is_its_teacher(teacher: torch.nn.Module) -> Non
     ids = [np.arange(2, 9), np.arange(4, 20)]
     both = [
         predicting.logits(torchrun.forward(m.eval()), ids, 0, 2)
-        for m in (teacher, transformer.shrink(teacher, [0, 1, 2], 0.0, 0.0), transformer.shrink(teacher, [0, 2], 0.0, 0.0))
+        for m in (
+            teacher,
+            transformer.shrink(teacher, [0, 1, 2], 0.0, 0.0),
+            transformer.shrink(teacher, [0, 2], 0.0, 0.0),
+        )
     ]
     np.testing.assert_array_equal(both[0], both[1])
     assert np.abs(both[0] - both[2]).max() > 1e-4
@@ -208,9 +294,16 @@ def test_a_student_that_equals_its_teacher_has_no_hidden_loss(teacher: torch.nn.
     answers = distilling.answers(teacher, ids, 0, (0, 1, 2))
     batch = encoding.collate(ids, [0, 1, 2], 0)
     for hidden_weight, expected in ((1.0, 0.0), (0.0, 0.0)):
-        spec = Distillation(temperature=1.0, soft_weight=0.0, hidden_weight=hidden_weight, hard_weight=0.0)
+        spec = Distillation(
+            temperature=1.0, soft_weight=0.0, hidden_weight=hidden_weight, hard_weight=0.0
+        )
         loss = teaching.taught(np.asarray([0, 1, 0]), answers, spec)
-        value = loss(student, batch, torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
+        value = loss(
+            student,
+            batch,
+            torch.from_numpy(batch.input_ids),
+            torch.from_numpy(batch.attention_mask),
+        )
         assert float(value.detach()) == pytest.approx(expected, abs=1e-6)
 
 
@@ -220,9 +313,13 @@ def test_frozen_parts_do_not_move(teacher: torch.nn.Module) -> None:
     transformer.freeze(model, embeddings=True, layers=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     ids = [np.arange(2, 9), np.arange(4, 20)]
-    task = training.Task(ids, 0, supervision.cross_entropy(np.asarray([0, 1])), lambda: {"accuracy": 0.0})
+    task = training.Task(
+        ids, 0, supervision.cross_entropy(np.asarray([0, 1])), lambda: {"accuracy": 0.0}
+    )
     training.fit(model, task, recipe(), NUMERICS)
-    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    moved = {
+        name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
+    }
     assert moved and not [n for n in moved if "embeddings" in n or "layer.0." in n]
     assert [n for n in moved if "layer.1." in n]
     with pytest.raises(LmspecError, match="frozen_layers"):

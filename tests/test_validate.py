@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmspec.cli import loading
-from lmspec.graph import document, rules
+from lmspec.language import document, rules
 from tests.specs import GOOD, ROOT, complaints
 
 
@@ -24,7 +24,10 @@ def test_all_problems_are_shown_at_once(tmp_path: Path) -> None:
         .replace("opset: 18", "opset: 3", 1)
     )
     found = complaints(text, tmp_path)
-    assert len(found) == 3 and ["filters" in found[0], "teacher" in found[1], "opset" in found[2]] == [True] * 3
+    assert (
+        len(found) == 3
+        and ["filters" in found[0], "teacher" in found[1], "opset" in found[2]] == [True] * 3
+    )
 
 
 def test_a_list_with_a_wrong_item_is_one_problem(tmp_path: Path) -> None:
@@ -41,7 +44,10 @@ def test_a_noun_with_nothing_under_it_is_no_problem(tmp_path: Path) -> None:
     assert "warning: scores.release: no gate and no bundle reads these scores" in warning
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "the file is empty"), ("- a\n", "the file is a list"), ("a: [1\n", "YAML")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "the file is empty"), ("- a\n", "the file is a list"), ("a: [1\n", "YAML")],
+)
 def test_what_is_no_mapping_is_refused(text: str, words: str, tmp_path: Path) -> None:
     """Empty, a list, cut off: one problem with a place."""
     (found,) = complaints(text, tmp_path)
@@ -69,9 +75,15 @@ def test_the_projects_own_spec_is_valid() -> None:
 
 def test_every_rule_is_documented() -> None:
     """docs/rules.md has each rule between artifacts with its reason, word for word, and no rule that is not there."""
-    rows = dict(re.findall(r"^\| ([a-z][a-z-]+) \| (.*) \|$", (ROOT / "docs/rules.md").read_text(), re.M))
+    rows = dict(
+        re.findall(r"^\| ([a-z][a-z-]+) \| (.*) \|$", (ROOT / "docs/rules.md").read_text(), re.M)
+    )
     for rule in (*rules.RULES, *rules.WARNINGS):
         assert rows.pop(rules.name_of(rule)) == " ".join((inspect.getdoc(rule) or "").split())
     source = "".join(path.read_text() for path in (ROOT / "lmspec").rglob("*.py"))
-    left = [name for name in rows if f'"{name}"' not in source and f"def {name.replace('-', '_')}(" not in source]
+    left = [
+        name
+        for name in rows
+        if f'"{name}"' not in source and f"def {name.replace('-', '_')}(" not in source
+    ]
     assert left == []

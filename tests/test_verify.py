@@ -33,7 +33,10 @@ def test_every_stage_gives_the_same_bytes_but_what_is_measured(built: Path) -> N
     said = miniature.lmspec(built, "verify")
     assert "21 of 21 came out as they are" in said
     assert said.count(": same bytes (") == 17
-    assert said.count("held to its declared hash") == 3 and "speed.release: measured, not compared" in said
+    assert (
+        said.count("held to its declared hash") == 3
+        and "speed.release: measured, not compared" in said
+    )
 
 
 @pytest.mark.slow

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import click
 
+from lmspec.attribution import factors as causes
+from lmspec.attribution import question, worktrees
+from lmspec.attribution.design import OLD, Corner, Design
+from lmspec.attribution.effects import Attribution, Seen, attribution
 from lmspec.cli import mistakes, reporting
-from lmspec.compare import causes, hybrids, moved, revision
-from lmspec.compare.factors import Attribution, Seen, attribution
-from lmspec.compare.forms import attribution as forms
-from lmspec.compare.mixes import OLD, Corner, Design
+from lmspec.compare import revision
 from lmspec.compare.report import Side
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
-from lmspec.graph import places, plan
+from lmspec.pipeline import paths, plan
+from lmspec.reports import attribution as forms
 
 
 @click.command("attribute")
@@ -27,7 +29,12 @@ from lmspec.graph import places, plan
 @click.argument("metrics", nargs=-1, metavar="[METRIC]...")
 @click.option("--yes", is_flag=True, help="Build what is needed without asking.")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True, help="How to print it."
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )
 def command(old: str, new: str, metrics: tuple[str, ...], yes: bool, form: str) -> None:
     """Why metrics moved from commit A to commit B: how much of it the data, the spec, the code and the toolchain made.
@@ -51,7 +58,7 @@ def command(old: str, new: str, metrics: tuple[str, ...], yes: bool, form: str) 
         inquiry = _Inquiry(one, other, metrics)
         found = inquiry.found
         if not found.built:
-            with hybrids.workshop(Path.cwd()) as shop:
+            with worktrees.workshop(Path.cwd()) as shop:
                 found = _mixed(inquiry, shop, yes)
     if found.built:
         found = replace(found, metrics=tuple(inquiry.attributions()))
@@ -61,7 +68,9 @@ def command(old: str, new: str, metrics: tuple[str, ...], yes: bool, form: str) 
 @contextlib.contextmanager
 def _read(name: str) -> Iterator[Revision]:
     if name == revision.WORKTREE:
-        raise LmspecError(name, "it is no commit, and mixes are made of what git has", "commit it first")
+        raise LmspecError(
+            name, "it is no commit, and mixes are made of what git has", "commit it first"
+        )
     found = revision.read(name, Path.cwd())
     try:
         yield found
@@ -74,7 +83,7 @@ class _Inquiry:
 
     def __init__(self, old: Revision, new: Revision, metrics: Sequence[str]) -> None:
         self.old, self.new = old, new
-        self.asked = moved.asked(old, new, metrics)
+        self.asked = question.asked(old, new, metrics)
         differing = causes.causes(old, new)
         self.design = self._design([name for name, what in differing.items() if what])
         self._raw, self._code = causes.raw_files(old, new), causes.code_files(old, new)
@@ -107,28 +116,32 @@ class _Inquiry:
                 f" leave over is its effect; run this where those of {other.name} are installed for the other half"
             )
 
-    def mix(self, corner: Corner) -> hybrids.Mix:
+    def mix(self, corner: Corner) -> worktrees.Mix:
         """What is to be built for a corner."""
-        params = hybrids.params(self.old.params, self.new.params, corner)
-        return hybrids.Mix(str(self.old.commit), str(self.new.commit), corner, params, self._raw, self._code)
+        params = worktrees.params(self.old.params, self.new.params, corner)
+        return worktrees.Mix(
+            str(self.old.commit), str(self.new.commit), corner, params, self._raw, self._code
+        )
 
     def stages(self, corner: Corner) -> tuple[str, ...]:
         """What has to be built for the metrics."""
-        return tuple(dict.fromkeys(places.stage_name(each.at(corner)) for each in self.asked))
+        return tuple(dict.fromkeys(paths.stage_name(each.at(corner)) for each in self.asked))
 
     def look(self, corner: Corner, side: Revision) -> None:
         """Read what the metrics are at a corner. One that it lacks stays unknown there."""
-        told = ((each.name, moved.seen(side, each, each.at(corner))) for each in self.asked)
+        told = ((each.name, question.seen(side, each, each.at(corner))) for each in self.asked)
         self._seen[corner] = {name: seen for name, seen in told if seen is not None}
 
     def attributions(self) -> Iterator[Attribution]:
         """One for each metric."""
         for each in self.asked if self.design.factors else ():
-            corners = {corner: seen[each.name] for corner, seen in self._seen.items() if each.name in seen}
+            corners = {
+                corner: seen[each.name] for corner, seen in self._seen.items() if each.name in seen
+            }
             yield attribution(each.name, each.part, self.design, corners)
 
 
-def _mixed(inquiry: _Inquiry, shop: hybrids.Workshop, yes: bool) -> forms.Found:
+def _mixed(inquiry: _Inquiry, shop: worktrees.Workshop, yes: bool) -> forms.Found:
     """Lay the hybrids, tell what they cost, and build them if that is wanted."""
     laid: dict[Corner, Path] = {}
     told: dict[Corner, forms.Hybrid] = {}
@@ -140,11 +153,15 @@ def _mixed(inquiry: _Inquiry, shop: hybrids.Workshop, yes: bool) -> forms.Found:
             told[corner] = forms.Hybrid(_named(corner), error=error.found)
     found = replace(inquiry.found, hybrids=tuple(told.values()))
     if not _agreed(found, yes):
-        mistakes.tell("nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes")
+        mistakes.tell(
+            "nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes"
+        )
         return replace(found, notes=(*found.notes, "nothing was built: `--yes` builds them"))
     for corner, hybrid in told.items():
         if not hybrid.error:
-            failure = _build(shop, laid[corner], inquiry.stages(corner), forms.mix(hybrid.factors, found))
+            failure = _build(
+                shop, laid[corner], inquiry.stages(corner), forms.mix(hybrid.factors, found)
+            )
             told[corner] = replace(hybrid, error=failure)
             if failure is None:
                 inquiry.look(corner, revision.read(revision.WORKTREE, laid[corner]))
@@ -183,7 +200,7 @@ def _agreed(found: forms.Found, yes: bool) -> bool:
     return yes or asks
 
 
-def _build(shop: hybrids.Workshop, place: Path, stages: tuple[str, ...], name: str) -> str | None:
+def _build(shop: worktrees.Workshop, place: Path, stages: tuple[str, ...], name: str) -> str | None:
     """Build a hybrid, and tell on standard error how it goes. Why it failed; None if it did not."""
     begun = time.monotonic()
     try:

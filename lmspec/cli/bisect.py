@@ -10,14 +10,27 @@ from lmspec.cli import comparing, mistakes
 from lmspec.errors import LmspecError
 
 if TYPE_CHECKING:
-    from lmspec.compare.forms.culprits import Told
+    from lmspec.reports.culprits import Told
 
 
 @click.command("bisect")
 @click.argument("gate")
-@click.option("--good", metavar="REV", help="A commit that passes.  [default: the newest before the bad one that does]")
-@click.option("--bad", metavar="REV", default="HEAD", show_default=True, help="A commit that fails.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
+@click.option(
+    "--good",
+    metavar="REV",
+    help="A commit that passes.  [default: the newest before the bad one that does]",
+)
+@click.option(
+    "--bad", metavar="REV", default="HEAD", show_default=True, help="A commit that fails."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(gate: str, good: str | None, bad: str, form: str) -> None:
     """The commit at which a gate began to fail, and what it changed, from the metrics that each commit holds.
@@ -34,8 +47,8 @@ def command(gate: str, good: str | None, bad: str, form: str) -> None:
       lmspec bisect release-tweets
       lmspec bisect release-tweets --good v1.0 --bad main --format json
     """
-    from lmspec.compare.culprit import Nothing
-    from lmspec.compare.forms import culprits
+    from lmspec.history.bisection import Nothing
+    from lmspec.reports import culprits
 
     told = _searched(gate, good, bad)
     click.echo(culprits.as_json(told) if form == "json" else culprits.plain(told))
@@ -44,9 +57,9 @@ def command(gate: str, good: str | None, bad: str, form: str) -> None:
 
 def _searched(name: str, good: str | None, bad: str) -> "Told":
     from lmspec.compare import comparison, gates
-    from lmspec.compare.commits import Files
-    from lmspec.compare.culprit import Culprit, culprit, gate_named
-    from lmspec.compare.forms.culprits import Told
+    from lmspec.history.bisection import Culprit, culprit, gate_named
+    from lmspec.history.commits import Files
+    from lmspec.reports.culprits import Told
 
     root = Path.cwd()
     gate = gate_named(name, root)

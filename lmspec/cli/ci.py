@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading, mistakes, publishing, reporting
-from lmspec.compare import repository
-from lmspec.compare.forms import words
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, some
-from lmspec.graph import committed, sync
+from lmspec.git import committed, tree
+from lmspec.pipeline import compiler
+from lmspec.reports import words
 
 COULD_NOT_COMPARE = 2  # exit code of `lmspec diff`
 
@@ -40,9 +40,12 @@ class Failed(LmspecError):
 
 @click.command("ci")
 @click.option(
-    "--base", help="Branch or commit to compare with, from where HEAD parted from it.  [default: origin's branch, or main]"
+    "--base",
+    help="Branch or commit to compare with, from where HEAD parted from it.  [default: origin's branch, or main]",
 )
-@click.option("--locked", is_flag=True, help="Fail if what is committed is not what the spec builds.")
+@click.option(
+    "--locked", is_flag=True, help="Fail if what is committed is not what the spec builds."
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -67,7 +70,9 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
       lmspec ci --base origin/main --locked --output build/report
     """
     publishing.clear(output)
-    asked = Asked(_existing(base or committed.default_base(Path.cwd())), output, locked, not no_pull)
+    asked = Asked(
+        _existing(base or committed.default_base(Path.cwd())), output, locked, not no_pull
+    )
     for number, step in enumerate(STEPS, 1):
         title = f"{number}/{len(STEPS)} {step.name}"
         if step.speaks:
@@ -86,9 +91,11 @@ def _existing(base: str) -> str:
     if base and not base.strip("0"):  # what forges say for "there is no commit before this one"
         return "HEAD"
     try:
-        repository.merge_base(base, "HEAD", Path.cwd())
+        tree.merge_base(base, "HEAD", Path.cwd())
     except LmspecError as error:
-        raise click.BadParameter(f"{error.place}: {error.found}\n  -> {error.remedy}", param_hint="--base") from None
+        raise click.BadParameter(
+            f"{error.place}: {error.found}\n  -> {error.remedy}", param_hint="--base"
+        ) from None
     return base
 
 
@@ -106,12 +113,16 @@ def _validate(asked: Asked) -> str:
         if publishing.on_github():
             click.echo(reporting.as_github(report))
         what = "a mistake" if report.errors == 1 else f"{report.errors} mistakes"
-        raise LmspecError(str(report.path), f"it holds {what}", "see above; `lmspec explain` tells what belongs there")
+        raise LmspecError(
+            str(report.path),
+            f"it holds {what}",
+            "see above; `lmspec explain` tells what belongs there",
+        )
     return f"{report.path} is valid"
 
 
 def _check_compiled(asked: Asked) -> str:
-    outdated = sync.outdated(loading.valid_project(), Path.cwd())
+    outdated = compiler.outdated(loading.valid_project(), Path.cwd())
     if outdated:
         found = f"{' and '.join(outdated)} not what params.yaml and the code say"
         raise LmspecError("sync", found, "run `lmspec sync` and commit what it writes")
@@ -126,7 +137,9 @@ def _pull(asked: Asked) -> str:
     if not remote:
         return "no default remote, so nothing to pull"
     if code := _run("dvc", "pull", "--run-cache", "--allow-missing"):
-        publishing.warn(f"`dvc pull` from the remote '{remote}' exited {code}: what it did not bring is built")
+        publishing.warn(
+            f"`dvc pull` from the remote '{remote}' exited {code}: what it did not bring is built"
+        )
         return "not whole"
     return f"pulled from '{remote}'"
 
@@ -152,17 +165,25 @@ def _compare_with_commit(asked: Asked) -> str:
 
 def _diff(asked: Asked) -> str:
     code = _run("lmspec", "diff", "--write", str(asked.output), "--", f"{asked.base}...")
-    if code not in (0, 1) or not publishing.is_whole(asked.output):  # it ends with 1 if it crashes, too
+    if code not in (0, 1) or not publishing.is_whole(
+        asked.output
+    ):  # it ends with 1 if it crashes, too
         raise Failed(f"`lmspec diff` exited {code}", "mend what stands above", COULD_NOT_COMPARE)
     publishing.report(asked.output)
     if code:
-        raise Failed("a gate fails, or a metric is missing", f"see above, or {asked.output / 'report.html'}")
+        raise Failed(
+            "a gate fails, or a metric is missing", f"see above, or {asked.output / 'report.html'}"
+        )
     return f"{_passed(publishing.gates(asked.output))}; the report is in {asked.output}"
 
 
 def _passed(gates: Sequence[Gate]) -> str:
     """Where none fails."""
-    return f"all gates pass{words.by_exception(gates)}" if gates else "there are no gates, so none was checked"
+    return (
+        f"all gates pass{words.by_exception(gates)}"
+        if gates
+        else "there are no gates, so none was checked"
+    )
 
 
 def _run(*command: str) -> int:
@@ -171,12 +192,16 @@ def _run(*command: str) -> int:
     if sys.stdout is not None:  # it is if the command began with it closed
         sys.stdout.flush()
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen([sys.executable, "-m", *command], env=environment, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], env=environment, stdin=subprocess.DEVNULL
+    )
     interrupted = False
     while process.returncode is None:
         try:
             process.wait()
-        except KeyboardInterrupt:  # the terminal sent it to DVC too, which stops its stage and writes dvc.lock
+        except (
+            KeyboardInterrupt
+        ):  # the terminal sent it to DVC too, which stops its stage and writes dvc.lock
             interrupted = True
     if interrupted:
         raise click.Abort

@@ -10,25 +10,32 @@ import click
 
 from lmspec.cli import reporting
 from lmspec.errors import LmspecError
-from lmspec.graph import git
+from lmspec.git import command as git
 
 if TYPE_CHECKING:
     from lmspec.compare.report import Report
 
 FAILED, NOT_COMPARED = 1, 2
-WRITTEN = {"md": "report.md", "json": "report.json", "html": "report.html", "junit": "junit.xml", "github": "annotations.txt"}
+WRITTEN = {
+    "md": "report.md",
+    "json": "report.json",
+    "html": "report.html",
+    "junit": "junit.xml",
+    "github": "annotations.txt",
+}
 
 
 def report(old: str, new: str | None) -> "Report":
     """What is to be said of two sides, named as on the command line. Raises LmspecError if they cannot be compared."""
     collects = gc.isenabled()
     gc.disable()  # to look for what nobody uses any more takes a twelfth of the time, and there is hardly any
-    from lmspec.compare import comparison, placing, repository, revision
+    from lmspec.compare import comparison, placing, revision
+    from lmspec.git import tree
 
     root = Path.cwd()
     opened: list[revision.Revision] = []
     try:
-        for name in repository.sides(old, new, root):
+        for name in tree.sides(old, new, root):
             opened.append(revision.read(name, root))
         found = comparison.compare(opened[0], opened[1], root)
         return placing.placed(found, opened[1])
@@ -47,26 +54,26 @@ def shown(found: "Report", form: str, everything: bool = False) -> str:
 def _render(form: str, everything: bool) -> Callable[[Any], str]:
     """Only what one form needs is imported: plots take a second."""
     if form == "json":
-        from lmspec.compare.forms import values
+        from lmspec.reports import values
 
         return values.as_json
     if form == "md":
-        from lmspec.compare.forms import markdown
+        from lmspec.reports import markdown
 
         return markdown.render
     if form == "html":
-        from lmspec.compare.forms import html
+        from lmspec.reports import html
 
         return html.render
     if form == "github":
-        from lmspec.compare.forms import github
+        from lmspec.reports import github
 
         return lambda found: github.annotations(found, git.prefix(Path.cwd()))
     if form == "junit":
-        from lmspec.compare.forms import junit
+        from lmspec.reports import junit
 
         return junit.render
-    from lmspec.compare.forms import terminal
+    from lmspec.reports import terminal
 
     return lambda found: terminal.plain(found, everything)
 
@@ -78,7 +85,7 @@ def show(found: "Report", everything: bool) -> None:
         return
     from rich.console import Console
 
-    from lmspec.compare.forms import terminal
+    from lmspec.reports import terminal
 
     console = Console()
     console.print(terminal.render(found, everything, console.width))

@@ -20,12 +20,25 @@ from lmspec.cli import comparing, mistakes
     show_default=True,
     help="How to print it. md: for a pull request; github: annotations.",
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
-@click.option("--write", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write every form into a folder, too.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead."
+)
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write every form into a folder, too.",
+)
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json, and stop.")
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(
-    old: str, new: str | None, everything: bool, form: str, output: Path | None, folder: Path | None, schema: bool
+    old: str,
+    new: str | None,
+    everything: bool,
+    form: str,
+    output: Path | None,
+    folder: Path | None,
+    schema: bool,
 ) -> None:
     """What differs between two commits, what that did to every metric, and whether the gates pass.
 
@@ -41,7 +54,7 @@ def command(
       lmspec diff v1.0 v1.1 --format html --output v1.1.html
     """
     if schema:
-        from lmspec.compare.forms import values
+        from lmspec.reports import values
 
         click.echo(values.schema_text(), nl=False)
         return

@@ -8,16 +8,24 @@ from pathlib import Path
 import click
 
 from lmspec.cli import comparing, loading, mistakes
-from lmspec.compare import repository, revision
-from lmspec.compare.forms import aligned, words
+from lmspec.compare import revision
 from lmspec.compare.report import Report
 from lmspec.errors import LmspecError
+from lmspec.git import tree
+from lmspec.reports import aligned, words
 
 
 @click.command("gate")
 @click.argument("old", metavar="[A]", required=False)
 @click.argument("new", metavar="[B]", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(old: str | None, new: str | None, form: str) -> None:
     """Hold B (the working tree, if not given) against the gates of its params.yaml; A (HEAD) is what it must not fall behind.
@@ -36,7 +44,7 @@ def command(old: str | None, new: str | None, form: str) -> None:
     if new in (None, revision.WORKTREE) and ".." not in (old or "").removesuffix("..."):
         loading.valid_params(comparing.NOT_COMPARED)
     if old is None:
-        old = "HEAD" if repository.has_commit(Path.cwd()) else revision.WORKTREE
+        old = "HEAD" if tree.has_commit(Path.cwd()) else revision.WORKTREE
         if old == revision.WORKTREE:
             click.echo("there is no commit yet: the working tree is held against itself", err=True)
     found = comparing.report(old, new)
@@ -45,20 +53,31 @@ def command(old: str | None, new: str | None, form: str) -> None:
         raise LmspecError("params.yaml", "it has no gates, so nothing was checked", remedy)
     for note in found.notes:
         mistakes.note(f"note: {words.line(note)}")
-    click.echo(json.dumps([asdict(gate) for gate in found.gates], indent=2) if form == "json" else _text(found))
+    click.echo(
+        json.dumps([asdict(gate) for gate in found.gates], indent=2)
+        if form == "json"
+        else _text(found)
+    )
     sys.exit(0 if all(gate.passed for gate in found.gates) else comparing.FAILED)
 
 
 def _text(found: Report) -> str:
     """The two sides, a block for each gate, and how many pass."""
     names = {gate.gate: words.line(gate.gate) for gate in found.gates}
-    width, most = max(map(words.columns, names.values())), max(len(gate.verdict) for gate in found.gates)
+    width, most = (
+        max(map(words.columns, names.values())),
+        max(len(gate.verdict) for gate in found.gates),
+    )
     lines = [words.sides(found), ""]
     for gate in found.gates:
         name = aligned.padded(names[gate.gate], width)
-        lines.append(f"{name}  {gate.verdict:{most}}  {words.line(gate.found)}; {words.line(gate.demand)}")
+        lines.append(
+            f"{name}  {gate.verdict:{most}}  {words.line(gate.found)}; {words.line(gate.demand)}"
+        )
         if gate.needed is not None:
-            lines.append(f"{'':{width}}  about {gate.needed:,} examples would decide, if what was seen stays as it is")
+            lines.append(
+                f"{'':{width}}  about {gate.needed:,} examples would decide, if what was seen stays as it is"
+            )
         if gate.why:
             lines.append(f"{'':{width}}  {words.line(gate.why)}")
     return aligned.harmless("\n".join([*lines, "", words.passing(found.gates)]))

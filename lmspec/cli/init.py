@@ -9,18 +9,27 @@ from pathlib import Path
 import click
 
 from lmspec.errors import LmspecError
-from lmspec.graph import git, merge
+from lmspec.git import command as git
+from lmspec.git import merge_driver as merge
 
 DRIVER_ELSEWHERE = "each other clone needs `lmspec init --merge-driver` once"
 
 
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="CSV, TSV, JSONL or Parquet: one text a row.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="CSV, TSV, JSONL or Parquet: one text a row."
+)
 @click.option("--text", help="Its column of texts.")
 @click.option("--label", help="Its column of labels.")
-@click.option("--merge-driver", is_flag=True, help="In a project that is there: make git merge its dvc.lock stage by stage.")
-def command(folder: Path, data: Path | None, text: str | None, label: str | None, merge_driver: bool) -> None:
+@click.option(
+    "--merge-driver",
+    is_flag=True,
+    help="In a project that is there: make git merge its dvc.lock stage by stage.",
+)
+def command(
+    folder: Path, data: Path | None, text: str | None, label: str | None, merge_driver: bool
+) -> None:
     """Write a new project into FOLDER (the current one, if not given), which must be empty.
 
     It looks at the file, copies it to raw/, and writes a spec that validates and builds: corpus, splits, a model, its int8
@@ -40,12 +49,18 @@ def command(folder: Path, data: Path | None, text: str | None, label: str | None
     if data is not None:
         _begin(folder, data, text, label)
     elif not merge_driver:
-        raise click.UsageError("Missing option '--data': a new project begins with a table of texts and labels.")
+        raise click.UsageError(
+            "Missing option '--data': a new project begins with a table of texts and labels."
+        )
 
 
 def _install_driver(folder: Path) -> None:
     if not (folder / "params.yaml").exists():
-        raise LmspecError(str(folder / "params.yaml"), "there is no such file", "run it in a project, or begin one with --data")
+        raise LmspecError(
+            str(folder / "params.yaml"),
+            "there is no such file",
+            "run it in a project, or begin one with --data",
+        )
     merge.install(folder)
     click.echo(f"git merges dvc.lock stage by stage in this clone; {DRIVER_ELSEWHERE}")
     if git.text(folder, "status", "--porcelain", "--", ".gitattributes"):
@@ -60,7 +75,11 @@ def _begin(folder: Path, data: Path, text: str | None, label: str | None) -> Non
     texts = dict(scaffold.files(found))
     top = _begin_git(folder)
     if not top:  # a forge reads workflows at the top of a repository alone
-        texts = {path: text for path, text in texts.items() if not path.startswith((".github/", ".gitlab-ci"))}
+        texts = {
+            path: text
+            for path, text in texts.items()
+            if not path.startswith((".github/", ".gitlab-ci"))
+        }
     for path, content in texts.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content, encoding="utf-8")
@@ -72,8 +91,14 @@ def _begin(folder: Path, data: Path, text: str | None, label: str | None) -> Non
         merge.install(folder)
     counts = ", ".join(f"{name} {rows}" for name, rows in found.labels.items())
     click.echo(f"{len(found.lengths)} texts with a label: {counts}")
-    ci = "workflows for CI" if top else "no workflow for CI: the folder is not the top of a repository"
-    click.echo(f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, {ci}")
+    ci = (
+        "workflows for CI"
+        if top
+        else "no workflow for CI: the folder is not the top of a repository"
+    )
+    click.echo(
+        f"wrote {folder}: params.yaml and dvc.yaml, stages/, raw/{data.name}, Makefile, requirements.txt, {ci}"
+    )
     if shutil.which("git"):
         click.echo(f"git merges dvc.lock stage by stage here; {DRIVER_ELSEWHERE}")
     where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
@@ -83,10 +108,18 @@ def _begin(folder: Path, data: Path, text: str | None, label: str | None) -> Non
 def _require_empty(folder: Path) -> None:
     """Nothing is overwritten. A repository without a file is empty."""
     if folder.exists() and not folder.is_dir():
-        raise LmspecError(str(folder), "it is a file", "name a folder that is empty or not there yet")
-    there = sorted(path.name for path in folder.iterdir() if path.name not in (".git", ".DS_Store")) if folder.exists() else []
+        raise LmspecError(
+            str(folder), "it is a file", "name a folder that is empty or not there yet"
+        )
+    there = (
+        sorted(path.name for path in folder.iterdir() if path.name not in (".git", ".DS_Store"))
+        if folder.exists()
+        else []
+    )
     if there:
-        found = f"the folder is not empty: it holds {there[0]}" + (f" and {len(there) - 1} more" if len(there) > 1 else "")
+        found = f"the folder is not empty: it holds {there[0]}" + (
+            f" and {len(there) - 1} more" if len(there) > 1 else ""
+        )
         raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
 
 
@@ -109,4 +142,8 @@ def _run(folder: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-        raise LmspecError(" ".join(command[-3:]), lines[-1], f"the files in {folder} are written; run it there yourself")
+        raise LmspecError(
+            " ".join(command[-3:]),
+            lines[-1],
+            f"the files in {folder} are written; run it there yourself",
+        )

@@ -7,7 +7,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import dvc, keep, lock, sync
+from lmspec.pipeline import compiler, dvc, keep, lockfile
 
 
 @click.command("keep")
@@ -25,8 +25,10 @@ def command(dry_run: bool) -> None:
     """
     project = loading.valid_project()
     root = Path.cwd()
-    if sync.outdated(project, root):
-        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    if compiler.outdated(project, root):
+        raise LmspecError(
+            "dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first"
+        )
     files, found = keep.verdicts(root)
     for path, said in files.items():
         click.echo(f"{path}: {said}")
@@ -35,7 +37,7 @@ def command(dry_run: bool) -> None:
         dvc.commit(root, kept)
         for path, said in files.items():
             if said == keep.LAYOUT:
-                lock.remember(root, path)
+                lockfile.remember(root, path)
     if kept:
         click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
     left = [verdict for verdict in found if verdict.reasons]

@@ -8,9 +8,9 @@ import click
 
 from lmspec.cli import reporting
 from lmspec.errors import LmspecError
-from lmspec.graph import document as documents
-from lmspec.graph import validate
-from lmspec.graph.problems import ProblemsFound
+from lmspec.language import document as documents
+from lmspec.language import validate
+from lmspec.language.problems import ProblemsFound
 
 if TYPE_CHECKING:
     from lmspec.specs.project import Project
@@ -46,14 +46,18 @@ def valid_project() -> "Project":
 
 def artifact_named(project: "Project", target: str, command: str) -> str:
     """`noun.key` of `noun.key` or `noun-key`. Raises LmspecError with the nearest one if there is none."""
-    from lmspec.graph.advice import nearest
+    from lmspec.language.suggest import nearest
 
     names = [name for name, _ in project.artifacts()]
     found = {name.replace(".", "-", 1): name for name in names}.get(target, target)
     if found in names:
         return found
     near = nearest(target, names)
-    raise LmspecError(command, f"there is no artifact '{target}'", f"did you mean '{near}'?" if near else "see params.yaml")
+    raise LmspecError(
+        command,
+        f"there is no artifact '{target}'",
+        f"did you mean '{near}'?" if near else "see params.yaml",
+    )
 
 
 def _project(values: dict[str, Any]) -> "Project":
@@ -62,9 +66,11 @@ def _project(values: dict[str, Any]) -> "Project":
     from lmspec.specs.project import Project
 
     try:
-        return Project.model_validate({section: value for section, value in values.items() if value is not None})
+        return Project.model_validate(
+            {section: value for section, value in values.items() if value is not None}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         found = f"the specs refuse what the schema takes: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        remedy = "write lmspec/graph/params.schema.json anew with `lmspec schema`; elsewhere, report this"
+        remedy = "write lmspec/language/params.schema.json anew with `lmspec schema`; elsewhere, report this"
         raise LmspecError(str(PARAMS), found, remedy) from None

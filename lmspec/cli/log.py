@@ -9,14 +9,32 @@ import click
 from lmspec.cli import comparing, mistakes, reporting
 
 if TYPE_CHECKING:
-    from lmspec.compare.course import Course
+    from lmspec.history.trend import Course
 
 
 @click.command("log")
 @click.argument("metric", required=False)
-@click.option("--branch", metavar="REV", default="HEAD", show_default=True, help="Branch, tag or commit to go back from.")
-@click.option("--max-count", "most", type=click.IntRange(min=1), default=30, show_default=True, help="Commits of each metric.")
-@click.option("--all", "everything", is_flag=True, help="Show commits at which the metric did not change, too.")
+@click.option(
+    "--branch",
+    metavar="REV",
+    default="HEAD",
+    show_default=True,
+    help="Branch, tag or commit to go back from.",
+)
+@click.option(
+    "--max-count",
+    "most",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="Commits of each metric.",
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Show commits at which the metric did not change, too.",
+)
 @click.option(
     "--format",
     "form",
@@ -25,9 +43,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print it. svg: a plot with intervals.",
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead."
+)
 @mistakes.exit_with(comparing.NOT_COMPARED)
-def command(metric: str | None, branch: str, most: int, everything: bool, form: str, output: Path | None) -> None:
+def command(
+    metric: str | None, branch: str, most: int, everything: bool, form: str, output: Path | None
+) -> None:
     """A metric at each commit of a branch that changed it, newest first, along first parents.
 
     METRIC may be cut to its end, or have `*` for any part, if that means one metric; without it, those that the gates are
@@ -51,7 +73,7 @@ def command(metric: str | None, branch: str, most: int, everything: bool, form: 
     elif form == "text" and reporting.is_terminal(sys.stdout):
         from rich.console import Console
 
-        from lmspec.compare.forms import courses
+        from lmspec.reports import courses
 
         Console().print(courses.render(found))
     else:
@@ -59,22 +81,26 @@ def command(metric: str | None, branch: str, most: int, everything: bool, form: 
 
 
 def _courses(metric: str | None, branch: str, most: int, everything: bool) -> list["Course"]:
-    from lmspec.compare import commits, meant
-    from lmspec.compare.course import course
+    from lmspec.history import commits, metric_lookup
+    from lmspec.history.trend import course
 
     root = Path.cwd()
     line = commits.line(branch, root)
     with commits.Files(root) as files:
-        names = [meant.metric(metric, line, files)] if metric else meant.of_gates(line, files)
+        names = (
+            [metric_lookup.metric(metric, line, files)]
+            if metric
+            else metric_lookup.of_gates(line, files)
+        )
         return [course(name, line, files, most, everything) for name in names]
 
 
 def _shown(found: list["Course"], form: str) -> str:
     """Only what one form needs is imported: plots take a second."""
     if form == "svg":
-        from lmspec.compare.forms import courseplot
+        from lmspec.reports import courseplot
 
         return courseplot.svg(found).rstrip("\n")
-    from lmspec.compare.forms import courses
+    from lmspec.reports import courses
 
     return {"text": courses.plain, "md": courses.as_markdown, "json": courses.as_json}[form](found)

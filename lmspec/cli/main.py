@@ -10,7 +10,6 @@ COMMANDS = {
     "init": "A new project for your own texts and labels.",
     "validate": "Every problem of params.yaml, at its place.",
     "explain": "What a section or field of params.yaml is.",
-    "fmt": "params.yaml in one form, nothing lost.",
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "What `dvc repro` would run, and why.",
     "build": "Build what changed, independent stages side by side.",
@@ -39,7 +38,9 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
-        command: click.Command = importlib.import_module(f"lmspec.cli.{cmd_name.replace('-', '_')}").command
+        command: click.Command = importlib.import_module(
+            f"lmspec.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -52,11 +53,13 @@ class LazyGroup(click.Group):
         with mistakes.exit_with(1):
             return super().invoke(ctx)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """An unknown command is told with the nearest one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in (*COMMANDS, *HIDDEN):
-            from lmspec.graph.advice import nearest
+            from lmspec.language.suggest import nearest
 
             near = nearest(name, COMMANDS)
             ctx.fail(f"No such command '{name}'." + (f" Did you mean '{near}'?" if near else ""))

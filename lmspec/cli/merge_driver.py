@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lmspec.errors import LmspecError, some
-from lmspec.graph import merge
+from lmspec.git import merge_driver
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -26,17 +26,21 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
       lmspec init --merge-driver       # once in each clone: git uses it from then on
       lmspec merge-driver base.lock ours.lock theirs.lock dvc.lock
     """
-    if Path(path).name != merge.LOCK:
-        stage = merge.stage_of(path)
+    if Path(path).name != merge_driver.LOCK:
+        stage = merge_driver.stage_of(path)
         click.echo(
-            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` builds {stage or 'it'} anew", err=True
+            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` builds {stage or 'it'} anew",
+            err=True,
         )
         return
-    merged = merge.lock(*map(_text, (base, ours, theirs)))
+    merged = merge_driver.lock(*map(_text, (base, ours, theirs)))
     ours.write_bytes(merged.text.encode())
     if merged.dropped:
         stages = some(merged.dropped)
-        click.echo(f"lmspec: {path}: both sides changed {stages} in different ways: left out\n  -> run `dvc repro`", err=True)
+        click.echo(
+            f"lmspec: {path}: both sides changed {stages} in different ways: left out\n  -> run `dvc repro`",
+            err=True,
+        )
 
 
 def _text(version: Path) -> str:
@@ -44,4 +48,6 @@ def _text(version: Path) -> str:
     try:
         return version.read_bytes().decode()
     except UnicodeDecodeError:
-        raise LmspecError(merge.LOCK, "it is not as DVC writes it: it is no UTF-8", merge.REMEDY) from None
+        raise LmspecError(
+            merge_driver.LOCK, "it is not as DVC writes it: it is no UTF-8", merge_driver.REMEDY
+        ) from None

@@ -16,7 +16,7 @@ def tell(said: object) -> None:
 
 def note(text: str) -> None:
     """On standard error. Names in it come from files: none may drive a terminal or a CI runner."""
-    from lmspec.compare.forms import aligned, words  # what goes well needs neither
+    from lmspec.reports import aligned, words  # what goes well needs neither
 
     click.echo(aligned.harmless(words.printable(text)), err=True)
 

@@ -9,15 +9,25 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import advice, history, places, plan, sync
+from lmspec.language import suggest
+from lmspec.pipeline import compiler, durations, paths, plan
 
 
 @click.command("plan")
 @click.argument("targets", nargs=-1, metavar="[STAGE]...")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True, help="How to print it."
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
 )
-@click.option("--exit-code", is_flag=True, help="Exit 2 if a stage will run or may run, 0 if none: all is there or restored.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit 2 if a stage will run or may run, 0 if none: all is there or restored.",
+)
 def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
     """Say which stages `dvc repro` would run and why: old -> new value, file, or missing output; and for about how long.
 
@@ -35,16 +45,18 @@ def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
       lmspec plan --exit-code --format md     # in CI
     """
     project = loading.valid_project()
-    targets = tuple(places.stage_name(target) for target in targets)
+    targets = tuple(paths.stage_name(target) for target in targets)
     root = Path.cwd()
-    names = [places.stage_name(name) for name, _ in project.artifacts()]
+    names = [paths.stage_name(name) for name, _ in project.artifacts()]
     unknown = set(targets) - set(names)
     if unknown:
-        near = advice.nearest(sorted(unknown)[0], names)
+        near = suggest.nearest(sorted(unknown)[0], names)
         remedy = f"did you mean '{near}'?" if near else f"the stages are {', '.join(names)}"
         raise LmspecError("plan", f"there is no stage '{sorted(unknown)[0]}'", remedy)
-    if sync.outdated(project, root):
-        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    if compiler.outdated(project, root):
+        raise LmspecError(
+            "dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first"
+        )
     steps = plan.plan(root, targets)
     print_steps = {"text": _text, "md": _markdown, "json": _json}[form]
     click.echo(print_steps(steps))
@@ -70,7 +82,12 @@ def _markdown(steps: list[plan.Step]) -> str:
         if step.verdict != plan.HIT
     ]
     said = "; ".join([_counts(steps), *_total(steps)])
-    return "\n".join([f"**{said}**", *(["", "| stage | | why | time |", "| --- | --- | --- | --- |", *rows] if rows else [])])
+    return "\n".join(
+        [
+            f"**{said}**",
+            *(["", "| stage | | why | time |", "| --- | --- | --- | --- |", *rows] if rows else []),
+        ]
+    )
 
 
 def _cell(text: str) -> str:
@@ -84,11 +101,17 @@ def _json(steps: list[plan.Step]) -> str:
 def _time(step: plan.Step) -> list[str]:
     if step.expected is None:
         return []
-    return [history.about(step.expected.seconds) + ("" if step.expected.here else f" on {step.expected.machine}")]
+    return [
+        durations.about(step.expected.seconds)
+        + ("" if step.expected.here else f" on {step.expected.machine}")
+    ]
 
 
 def _counts(steps: list[plan.Step]) -> str:
-    counts = {verdict: sum(s.verdict == verdict for s in steps) for verdict in (plan.RUN, plan.MAY, plan.RESTORE, plan.HIT)}
+    counts = {
+        verdict: sum(s.verdict == verdict for s in steps)
+        for verdict in (plan.RUN, plan.MAY, plan.RESTORE, plan.HIT)
+    }
     restored = f"{counts[plan.RESTORE]} restored from the cache, " if counts[plan.RESTORE] else ""
     return f"{counts[plan.RUN]} will run, {counts[plan.MAY]} may run, {restored}{counts[plan.HIT]} are up to date"
 
@@ -100,8 +123,16 @@ def _total(steps: list[plan.Step]) -> list[str]:
     if not timed:
         return []
     most = sum(step.expected.seconds for step in timed if step.expected)
-    sure = sum(step.expected.seconds for step in timed if step.expected and step.verdict == plan.RUN)
-    said = history.about(sure) if sure == most else f"{history.about(sure)} for what will run, " if sure else ""
-    said += f"at most {history.about(most)} with what may run" if sure != most else ""
+    sure = sum(
+        step.expected.seconds for step in timed if step.expected and step.verdict == plan.RUN
+    )
+    said = (
+        durations.about(sure)
+        if sure == most
+        else f"{durations.about(sure)} for what will run, "
+        if sure
+        else ""
+    )
+    said += f"at most {durations.about(most)} with what may run" if sure != most else ""
     untimed = len(pending) - len(timed)
     return [said + (f", and {untimed} not timed yet" if untimed else "")]

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from lmspec.cli import mistakes
-from lmspec.compare.forms.markdown import MARKER
-from lmspec.compare.forms.words import printable
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
+from lmspec.reports.markdown import MARKER
+from lmspec.reports.words import printable
 
 MARKDOWN, ANNOTATIONS, DATA = "report.md", "annotations.txt", "report.json"
 WHOLE = (MARKDOWN, DATA, "report.html", "junit.xml")
@@ -54,7 +54,9 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
     clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     quoted = "\n".join(f"    {line}" for line in printable(error).splitlines())
-    text = f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
+    text = (
+        f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
+    )
     (folder / MARKDOWN).write_text(text, encoding="utf-8")
     _append_to_summary(text)
 

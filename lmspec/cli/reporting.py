@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import click
 
-from lmspec.graph import git
-from lmspec.graph.problems import Problem, Span, as_text, printable
+from lmspec.git import command as git
+from lmspec.language.problems import Problem, Span, as_text, printable
 
 LOOKS: dict[str, dict[str, Any]] = {
     "place": {"bold": True},
@@ -68,7 +68,9 @@ def _count(report: Report) -> str:
 
 def as_json(report: Report) -> str:
     """A list of problems; lines and columns from 1, end_column behind the last character."""
-    return json.dumps([_plain(problem, report) for problem in report.problems], indent=2, ensure_ascii=False)
+    return json.dumps(
+        [_plain(problem, report) for problem in report.problems], indent=2, ensure_ascii=False
+    )
 
 
 def _plain(problem: Problem, report: Report) -> dict[str, Any]:
@@ -127,12 +129,18 @@ def as_sarif(report: Report) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(problem, report) for problem in report.problems],
     }
-    return json.dumps({"$schema": SARIF, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {"$schema": SARIF, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False
+    )
 
 
 def _result(problem: Problem, report: Report) -> dict[str, Any]:
     def location(span: Span) -> dict[str, Any]:
-        region = {"startLine": span.line, "startColumn": span.column, "endColumn": span.column + span.width}
+        region = {
+            "startLine": span.line,
+            "startColumn": span.column,
+            "endColumn": span.column + span.width,
+        }
         return {"physicalLocation": {"artifactLocation": {"uri": report.file}, "region": region}}
 
     hint = f" ({problem.hint})" if problem.hint else ""
@@ -143,8 +151,14 @@ def _result(problem: Problem, report: Report) -> dict[str, Any]:
         "locations": [location(problem.span)],
     }
     if problem.others:
-        result["relatedLocations"] = [location(span) | {"message": {"text": said}} for span, said in problem.others]
+        result["relatedLocations"] = [
+            location(span) | {"message": {"text": said}} for span, said in problem.others
+        ]
     return result
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {"json": as_json, "github": as_github, "sarif": as_sarif}
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "json": as_json,
+    "github": as_github,
+    "sarif": as_sarif,
+}

@@ -16,13 +16,29 @@ from typing import Any
 
 from lmspec.errors import LmspecError, some
 from lmspec.formats import rawtable
-from lmspec.graph import schema
+from lmspec.language import schema
 from lmspec.methods.cleaning import document_id
 from lmspec.methods.sources import digest
 from lmspec.specs.corpus import Table
 
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-NO_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}  # a reader of YAML 1.1 takes them for something else
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+NO_TEXT = {
+    "null",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "y",
+    "n",
+}  # a reader of YAML 1.1 takes them for something else
 UNNAMED = "(not named)"
 FEWEST_ROWS = 30
 MOST_LABELS = 50
@@ -53,7 +69,11 @@ class Data:
     @property
     def name(self) -> str:
         """A key made of the name of the file."""
-        plain = unicodedata.normalize("NFKD", self.path.stem.lower().replace("ß", "ss")).encode("ascii", "ignore").decode()
+        plain = (
+            unicodedata.normalize("NFKD", self.path.stem.lower().replace("ß", "ss"))
+            .encode("ascii", "ignore")
+            .decode()
+        )
         words = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")
         return (words if words[:1].isalpha() else f"data-{words}".rstrip("-"))[:40]
 
@@ -70,7 +90,11 @@ def look(path: Path, text: str | None, label: str | None) -> Data:
         raise _explained(path, bool(text and label), error) from None
     if text is None or label is None:
         raise LmspecError(str(path), f"a column is called {UNNAMED}", "name --text and --label")
-    rows = [(row[text], row[label]) for row in frame.iter_rows(named=True) if (row[text] or "").strip() and row[label]]
+    rows = [
+        (row[text], row[label])
+        for row in frame.iter_rows(named=True)
+        if (row[text] or "").strip() and row[label]
+    ]
     count = Counter(value for _, value in rows)
     _require_enough(path, label, len({document_id(content) for content, _ in rows}), count)
     labels = dict(sorted(count.items(), key=lambda item: (_number(item[0]), item[0])))
@@ -85,16 +109,31 @@ def _explained(path: Path, named: bool, error: LmspecError) -> LmspecError:
         return LmspecError(str(path), error.found, remedy)
     if one_column:
         return LmspecError(
-            str(path), f"it has one column, '{one_column[1]}'", "separate the columns with commas, or tabs in a .tsv"
+            str(path),
+            f"it has one column, '{one_column[1]}'",
+            "separate the columns with commas, or tabs in a .tsv",
         )
     if named:
         return LmspecError(str(path), error.found, error.remedy)
-    return LmspecError(str(path), "which columns hold the text and the label?", f"give --text and --label: {error.remedy}")
+    return LmspecError(
+        str(path),
+        "which columns hold the text and the label?",
+        f"give --text and --label: {error.remedy}",
+    )
 
 
 def _table(path: Path, text: str, label: str) -> Table:
-    values: dict[str, Any] = {"name": "data", "of": "sources.data", "file": path.name, "text": text, "group": None}
-    values |= {"format": _format(path), "label": {"kind": "column", "column": label, "rename": None}}
+    values: dict[str, Any] = {
+        "name": "data",
+        "of": "sources.data",
+        "file": path.name,
+        "text": text,
+        "group": None,
+    }
+    values |= {
+        "format": _format(path),
+        "label": {"kind": "column", "column": label, "rename": None},
+    }
     return Table.model_validate(values)
 
 
@@ -106,14 +145,28 @@ def _format(path: Path) -> dict[str, Any]:
 def _require_enough(path: Path, label: str, texts: int, count: Counter[str]) -> None:
     if len(count) > MOST_LABELS:
         remedy = f"name a column of at most {MOST_LABELS} labels; for a score, write `label: {{kind: threshold, ...}}` by hand"
-        raise LmspecError(f"{path}: {label}", f"it has {len(count):,} different values, such as {some(list(count)[:3])}", remedy)
+        raise LmspecError(
+            f"{path}: {label}",
+            f"it has {len(count):,} different values, such as {some(list(count)[:3])}",
+            remedy,
+        )
     if len(count) < 2:
-        raise LmspecError(f"{path}: {label}", f"it has {len(count)} different labels", "a classifier needs two")
+        raise LmspecError(
+            f"{path}: {label}", f"it has {len(count)} different labels", "a classifier needs two"
+        )
     if texts < FEWEST_ROWS:
-        raise LmspecError(str(path), f"it has {texts} different texts with a label", f"a model needs at least {FEWEST_ROWS}")
+        raise LmspecError(
+            str(path),
+            f"it has {texts} different texts with a label",
+            f"a model needs at least {FEWEST_ROWS}",
+        )
     long = next((value for value in count if len(value) > 100), None)
     if long:
-        raise LmspecError(f"{path}: {label}", f"a label has {len(long)} characters", "is this the column of the labels?")
+        raise LmspecError(
+            f"{path}: {label}",
+            f"a label has {len(long)} characters",
+            "is this the column of the labels?",
+        )
 
 
 def _number(label: str) -> float:
@@ -128,10 +181,16 @@ def files(data: Data) -> Iterator[tuple[str, str]]:
     """(path, content) of every file of text of the new project."""
     folder = resources.files("lmspec.cli") / "templates"
     values = _values(data)
-    yield "params.yaml", Template((folder / "params.yaml.tmpl").read_text(encoding="utf-8")).substitute(values)
+    yield (
+        "params.yaml",
+        Template((folder / "params.yaml.tmpl").read_text(encoding="utf-8")).substitute(values),
+    )
     for path, template in TEMPLATES.items():
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        yield path, Template((folder / template).read_text(encoding="utf-8")).substitute(python=python)
+        yield (
+            path,
+            Template((folder / template).read_text(encoding="utf-8")).substitute(python=python),
+        )
     yield "params.schema.json", schema.PATH.read_text(encoding="utf-8")
     yield "requirements.txt", "\n".join(requirements()) + "\n"
     for recipe in recipes():
@@ -193,9 +252,15 @@ def requirements() -> Iterator[str]:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue  # for another platform, or an extra that nobody asked for
-        seen[name] = f"{name} @ {_origin(found)}" if name == "lmspec" and _origin(found) else f"{name}=={_public(found.version)}"
+        seen[name] = (
+            f"{name} @ {_origin(found)}"
+            if name == "lmspec" and _origin(found)
+            else f"{name}=={_public(found.version)}"
+        )
         needed = (r for r in found.requires or () if "extra ==" not in r)
-        queue += [re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in needed]
+        queue += [
+            re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0] for requirement in needed
+        ]
     yield from sorted(seen.values())
 
 

@@ -15,4 +15,10 @@ def command() -> None:
     """
     from lmspec.specs.project import Project
 
-    click.echo(json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema"} | Project.model_json_schema(), indent=2))
+    click.echo(
+        json.dumps(
+            {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+            | Project.model_json_schema(),
+            indent=2,
+        )
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading
-from lmspec.graph import sync
+from lmspec.pipeline import compiler
 
 
 @click.command("sync")
@@ -21,17 +21,23 @@ def command(check: bool) -> None:
       lmspec sync --check     # in CI
     """
     project = loading.valid_project()
-    outdated = sync.outdated(project, Path.cwd())
+    outdated = compiler.outdated(project, Path.cwd())
     if not outdated:
         click.echo("dvc.yaml is up to date")
-    for change in sync.upgrades(Path.cwd(), outdated.get(sync.TOOLCHAIN, "")) if sync.TOOLCHAIN in outdated else ():
-        click.echo(f"{sync.TOOLCHAIN}: {change}")
+    for change in (
+        compiler.upgrades(Path.cwd(), outdated.get(compiler.TOOLCHAIN, ""))
+        if compiler.TOOLCHAIN in outdated
+        else ()
+    ):
+        click.echo(f"{compiler.TOOLCHAIN}: {change}")
     if outdated and check:
-        click.echo(f"{' and '.join(outdated)} out of date\n  -> run `lmspec sync` and commit it", err=True)
+        click.echo(
+            f"{' and '.join(outdated)} out of date\n  -> run `lmspec sync` and commit it", err=True
+        )
         sys.exit(1)
     for name, text in outdated.items():
         partial = Path(name).with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(name)
-        stages = f": {text.count('    cmd: ')} stages" if name == sync.DVC_YAML else ""
+        stages = f": {text.count('    cmd: ')} stages" if name == compiler.DVC_YAML else ""
         click.echo(f"wrote {name}{stages}")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from lmspec.audit import trace
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.graph import sync, trace
+from lmspec.pipeline import compiler
 
 
 @click.command("trace")
@@ -26,12 +27,16 @@ def command(target: str) -> None:
     project = loading.valid_project()
     root = Path.cwd()
     name = loading.artifact_named(project, target, "trace")
-    if sync.outdated(project, root):
-        raise LmspecError("dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first")
+    if compiler.outdated(project, root):
+        raise LmspecError(
+            "dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first"
+        )
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
         for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
-    click.echo(f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}")
+    click.echo(
+        f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}"
+    )
     sys.exit(1 if count else 0)

@@ -6,12 +6,18 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading, reporting
-from lmspec.graph import schema
+from lmspec.language import schema
 
 
 @click.command("validate")
 @click.argument("path", default=str(loading.PARAMS), type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", *reporting.FORMATS]), default="text", help="How to print it.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", *reporting.FORMATS]),
+    default="text",
+    help="How to print it.",
+)
 def command(path: Path, form: str) -> None:
     """Check params.yaml, or PATH: every problem at file:line:column, before any compute.
 

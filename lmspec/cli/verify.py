@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from lmspec.audit import contents, rebuild, records
 from lmspec.cli import loading
-from lmspec.compare import contents
 from lmspec.errors import LmspecError, some
-from lmspec.graph import dvc, places, rebuild, records
+from lmspec.pipeline import dvc
+from lmspec.pipeline import paths as places
 from lmspec.specs.project import Project
 
 SEALED = {
@@ -24,9 +25,18 @@ SEALED = {
 @click.command("verify")
 @click.argument("targets", nargs=-1, metavar="[ARTIFACT]...")
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Difference of numbers to accept."
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Difference of numbers to accept.",
 )
-@click.option("--records", "only_records", is_flag=True, help="Build nothing: compare records, outputs and inputs.")
+@click.option(
+    "--records",
+    "only_records",
+    is_flag=True,
+    help="Build nothing: compare records, outputs and inputs.",
+)
 def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> None:
     """Rebuild each artifact (all, if none is named) in another folder and compare it with the one that is there.
 
@@ -53,7 +63,9 @@ def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> N
     different = 0
     for name in names:
         if places.stage_name(name) in changed:
-            raise LmspecError(name, "it is not up to date", "run `dvc repro` first; `lmspec plan` says why")
+            raise LmspecError(
+                name, "it is not up to date", "run `dvc repro` first; `lmspec plan` says why"
+            )
         begin = time.monotonic()
         verdict, lines = _verdict(project, name, root, tolerance)
         different += verdict == contents.DIFFERENT
@@ -67,7 +79,9 @@ def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> N
 def _records(project: Project, root: Path, stages: set[str]) -> int:
     """Print what does not agree; 1 if anything does not."""
     found = records.all_of(project, root)
-    named = [finding for finding in records.findings(project, root, found) if finding.stage in stages]
+    named = [
+        finding for finding in records.findings(project, root, found) if finding.stage in stages
+    ]
     wrong = sum(not finding.absent for finding in named)
     for what in dict.fromkeys(finding.what for finding in named):
         absent = any(finding.absent for finding in named if finding.what == what)
@@ -94,7 +108,9 @@ def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple
         rebuild.rebuild(project, name, root, folder)
         paths = [places.folder(name), *([places.metrics(name)] if spec.metrics else [])]
         paths += [places.table(name, report) for report in spec.reports]
-        found = [finding for path in paths for finding in contents.findings(root / path, folder / path)]
+        found = [
+            finding for path in paths for finding in contents.findings(root / path, folder / path)
+        ]
     if not found:
         return "same bytes", []
     lines = [f"{finding.file}: {finding.what}" for finding in found]

@@ -1,1 +1,1 @@
-"""compare: the metrics of two commits -> their differences, as tables."""
+"""compare: two revisions -> one report: changes, metrics, flips, gates."""

@@ -5,18 +5,33 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lmspec.compare import bounds, exact, expected, spread
+from lmspec.compare import bounds, expected, spread
 from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import part_of
-from lmspec.graph import measured, places
-from lmspec.graph.places import METRICS
+from lmspec.language import metric_names
+from lmspec.pipeline import paths
+from lmspec.pipeline.paths import METRICS
+from lmspec.statistics import exact
+from lmspec.statistics.paired import part_of
 
 MISSING = "missing"
-MEASURED = ("corpus", "splits", "model", "student", "updated", "exported", "quantized", "scores", "speed")
-DEV = {"model": "on", "student": "on"}  # nouns with metrics of one dev side, and the field that names it
+MEASURED = (
+    "corpus",
+    "splits",
+    "model",
+    "student",
+    "updated",
+    "exported",
+    "quantized",
+    "scores",
+    "speed",
+)
+DEV = {
+    "model": "on",
+    "student": "on",
+}  # nouns with metrics of one dev side, and the field that names it
 
 
 @dataclass
@@ -34,9 +49,13 @@ class Artifact:
         if (old is None or (gone and isinstance(old, Fault))) and new is None:
             return
         fault = self._fault(old, new)
-        before, after = (dict(leaves(side)) if isinstance(side, Mapping) else {} for side in (old, new))
+        before, after = (
+            dict(leaves(side)) if isinstance(side, Mapping) else {} for side in (old, new)
+        )
         if fault and not before and not after:
-            yield Row(Metric(f"{self.name}.*", MISSING, MISSING, None, None, "missing", reason=fault))
+            yield Row(
+                Metric(f"{self.name}.*", MISSING, MISSING, None, None, "missing", reason=fault)
+            )
         for path in dict.fromkeys([*after, *before]):
             yield self._row(path, before.get(path, MISSING), after.get(path, MISSING), fault)
 
@@ -44,7 +63,11 @@ class Artifact:
         """None where the spec of that side has no such artifact, or one of its noun has no metrics."""
         revision = self.evidence.old if side == "old" else self.evidence.new
         name = self.evidence.name(side, self.name)
-        unlike = side == "old" and self.name in self.evidence.new.artifacts and self.name not in self.evidence.before
+        unlike = (
+            side == "old"
+            and self.name in self.evidence.new.artifacts
+            and self.name not in self.evidence.before
+        )
         if name not in revision.artifacts or unlike:
             return None
         found = revision.metrics(name)
@@ -61,7 +84,14 @@ class Artifact:
     def _fault(self, old: Any, new: Any) -> str | None:
         """Why metrics that should be there are not."""
         sides = ((new, self.evidence.new), (old, self.evidence.old))
-        return next((f"{side.reason} in {revision.name}" for side, revision in sides if isinstance(side, Fault)), None)
+        return next(
+            (
+                f"{side.reason} in {revision.name}"
+                for side, revision in sides
+                if isinstance(side, Fault)
+            ),
+            None,
+        )
 
     def _row(self, path: tuple[str, ...], old: Any, new: Any, fault: str | None) -> Row:
         better = bounds.better(self.evidence, self.name, path)
@@ -82,7 +112,10 @@ class Artifact:
 
     def _late(self) -> str | None:
         """Why the metrics of a side are not what its own spec would build."""
-        sides = ((self.evidence.new, self.stales[0], "new"), (self.evidence.old, self.stales[1], "old"))
+        sides = (
+            (self.evidence.new, self.stales[0], "new"),
+            (self.evidence.old, self.stales[1], "old"),
+        )
         for revision, stales, side in sides:
             if (why := stales.get(self.evidence.name(side, self.name))) is not None:
                 return f"stale in {revision.name}: {why}"
@@ -95,13 +128,24 @@ class Artifact:
             return replace(plain, verdict="removed")
         # what A's file does not have is gained; what B's does not have is lost, unless B's spec asks no more for it
         known = not isinstance(self._metrics("old"), Fault) or self.name not in artifact.before
-        if plain.old == MISSING and known and plain.new != MISSING and not _is_no_number(plain.new, plain):
+        if (
+            plain.old == MISSING
+            and known
+            and plain.new != MISSING
+            and not _is_no_number(plain.new, plain)
+        ):
             return replace(plain, verdict="new")
         if plain.new == MISSING and not fault and expected.dropped(artifact, self.name, path):
-            return replace(plain, verdict="removed", reason=f"the spec of {artifact.new.name} does not ask for it")
+            return replace(
+                plain,
+                verdict="removed",
+                reason=f"the spec of {artifact.new.name} does not ask for it",
+            )
         for value, side in ((plain.new, artifact.new), (plain.old, artifact.old)):
             if value == MISSING:
-                return replace(plain, verdict="missing", reason=fault or f"{side.name} does not have it")
+                return replace(
+                    plain, verdict="missing", reason=fault or f"{side.name} does not have it"
+                )
             if _is_no_number(value, plain):
                 shown = json.dumps(value, ensure_ascii=False)
                 why = f"its value in {side.name} is {shown}, no number"
@@ -114,18 +158,34 @@ class Artifact:
             return Row(replace(plain, verdict="same"))
         paired = self.evidence.scored(self.name, path)
         if isinstance(paired, Fault):
-            return Row(self._untested(path, plain) if paired == UNSCORED else self._without_pairs(paired, plain, path))
+            return Row(
+                self._untested(path, plain)
+                if paired == UNSCORED
+                else self._without_pairs(paired, plain, path)
+            )
         part = part_of(path[1:])
         size = len(paired.rows(part.source))
         said = replace(plain, examples=size, reason=paired.left_out(part))
-        if plain.difference == 0 and not said.reason and not paired.moved[paired.rows(part.source)].any():
+        if (
+            plain.difference == 0
+            and not said.reason
+            and not paired.moved[paired.rows(part.source)].any()
+        ):
             return Row(replace(said, verdict="same"))
         estimate = paired.difference(part)
         p, method = paired.p(part, estimate)
         interval = paired.interval(part, estimate, CONFIDENCE)
         whole = part.source is None and not part.name.startswith("f1.")
         family: Family = "test sets" if whole else "slices"
-        said = replace(said, difference=estimate.value, interval=interval, p=p, family=family, method=method, verdict="~")
+        said = replace(
+            said,
+            difference=estimate.value,
+            interval=interval,
+            p=p,
+            family=family,
+            method=method,
+            verdict="~",
+        )
         return Row(said, estimate)
 
     def _without_pairs(self, fault: Fault, plain: Metric, path: tuple[str, ...]) -> Metric:
@@ -151,7 +211,7 @@ class Artifact:
             return replace(plain, verdict="same")
         if plain.better is None or plain.difference is None:
             return replace(plain, verdict="changed")
-        if measured.is_exact(path):
+        if metric_names.is_exact(path):
             up = (plain.difference > 0) == (plain.better == "higher")
             return replace(plain, verdict="better" if up else "worse", method="exact")
         noun = self.name.partition(".")[0]
@@ -162,7 +222,11 @@ class Artifact:
             if one[0]:
                 return _unpaired(plain, one[0], "git keeps no outcomes of dev sides")
         if path[0] == "seeds":
-            return replace(plain, verdict="untested", reason="one of several trainings: their spread stands beside `dev`")
+            return replace(
+                plain,
+                verdict="untested",
+                reason="one of several trainings: their spread stands beside `dev`",
+            )
         return replace(plain, verdict="untested", reason=spread.unknown(self.name, path))
 
     def _dev(self, side: str, field: str) -> tuple[int, str | None]:
@@ -170,8 +234,10 @@ class Artifact:
         revision, name = self.evidence.side(side, self.name)
         splits = str(revision.artifacts.get(name, {}).get(field))
         found = at(revision.metrics(splits), ("dev", "documents"))
-        outs = revision.lock.get(places.stage_name(splits), {}).get("outs", ())
-        md5 = next((str(out.get("md5")) for out in outs if out.get("path") == places.folder(splits)), None)
+        outs = revision.lock.get(paths.stage_name(splits), {}).get("outs", ())
+        md5 = next(
+            (str(out.get("md5")) for out in outs if out.get("path") == paths.folder(splits)), None
+        )
         return found if isinstance(found, int) and found > 0 else 0, md5
 
 
@@ -179,13 +245,17 @@ def _is_no_number(value: Any, plain: Metric) -> bool:
     """Is it none where one is due: by the other side, or since the metric has a direction?"""
     if value == MISSING or number(value) is not None:
         return False
-    due = plain.better is not None or any(number(side) is not None for side in (plain.old, plain.new))
+    due = plain.better is not None or any(
+        number(side) is not None for side in (plain.old, plain.new)
+    )
     return due or isinstance(value, float)
 
 
 def _are_shares(plain: Metric) -> bool:
     """Not percent, or whatever else a stage of one's own calls accuracy."""
-    return all(isinstance(value, int | float) and 0 <= value <= 1 for value in (plain.old, plain.new))
+    return all(
+        isinstance(value, int | float) and 0 <= value <= 1 for value in (plain.old, plain.new)
+    )
 
 
 def _unpaired(plain: Metric, size: int, why: str, family: Family = "test sets") -> Metric:
@@ -193,4 +263,13 @@ def _unpaired(plain: Metric, size: int, why: str, family: Family = "test sets") 
         return replace(plain, verdict="same")
     p, low, high = exact.two_proportions(float(plain.old), float(plain.new), size, size, CONFIDENCE)
     method = "Fisher's test of two shares, unpaired, which sees less than a paired one"
-    return replace(plain, verdict="~", p=p, interval=(low, high), family=family, method=method, examples=size, reason=why)
+    return replace(
+        plain,
+        verdict="~",
+        p=p,
+        interval=(low, high),
+        family=family,
+        method=method,
+        examples=size,
+        reason=why,
+    )

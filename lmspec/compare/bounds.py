@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmspec.compare import exact, ratios, resampling, spread
+from lmspec.compare import ratios, spread
 from lmspec.compare.evidence import Evidence
-from lmspec.compare.few import Reach
 from lmspec.compare.report import Better
-from lmspec.compare.resampling import Estimate
 from lmspec.compare.revision import Fault, at, number
-from lmspec.compare.samples import Alone, Paired, Slice, part_of
-from lmspec.graph import measured, places
+from lmspec.language import metric_names
+from lmspec.pipeline import paths as places
+from lmspec.statistics import bootstrap, exact
+from lmspec.statistics.bootstrap import Estimate
+from lmspec.statistics.margins import Reach
+from lmspec.statistics.paired import Alone, Paired, Slice, part_of
 
 Path = tuple[str, ...]
 MOST = 10**9  # examples that anybody could be asked for
@@ -39,7 +41,11 @@ class Bounds:
         """About how many examples would put an end on one side of the limit; None if nobody can tell."""
         if not self.examples:
             return None
-        plain = resampling.needed(self.examples, self.error, self.value - limit, self.confidence) if self.error else None
+        plain = (
+            bootstrap.needed(self.examples, self.error, self.value - limit, self.confidence)
+            if self.error
+            else None
+        )
         if plain is not None and plain > MOST:
             return None  # it lies at the limit, but for the last digit of a float
         reach = self.reach
@@ -77,7 +83,11 @@ def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
         found = _calibration(found, alone.scatter(part, confidence))
     if part.of_answers:
         found = _reaching(found, alone.reach(part))
-    return found if part.name == "log_loss" else replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    return (
+        found
+        if part.name == "log_loss"
+        else replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+    )
 
 
 def _calibration(found: Bounds, scatter: float) -> Bounds:
@@ -104,11 +114,19 @@ def _widened(found: Bounds, low: float, high: float) -> Bounds:
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
     """Of new - old; or why there are none."""
-    if measured.is_exact(path):
+    if metric_names.is_exact(path):
         old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
-        return "a side does not have it" if old is None or new is None else Bounds(new - old, new - old, new - old)
+        return (
+            "a side does not have it"
+            if old is None or new is None
+            else Bounds(new - old, new - old, new - old)
+        )
     if not artifact.startswith("scores."):
-        same = _value(evidence, "old", artifact, path) == _value(evidence, "new", artifact, path) is not None
+        same = (
+            _value(evidence, "old", artifact, path)
+            == _value(evidence, "new", artifact, path)
+            is not None
+        )
         return Bounds(0.0, 0.0, 0.0) if same else spread.unknown(artifact, path)
     paired = evidence.scored(artifact, path)
     if isinstance(paired, Fault):
@@ -130,7 +148,14 @@ def _of_estimate(found: Estimate, examples: int, confidence: float) -> Bounds:
     """With no spread among the examples, nothing is known of one."""
     if not found.error:
         return Bounds(found.value, -math.inf, math.inf, examples, 0.0, confidence)
-    return Bounds(found.value, found.bound(1 - confidence), found.bound(confidence), examples, found.error, confidence)
+    return Bounds(
+        found.value,
+        found.bound(1 - confidence),
+        found.bound(confidence),
+        examples,
+        found.error,
+        confidence,
+    )
 
 
 def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
@@ -138,7 +163,11 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
     if old is None or new is None or old <= 0 or new <= 0:
         return "a side does not have it, or it is not above 0"
-    if measured.is_exact(path) or measured.is_measured_once(path) or _of_one_run(evidence, artifact):
+    if (
+        metric_names.is_exact(path)
+        or metric_names.is_measured_once(path)
+        or _of_one_run(evidence, artifact)
+    ):
         return Bounds(new / old, new / old, new / old)
     found = ratios.rounds(evidence, artifact, ".".join(path))
     if isinstance(found, str):
@@ -148,24 +177,34 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
 
 def _of_one_run(evidence: Evidence, artifact: str) -> bool:
     """Are the metrics of both sides the same file, and so of one run?"""
-    old, new = (side.tree.read(places.metrics(name)) for side, name in (evidence.side(s, artifact) for s in ("old", "new")))
+    old, new = (
+        side.tree.read(places.metrics(name))
+        for side, name in (evidence.side(s, artifact) for s in ("old", "new"))
+    )
     return old is not None and old == new
 
 
-def of_gap(evidence: Evidence, artifact: str, paths: Sequence[Path], confidence: float) -> Bounds | str:
+def of_gap(
+    evidence: Evidence, artifact: str, paths: Sequence[Path], confidence: float
+) -> Bounds | str:
     """Of the best less the worst of several metrics of one test side of the new revision; or why there are none."""
     alone = evidence.alone("new", artifact, paths[0][0])
     if isinstance(alone, Fault):
         return alone.reason
     parts = [part_of(path[1:]) for path in paths]
-    if len({path[0] for path in paths}) > 1 or len({part.name.partition(".")[0] for part in parts}) > 1:
+    if (
+        len({path[0] for path in paths}) > 1
+        or len({part.name.partition(".")[0] for part in parts}) > 1
+    ):
         return "a gap lies between classes or sources of one test side, by one metric"
     if not all(alone.scale.computes(part.name) for part in parts):
         return "it does not follow from the outcomes"
     others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
     if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
         return next(filter(None, others), "there is a source without an example among the outcomes")
-    return _gap_reaching(_of_estimate(_gap(alone, parts), alone.size(None), confidence), alone, parts)
+    return _gap_reaching(
+        _of_estimate(_gap(alone, parts), alone.size(None), confidence), alone, parts
+    )
 
 
 def _gap_reaching(found: Bounds, alone: Alone, parts: Sequence[Slice]) -> Bounds:
@@ -191,7 +230,9 @@ def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:
     values = np.array([each.value for each in found])
     drawn = np.stack([each.replicates for each in found])
     sources = {part.source for part in parts}
-    if len(sources) == 1:  # classes of the same examples: without each of them in turn, all values move
+    if (
+        len(sources) == 1
+    ):  # classes of the same examples: without each of them in turn, all values move
         knives = np.stack([each.knife for each in found])
         knife = knives.max(0) - knives.min(0)
     else:  # sources have no example in common: one value moves at a time
@@ -199,9 +240,9 @@ def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:
     return Estimate(float(values.max() - values.min()), drawn.max(0) - drawn.min(0), knife)
 
 
-def _without(values: resampling.Floats, place: int, moved: resampling.Floats) -> resampling.Floats:
+def _without(values: bootstrap.Floats, place: int, moved: bootstrap.Floats) -> bootstrap.Floats:
     others = np.delete(values, place)
-    found: resampling.Floats = np.maximum(moved, others.max()) - np.minimum(moved, others.min())
+    found: bootstrap.Floats = np.maximum(moved, others.max()) - np.minimum(moved, others.min())
     return found
 
 
@@ -236,11 +277,14 @@ def fewest(decides: Callable[[int], bool], most: int = 1) -> int | None:
 
 def better(evidence: Evidence, artifact: str, path: Path) -> Better | None:
     """Which way a metric is better, as its stage declared it: by the name nearest to the end of the path, then the longest."""
-    for revision, name in ((evidence.new, artifact), (evidence.old, evidence.name("old", artifact))):
+    for revision, name in (
+        (evidence.new, artifact),
+        (evidence.old, evidence.name("old", artifact)),
+    ):
         ranks = {}
         for declared, way in revision.better(name).items() if name in revision.artifacts else ():
             steps = tuple(declared.split("."))
-            for end in range(len(measured.without_label(path)), len(steps) - 1, -1):
+            for end in range(len(metric_names.without_label(path)), len(steps) - 1, -1):
                 if path[end - len(steps) : end] == steps and way in ("higher", "lower"):
                     ranks[end, len(steps)] = way
         if ranks:

@@ -7,7 +7,8 @@ from typing import Any
 from lmspec.compare import naming
 from lmspec.compare.report import Change, Changes, Code, Rows
 from lmspec.compare.revision import Revision, executed
-from lmspec.graph import codediff, difference, places
+from lmspec.pipeline import codediff, difference
+from lmspec.pipeline import paths as places
 
 SHORT = 12  # digits of a digest that are shown
 
@@ -38,7 +39,10 @@ def _parameters(old: Revision, new: Revision, before: Mapping[str, str]) -> Iter
 
 def _filled(params: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """A section that holds nothing is null in YAML; where the other side's holds something, it is an empty one."""
-    return {name: {} if value is None and isinstance(other.get(name), dict) else value for name, value in params.items()}
+    return {
+        name: {} if value is None and isinstance(other.get(name), dict) else value
+        for name, value in params.items()
+    }
 
 
 def _under_new_names(params: dict[str, Any], before: Mapping[str, str]) -> Any:
@@ -48,7 +52,10 @@ def _under_new_names(params: dict[str, Any], before: Mapping[str, str]) -> Any:
     moved: dict[str, Any] = {}
     for noun, section in params.items():
         if isinstance(section, dict):
-            keys = {names.get(f"{noun}.{key}", f"{noun}.{key}").partition(".")[2]: value for key, value in section.items()}
+            keys = {
+                names.get(f"{noun}.{key}", f"{noun}.{key}").partition(".")[2]: value
+                for key, value in section.items()
+            }
             moved[noun] = naming.translated(keys, names)
         else:
             moved[noun] = section
@@ -60,25 +67,40 @@ def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[R
     sides: dict[str, None] = {}
     for name in new.artifacts:
         if name.partition(".")[0] == "corpus" and name in before:
-            paths = [r.tree.ids.get(r.table_path(n, "rows")) for r, n in ((old, before[name]), (new, name))]
+            paths = [
+                r.tree.ids.get(r.table_path(n, "rows"))
+                for r, n in ((old, before[name]), (new, name))
+            ]
             if paths[0] != paths[1]:
                 yield from _rows(name, old.table(before[name], "rows"), new.table(name, "rows"))
         elif name.partition(".")[0] == "scores" and name in before:
             tables = old.table_path(before[name], "outcomes"), new.table_path(name, "outcomes")
             if old.tree.ids.get(tables[0]) != new.tree.ids.get(tables[1]):
-                for found in _test_sides(old.table(before[name], "outcomes"), new.table(name, "outcomes"), sides):
+                for found in _test_sides(
+                    old.table(before[name], "outcomes"), new.table(name, "outcomes"), sides
+                ):
                     yield from found
 
 
-def _rows(artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None) -> Iterator[Rows]:
+def _rows(
+    artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None
+) -> Iterator[Rows]:
     """Per source and label. A row is known by its id: the same text has the same one everywhere.
 
     One that is in another source now is out of the one and in the other.
     """
-    if old is None or new is None or any({"id", "source", "label"} - set(table) for table in (old, new)):
+    if (
+        old is None
+        or new is None
+        or any({"id", "source", "label"} - set(table) for table in (old, new))
+    ):
         return
     before, after = (
-        {i: (s, label) for i, s, label in zip(table["id"], table["source"], table["label"], strict=True)} for table in (old, new)
+        {
+            i: (s, label)
+            for i, s, label in zip(table["id"], table["source"], table["label"], strict=True)
+        }
+        for table in (old, new)
     )
     stays = {i for i, where in after.items() if i in before and before[i][0] == where[0]}
     added = Counter(where for i, where in after.items() if i not in stays)
@@ -104,7 +126,11 @@ def _test_sides(
 
 def _where(table: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
     places = [i for i, name in enumerate(table["split"]) if name == split]
-    return {name: [column[i] for i in places] for name, column in table.items() if name in ("id", "source", "label")}
+    return {
+        name: [column[i] for i in places]
+        for name, column in table.items()
+        if name in ("id", "source", "label")
+    }
 
 
 def _code(old: Revision, new: Revision) -> Iterator[Code]:
@@ -113,7 +139,9 @@ def _code(old: Revision, new: Revision) -> Iterator[Code]:
     for path in sorted({*old.tree.ids, *new.tree.ids}):
         counts = path.endswith(".py") and (stages is None or path in stages)
         if counts and old.tree.ids.get(path) != new.tree.ids.get(path):
-            yield Code(path, _what(old.tree.text(path), new.tree.text(path)), (stages or {}).get(path, ()))
+            yield Code(
+                path, _what(old.tree.text(path), new.tree.text(path)), (stages or {}).get(path, ())
+            )
 
 
 def _what(old: str | None, new: str | None) -> tuple[str, ...]:
@@ -152,5 +180,7 @@ def _outputs(side: Revision, name: str) -> dict[str, str]:
     for out in side.lock.get(stage, {}).get("outs", ()):
         path = str(out.get("path"))
         if not path.startswith(f"{places.RECORDS}/"):
-            found[path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")] = str(out.get("md5"))
+            found[
+                path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
+            ] = str(out.get("md5"))
     return found

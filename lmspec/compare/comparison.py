@@ -17,14 +17,27 @@ NOTED = 8  # stale artifacts of a side that have a note
 
 def compare(old: Revision, new: Revision, root: Path, today: datetime.date | None = None) -> Report:
     """All that is to be said of two revisions. root: where the corpus may be at hand; today: for the ends of exceptions."""
-    before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(old.artifacts, new.artifacts)
+    before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(
+        old.artifacts, new.artifacts
+    )
     evidence = Evidence(old, new, before)
     stales = stale.artifacts(new), stale.artifacts(old)
-    tested = [row for name in _names(old, new, before) for row in Artifact(evidence, name, stales).rows()]
+    tested = [
+        row for name in _names(old, new, before) for row in Artifact(evidence, name, stales).rows()
+    ]
     built = [name for name in before if name not in stales[0] and before[name] not in stales[1]]
     timed = tuple(ratios.ratios(evidence, built))
-    metrics = tuple(seeds.seeded(evidence, _of_ratios(judging.judged(tested), {ratio.name: ratio.verdict for ratio in timed})))
-    changed = [name for name in built if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)]
+    metrics = tuple(
+        seeds.seeded(
+            evidence,
+            _of_ratios(judging.judged(tested), {ratio.name: ratio.verdict for ratio in timed}),
+        )
+    )
+    changed = [
+        name
+        for name in built
+        if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)
+    ]
     found = Report(
         old=Side(old.name, old.commit),
         new=Side(new.name, new.commit),
@@ -38,7 +51,9 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
         curves=tuple(pictures.curves(evidence, changed)),
         front=tuple(pictures.front(evidence)),
     )
-    return replace(found, gates=tuple(gates.verdicts(evidence, *stales, today or datetime.date.today())))
+    return replace(
+        found, gates=tuple(gates.verdicts(evidence, *stales, today or datetime.date.today()))
+    )
 
 
 def _names(old: Revision, new: Revision, before: Mapping[str, str]) -> list[str]:
@@ -49,28 +64,56 @@ def _names(old: Revision, new: Revision, before: Mapping[str, str]) -> list[str]
 def _of_ratios(metrics: list[Metric], verdicts: Mapping[str, Verdict]) -> Iterator[Metric]:
     """What was measured in rounds is judged as a ratio."""
     for metric in metrics:
-        if metric.verdict == "untested" and metric.name in verdicts and verdicts[metric.name] != "untested":
-            yield replace(metric, verdict=verdicts[metric.name], reason=None, method="as a ratio, over rounds")
+        if (
+            metric.verdict == "untested"
+            and metric.name in verdicts
+            and verdicts[metric.name] != "untested"
+        ):
+            yield replace(
+                metric, verdict=verdicts[metric.name], reason=None, method="as a ratio, over rounds"
+            )
         else:
             yield metric
 
 
-def _notes(evidence: Evidence, stales: tuple[Mapping[str, str], Mapping[str, str]]) -> Iterator[str]:
+def _notes(
+    evidence: Evidence, stales: tuple[Mapping[str, str], Mapping[str, str]]
+) -> Iterator[str]:
     old, new = evidence.old, evidence.new
     for side, late in zip((old, new), reversed(stales), strict=True):
         if stale.unknown(side):
             yield f"{side.name} has no dvc.lock: whether its metrics are of its spec and code was not checked"
         for name, why in list(stale.first(late).items())[:NOTED]:
-            remedy = "`git checkout` it, or run `dvc repro`" if why.endswith("the build wrote") else "run `dvc repro`"
-            yield f"{name} is stale in {side.name}: {why}: {remedy}" + (" there, and commit" if side.commit else "")
+            remedy = (
+                "`git checkout` it, or run `dvc repro`"
+                if why.endswith("the build wrote")
+                else "run `dvc repro`"
+            )
+            yield f"{name} is stale in {side.name}: {why}: {remedy}" + (
+                " there, and commit" if side.commit else ""
+            )
         for path in side.tree.others:
             yield f"{path} of {side.name} is a submodule: what it holds is in another repository, and was not looked at"
-    scored = [name for name in evidence.before if name.startswith("scores.") and not evidence.unchanged(name)]
+    scored = [
+        name
+        for name in evidence.before
+        if name.startswith("scores.") and not evidence.unchanged(name)
+    ]
     for which, side in (("old", old), ("new", new)):
-        there = [name for name in scored if not isinstance(side.metrics(evidence.name(which, name)), Fault)]
-        lacking = [name for name in there if not evidence.outcomes(which, evidence.name(which, name))]
+        there = [
+            name
+            for name in scored
+            if not isinstance(side.metrics(evidence.name(which, name)), Fault)
+        ]
+        lacking = [
+            name for name in there if not evidence.outcomes(which, evidence.name(which, name))
+        ]
         if lacking:
             yield f"{side.name} {NO_OUTCOMES} of {some(lacking)}: what differs there was not tested on pairs of examples"
-    unknown = [name for name in new.artifacts if name.startswith("scores.") and not (new.better(name) or old.better(name))]
+    unknown = [
+        name
+        for name in new.artifacts
+        if name.startswith("scores.") and not (new.better(name) or old.better(name))
+    ]
     if unknown:
         yield f"no record says which way the metrics of {some(unknown)} are better, so none of them was tested"

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmspec.compare import outcomes
-from lmspec.compare.outcomes import SMALLEST, Outcomes, Scale
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.samples import Alone, Paired, Slice, part_of
+from lmspec.statistics import predictions
+from lmspec.statistics.paired import Alone, Paired, Slice, part_of
+from lmspec.statistics.predictions import SMALLEST, Outcomes, Scale
 
 NO_OUTCOMES = "keeps no outcomes"
 UNSCORED = Fault("it does not follow from the outcomes")
@@ -38,7 +38,7 @@ class Evidence:
     def outcomes(self, side: str, artifact: str) -> dict[str, Outcomes] | None:
         """Test side -> outcomes, of the `old` or the `new` revision; None if git has none."""
         revision = self.old if side == "old" else self.new
-        return outcomes.read(revision.table(artifact, "outcomes"))
+        return predictions.read(revision.table(artifact, "outcomes"))
 
     def name(self, side: str, artifact: str) -> str:
         """What the artifact is called on that side."""
@@ -46,7 +46,10 @@ class Evidence:
 
     def unchanged(self, artifact: str) -> bool:
         """Does git have the same outcomes of both sides? Then there is nothing to read."""
-        tables = [r.tree.ids.get(r.table_path(n, "outcomes")) for r, n in (self.side(s, artifact) for s in ("old", "new"))]
+        tables = [
+            r.tree.ids.get(r.table_path(n, "outcomes"))
+            for r, n in (self.side(s, artifact) for s in ("old", "new"))
+        ]
         return tables[0] is not None and tables[0] == tables[1]
 
     @functools.cache  # noqa: B019
@@ -75,15 +78,23 @@ class Evidence:
                 return side
         old, new = (side for side in sides if isinstance(side, Alone))
         if set(old.scale.labels) != set(new.scale.labels):
-            return Fault(f"other labels: {', '.join(old.scale.labels)}, and {', '.join(new.scale.labels)}")
-        pairs = outcomes.pair(old.side, new.side)
+            return Fault(
+                f"other labels: {', '.join(old.scale.labels)}, and {', '.join(new.scale.labels)}"
+            )
+        pairs = predictions.pair(old.side, new.side)
         if not pairs.old.id:
             if pairs.relabelled:
-                return Fault(f"another test set: all {pairs.relabelled:,} examples that both have were relabelled")
-            return Fault(f"another test set: no example in common, of {len(old.side.id):,} and {len(new.side.id):,}")
+                return Fault(
+                    f"another test set: all {pairs.relabelled:,} examples that both have were relabelled"
+                )
+            return Fault(
+                f"another test set: no example in common, of {len(old.side.id):,} and {len(new.side.id):,}"
+            )
         found = Paired(pairs, old.scale, self.unchanged(artifact))
         # line ends, quotes and the order of rows may differ, and nothing else
-        found.same = found.same or not (pairs.left_out or pairs.relabelled or pairs.moved or found.moved.any())
+        found.same = found.same or not (
+            pairs.left_out or pairs.relabelled or pairs.moved or found.moved.any()
+        )
         return found
 
     def scored(self, artifact: str, path: tuple[str, ...]) -> Paired | Fault:
@@ -104,7 +115,9 @@ class Evidence:
         bins = [self._bins(side, artifact) for side in ("old", "new")]
         if part.name == "expected_calibration_error" and bins[0] != bins[1]:
             return f"another scorer: {bins[0]} and {bins[1]} bins"
-        other = self.disagrees("old", artifact, split, part) or self.disagrees("new", artifact, split, part)
+        other = self.disagrees("old", artifact, split, part) or self.disagrees(
+            "new", artifact, split, part
+        )
         return other or self._hidden(artifact, split, part)
 
     def disagrees(self, side: str, artifact: str, split: str, part: Slice) -> str | None:
@@ -129,13 +142,19 @@ class Evidence:
 
     def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> _Twice | None:
         alone = self.alone(side, artifact, split)
-        if isinstance(alone, Fault) or (part.source is not None and part.source not in alone.side.source):
+        if isinstance(alone, Fault) or (
+            part.source is not None and part.source not in alone.side.source
+        ):
             return None
         revision, name = self.side(side, artifact)
         steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
         said = number(at(revision.metrics(name), steps))
         rounding = alone.rounding(part) if part.name == "log_loss" else 0.0
-        return None if said is None else _Twice(said, alone.plain(part)[0], alone.slack(part), rounding)
+        return (
+            None
+            if said is None
+            else _Twice(said, alone.plain(part)[0], alone.slack(part), rounding)
+        )
 
     def side(self, side: str, artifact: str) -> tuple[Revision, str]:
         """The `old` or the `new` revision, and what the artifact is called there."""
@@ -148,10 +167,16 @@ class Evidence:
 
     def _scale(self, revision: Revision, name: str, split: str, found: Outcomes) -> Scale | Fault:
         classes = at(revision.metrics(name), (split, "f1"))
-        labels = tuple(classes) if isinstance(classes, dict) else tuple(sorted({*found.label, *found.predicted}))
+        labels = (
+            tuple(classes)
+            if isinstance(classes, dict)
+            else tuple(sorted({*found.label, *found.predicted}))
+        )
         unknown = ({*found.label, *found.predicted}) - set(labels)
         if unknown:
-            return Fault(f"the outcomes of {revision.name} hold the label {min(unknown)!r}, and its metrics do not")
+            return Fault(
+                f"the outcomes of {revision.name} hold the label {min(unknown)!r}, and its metrics do not"
+            )
         side = "old" if revision is self.old else "new"
         return Scale(labels, self._bins(side, name if side == "new" else self._newer(name)))
 

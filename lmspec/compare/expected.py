@@ -2,10 +2,15 @@
 
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.revision import Revision
-from lmspec.graph import measured
-from lmspec.graph.artifacts import Specs
+from lmspec.language import metric_names
+from lmspec.language.resolved import Specs
 
-UNSOUND = (KeyError, TypeError, AttributeError, ValueError)  # what the spec of a commit may raise, which need be no sound one
+UNSOUND = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+)  # what the spec of a commit may raise, which need be no sound one
 
 
 def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
@@ -15,8 +20,8 @@ def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
     """
     metric = ".".join(path)
     try:
-        before = measured.computes(_specs(evidence.old), evidence.name("old", artifact), metric)
-        return before and metric not in measured.names(_specs(evidence.new), artifact)
+        before = metric_names.computes(_specs(evidence.old), evidence.name("old", artifact), metric)
+        return before and metric not in metric_names.names(_specs(evidence.new), artifact)
     except UNSOUND:
         return False
 
@@ -29,7 +34,7 @@ def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple
     if artifact.startswith(("corpus.", "splits.")):
         return []
     try:
-        return measured.matching(_specs(side), artifact, ".".join(pattern))
+        return metric_names.matching(_specs(side), artifact, ".".join(pattern))
     except UNSOUND:
         return []
 
@@ -37,7 +42,7 @@ def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple
 def sides(side: Revision, artifact: str) -> list[tuple[str, ...]]:
     """What flips are counted in, by the spec of a side; none if that cannot be told."""
     try:
-        return measured.sides(_specs(side), artifact)
+        return metric_names.sides(_specs(side), artifact)
     except UNSOUND:
         return []
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lmspec.compare import exact
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Example, Flips, Slice
-from lmspec.compare.samples import Paired
+from lmspec.statistics import exact
+from lmspec.statistics.paired import Paired
 
 CONFIDENCE = 0.95
 SHOWN = 5
@@ -88,7 +88,13 @@ def _slices(paired: Paired) -> Iterator[Slice]:
 def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Iterator[Slice]:
     if len(rows):
         found = count(paired, rows)
-        yield Slice("class" if kind == "class" else "source", name, found.examples, found.broken, found.mended)
+        yield Slice(
+            "class" if kind == "class" else "source",
+            name,
+            found.examples,
+            found.broken,
+            found.mended,
+        )
 
 
 def _worst(paired: Paired, split: str, root: Path) -> Iterator[Example]:
@@ -100,7 +106,15 @@ def _worst(paired: Paired, split: str, root: Path) -> Iterator[Example]:
     texts = _texts(root / "data" / "splits" / split / "test.parquet", {new.id[i] for i in chosen})
     for i in chosen:
         chances = float(old.label_probability[i]), float(new.label_probability[i])
-        yield Example(new.id[i], new.source[i], new.label[i], old.predicted[i], new.predicted[i], *chances, texts.get(new.id[i]))
+        yield Example(
+            new.id[i],
+            new.source[i],
+            new.label[i],
+            old.predicted[i],
+            new.predicted[i],
+            *chances,
+            texts.get(new.id[i]),
+        )
 
 
 def _texts(path: Path, ids: set[str]) -> dict[str, str]:
@@ -110,7 +124,9 @@ def _texts(path: Path, ids: set[str]) -> dict[str, str]:
     import polars as pl  # here: it costs a tenth of a second, and few reports need it
 
     try:
-        frame = pl.read_parquet(path, columns=["id", "text"]).filter(pl.col("id").is_in(sorted(ids)))
+        frame = pl.read_parquet(path, columns=["id", "text"]).filter(
+            pl.col("id").is_in(sorted(ids))
+        )
     except (pl.exceptions.PolarsError, OSError):
         return {}
     return dict(frame.iter_rows())

@@ -11,17 +11,24 @@ from pydantic import TypeAdapter, ValidationError
 from lmspec.compare import bounds, expected, flips
 from lmspec.compare.bounds import Bounds
 from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
-from lmspec.compare.outcomes import Ints
 from lmspec.compare.report import Gate, GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
-from lmspec.compare.samples import Alone, Paired, Slice, part_of
 from lmspec.compare.stale import unknown
 from lmspec.errors import LmspecError
-from lmspec.graph.measured import matches as matches
-from lmspec.graph.problems import dotted
+from lmspec.language.metric_names import matches as matches
+from lmspec.language.problems import dotted
 from lmspec.specs import gates as specs
+from lmspec.statistics.paired import Alone, Paired, Slice, part_of
+from lmspec.statistics.predictions import Ints
 
-WORST_FIRST: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable", "fail", "undecided", "pass")
+WORST_FIRST: tuple[GateVerdict, ...] = (
+    "missing",
+    "stale",
+    "not comparable",
+    "fail",
+    "undecided",
+    "pass",
+)
 Path = tuple[str, ...]
 Stale = Mapping[str, str]
 NOTHING: Stale = {}
@@ -45,30 +52,61 @@ class Finding:
 def demanded(evidence: Evidence) -> dict[str, specs.Gate]:
     """The gates of the new side. Raises LmspecError if they are none."""
     try:
-        return TypeAdapter(dict[str, specs.Gate]).validate_python(evidence.new.params.get("gates") or {})
+        return TypeAdapter(dict[str, specs.Gate]).validate_python(
+            evidence.new.params.get("gates") or {}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         place = PARAMS if evidence.new.name == WORKTREE else f"{evidence.new.name}:{PARAMS}"
-        name, steps = first["loc"][:1], first["loc"][2:]  # between them stands the kind, which is no field
-        where, found = dotted(("gates", *name, *steps)), str(first["msg"]).removeprefix("Value error, ")
-        raise LmspecError(f"{place}: {where}", found, "`lmspec validate` shows it at its place") from None
+        name, steps = (
+            first["loc"][:1],
+            first["loc"][2:],
+        )  # between them stands the kind, which is no field
+        where, found = (
+            dotted(("gates", *name, *steps)),
+            str(first["msg"]).removeprefix("Value error, "),
+        )
+        raise LmspecError(
+            f"{place}: {where}", found, "`lmspec validate` shows it at its place"
+        ) from None
 
 
-def verdicts(evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime.date) -> Iterator[Gate]:
+def verdicts(
+    evidence: Evidence, stale: Stale, old_stale: Stale, today: datetime.date
+) -> Iterator[Gate]:
     """One for each gate. stale, old_stale: artifact, by the name of that side -> why it is not what its spec would build."""
     if unknown(evidence.new):
-        stale = dict.fromkeys(evidence.new.artifacts, f"{evidence.new.name} has no dvc.lock that says what it was built from")
+        stale = dict.fromkeys(
+            evidence.new.artifacts,
+            f"{evidence.new.name} has no dvc.lock that says what it was built from",
+        )
     for name, gate in demanded(evidence).items():
         yield held(evidence, name, gate, stale, today, old_stale)
 
 
-def held(evidence: Evidence, name: str, gate: specs.Gate, stale: Stale, today: datetime.date, old_stale: Stale = NOTHING) -> Gate:
+def held(
+    evidence: Evidence,
+    name: str,
+    gate: specs.Gate,
+    stale: Stale,
+    today: datetime.date,
+    old_stale: Stale = NOTHING,
+) -> Gate:
     """What one gate says of the evidence, wherever the gate comes from."""
     findings = list(_Held(evidence, gate, stale, old_stale).findings())
     worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.verdict), finding.slack))
     passed = worst.verdict == "pass" or (worst.verdict == "undecided" and gate.undecided == "pass")
     said = worst.found + (f" (the worst of {len(findings)})" if len(findings) > 1 else "")
-    found = Gate(name, gate.kind, gate.metric, demand(gate), worst.verdict, passed, said, _needed(worst, findings))
+    found = Gate(
+        name,
+        gate.kind,
+        gate.metric,
+        demand(gate),
+        worst.verdict,
+        passed,
+        said,
+        _needed(worst, findings),
+    )
     return found if passed else _excepted(found, gate.exception, today)
 
 
@@ -85,7 +123,10 @@ def _excepted(found: Gate, exception: specs.Exemption | None, today: datetime.da
     if exception is None or found.verdict in ("missing", "stale"):
         return found
     if datetime.date.fromisoformat(exception.until) < today:
-        return replace(found, why=f"its exception ended on {exception.until}: mend it, or have it signed off again")
+        return replace(
+            found,
+            why=f"its exception ended on {exception.until}: mend it, or have it signed off again",
+        )
     why = f"{exception.reason} (signed off by {exception.signed_off_by} until {exception.until}; without: {found.verdict})"
     return replace(found, verdict="excepted", passed=True, why=why)
 
@@ -119,7 +160,9 @@ class _Held:
         noun, key, *rest = self.gate.metric.split(".")
         self.artifact, pattern = f"{noun}.{key}", tuple(rest)
         if self.artifact not in self.evidence.new.artifacts:
-            yield Finding("missing", f"there is no {self.artifact} in the spec of {self.evidence.new.name}")
+            yield Finding(
+                "missing", f"there is no {self.artifact} in the spec of {self.evidence.new.name}"
+            )
             return
         if self.artifact in self.stale:
             yield Finding("stale", f"{self.stale[self.artifact]}: run `dvc repro`")
@@ -133,7 +176,11 @@ class _Held:
             yield from self._flips(pattern)
             return
         paths = [path for path, _ in leaves(values) if matches(pattern, path)]
-        lost = [path for path in expected.asked(self.evidence.new, self.artifact, pattern) if at(values, path) is None]
+        lost = [
+            path
+            for path in expected.asked(self.evidence.new, self.artifact, pattern)
+            if at(values, path) is None
+        ]
         if not paths and not lost:
             yield Finding("missing", f"{self.artifact} has no such metric: run `dvc repro`")
         yield from map(self._lost, lost)
@@ -145,7 +192,11 @@ class _Held:
             yield from (self._one(path) for path in paths)
 
     def _lost(self, path: Path) -> Finding:
-        advice = "`dvc repro`, unless it, or any other one, has no example" if "source" in path else "run `dvc repro`"
+        advice = (
+            "`dvc repro`, unless it, or any other one, has no example"
+            if "source" in path
+            else "run `dvc repro`"
+        )
         return Finding("missing", f"{self._name(path)} is asked for, and not there: {advice}")
 
     def _one(self, path: Path) -> Finding:
@@ -193,18 +244,30 @@ class _Held:
         alone = self.evidence.alone("new", self.artifact, path[0])
         if isinstance(alone, Fault):
             return None if NO_OUTCOMES in alone.reason else alone.reason
-        return self.evidence.disagrees("new", self.artifact, path[0], part) if alone.scale.computes(part.name) else None
+        return (
+            self.evidence.disagrees("new", self.artifact, path[0], part)
+            if alone.scale.computes(part.name)
+            else None
+        )
 
     def _change(self, path: Path, limit: float, confidence: float) -> Finding:
         """limit: what new - old must lie above, counted in the direction of progress."""
         way = bounds.better(self.evidence, self.artifact, path)
         if way is None:
-            return Finding("not comparable", f"{self._name(path)} has no direction: its stage declares none")
+            return Finding(
+                "not comparable", f"{self._name(path)} has no direction: its stage declares none"
+            )
         sign = 1 if way == "higher" else -1
         found = bounds.of_difference(self.evidence, self.artifact, path, confidence)
         if isinstance(found, str):
             return Finding("not comparable", f"{self._name(path)}: {found}")
-        finding = _judged(found, sign, sign * limit, f"{self._name(path)} changed by {found.value:+.4g}", strict=True)
+        finding = _judged(
+            found,
+            sign,
+            sign * limit,
+            f"{self._name(path)} changed by {found.value:+.4g}",
+            strict=True,
+        )
         return self._with_left_out(finding, path[0], part_of(path[1:]))
 
     def _slices(self, paired: Paired, pattern: Path) -> Iterator[tuple[Path, Ints]]:
@@ -216,15 +279,25 @@ class _Held:
         alone = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
         outcomes = [side.side for side in alone if isinstance(side, Alone)]
         seen = {("class", name) for side in outcomes for name in side.label}
-        known = {tuple(path[1:]) for path in expected.sides(self.evidence.new, self.artifact) if path[0] == split}
-        sources = {name for name in known if name[:1] == ("source",)} or {("source", name) for name in outcomes[-1].source}
+        known = {
+            tuple(path[1:])
+            for path in expected.sides(self.evidence.new, self.artifact)
+            if path[0] == split
+        }
+        sources = {name for name in known if name[:1] == ("source",)} or {
+            ("source", name) for name in outcomes[-1].source
+        }
         for kind, name in sorted(seen | sources):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
                 yield (kind, name), paired.labelled(name) if kind == "class" else paired.rows(name)
 
     def _with_left_out(self, finding: Finding, split: str, part: Slice) -> Finding:
         """Says on which examples it was not compared."""
-        paired = self.evidence.paired(self.artifact, split) if self.artifact.startswith("scores.") else None
+        paired = (
+            self.evidence.paired(self.artifact, split)
+            if self.artifact.startswith("scores.")
+            else None
+        )
         left_out = paired.left_out(part) if isinstance(paired, Paired) else None
         return replace(finding, found=f"{finding.found}; {left_out}") if left_out else finding
 
@@ -232,24 +305,34 @@ class _Held:
         found = bounds.of_ratio(self.evidence, self.artifact, path, gate.confidence)
         if isinstance(found, str):
             return Finding("not comparable", f"{self._name(path)}: {found}")
-        higher = path[-1] == "texts_per_second" or bounds.better(self.evidence, self.artifact, path) == "higher"
+        higher = (
+            path[-1] == "texts_per_second"
+            or bounds.better(self.evidence, self.artifact, path) == "higher"
+        )
         sign, limit = (1, 1 / (1 + gate.tolerance)) if higher else (-1, 1 + gate.tolerance)
         return _judged(found, sign, limit, f"{self._name(path)} is {found.value:.4g} times the old")
 
     def _gap(self, paths: list[Path]) -> Finding:
         gate = self.gate
         if not isinstance(gate, specs.Gap) or len(paths) < 2:
-            return Finding("not comparable", f"{gate.metric} names one value, and a gap lies between several")
+            return Finding(
+                "not comparable", f"{gate.metric} names one value, and a gap lies between several"
+            )
         values: dict[Path, float] = {}
         for path in paths:
             value = number(at(self.values, path))
             if value is None:
-                return Finding("missing", f"{self._name(path)} is {at(self.values, path)!r}, no number")
+                return Finding(
+                    "missing", f"{self._name(path)} is {at(self.values, path)!r}, no number"
+                )
             values[path] = value
         found = bounds.of_gap(self.evidence, self.artifact, paths, gate.confidence)
         if isinstance(found, str):
             return Finding("not comparable", found)
-        worst, best = min(paths, key=lambda p: values[p]), max(reversed(paths), key=lambda p: values[p])
+        worst, best = (
+            min(paths, key=lambda p: values[p]),
+            max(reversed(paths), key=lambda p: values[p]),
+        )
         said = f"{self._name(best)} is {values[best]:.4g}, {self._name(worst)} {values[worst]:.4g}: {found.value:.4g} apart"
         return _judged(found, -1, gate.at_most, said)
 
@@ -278,8 +361,12 @@ class _Held:
             if finding.verdict == "undecided":
                 needed = bounds.needed_for_rate(found.rate, gate.at_most, gate.confidence)
                 worth = found.examples / found.size  # of a document's several texts each tells less
-                finding = replace(finding, needed=None if needed is None else math.ceil(needed * worth))
-            yield self._with_left_out(finding, split, Slice("accuracy", name[1] if name[:1] == ("source",) else None))
+                finding = replace(
+                    finding, needed=None if needed is None else math.ceil(needed * worth)
+                )
+            yield self._with_left_out(
+                finding, split, Slice("accuracy", name[1] if name[:1] == ("source",) else None)
+            )
 
     def _name(self, path: Path) -> str:
         return ".".join(path)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lmspec.compare import exact, resampling
 from lmspec.compare.report import Metric, Verdict
-from lmspec.compare.resampling import Estimate
+from lmspec.statistics import bootstrap, exact
+from lmspec.statistics.bootstrap import Estimate
 
 LEVEL = 0.05
 CONFIDENCE = 0.95
@@ -38,13 +38,20 @@ def _with_verdict(metric: Metric, estimate: Estimate | None, p_holm: float, leve
     least = None
     if verdict == "~" and metric.examples:
         error = _error(metric, estimate)
-        fewest = exact.fewest_discordant(level) / metric.examples if metric.method and "exact" in metric.method else 0.0
-        least = max(fewest, resampling.smallest(error, level) if error else 0.0) or None
+        fewest = (
+            exact.fewest_discordant(level) / metric.examples
+            if metric.method and "exact" in metric.method
+            else 0.0
+        )
+        least = max(fewest, bootstrap.smallest(error, level) if error else 0.0) or None
     why = None
     if least is None and verdict == "~" and estimate is not None and estimate.value:
         why = "too few examples to tell any spread"
     elif least is not None and least > 1 and metric.better == "higher":
-        least, why = None, f"{metric.examples} example{'s' * (metric.examples != 1)} could show no difference at all"
+        least, why = (
+            None,
+            f"{metric.examples} example{'s' * (metric.examples != 1)} could show no difference at all",
+        )
     reason = "; ".join(filter(None, (metric.reason, why))) or None
     return replace(metric, verdict=verdict, p_holm=p_holm, smallest=least, reason=reason)
 

@@ -11,13 +11,29 @@ def renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     while True:
-        gone = {name: _freeze(spec) for name, spec in old.items() if name not in new and name not in found.values()}
-        come = {name: _freeze(translated(spec, found)) for name, spec in new.items() if name not in old and name not in found}
+        gone = {
+            name: _freeze(spec)
+            for name, spec in old.items()
+            if name not in new and name not in found.values()
+        }
+        come = {
+            name: _freeze(translated(spec, found))
+            for name, spec in new.items()
+            if name not in old and name not in found
+        }
         more = {}
         for name, spec in come.items():
             noun = name.partition(".")[0]
-            alike = [other for other, fields in gone.items() if fields == spec and other.partition(".")[0] == noun]
-            rivals = [other for other, fields in come.items() if fields == spec and other.partition(".")[0] == noun]
+            alike = [
+                other
+                for other, fields in gone.items()
+                if fields == spec and other.partition(".")[0] == noun
+            ]
+            rivals = [
+                other
+                for other, fields in come.items()
+                if fields == spec and other.partition(".")[0] == noun
+            ]
             if len(alike) == 1 and len(rivals) == 1:
                 more[name] = alike[0]
         if not more:

@@ -9,7 +9,7 @@ import numpy as np
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Calibration, Confusion, Curve, Point
 from lmspec.compare.revision import Revision, number
-from lmspec.compare.samples import Alone
+from lmspec.statistics.paired import Alone
 
 BYTES_PER_PARAMETER = 4
 MOST_LABELS = 50  # of a matrix: 1,000 would be a million cells
@@ -23,9 +23,14 @@ def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusio
             sides = [evidence.alone(side, name, split) for side in ("old", "new")]
             known = [side for side in sides if isinstance(side, Alone)]
             if known:
-                labels = tuple(dict.fromkeys(label for side in known for label in side.scale.labels))
+                labels = tuple(
+                    dict.fromkeys(label for side in known for label in side.scale.labels)
+                )
                 few = len(labels) <= MOST_LABELS
-                old, new = (_matrix(side, labels) if isinstance(side, Alone) and few else None for side in sides)
+                old, new = (
+                    _matrix(side, labels) if isinstance(side, Alone) and few else None
+                    for side in sides
+                )
                 yield Confusion(name, split, labels, old, new)
 
 
@@ -51,14 +56,22 @@ def _bins(side: Alone) -> tuple[tuple[float, float, int], ...]:
     confidence, right = side.side.confidence, side.side.right
     place = np.minimum((confidence * side.scale.bins).astype(np.int64), side.scale.bins - 1)
     return tuple(
-        (float(confidence[place == i].mean()), float(right[place == i].mean()), int((place == i).sum())) for i in np.unique(place)
+        (
+            float(confidence[place == i].mean()),
+            float(right[place == i].mean()),
+            int((place == i).sum()),
+        )
+        for i in np.unique(place)
     )
 
 
 def curves(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Curve]:
     """Of each training that changed."""
     for name in artifacts:
-        tables = evidence.old.table(evidence.name("old", name), "curve"), evidence.new.table(name, "curve")
+        tables = (
+            evidence.old.table(evidence.name("old", name), "curve"),
+            evidence.new.table(name, "curve"),
+        )
         old, new = (_numbers(table) for table in tables)
         if old or new:
             yield Curve(name, old, new)
@@ -66,14 +79,19 @@ def curves(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Curve]:
 
 def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[float, ...]]:
     try:
-        return {name: tuple(float(value) for value in column) for name, column in (table or {}).items()}
+        return {
+            name: tuple(float(value) for value in column) for name, column in (table or {}).items()
+        }
     except ValueError:
         return {}
 
 
 def front(evidence: Evidence) -> Iterator[Point]:
     """Size and accuracy of everything that is scored, on both sides."""
-    sides: tuple[tuple[Literal["old", "new"], Revision], ...] = (("old", evidence.old), ("new", evidence.new))
+    sides: tuple[tuple[Literal["old", "new"], Revision], ...] = (
+        ("old", evidence.old),
+        ("new", evidence.new),
+    )
     for side, revision in sides:
         for name, spec in revision.artifacts.items():
             if name.startswith("scores."):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lmspec.compare.report import Report
 from lmspec.compare.revision import PARAMS, Revision
-from lmspec.graph import document
-from lmspec.graph.problems import ProblemsFound
+from lmspec.language import document
+from lmspec.language.problems import ProblemsFound
 
 
 def placed(report: Report, new: Revision) -> Report:
@@ -19,4 +19,6 @@ def placed(report: Report, new: Revision) -> Report:
     except ProblemsFound:
         return report
     lines = {gate.gate: found.place(("gates", gate.gate), key=True).line for gate in report.gates}
-    return replace(report, gates=tuple(replace(gate, line=lines[gate.gate]) for gate in report.gates))
+    return replace(
+        report, gates=tuple(replace(gate, line=lines[gate.gate]) for gate in report.gates)
+    )

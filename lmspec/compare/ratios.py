@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmspec.compare import exact
 from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Ratio, Verdict
-from lmspec.compare.resampling import SEED
 from lmspec.compare.revision import Revision, number
 from lmspec.errors import some
-from lmspec.graph import measured, places
+from lmspec.language import metric_names
+from lmspec.pipeline import paths
+from lmspec.statistics import exact
+from lmspec.statistics.bootstrap import SEED
 
 Floats = NDArray[np.float64]
 LEVEL, CONFIDENCE = 0.05, 0.95
 REPLICATES = 10_000
 # metric of a speed artifact -> column of its table of rounds
-COLUMNS = {"latency_ms.p50": "p50_ms", "latency_ms.p95": "p95_ms", "texts_per_second": "texts_per_second"}
+COLUMNS = {
+    "latency_ms.p50": "p50_ms",
+    "latency_ms.p95": "p95_ms",
+    "texts_per_second": "texts_per_second",
+}
 IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
 APART = "in two runs, with nothing that tells the speed of the machine in each"
 OTHERWISE = "in two runs, with other versions of what may have changed {against} too: {packages}"
@@ -56,16 +61,27 @@ def ratios(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Ratio]:
 
 
 def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
-    old, new = (dict(leaves(r.metrics(evidence.name(s, name)))) for s, r in (("old", evidence.old), ("new", evidence.new)))
+    old, new = (
+        dict(leaves(r.metrics(evidence.name(s, name))))
+        for s, r in (("old", evidence.old), ("new", evidence.new))
+    )
     for path, after in new.items():
         values = number(old.get(path)), number(after)
         label = ".".join(path)
-        if values[0] is None or values[1] is None or values[0] <= 0 or values[1] <= 0 or values[0] == values[1]:
+        if (
+            values[0] is None
+            or values[1] is None
+            or values[0] <= 0
+            or values[1] <= 0
+            or values[0] == values[1]
+        ):
             continue
-        plain = Ratio(f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested")
-        if measured.is_exact(path) and path[0] != "against":
+        plain = Ratio(
+            f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested"
+        )
+        if metric_names.is_exact(path) and path[0] != "against":
             yield replace(plain, verdict=_verdict(plain, True), method="exact")
-        elif measured.is_measured_once(path) and path[0] == "of":
+        elif metric_names.is_measured_once(path) and path[0] == "of":
             yield replace(plain, method="measured once on each side")
         elif path[0] == "of" and label.removeprefix("of.") in COLUMNS:
             yield _timed(evidence, name, label, plain)
@@ -98,15 +114,24 @@ def rounds(evidence: Evidence, name: str, label: str) -> Rounds | str:
     if column is None or settings[0] is None or settings[0] != settings[1]:
         return APART
     versions = [_versions(*side) for side in sides]
-    others = [package for package, version in versions[0].items() if versions[1].get(package, version) != version]
+    others = [
+        package
+        for package, version in versions[0].items()
+        if versions[1].get(package, version) != version
+    ]
     if others:
-        return OTHERWISE.format(against=evidence.new.artifacts[name].get("against"), packages=some(others))
+        return OTHERWISE.format(
+            against=evidence.new.artifacts[name].get("against"), packages=some(others)
+        )
     old, new = (_logs(revision.table(artifact, "rounds"), column) for revision, artifact in sides)
     if old is None or new is None:
         return APART
     rng = np.random.default_rng([SEED, len(old), len(new)])
     value = float(np.median(new) - np.median(old))
-    drawn = [np.median(side[rng.integers(0, len(side), (REPLICATES, len(side)))], axis=1) for side in (old, new)]
+    drawn = [
+        np.median(side[rng.integers(0, len(side), (REPLICATES, len(side)))], axis=1)
+        for side in (old, new)
+    ]
     both = np.concatenate([old, new])
     shuffled = both[np.argsort(rng.random((REPLICATES, len(both))), axis=1)]
     apart = np.median(shuffled[:, len(old) :], axis=1) - np.median(shuffled[:, : len(old)], axis=1)
@@ -117,7 +142,9 @@ def rounds(evidence: Evidence, name: str, label: str) -> Rounds | str:
 def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | None:
     """(rounds,) logarithm of what was measured, relative to the other contestant in the same round."""
     try:
-        sides = [np.array((table or {})[f"{side}_{column}"], np.float64) for side in ("of", "against")]
+        sides = [
+            np.array((table or {})[f"{side}_{column}"], np.float64) for side in ("of", "against")
+        ]
     except (KeyError, ValueError):
         return None
     if len(sides[0]) < 2 or not all((side > 0).all() and np.isfinite(side).all() for side in sides):
@@ -134,11 +161,13 @@ def _setting(revision: Revision, name: str) -> tuple[object, ...] | None:
     spec = revision.artifacts.get(name, {})
     entries = _entries(revision, name)
     folders = {
-        str(entry.get("name")): str(entry.get("digest")) for entry in entries if str(entry.get("name")).startswith("data/")
+        str(entry.get("name")): str(entry.get("digest"))
+        for entry in entries
+        if str(entry.get("name")).startswith("data/")
     }
-    if places.folder(str(spec.get("against"))) not in folders:
+    if paths.folder(str(spec.get("against"))) not in folders:
         return None
-    folders.pop(places.folder(str(spec.get("of"))), None)
+    folders.pop(paths.folder(str(spec.get("of"))), None)
     return *(spec.get(field) for field in ("texts", "batch_size")), *sorted(folders.items())
 
 
@@ -156,7 +185,9 @@ def _versions(revision: Revision, name: str) -> dict[str, str]:
 def _entries(revision: Revision, name: str) -> Sequence[Mapping[str, Any]]:
     """What its build was made from, by its record."""
     statement = revision.record(name) or {}
-    found: Sequence[Mapping[str, Any]] = statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
+    found: Sequence[Mapping[str, Any]] = (
+        statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
+    )
     return found
 
 

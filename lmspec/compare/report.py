@@ -289,12 +289,21 @@ class Report:
         for metric in self.metrics:
             if metric.verdict == "missing":
                 artifact = ".".join(metric.name.split(".")[:2])
-                found.setdefault((artifact, metric.reason or "its artifact is there"), []).append(metric.name)
-        more = {key: f" and {len(names) - 1} more are" if len(names) > 1 else " is" for key, names in found.items()}
+                found.setdefault((artifact, metric.reason or "its artifact is there"), []).append(
+                    metric.name
+                )
+        more = {
+            key: f" and {len(names) - 1} more are" if len(names) > 1 else " is"
+            for key, names in found.items()
+        }
         return [(f"{names[0]}{more[key]} missing", key[1]) for key, names in found.items()]
 
     @property
     def failures(self) -> Sequence[str]:
         """Why the change must not pass: one line each. A metric that is missing is one."""
-        gates = [f"gate {gate.gate}: {gate.verdict}: {gate.found}" for gate in self.gates if not gate.passed]
+        gates = [
+            f"gate {gate.gate}: {gate.verdict}: {gate.found}"
+            for gate in self.gates
+            if not gate.passed
+        ]
         return [*(f"{what}: {why}" for what, why in self.lost), *gates]

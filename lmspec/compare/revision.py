@@ -14,20 +14,22 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from lmspec.compare import repository
-from lmspec.compare.repository import WORKTREE, Tree
 from lmspec.errors import LmspecError
-from lmspec.graph import places
+from lmspec.git import tree as repository
+from lmspec.git.tree import WORKTREE, Tree
+from lmspec.pipeline import paths
 
 __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
 CODE = ("stages", "lmspec")
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, places.METRICS, places.RECORDS, *CODE)
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.RECORDS, *CODE)
 MODULE = re.compile(r"""\bpath: ['"]?([^\s'",{}]+\.py)\b""")  # in dvc.lock
 STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
 HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
-FILE = re.compile(r"    (-| ) (\w+): ([\w./][\w./+-]*)")  # a line of the files in such an entry, of plain text alone
+FILE = re.compile(
+    r"    (-| ) (\w+): ([\w./][\w./+-]*)"
+)  # a line of the files in such an entry, of plain text alone
 NO_NOUNS = ("gates", "numerics", "machine")
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
@@ -64,7 +66,11 @@ class Revision:
         else:  # nothing yet, a merge that is not resolved, or another layout
             found = _yaml(self.tree, LOCK).get("stages") or {}
         if twice or not isinstance(found, dict) or not all(map(_is_run, found.values())):
-            raise LmspecError(_place(self.tree, LOCK), "it is not as DVC writes it", f"`git checkout {LOCK}`, or `dvc repro`")
+            raise LmspecError(
+                _place(self.tree, LOCK),
+                "it is not as DVC writes it",
+                f"`git checkout {LOCK}`, or `dvc repro`",
+            )
         return found
 
     @functools.cached_property
@@ -75,13 +81,22 @@ class Revision:
     @functools.cached_property
     def artifacts(self) -> dict[str, dict[str, Any]]:
         """`noun.key` -> its section of params.yaml, in the order of the file."""
-        sections = {noun: keys for noun, keys in self.params.items() if noun not in NO_NOUNS and isinstance(keys, dict)}
-        return {f"{noun}.{key}": spec for noun, keys in sections.items() for key, spec in keys.items() if isinstance(spec, dict)}
+        sections = {
+            noun: keys
+            for noun, keys in self.params.items()
+            if noun not in NO_NOUNS and isinstance(keys, dict)
+        }
+        return {
+            f"{noun}.{key}": spec
+            for noun, keys in sections.items()
+            for key, spec in keys.items()
+            if isinstance(spec, dict)
+        }
 
     @functools.cache  # noqa: B019 - a revision lives as long as its command
     def metrics(self, artifact: str) -> Mapping[str, Any] | Fault:
         """What the artifact's stage wrote, nested; or why that is not to be had."""
-        path = places.metrics(artifact)
+        path = paths.metrics(artifact)
         content = self.tree.read(path)
         if content is None:
             return Fault(f"{path} is not there")
@@ -103,29 +118,37 @@ class Revision:
             return None
         columns = list(zip(*rows, strict=False)) if rows else [() for _ in header]
         whole = all(len(row) == len(header) for row in rows)
-        return {name: list(column) for name, column in zip(header, columns, strict=True)} if whole else None
+        return (
+            {name: list(column) for name, column in zip(header, columns, strict=True)}
+            if whole
+            else None
+        )
 
     def table_path(self, artifact: str, report: str) -> str:
         """Where a table lies."""
-        return places.table(artifact, report)
+        return paths.table(artifact, report)
 
     @functools.cache  # noqa: B019
     def record(self, artifact: str) -> dict[str, Any] | None:
         """The statement that the artifact's build has left; None if there is none."""
-        content = self.tree.read(places.record(artifact))
+        content = self.tree.read(paths.record(artifact))
         try:
             (statement,) = json.loads(content or b"[]")
             build = statement["predicate"]["buildDefinition"]
-            whole = all(isinstance(e, dict) for e in (*statement["subject"], *build["resolvedDependencies"]))
+            whole = all(
+                isinstance(e, dict) for e in (*statement["subject"], *build["resolvedDependencies"])
+            )
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return statement if whole else None
 
     def better(self, artifact: str) -> dict[str, str]:
         """Name of a metric, or of what holds some -> `higher` or `lower`, as the stage declared it."""
-        path = places.metrics(artifact)
+        path = paths.metrics(artifact)
         entries = (self.record(artifact) or {}).get("subject", ())
-        notes = next((entry.get("annotations") for entry in entries if entry.get("name") == path), None)
+        notes = next(
+            (entry.get("annotations") for entry in entries if entry.get("name") == path), None
+        )
         found = notes.get("better") if isinstance(notes, dict) else None
         return found if isinstance(found, dict) else {}
 
@@ -156,17 +179,23 @@ def is_elsewhere(path: str) -> bool:
 
 def _require_project(found: Revision) -> None:
     if PARAMS not in found.tree.ids:
-        remedy = "run lmspec in the folder that holds params.yaml" if found.commit is None else "name a commit that has one"
+        remedy = (
+            "run lmspec in the folder that holds params.yaml"
+            if found.commit is None
+            else "name a commit that has one"
+        )
         raise LmspecError(_place(found.tree, PARAMS), "there is no such file", remedy)
     if not found.params:
-        raise LmspecError(_place(found.tree, PARAMS), "it is empty", "restore it: `git checkout params.yaml`")
+        raise LmspecError(
+            _place(found.tree, PARAMS), "it is empty", "restore it: `git checkout params.yaml`"
+        )
 
 
 def executed(*sides: Revision) -> dict[str, tuple[str, ...]] | None:
     """File -> the stages of artifacts that execute or read it, on any side, by dvc.lock; None if that tells none."""
     found: dict[str, dict[str, None]] = {}
     for side in sides:
-        for stage in map(places.stage_name, side.artifacts):
+        for stage in map(paths.stage_name, side.artifacts):
             for dep in side.lock.get(stage, {}).get("deps") or ():
                 found.setdefault(str(dep.get("path")), {})[stage] = None
     return {path: tuple(stages) for path, stages in found.items()} or None
@@ -228,7 +257,9 @@ def _parsed(text: str, place: str) -> dict[str, Any]:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise LmspecError(f"{place}{line}", f"it does not parse: {error.problem}", REMEDY) from None
     except (YAMLError, ValueError, RecursionError) as error:
-        raise LmspecError(place, f"it does not parse: {str(error).splitlines()[0]}", REMEDY) from None
+        raise LmspecError(
+            place, f"it does not parse: {str(error).splitlines()[0]}", REMEDY
+        ) from None
     return values if isinstance(values, dict) else {}
 
 
@@ -246,7 +277,10 @@ def _is_run(entry: Any) -> bool:
     """Is it an entry of dvc.lock?"""
     if not isinstance(entry, dict):
         return False
-    deps, outs, params = (entry.get(part) or kind() for part, kind in (("deps", list), ("outs", list), ("params", dict)))
+    deps, outs, params = (
+        entry.get(part) or kind()
+        for part, kind in (("deps", list), ("outs", list), ("params", dict))
+    )
     if not (isinstance(deps, list) and isinstance(outs, list) and isinstance(params, dict)):
         return False
     return all(isinstance(each, dict) for each in (*deps, *outs, *params.values()))

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from lmspec.compare import exact
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.judging import CONFIDENCE
 from lmspec.compare.report import Metric, Seeds
 from lmspec.compare.revision import Revision, number
+from lmspec.statistics import exact
 
 
 def seeded(evidence: Evidence, metrics: Iterable[Metric]) -> Iterator[Metric]:
@@ -19,7 +19,9 @@ def seeded(evidence: Evidence, metrics: Iterable[Metric]) -> Iterator[Metric]:
             old = _over_seeds(evidence.old, evidence.name("old", trained), path[-1])
             new = _over_seeds(evidence.new, trained, path[-1])
             if max(len(old), len(new)) > 1:
-                metric = replace(metric, seeds=Seeds(trained, old, new, exact.welch(old, new, CONFIDENCE)))
+                metric = replace(
+                    metric, seeds=Seeds(trained, old, new, exact.welch(old, new, CONFIDENCE))
+                )
         yield metric
 
 

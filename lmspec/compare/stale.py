@@ -6,9 +6,9 @@ A gate on metrics of yesterday's spec would lie. Nothing is hashed but code and 
 import hashlib
 from collections.abc import Iterator, Mapping
 
-from lmspec import declared
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
-from lmspec.graph.places import METRICS, RECORDS, folder, metrics, stage_name
+from lmspec.pipeline.paths import METRICS, RECORDS, folder, metrics, stage_name
+from lmspec.run import declaration
 
 MADE_FROM_STALE = ", which it is made from, is stale"
 
@@ -58,7 +58,11 @@ def _in_order(side: Revision, made: Mapping[str, tuple[str, str]]) -> list[str]:
 
 
 def _reasons(
-    side: Revision, name: str, made: Mapping[str, tuple[str, str]], hashes: dict[str, str], stale: Mapping[str, str]
+    side: Revision,
+    name: str,
+    made: Mapping[str, tuple[str, str]],
+    hashes: dict[str, str],
+    stale: Mapping[str, str],
 ) -> Iterator[str]:
     stage = stage_name(name)
     entry = side.lock.get(stage)
@@ -68,7 +72,7 @@ def _reasons(
     for file, values in (entry.get("params") or {}).items():
         now = side.params if file == PARAMS else side.toolchain if file == TOOLCHAIN else None
         for path, value in (values or {}).items():
-            if now is not None and not declared.same(value, declared.at(now, path)):
+            if now is not None and not declaration.same(value, declaration.at(now, path)):
                 yield f"{path} of {file} is not what it was built with"
     for dep in entry.get("deps", ()):
         path, md5 = str(dep.get("path")), str(dep.get("md5"))
@@ -81,7 +85,9 @@ def _reasons(
         elif path in side.tree.ids:
             if _md5(side, path, hashes) != md5:
                 yield f"{path} is not what it was built with"
-        elif not is_elsewhere(path) and not any(path.startswith(f"{other}/") for other in side.tree.others):
+        elif not is_elsewhere(path) and not any(
+            path.startswith(f"{other}/") for other in side.tree.others
+        ):
             yield f"{path}, which it was built with, is gone"
     outs = {str(out.get("path")) for out in entry.get("outs", ())}
     if metrics(name) in side.tree.ids and metrics(name) not in outs:

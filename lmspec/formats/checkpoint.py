@@ -37,7 +37,9 @@ class Checkpoint:
         """Tokens after which the tokenizer cuts a text."""
         truncation = self.tokenizer.truncation
         if truncation is None:
-            raise ValueError("the tokenizer of a checkpoint cuts texts to the model's length, and this one does not")
+            raise ValueError(
+                "the tokenizer of a checkpoint cuts texts to the model's length, and this one does not"
+            )
         return int(truncation["max_length"])
 
 
@@ -48,10 +50,19 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
     checkpoint.model.config.name_or_path = ""  # it would hold the folder that the weights came from
     checkpoint.model.save_pretrained(out)
     checkpoint.tokenizer.save(str(out / "tokenizer.json"))
-    special = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id)}
+    special = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id),
+    }
     (out / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
-    about = {"kind": checkpoint.kind, "labels": list(checkpoint.labels), "pad_id": checkpoint.pad_id}
-    (out / "lmspec.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = {
+        "kind": checkpoint.kind,
+        "labels": list(checkpoint.labels),
+        "pad_id": checkpoint.pad_id,
+    }
+    (out / "lmspec.json").write_text(
+        json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def read(folder: Path) -> Checkpoint:

@@ -5,13 +5,27 @@ from pathlib import Path
 
 import polars as pl
 
-DOCUMENT = {"id": pl.String, "text": pl.String, "label": pl.String, "group": pl.String, "source": pl.String}
-REJECTED = {"source": pl.String, "row": pl.Int64, "text": pl.String, "reason": pl.String, "detail": pl.String}
+DOCUMENT = {
+    "id": pl.String,
+    "text": pl.String,
+    "label": pl.String,
+    "group": pl.String,
+    "source": pl.String,
+}
+REJECTED = {
+    "source": pl.String,
+    "row": pl.Int64,
+    "text": pl.String,
+    "reason": pl.String,
+    "detail": pl.String,
+}
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
     """One row group, zstd, no statistics: the same rows give the same bytes."""
-    frame.write_parquet(path, compression="zstd", statistics=False, row_group_size=max(1, frame.height))
+    frame.write_parquet(
+        path, compression="zstd", statistics=False, row_group_size=max(1, frame.height)
+    )
 
 
 def read(path: Path) -> pl.DataFrame:
@@ -37,4 +51,6 @@ def read_labels(folder: Path) -> list[str]:
 
 def write_labels(labels: tuple[str, ...] | list[str], folder: Path) -> None:
     """A JSON list."""
-    (folder / "labels.json").write_text(json.dumps(list(labels), ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "labels.json").write_text(
+        json.dumps(list(labels), ensure_ascii=False) + "\n", encoding="utf-8"
+    )

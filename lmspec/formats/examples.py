@@ -33,7 +33,11 @@ def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...])
         )
     frame = documents.read_side(splits, side)
     if frame.is_empty():
-        raise LmspecError(str(splits), f"its {side} side is empty", f"give `{side}` a fraction above 0, or more documents")
+        raise LmspecError(
+            str(splits),
+            f"its {side} side is empty",
+            f"give `{side}` a fraction above 0, or more documents",
+        )
     position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray([position[label] for label in frame["label"]], np.int64)
     return Examples(encode(tokenizer, frame["text"].to_list()), truth, frame)

@@ -31,9 +31,13 @@ class Graph:
     pad_id: int
     masks: tuple[str, ...]
 
-    def forward(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def forward(
+        self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """input_ids, attention_mask (b, t) -> logits (b, k)."""
-        (logits,) = self.session.run(None, dict(zip(INPUTS, (input_ids, attention_mask), strict=True)))
+        (logits,) = self.session.run(
+            None, dict(zip(INPUTS, (input_ids, attention_mask), strict=True))
+        )
         return np.asarray(logits, np.float32)
 
 
@@ -65,11 +69,15 @@ def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
     return Predictor(found.forward, found.tokenizer, found.labels, found.pad_id)
 
 
-def write(model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path) -> None:
+def write(
+    model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path
+) -> None:
     """about: labels, pad_id, masks. The bytes of the graph hold no path, no time and no name of the exporter's machine."""
     (out / "model.onnx").write_bytes(anonymous(model).SerializeToString(deterministic=True))
     tokenizer.save(str(out / "tokenizer.json"))
-    (out / "lmspec.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "lmspec.json").write_text(
+        json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -77,7 +85,15 @@ def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     nodes = [*copy.graph.node, *(node for function in copy.functions for node in function.node)]
-    for part in [copy, copy.graph, *copy.functions, *nodes, *copy.graph.input, *copy.graph.output, *copy.graph.initializer]:
+    for part in [
+        copy,
+        copy.graph,
+        *copy.functions,
+        *nodes,
+        *copy.graph.input,
+        *copy.graph.output,
+        *copy.graph.initializer,
+    ]:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     del copy.graph.value_info[:]

@@ -21,7 +21,9 @@ class Classifier:
         options.intra_op_num_threads = threads
         about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
         self.labels: list[str] = about["labels"]
-        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+        )
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def predict(self, text: str) -> dict[str, float]:
@@ -33,7 +35,9 @@ class Classifier:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="The most probable label of each text, its probability, and the text.")
+    parser = argparse.ArgumentParser(
+        description="The most probable label of each text, its probability, and the text."
+    )
     parser.add_argument("text", nargs="*", help="texts; without any, one a line on standard input")
     given = parser.parse_args().text
     if not given and sys.stdin.isatty():

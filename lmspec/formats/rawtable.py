@@ -22,10 +22,14 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
         frame = _parse(path, table.format)
-        frame = frame.with_columns(frame[name].cast(pl.String) for name in frame.columns if name in wanted)
+        frame = frame.with_columns(
+            frame[name].cast(pl.String) for name in frame.columns if name in wanted
+        )
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
-        raise LmspecError(place, f"it does not parse as {table.format.kind}: {first}", "correct `format`") from error
+        raise LmspecError(
+            place, f"it does not parse as {table.format.kind}: {first}", "correct `format`"
+        ) from error
     missing = sorted(wanted - set(frame.columns))
     if missing:
         raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")

@@ -23,7 +23,9 @@ Classifier(Path(".")).predict("A text.")  # label -> probability
 COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
 
 
-def model_card(spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], files: Mapping[str, str]) -> str:
+def model_card(
+    spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], files: Mapping[str, str]
+) -> str:
     """metrics: split -> metric -> value, as scores report them; files: name -> SHA-256."""
     parts = [
         f"---\nlicense: {spec.license}\n---\n\n# {spec.title}\n",
@@ -32,7 +34,8 @@ def model_card(spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], 
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n{_scores(metrics)}",
         USE,
-        "## Files\n\n| file | SHA-256 |\n| --- | --- |\n" + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
+        "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
+        + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
     ]
     return "\n".join(parts)
 
@@ -43,7 +46,9 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     for split, values in metrics.items():
         rows.append((split, values))
         rows += [(f"{split}, {source}", part) for source, part in values.get("source", {}).items()]
-    return head + "".join(f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows)
+    return head + "".join(
+        f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows
+    )
 
 
 def _cell(value: float) -> str:

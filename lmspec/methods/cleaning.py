@@ -25,7 +25,9 @@ def mend(text: str, clean: Clean) -> str:
             text = ftfy.fix_text(text, config)
         elif html:
             text = ftfy.fixes.unescape_html(text)
-        text = SPACE.sub(" ", text).strip()  # inside: a blank in the place of a line break can complete mojibake
+        text = SPACE.sub(
+            " ", text
+        ).strip()  # inside: a blank in the place of a line break can complete mojibake
     return text
 
 

@@ -25,7 +25,9 @@ class Answers:
     states: Tensor
 
 
-def answers(teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: Sequence[int]) -> Answers:
+def answers(
+    teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: Sequence[int]
+) -> Answers:
     """The teacher's logits, and the states behind those of its layers (from 0); no layers, no states."""
     logits: list[Tensor] = [torch.empty(0)] * len(ids)
     states: list[Tensor] = [torch.empty(0)] * len(ids)
@@ -39,7 +41,11 @@ def answers(teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: S
                 attention_mask=torch.from_numpy(batch.attention_mask).to(teacher.device),
                 **wanted,
             )
-        first = torch.stack([first_token(out, layer) for layer in layers], 1) if layers else torch.empty(len(rows), 0)
+        first = (
+            torch.stack([first_token(out, layer) for layer in layers], 1)
+            if layers
+            else torch.empty(len(rows), 0)
+        )
         for row, logit, state in zip(rows, out.logits.float(), first, strict=True):
             logits[row], states[row] = logit, state
     return Answers(torch.stack(logits), torch.stack(states))
@@ -51,7 +57,10 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
     The factor keeps the size of the gradient the same at every temperature. Source: Hinton et al. 2015, arXiv:1503.02531.
     """
     target = functional.softmax(teacher / temperature, -1)
-    return -(target * functional.log_softmax(student / temperature, -1)).sum(-1).mean() * temperature**2
+    return (
+        -(target * functional.log_softmax(student / temperature, -1)).sum(-1).mean()
+        * temperature**2
+    )
 
 
 def first_token(out: object, layer: int) -> Tensor:

@@ -19,7 +19,12 @@ def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int
     1997, "On the resemblance and containment of documents"; bands: Leskovec et al., "Mining of Massive Datasets", chapter 3.
     """
     shingles = [_shingles(text, rule.shingle_chars) for text in texts]
-    sketches = MinHash.bulk([sorted(s) for s in shingles], num_perm=rule.permutations, seed=PERMUTATION_SEED, hashfunc=zlib.crc32)
+    sketches = MinHash.bulk(
+        [sorted(s) for s in shingles],
+        num_perm=rule.permutations,
+        seed=PERMUTATION_SEED,
+        hashfunc=zlib.crc32,
+    )
     # a false candidate costs one exact comparison, a missed pair a leak: datasketch's own choice weighs them the same
     rows = rule.rows_per_band()
     index = MinHashLSH(num_perm=rule.permutations, params=(rule.permutations // rows, rows))

@@ -26,7 +26,10 @@ def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
     Traced with a batch of 2 and half the length: a sample of size 1, or of the maximum, is frozen into the graph.
     """
     sample = batch(2, max(2, max_length // 2), "right", 100)
-    inputs = {"input_ids": torch.from_numpy(sample[0]), "attention_mask": torch.from_numpy(sample[1])}
+    inputs = {
+        "input_ids": torch.from_numpy(sample[0]),
+        "attention_mask": torch.from_numpy(sample[1]),
+    }
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=max_length)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -67,7 +70,9 @@ class _Logits(nn.Module):
         return logits
 
 
-def batch(size: int, length: int, mask: str, vocabulary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def batch(
+    size: int, length: int, mask: str, vocabulary: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Random ids (size, length) and a mask: full, or a quarter missing on the right, on the left or as a hole."""
     rng = np.random.default_rng([PROBE, size, length])
     ids = rng.integers(0, vocabulary, (size, length))
@@ -84,7 +89,9 @@ def cases(max_length: int, masks: Sequence[str]) -> Iterator[tuple[int, int, str
     return ((b, min(t, max_length), mask) for (b, t), mask in itertools.product(shapes, masks))
 
 
-def largest_difference(one: Forward, other: Forward, max_length: int, masks: Sequence[str], vocabulary: int) -> tuple[float, str]:
+def largest_difference(
+    one: Forward, other: Forward, max_length: int, masks: Sequence[str], vocabulary: int
+) -> tuple[float, str]:
     """(largest absolute difference of a logit, the case where it was), over all cases."""
     worst, where = -1.0, ""
     for size, length, mask in cases(max_length, masks):

@@ -16,7 +16,9 @@ class NoLabel:
     detail: str
 
 
-def label_of(value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tuple[str, ...]) -> str | NoLabel:
+def label_of(
+    value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tuple[str, ...]
+) -> str | NoLabel:
     """The label that a value stands for."""
     if value is None:
         return NoLabel("no value for the label", rule.column)
@@ -34,6 +36,8 @@ def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:
     if not math.isfinite(score):
         return NoLabel("score is not a number", value)
     for band in rule.bands:
-        if (band.at_least is None or score >= band.at_least) and (band.at_most is None or score <= band.at_most):
+        if (band.at_least is None or score >= band.at_least) and (
+            band.at_most is None or score <= band.at_most
+        ):
             return band.label
     return NoLabel("score in no band", value)

@@ -30,7 +30,9 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
     predicted = probability.argmax(1)
     return {
         "accuracy": float((predicted == truth).mean()),
-        "macro_f1": float(sk.f1_score(truth, predicted, labels=classes, average="macro", zero_division=0)),
+        "macro_f1": float(
+            sk.f1_score(truth, predicted, labels=classes, average="macro", zero_division=0)
+        ),
         "log_loss": float(sk.log_loss(truth, probability, labels=classes)),
     }
 
@@ -41,7 +43,9 @@ def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -
     f1 = sk.f1_score(truth, predicted, labels=np.arange(len(labels)), average=None, zero_division=0)
     return summary(truth, probability) | {
         "f1": {label: float(value) for label, value in zip(labels, f1, strict=True)},
-        "expected_calibration_error": expected_calibration_error(probability.max(1), predicted == truth, bins),
+        "expected_calibration_error": expected_calibration_error(
+            probability.max(1), predicted == truth, bins
+        ),
         "examples": len(truth),
     }
 

@@ -26,7 +26,9 @@ class Predictor:
     pad_id: int
 
 
-def logits(forward: Forward, ids: Sequence[Ids], pad_id: int, batch_size: int) -> NDArray[np.float32]:
+def logits(
+    forward: Forward, ids: Sequence[Ids], pad_id: int, batch_size: int
+) -> NDArray[np.float32]:
     """(n, k) in the order of `ids`; texts of similar length share a batch."""
     parts = length_order([len(i) for i in ids], batch_size)
     out: NDArray[np.float32] | None = None

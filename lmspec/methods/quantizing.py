@@ -15,12 +15,21 @@ from lmspec.methods.predicting import probabilities
 from lmspec.specs.quantized import Dynamic, Static
 
 Feed = dict[str, NDArray[np.int64]]
-INTEGER_OPS = ("MatMulInteger", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "ConvInteger", "QLinearConv", "QLinearMatMul")
+INTEGER_OPS = (
+    "MatMulInteger",
+    "DynamicQuantizeMatMul",
+    "DynamicQuantizeLSTM",
+    "ConvInteger",
+    "QLinearConv",
+    "QLinearMatMul",
+)
 DEQUANTIZE = "DequantizeLinear"
 CALIBRATION = 4  # number of its stream of draws
 
 
-def quantize(model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]
+) -> onnx.ModelProto:
     """The graph in int8. feeds: calibration inputs, read by the static scheme alone.
 
     Raises LmspecError if the quantizer finds nothing to do: it says nothing of it itself.
@@ -54,7 +63,11 @@ def quantize(model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[F
         result = onnx.load(target)
     if quantized_operations(result) == 0:
         found = sorted({node.op_type for node in model.graph.node})
-        raise LmspecError("quantized.scheme", f"'{scheme.kind}' found nothing to quantize among {found}", "take the other scheme")
+        raise LmspecError(
+            "quantized.scheme",
+            f"'{scheme.kind}' found nothing to quantize among {found}",
+            "take the other scheme",
+        )
     return result
 
 
@@ -78,10 +91,16 @@ def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str
     rows = np.arange(len(one))
     return {
         "flip_rate": float((predicted != other.argmax(1)).mean()),
-        "mean_probability_difference": float(np.abs(one[rows, predicted] - other[rows, predicted]).mean()),
+        "mean_probability_difference": float(
+            np.abs(one[rows, predicted] - other[rows, predicted]).mean()
+        ),
     }
 
 
 def drawn(rows: int, wanted: int, seed: int) -> Sequence[int]:
     """Positions of the calibration texts, ascending: a uniform sample without repetition."""
-    return sorted(np.random.default_rng([seed, CALIBRATION]).choice(rows, min(rows, wanted), replace=False).tolist())
+    return sorted(
+        np.random.default_rng([seed, CALIBRATION])
+        .choice(rows, min(rows, wanted), replace=False)
+        .tolist()
+    )

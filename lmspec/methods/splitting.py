@@ -8,7 +8,9 @@ from collections.abc import Hashable, Iterable, Sequence
 SIDES = ("train", "dev", "test")
 
 
-def components(size: int, groups: Sequence[Hashable | None], pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+def components(
+    size: int, groups: Sequence[Hashable | None], pairs: Iterable[tuple[int, int]]
+) -> list[list[int]]:
     """Positions that must share a side: the connected components of equal groups and of pairs, ordered by first position."""
     parent = list(range(size))
 
@@ -35,7 +37,11 @@ def components(size: int, groups: Sequence[Hashable | None], pairs: Iterable[tup
 
 
 def assign(
-    units: Sequence[Sequence[int]], ids: Sequence[str], strata: Sequence[Hashable], fractions: Sequence[float], seed: int
+    units: Sequence[Sequence[int]],
+    ids: Sequence[str],
+    strata: Sequence[Hashable],
+    fractions: Sequence[float],
+    seed: int,
 ) -> list[str]:
     """The side of each position.
 
@@ -48,7 +54,9 @@ def assign(
     relative to its share: in the unit's strata, and in the whole, since a stratum of a few rows cannot be in proportion.
     """
     total = Counter(strata)
-    shares = {side: fraction for side, fraction in zip(SIDES, fractions, strict=True) if fraction > 0}
+    shares = {
+        side: fraction for side, fraction in zip(SIDES, fractions, strict=True) if fraction > 0
+    }
     weight = {stratum: min(1.0, min(shares.values()) * rows) for stratum, rows in total.items()}
     have = {side: Counter[Hashable]() for side in SIDES}
     sides = [""] * len(ids)
@@ -57,7 +65,9 @@ def assign(
 
         def room(side: str, counts: Counter[Hashable] = counts) -> float:
             share, here = shares[side], have[side]
-            own = math.fsum(n * weight[s] * (1 - (here[s] + n) / (share * total[s])) for s, n in counts.items())
+            own = math.fsum(
+                n * weight[s] * (1 - (here[s] + n) / (share * total[s])) for s, n in counts.items()
+            )
             return own / counts.total() + 1 - (here.total() + counts.total()) / (share * len(ids))
 
         side = max(shares, key=room)

@@ -20,9 +20,13 @@ def cross_entropy(truth: NDArray[np.int64]) -> Objective:
     """Mean cross-entropy with the labels. truth (n,) positions of the labels of the training texts."""
     targets = torch.from_numpy(truth)
 
-    def loss(model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def loss(
+        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return torch.nn.functional.cross_entropy(logits.float(), targets[batch.rows].to(logits.device))
+        return torch.nn.functional.cross_entropy(
+            logits.float(), targets[batch.rows].to(logits.device)
+        )
 
     return loss
 

@@ -17,7 +17,9 @@ def taught(truth: NDArray[np.int64], teacher: Answers, spec: Distillation) -> Ob
     """Weighted sum of soft cross-entropy, distance of hidden states at every layer, and cross-entropy with the labels."""
     targets = torch.from_numpy(truth)
 
-    def loss(model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def loss(
+        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor:
         out = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
         rows = torch.from_numpy(batch.rows)
         logits = out.logits.float()

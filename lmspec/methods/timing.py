@@ -19,7 +19,9 @@ class Timed:
         return float(np.quantile(self.seconds, quantile) * 1e3)
 
 
-def in_turn(one: Callable[[int], object], other: Callable[[int], object], calls: int, rounds: int) -> tuple[Timed, Timed]:
+def in_turn(
+    one: Callable[[int], object], other: Callable[[int], object], calls: int, rounds: int
+) -> tuple[Timed, Timed]:
     """Each round runs calls 0..calls-1 of one, then of the other; odd rounds the other way round. One round warms up."""
     times = np.zeros((2, rounds, calls))
     for turn in range(-1, rounds):
@@ -34,7 +36,9 @@ def in_turn(one: Callable[[int], object], other: Callable[[int], object], calls:
     return Timed(times[0]), Timed(times[1])
 
 
-def rounds(latency: tuple[Timed, Timed], batched: tuple[Timed, Timed], texts: int) -> list[dict[str, float]]:
+def rounds(
+    latency: tuple[Timed, Timed], batched: tuple[Timed, Timed], texts: int
+) -> list[dict[str, float]]:
     """One row a round: median and 95th percentile of the latency, and the throughput, of the one and of the other.
 
     latency  of single calls
@@ -54,6 +58,8 @@ def rounds(latency: tuple[Timed, Timed], batched: tuple[Timed, Timed], texts: in
 
 def ratio(one: Timed, other: Timed, quantile: float) -> dict[str, float]:
     """How many times as long the other takes: median over the rounds, and the 5th and 95th percentile of the rounds."""
-    per_round = np.quantile(other.seconds, quantile, axis=1) / np.quantile(one.seconds, quantile, axis=1)
+    per_round = np.quantile(other.seconds, quantile, axis=1) / np.quantile(
+        one.seconds, quantile, axis=1
+    )
     low, middle, high = np.quantile(per_round, (0.05, 0.5, 0.95))
     return {"median": float(middle), "p5": float(low), "p95": float(high)}

@@ -62,11 +62,17 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
     step = 0
     for epoch in range(spec.epochs):
         model.train()
-        for at, rows in enumerate(training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1):
+        for at, rows in enumerate(
+            training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1
+        ):
             torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
             loss = _loss(model, collate(task.ids, rows, task.pad_id), task.objective, numerics)
             if not torch.isfinite(loss):
-                raise LmspecError("training", f"the loss is {loss.item()} at step {step + 1}", "lower peak_learning_rate")
+                raise LmspecError(
+                    "training",
+                    f"the loss is {loss.item()} at step {step + 1}",
+                    "lower peak_learning_rate",
+                )
             learning_rate = optimizer.param_groups[0]["lr"]
             _descend(loss, optimizer, spec.max_gradient_norm)
             schedule.step()
@@ -91,7 +97,9 @@ def _loss(model: PreTrainedModel, batch: Batch, objective: Objective, numerics: 
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_gradient_norm: float) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], max_gradient_norm)
+    torch.nn.utils.clip_grad_norm_(
+        [p for group in optimizer.param_groups for p in group["params"]], max_gradient_norm
+    )
     optimizer.step()
 
 
@@ -105,7 +113,9 @@ def seed_weights(numerics: Numerics) -> None:
     torch.manual_seed(derived_seed(numerics.seed, "weights", 0))
 
 
-def over_seeds(train: Callable[[Numerics], Fitted], spec: Training, numerics: Numerics) -> list[Fitted]:
+def over_seeds(
+    train: Callable[[Numerics], Fitted], spec: Training, numerics: Numerics
+) -> list[Fitted]:
     """What the further seeds of a spec come to, in order.
 
     train  makes a network and fits it, with the numerics that it is given
@@ -133,7 +143,11 @@ def metrics(model: PreTrainedModel, fitted: Fitted, others: Sequence[Fitted]) ->
 
 
 def _best(fitted: Fitted) -> dict[str, float]:
-    return {name.removeprefix("dev_"): value for name, value in fitted.best.items() if name.startswith("dev_")}
+    return {
+        name.removeprefix("dev_"): value
+        for name, value in fitted.best.items()
+        if name.startswith("dev_")
+    }
 
 
 def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: str) -> float:
@@ -142,7 +156,9 @@ def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: s
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, total - warmup)
-    return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[decay]
+    return {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}[
+        decay
+    ]
 
 
 def _optimizer(
@@ -157,10 +173,16 @@ def _optimizer(
     optimizer: torch.optim.Optimizer
     if isinstance(rule, Adamw):
         optimizer = torch.optim.AdamW(
-            groups, lr=rule.peak_learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True
+            groups,
+            lr=rule.peak_learning_rate,
+            betas=(rule.beta1, rule.beta2),
+            eps=rule.epsilon,
+            fused=True,
         )
     else:
-        optimizer = torch.optim.SGD(groups, lr=rule.peak_learning_rate, momentum=rule.momentum, nesterov=rule.nesterov)
+        optimizer = torch.optim.SGD(
+            groups, lr=rule.peak_learning_rate, momentum=rule.momentum, nesterov=rule.nesterov
+        )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, total, spec.warmup_fraction, spec.decay)
     )
@@ -170,7 +192,9 @@ def _optimizer(
 class _Watch:
     """Evaluates, remembers the best weights, and counts how long nothing was better."""
 
-    def __init__(self, model: PreTrainedModel, evaluate: Callable[[], dict[str, float]], spec: Training) -> None:
+    def __init__(
+        self, model: PreTrainedModel, evaluate: Callable[[], dict[str, float]], spec: Training
+    ) -> None:
         self.model, self.evaluate, self.rule = model, evaluate, spec.early_stopping
         self.losses: list[float] = []
         self.curve: Curve = []
@@ -181,8 +205,14 @@ class _Watch:
     def look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
         self.model.eval()
         dev = self.evaluate()
-        row: dict[str, Any] = {"step": step, "epoch": round(epoch, 4), "learning_rate": learning_rate}
-        row |= {"train_loss": sum(self.losses) / len(self.losses)} | {f"dev_{name}": value for name, value in dev.items()}
+        row: dict[str, Any] = {
+            "step": step,
+            "epoch": round(epoch, 4),
+            "learning_rate": learning_rate,
+        }
+        row |= {"train_loss": sum(self.losses) / len(self.losses)} | {
+            f"dev_{name}": value for name, value in dev.items()
+        }
         self.curve.append(row)
         self.losses.clear()
         name = f"dev_{self.rule.metric}"
@@ -190,7 +220,9 @@ class _Watch:
         self.waited += 1
         if not self.best or sign * row[name] > sign * self.best[name]:
             self.best, self.waited = row, 0
-            self.weights = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
+            self.weights = {
+                key: value.detach().clone() for key, value in self.model.state_dict().items()
+            }
         return row
 
     def finish(self, steps: int) -> Fitted:
@@ -212,11 +244,17 @@ class _Progress:
             self.last = now
             rate = step * self.batch_size / (now - self.start)
             left = (self.total - step) * self.batch_size / rate
-            self.say(f"step {step}/{self.total}  loss {loss:.4f}  {rate:.0f} texts/s  {left:.0f} s left")
+            self.say(
+                f"step {step}/{self.total}  loss {loss:.4f}  {rate:.0f} texts/s  {left:.0f} s left"
+            )
 
     def evaluated(self, step: int, row: dict[str, Any]) -> None:
         """What an evaluation found."""
-        shown = (f"{name} {value:.4f}" for name, value in row.items() if name.startswith(("dev", "train")))
+        shown = (
+            f"{name} {value:.4f}"
+            for name, value in row.items()
+            if name.startswith(("dev", "train"))
+        )
         self.say(f"step {step}/{self.total}  " + "  ".join(shown))
 
     def say(self, line: str) -> None:

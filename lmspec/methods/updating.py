@@ -16,19 +16,27 @@ from lmspec.specs.updated import Retention
 REPLAY = 2  # number of its stream of draws
 
 
-def replayed(available: int, new_rows: int, per_new_row: float, seed: int, which: int) -> NDArray[np.int64]:
+def replayed(
+    available: int, new_rows: int, per_new_row: float, seed: int, which: int
+) -> NDArray[np.int64]:
     """Positions of the old rows to replay, ascending: a uniform sample without repetition, all of them if too few.
 
     which  number of the replayed splits, so that two of the same size draw apart
     """
     size = min(available, round(new_rows * per_new_row))
     if size == 0:
-        raise LmspecError("updated.replay", f"{per_new_row:g} old rows per new row are none of {available}", "raise per_new_row")
+        raise LmspecError(
+            "updated.replay",
+            f"{per_new_row:g} old rows per new row are none of {available}",
+            "raise per_new_row",
+        )
     rng = np.random.default_rng([seed, REPLAY, which])
     return np.sort(rng.choice(available, size, replace=False))
 
 
-def retaining(truth: NDArray[np.int64], earlier: Answers, new_rows: int, spec: Retention) -> Objective:
+def retaining(
+    truth: NDArray[np.int64], earlier: Answers, new_rows: int, spec: Retention
+) -> Objective:
     """Cross-entropy with the labels on all rows, and with the earlier model's answers on the old ones.
 
     truth    (n,) positions of the labels: those of the new rows, then those of the old
@@ -36,14 +44,18 @@ def retaining(truth: NDArray[np.int64], earlier: Answers, new_rows: int, spec: R
     """
     targets = torch.from_numpy(truth)
 
-    def loss(model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def loss(
+        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
         rows = torch.from_numpy(batch.rows)
         total = functional.cross_entropy(logits, targets[rows].to(logits.device))
         old = rows >= new_rows
         if old.any():
             # scaled by the share of old rows, so that each of them weighs the same in whatever batch it falls
-            kept = soft_cross_entropy(logits[old], earlier.logits[rows[old] - new_rows], spec.temperature)
+            kept = soft_cross_entropy(
+                logits[old], earlier.logits[rows[old] - new_rows], spec.temperature
+            )
             total = total + spec.weight * kept * (old.sum().item() / len(rows))
         return total
 

@@ -15,12 +15,16 @@ class Transformer(Spec):
 
     module: ClassVar[str] = "lmspec.methods.architectures.transformer"
     kind: Literal["transformer"] = Field(description="start from pretrained weights")
-    weights: Annotated[Ref, To(("sources",))] = Field(description="folder with config.json, model.safetensors, tokenizer.json")
+    weights: Annotated[Ref, To(("sources",))] = Field(
+        description="folder with config.json, model.safetensors, tokenizer.json"
+    )
     max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
     dropout: Dropout = Field(description="of hidden states and attention")
     classifier_dropout: Dropout = Field(description="before the classification layer")
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(ge=0, le=1000, description="leave that many layers, from the bottom, as they are")
+    frozen_layers: int = Field(
+        ge=0, le=1000, description="leave that many layers, from the bottom, as they are"
+    )
 
 
 class Rnn(Spec):
@@ -28,12 +32,18 @@ class Rnn(Spec):
 
     module: ClassVar[str] = "lmspec.methods.architectures.rnn"
     kind: Literal["rnn"] = Field(description="a recurrent network, from scratch")
-    cell: Literal["lstm", "gru"] = Field(description="lstm can be quantized to int8; gru has fewer weights")
+    cell: Literal["lstm", "gru"] = Field(
+        description="lstm can be quantized to int8; gru has fewer weights"
+    )
     bidirectional: bool = Field(description="read each text from both ends")
     layers: int = Field(ge=1, le=8, description="recurrent layers above each other")
     embedding_dim: int = Field(ge=1, le=4096, description="width of a token's vector")
     hidden_dim: int = Field(ge=1, le=4096, description="per direction")
-    vocabulary: int = Field(ge=257, le=1_000_000, description="of the byte-level BPE tokenizer, trained on the training split")
+    vocabulary: int = Field(
+        ge=257,
+        le=1_000_000,
+        description="of the byte-level BPE tokenizer, trained on the training split",
+    )
     max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
     dropout: Dropout = Field(description="after the embedding, between layers and before the head")
 
@@ -45,8 +55,14 @@ class Cnn(Spec):
     kind: Literal["cnn"] = Field(description="a convolutional network, from scratch")
     embedding_dim: int = Field(ge=1, le=4096, description="width of a token's vector")
     filters: int = Field(ge=1, le=65536, description="per width")
-    widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(strict=False, min_length=1, description="tokens per filter")
-    vocabulary: int = Field(ge=257, le=1_000_000, description="of the byte-level BPE tokenizer, trained on the training split")
+    widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        strict=False, min_length=1, description="tokens per filter"
+    )
+    vocabulary: int = Field(
+        ge=257,
+        le=1_000_000,
+        description="of the byte-level BPE tokenizer, trained on the training split",
+    )
     max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
     dropout: Dropout = Field(description="after the embedding and before the head")
 

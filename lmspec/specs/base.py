@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -21,8 +28,15 @@ def matching(pattern: str, rule: str, max_length: int) -> Any:
     return Field(pattern=pattern, max_length=max_length, json_schema_extra={"x-rule": rule})
 
 
-Name = Annotated[str, matching(f"^{KEY_PATTERN}$", "lower-case letters, digits, '-' and '_', a letter first", 60)]
-Inside = Annotated[str, matching(f"^{_PART}(?:/{_PART})*$", "a relative path that stays inside, with forward slashes", 1000)]
+Name = Annotated[
+    str, matching(f"^{KEY_PATTERN}$", "lower-case letters, digits, '-' and '_', a letter first", 60)
+]
+Inside = Annotated[
+    str,
+    matching(
+        f"^{_PART}(?:/{_PART})*$", "a relative path that stays inside, with forward slashes", 1000
+    ),
+]
 
 
 class Spec(BaseModel):
@@ -39,10 +53,14 @@ class Spec(BaseModel):
         return self
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         written = handler(schema)
         if cls.holds:
-            handler.resolve_ref_schema(written)["x-holds"] = [f"{c.__module__}:{c.__name__}" for c in cls.holds]
+            handler.resolve_ref_schema(written)["x-holds"] = [
+                f"{c.__module__}:{c.__name__}" for c in cls.holds
+            ]
         return written
 
 
@@ -68,15 +86,21 @@ class To:
 
     nouns: tuple[str, ...]
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         def mark(text: str) -> Ref:
             ref = Ref(text)
             ref.nouns = self.nouns
             return ref
 
-        return core_schema.no_info_after_validator_function(mark, core_schema.str_schema(strict=True, pattern=self.pattern))
+        return core_schema.no_info_after_validator_function(
+            mark, core_schema.str_schema(strict=True, pattern=self.pattern)
+        )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return {"type": "string", "pattern": self.pattern, "x-refers-to": list(self.nouns)}
 
     @property
@@ -92,7 +116,9 @@ class Artifact(Spec):
     numerics: ClassVar[bool] = False  # do seed, threads and precision decide its bytes?
     cached: ClassVar[bool] = True  # does it have a folder in DVC's cache?
     metrics: ClassVar[bool] = False  # does it write data/metrics/<noun>-<key>.json?
-    reports: ClassVar[tuple[str, ...]] = ()  # small tables that git keeps: data/metrics/<noun>-<key>/<report>.csv
+    reports: ClassVar[
+        tuple[str, ...]
+    ] = ()  # small tables that git keeps: data/metrics/<noun>-<key>/<report>.csv
 
     def modules(self) -> tuple[str, ...]:
         """Modules of the variants (`kind:`) that build it, beside what its stage imports."""
@@ -111,7 +137,9 @@ class Artifact(Spec):
         return ()
 
 
-def references(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
+def references(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
     """Every reference inside a spec, with the path of fields that leads to it, in the order of the fields."""
     if isinstance(value, Ref):
         yield path, value

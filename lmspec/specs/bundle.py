@@ -13,8 +13,16 @@ class BundleSpec(Artifact):
 
     noun: ClassVar[str] = "bundle"
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph that is deployed")
-    scores: Annotated[Ref, To(("scores",))] = Field(description="scores of that graph, for the card")
+    scores: Annotated[Ref, To(("scores",))] = Field(
+        description="scores of that graph, for the card"
+    )
     title: str = Field(min_length=1, max_length=200, description="heading of the model card")
-    license: str = Field(min_length=1, max_length=100, description="SPDX identifier of the bundle's license")
-    intended_use: str = Field(min_length=1, max_length=20_000, description="what it is for, and what not (Markdown)")
-    limitations: str = Field(min_length=1, max_length=20_000, description="what is known to go wrong (Markdown)")
+    license: str = Field(
+        min_length=1, max_length=100, description="SPDX identifier of the bundle's license"
+    )
+    intended_use: str = Field(
+        min_length=1, max_length=20_000, description="what it is for, and what not (Markdown)"
+    )
+    limitations: str = Field(
+        min_length=1, max_length=20_000, description="what is known to go wrong (Markdown)"
+    )

@@ -15,16 +15,21 @@ Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 class Delimited(Spec):
     """Tab-separated or comma-separated text, UTF-8."""
 
-    kind: Literal["tsv", "csv"] = Field(description="tsv: one row a line, no quoting; csv: quoted as in RFC 4180")
+    kind: Literal["tsv", "csv"] = Field(
+        description="tsv: one row a line, no quoting; csv: quoted as in RFC 4180"
+    )
     columns: tuple[Column, ...] | None = Field(
-        strict=False, description="names of the columns where the file has no header line; null: it has one"
+        strict=False,
+        description="names of the columns where the file has no header line; null: it has one",
     )
 
 
 class Typed(Spec):
     """A format that names its columns itself."""
 
-    kind: Literal["jsonl", "parquet"] = Field(description="jsonl: one JSON object a line; parquet: one table")
+    kind: Literal["jsonl", "parquet"] = Field(
+        description="jsonl: one JSON object a line; parquet: one table"
+    )
 
 
 class ColumnLabel(Spec):
@@ -32,7 +37,9 @@ class ColumnLabel(Spec):
 
     kind: Literal["column"] = Field(description="read the label from a column")
     column: Column = Field(description="where the label stands")
-    rename: dict[str, Label] | None = Field(description="value in the file -> label; null: the value is the label")
+    rename: dict[str, Label] | None = Field(
+        description="value in the file -> label; null: the value is the label"
+    )
 
 
 class Band(Spec):
@@ -49,7 +56,9 @@ class ThresholdLabel(Spec):
     holds = (checks.bands_are_apart,)
     kind: Literal["threshold"] = Field(description="derive the label from a number")
     column: Column = Field(description="where the score stands")
-    bands: tuple[Band, ...] = Field(strict=False, min_length=2, description="which scores get which label")
+    bands: tuple[Band, ...] = Field(
+        strict=False, min_length=2, description="which scores get which label"
+    )
 
 
 class Group(Spec):
@@ -69,9 +78,14 @@ class Table(Spec):
     name: Name = Field(description="value of the column `source`; metrics are broken down by it")
     of: Annotated[Ref, To(("sources",))] = Field(description="the source that the file is in")
     file: Inside = Field(description="path inside the source's folder")
-    format: Annotated[Delimited | Typed, Field(discriminator="kind", description="how the file is written")]
+    format: Annotated[
+        Delimited | Typed, Field(discriminator="kind", description="how the file is written")
+    ]
     text: Column = Field(description="column of the text")
-    label: Annotated[ColumnLabel | ThresholdLabel, Field(discriminator="kind", description="where the label comes from")]
+    label: Annotated[
+        ColumnLabel | ThresholdLabel,
+        Field(discriminator="kind", description="where the label comes from"),
+    ]
     group: Group | None = Field(description="which rows belong together; null: each row alone")
 
 
@@ -90,8 +104,14 @@ class NearDuplicates(Spec):
 
     holds = (checks.few_pairs_are_missed,)
     shingle_chars: int = Field(ge=2, le=50, description="length of a shingle")
-    threshold: float = Field(gt=0, le=1, description="Jaccard similarity from which two texts count as the same")
-    permutations: int = Field(ge=16, le=1024, description="of MinHash; more give finer bands, so fewer needless comparisons")
+    threshold: float = Field(
+        gt=0, le=1, description="Jaccard similarity from which two texts count as the same"
+    )
+    permutations: int = Field(
+        ge=16,
+        le=1024,
+        description="of MinHash; more give finer bands, so fewer needless comparisons",
+    )
 
     def rows_per_band(self) -> int:
         """Permutations per band of the MinHash index."""
@@ -105,9 +125,14 @@ class CorpusSpec(Artifact):
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("rows",)
     holds = (checks.labels_are_listed, checks.labels_are_given, checks.tables_have_their_own_names)
-    tables: tuple[Table, ...] = Field(strict=False, min_length=1, description="in order: the first of two duplicates is kept")
+    tables: tuple[Table, ...] = Field(
+        strict=False, min_length=1, description="in order: the first of two duplicates is kept"
+    )
     labels: tuple[Label, ...] = Field(
-        strict=False, min_length=2, max_length=10_000, description="all labels, in the order of the model's outputs"
+        strict=False,
+        min_length=2,
+        max_length=10_000,
+        description="all labels, in the order of the model's outputs",
     )
     clean: Clean = Field(description="how texts are repaired, and which are turned away")
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")

@@ -15,7 +15,9 @@ class ExportedSpec(Artifact):
     metrics: ClassVar[bool] = True
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the model")
     opset: int = Field(ge=18, le=23, description="version of the ONNX operators")
-    max_logit_difference: float = Field(gt=0, le=1, description="largest absolute difference that is accepted")
+    max_logit_difference: float = Field(
+        gt=0, le=1, description="largest absolute difference that is accepted"
+    )
 
     def reads_like(self) -> Ref:
         return self.of

@@ -20,7 +20,9 @@ class Exemption(Spec):
     """A failure that somebody answers for, for a while."""
 
     holds = (checks.day_exists,)
-    reason: str = Field(min_length=10, max_length=1000, description="why the change is adopted all the same")
+    reason: str = Field(
+        min_length=10, max_length=1000, description="why the change is adopted all the same"
+    )
     signed_off_by: str = Field(min_length=2, max_length=200, description="who answers for it")
     until: Day = Field(description="the last day on which it holds")
 
@@ -28,9 +30,15 @@ class Exemption(Spec):
 class Demand(Spec):
     """What every gate has."""
 
-    metric: Metric = Field(description="a number in an artifact's metrics; `*`: each class or source, and the worst decides")
-    undecided: Literal["fail", "pass"] = Field(default="fail", description="what too little data for a decision counts as")
-    exception: Exemption | None = Field(default=None, description="a failure that is signed off; null: none")
+    metric: Metric = Field(
+        description="a number in an artifact's metrics; `*`: each class or source, and the worst decides"
+    )
+    undecided: Literal["fail", "pass"] = Field(
+        default="fail", description="what too little data for a decision counts as"
+    )
+    exception: Exemption | None = Field(
+        default=None, description="a failure that is signed off; null: none"
+    )
 
 
 class Floor(Demand):
@@ -38,7 +46,9 @@ class Floor(Demand):
 
     kind: Literal["floor"] = Field(description="the metric must not be below a value")
     at_least: Bound = Field(description="the lowest value that passes")
-    confidence: Confidence | None = Field(default=None, description="of the one-sided interval; null: the value as it is")
+    confidence: Confidence | None = Field(
+        default=None, description="of the one-sided interval; null: the value as it is"
+    )
 
 
 class Ceiling(Demand):
@@ -46,21 +56,29 @@ class Ceiling(Demand):
 
     kind: Literal["ceiling"] = Field(description="the metric must not be above a value")
     at_most: Bound = Field(description="the highest value that passes")
-    confidence: Confidence | None = Field(default=None, description="of the one-sided interval; null: the value as it is")
+    confidence: Confidence | None = Field(
+        default=None, description="of the one-sided interval; null: the value as it is"
+    )
 
 
 class NonInferiority(Demand):
     """The change must not make the metric worse by more than a margin. Source: ICH E9, 3.3.2."""
 
-    kind: Literal["non_inferiority"] = Field(description="not worse than the old side by more than a margin")
-    margin: float = Field(gt=0, le=1e6, description="in the metric's own unit: 0.005 of accuracy is half a point")
+    kind: Literal["non_inferiority"] = Field(
+        description="not worse than the old side by more than a margin"
+    )
+    margin: float = Field(
+        gt=0, le=1e6, description="in the metric's own unit: 0.005 of accuracy is half a point"
+    )
     confidence: Confidence = Field(description="of the one-sided interval of the difference")
 
 
 class Improvement(Demand):
     """The change must make the metric better."""
 
-    kind: Literal["improvement"] = Field(description="better than the old side by more than an amount")
+    kind: Literal["improvement"] = Field(
+        description="better than the old side by more than an amount"
+    )
     by: float = Field(ge=0, le=1e6, description="in the metric's own unit; 0: by anything")
     confidence: Confidence = Field(description="of the one-sided interval of the difference")
 
@@ -68,7 +86,9 @@ class Improvement(Demand):
 class FlipRate(Demand):
     """Few of the examples that were right may be wrong now. Source: Yan et al. 2021, arXiv:2011.09161."""
 
-    kind: Literal["flip_rate"] = Field(description="share of examples that were right and now are wrong; `metric`: a test side")
+    kind: Literal["flip_rate"] = Field(
+        description="share of examples that were right and now are wrong; `metric`: a test side"
+    )
     at_most: Share = Field(description="of all examples of the test side, class or source")
     confidence: Confidence = Field(description="of the one-sided interval of the rate")
 
@@ -77,15 +97,21 @@ class Ratio(Demand):
     """Latency, size or memory may grow by so much."""
 
     kind: Literal["ratio"] = Field(description="new / old of a latency, throughput, size or memory")
-    tolerance: float = Field(ge=0, le=100, description="how much worse it may be: 0.05 is a twentieth of the old value")
-    confidence: Confidence = Field(description="of the one-sided interval of the ratio, for what is measured in rounds")
+    tolerance: float = Field(
+        ge=0, le=100, description="how much worse it may be: 0.05 is a twentieth of the old value"
+    )
+    confidence: Confidence = Field(
+        description="of the one-sided interval of the ratio, for what is measured in rounds"
+    )
 
 
 class Gap(Demand):
     """No class or source may fall far behind the best. `metric` holds a `*`."""
 
     holds = (checks.gap_is_among_several,)
-    kind: Literal["gap"] = Field(description="between the best and the worst of the classes or sources")
+    kind: Literal["gap"] = Field(
+        description="between the best and the worst of the classes or sources"
+    )
     at_most: Bound = Field(description="the largest gap that passes, in the metric's own unit")
     confidence: Confidence = Field(description="of the one-sided interval of the gap")
 

@@ -16,7 +16,9 @@ class ModelSpec(Artifact):
     numerics: ClassVar[bool] = True
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("curve",)
-    on: Annotated[Ref, To(("splits",))] = Field(description="trained on the train side, stopped by the dev side")
+    on: Annotated[Ref, To(("splits",))] = Field(
+        description="trained on the train side, stopped by the dev side"
+    )
     architecture: Architecture = Field(description="which kind of network")
     training: Training = Field(description="how the weights are fitted")
 

@@ -25,28 +25,47 @@ from lmspec.specs.updated import UpdatedSpec
 class Project(Spec):
     """What to make. Any noun may have any number of keys, and only `numerics` and `machine` must be there."""
 
-    sources: dict[Name, SourceSpec] = Field(default={}, description="raw inputs with a declared SHA-256")
+    sources: dict[Name, SourceSpec] = Field(
+        default={}, description="raw inputs with a declared SHA-256"
+    )
     corpus: dict[Name, CorpusSpec] = Field(default={}, description="cleaned, labelled documents")
-    splits: dict[Name, SplitsSpec] = Field(default={}, description="train, dev and test sides of a corpus")
+    splits: dict[Name, SplitsSpec] = Field(
+        default={}, description="train, dev and test sides of a corpus"
+    )
     model: dict[Name, ModelSpec] = Field(default={}, description="candidates, fitted to data")
-    student: dict[Name, StudentSpec] = Field(default={}, description="smaller models, taught by larger ones")
-    updated: dict[Name, UpdatedSpec] = Field(default={}, description="models carried on to new data")
+    student: dict[Name, StudentSpec] = Field(
+        default={}, description="smaller models, taught by larger ones"
+    )
+    updated: dict[Name, UpdatedSpec] = Field(
+        default={}, description="models carried on to new data"
+    )
     exported: dict[Name, ExportedSpec] = Field(default={}, description="models as ONNX graphs")
     quantized: dict[Name, QuantizedSpec] = Field(default={}, description="graphs in int8")
-    scores: dict[Name, ScoresSpec] = Field(default={}, description="what a model or graph gets right")
-    speed: dict[Name, SpeedSpec] = Field(default={}, description="how fast and how large a graph is, against another")
+    scores: dict[Name, ScoresSpec] = Field(
+        default={}, description="what a model or graph gets right"
+    )
+    speed: dict[Name, SpeedSpec] = Field(
+        default={}, description="how fast and how large a graph is, against another"
+    )
     bundle: dict[Name, BundleSpec] = Field(default={}, description="what is deployed")
     gates: dict[Name, Gate] = Field(default={}, description="what a change must not do to a metric")
-    numerics: Numerics = Field(description="seed, threads, precision: inputs of every computing stage")
+    numerics: Numerics = Field(
+        description="seed, threads, precision: inputs of every computing stage"
+    )
     machine: Machine = Field(description="device: an input of no stage")
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """With every other name refused: pydantic writes the pattern of the names so that one that does not match is free."""
         written = handler(schema)
         for section in handler.resolve_ref_schema(written)["properties"].values():
             for pattern, items in section.pop("patternProperties", {}).items():
-                section |= {"propertyNames": {**section["propertyNames"], "pattern": pattern}, "additionalProperties": items}
+                section |= {
+                    "propertyNames": {**section["propertyNames"], "pattern": pattern},
+                    "additionalProperties": items,
+                }
         return written
 
     def artifacts(self) -> Iterator[tuple[str, Artifact]]:

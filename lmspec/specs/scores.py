@@ -25,9 +25,17 @@ class ScoresSpec(Artifact):
     reports: ClassVar[tuple[str, ...]] = ("confusion", "outcomes")
     holds = (checks.each_splits_once,)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what is scored")
-    on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(strict=False, min_length=1, description="test sides to score it on")
-    batch_size: int = Field(ge=1, le=65536, description="texts of similar length scored together; with int8 it decides bits")
-    calibration_bins: int = Field(ge=2, le=1000, description="equal-width bins of the expected calibration error")
+    on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(
+        strict=False, min_length=1, description="test sides to score it on"
+    )
+    batch_size: int = Field(
+        ge=1,
+        le=65536,
+        description="texts of similar length scored together; with int8 it decides bits",
+    )
+    calibration_bins: int = Field(
+        ge=2, le=1000, description="equal-width bins of the expected calibration error"
+    )
 
     def modules(self) -> tuple[str, ...]:
         return (format_of(self.of),)

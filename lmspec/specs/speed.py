@@ -13,7 +13,9 @@ class SpeedSpec(Artifact):
 
     noun: ClassVar[str] = "speed"
     numerics: ClassVar[bool] = True
-    cached: ClassVar[bool] = False  # a measurement is never the same twice: git keeps it, no cache does
+    cached: ClassVar[bool] = (
+        False  # a measurement is never the same twice: git keeps it, no cache does
+    )
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("rounds",)
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph")
@@ -21,7 +23,9 @@ class SpeedSpec(Artifact):
     on: Annotated[Ref, To(("splits",))] = Field(description="its test side gives the texts")
     texts: int = Field(ge=8, le=100_000, description="texts drawn from the test side")
     rounds: int = Field(ge=5, le=10_000, description="blocks of each, in turn")
-    batch_size: int = Field(ge=2, le=65536, description="of the throughput measurement; latency is at batch 1")
+    batch_size: int = Field(
+        ge=2, le=65536, description="of the throughput measurement; latency is at batch 1"
+    )
 
     def modules(self) -> tuple[str, ...]:
         return (format_of(self.of), format_of(self.against))

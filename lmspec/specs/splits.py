@@ -20,4 +20,6 @@ class SplitsSpec(Artifact):
     dev: float = Field(ge=0, le=1, description="fraction for early stopping and tuning")
     test: float = Field(ge=0, le=1, description="fraction for the final scores")
     seed: int = Field(ge=0, lt=2**31, description="of the draw")
-    keep_together: NearDuplicates | None = Field(description="near-duplicates that share a side; null: groups only")
+    keep_together: NearDuplicates | None = Field(
+        description="near-duplicates that share a side; null: groups only"
+    )

@@ -13,8 +13,12 @@ from lmspec.specs.training import Training
 class Distillation(Spec):
     """The student's loss is the weighted sum of three; the weights need not sum to one."""
 
-    temperature: float = Field(gt=0, le=100, description="of both softmaxes. Source: Hinton et al. 2015, arXiv:1503.02531")
-    soft_weight: float = Field(ge=0, le=1000, description="of the cross-entropy with the teacher's softened probabilities")
+    temperature: float = Field(
+        gt=0, le=100, description="of both softmaxes. Source: Hinton et al. 2015, arXiv:1503.02531"
+    )
+    soft_weight: float = Field(
+        ge=0, le=1000, description="of the cross-entropy with the teacher's softened probabilities"
+    )
     hidden_weight: float = Field(
         ge=0,
         le=1000,
@@ -31,16 +35,26 @@ class StudentSpec(Artifact):
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("curve",)
     holds = (checks.layers_ascend, checks.frozen_layers_exist, checks.something_is_learned)
-    teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="a transformer")
-    on: Annotated[Ref, To(("splits",))] = Field(description="taught on the train side, stopped by the dev side")
+    teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
+        description="a transformer"
+    )
+    on: Annotated[Ref, To(("splits",))] = Field(
+        description="taught on the train side, stopped by the dev side"
+    )
     layers: tuple[Annotated[int, Field(ge=0, lt=1000)], ...] = Field(
-        strict=False, min_length=1, description="the teacher's layers, from 0 at the bottom, that the student starts from"
+        strict=False,
+        min_length=1,
+        description="the teacher's layers, from 0 at the bottom, that the student starts from",
     )
     dropout: Dropout = Field(description="of hidden states and attention")
     classifier_dropout: Dropout = Field(description="before the classification layer")
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(ge=0, le=1000, description="leave that many layers, from the bottom, as they are")
-    distillation: Distillation = Field(description="what is learned from the teacher, and what from the labels")
+    frozen_layers: int = Field(
+        ge=0, le=1000, description="leave that many layers, from the bottom, as they are"
+    )
+    distillation: Distillation = Field(
+        description="what is learned from the teacher, and what from the labels"
+    )
     training: Training = Field(description="how the weights are fitted")
 
     def reads_like(self) -> Ref:

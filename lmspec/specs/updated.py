@@ -12,15 +12,23 @@ from lmspec.specs.training import Training
 class Replay(Spec):
     """A uniform sample of old training rows. Source: Prabhu et al. 2023, arXiv:2303.11165: at equal cost, hard to beat."""
 
-    of: Annotated[Ref, To(("splits",))] = Field(description="splits that the earlier model was trained on")
-    per_new_row: float = Field(gt=0, le=100, description="old rows drawn per new row, without repetition")
+    of: Annotated[Ref, To(("splits",))] = Field(
+        description="splits that the earlier model was trained on"
+    )
+    per_new_row: float = Field(
+        gt=0, le=100, description="old rows drawn per new row, without repetition"
+    )
 
 
 class Retention(Spec):
     """The earlier model's answers on the replayed rows stay a target. Source: Buzzega et al. 2020, arXiv:2004.07211."""
 
     temperature: float = Field(gt=0, le=100, description="of both softmaxes")
-    weight: float = Field(ge=0, le=1000, description="of the cross-entropy with the earlier model's softened probabilities")
+    weight: float = Field(
+        ge=0,
+        le=1000,
+        description="of the cross-entropy with the earlier model's softened probabilities",
+    )
 
 
 class UpdatedSpec(Artifact):
@@ -33,10 +41,16 @@ class UpdatedSpec(Artifact):
     holds = (checks.new_and_old_are_apart,)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
     on: Annotated[Ref, To(("splits",))] = Field(description="the new data: train and dev sides")
-    replay: tuple[Replay, ...] = Field(strict=False, min_length=1, description="old data; its dev side counts in early stopping")
+    replay: tuple[Replay, ...] = Field(
+        strict=False, min_length=1, description="old data; its dev side counts in early stopping"
+    )
     retention: Retention = Field(description="how the earlier model's answers are kept")
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(ge=0, le=1000, description="leave that many layers, from the bottom, as they are (transformers)")
+    frozen_layers: int = Field(
+        ge=0,
+        le=1000,
+        description="leave that many layers, from the bottom, as they are (transformers)",
+    )
     training: Training = Field(description="how the weights are fitted")
 
     def reads_like(self) -> Ref:

@@ -37,7 +37,9 @@ class CnnClassifier(PreTrainedModel):
         super().__init__(config)
         self.embedding = nn.Embedding(config.vocabulary, config.embedding_dim)
         self.widths = config.widths or []
-        self.convolutions = nn.ModuleList(nn.Conv1d(config.embedding_dim, config.filters, width) for width in self.widths)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.embedding_dim, config.filters, width) for width in self.widths
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.filters * len(self.convolutions), config.num_labels)
         self.post_init()
@@ -55,7 +57,9 @@ class CnnClassifier(PreTrainedModel):
         return SequenceClassifierOutput(logits=self.head(self.dropout(torch.cat(pooled, 1))))
 
 
-def create(spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[CnnClassifier, Tokenizer, int]:
+def create(
+    spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int
+) -> tuple[CnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = CnnConfig(

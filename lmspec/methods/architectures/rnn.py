@@ -49,7 +49,11 @@ class RnnClassifier(PreTrainedModel):
         self.embedding = nn.Embedding(config.vocabulary, config.embedding_dim)
         self.layers = nn.ModuleList(
             nn.ModuleList(
-                cell(config.embedding_dim if depth == 0 else directions * config.hidden_dim, config.hidden_dim, batch_first=True)
+                cell(
+                    config.embedding_dim if depth == 0 else directions * config.hidden_dim,
+                    config.hidden_dim,
+                    batch_first=True,
+                )
                 for _ in range(directions)
             )
             for depth in range(config.layers)
@@ -96,7 +100,9 @@ def _turn(attention_mask: Tensor) -> Tensor:
     return torch.where(attention_mask > 0, length - 1 - place, position)
 
 
-def create(spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int) -> tuple[RnnClassifier, Tokenizer, int]:
+def create(
+    spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int
+) -> tuple[RnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = RnnConfig(
@@ -121,7 +127,11 @@ def load(folder: Path) -> RnnClassifier:
 def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
     """Leave the embedding, or that many layers from the bottom, as they are."""
     if layers > len(model.layers):
-        raise LmspecError("frozen_layers", f"{layers} is more than the model's {len(model.layers)} layers", "lower it")
+        raise LmspecError(
+            "frozen_layers",
+            f"{layers} is more than the model's {len(model.layers)} layers",
+            "lower it",
+        )
     model.embedding.requires_grad_(not embeddings)
     for layer in model.layers[:layers]:
         layer.requires_grad_(False)
@@ -130,7 +140,9 @@ def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
 def exportable(model: RnnClassifier) -> RnnClassifier:
     """A copy to trace, whose cells are single ONNX nodes."""
     traced = copy.deepcopy(model)
-    traced.layers = nn.ModuleList(nn.ModuleList(_OnnxCell(cell) for cell in layer.children()) for layer in model.layers)
+    traced.layers = nn.ModuleList(
+        nn.ModuleList(_OnnxCell(cell) for cell in layer.children()) for layer in model.layers
+    )
     return traced
 
 
@@ -142,7 +154,9 @@ class _OnnxCell(nn.Module):
 
     def __init__(self, cell: nn.Module) -> None:
         super().__init__()
-        self.operator, order = ("LSTM", (0, 3, 1, 2)) if isinstance(cell, nn.LSTM) else ("GRU", (1, 0, 2))
+        self.operator, order = (
+            ("LSTM", (0, 3, 1, 2)) if isinstance(cell, nn.LSTM) else ("GRU", (1, 0, 2))
+        )
         self.hidden_dim = int(cell.hidden_size)  # type: ignore[arg-type]
 
         def ordered(weight: Tensor) -> Tensor:
@@ -152,7 +166,9 @@ class _OnnxCell(nn.Module):
         state = cell.state_dict()
         self.w = nn.Buffer(ordered(state["weight_ih_l0"]))
         self.r = nn.Buffer(ordered(state["weight_hh_l0"]))
-        self.b = nn.Buffer(torch.cat([ordered(state["bias_ih_l0"]), ordered(state["bias_hh_l0"])], 1))
+        self.b = nn.Buffer(
+            torch.cat([ordered(state["bias_ih_l0"]), ordered(state["bias_hh_l0"])], 1)
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """(b, t, d) -> (b, t, hidden_dim), as the first of torch's two results."""
@@ -161,5 +177,7 @@ class _OnnxCell(nn.Module):
             attributes["linear_before_reset"] = 1
         shape = (x.shape[1], 1, x.shape[0], self.hidden_dim)
         inputs = (x.transpose(0, 1), self.w, self.r, self.b)
-        y = torch.onnx.ops.symbolic(self.operator, inputs, attributes, dtype=x.dtype, shape=shape, version=14)
+        y = torch.onnx.ops.symbolic(
+            self.operator, inputs, attributes, dtype=x.dtype, shape=shape, version=14
+        )
         return (y.squeeze(1).transpose(0, 1),)

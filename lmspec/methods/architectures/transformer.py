@@ -7,7 +7,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 from lmspec.errors import LmspecError
 from lmspec.specs.architecture import Transformer
@@ -25,14 +30,22 @@ INNER_DROPOUTS = (
 HEAD_DROPOUTS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout")
 
 
-def create(spec: Transformer, weights: Path, texts: Sequence[str], labels: int) -> tuple[PreTrainedModel, Tokenizer, int]:
+def create(
+    spec: Transformer, weights: Path, texts: Sequence[str], labels: int
+) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The pretrained body with a new head, its tokenizer, and the id of the padding."""
     for name in ("config.json", "tokenizer.json"):
         if not (weights / name).is_file():
-            raise LmspecError(str(spec.weights), f"it has no {name}", "take a source that holds a model with its tokenizer")
+            raise LmspecError(
+                str(spec.weights),
+                f"it has no {name}",
+                "take a source that holds a model with its tokenizer",
+            )
     config = AutoConfig.from_pretrained(weights, num_labels=labels)
     _set_dropout(config, spec.dropout, spec.classifier_dropout)
-    model = AutoModelForSequenceClassification.from_pretrained(weights, config=config, dtype=torch.float32)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        weights, config=config, dtype=torch.float32
+    )
     positions = _positions(model)
     if spec.max_length > positions:
         found = f"{spec.max_length} is more than the {positions} positions of {spec.weights}"
@@ -53,7 +66,9 @@ def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
     """Leave the embeddings, or that many layers from the bottom, as they are."""
     _, stack = _layers(model)
     if layers > len(stack):
-        raise LmspecError("frozen_layers", f"{layers} is more than the model's {len(stack)} layers", "lower it")
+        raise LmspecError(
+            "frozen_layers", f"{layers} is more than the model's {len(stack)} layers", "lower it"
+        )
     body = getattr(model, model.base_model_prefix)
     for parameter in body.embeddings.parameters() if embeddings else ():
         parameter.requires_grad_(False)
@@ -61,7 +76,9 @@ def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
         layer.requires_grad_(False)
 
 
-def shrink(teacher: PreTrainedModel, layers: Sequence[int], dropout: float, classifier_dropout: float) -> PreTrainedModel:
+def shrink(
+    teacher: PreTrainedModel, layers: Sequence[int], dropout: float, classifier_dropout: float
+) -> PreTrainedModel:
     """A model of the teacher's width with only those layers, each a copy of the teacher's; embeddings and head too.
 
     Source: Sanh et al. 2019, arXiv:1910.01108 (initialisation from the teacher's layers).
@@ -70,16 +87,24 @@ def shrink(teacher: PreTrainedModel, layers: Sequence[int], dropout: float, clas
     wrong = [i for i in layers if i >= len(stack)]
     if wrong or list(layers) != sorted(set(layers)):
         raise LmspecError(
-            "student.layers", f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}", "name each once, in order"
+            "student.layers",
+            f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}",
+            "name each once, in order",
         )
-    config = type(teacher.config).from_dict(teacher.config.to_dict() | {"num_hidden_layers": len(layers)})
+    config = type(teacher.config).from_dict(
+        teacher.config.to_dict() | {"num_hidden_layers": len(layers)}
+    )
     _set_dropout(config, dropout, classifier_dropout)
     student = type(teacher)(config)
     there = teacher.state_dict()
     state = {key: value for key, value in there.items() if not key.startswith(f"{name}.")}
     for new, old in enumerate(layers):
         prefix = f"{name}.{old}."
-        state |= {f"{name}.{new}.{key.removeprefix(prefix)}": value for key, value in there.items() if key.startswith(prefix)}
+        state |= {
+            f"{name}.{new}.{key.removeprefix(prefix)}": value
+            for key, value in there.items()
+            if key.startswith(prefix)
+        }
     student.load_state_dict(state)
     return student
 
@@ -99,7 +124,9 @@ class _Masked(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
-        added = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * torch.finfo(torch.float32).min
+        added = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * torch.finfo(
+            torch.float32
+        ).min
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=added).logits
         return logits
 
@@ -107,26 +134,41 @@ class _Masked(nn.Module):
 def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """Name and content of the stack of layers: the only ModuleList as long as the config says."""
     depth = model.config.num_hidden_layers
-    found = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n]
+    found = [
+        (n, m)
+        for n, m in model.named_modules()
+        if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n
+    ]
     if not found:
         raise LmspecError(
-            type(model).__name__, f"no stack of {depth} layers is found in it", "this architecture is not supported"
+            type(model).__name__,
+            f"no stack of {depth} layers is found in it",
+            "this architecture is not supported",
         )
     return found[0]
 
 
 def _positions(model: PreTrainedModel) -> int:
     """Tokens that a text may have: RoBERTa and its kin spend the first positions of their table on padding."""
-    table = getattr(getattr(getattr(model, model.base_model_prefix), "embeddings", None), "position_embeddings", None)
+    table = getattr(
+        getattr(getattr(model, model.base_model_prefix), "embeddings", None),
+        "position_embeddings",
+        None,
+    )
     if isinstance(table, nn.Embedding) and table.padding_idx is not None:
         return table.num_embeddings - table.padding_idx - 1
     return int(getattr(model.config, "max_position_embeddings", sys.maxsize))
 
 
 def _set_dropout(config: PretrainedConfig, inner: float, head: float) -> None:
-    for field, names, value in (("dropout", INNER_DROPOUTS, inner), ("classifier_dropout", HEAD_DROPOUTS, head)):
+    for field, names, value in (
+        ("dropout", INNER_DROPOUTS, inner),
+        ("classifier_dropout", HEAD_DROPOUTS, head),
+    ):
         there = [name for name in names if hasattr(config, name)]
         if not there and value > 0:
-            raise LmspecError(field, f"a {config.model_type} has no such dropout", f"set {field} to 0.0")
+            raise LmspecError(
+                field, f"a {config.model_type} has no such dropout", f"set {field} to 0.0"
+            )
         for name in there:
             setattr(config, name, value)

@@ -24,12 +24,18 @@ def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
             inner = Path(scratch, str(depth))
             inner.mkdir()
             if not archive.is_file():
-                raise LmspecError(what, f"'{members[depth - 1]}' is a folder, and must be an archive", "correct `members`")
+                raise LmspecError(
+                    what,
+                    f"'{members[depth - 1]}' is a folder, and must be an archive",
+                    "correct `members`",
+                )
             try:
                 _extract(archive, member, inner, what)
             except LmspecError:
                 raise
-            except Exception as error:  # zipfile, tarfile and the decompressors raise half a dozen unrelated types
+            except (
+                Exception
+            ) as error:  # zipfile, tarfile and the decompressors raise half a dozen unrelated types
                 reason = f"{archive.name} cannot be unpacked: {type(error).__name__}: {error}"
                 raise LmspecError(what, reason, "see whether the archive is whole") from error
             archive = inner / PurePosixPath(member).name
@@ -47,7 +53,9 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
             continue
         _inside(name, what)
         if open_file is None:
-            raise LmspecError(what, f"'{name}' is a link", "take what it points to by its own name in `members`")
+            raise LmspecError(
+                what, f"'{name}' is a link", "take what it points to by its own name in `members`"
+            )
         target = out / (path.name if path == wanted else path.relative_to(wanted))
         target.parent.mkdir(parents=True, exist_ok=True)
         with open_file() as source, target.open("wb") as sink:
@@ -62,14 +70,24 @@ def _files(archive: Path, what: str) -> Iterator[tuple[str, Callable[[], IO[byte
         with tarfile.open(archive) as tar:
             for entry in tar:
                 if entry.isreg() or entry.issym() or entry.islnk():
-                    yield entry.name, functools.partial(_content, tar, entry) if entry.isreg() else None
+                    yield (
+                        entry.name,
+                        functools.partial(_content, tar, entry) if entry.isreg() else None,
+                    )
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for info in packed.infolist():
                 if not info.is_dir():
-                    yield info.filename, None if stat.S_ISLNK(info.external_attr >> 16) else functools.partial(packed.open, info)
+                    yield (
+                        info.filename,
+                        None
+                        if stat.S_ISLNK(info.external_attr >> 16)
+                        else functools.partial(packed.open, info),
+                    )
     else:
-        raise LmspecError(what, f"{archive.name} is neither a zip nor a tar archive", "correct `members`")
+        raise LmspecError(
+            what, f"{archive.name} is neither a zip nor a tar archive", "correct `members`"
+        )
 
 
 def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
@@ -81,5 +99,9 @@ def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
 def _inside(name: str, what: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise LmspecError(what, f"'{name}' climbs out of the archive", "nothing was written; do not trust this archive")
+        raise LmspecError(
+            what,
+            f"'{name}' climbs out of the archive",
+            "nothing was written; do not trust this archive",
+        )
     return path

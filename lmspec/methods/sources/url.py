@@ -22,12 +22,18 @@ def fetch(spec: UrlSource, root: Path, out: Path) -> None:
             system, path = fsspec.core.url_to_fs(spec.url)
             system.get_file(path, str(target))
         except ImportError as error:
-            raise LmspecError(spec.url, f"its scheme needs another package: {error}", "install that package") from error
+            raise LmspecError(
+                spec.url, f"its scheme needs another package: {error}", "install that package"
+            ) from error
         except ValueError as error:
-            raise LmspecError(spec.url, f"{error}", "use a scheme that fsspec knows: https, s3, gs, az") from error
+            raise LmspecError(
+                spec.url, f"{error}", "use a scheme that fsspec knows: https, s3, gs, az"
+            ) from error
         except Exception as error:  # every fsspec protocol raises errors of its own libraries
             reason = f"it cannot be read: {type(error).__name__}: {error}"
-            raise LmspecError(spec.url, reason, "check the address, the credentials and the network") from error
+            raise LmspecError(
+                spec.url, reason, "check the address, the credentials and the network"
+            ) from error
         if not target.is_file():
             raise LmspecError(spec.url, "it is a folder, and must be a file", "name one file")
         digest.require(target, spec.sha256, spec.url)

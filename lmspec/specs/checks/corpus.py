@@ -30,7 +30,9 @@ def bands_are_apart(rule: Values) -> Iterator[Disagreement]:
             span = f"{low:g} belongs" if low == high else f"{low:g} to {high:g} belong"
             found = f"the bands of '{two}' and '{one}' overlap: {span} to both"
             remedy = "both bounds of a band belong to it: leave a gap"
-            yield Disagreement(("bands", j), found, remedy, ((("bands", i), f"the band of '{one}'"),))
+            yield Disagreement(
+                ("bands", j), found, remedy, ((("bands", i), f"the band of '{one}'"),)
+            )
 
 
 def pattern_has_a_group(group: Values) -> Iterator[Disagreement]:
@@ -41,10 +43,14 @@ def pattern_has_a_group(group: Values) -> Iterator[Disagreement]:
         with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
             groups = re.compile(group["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
-        yield Disagreement(("pattern",), f"it is not a regular expression: {error}", "see Python's `re`")
+        yield Disagreement(
+            ("pattern",), f"it is not a regular expression: {error}", "see Python's `re`"
+        )
         return
     if groups == 0:
-        yield Disagreement(("pattern",), "the pattern has no group", "put the part to take into parentheses")
+        yield Disagreement(
+            ("pattern",), "the pattern has no group", "put the part to take into parentheses"
+        )
 
 
 def bounds_are_in_order(clean: Values) -> Iterator[Disagreement]:
@@ -52,14 +58,18 @@ def bounds_are_in_order(clean: Values) -> Iterator[Disagreement]:
     low, high = clean["min_chars"], clean["max_chars"]
     if low > high:
         found = f"every text would be turned away: min_chars is {low}, and max_chars is {high}"
-        yield Disagreement(("min_chars",), found, "exchange the two", ((("max_chars",), "the upper bound"),))
+        yield Disagreement(
+            ("min_chars",), found, "exchange the two", ((("max_chars",), "the upper bound"),)
+        )
 
 
 def few_pairs_are_missed(near: Values) -> Iterator[Disagreement]:
     """MinHash with that many permutations finds nearly all pairs at the threshold."""
     if rows_per_band(near["threshold"], near["permutations"]) == 0:
         found = f"with {near['permutations']} permutations too many pairs at {near['threshold']:g} would be missed"
-        yield Disagreement(("permutations",), found, "use more permutations", ((("threshold",), "the similarity"),))
+        yield Disagreement(
+            ("permutations",), found, "use more permutations", ((("threshold",), "the similarity"),)
+        )
 
 
 def rows_per_band(threshold: float, permutations: int) -> int:
@@ -67,7 +77,11 @@ def rows_per_band(threshold: float, permutations: int) -> int:
 
     0 if none do.
     """
-    fit = [r for r in range(1, permutations // 2 + 1) if (1 - threshold**r) ** (permutations // r) < 1e-4]
+    fit = [
+        r
+        for r in range(1, permutations // 2 + 1)
+        if (1 - threshold**r) ** (permutations // r) < 1e-4
+    ]
     return max(fit, default=0)
 
 
@@ -76,8 +90,13 @@ def columns_are_named(table: Values) -> Iterator[Disagreement]:
     columns = table["format"].get("columns")
     if columns is None:
         return
-    yield from (_twice(("format", "columns", i), f"column '{name}'", j) for i, j, name in _repeated(columns))
-    used: list[tuple[tuple[str, ...], str]] = [(("text",), table["text"]), (("label", "column"), table["label"]["column"])]
+    yield from (
+        _twice(("format", "columns", i), f"column '{name}'", j) for i, j, name in _repeated(columns)
+    )
+    used: list[tuple[tuple[str, ...], str]] = [
+        (("text",), table["text"]),
+        (("label", "column"), table["label"]["column"]),
+    ]
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
     for steps, name in used:
         if name not in columns:
@@ -95,7 +114,12 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
             if label not in labels:
                 found = f"label '{label}' is not among the corpus's labels, {some(labels)}"
                 others = ((("labels",), "the corpus's labels"),)
-                yield Disagreement(("tables", i, "label", *steps), found, "give one of them, or list it there", others)
+                yield Disagreement(
+                    ("tables", i, "label", *steps),
+                    found,
+                    "give one of them, or list it there",
+                    others,
+                )
 
 
 def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
@@ -106,7 +130,12 @@ def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
         for i, label in enumerate(corpus["labels"]):
             if label not in given:
                 others = ((("tables", 0, "label", "bands"), "the bands"),)
-                yield Disagreement(("labels", i), f"no band gives label '{label}'", "remove it, or give it a band", others)
+                yield Disagreement(
+                    ("labels", i),
+                    f"no band gives label '{label}'",
+                    "remove it, or give it a band",
+                    others,
+                )
 
 
 def _given(rule: Values) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -121,7 +150,9 @@ def tables_have_their_own_names(corpus: Values) -> Iterator[Disagreement]:
     names = [table["name"] for table in corpus["tables"]]
     for i, j, name in _repeated(names):
         other = (("tables", j, "name"), "the first")
-        yield Disagreement(("tables", i, "name"), f"two tables are called '{name}'", "rename one", (other,))
+        yield Disagreement(
+            ("tables", i, "name"), f"two tables are called '{name}'", "rename one", (other,)
+        )
 
 
 def _repeated(names: list[str] | tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
@@ -133,4 +164,6 @@ def _repeated(names: list[str] | tuple[str, ...]) -> Iterator[tuple[int, int, st
 
 
 def _twice(steps: tuple[str | int, ...], what: str, first: int) -> Disagreement:
-    return Disagreement(steps, f"{what} is listed twice", "remove one", (((*steps[:-1], first), "the first"),))
+    return Disagreement(
+        steps, f"{what} is listed twice", "remove one", (((*steps[:-1], first), "the first"),)
+    )

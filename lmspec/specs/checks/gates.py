@@ -12,11 +12,17 @@ def day_exists(exception: Mapping[str, Any]) -> Iterator[Disagreement]:
     try:
         datetime.date.fromisoformat(exception["until"])
     except ValueError:
-        yield Disagreement(("until",), f"there is no day {exception['until']}", "write year-month-day, such as '2027-01-31'")
+        yield Disagreement(
+            ("until",),
+            f"there is no day {exception['until']}",
+            "write year-month-day, such as '2027-01-31'",
+        )
 
 
 def gap_is_among_several(gate: Mapping[str, Any]) -> Iterator[Disagreement]:
     """A gap lies between several values."""
     if "*" not in gate["metric"].split("."):
         remedy = "put `*` in the place of the class or source, such as scores.release.test.f1.*"
-        yield Disagreement(("metric",), "it names one value, and a gap lies between several", remedy)
+        yield Disagreement(
+            ("metric",), "it names one value, and a gap lies between several", remedy
+        )

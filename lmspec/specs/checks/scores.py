@@ -11,4 +11,9 @@ def each_splits_once(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
     first: dict[str, int] = {}
     for i, name in enumerate(scores["on"]):
         if first.setdefault(name, i) != i:
-            yield Disagreement(("on", i), f"{name} is named twice", "remove one", ((("on", first[name]), "the first"),))
+            yield Disagreement(
+                ("on", i),
+                f"{name} is named twice",
+                "remove one",
+                ((("on", first[name]), "the first"),),
+            )

@@ -11,9 +11,16 @@ def layers_ascend(student: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Each of the teacher's layers at most once, from the bottom up."""
     for i, (below, above) in enumerate(itertools.pairwise(student["layers"]), start=1):
         if above <= below:
-            found = f"layer {above} is named twice" if above == below else f"layer {above} comes after layer {below}"
+            found = (
+                f"layer {above} is named twice"
+                if above == below
+                else f"layer {above} comes after layer {below}"
+            )
             yield Disagreement(
-                ("layers", i), found, "name each once, in ascending order", ((("layers", i - 1), "the one before"),)
+                ("layers", i),
+                found,
+                "name each once, in ascending order",
+                ((("layers", i - 1), "the one before"),),
             )
 
 
@@ -21,7 +28,9 @@ def frozen_layers_exist(student: Mapping[str, Any]) -> Iterator[Disagreement]:
     """No more layers are frozen than there are."""
     frozen, layers = student["frozen_layers"], len(student["layers"])
     if frozen > layers:
-        found = f"{frozen} is more than the {layers} layer{'s' if layers > 1 else ''} of the student"
+        found = (
+            f"{frozen} is more than the {layers} layer{'s' if layers > 1 else ''} of the student"
+        )
         yield Disagreement(("frozen_layers",), found, "lower it", ((("layers",), "its layers"),))
 
 

@@ -10,4 +10,6 @@ def nesterov_has_momentum(sgd: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Nesterov's step looks ahead along the momentum."""
     if sgd["nesterov"] and sgd["momentum"] == 0:
         other = (("momentum",), "the momentum")
-        yield Disagreement(("nesterov",), "nesterov needs a momentum above 0", "raise the momentum", (other,))
+        yield Disagreement(
+            ("nesterov",), "nesterov needs a momentum above 0", "raise the momentum", (other,)
+        )

@@ -14,7 +14,9 @@ def new_and_old_are_apart(updated: Mapping[str, Any]) -> Iterator[Disagreement]:
         if first.setdefault(replay["of"], steps) != steps:
             there = first[replay["of"]]
             remedy = (
-                "new rows are not old ones: replay what the earlier model was trained on" if there == ("on",) else "remove one"
+                "new rows are not old ones: replay what the earlier model was trained on"
+                if there == ("on",)
+                else "remove one"
             )
             found = f"{replay['of']} is named twice among `on` and `replay`"
             yield Disagreement(steps, found, remedy, ((there, "the first"),))

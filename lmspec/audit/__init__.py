@@ -1,0 +1,1 @@
+"""audit: is it what it says? Rebuild and compare bytes, provenance, undeclared reads."""

@@ -1,0 +1,82 @@
+"""trace: all that a stage reads and does not declare: it is run again and again, with one more file declared each time."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmspec.errors import LmspecError
+from lmspec.pipeline.compiler import DVC_YAML, text_of
+from lmspec.pipeline.paths import folder, stage_name
+from lmspec.run import declaration, denial
+
+SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
+OPENS = re.compile(
+    r"it opens (.+), which it does not declare$|uses (.+), which it does not declare$", re.MULTILINE
+)
+MOST = 100  # files that one stage can leave undeclared before this gives up
+
+
+def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]]:
+    """(path, what to do) of each file that the build of an artifact reads and does not declare, in the order of reading.
+
+    scratch: an empty folder. The project itself is left alone. Raises LmspecError if the build fails for another reason.
+    """
+    _mirror(root, scratch, folder(name))
+    stage = stage_name(name)
+    document = declaration.load(root / DVC_YAML)
+    for _ in range(MOST):
+        (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
+        said = _run(name, scratch)
+        if said is None:
+            return
+        match = OPENS.search(said)
+        if match is None:
+            raise LmspecError(
+                stage,
+                f"it fails for another reason:\n{said.strip()}",
+                "see whether `dvc repro` builds it",
+            )
+        for path in (match[1] or match[2]).split(", "):
+            path = os.path.relpath(path, scratch) if Path(path).is_relative_to(scratch) else path
+            if path in document["stages"][stage]["deps"]:
+                raise LmspecError(
+                    stage, f"{path} is declared, and cannot be read", "see its rights"
+                )
+            document["stages"][stage]["deps"].append(path)
+            yield path, denial.line_to_add(Path(path))
+    raise LmspecError(
+        stage, f"it reads more than {MOST} files that it does not declare", "declare these first"
+    )
+
+
+def _mirror(root: Path, scratch: Path, own: str) -> None:
+    """The project, file by file as a link, without the artifact's own output: a link to a folder would hide its files."""
+    for place, folders, files in os.walk(root):
+        inside = Path(place).relative_to(root)
+        folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]
+        (scratch / inside).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            if inside.parts[:2] not in (declaration.METRICS.parts, declaration.RECORDS.parts):
+                (scratch / inside / file).symlink_to(root / inside / file)
+    (scratch / DVC_YAML).unlink()
+
+
+def _run(name: str, scratch: Path) -> str | None:
+    """What it said, if it failed; its progress is passed on."""
+    noun, _, key = name.partition(".")
+    environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
+    command = [sys.executable, "-m", f"stages.{noun}", key]
+    with subprocess.Popen(
+        command, cwd=scratch, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        lines = []
+        for line in process.stderr or ():
+            lines.append(line)
+            if line.startswith("  ") and not line.startswith("  ->"):
+                sys.stderr.write(line)
+    shutil.rmtree(scratch / folder(name), ignore_errors=True)
+    return "".join(lines) if process.returncode else None

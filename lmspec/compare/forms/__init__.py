@@ -1,1 +1,0 @@
-"""forms: a report of `lmspec diff` as text for terminals, pull requests, browsers and machines."""

@@ -1,0 +1,1 @@
+"""git: what git has: its command, trees of files, committed results, the merge driver."""

@@ -1,1 +1,0 @@
-"""graph: params.yaml and the stage sources -> dvc.yaml; what would rerun and why."""

@@ -1,0 +1,1 @@
+"""language: params.yaml: read with positions, checked, explained."""

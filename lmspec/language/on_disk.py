@@ -1,0 +1,76 @@
+"""on_disk: what lies on disk already, as far as a few lines tell: configurations, ids of rows. Never weights."""
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+POSITIONS = ("max_position_embeddings", "n_positions")
+# They spend the first positions of their table on the padding: `padding_idx` and all before it.
+# Source: transformers, create_position_ids_from_input_ids of each.
+AFTER_PADDING = {
+    "camembert",
+    "data2vec-text",
+    "ibert",
+    "longformer",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xmod",
+}
+AFTER_PADDING |= {"xlm-roberta-xl"}
+
+
+def config(folder: Path) -> Mapping[str, Any] | None:
+    """The configuration of pretrained weights; None if they are not there yet, or are none."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def depth(config: Mapping[str, Any]) -> int | None:
+    """Number of layers; None if the configuration does not say."""
+    return _first_number(config, DEPTHS)
+
+
+def positions(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a text may have; None if the configuration does not say."""
+    size = _first_number(config, POSITIONS)
+    if size is None or config.get("model_type") not in AFTER_PADDING:
+        return size
+    padding = config.get("pad_token_id")
+    return size - (padding if isinstance(padding, int) else 1) - 1
+
+
+def _first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+
+
+@functools.lru_cache(maxsize=256)
+def ids(splits: Path, side: str) -> frozenset[str]:
+    """Ids of the rows of one side; none if the splits are not built."""
+    try:
+        return frozenset((splits / f"{side}.ids").read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
+def recorded(root: Path, stage: str) -> Mapping[str, Any]:
+    """Parameters of a stage at its last run, from dvc.lock: of that file only the lines of the stage are parsed."""
+    try:
+        text = (root / "dvc.lock").read_text(encoding="utf-8")
+        found = re.search(rf"^  {re.escape(stage)}:\n((?:    .*\n?)*)", text, re.M)
+        entry = YAML(typ="safe").load(found[1]) if found else None
+        parameters = entry["params"]["params.yaml"] if entry else {}
+    except (OSError, ValueError, YAMLError, KeyError, TypeError):
+        return {}
+    return parameters if isinstance(parameters, dict) else {}

@@ -1,0 +1,179 @@
+"""schema: the JSON Schema of params.yaml, read without the library that it was made with, and said in words."""
+
+import functools
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Schema = Mapping[str, Any]
+PATH = Path(__file__).parent / "params.schema.json"
+
+
+@functools.cache
+def load() -> Schema:
+    """The schema that `lmspec schema` wrote; a test keeps it equal to the specs."""
+    schema: Schema = json.loads(PATH.read_text(encoding="utf-8"))
+    return schema
+
+
+def sections() -> Mapping[str, Schema]:
+    """Section of params.yaml -> its schema, in the order of the flow."""
+    properties: Mapping[str, Schema] = load()["properties"]
+    return properties
+
+
+def nouns() -> tuple[str, ...]:
+    """The sections that hold artifacts."""
+    return tuple(name for name in sections() if name not in ("gates", "numerics", "machine"))
+
+
+def resolved(schema: Schema) -> Schema:
+    """A reference into `$defs` replaced by what it leads to; what stands beside it holds first."""
+    while "$ref" in schema:
+        schema = {
+            **load()["$defs"][schema["$ref"].rpartition("/")[2]],
+            **{k: v for k, v in schema.items() if k != "$ref"},
+        }
+    return schema
+
+
+def concrete(schema: Schema) -> tuple[Schema, bool]:
+    """(what it is if it is not null, may it be null?)"""
+    schema = resolved(schema)
+    if "anyOf" not in schema:
+        return schema, False
+    (other,) = (option for option in schema["anyOf"] if option.get("type") != "null")
+    outer = {key: value for key, value in schema.items() if key in ("description", "title")}
+    return {**resolved(other), **outer}, len(schema["anyOf"]) > 1
+
+
+def kinds(schema: Schema) -> Mapping[str, Schema]:
+    """Kind -> its schema, of a choice among kinds; empty for anything else."""
+    mapping = schema.get("discriminator", {}).get("mapping", {})
+    return {kind: resolved({"$ref": reference}) for kind, reference in mapping.items()}
+
+
+def entries(schema: Schema) -> Schema | None:
+    """The schema of the values of a mapping from free names; None if it is something else."""
+    found: Schema | None = schema.get("additionalProperties") or None
+    return found
+
+
+def choices(schema: Schema) -> tuple[Any, ...]:
+    """The values of a choice among words; empty for anything else."""
+    return (schema["const"],) if "const" in schema else tuple(schema.get("enum", ()))
+
+
+def rule(schema: Schema) -> str:
+    """What a value must be, in words: `a whole number from 1 to 65536`."""
+    schema, nullable = concrete(schema)
+    return _rule(schema) + (", or null" if nullable else "")
+
+
+def _rule(schema: Schema) -> str:
+    if schema.get("x-refers-to"):
+        return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
+    if kinds(schema):
+        return f"a mapping with a kind: {listed(tuple(kinds(schema)), 'or')}"
+    if choices(schema):
+        return listed([str(choice) for choice in choices(schema)], "or")
+    kind = schema.get("type")
+    if kind in ("integer", "number"):
+        return f"a {'whole ' if kind == 'integer' else ''}number{_bounds(schema)}"
+    if kind == "string":
+        return (
+            f"a text: {schema['x-rule']}"
+            if "x-rule" in schema
+            else f"a text{_size(schema, 'Length', 'character')}"
+        )
+    if kind == "array":
+        return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
+    if kind == "object":
+        fields = schema.get("properties")
+        many = "s" if fields and len(fields) > 1 else ""
+        return (
+            f"a mapping with the field{many} {listed(tuple(fields), 'and')}"
+            if fields
+            else "a mapping"
+        )
+    return {"boolean": "true or false"}[str(kind)]
+
+
+def _bounds(schema: Schema) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {_number(low)} to {_number(high)}"
+    parts = [f"{words} {_number(schema[key])}" for key, words in BOUNDS.items() if key in schema]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def _number(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+BOUNDS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def _size(schema: Schema, what: str, unit: str) -> str:
+    least, most = schema.get(f"min{what}", 0), schema.get(f"max{what}")
+    plural = {"entry": "entries", "character": "characters"}[unit]
+    if most is not None:
+        return f" of {f'{least} to {most}' if least else f'at most {most}'} {plural}"
+    return f" of at least {least} {plural if least > 1 else unit}" if least else ""
+
+
+def listed(names: Iterator[str] | tuple[str, ...] | list[str], word: str) -> str:
+    """`a, b or c`."""
+    *most, last = list(names)
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def named(what: str, names: tuple[str, ...]) -> str:
+    """`the fields are a and b`, `the field is a`."""
+    return f"{what}s are {listed(names, 'and')}" if len(names) > 1 else f"{what} is {names[0]}"
+
+
+def type_fits(value: Any, schema: Schema) -> bool:
+    """Is a value of the type that the schema wants?"""
+    kind = schema.get("type")
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(
+        value, {"string": str, "boolean": bool, "array": list, "object": dict}[str(kind)]
+    )
+
+
+def fits(value: Any, schema: Schema) -> bool:
+    """Is a single value what the schema wants, in type, form and bounds?"""
+    if not type_fits(value, schema) or isinstance(value, list | dict):
+        return False
+    if isinstance(value, str):
+        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
+    if isinstance(value, bool):
+        return True
+    return bool(
+        value == value  # nan does not, and math.isnan refuses a whole number beyond any float
+        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
+        and schema.get("exclusiveMinimum", -math.inf)
+        < value
+        < schema.get("exclusiveMaximum", math.inf)
+    )
+
+
+def matches(pattern: str, text: str) -> bool:
+    """As JSON Schema means it: `$` is the end of the text, not of a line."""
+    return (
+        re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text)
+        is not None
+    )

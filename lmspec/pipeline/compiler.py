@@ -1,0 +1,183 @@
+"""compiler: the specs and the imports of the stages, compiled to dvc.yaml."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lmspec.pipeline import packages, paths
+from lmspec.pipeline.closure import Closure, closure
+from lmspec.pipeline.paths import METRICS, folder, stage_name
+from lmspec.run import toolchain
+from lmspec.specs.base import Artifact, references
+from lmspec.specs.bundle import BundleSpec
+from lmspec.specs.project import Project
+
+HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
+DVC_YAML = "dvc.yaml"
+TOOLCHAIN = "toolchain.yaml"
+
+
+def compile_dvctext_of(project: Project, root: Path) -> str:
+    """The text of dvc.yaml: one stage per artifact, in the order of the nouns and of params.yaml."""
+    stages, plots, artifacts = {}, [], {}
+    for name, spec in project.artifacts():
+        stage = stage_name(name)
+        stages[stage] = _stage(project, name, spec, root)
+        plots += _plots(stage, spec)
+        if isinstance(spec, BundleSpec):
+            artifacts[stage] = {"path": f"{folder(name)}", "type": "model", "desc": spec.title}
+    document: dict[str, Any] = {"stages": stages}
+    if plots:
+        document["plots"] = plots
+    if artifacts:
+        document["artifacts"] = artifacts
+    return HEADER + text_of(document)
+
+
+def text_of(document: dict[str, Any]) -> str:
+    """A document as YAML, as DVC writes it."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 4096
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()
+
+
+def compile_toolchain(project: Project, root: Path) -> str:
+    """The text of toolchain.yaml: versions of Python and of the packages that a stage executes.
+
+    With the SHA-256 of each module of an installed lmspec, where DVC cannot watch the files themselves.
+    """
+    closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
+    versions: dict[str, str] = {}
+    outside: dict[str, Path] = {}
+    for code in closures:
+        versions |= packages.executed(code.foreign)
+        outside |= code.outside
+    tree: dict[str, Any] = {"python": toolchain.minor(), "packages": dict(sorted(versions.items()))}
+    for module, path in sorted(outside.items()):
+        *parents, name = module.split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return HEADER.replace(
+        "this.", "this. What stages execute: an upgrade reruns what it can change."
+    ) + text_of(tree)
+
+
+def outputs(project: Project, root: Path) -> dict[str, str]:
+    """File -> text of all that `lmspec sync` writes."""
+    return {
+        DVC_YAML: compile_dvctext_of(project, root),
+        TOOLCHAIN: compile_toolchain(project, root),
+    }
+
+
+def outdated(project: Project, root: Path) -> dict[str, str]:
+    """File -> new text of what is not as params.yaml and the code say."""
+    texts = outputs(project, root)
+    return {
+        n: t
+        for n, t in texts.items()
+        if not (root / n).exists() or (root / n).read_text(encoding="utf-8") != t
+    }
+
+
+def upgrades(root: Path, text: str) -> list[str]:
+    """What a new toolchain.yaml changes of the versions in the one that is there: `torch 2.12.0 -> 2.13.0`."""
+    path = root / TOOLCHAIN
+    before, after = (
+        _versions(yaml)
+        for yaml in (path.read_text(encoding="utf-8") if path.exists() else text, text)
+    )
+    names = sorted({*before, *after})
+    old, new = (
+        {name: versions.get(name, "none") for name in names} for versions in (before, after)
+    )
+    return [f"{name} {old[name]} -> {new[name]}" for name in names if old[name] != new[name]]
+
+
+def _versions(text: str) -> dict[str, str]:
+    document = YAML(typ="safe").load(text) or {}
+    return {"python": document.get("python", "none"), **document.get("packages", {})}
+
+
+def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
+    """What the build of an artifact can execute: its stage, its variants, the readers of what it is made from."""
+    modules = [f"stages.{spec.noun}", *spec.modules()]
+    origin: Artifact | None = spec
+    while origin is not None:
+        before = origin.reads_like()
+        origin = project.find(before) if before else None
+        modules += origin.reader_modules() if origin else ()
+    return closure(tuple(modules), root)
+
+
+def needs_of(project: Project, spec: Artifact) -> list[str]:
+    """Names of the artifacts that it refers to, each once, in the order of its fields."""
+    return list(dict.fromkeys(str(ref) for _, ref in references(spec)))
+
+
+def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
+    noun, _, key = name.partition(".")
+    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 python -m stages.{noun} {key}"}
+    code = code_of(project, spec, root)
+    stage["deps"] = [
+        *(folder(need) for need in needs_of(project, spec)),
+        *spec.files(),
+        *code.files,
+    ]
+    executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
+    watched = ["python", *executed, *code.outside]
+    stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
+    if spec.cached:
+        stage["outs"] = [folder(name)]
+    # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
+    metrics = [paths.metrics(name)] if spec.metrics else []
+    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, paths.record(name))]
+    if spec.reports:
+        stage["plots"] = [_report(stage_name(name), report) for report in spec.reports]
+    return stage
+
+
+def _report(stage: str, report: str) -> dict[str, Any]:
+    """A table that git keeps, and how DVC draws it."""
+    drawn = {
+        "curve": {"x": "step", "y": "dev_accuracy", "title": f"{stage}: dev accuracy"},
+        "outcomes": {
+            "x": "label",
+            "y": "predicted",
+            "template": "confusion",
+            "title": f"{stage}: confusion",
+        },
+        "rows": {"x": "source", "y": "label", "template": "confusion", "title": f"{stage}: rows"},
+        "rounds": {"x": "round", "y": "of_p50_ms", "title": f"{stage}: median latency"},
+        "confusion": {
+            "x": "examples",
+            "y": "predicted",
+            "template": "bar_horizontal",
+            "title": f"{stage}: predicted",
+        },
+    }
+    return {f"{METRICS}/{stage}/{report}.csv": {"cache": False, **drawn[report]}}
+
+
+def _plots(stage: str, spec: Artifact) -> list[dict[str, Any]]:
+    """What needs two columns of a table."""
+    if "curve" not in spec.reports:
+        return []
+    file = f"{METRICS}/{stage}/curve.csv"
+    return [
+        {
+            f"{stage}: loss": {
+                "x": {file: "step"},
+                "y": {file: ["train_loss", "dev_log_loss"]},
+                "title": f"{stage}: loss",
+            }
+        }
+    ]

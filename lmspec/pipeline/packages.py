@@ -1,0 +1,72 @@
+"""packages: those that a stage executes: what its code imports, and the compiled ones beneath."""
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from lmspec.run import toolchain
+
+COMPILED = re.compile(r"\.(?:so|pyd|dll|dylib)[,.]")
+PLATFORM = (
+    "platform_system",
+    "platform_machine",
+    "sys_platform",
+    "os_name",
+    "platform_python_implementation",
+    "extra",
+)
+
+
+@dataclass(frozen=True)
+class Package:
+    """version: without its local label; compiled: has it machine code; needs: names of what it requires everywhere."""
+
+    version: str
+    compiled: bool
+    needs: tuple[str, ...]
+
+
+@functools.cache
+def executed(modules: frozenset[str]) -> dict[str, str]:
+    """Name -> version of the packages that have those top-level modules, and of the compiled ones beneath them.
+
+    A package that is not installed is in none. A requirement that depends on the platform is as a local label: left out.
+    """
+    found: dict[str, str] = {}
+    direct = {name for module in modules for name in toolchain.owners().get(module, ())}
+    queue, seen = list(direct), set()
+    while queue:
+        name = queue.pop()
+        package = None if name in seen else _package(name)
+        seen.add(name)
+        if package is not None:
+            queue += package.needs
+            if name in direct or package.compiled:
+                found[name] = package.version
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def _package(name: str) -> Package | None:
+    installed = toolchain.package(name)
+    if installed is None:
+        return None
+    compiled = COMPILED.search(installed.read_text("RECORD") or "") is not None
+    return Package(
+        toolchain.public(installed.version), compiled, tuple(_needs(installed.requires or ()))
+    )
+
+
+def _needs(requirements: Iterable[str]) -> Iterable[str]:
+    for text in requirements:
+        try:
+            needed = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if needed.marker is None or (
+            not any(word in str(needed.marker) for word in PLATFORM) and needed.marker.evaluate()
+        ):
+            yield toolchain.canonical(needed.name)

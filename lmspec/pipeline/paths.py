@@ -1,0 +1,29 @@
+"""paths: where the results of an artifact lie, from the root of a project."""
+
+METRICS = "data/metrics"
+RECORDS = "data/records"
+
+
+def stage_name(name: str) -> str:
+    """`model.minilm` -> `model-minilm`: DVC allows no dot."""
+    return name.replace(".", "-", 1)
+
+
+def folder(name: str) -> str:
+    """`model.minilm` -> `data/model/minilm`."""
+    return f"data/{name.replace('.', '/', 1)}"
+
+
+def metrics(name: str) -> str:
+    """The file of its metrics."""
+    return f"{METRICS}/{stage_name(name)}.json"
+
+
+def record(name: str) -> str:
+    """The file that says what it was made from."""
+    return f"{RECORDS}/{stage_name(name)}.json"
+
+
+def table(name: str, report: str) -> str:
+    """The file of one of its tables."""
+    return f"{METRICS}/{stage_name(name)}/{report}.csv"

@@ -1,0 +1,1 @@
+"""reports: a report as terminal text, Markdown, HTML, JSON, JUnit or annotations."""

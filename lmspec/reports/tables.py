@@ -1,0 +1,284 @@
+"""tables: the rows of a report as texts, which terminal, markdown and html set each in their own way."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from lmspec.compare.report import Change, Example, Flips, Metric, Report
+from lmspec.pipeline.difference import MISSING
+from lmspec.reports import words
+from lmspec.reports.words import Tone
+
+Kind = Literal["name", "number", "text", "verdict"]
+ARROW, NONE = "->", "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """kind: a name stands for something in the project; numbers are aligned right; a text is prose, or comes from data."""
+
+    head: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text for each column, on one line and printable, but not escaped for any form."""
+
+    cells: tuple[str, ...]
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Table:
+    """note: one line below it, in words of this package; may be empty."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+
+
+def _table(title: str, columns: str, rows: Iterable[Row], note: str = "") -> Table:
+    """columns: `head:kind`, separated by `|`. A column that is empty in each row is left out."""
+    rows = tuple(rows)
+    heads = [Column(*column.split(":")) for column in columns.split("|")]  # type: ignore[arg-type]
+    kept = [i for i in range(len(heads)) if any(row.cells[i] for row in rows)]
+    shown = tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in rows)
+    return Table(title, tuple(heads[i] for i in kept), shown, note)
+
+
+def parameters(report: Report) -> Table:
+    """Old and new value of each leaf."""
+    return _table(
+        "parameters", "parameter:name|old:text|new:text", map(_change, report.changes.parameters)
+    )
+
+
+def toolchain(report: Report) -> Table:
+    """Python and packages."""
+    return _table(
+        "toolchain", "package:name|old:text|new:text", map(_change, report.changes.toolchain)
+    )
+
+
+def _change(change: Change) -> Row:
+    return Row(
+        (
+            words.line(change.name),
+            *(
+                NONE if side is MISSING else words.literal(side)
+                for side in (change.old, change.new)
+            ),
+        )
+    )
+
+
+def data(report: Report) -> Table:
+    """Rows in, out and relabelled."""
+    rows = [
+        Row(
+            (
+                *map(words.line, (r.artifact, r.source, r.label)),
+                *(_count(n) for n in (r.added, r.removed, r.relabelled)),
+            )
+        )
+        for r in report.changes.data
+    ]
+    return _table(
+        "data",
+        "artifact:name|source:name|label:name|rows in:number|rows out:number|relabelled:number",
+        rows,
+    )
+
+
+def _count(number: int) -> str:
+    return str(number)
+
+
+def code(report: Report) -> Table:
+    """Files, their changed definitions, and the stages that execute them."""
+    rows = [
+        Row((words.line(c.file), _listed(c.what) or "comments or layout alone", _listed(c.stages)))
+        for c in report.changes.code
+    ]
+    return _table("code", "file:name|what:text|stages:text", rows)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(words.line, names))
+
+
+def artifacts(report: Report) -> Table:
+    """Rebuilt, new, removed and renamed ones."""
+    changes = report.changes
+    found = [
+        (what, name, "")
+        for what in ("rebuilt", "new", "removed")
+        for name in getattr(changes, what)
+    ]
+    found += [("renamed", old, new) for old, new in changes.renamed.items()]
+    rows = [Row((what, words.line(name), words.line(to))) for what, name, to in found]
+    return _table("artifacts", "what:text|artifact:name|new name:name", rows)
+
+
+CHANGES: tuple[Callable[[Report], Table], ...] = (parameters, data, code, toolchain, artifacts)
+METRIC = "metric:name|old:number|new:number|difference:number|95 % interval:number|verdict:verdict|remark:text"
+TEST = "|p:number|p (Holm):number|family:text|examples:number|method:text"
+
+
+def metrics(
+    report: Report, shown: Sequence[Metric], title: str = "metrics", tested: bool = False
+) -> Table:
+    """One row for each that is shown, in the order given. tested: with how it was tested."""
+    rows = (
+        Row((*_metric(m), *(_test(m) if tested else ())), words.TONES[m.verdict]) for m in shown
+    )
+    return _table(title, METRIC + (TEST if tested else ""), rows, words.explanation(report.metrics))
+
+
+def _metric(metric: Metric) -> tuple[str, ...]:
+    like = max((abs(v) for v in (metric.old, metric.new) if _measured(v)), default=None)
+    return (
+        words.line(metric.name),
+        words.number(metric.old),
+        words.number(metric.new),
+        words.signed(metric.difference, like),
+        words.interval(metric.interval, like),
+        words.verdict(metric),
+        words.remark(metric),
+    )
+
+
+def _measured(value: Any) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+    )  # neither nan nor infinite
+
+
+def _test(metric: Metric) -> tuple[str, ...]:
+    p, corrected = ("" if p is None else f"{p:.2g}" for p in (metric.p, metric.p_holm))
+    return (
+        p,
+        corrected,
+        metric.family or "",
+        _some(metric.examples),
+        words.line(metric.method or ""),
+    )
+
+
+def _some(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def flips(report: Report) -> Table:
+    """How many examples of each test side broke and were mended."""
+    rows = [
+        Row(
+            (
+                *map(words.line, (f.artifact, f.split)),
+                *map(_count, (f.examples, f.broken, f.mended)),
+                *_rates(f),
+            )
+        )
+        for f in report.flips
+    ]
+    heads = "artifact:name|split:name|examples:number|broken:number|mended:number|rate:number|at most (95 %):number"
+    note = (
+        "broken: right before, wrong now; mended: the other way round; rate: broken of all examples"
+        if rows
+        else ""
+    )
+    return _table("flips", heads, rows, note)
+
+
+def _rates(flips: Flips) -> tuple[str, str]:
+    return words.number(float(flips.rate)), words.number(float(flips.bound))
+
+
+def slices(report: Report, everything: bool = True) -> Table:
+    """Flips per class and source; those alone in which there are any, unless everything is asked for."""
+    rows = [
+        Row(
+            (
+                *map(words.line, (f.artifact, f.split, s.kind, s.name)),
+                *map(_count, (s.examples, s.broken, s.mended)),
+            )
+        )
+        for f in report.flips
+        for s in f.slices
+        if everything or s.broken or s.mended
+    ]
+    heads = (
+        "artifact:name|split:name|slice:text|name:name|examples:number|broken:number|mended:number"
+    )
+    return _table("flips by class and source", heads, rows)
+
+
+def examples(report: Report, most: int | None = None) -> Table:
+    """The worst of what broke, so many of each test side. The first of each comes before the second of any."""
+    found = [
+        (rank, f, example) for f in report.flips for rank, example in enumerate(f.worst[:most])
+    ]
+    rows = [_example(f, example) for _, f, example in sorted(found, key=lambda one: one[0])]
+    heads = "artifact:name|split:name|example:name|source:name|label:name|was:name|is now:name|P(label):number|text:text"
+    return _table(
+        "examples that broke",
+        heads,
+        rows,
+        "P(label): probability of the true label, old and new" if rows else "",
+    )
+
+
+def _example(flips: Flips, example: Example) -> Row:
+    names = (
+        flips.artifact,
+        flips.split,
+        example.id,
+        example.source,
+        example.label,
+        example.old,
+        example.new,
+    )
+    probability = f"{example.old_probability:.2f} {ARROW} {example.new_probability:.2f}"
+    text = "(the text is not at hand)" if example.text is None else words.line(example.text)
+    return Row((*map(words.line, names), probability, text))
+
+
+def ratios(report: Report) -> Table:
+    """new / old of what is timed or weighed."""
+    rows = [
+        Row(
+            (
+                words.line(r.name),
+                words.number(r.old),
+                words.number(r.new),
+                words.ratio(r.ratio, r.interval),
+                r.verdict,
+                f"{r.better} is better" if r.better else "",
+                words.line(r.method or ""),
+            ),
+            words.TONES[r.verdict],
+        )
+        for r in sorted(report.ratios, key=lambda r: words.RANK[r.verdict])
+    ]
+    heads = "ratio:name|old:number|new:number|new / old [95 %]:number|verdict:verdict|direction:text|method:text"
+    return _table("ratios", heads, rows)
+
+
+def gates(report: Report) -> Table:
+    """The ones that do not pass first."""
+    rows = [
+        Row(
+            (
+                words.gate_verdict(g),
+                *map(words.line, (g.gate, g.kind, g.metric, g.demand, g.found)),
+                "" if g.needed is None else f"about {g.needed}",
+                words.line(g.why or ""),
+            ),
+            words.gate_tone(g),
+        )
+        for g in sorted(report.gates, key=lambda g: (g.passed, g.verdict == "pass"))
+    ]
+    heads = "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text|examples needed:number|why:text"
+    return _table("gates", heads, rows)

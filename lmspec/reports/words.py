@@ -1,0 +1,224 @@
+"""words: how every form writes numbers, verdicts and names, in which order it shows metrics, and what it says in one line."""
+
+import math
+import re
+import shlex
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from lmspec.compare.report import Gate, Interval, Metric, Report, Seeds, Side, Verdict
+from lmspec.git.tree import WORKTREE
+
+Tone = Literal["good", "bad", "unsure", "plain"]
+# The order in which metrics are shown, and what each verdict is: forms may colour it, and always write the word.
+TONES: dict[Verdict, Tone] = {
+    "missing": "bad",
+    "worse": "bad",
+    "better": "good",
+    "not comparable": "unsure",
+    "changed": "plain",
+    "untested": "unsure",
+    "new": "plain",
+    "removed": "plain",
+    "~": "plain",
+    "same": "plain",
+}
+RANK = {verdict: rank for rank, verdict in enumerate(TONES)}
+SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not comparable"})
+LONGEST = 24  # characters of a metric that is no number
+# Controls would drive a terminal, directions would turn the rest of a line around, surrogates cannot be written as UTF-8.
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+BREAKS = re.compile("[\\s\x1c-\x1f\x85\u2028\u2029]+")
+
+
+def printable(text: object) -> str:
+    """Without characters that do something instead of standing for something; line breaks and tabs stay."""
+    return UNPRINTABLE.sub(
+        "\ufffd", str(text).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    )
+
+
+def line(text: object, most: int | None = None) -> str:
+    """On one line, printable, and cut after so many characters."""
+    flat = UNPRINTABLE.sub("\ufffd", BREAKS.sub(" ", str(text)).strip())
+    return flat if most is None or len(flat) <= most else flat[: most - 1] + "…"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    wide = (
+        2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+        if unicodedata.category(c) not in ("Mn", "Me", "Cf")
+    )
+    return sum(wide)
+
+
+def number(value: Any) -> str:
+    """A metric. Four decimals where shares and losses are, six digits elsewhere; no minus before a zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else line(value, LONGEST)
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size == 0 or 1e-3 <= size < 10:
+        return f"{value:z.4f}"
+    return f"{value:.3g}" if size < 1e-3 else f"{value:.6g}" if size < 1e5 else f"{value:.1f}"
+
+
+def literal(value: Any) -> str:
+    """A parameter, exactly: 2e-05, true, null."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return line(value)
+
+
+def signed(value: float | None, like: Any = None) -> str:
+    """A difference with its sign, with as many decimals as the numbers that it is a difference of have."""
+    if value is None:
+        return ""
+    if isinstance(value, int) or not math.isfinite(value):
+        return f"{value:+}" if value else "0"
+    size = abs(like) if isinstance(like, int | float) and math.isfinite(like) else abs(value)
+    if 0 < size < 1e-3:
+        return f"{value:+.3g}" if value else "0"
+    if isinstance(like, int) and value == round(value):
+        return f"{int(value):+d}" if value else "0"
+    written = f"{value:+z.{4 if size < 10 else 2}f}"
+    return written.lstrip("+") if float(written) == 0 else written
+
+
+def interval(bounds: Interval | None, like: Any = None) -> str:
+    """`[-0.0012, +0.0034]`; empty if there is none."""
+    return "" if bounds is None else f"[{signed(bounds[0], like)}, {signed(bounds[1], like)}]"
+
+
+def ratio(value: float, bounds: Interval | None = None) -> str:
+    """`x0.93 [0.90, 0.97]`."""
+    return f"x{value:z.2f}" + ("" if bounds is None else f" [{bounds[0]:z.2f}, {bounds[1]:z.2f}]")
+
+
+def verdict(metric: Metric) -> str:
+    """The verdict; `~` with the smallest difference that would have shown."""
+    shown = metric.verdict == "~" and metric.smallest is not None
+    return f"~ (could show {metric.smallest:.2g})" if shown else metric.verdict
+
+
+def passing(gates: Sequence[Gate]) -> str:
+    """`15 of 17 gates pass, 2 of them by an exception`."""
+    return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_exception(gates)}"
+
+
+def by_exception(gates: Sequence[Gate]) -> str:
+    """`, 2 of them by an exception`; empty if there is none."""
+    count = sum(gate.verdict == "excepted" for gate in gates)
+    return f", {count} of them by an exception" if count else ""
+
+
+def gate_verdict(gate: Gate) -> str:
+    """The verdict, and what follows from it where the word does not say so."""
+    if gate.verdict == "pass" or (gate.verdict == "fail" and not gate.passed):
+        return gate.verdict
+    return f"{gate.verdict}, {'passes' if gate.passed else 'fails'}"
+
+
+def findings(gate: Gate) -> str:
+    """What a gate demanded and what was found, in a few lines."""
+    needed = None if gate.needed is None else f"about {gate.needed} examples would decide"
+    parts = [f"{gate.metric}: {gate.demand}; found: {gate.found}", needed, gate.why]
+    return "\n".join(part for part in parts if part)
+
+
+def gate_tone(gate: Gate) -> Tone:
+    """Good is a gate that passes by its numbers."""
+    return "bad" if not gate.passed else "good" if gate.verdict == "pass" else "unsure"
+
+
+def spread(seeds: Seeds | None) -> str:
+    """Range of a metric over seeds on both sides, and the interval of the difference of their means."""
+    if seeds is None:
+        return ""
+    sides = [_range(values) for values in (seeds.old, seeds.new)]
+    means = f", means differ by {interval(seeds.interval)}" if seeds.interval else ""
+    return f"seeds of {line(seeds.of)}: {sides[0]} -> {sides[1]}{means}"
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return "none"
+    low, high = (number(value) for value in (min(values), max(values)))
+    return f"{low}..{high} ({len(values)})" if len(values) > 1 else f"{low} (1)"
+
+
+def remark(metric: Metric) -> str:
+    """What stands beside a metric: why it has no verdict, and how far it goes with the seed."""
+    return "; ".join(part for part in (line(metric.reason or ""), spread(metric.seeds)) if part)
+
+
+def ordered(metrics: Sequence[Metric]) -> list[Metric]:
+    """What needs a look first; what has one verdict, in the report's order."""
+    return sorted(metrics, key=lambda metric: RANK[metric.verdict])
+
+
+def counted(metrics: Sequence[Metric]) -> str:
+    """`1 worse, 3 better, 40 same`."""
+    count = Counter(metric.verdict for metric in metrics)
+    return ", ".join(f"{count[verdict]} {verdict}" for verdict in TONES if count[verdict]) or "none"
+
+
+def side(one: Side) -> str:
+    """`main (1a2b3c4d5e6f)`; a hash that is its own name only once."""
+    name = line(one.name, 80)
+    return (
+        name
+        if one.commit is None or one.commit.startswith(one.name)
+        else f"{name} ({line(one.commit)[:12]})"
+    )
+
+
+def sides(report: Report) -> str:
+    """`main (1a2b3c4d5e6f) -> working tree`."""
+    return f"{side(report.old)} -> {side(report.new)}"
+
+
+def command(report: Report) -> str:
+    """What shows the whole report. The working tree is what `lmspec diff` takes if it is not told."""
+    new = [report.new.name] if report.new.name != WORKTREE else []
+    return shlex.join(
+        ["lmspec", "diff", *(line(name, 80) for name in (report.old.name, *new)), "--all"]
+    )
+
+
+def ending(report: Report) -> str:
+    """`FAIL: 2 reasons`, or `ok`."""
+    reasons = len(report.failures)
+    return f"FAIL: {reasons} reason{'s' if reasons > 1 else ''}" if reasons else "ok"
+
+
+def headline(report: Report) -> str:
+    """The whole report in one line."""
+    parts = [ending(report)]
+    if report.gates:
+        parts.append(passing(report.gates))
+    parts.append(f"metrics: {counted(report.metrics)}")
+    if report.flips:
+        parts.append(
+            f"{sum(f.broken for f in report.flips)} examples broken, {sum(f.mended for f in report.flips)} mended"
+        )
+    return "; ".join(parts)
+
+
+def explanation(metrics: Sequence[Metric]) -> str:
+    """What the interval and the verdict mean; empty where nothing was tested."""
+    families = Counter(metric.family for metric in metrics if metric.family is not None)
+    if not families:
+        return ""
+    sizes = ", ".join(f"{count} of `{family}`" for family, count in families.items())
+    over = f"the tested metrics of its family ({sizes})"
+    return f"interval: 95 %, for this metric alone; verdict: at 5 %, with Holm's correction over {over}"

@@ -1,0 +1,238 @@
+"""sandbox: what this process, and all that it starts, may touch from here on: enforced by the Linux kernel, without root.
+
+It seals the content of files: that a file exists, and how large it is, can still be seen.
+Source: Linux, Documentation/userspace-api/landlock.rst; numbers are those of include/uapi/linux/landlock.h.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+import platform
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
+PR_SET_NO_NEW_PRIVS = 38
+PATH_BENEATH = 1
+EXECUTE, WRITE_FILE, READ_FILE, LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
+READ = EXECUTE | READ_FILE | LIST
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+EVERYTHING = (  # all rights that a version of Landlock knows, by version
+    0,
+    (1 << 13) - 1,
+    (1 << 14) - 1,  # and to move a file to another folder
+    (1 << 15) - 1,  # and to truncate it
+    (1 << 15) - 1,
+    (1 << 16) - 1,  # and to control a device
+)
+TCP = 0b11  # bind and connect, from version 4 on
+KERNEL, UNENFORCED = "kernel", "unenforced"
+OPEN = "open"  # sources: they fetch from the network, and are held to declared hashes
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+SOCKET = {
+    "x86_64": (41, 0xC000003E),
+    "aarch64": (198, 0xC00000B7),
+}  # number of the call, audit name of the architecture
+ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
+
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/sbin",
+    "/etc",
+    "/opt",
+    "/proc",
+    "/sys",
+    "/nix",
+    "/run/opengl-driver",
+)
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "dri", "kfd", "dxg")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Absolute paths without links; a folder stands for all that is in it. What is not there is skipped.
+
+    read   files may be read and executed
+    write  files may be read, written, made and removed
+    names  file names may be listed, and no file opened
+    """
+
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+    names: tuple[Path, ...]
+
+    def reads(self, real: Path) -> bool:
+        """May a file be read? real: its path without links."""
+        return not self._readable.isdisjoint((real, *real.parents))
+
+    def writes(self, path: Path) -> bool:
+        """May a file be written?"""
+        real = path.resolve()
+        return not {real, *real.parents}.isdisjoint(self.write)
+
+    @functools.cached_property
+    def _readable(self) -> frozenset[Path]:
+        return frozenset((*self.read, *self.write))
+
+
+def surroundings(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """(read, write): the interpreter, its packages and the system, but nothing of the project; devices."""
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    places = {Path(place).resolve() for place in (*libraries, *SYSTEM) if place}
+    pythons = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    # of sys.path only installed packages, whose versions toolchain.yaml can have: not what PYTHONPATH or `pip install -e` add
+    packages = {
+        Path(place).resolve()
+        for place in sys.path
+        if Path(place).name in ("site-packages", "dist-packages")
+    }
+    foreign = {place for place in places if not place.is_relative_to(root)} | pythons | packages
+    read = {part for place in foreign for part in _without(root, place)}
+    write = {Path("/dev", name).resolve() for name in DEVICES} | set(Path("/dev").glob("nvidia*"))
+    return tuple(sorted(read)), tuple(sorted(write))
+
+
+def _without(root: Path, place: Path) -> Iterator[Path]:
+    """A folder, or, if the project lies in it (as in /usr/src/app), all that it holds beside the project."""
+    if not root.is_relative_to(place):
+        yield place
+    elif root != place:
+        for part in place.iterdir():
+            yield from _without(root, part)
+
+
+def version() -> int:
+    """Of the kernel's Landlock; 0 where it has none, or does not let this process use it."""
+    if sys.platform != "linux":
+        return 0
+    return max(
+        0,
+        int(
+            _libc().syscall(
+                ctypes.c_long(CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(1)
+            )
+        ),
+    )
+
+
+def close(allowed: Allowed) -> str:
+    """Refuse all other files, and connections, to this process and its children for good. Says who enforces it.
+
+    Call it before a second thread is started: one that runs already stays free. Where the kernel cannot, Python itself
+    refuses what goes through it; what compiled libraries open is then seen by nobody. Raises OSError if the kernel refuses.
+    """
+    sys.addaudithook(_refuse_connections)
+    _refuse_sockets()
+    abi = version()
+    if abi == 0:
+        sys.addaudithook(lambda event, arguments: _refuse_files(allowed, event, arguments))
+        return UNENFORCED
+    everything = EVERYTHING[min(abi, len(EVERYTHING) - 1)]
+    handled = (ctypes.c_uint64 * 2)(everything, TCP)
+    size = ctypes.sizeof(handled) if abi >= 4 else ctypes.sizeof(ctypes.c_uint64)
+    ruleset = _call(
+        CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(size), ctypes.c_uint32(0)
+    )
+    try:
+        for paths, rights in (
+            (allowed.read, READ),
+            (allowed.write, everything),
+            (allowed.names, LIST),
+        ):
+            _allow(ruleset, paths, rights & everything)
+        _control(PR_SET_NO_NEW_PRIVS, 1)
+        _call(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+    finally:
+        os.close(ruleset)
+    return KERNEL
+
+
+def _refuse_sockets() -> None:
+    """Internet sockets of any kind: a filter of system calls (seccomp), since Landlock knows TCP alone.
+
+    Source: Linux, Documentation/userspace-api/seccomp_filter.rst; instructions of classic BPF as in linux/bpf_common.h.
+    """
+    if sys.platform != "linux" or platform.machine() not in SOCKET:
+        return
+    number, architecture = SOCKET[platform.machine()]
+    load, equal, give = 0x20, 0x15, 0x06
+    steps = (
+        (load, 0, 0, 4),  # the architecture
+        (equal, 0, 5, architecture),
+        (load, 0, 0, 0),  # which call
+        (equal, 0, 3, number),
+        (load, 0, 0, 16),  # its first argument: the family
+        (equal, 2, 0, 2),  # AF_INET
+        (equal, 1, 0, 10),  # AF_INET6
+        (give, 0, 0, ALLOW),
+        (give, 0, 0, REFUSE),
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    _control(PR_SET_NO_NEW_PRIVS, 1)
+    _control(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(program))
+
+
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
+
+
+def _allow(ruleset: int, paths: Iterable[Path], rights: int) -> None:
+    for path in paths:
+        try:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fit = rights if path.is_dir() else rights & OF_FILES
+            beneath = _Beneath(fit, place)
+            if fit:
+                _call(
+                    ADD_RULE,
+                    ctypes.c_int(ruleset),
+                    ctypes.c_int(PATH_BENEATH),
+                    ctypes.byref(beneath),
+                    ctypes.c_uint32(0),
+                )
+        finally:
+            os.close(place)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _control(option: int, value: int, more: object = 0) -> None:
+    if _libc().prctl(option, ctypes.c_ulong(value), more, 0, 0):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _call(number: int, *arguments: object) -> int:
+    result: int = _libc().syscall(ctypes.c_long(number), *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def _refuse_connections(event: str, arguments: tuple[object, ...]) -> None:
+    """The kernel refuses sockets; this says why, where Python asks for one."""
+    internet = event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
+    if internet or event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        raise PermissionError(errno.EACCES, "a stage other than sources may not reach the network")
+
+
+def _refuse_files(allowed: Allowed, event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str | bytes):
+        name = os.fsdecode(arguments[0])
+        if not allowed.reads(Path(os.path.realpath(name))) and not Path(name).is_dir():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)

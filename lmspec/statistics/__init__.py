@@ -1,0 +1,1 @@
+"""statistics: tests, intervals, bootstrap: arrays in, numbers out."""

@@ -1,0 +1,240 @@
+"""predictions: what a model answered to each example of a test side, and the metrics that follow from it."""
+
+import functools
+import itertools
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+COLUMNS = (
+    "split",
+    "id",
+    "source",
+    "group",
+    "label",
+    "predicted",
+    "confidence",
+    "label_probability",
+)
+SMALLEST = 5e-7  # the table has six digits: a probability below is written as 0
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One test side, a row an example. confidence: of the predicted label; label_probability: of the true one."""
+
+    id: tuple[str, ...]
+    source: tuple[str, ...]
+    group: tuple[str, ...]
+    label: tuple[str, ...]
+    predicted: tuple[str, ...]
+    confidence: Floats
+    label_probability: Floats
+
+    def rows(self, places: Sequence[int] | Ints) -> "Outcomes":
+        """Some of the examples, in that order."""
+        columns = (self.id, self.source, self.group, self.label, self.predicted)
+        return _of(
+            [[column[i] for i in places] for column in columns],
+            self.confidence[places],
+            self.label_probability[places],
+        )
+
+    @functools.cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,) is the predicted label the true one?"""
+        return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
+
+
+def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Outcomes] | None:
+    """Test side -> its outcomes; None if the table is not one of outcomes."""
+    if table is None or any(name not in table for name in COLUMNS):
+        return None
+    try:
+        numbers = [
+            np.array(table[name], np.float64) for name in ("confidence", "label_probability")
+        ]
+    except ValueError:
+        return None
+    if not all(((column >= 0) & (column <= 1)).all() for column in numbers):
+        return None
+    whole = _of([table[name] for name in COLUMNS[1:6]], *numbers)
+    places: dict[str, list[int]] = {}
+    for i, split in enumerate(table["split"]):
+        places.setdefault(split, []).append(i)
+    return {split: whole.rows(rows) for split, rows in places.items()}
+
+
+def _of(
+    columns: Sequence[Sequence[str]], confidence: Floats, label_probability: Floats
+) -> Outcomes:
+    ids, source, group, label, predicted = map(tuple, columns)
+    return Outcomes(ids, source, group, label, predicted, confidence, label_probability)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the sums of `parts` are sums of. labels: those of the metrics' f1, in their order; bins: of the calibration error."""
+
+    labels: tuple[str, ...]
+    bins: int
+
+    @property
+    def width(self) -> int:
+        """Number of sums: examples, right answers, log loss; right, predicted and true ones per label; gaps per bin."""
+        return 3 + 3 * len(self.labels) + self.bins
+
+    def parts(self, side: Outcomes) -> Floats:
+        """(n, width) what each example adds."""
+        size, count = len(side.id), len(self.labels)
+        number = {label: i for i, label in enumerate(self.labels)}
+        label, predicted = (
+            np.fromiter(map(number.__getitem__, column), np.int64, size)
+            for column in (side.label, side.predicted)
+        )
+        rows, right = np.arange(size), label == predicted
+        found = np.zeros((size, self.width))
+        found[:, 0], found[:, 1] = 1, right
+        found[:, 2] = -np.log(np.maximum(side.label_probability, SMALLEST))
+        found[rows, 3 + label] = right
+        found[rows, 3 + count + predicted] = 1
+        found[rows, 3 + 2 * count + label] = 1
+        place = np.minimum((side.confidence * self.bins).astype(np.int64), self.bins - 1)
+        found[rows, 3 + 3 * count + place] = right - side.confidence
+        return found
+
+    def columns(self, name: str) -> Ints:
+        """Places of the sums that a metric follows from: where there are many labels, one F1 needs few of them."""
+        count = len(self.labels)
+        if name == "macro_f1":
+            return np.arange(3, 3 + 3 * count)
+        if name.startswith("f1."):
+            return 3 + self.labels.index(name.removeprefix("f1.")) + count * np.arange(3)
+        if name == "expected_calibration_error":
+            return np.concatenate([[0], np.arange(3 + 3 * count, self.width)])
+        return np.array([0, {"accuracy": 1, "log_loss": 2}[name]])
+
+    def metric(self, name: str, sums: Floats) -> Floats:
+        """(...) the metric of that name, as `methods/metrics.py` defines it. sums: (..., columns) those that it follows from."""
+        if name == "macro_f1":
+            return np.asarray(_f1(*np.split(sums, 3, axis=-1)).mean(-1))
+        if name.startswith("f1."):
+            return _f1(sums[..., 0], sums[..., 1], sums[..., 2])
+        size, total = sums[..., 0], sums[..., 1]
+        if name == "expected_calibration_error":
+            total = np.abs(sums[..., 1:]).sum(-1)
+        found: Floats = np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0)
+        return found
+
+    def classes(self, name: str, side: Outcomes, rows: Ints, sums: Floats) -> tuple[Ints, Floats]:
+        """(class of some examples, what one answer of each class moves a metric of answers by). To accuracy all are alike."""
+        if name == "accuracy":
+            return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
+        number = {label: i for i, label in enumerate(self.labels)}
+        return np.array([number[side.label[row]] for row in rows], np.int64), self._effects(
+            name, sums
+        )
+
+    def _effects(self, name: str, sums: Floats) -> Floats:
+        """(labels,) how far one answer moves an F1, by its true label: right instead of wrong, or wrong instead of right.
+
+        sums: (width,). A wrong answer is taken to be each other label as often as that was predicted.
+        """
+        count = len(self.labels)
+        right, predicted, true = (sums[3 + i * count : 3 + (i + 1) * count] for i in range(3))
+        of = np.maximum(predicted + true, 1)
+        f1 = 2 * right / of
+        lost = np.where(right > 0, f1 - 2 * (right - 1) / np.maximum(of - 1, 1), 0)
+        gained = np.where(right < true, 2 * (right + 1) / (of + 1) - f1, 0)
+        own, taken_for = np.maximum(lost, gained), f1 - 2 * right / (of + 1)
+        shares = np.maximum(predicted, 1 / count)
+        others = np.maximum(shares.sum() - shares, 1 / count)
+        if name == "macro_f1":
+            found: Floats = (
+                own + ((shares * taken_for).sum() - shares * taken_for) / others
+            ) / count
+            return found
+        place = self.labels.index(name.removeprefix("f1."))
+        found = shares[place] * taken_for[place] / others
+        found[place] = own[place]
+        return found
+
+    def computes(self, name: str) -> bool:
+        """Does `metric` know that name?"""
+        return name in ("accuracy", "log_loss", "expected_calibration_error", "macro_f1") or (
+            name.startswith("f1.") and name[3:] in self.labels
+        )
+
+
+def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
+    """0 for a label that was neither true nor predicted."""
+    of = predicted + true
+    found: Floats = np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0)
+    return found
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The examples that both sides have, with the same label, in the same order.
+
+    strata, groups  (n,) numbers of source and group; groups: None if each example stands alone
+    sources         in the order of their numbers; what is in another source on either side has a number beyond them
+    left_out        examples that one side lacks
+    relabelled      examples whose label is another: they are in no pair
+    moved           pairs whose source is another: they are in the pairs of no source
+    """
+
+    old: Outcomes
+    new: Outcomes
+    strata: Ints
+    sources: tuple[str, ...]
+    groups: Ints | None
+    left_out: int
+    relabelled: int
+    moved: int
+
+
+def pair(old: Outcomes, new: Outcomes) -> Pairs:
+    """Both sides by id. There may be no pair at all."""
+    if old.id == new.id and old.label == new.label:
+        return _paired(old, new, 0, 0)
+    place = {name: i for i, name in enumerate(old.id)}
+    both = [(place[name], i) for i, name in enumerate(new.id) if name in place]
+    same = [(i, j) for i, j in both if old.label[i] == new.label[j]]
+    one, other = (
+        (old.rows([i for i, _ in same]), new.rows([j for _, j in same]))
+        if same
+        else (old.rows([]), new.rows([]))
+    )
+    return _paired(one, other, len(old.id) + len(new.id) - 2 * len(both), len(both) - len(same))
+
+
+def _paired(old: Outcomes, new: Outcomes, left_out: int, relabelled: int) -> Pairs:
+    stays = np.fromiter(map(operator.eq, old.source, new.source), np.bool_, len(new.id))
+    found, sources = numbered(list(itertools.compress(new.source, stays)))
+    strata = np.full(len(new.id), len(sources), np.int64)
+    strata[stays] = found
+    return Pairs(old, new, strata, sources, grouped(new), left_out, relabelled, int((~stays).sum()))
+
+
+def grouped(side: Outcomes) -> Ints | None:
+    """(n,) number of the group of each example; one that has none is a group of its own; None if all do."""
+    if not any(side.group):
+        return None
+    names = [f"g{name}" if name else f"i{i}" for i, name in zip(side.id, side.group, strict=True)]
+    found, distinct = numbered(
+        [f"{source}\0{name}" for source, name in zip(side.source, names, strict=True)]
+    )
+    return found if len(distinct) < len(names) else None
+
+
+def numbered(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """(number of each name, the names in the order of their numbers)."""
+    distinct = sorted(set(names))
+    number = {name: i for i, name in enumerate(distinct)}
+    return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), tuple(distinct)
