@@ -3,7 +3,7 @@
     python bench/diff.py > bench/diff.md      (in a repository that is built and has two commits)
 
 Three repositories: this one; a clone of it with one more commit, in which three models answer as others do; and one with a
-thousand metrics and a table of a hundred thousand outcomes.
+thousand metrics and a table of a hundred thousand predictions.
 """
 
 import csv
@@ -55,7 +55,7 @@ def main() -> None:
         rows = {
             "this repository, HEAD~1": in_turn(ROOT),
             "three models with other answers": in_turn(changed),
-            f"{METRICS:,} metrics, {EXAMPLES:,} outcomes": in_turn(large, dvc=False),
+            f"{METRICS:,} metrics, {EXAMPLES:,} predictions": in_turn(large, dvc=False),
         }
     print("# What a comparison takes\n")
     print(
@@ -110,7 +110,7 @@ def make_changed(folder: Path) -> None:
     git(ROOT, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
     lock = (folder / "dvc.lock").read_text()
     for to, of in CHANGED.items():
-        for name in (".json", "/outcomes.csv", "/confusion.csv"):
+        for name in (".json", "/predictions.csv", "/confusion.csv"):
             here, there = (folder / f"data/metrics/scores-{key}{name}" for key in (to, of))
             before, after = here.read_bytes(), there.read_bytes()
             here.write_bytes(after)
@@ -144,7 +144,7 @@ def make_large(folder: Path) -> None:
 
 
 def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Generator) -> None:
-    """Outcomes of three sources, and their metrics as the stage computes them. same: draws that both commits share."""
+    """Predictions of three sources, and their metrics as the stage computes them. same: draws that both commits share."""
 
     labels = np.array(["negative", "positive"])
     truth = same.integers(0, 2, EXAMPLES)
@@ -153,7 +153,7 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     positive = 1 / (1 + np.exp(-margin))
     probability = np.round(np.stack([1 - positive, positive], axis=1), 6)
     predicted = probability.argmax(1)
-    with (metrics / "scores-m/outcomes.csv").open("w", newline="") as stream:
+    with (metrics / "scores-m/predictions.csv").open("w", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(
             [

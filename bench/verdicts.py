@@ -144,20 +144,20 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
 
 
 def paired(design: Design, found: Answers) -> samples.Paired:
-    """As `lmspec diff` has it: from two tables of outcomes, with six digits."""
+    """As `lmspec diff` has it: from two tables of predictions, with six digits."""
     names = np.asarray([f"c{i}" for i in range(design.classes)])
     size = len(found.truth)
     ids, label = tuple(map(str, range(size))), tuple(names[found.truth].tolist())
     source = tuple(np.char.add("s", found.source.astype(str)).tolist())
     group = ("",) * size if found.document is None else tuple(found.document.astype(str).tolist())
 
-    def side(probability: np.ndarray) -> predictions.Outcomes:
+    def side(probability: np.ndarray) -> predictions.Predictions:
         predicted = tuple(names[probability.argmax(1)].tolist())
         told = (
             np.round(probability.max(1), 6),
             np.round(probability[np.arange(size), found.truth], 6),
         )
-        return predictions.Outcomes(ids, source, group, label, predicted, *told)
+        return predictions.Predictions(ids, source, group, label, predicted, *told)
 
     pairs = predictions.pair(side(found.old), side(found.new))
     return samples.Paired(pairs, predictions.Scale(tuple(names.tolist()), BINS), same=False)

@@ -32,9 +32,9 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     frame = frame.filter([i not in repeats for i in range(frame.height)]).sort("id")
     reasons = dict(sorted(Counter(reason for *_, reason, _ in rejected).items()))
     if frame.is_empty():
-        raise LmspecError("corpus", "no row is left", f"see why they were turned away: {reasons}")
+        raise LmspecError("corpus", "no row is left", f"see why they were rejected: {reasons}")
     stage.say(
-        f"{frame.height} documents; turned away: {', '.join(f'{n} {reason}' for reason, n in reasons.items()) or 'none'}"
+        f"{frame.height} documents; rejected: {', '.join(f'{n} {reason}' for reason, n in reasons.items()) or 'none'}"
     )
     unknown = Counter(detail for *_, reason, detail in rejected if reason == labelling.NOT_A_LABEL)
     if unknown:

@@ -30,7 +30,7 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
             predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size)
         )
         results[name.key] = measured(test, probability, model.labels, spec.calibration_bins)
-        parts.append(outcomes(name.key, test, probability, model.labels))
+        parts.append(predictions(name.key, test, probability, model.labels))
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
     (out / "metrics.json").write_text(
@@ -38,7 +38,7 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
     rows = table.drop("text").rows(named=True)
     return stage.Report(
-        results, {"confusion": confusion(rows, model.labels), "outcomes": rows}, metrics.BETTER
+        results, {"confusion": confusion(rows, model.labels), "predictions": rows}, metrics.BETTER
     )
 
 
@@ -57,7 +57,7 @@ def measured(
     return result
 
 
-def outcomes(
+def predictions(
     split: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
 ) -> pl.DataFrame:
     """One row an example. confidence: of the predicted label; label_probability: of the true one; 6 digits."""

@@ -276,7 +276,7 @@ class Project:
             {"name": name, "digest": {"dirHash": _md5(content)}} for name, content in how.items()
         ]
         self.write(
-            f"data/records/{_stage(artifact)}.json",
+            f"data/provenance/{_stage(artifact)}.json",
             provenance.statement(artifact, {}, inputs, outputs, {}),
         )
 
@@ -301,13 +301,16 @@ class Project:
         labels: Sequence[str] = ("bad", "good"),
         bins: int = 5,
     ) -> None:
-        """What `stages/scores.py` leaves for those answers: metrics, outcomes, confusion, record."""
+        """What `stages/scores.py` leaves for those answers: metrics, predictions, confusion, record."""
         self.measure(
             artifact, {split: measured(rows, labels, bins) for split, rows in sides.items()}
         )
         rows = [(split, row) for split, each in sides.items() for row in each]
         self.table(
-            artifact, "outcomes", [_outcome(split, row, labels) for split, row in rows], OUTCOMES
+            artifact,
+            "predictions",
+            [_outcome(split, row, labels) for split, row in rows],
+            PREDICTIONS,
         )
         count = Counter((split, row.label, row.predicted) for split, row in rows)
         pairs = [
@@ -423,7 +426,7 @@ class Project:
         places = (
             f"data/metrics/{stage}.json",
             f"data/metrics/{stage}",
-            f"data/records/{stage}.json",
+            f"data/provenance/{stage}.json",
         )
         found = [self.root / place for place in places]
         files = [
@@ -435,7 +438,7 @@ class Project:
         return [file.relative_to(self.root).as_posix() for file in files]
 
 
-OUTCOMES = (
+PREDICTIONS = (
     "split",
     "id",
     "source",
@@ -452,7 +455,7 @@ def _outcome(split: str, row: Example, labels: Sequence[str]) -> dict[str, objec
     told = row.confidence if row.right else _other(row, labels)
     return dict(
         zip(
-            OUTCOMES,
+            PREDICTIONS,
             (
                 split,
                 row.id,

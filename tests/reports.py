@@ -80,7 +80,7 @@ def example(number: int, text: str | None) -> Example:
 
 
 def gate(verdict: GateVerdict, text: str = "of what was measured") -> Gate:
-    passed = verdict in ("pass", "excepted")
+    passed = verdict in ("pass", "waived")
     needed = 4200 if verdict == "undecided" else None
     name = f"{verdict.replace(' ', '_')}_gate"
     return Gate(

@@ -14,7 +14,7 @@ from tests import history
 from tests.history import KEPT, REVIEWS, TIMES, Project, examples, flipped
 
 Act = Callable[[Project], tuple[str, ...]]
-OUTCOMES = "data/metrics/scores-cnn/outcomes.csv"
+PREDICTIONS = "data/metrics/scores-cnn/predictions.csv"
 SCORES = "data/metrics/scores-cnn.json"
 
 
@@ -292,7 +292,7 @@ def _(project: Project) -> tuple[str, ...]:
 def renamed(project: Project) -> None:
     """scores.cnn is scores.small now, and was built under that name."""
     project.edit("params.yaml", "  cnn: {of: model.cnn, on: [", "  small: {of: model.cnn, on: [")
-    for path in (SCORES, "data/metrics/scores-cnn", "data/records/scores-cnn.json"):
+    for path in (SCORES, "data/metrics/scores-cnn", "data/provenance/scores-cnn.json"):
         shutil.move(project.root / path, project.root / path.replace("scores-cnn", "scores-small"))
     project.score("scores.small", {"reviews": REVIEWS})
     project.lock()
@@ -356,7 +356,7 @@ def without_speed(project: Project) -> None:
     project.remove(
         "data/metrics/speed-cnn.json",
         "data/metrics/speed-cnn",
-        "data/records/speed-cnn.json",
+        "data/provenance/speed-cnn.json",
         "stages/speed.py",
     )
     project.write("stages/speed.py", history.CODE)
@@ -664,9 +664,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "the metrics are not those of the outcomes: another scorer",
+    "the metrics are not those of the predictions: another scorer",
     "scores.cnn.reviews.macro_f1",
-    "not comparable another scorer: the outcomes of worktree give",
+    "not comparable another scorer: the predictions of worktree give",
     "and its metrics say 0.99",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -675,10 +675,10 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "an older commit keeps no outcomes",
+    "an older commit keeps no predictions",
     "scores.cnn.reviews.accuracy 0.8850 0.9350 +0.0500",
     "~ (could show",
-    "HEAD keeps no outcomes of reviews",
+    "HEAD keeps no predictions of reviews",
     "untested",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -690,55 +690,55 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a table of outcomes has no row",
-    "note: worktree keeps no outcomes of scores.cnn: what differs there was not tested on pairs of examples",
+    "a table of predictions has no row",
+    "note: worktree keeps no predictions of scores.cnn: what differs there was not tested on pairs of examples",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, project.text(OUTCOMES).partition("\n")[0] + "\n")
+    project.write(PREDICTIONS, project.text(PREDICTIONS).partition("\n")[0] + "\n")
     project.lock()
     return ()
 
 
 @situation(
-    "a table of outcomes is an empty file",
-    "note: worktree keeps no outcomes of scores.cnn: what differs there was not tested on pairs of examples",
+    "a table of predictions is an empty file",
+    "note: worktree keeps no predictions of scores.cnn: what differs there was not tested on pairs of examples",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, "")
+    project.write(PREDICTIONS, "")
     project.lock()
     return ()
 
 
 @situation(
-    "a table of outcomes is cut off",
-    "not comparable the outcomes of worktree have",
+    "a table of predictions is cut off",
+    "not comparable the predictions of worktree have",
     "its metrics 200",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, project.text(OUTCOMES)[:3000])
+    project.write(PREDICTIONS, project.text(PREDICTIONS)[:3000])
     project.lock()
     return ()
 
 
 @situation(
     "an example is in the test set twice",
-    "not comparable the outcomes of worktree have an example of reviews twice",
+    "not comparable the predictions of worktree have an example of reviews twice",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(project, [*REVIEWS, REVIEWS[0]])
     return ()
 
 
-@situation("outcomes without a line end at the end", "metrics: 56 same")
+@situation("predictions without a line end at the end", "metrics: 56 same")
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, project.text(OUTCOMES).rstrip("\n"))
+    project.write(PREDICTIONS, project.text(PREDICTIONS).rstrip("\n"))
     project.lock()
     return ()
 
 
-@situation("outcomes with the line ends of Windows", "metrics: 56 same")
+@situation("predictions with the line ends of Windows", "metrics: 56 same")
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, project.text(OUTCOMES).replace("\n", "\r\n"))
+    project.write(PREDICTIONS, project.text(PREDICTIONS).replace("\n", "\r\n"))
     project.lock()
     return ()
 
@@ -807,11 +807,11 @@ def _(project: Project) -> tuple[str, ...]:
     "changed",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.remove("data/records/scores-cnn.json")
+    project.remove("data/provenance/scores-cnn.json")
     project.lock()
     project.commit()
     rescored(project)
-    project.remove("data/records/scores-cnn.json")
+    project.remove("data/provenance/scores-cnn.json")
     project.lock()
     return ()
 
@@ -848,12 +848,12 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "outcomes were edited by hand",
-    "data/metrics/scores-cnn/outcomes.csv is not what the build wrote",
+    "predictions were edited by hand",
+    "data/metrics/scores-cnn/predictions.csv is not what the build wrote",
     "not comparable",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.write(OUTCOMES, project.text(OUTCOMES).replace(",bad,good,", ",bad,bad,"))
+    project.write(PREDICTIONS, project.text(PREDICTIONS).replace(",bad,good,", ",bad,bad,"))
     return ()
 
 
@@ -922,9 +922,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a floor on a metric that its own outcomes contradict",
+    "a floor on a metric that its own predictions contradict",
     "not comparable, fails level floor scores.cnn.reviews.macro_f1",
-    "another scorer: the outcomes of worktree give",
+    "another scorer: the predictions of worktree give",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -934,14 +934,14 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a floor where the outcomes are of fewer examples than the metrics",
+    "a floor where the predictions are of fewer examples than the metrics",
     "not comparable, fails level floor",
-    "the outcomes of worktree have 100 examples of reviews, its metrics 200",
+    "the predictions of worktree have 100 examples of reviews, its metrics 200",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
-    project.write(OUTCOMES, "".join(project.text(OUTCOMES).splitlines(keepends=True)[:101]))
+    project.write(PREDICTIONS, "".join(project.text(PREDICTIONS).splitlines(keepends=True)[:101]))
     project.lock()
     return ()
 
@@ -972,14 +972,14 @@ def with_letters(project: Project) -> None:
 
 @situation(
     "a gate on flips in each source, and no example of one is in common",
-    "not comparable, fails flips flip_rate",
+    "not comparable, fails flips negative_flip_rate",
     "reviews.source.products: no example in common",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
     )
     rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
     rescored_as(project, rows)
@@ -1012,7 +1012,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}",
     )
     movies = [row.id for row in REVIEWS if row.source == "movies"][:20]
     rescored_as(
@@ -1022,9 +1022,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a log loss moved where the outcomes write 0",
+    "a log loss moved where the predictions write 0",
     "scores.cnn.reviews.log_loss",
-    "not comparable -0.5 of it lies in probabilities below 5e-07, which the outcomes write as 0",
+    "not comparable -0.5 of it lies in probabilities below 5e-07, which the predictions write as 0",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(
@@ -1100,14 +1100,14 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a gate on flips in each source, and one of the spec was never scored",
-    "not comparable, fails flips flip_rate",
+    "not comparable, fails flips negative_flip_rate",
     "reviews.source.letters: no example in common",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
     )
     with_letters(project)
     rescored(project)
@@ -1128,7 +1128,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a metric was lost, and its gate has an exception",
+    "a metric was lost, and its gate has a waiver",
     "missing, fails level floor",
     "reviews.macro_f1 is asked for, and not there: run `dvc repro`",
     code=1,
@@ -1137,7 +1137,7 @@ def _(project: Project) -> tuple[str, ...]:
     signed = "{reason: a reason of ten letters, signed_off_by: B. Person, until: '2999-12-31'}"
     project.gate(
         "level",
-        f"{{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.1, exception: {signed}}}",
+        f"{{kind: floor, metric: scores.cnn.reviews.macro_f1, at_least: 0.1, waiver: {signed}}}",
     )
     remeasured(project, macro_f1=None)
     return ()
@@ -1194,7 +1194,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a gate fails, and is signed off",
-    "excepted, passes level floor",
+    "waived, passes level floor",
     "signed off by A. Person until 2999-01-31",
     "ok",
 )
@@ -1205,13 +1205,11 @@ def _(project: Project) -> tuple[str, ...]:
 
 EXCEPTED = (
     "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.95, "
-    "exception: {reason: the data of June, signed_off_by: A. Person, until: 'DAY'}}"
+    "waiver: {reason: the data of June, signed_off_by: A. Person, until: 'DAY'}}"
 )
 
 
-@situation(
-    "the exception has ended", "fail level floor", "its exception ended on 2020-01-31", code=1
-)
+@situation("the waiver has ended", "fail level floor", "its waiver ended on 2020-01-31", code=1)
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", EXCEPTED.replace("DAY", "2020-01-31"))
     return ()
@@ -1289,7 +1287,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     for times in ([(of / 2, other) for of, other in TIMES], TIMES):
         project.speed(times)
-        project.remove("data/records/speed-cnn.json")
+        project.remove("data/provenance/speed-cnn.json")
         project.lock()
         project.commit()
     return ("HEAD~1", "HEAD")

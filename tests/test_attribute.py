@@ -25,14 +25,14 @@ from lmspec.reports import attribution as forms
 from lmspec.reports import words
 from lmspec.statistics import predictions
 from lmspec.statistics.paired import Alone, Paired, Slice
-from lmspec.statistics.predictions import Outcomes, Scale
+from lmspec.statistics.predictions import Predictions, Scale
 from tests import miniature, reports
 from tests.history import make
 from tests.test_forms import rendered
 
 ACCURACY = Slice("accuracy", None)
 LABELS = ("bad", "good")
-NO_OUTCOMES = Fault("none were kept")
+NO_PREDICTIONS = Fault("none were kept")
 FACTORS = ("data", "spec", "code")
 
 
@@ -49,7 +49,7 @@ def answers(
         label = [LABELS[i] for i in labels[rows]]
         predicted = [LABELS[i if ok else 1 - i] for i, ok in zip(labels[rows], right, strict=True)]
         names = tuple(f"e{i}" for i in rows)
-        side = Outcomes(
+        side = Predictions(
             names,
             tuple("even" if i % 2 == 0 else "odd" for i in rows),
             tuple(f"d{i // 3}" for i in rows),
@@ -64,7 +64,7 @@ def answers(
 
 def values(truth: Mapping[Corner, float]) -> dict[Corner, Seen]:
     """Corners of which only the metric is known."""
-    return {corner: Seen(value, NO_OUTCOMES) for corner, value in truth.items()}
+    return {corner: Seen(value, NO_PREDICTIONS) for corner, value in truth.items()}
 
 
 def told(found: Attribution) -> dict[str, float | None]:
@@ -86,7 +86,7 @@ def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
         {corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.corners}
     )
     told = {
-        corner: Seen(seen.outcomes.plain(part)[0], seen.outcomes)
+        corner: Seen(seen.predictions.plain(part)[0], seen.predictions)
         for corner, seen in corners.items()
         if _has(seen)
     }
@@ -102,7 +102,7 @@ def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
 
 
 def _has(seen: Seen) -> bool:
-    return isinstance(seen.outcomes, Alone)
+    return isinstance(seen.predictions, Alone)
 
 
 def _value(amount: Any) -> float:
@@ -115,7 +115,7 @@ def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
     design = Design(("code",))
     corners = answers({OLD: 0.6, design.new: 0.7})
     found = attribution("m", ACCURACY, design, corners)
-    sides = [corners[corner].outcomes for corner in (OLD, design.new)]
+    sides = [corners[corner].predictions for corner in (OLD, design.new)]
     old, new = (side for side in sides if isinstance(side, Alone))
     paired = Paired(predictions.pair(old.side, new.side), old.scale, False)
     (effect,) = found.effects
@@ -174,7 +174,7 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
     design, half = Design(("data", "spec")), np.full(4, 0.5)
 
     def seen(*predicted: str) -> Seen:
-        side = Outcomes(
+        side = Predictions(
             tuple("abcd"),
             ("s",) * 4,
             ("d",) * 4,
@@ -253,7 +253,7 @@ def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
     """Other code can count another way: then the effects are those of the values."""
     design = Design(("code",))
     corners = answers({OLD: 0.6, design.new: 0.7})
-    corners[design.new] = Seen(0.9, corners[design.new].outcomes)
+    corners[design.new] = Seen(0.9, corners[design.new].predictions)
     found = attribution("m", ACCURACY, design, corners)
     assert found.total.interval is None and "another scorer" in found.notes[0]
     assert found.total.value == pytest.approx(0.9 - found.old)

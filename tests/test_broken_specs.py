@@ -36,7 +36,7 @@ LITERAL = {
     "unknown-choice",
     "wrong-noun",
     "no-such-artifact",
-    "circle",
+    "cycle",
 }
 
 
@@ -187,7 +187,7 @@ def test_the_table_has_every_rule() -> None:
 
 def test_the_rules_that_the_code_names_are_those_listed_here() -> None:
     """Every `report("name", ...)` and `Problem("name", ...)`: the negative control of the test above."""
-    assert set(_literals()) <= LITERAL and {"circle", "file", "wrong-type"} <= set(_literals())
+    assert set(_literals()) <= LITERAL and {"cycle", "file", "wrong-type"} <= set(_literals())
 
 
 def test_names_of_cases_are_their_own() -> None:

@@ -415,7 +415,7 @@ def test_a_project_built_side_by_side_is_the_same_to_the_byte(built: Path, tmp_p
     measured = [
         "data/metrics/speed-release.json",
         "data/metrics/speed-release/rounds.csv",
-        "data/records/speed-release.json",
+        "data/provenance/speed-release.json",
     ]
     assert [one.pop(path) == two.pop(path) for path in measured] == [False] * 3
     assert one == two and len(one) > 60

@@ -198,7 +198,7 @@ def test_a_remote_spares_the_build(copy: Path, tmp_path: Path) -> None:
 def test_where_there_are_no_gates_none_passes() -> None:
     """It is said."""
     assert _passed(()) == "there are no gates, so none was checked"
-    assert _passed([gate("pass"), gate("excepted")]) == "all gates pass, 1 of them by an exception"
+    assert _passed([gate("pass"), gate("waived")]) == "all gates pass, 1 of them by a waiver"
 
 
 def test_a_command_runs_where_standard_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,19 +238,19 @@ def test_results_are_found_in_a_part_of_a_repository(tmp_path: Path) -> None:
     """Changed, new and gone; what is no result counts nothing; paths are the project's."""
     git(tmp_path, "init", "-q")
     project = tmp_path / "part of it"
-    for name in ("dvc.lock", "data/metrics/a b.json", "data/records/gone.json", "params.yaml"):
+    for name in ("dvc.lock", "data/metrics/a b.json", "data/provenance/gone.json", "params.yaml"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("{}")
     git(tmp_path, "add", "-A")
     git(tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "x")
     assert committed.differing(project) == []
-    (project / "data/records/gone.json").unlink()
+    (project / "data/provenance/gone.json").unlink()
     for name in ("data/metrics/a b.json", "data/metrics/ü.json", "params.yaml"):
         (project / name).write_text("[]")
     assert committed.differing(project) == [
         "data/metrics/a b.json",
         "data/metrics/ü.json",
-        "data/records/gone.json",
+        "data/provenance/gone.json",
     ]
 
 

@@ -149,7 +149,7 @@ def test_score_gets_the_label_of_its_band(score: str, label: str) -> None:
     "score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1", None]
 )
 def test_score_in_no_band_gets_no_label(score: str | None) -> None:
-    """Between two bands, not a number, or not there: turned away with the value that gave the reason."""
+    """Between two bands, not a number, or not there: rejected with the value that gave the reason."""
     rule = ThresholdLabel.model_validate({"kind": "threshold", "column": "score", "bands": BANDS})
     result = labelling.label_of(score, rule, LABELS)
     assert isinstance(result, labelling.NoLabel) and result.detail == (

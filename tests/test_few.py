@@ -16,7 +16,7 @@ from tests.test_statistics import paired, side, two_sides
 SIZE = 300
 
 
-def certain(right: np.ndarray, group: np.ndarray | None = None) -> predictions.Outcomes:
+def certain(right: np.ndarray, group: np.ndarray | None = None) -> predictions.Predictions:
     """Answers of two labels in turn, those right that are said to be."""
     truth = np.arange(len(right)) % 2
     probability = np.full((len(right), 3), 0.05)
@@ -32,7 +32,7 @@ def flipped(*places: int, size: int = SIZE) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "f1.a", "f1.b"])
 def test_what_one_answer_moves_is_what_it_moves_when_it_flips(name: str) -> None:
-    """Counted anew from outcomes with one more wrong answer of a class, the larger of both ways."""
+    """Counted anew from predictions with one more wrong answer of a class, the larger of both ways."""
     scale = predictions.Scale(("a", "b"), 10)
     begin = flipped(*range(12))
 

@@ -382,7 +382,7 @@ def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
 
 def test_gates_that_pass_by_an_exception_are_counted_apart(report: Report) -> None:
     """In each form that says how many pass; without any, nothing is said of them."""
-    count = "2 of 7 gates pass, 1 of them by an exception"
+    count = "2 of 7 gates pass, 1 of them by a waiver"
     assert all(count in form(report) for form in (markdown.render, github.annotations, html.render))
     assert "1 of 1 gates pass; " in words.headline(replace(report, gates=(reports.gate("pass"),)))
 

@@ -65,7 +65,7 @@ def held(
 ) -> Gate:
     """What a gate says. stale, late: artifacts of the new and of the old side that are."""
     before = {name: name for name in new.artifacts if name in old.artifacts}
-    fields = {"undecided": "fail", "exception": None, **gate}
+    fields = {"undecided": "fail", "waiver": None, **gate}
     return gates.held(
         Evidence(old, new, before),
         "g",
@@ -115,7 +115,12 @@ def flip_rate(
     at_most: float, metric: str = "scores.a.test", confidence: float = 0.95
 ) -> dict[str, Any]:
     """On a test side, or its slices."""
-    return {"kind": "flip_rate", "metric": metric, "at_most": at_most, "confidence": confidence}
+    return {
+        "kind": "negative_flip_rate",
+        "metric": metric,
+        "at_most": at_most,
+        "confidence": confidence,
+    }
 
 
 @pytest.fixture
@@ -293,7 +298,7 @@ def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None
     assert both(tmp_path, more, less_sure, **margin("non_inferiority", 0.005)).verdict == "pass"
 
 
-@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("negative_flips", [False, True])
 def test_one_example_decides_nothing(tmp_path: Path, broken: bool) -> None:
     """Neither that all is well nor that it is not."""
     old = [replace(REVIEWS[1], confidence=0.7)]
@@ -316,7 +321,7 @@ def test_one_example_decides_nothing(tmp_path: Path, broken: bool) -> None:
         (margin("improvement", 0.0), flipped(REVIEWS, [0, 9, 18, 1])),
         (flip_rate(0.04), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
     ],
-    ids=["floor", "ceiling", "non_inferiority", "improvement", "flip_rate"],
+    ids=["floor", "ceiling", "non_inferiority", "improvement", "negative_flip_rate"],
 )
 def test_as_many_examples_as_are_needed_decide(
     tmp_path: Path, gate: dict[str, Any], new: list[Example]
@@ -538,7 +543,7 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
     old, new = Project(tmp_path / "old"), Project(tmp_path / "new")
     for project, torch, pandas in ((old, "2.13.0", "1"), (new, "2.14.0", "2")):
         timed(project.root, TIMES if project is old else [(of, other / 2) for of, other in TIMES])
-        path = "data/records/speed-a.json"
+        path = "data/provenance/speed-a.json"
         (statement,) = json.loads(project.text(path))
         entries = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
         entries += [
@@ -565,7 +570,7 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
 def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     tmp_path: Path, side: Revision
 ) -> None:
-    """The artifact is new, its baseline stale, its test set, labels or scorer another, its outcomes lost."""
+    """The artifact is new, its baseline stale, its test set, labels or scorer another, its predictions lost."""
     projects = {name: Project(tmp_path / name) for name in ("new", "labels", "scorer", "lost")}
     for project in projects.values():
         project.write("params.yaml", PARAMS_YAML)
@@ -574,7 +579,7 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     projects["labels"].score("scores.a", {"test": REVIEWS}, labels=("bad", "good", "mixed"))
     whole = projects["scorer"].metrics("scores.a")
     projects["scorer"].measure("scores.a", {"test": {**whole["test"], "accuracy": 0.99}})
-    projects["lost"].remove("data/metrics/scores-a/outcomes.csv")
+    projects["lost"].remove("data/metrics/scores-a/predictions.csv")
     olds = {name: written(project.root, name) for name, project in projects.items()}
     olds["test set"] = scored(tmp_path / "set", examples(200, start=900), "test set")
     for name, old in olds.items():
@@ -621,17 +626,17 @@ def test_undecided_passes_where_the_spec_says_so(tmp_path: Path) -> None:
         (
             "2026-06-01",
             0.99,
-            "excepted",
+            "waived",
             True,
             "signed off by B. Person until 2026-06-01; without: fail",
         ),
-        ("2026-05-31", 0.99, "fail", False, "its exception ended on 2026-05-31"),
+        ("2026-05-31", 0.99, "fail", False, "its waiver ended on 2026-05-31"),
         ("2026-06-01", 0.5, "pass", True, None),
         ("2020-01-01", 0.5, "pass", True, None),
     ],
     ids=["on its last day", "a day later", "passes anyway", "passes anyway, and it has ended"],
 )
-def test_an_exception_holds_through_its_last_day(
+def test_an_waiver_holds_through_its_last_day(
     side: Revision, until: str, limit: float, verdict: str, passed: bool, why: str | None
 ) -> None:
     """It says who answers for what; a gate that passes needs none."""
@@ -654,7 +659,7 @@ def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revi
         (other, margin("improvement", 0.0), "not comparable"),
     ):
         found = held(old, side, **gate, exception=exception)
-        assert (found.verdict, found.passed) == ("excepted", True) and f"without: {verdict})" in (
+        assert (found.verdict, found.passed) == ("waived", True) and f"without: {verdict})" in (
             found.why or ""
         )
     cases = (
@@ -698,7 +703,7 @@ def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
 
 
 def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide() -> None:
-    """Of every metric of this project: as its stage has declared it, and with an interval where it has outcomes."""
+    """Of every metric of this project: as its stage has declared it, and with an interval where it has predictions."""
     repository = Revision(Tree("worktree", None, ROOT, _ids(ROOT)))
     evidence = Evidence(repository, repository, {name: name for name in repository.artifacts})
     seen = 0
@@ -713,7 +718,7 @@ def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide()
                 path,
             )
             known = artifact.startswith("scores.") and path[-1] != "examples"
-            assert metric_names.has_outcomes(artifact, path) == known
+            assert metric_names.has_predictions(artifact, path) == known
     assert seen > 250
 
 
@@ -721,7 +726,7 @@ def _ids(root: Path) -> dict[str, str]:
     files = [
         root / "params.yaml",
         *(root / "data/metrics").rglob("*.*"),
-        *(root / "data/records").glob("*.json"),
+        *(root / "data/provenance").glob("*.json"),
     ]
     return {path.relative_to(root).as_posix(): str(path) for path in files}
 

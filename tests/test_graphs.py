@@ -126,16 +126,18 @@ def test_a_quantizer_that_finds_nothing_is_an_error() -> None:
 
 def test_a_broken_contract_ends_the_build() -> None:
     """Each limit by itself, NaN included; within the limits nothing is said."""
-    contract = Contract(max_flip_rate=0.1, max_mean_probability_difference=0.1)
+    contract = Contract(max_disagreement_rate=0.1, max_mean_probability_difference=0.1)
     quantized.require(
-        {"flip_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x"
+        {"disagreement_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x"
     )
     for bad in (
-        {"flip_rate": 0.2},
+        {"disagreement_rate": 0.2},
         {"mean_probability_difference": 0.2},
-        {"flip_rate": float("nan")},
+        {"disagreement_rate": float("nan")},
     ):
         with pytest.raises(LmspecError, match="the contract allows"):
             quantized.require(
-                {"flip_rate": 0.0, "mean_probability_difference": 0.0} | bad, contract, "exported.x"
+                {"disagreement_rate": 0.0, "mean_probability_difference": 0.0} | bad,
+                contract,
+                "exported.x",
             )

@@ -70,20 +70,22 @@ class Project:
         """A params.yaml with one gate, `floor`."""
         self.write("params.yaml", SPEC.format(gate=gate, width=width))
 
-    def scored(self, accuracy: float, outcomes: bool = True) -> None:
-        """Metrics, their record, and the outcomes that they follow from: the first ones are wrong."""
+    def scored(self, accuracy: float, predictions: bool = True) -> None:
+        """Metrics, their record, and the predictions that they follow from: the first ones are wrong."""
         wrong = round((1 - accuracy) * SIZE)
         values = {"test": {"accuracy": (SIZE - wrong) / SIZE, "examples": SIZE}}
         path = "data/metrics/scores-a.json"
         self.write(path, json.dumps(values))
         better = {"name": path, "annotations": {"better": {"accuracy": "higher"}}}
-        self.write("data/records/scores-a.json", recorded(better))
+        self.write("data/provenance/scores-a.json", recorded(better))
         head = "split,id,source,group,label,predicted,confidence,label_probability\n"
         rows = (
             f"test,{i},s,,good,{'bad' if i < wrong else 'good'},0.9,{0.1 if i < wrong else 0.9}\n"
             for i in range(SIZE)
         )
-        self.write("data/metrics/scores-a/outcomes.csv", head + "".join(rows) if outcomes else "")
+        self.write(
+            "data/metrics/scores-a/predictions.csv", head + "".join(rows) if predictions else ""
+        )
 
     def commit(self, subject: str = "a change") -> str:
         """Its short hash."""
@@ -194,15 +196,15 @@ def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) 
 
 
 def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Project) -> None:
-    """`bytes` of two graphs differ or do not; two accuracies without outcomes are untested."""
+    """`bytes` of two graphs differ or do not; two accuracies without predictions are untested."""
     better = {
         "name": "data/metrics/quantized-a.json",
         "annotations": {"better": {"bytes": "lower"}},
     }
-    project.write("data/records/quantized-a.json", recorded(better))
+    project.write("data/provenance/quantized-a.json", recorded(better))
     for size, accuracy in ((1000, 0.9), (990, 0.5)):
         project.write("data/metrics/quantized-a.json", json.dumps({"bytes": size}))
-        project.scored(accuracy, outcomes=False)
+        project.scored(accuracy, predictions=False)
         project.commit()
     sizes = course("bytes")
     assert verdicts(sizes) == ["better", "new"] and sizes["points"][0]["interval"] == [990, 990]
@@ -217,7 +219,7 @@ def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_head
     for accuracy in (0.7, 0.9):
         project.scored(accuracy)
         project.write(
-            "data/records/scores-a.json", recorded({"name": "data/metrics/scores-a.json"})
+            "data/provenance/scores-a.json", recorded({"name": "data/metrics/scores-a.json"})
         )
         project.write(
             "data/metrics/model-a.json",
@@ -233,7 +235,7 @@ def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_head
         "name": "data/metrics/model-a.json",
         "annotations": {"better": {"accuracy": "higher"}},
     }
-    project.write("data/records/model-a.json", recorded(better))
+    project.write("data/provenance/model-a.json", recorded(better))
     project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": 0.6}, "steps": 6}))
     project.commit()
     found = course(METRIC)
@@ -251,7 +253,7 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
     path = "data/metrics/speed-a.json"
     project.write("params.yaml", "speed: {a: {of: quantized.a, against: model.a}}\n")
     project.write(
-        "data/records/speed-a.json",
+        "data/provenance/speed-a.json",
         recorded({"name": path, "annotations": {"better": {"ratio": "higher"}}}),
     )
     for value in (1.5, 2.5):
@@ -317,7 +319,7 @@ def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
 def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
     """Each once; and a project without gates is told what to do."""
     project.spec(
-        "{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: "
+        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: "
         + FLOOR
     )
     project.history([0.9, 0.8])
@@ -524,10 +526,10 @@ def test_what_the_culprit_changed_is_shown(project: Project) -> None:
 
 
 def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
-    """Its threshold now, for every commit, and not its exception."""
+    """Its threshold now, for every commit, and not its waiver."""
     hashes = project.history([0.9, 0.85, 0.83, 0.82])
     assert "the gate passes at" in bisected(code=1)["reason"]
-    signed = "exception: {reason: not now please, signed_off_by: Ann, until: '2999-01-01'}"
+    signed = "waiver: {reason: not now please, signed_off_by: Ann, until: '2999-01-01'}"
     project.spec(f"{{kind: floor, metric: {METRIC}, at_least: 0.84, {signed}}}")
     assert one_of(bisected()) == [hashes[2]]
     assert (
@@ -540,7 +542,7 @@ def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
     "gate",
     [
         f"{{kind: non_inferiority, metric: {METRIC}, margin: 0.05, confidence: 0.95}}",
-        "{kind: flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
     ],
 )
 def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(

@@ -39,7 +39,7 @@ def results(stage: str, version: int) -> dict[str, bytes]:
     return {
         f"data/metrics/{stage}.json": json.dumps({"value": value}).encode(),
         f"data/metrics/{stage}/rows.csv": f"text,value\na,{value}\n".encode(),
-        f"data/records/{stage}.json": json.dumps([value]).encode(),
+        f"data/provenance/{stage}.json": json.dumps([value]).encode(),
     }
 
 

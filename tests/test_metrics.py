@@ -83,7 +83,7 @@ def test_loss_of_quantization_counts_flips() -> None:
     after[2] = [0, 1]
     got = quantizing.loss_of(before, after)
     p = 1 / (1 + np.exp(-1))
-    assert got["flip_rate"] == 0.25
+    assert got["disagreement_rate"] == 0.25
     assert got["mean_probability_difference"] == pytest.approx((2 * p - 1) / 4)
 
 

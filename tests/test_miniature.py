@@ -39,7 +39,7 @@ def test_two_folders_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
     for measured in (
         "data/metrics/speed-release.json",
         "data/metrics/speed-release/rounds.csv",
-        "data/records/speed-release.json",
+        "data/provenance/speed-release.json",
     ):
         assert one.pop(measured) != two.pop(measured)
     assert one == two and len(one) > 60
@@ -118,8 +118,8 @@ def test_a_comment_costs_no_training(project: Path) -> None:
     assert miniature.ran(miniature.dvc(project, "repro")) == []
     miniature.dvc(project, "repro", "--force", "--single-item", "exported-cnn")
     after = miniature.fingerprints(project)
-    assert before.pop("data/records/exported-cnn.json") != after.pop(
-        "data/records/exported-cnn.json"
+    assert before.pop("data/provenance/exported-cnn.json") != after.pop(
+        "data/provenance/exported-cnn.json"
     )  # it names the new text
     assert after == before
     edits = {
@@ -287,7 +287,7 @@ def test_diff_after_an_edit_and_after_its_build(project: Path) -> None:
 def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:
     """The folder alone, far from the project, predicts; its answers are those of the scores."""
     folder = shutil.copytree(built / "data/bundle/release", tmp_path / "bundle")
-    outcome = (built / "data/metrics/scores-release/outcomes.csv").read_text().splitlines()
+    outcome = (built / "data/metrics/scores-release/predictions.csv").read_text().splitlines()
     assert outcome[0] == "split,id,source,group,label,predicted,confidence,label_probability"
     import polars as pl
 

@@ -13,7 +13,7 @@ from tests import reports
 from tests.history import TIMES, Project, make
 
 LEVEL = "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}"
-SIGNED = "exception: {reason: not this week please, signed_off_by: Ann, until: '2999-01-01'}"
+SIGNED = "waiver: {reason: not this week please, signed_off_by: Ann, until: '2999-01-01'}"
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_one_is_for_gates_alone(project: Project) -> None:
 
 
 def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -> None:
-    """The sides first; notes on standard error; what passes by an exception is counted apart."""
+    """The sides first; notes on standard error; what passes by a waiver is counted apart."""
     project.gate(
         "fast",
         "{kind: ratio, metric: speed.cnn.of.latency_ms.p50, tolerance: 0.1, confidence: 0.95}",
@@ -97,7 +97,7 @@ def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -
     assert "note: speed.cnn is stale in worktree: " in found.stderr
     project.lock()
     rows = project.run("gate").stdout.splitlines()
-    assert rows[-1] == "2 of 3 gates pass, 1 of them by an exception"
+    assert rows[-1] == "2 of 3 gates pass, 1 of them by a waiver"
     columns = [
         row.index(found)
         for row in rows
@@ -140,7 +140,7 @@ def test_the_text_of_a_gate_is_text(project: Project) -> None:
     project.gate(
         "signed",
         LEVEL.replace(
-            "0.8", '0.99, exception: {reason: "a\\n::error::b \\e[31m", signed_off_by: "##[x]"}'
+            "0.8", '0.99, waiver: {reason: "a\\n::error::b \\e[31m", signed_off_by: "##[x]"}'
         ),
     )
     project.edit(

@@ -125,13 +125,13 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
     differing = [question.Asked("scores.a", "scores.a", path) for path in paths]
     differing.append(question.Asked("speed.a", "speed.a", ("of", "latency_ms", "p50")))
     about = {
-        "{kind: flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
-        "{kind: flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
-        "{kind: flip_rate, metric: scores.a.t.class.*}": [
+        "{kind: negative_flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
+        "{kind: negative_flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
+        "{kind: negative_flip_rate, metric: scores.a.t.class.*}": [
             "scores.a.t.f1.good",
             "scores.a.t.f1.bad",
         ],
-        "{kind: flip_rate, metric: scores.a.t.source.s}": ["scores.a.t.source.s.accuracy"],
+        "{kind: negative_flip_rate, metric: scores.a.t.source.s}": ["scores.a.t.source.s.accuracy"],
         "{kind: ceiling, metric: scores.a.t.log_loss}": ["scores.a.t.log_loss"],
         "{kind: ratio, metric: speed.a.of.latency_ms.p50}": [],
         "{kind: floor}": [],
@@ -221,11 +221,11 @@ def test_a_number_where_a_training_should_be_has_no_metrics(project: Project) ->
 
 @pytest.mark.parametrize("column", ["confidence", "label_probability"])
 @pytest.mark.parametrize("text", ["1e300", "-19000000", "1.000001", "nan", "inf"])
-def test_a_table_of_what_is_no_probability_has_no_outcomes(
+def test_a_table_of_what_is_no_probability_has_no_predictions(
     project: Project, column: str, text: str
 ) -> None:
     """It is as if there were none."""
-    table = files(project.root).table("scores.cnn", "outcomes")
+    table = files(project.root).table("scores.cnn", "predictions")
     assert table is not None and predictions.read(table | {column: ["1", "0", *table[column][2:]]})
     assert predictions.read(table | {column: [text, *table[column][1:]]}) is None
 
@@ -279,14 +279,14 @@ def test_a_dev_side_of_no_documents_has_no_test(project: Project, documents: obj
 def test_a_test_side_of_no_examples_has_no_test(
     project: Project, examples: int, verdict: str
 ) -> None:
-    """Where no outcomes were kept either, which are compared without their number."""
+    """Where no predictions were kept either, which are compared without their number."""
     for accuracy in (0.88, 0.9):
         values = project.metrics("scores.cnn")
         project.measure(
             "scores.cnn",
             {"reviews": values["reviews"] | {"accuracy": accuracy, "examples": examples}},
         )
-        (project.root / "data/metrics/scores-cnn/outcomes.csv").unlink(missing_ok=True)
+        (project.root / "data/metrics/scores-cnn/predictions.csv").unlink(missing_ok=True)
         project.lock()
         project.commit()
     assert metric(project, "scores.cnn.reviews.accuracy", "HEAD~1", "HEAD")["verdict"] == verdict

@@ -107,7 +107,7 @@ class Bucket:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
-    """Once there is a user, who is nobody or cannot sign is turned away."""
+    """Once there is a user, who is nobody or cannot sign is rejected."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -167,7 +167,7 @@ def named(folder: Path) -> set[str]:
             if md5.endswith(".dir"):
                 listing = folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
                 hashes |= {md5, *(file["md5"] for file in json.loads(listing.read_text()))}
-            elif not path.startswith(("data/metrics/", "data/records/")):
+            elif not path.startswith(("data/metrics/", "data/provenance/")):
                 hashes.add(md5)
     return {f"{md5[:2]}/{md5[2:]}" for md5 in hashes}
 
@@ -264,8 +264,8 @@ def test_an_experiment_is_built_beside_the_workspace(
     assert_same(folder, built)
     miniature.dvc(folder, "exp", "apply", "other")
     changed = miniature.run(folder, "git", "diff", "--name-only").split()
-    assert changed == ["data/records/splits-new.json", "dvc.lock", "params.yaml"]
-    record = json.loads((folder / "data/records/splits-new.json").read_text())
+    assert changed == ["data/provenance/splits-new.json", "dvc.lock", "params.yaml"]
+    record = json.loads((folder / "data/provenance/splits-new.json").read_text())
     assert (
         record[0]["predicate"]["buildDefinition"]["externalParameters"]["params"]["splits.new"][
             "seed"
@@ -276,7 +276,7 @@ def test_an_experiment_is_built_beside_the_workspace(
     assert set(before) == set(after)
     assert {str(Path(path).parent) for path in before if before[path] != after[path]} == {
         "data/splits/new",
-        "data/records",
+        "data/provenance",
     }
     miniature.run(folder, "git", "checkout", "--quiet", ".")
     miniature.dvc(folder, "checkout")
@@ -325,7 +325,7 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(
     expected, found = miniature.fingerprints(built), miniature.fingerprints(other)
     assert found == {path: expected[path] for path in expected if path in found}
     assert {
-        "data/records/model-cnn.json",
+        "data/provenance/model-cnn.json",
         "data/metrics/model-cnn.json",
         "data/metrics/model-cnn/curve.csv",
     } < set(found)
@@ -337,7 +337,7 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(
 def test_repro_takes_a_lost_output_from_the_cache(built: Path, copy: Path) -> None:
     """A model that is gone is not trained again, nor is its record or its table made again."""
     shutil.rmtree(copy / "data/model/cnn")
-    (copy / "data/records/model-cnn.json").unlink()
+    (copy / "data/provenance/model-cnn.json").unlink()
     (copy / "data/metrics/model-cnn/curve.csv").unlink()
     assert miniature.ran(miniature.dvc(copy, "repro", "model-cnn")) == []
     assert_same(copy, built)

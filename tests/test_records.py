@@ -1,4 +1,4 @@
-"""Records: what they say agrees with each other and with what is here, or `lmspec verify --records` says where not."""
+"""Records: what they say agrees with each other and with what is here, or `lmspec verify --provenance` says where not."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def project(built: Path) -> Iterator[Path]:
 
 
 def verify(project: Path, code: int = 0) -> str:
-    return miniature.lmspec(project, "verify", "--records", code=code)
+    return miniature.lmspec(project, "verify", "--provenance", code=code)
 
 
 def test_records_of_a_build_agree(built: Path) -> None:
@@ -32,7 +32,7 @@ def test_records_of_a_build_agree(built: Path) -> None:
 
 def test_a_record_is_an_attestation(built: Path) -> None:
     """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name data, code and packages."""
-    text = (built / "data/records/model-cnn.json").read_text()
+    text = (built / "data/provenance/model-cnn.json").read_text()
     (document,) = json.loads(text)
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["predicateType"] == "https://slsa.dev/provenance/v1"
@@ -80,8 +80,8 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
         ("params.yaml", "filters: 16", "filters: 17", "model-cnn: model.cnn of params.yaml is not what it was built with"),
         ("lmspec/methods/card.py", "def ", "X = 1\n\n\ndef ", "bundle-release: lmspec/methods/card.py is not what it was"),
         ("toolchain.yaml", "ftfy: ", "ftfy: 9", "corpus-old, corpus-new, splits-old, splits-new: it was built with ftfy "),
-        ("data/records/model-cnn.json", "[", "", "model-cnn: data/records/model-cnn.json is missing, or is no record"),
-        ("data/records/splits-new.json", '{"dirHash": "', '{"dirHash": "0',
+        ("data/provenance/model-cnn.json", "[", "", "model-cnn: data/provenance/model-cnn.json is missing, or is no record"),
+        ("data/provenance/splits-new.json", '{"dirHash": "', '{"dirHash": "0',
          "updated-first, scores-release, speed-release: it was made from another data/splits/new"),
     ],
 )  # fmt: skip

@@ -51,7 +51,7 @@ def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
     """The per-example tables give the committed accuracies."""
     import csv
 
-    with (ROOT / "data/metrics/scores-release/outcomes.csv").open(newline="") as stream:
+    with (ROOT / "data/metrics/scores-release/predictions.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "tweets"]
     right = sum(row["label"] == row["predicted"] for row in rows)
     assert right / len(rows) == accuracy("release", "tweets")

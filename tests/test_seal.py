@@ -252,7 +252,7 @@ def test_the_record_says_who_sealed(plant: Plant, sealed: Path, value: str, seal
     """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims no more."""
     with edited(sealed, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
-        (record,) = json.loads((sealed / "data/records/splits-old.json").read_text())
+        (record,) = json.loads((sealed / "data/provenance/splits-old.json").read_text())
         assert record["predicate"]["buildDefinition"]["internalParameters"]["sealed"] == sealed_by
         assert f"it opens {SECRET}.txt" in plant(f"open('{SECRET}.txt')", 1)
 
@@ -276,7 +276,7 @@ def test_trace_lists_all_that_is_missing(plant: Plant, sealed: Path) -> None:
 
 def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, sealed: Path) -> None:
     """DVC takes hashes after the run: what was read must be what is there then (dvc#11058)."""
-    before = (sealed / "data/records/splits-old.json").read_bytes()
+    before = (sealed / "data/provenance/splits-old.json").read_bytes()
     wait = "import time; (Path.home() / 'ready').touch(); time.sleep(2)"
     edits = {
         "params.yaml": ("seed: 1", "seed: 1.0", "params.yaml: splits.old"),
@@ -294,7 +294,7 @@ def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, sealed: Path)
             said = plant(wait, 1)
         (sealed / path).write_text(text)
         assert f"{named}: it changed while splits-old was being built from it" in said
-    assert (sealed / "data/records/splits-old.json").read_bytes() == before
+    assert (sealed / "data/provenance/splits-old.json").read_bytes() == before
 
 
 def test_another_version_of_a_package_is_refused(plant: Plant, sealed: Path) -> None:

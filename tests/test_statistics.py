@@ -21,10 +21,10 @@ METRICS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1
 
 def side(
     truth: np.ndarray, probability: np.ndarray, group: np.ndarray | None = None
-) -> predictions.Outcomes:
+) -> predictions.Predictions:
     names = np.asarray(LABELS)
     chosen, rows = probability.argmax(1), np.arange(len(truth))
-    return predictions.Outcomes(
+    return predictions.Predictions(
         tuple(f"e{i}" for i in rows),
         tuple("first" if i % 3 else "second" for i in rows),
         tuple("" if group is None else f"g{i}" for i in (rows if group is None else group)),
@@ -41,7 +41,7 @@ def two_sides(
     shared: float = 0.7,
     group: np.ndarray | None = None,
     skills: tuple[float, float] = (1.2, 1.7),
-) -> list[predictions.Outcomes]:
+) -> list[predictions.Predictions]:
     """Two models of the same test set, whose errors go together as far as `shared` says."""
     rng = np.random.default_rng(seed)
     truth, both = rng.integers(0, 3, size), rng.normal(size=(size, 3))
@@ -54,7 +54,7 @@ def two_sides(
     return sides
 
 
-def paired(old: predictions.Outcomes, new: predictions.Outcomes) -> samples.Paired:
+def paired(old: predictions.Predictions, new: predictions.Predictions) -> samples.Paired:
     return samples.Paired(predictions.pair(old, new), predictions.Scale(LABELS, 10), same=False)
 
 

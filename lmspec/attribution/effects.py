@@ -11,21 +11,20 @@ import numpy as np
 
 from lmspec.attribution.design import OLD, Corner, Design, Weights
 from lmspec.compare.revision import Fault
-from lmspec.statistics import bootstrap, paired
-from lmspec.statistics import predictions as outcomes
+from lmspec.statistics import bootstrap, paired, predictions
 from lmspec.statistics.bootstrap import Draws, Floats
 from lmspec.statistics.paired import Alone, Slice
-from lmspec.statistics.predictions import Outcomes
+from lmspec.statistics.predictions import Predictions
 
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A metric at one corner. value: as its metrics say; outcomes: the examples that it follows from, or why there are none."""
+    """A metric at one corner. value: as its metrics say; predictions: the examples that it follows from, or why there are none."""
 
     value: float
-    outcomes: Alone | Fault
+    predictions: Alone | Fault
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Attribution:
 def attribution(
     metric: str, part: Slice, design: Design, corners: Mapping[Corner, Seen]
 ) -> Attribution:
-    """corners: those that could be built, both commits among them. part: what the metric is of the outcomes."""
+    """corners: those that could be built, both commits among them. part: what the metric is of the predictions."""
     table = _table(part, corners)
     values = {corner: seen.value for corner, seen in corners.items()}
 
@@ -113,12 +112,12 @@ class Table:
     sides: Mapping[Corner, Alone]
 
     @functools.cached_property
-    def strata(self) -> tuple[outcomes.Ints, tuple[str, ...]]:
+    def strata(self) -> tuple[predictions.Ints, tuple[str, ...]]:
         """Sources, as the last corner, the new commit, has them."""
-        return outcomes.numbered(self._last.source)
+        return predictions.numbered(self._last.source)
 
     @property
-    def _last(self) -> Outcomes:
+    def _last(self) -> Predictions:
         return list(self.sides.values())[-1].side
 
     @property
@@ -142,7 +141,7 @@ class Table:
     @functools.cached_property
     def _draws(self) -> Draws:
         parts = np.concatenate(list(self._parts.values()), axis=1)
-        return bootstrap.draws(parts, paired.plan(self.strata[0], outcomes.grouped(self._last)))
+        return bootstrap.draws(parts, paired.plan(self.strata[0], predictions.grouped(self._last)))
 
     def amount(self, weights: Weights) -> Amount:
         """The weighted sum of the metric at the corners; all are resampled together."""
@@ -176,16 +175,16 @@ def _table(part: Slice, corners: Mapping[Corner, Seen]) -> Table | str:
     """Or why intervals cannot be had."""
     sides: dict[Corner, Alone] = {}
     for corner, seen in sorted(corners.items(), key=lambda item: len(item[0])):
-        if isinstance(seen.outcomes, Fault):
-            return seen.outcomes.reason
-        if not seen.outcomes.scale.computes(part.name):
-            return "it does not follow from the outcomes of examples"
-        if part.source is not None and part.source not in seen.outcomes.side.source:
+        if isinstance(seen.predictions, Fault):
+            return seen.predictions.reason
+        if not seen.predictions.scale.computes(part.name):
+            return "it does not follow from the predictions of examples"
+        if part.source is not None and part.source not in seen.predictions.side.source:
             return f"not every test side has examples of {part.source}"
-        counted, _ = seen.outcomes.plain(part)
-        if abs(counted - seen.value) > seen.outcomes.slack(part):
-            return f"another scorer: outcomes give {counted:.6g} where the metrics say {seen.value:.6g}"
-        sides[corner] = seen.outcomes
+        counted, _ = seen.predictions.plain(part)
+        if abs(counted - seen.value) > seen.predictions.slack(part):
+            return f"another scorer: predictions give {counted:.6g} where the metrics say {seen.value:.6g}"
+        sides[corner] = seen.predictions
     if len({frozenset(alone.scale.labels) for alone in sides.values()}) > 1:
         return "the labels are others"
     return _in_common(part, sides)
@@ -214,9 +213,9 @@ def _notes(table: Table | str, corners: Mapping[Corner, Seen]) -> tuple[str, ...
         return (f"values without intervals: {table}",)
     sizes = sorted(
         {
-            seen.outcomes.size(table.part.source)
+            seen.predictions.size(table.part.source)
             for seen in corners.values()
-            if isinstance(seen.outcomes, Alone)
+            if isinstance(seen.predictions, Alone)
         }
     )
     if sizes[-1] == table.size:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmspec.pipeline.paths import RECORDS, stage_name
+from lmspec.pipeline.paths import PROVENANCE, stage_name
 from lmspec.run import declaration, provenance, toolchain
 from lmspec.run.declaration import Stage
 from lmspec.specs.project import Project
@@ -59,7 +59,7 @@ def read(path: Path) -> Record | None:
 def all_of(project: Project, root: Path) -> dict[str, Record | None]:
     """Stage -> its record."""
     names = [stage_name(name) for name, _ in project.artifacts()]
-    return {name: read(root / RECORDS / f"{name}.json") for name in names}
+    return {name: read(root / PROVENANCE / f"{name}.json") for name in names}
 
 
 def findings(project: Project, root: Path, found: Mapping[str, Record | None]) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def findings(project: Project, root: Path, found: Mapping[str, Record | None]) -
         stage = declaration.read(root, noun, key)
         one = found[stage.name]
         if one is None:
-            yield Finding(stage.name, f"{stage.record} is missing, or is no record")
+            yield Finding(stage.name, f"{stage.provenance} is missing, or is no record")
             continue
         yield from (
             Finding(stage.name, what, absent) for what, absent in _of_outputs(root, stage, one)
@@ -81,7 +81,7 @@ def findings(project: Project, root: Path, found: Mapping[str, Record | None]) -
 
 def _of_outputs(root: Path, stage: Stage, one: Record) -> Iterator[tuple[str, bool]]:
     for out in stage.outs:
-        if out == stage.record:
+        if out == stage.provenance:
             continue
         if out not in one.outputs:
             yield f"{out} is not in its record", False

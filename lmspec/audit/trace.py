@@ -60,7 +60,7 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
         folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]
         (scratch / inside).mkdir(parents=True, exist_ok=True)
         for file in files:
-            if inside.parts[:2] not in (declaration.METRICS.parts, declaration.RECORDS.parts):
+            if inside.parts[:2] not in (declaration.METRICS.parts, declaration.PROVENANCE.parts):
                 (scratch / inside / file).symlink_to(root / inside / file)
     (scratch / DVC_YAML).unlink()
 

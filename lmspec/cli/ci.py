@@ -156,7 +156,7 @@ def _compare_with_commit(asked: Asked) -> str:
     if not paths:
         return "what is committed is what the spec builds"
     found = f"what is committed is not what the spec builds: {some(paths)}"
-    remedy = "`git add dvc.lock data/metrics data/records`, and commit"
+    remedy = "`git add dvc.lock data/metrics data/provenance`, and commit"
     if asked.locked:
         raise Failed(found, remedy)
     publishing.warn(f"{found}\n  -> {remedy}")

@@ -53,7 +53,7 @@ def command(
     """A metric at each commit of a branch that changed it, newest first, along first parents.
 
     METRIC may be cut to its end, or have `*` for any part, if that means one metric; without it, those that the gates are
-    about. Each value has its 95 % interval from the outcomes of its commit, and a verdict against the commit before that has
+    about. Each value has its 95 % interval from the predictions of its commit, and a verdict against the commit before that has
     the metric, tested on the examples that both scored, in pairs. From git alone: no cache, no network, nothing checked out.
 
     Each verdict is at p <= 0.05 for that commit and metric alone, not corrected for how many are looked at: where nothing

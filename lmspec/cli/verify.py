@@ -32,7 +32,7 @@ SEALED = {
     help="Difference of numbers to accept.",
 )
 @click.option(
-    "--records",
+    "--provenance",
     "only_records",
     is_flag=True,
     help="Build nothing: compare records, outputs and inputs.",
@@ -44,14 +44,14 @@ def command(targets: tuple[str, ...], tolerance: float, only_records: bool) -> N
     project. Says for each: same bytes, same content, within the tolerance, or different, with the first tensor, node, row,
     key or line. What is measured, not computed, is not compared. Exits 1 if one is different.
 
-    With --records it takes seconds: do the SHA-256 of outputs, inputs and code, the parameters and the versions of packages
-    in data/records agree with each other and with what is here, and who sealed each build?
+    With --provenance it takes seconds: do the SHA-256 of outputs, inputs and code, the parameters and the versions of packages
+    in data/provenance agree with each other and with what is here, and who sealed each build?
 
     \b
     Example:
       lmspec verify model.textcnn
       lmspec verify --tolerance 1e-6
-      lmspec verify --records
+      lmspec verify --provenance
     """
     project = loading.valid_project()
     root = Path.cwd()

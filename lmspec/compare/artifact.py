@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lmspec.compare import bounds, expected, spread
-from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence, leaves
+from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
@@ -153,7 +153,7 @@ class Artifact:
         return None
 
     def scored(self, path: tuple[str, ...], plain: Metric) -> Row:
-        """A metric of a test side, tested on the outcomes that both sides have."""
+        """A metric of a test side, tested on the predictions that both sides have."""
         if plain.difference == 0 and self.evidence.unchanged(self.name):
             return Row(replace(plain, verdict="same"))
         paired = self.evidence.scored(self.name, path)
@@ -189,8 +189,8 @@ class Artifact:
         return Row(said, estimate)
 
     def _without_pairs(self, fault: Fault, plain: Metric, path: tuple[str, ...]) -> Metric:
-        """Where outcomes are lacking, two shares can still be compared, as if they came from different examples."""
-        if NO_OUTCOMES not in fault.reason:
+        """Where predictions are lacking, two shares can still be compared, as if they came from different examples."""
+        if NO_PREDICTIONS not in fault.reason:
             return replace(plain, verdict="not comparable", reason=fault.reason)
         sizes = [self._examples(side, path) for side in ("old", "new")]
         if path[-1] == "accuracy" and sizes[0] and sizes[0] == sizes[1] and _are_shares(plain):
@@ -206,7 +206,7 @@ class Artifact:
         return found if isinstance(found, int) and found > 0 else 0
 
     def _untested(self, path: tuple[str, ...], plain: Metric) -> Metric:
-        """A number of which git keeps no outcomes."""
+        """A number of which git keeps no predictions."""
         if plain.difference == 0:
             return replace(plain, verdict="same")
         if plain.better is None or plain.difference is None:
@@ -220,7 +220,7 @@ class Artifact:
             if one != other:
                 return replace(plain, verdict="not comparable", reason="another dev set")
             if one[0]:
-                return _unpaired(plain, one[0], "git keeps no outcomes of dev sides")
+                return _unpaired(plain, one[0], "git keeps no predictions of dev sides")
         if path[0] == "seeds":
             return replace(
                 plain,

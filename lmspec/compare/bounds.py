@@ -67,9 +67,9 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
         return alone.reason
     part = part_of(path[1:])
     if not alone.scale.computes(part.name):
-        return "it does not follow from the outcomes"
+        return "it does not follow from the predictions"
     if part.source is not None and part.source not in alone.side.source:
-        return f"no example of {part.source} is among the outcomes"
+        return f"no example of {part.source} is among the predictions"
     other = evidence.disagrees("new", artifact, path[0], part)
     if other:
         return other
@@ -77,7 +77,7 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
 
 
 def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
-    """Of a metric, by the outcomes of one side."""
+    """Of a metric, by the predictions of one side."""
     found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
     if part.name == "expected_calibration_error":
         found = _calibration(found, alone.scatter(part, confidence))
@@ -135,7 +135,7 @@ def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: flo
 
 
 def of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
-    """Of the difference of two sides' outcomes."""
+    """Of the difference of two sides' predictions."""
     rows = paired.rows(part.source)
     found = paired.difference(part)
     plain = _of_estimate(found, len(rows), confidence)
@@ -198,10 +198,12 @@ def of_gap(
     ):
         return "a gap lies between classes or sources of one test side, by one metric"
     if not all(alone.scale.computes(part.name) for part in parts):
-        return "it does not follow from the outcomes"
+        return "it does not follow from the predictions"
     others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
     if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
-        return next(filter(None, others), "there is a source without an example among the outcomes")
+        return next(
+            filter(None, others), "there is a source without an example among the predictions"
+        )
     return _gap_reaching(
         _of_estimate(_gap(alone, parts), alone.size(None), confidence), alone, parts
     )

@@ -74,10 +74,13 @@ def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[R
             if paths[0] != paths[1]:
                 yield from _rows(name, old.table(before[name], "rows"), new.table(name, "rows"))
         elif name.partition(".")[0] == "scores" and name in before:
-            tables = old.table_path(before[name], "outcomes"), new.table_path(name, "outcomes")
+            tables = (
+                old.table_path(before[name], "predictions"),
+                new.table_path(name, "predictions"),
+            )
             if old.tree.ids.get(tables[0]) != new.tree.ids.get(tables[1]):
                 for found in _test_sides(
-                    old.table(before[name], "outcomes"), new.table(name, "outcomes"), sides
+                    old.table(before[name], "predictions"), new.table(name, "predictions"), sides
                 ):
                     yield from found
 
@@ -179,7 +182,7 @@ def _outputs(side: Revision, name: str) -> dict[str, str]:
     found = {}
     for out in side.lock.get(stage, {}).get("outs", ()):
         path = str(out.get("path"))
-        if not path.startswith(f"{places.RECORDS}/"):
+        if not path.startswith(f"{places.PROVENANCE}/"):
             found[
                 path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
             ] = str(out.get("md5"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lmspec.compare import changes, flips, gates, judging, naming, pictures, ratios, seeds, stale
 from lmspec.compare.artifact import Artifact
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence
+from lmspec.compare.evidence import NO_PREDICTIONS, Evidence
 from lmspec.compare.report import Metric, Report, Side, Verdict
 from lmspec.compare.revision import Fault, Revision
 from lmspec.errors import some
@@ -16,7 +16,7 @@ NOTED = 8  # stale artifacts of a side that have a note
 
 
 def compare(old: Revision, new: Revision, root: Path, today: datetime.date | None = None) -> Report:
-    """All that is to be said of two revisions. root: where the corpus may be at hand; today: for the ends of exceptions."""
+    """All that is to be said of two revisions. root: where the corpus may be at hand; today: for the ends of waivers."""
     before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(
         old.artifacts, new.artifacts
     )
@@ -106,10 +106,10 @@ def _notes(
             if not isinstance(side.metrics(evidence.name(which, name)), Fault)
         ]
         lacking = [
-            name for name in there if not evidence.outcomes(which, evidence.name(which, name))
+            name for name in there if not evidence.predictions(which, evidence.name(which, name))
         ]
         if lacking:
-            yield f"{side.name} {NO_OUTCOMES} of {some(lacking)}: what differs there was not tested on pairs of examples"
+            yield f"{side.name} {NO_PREDICTIONS} of {some(lacking)}: what differs there was not tested on pairs of examples"
     unknown = [
         name
         for name in new.artifacts

@@ -1,4 +1,4 @@
-"""evidence: what two revisions know of the outcomes of a test side, and why they cannot be compared."""
+"""evidence: what two revisions know of the predictions of a test side, and why they cannot be compared."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -8,15 +8,15 @@ from typing import Any
 from lmspec.compare.revision import Fault, Revision, at, number
 from lmspec.statistics import predictions
 from lmspec.statistics.paired import Alone, Paired, Slice, part_of
-from lmspec.statistics.predictions import SMALLEST, Outcomes, Scale
+from lmspec.statistics.predictions import SMALLEST, Predictions, Scale
 
-NO_OUTCOMES = "keeps no outcomes"
-UNSCORED = Fault("it does not follow from the outcomes")
+NO_PREDICTIONS = "keeps no predictions"
+UNSCORED = Fault("it does not follow from the predictions")
 
 
 @dataclass(frozen=True)
 class _Twice:
-    """A metric as the metrics say it, and as the outcomes give it.
+    """A metric as the metrics say it, and as the predictions give it.
 
     slack  how far they may be apart; rounding: of a log loss, without what may hide in probabilities of 0
     """
@@ -28,50 +28,50 @@ class _Twice:
 
 
 class Evidence:
-    """What two revisions know of the outcomes of scores artifacts. Read and paired when it is asked for, and once."""
+    """What two revisions know of the predictions of scores artifacts. Read and paired when it is asked for, and once."""
 
     def __init__(self, old: Revision, new: Revision, before: Mapping[str, str]) -> None:
         """before: new name of an artifact -> its old name."""
         self.old, self.new, self.before = old, new, before
 
     @functools.cache  # noqa: B019 - it lives as long as its command
-    def outcomes(self, side: str, artifact: str) -> dict[str, Outcomes] | None:
-        """Test side -> outcomes, of the `old` or the `new` revision; None if git has none."""
+    def predictions(self, side: str, artifact: str) -> dict[str, Predictions] | None:
+        """Test side -> predictions, of the `old` or the `new` revision; None if git has none."""
         revision = self.old if side == "old" else self.new
-        return predictions.read(revision.table(artifact, "outcomes"))
+        return predictions.read(revision.table(artifact, "predictions"))
 
     def name(self, side: str, artifact: str) -> str:
         """What the artifact is called on that side."""
         return self.before.get(artifact, artifact) if side == "old" else artifact
 
     def unchanged(self, artifact: str) -> bool:
-        """Does git have the same outcomes of both sides? Then there is nothing to read."""
+        """Does git have the same predictions of both sides? Then there is nothing to read."""
         tables = [
-            r.tree.ids.get(r.table_path(n, "outcomes"))
+            r.tree.ids.get(r.table_path(n, "predictions"))
             for r, n in (self.side(s, artifact) for s in ("old", "new"))
         ]
         return tables[0] is not None and tables[0] == tables[1]
 
     @functools.cache  # noqa: B019
     def alone(self, side: str, artifact: str, split: str) -> Alone | Fault:
-        """One revision's outcomes, or why they cannot be had. artifact: its new name."""
+        """One revision's predictions, or why they cannot be had. artifact: its new name."""
         revision, name = self.side(side, artifact)
-        found = (self.outcomes(side, name) or {}).get(split)
+        found = (self.predictions(side, name) or {}).get(split)
         if found is None or not found.id:
-            return Fault(f"{revision.name} {NO_OUTCOMES} of {split}")
+            return Fault(f"{revision.name} {NO_PREDICTIONS} of {split}")
         counted = number(at(revision.metrics(name), (split, "examples")))
         if counted is not None and counted != len(found.id):
             return Fault(
-                f"the outcomes of {revision.name} have {len(found.id):,} examples of {split}, its metrics {counted:,.0f}"
+                f"the predictions of {revision.name} have {len(found.id):,} examples of {split}, its metrics {counted:,.0f}"
             )
         if len(set(found.id)) < len(found.id):
-            return Fault(f"the outcomes of {revision.name} have an example of {split} twice")
+            return Fault(f"the predictions of {revision.name} have an example of {split} twice")
         scale = self._scale(revision, name, split, found)
         return scale if isinstance(scale, Fault) else Alone(found, scale)
 
     @functools.cache  # noqa: B019
     def paired(self, artifact: str, split: str) -> Paired | Fault:
-        """Both sides' outcomes, or why they cannot be compared."""
+        """Both sides' predictions, or why they cannot be compared."""
         sides = [self.alone(side, artifact, split) for side in ("old", "new")]
         for side in sides:
             if isinstance(side, Fault):
@@ -98,7 +98,7 @@ class Evidence:
         return found
 
     def scored(self, artifact: str, path: tuple[str, ...]) -> Paired | Fault:
-        """The outcomes from which a metric of a test side follows on both sides, or why there are none. path: in its metrics."""
+        """The predictions from which a metric of a test side follows on both sides, or why there are none. path: in its metrics."""
         split, part = path[0], part_of(path[1:])
         paired = self.paired(artifact, split)
         if isinstance(paired, Fault):
@@ -121,15 +121,15 @@ class Evidence:
         return other or self._hidden(artifact, split, part)
 
     def disagrees(self, side: str, artifact: str, split: str, part: Slice) -> str | None:
-        """What the metrics of one side say, and its outcomes do not; None if they agree, or there is nothing to tell by."""
+        """What the metrics of one side say, and its predictions do not; None if they agree, or there is nothing to tell by."""
         found = self._said_and_counted(side, artifact, split, part)
         if found is None or abs(found.said - found.counted) <= found.slack:
             return None
         name = self.side(side, artifact)[0].name
-        return f"another scorer: the outcomes of {name} give {found.counted:.6g}, and its metrics say {found.said:.6g}"
+        return f"another scorer: the predictions of {name} give {found.counted:.6g}, and its metrics say {found.said:.6g}"
 
     def _hidden(self, artifact: str, split: str, part: Slice) -> str | None:
-        """What of a difference lies in probabilities that the outcomes write as 0; None if it is nothing."""
+        """What of a difference lies in probabilities that the predictions write as 0; None if it is nothing."""
         if part.name != "log_loss":
             return None
         old, new = (self._said_and_counted(side, artifact, split, part) for side in ("old", "new"))
@@ -138,7 +138,7 @@ class Evidence:
         hidden = (new.said - new.counted) - (old.said - old.counted)
         if abs(hidden) <= old.rounding + new.rounding:
             return None
-        return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the outcomes write as 0"
+        return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the predictions write as 0"
 
     def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> _Twice | None:
         alone = self.alone(side, artifact, split)
@@ -165,7 +165,9 @@ class Evidence:
         bins = revision.artifacts.get(name, {}).get("calibration_bins")
         return bins if isinstance(bins, int) and bins > 0 else 15
 
-    def _scale(self, revision: Revision, name: str, split: str, found: Outcomes) -> Scale | Fault:
+    def _scale(
+        self, revision: Revision, name: str, split: str, found: Predictions
+    ) -> Scale | Fault:
         classes = at(revision.metrics(name), (split, "f1"))
         labels = (
             tuple(classes)
@@ -175,7 +177,7 @@ class Evidence:
         unknown = ({*found.label, *found.predicted}) - set(labels)
         if unknown:
             return Fault(
-                f"the outcomes of {revision.name} hold the label {min(unknown)!r}, and its metrics do not"
+                f"the predictions of {revision.name} hold the label {min(unknown)!r}, and its metrics do not"
             )
         side = "old" if revision is self.old else "new"
         return Scale(labels, self._bins(side, name if side == "new" else self._newer(name)))

@@ -24,14 +24,14 @@ class Count:
     """Flips among some examples. size: how many independent ones they are worth, where documents have groups."""
 
     examples: int
-    broken: int
-    mended: int
+    negative_flips: int
+    positive_flips: int
     size: float
 
     @property
     def rate(self) -> float:
         """Broken, of all."""
-        return self.broken / self.examples
+        return self.negative_flips / self.examples
 
     def bounds(self, confidence: float) -> tuple[float, float]:
         """Of the rate, each one-sided. Source: Clopper & Pearson 1934; in groups Korn & Graubard 1998."""
@@ -49,15 +49,15 @@ def count(paired: Paired, rows: NDArray[np.int64]) -> Count:
 
 
 def flips(evidence: Evidence, artifacts: Sequence[str], root: Path) -> Iterator[Flips]:
-    """Of each scores artifact and test side whose outcomes differ. root: where the texts may be at hand."""
+    """Of each scores artifact and test side whose predictions differ. root: where the texts may be at hand."""
     for name in artifacts:
         if not name.startswith("scores.") or evidence.unchanged(name):
             continue
-        for split in evidence.outcomes("new", name) or {}:
+        for split in evidence.predictions("new", name) or {}:
             paired = evidence.paired(name, split)
             if isinstance(paired, Paired):
                 found = _of(name, split, paired, root)
-                if found.broken or found.mended:
+                if found.negative_flips or found.positive_flips:
                     yield found
 
 
@@ -68,8 +68,8 @@ def _of(artifact: str, split: str, paired: Paired, root: Path) -> Flips:
         artifact,
         split,
         whole.examples,
-        whole.broken,
-        whole.mended,
+        whole.negative_flips,
+        whole.positive_flips,
         whole.rate,
         whole.bounds(CONFIDENCE)[1],
         tuple(_slices(paired)),
@@ -92,8 +92,8 @@ def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Ite
             "class" if kind == "class" else "source",
             name,
             found.examples,
-            found.broken,
-            found.mended,
+            found.negative_flips,
+            found.positive_flips,
         )
 
 

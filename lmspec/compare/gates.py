@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmspec.compare import bounds, expected, flips
 from lmspec.compare.bounds import Bounds
-from lmspec.compare.evidence import NO_OUTCOMES, Evidence, leaves
+from lmspec.compare.evidence import NO_PREDICTIONS, Evidence, leaves
 from lmspec.compare.report import Gate, GateVerdict
 from lmspec.compare.revision import PARAMS, WORKTREE, Fault, at, number
 from lmspec.compare.stale import unknown
@@ -107,7 +107,7 @@ def held(
         said,
         _needed(worst, findings),
     )
-    return found if passed else _excepted(found, gate.exception, today)
+    return found if passed else _waived(found, gate.waiver, today)
 
 
 def _needed(worst: Finding, findings: Sequence[Finding]) -> int | None:
@@ -118,17 +118,17 @@ def _needed(worst: Finding, findings: Sequence[Finding]) -> int | None:
     return None if None in every else max(needed or 0 for needed in every)
 
 
-def _excepted(found: Gate, exception: specs.Exemption | None, today: datetime.date) -> Gate:
+def _waived(found: Gate, waiver: specs.Waiver | None, today: datetime.date) -> Gate:
     """What was looked at can be signed off; what nobody could look at cannot."""
-    if exception is None or found.verdict in ("missing", "stale"):
+    if waiver is None or found.verdict in ("missing", "stale"):
         return found
-    if datetime.date.fromisoformat(exception.until) < today:
+    if datetime.date.fromisoformat(waiver.until) < today:
         return replace(
             found,
-            why=f"its exception ended on {exception.until}: mend it, or have it signed off again",
+            why=f"its waiver ended on {waiver.until}: mend it, or have it signed off again",
         )
-    why = f"{exception.reason} (signed off by {exception.signed_off_by} until {exception.until}; without: {found.verdict})"
-    return replace(found, verdict="excepted", passed=True, why=why)
+    why = f"{waiver.reason} (signed off by {waiver.signed_off_by} until {waiver.until}; without: {found.verdict})"
+    return replace(found, verdict="waived", passed=True, why=why)
 
 
 def demand(gate: specs.Gate) -> str:
@@ -139,7 +139,7 @@ def demand(gate: specs.Gate) -> str:
         specs.Ceiling: lambda g: f"at most {g.at_most:g}",
         specs.NonInferiority: lambda g: f"not worse by more than {g.margin:g}",
         specs.Improvement: lambda g: f"better by more than {g.by:g}",
-        specs.FlipRate: lambda g: f"at most {g.at_most:.4g} of the examples broken",
+        specs.NegativeFlipRate: lambda g: f"at most {g.at_most:.4g} of the examples broken",
         specs.Ratio: lambda g: f"not worse by more than {g.tolerance:.4g} times the old",
         specs.Gap: lambda g: f"best and worst at most {g.at_most:g} apart",
     }
@@ -172,7 +172,7 @@ class _Held:
             yield Finding("missing", f"{values.reason}: run `dvc repro`")
             return
         self.values = values
-        if isinstance(self.gate, specs.FlipRate):
+        if isinstance(self.gate, specs.NegativeFlipRate):
             yield from self._flips(pattern)
             return
         paths = [path for path, _ in leaves(values) if matches(pattern, path)]
@@ -237,13 +237,13 @@ class _Held:
         return _judged(found, sign, limit, said)
 
     def _another_scorer(self, path: Path) -> str | None:
-        """What the outcomes say and the metric does not, where both are in git."""
+        """What the predictions say and the metric does not, where both are in git."""
         part = part_of(path[1:])
         if not self.artifact.startswith("scores."):
             return None
         alone = self.evidence.alone("new", self.artifact, path[0])
         if isinstance(alone, Fault):
-            return None if NO_OUTCOMES in alone.reason else alone.reason
+            return None if NO_PREDICTIONS in alone.reason else alone.reason
         return (
             self.evidence.disagrees("new", self.artifact, path[0], part)
             if alone.scale.computes(part.name)
@@ -277,15 +277,15 @@ class _Held:
             yield (), np.arange(len(paired.pairs.new.id))
             return
         alone = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
-        outcomes = [side.side for side in alone if isinstance(side, Alone)]
-        seen = {("class", name) for side in outcomes for name in side.label}
+        predictions = [side.side for side in alone if isinstance(side, Alone)]
+        seen = {("class", name) for side in predictions for name in side.label}
         known = {
             tuple(path[1:])
             for path in expected.sides(self.evidence.new, self.artifact)
             if path[0] == split
         }
         sources = {name for name in known if name[:1] == ("source",)} or {
-            ("source", name) for name in outcomes[-1].source
+            ("source", name) for name in predictions[-1].source
         }
         for kind, name in sorted(seen | sources):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
@@ -339,7 +339,7 @@ class _Held:
     def _flips(self, pattern: Path) -> Iterator[Finding]:
         """Of a test side, or of its classes or sources: `test`, `test.class.*`, `test.source.movies`."""
         gate = self.gate
-        if not isinstance(gate, specs.FlipRate):
+        if not isinstance(gate, specs.NegativeFlipRate):
             return
         split, *rest = pattern
         why = self._no_baseline()
@@ -355,7 +355,7 @@ class _Held:
                 yield Finding("not comparable", f"{'.'.join((split, *name))}: no example in common")
                 continue
             found = flips.count(paired, rows)
-            said = f"{'.'.join((split, *name))}: {found.broken} of {found.examples:,} broken ({found.rate:.4f})"
+            said = f"{'.'.join((split, *name))}: {found.negative_flips} of {found.examples:,} broken ({found.rate:.4f})"
             low, high = (found.rate, found.rate) if paired.same else found.bounds(gate.confidence)
             finding = _judged(Bounds(found.rate, low, high), -1, gate.at_most, said)
             if finding.verdict == "undecided":

@@ -35,7 +35,7 @@ def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusio
 
 
 def _splits(evidence: Evidence, name: str) -> list[str]:
-    return list(evidence.outcomes("new", name) or {}) if name.startswith("scores.") else []
+    return list(evidence.predictions("new", name) or {}) if name.startswith("scores.") else []
 
 
 def _matrix(side: Alone, labels: tuple[str, ...]) -> Matrix:
@@ -44,7 +44,7 @@ def _matrix(side: Alone, labels: tuple[str, ...]) -> Matrix:
 
 
 def calibration(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Calibration]:
-    """Of each test side that both sides have outcomes of."""
+    """Of each test side that both sides have predictions of."""
     for name in artifacts:
         for split in _splits(evidence, name):
             sides = [evidence.alone(side, name, split) for side in ("old", "new")]

@@ -184,7 +184,7 @@ def _versions(revision: Revision, name: str) -> dict[str, str]:
 
 def _entries(revision: Revision, name: str) -> Sequence[Mapping[str, Any]]:
     """What its build was made from, by its record."""
-    statement = revision.record(name) or {}
+    statement = revision.provenance(name) or {}
     found: Sequence[Mapping[str, Any]] = (
         statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
     )

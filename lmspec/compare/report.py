@@ -12,7 +12,7 @@ Better = Literal["higher", "lower"]
 Verdict = Literal[
     "better",  # the difference is one, in the direction that the metric's stage declares
     "worse",
-    "same",  # the same value, from the same outcomes
+    "same",  # the same value, from the same predictions
     "~",  # no difference that this test set could show
     "changed",  # a fact, such as a number of rows: it has no direction, or is exact
     "untested",  # two values, and nothing in git from which their spread could be told
@@ -21,7 +21,7 @@ Verdict = Literal[
     "new",  # the artifact, or this metric of it, is in the new spec alone
     "removed",  # the same of the old spec
 ]
-GateVerdict = Literal["pass", "fail", "undecided", "missing", "stale", "not comparable", "excepted"]
+GateVerdict = Literal["pass", "fail", "undecided", "missing", "stale", "not comparable", "waived"]
 Interval = tuple[float, float]
 
 
@@ -154,8 +154,8 @@ class Slice:
     kind: Literal["class", "source"]
     name: str
     examples: int
-    broken: int
-    mended: int
+    negative_flips: int
+    positive_flips: int
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class Flips:
     artifact: str
     split: str
     examples: int
-    broken: int
-    mended: int
+    negative_flips: int
+    positive_flips: int
     rate: float
     bound: float
     slices: tuple[Slice, ...] = ()
@@ -205,7 +205,7 @@ class Gate:
     found     what was found, in words, with the interval where it has one
     needed    about how many examples would decide, if what was seen stays as it is; for one that is undecided
     passed    does it let the change through? An undecided one as its spec says
-    why       of a failure, or of an exception: its reason, who signed it off, and until when
+    why       of a failure, or of a waiver: its reason, who signed it off, and until when
     line      of params.yaml at which it stands; None if that is not known
     """
 

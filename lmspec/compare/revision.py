@@ -23,7 +23,7 @@ __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
 CODE = ("stages", "lmspec")
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.RECORDS, *CODE)
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.PROVENANCE, *CODE)
 MODULE = re.compile(r"""\bpath: ['"]?([^\s'",{}]+\.py)\b""")  # in dvc.lock
 STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
 HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
@@ -129,9 +129,9 @@ class Revision:
         return paths.table(artifact, report)
 
     @functools.cache  # noqa: B019
-    def record(self, artifact: str) -> dict[str, Any] | None:
+    def provenance(self, artifact: str) -> dict[str, Any] | None:
         """The statement that the artifact's build has left; None if there is none."""
-        content = self.tree.read(paths.record(artifact))
+        content = self.tree.read(paths.provenance(artifact))
         try:
             (statement,) = json.loads(content or b"[]")
             build = statement["predicate"]["buildDefinition"]
@@ -145,7 +145,7 @@ class Revision:
     def better(self, artifact: str) -> dict[str, str]:
         """Name of a metric, or of what holds some -> `higher` or `lower`, as the stage declared it."""
         path = paths.metrics(artifact)
-        entries = (self.record(artifact) or {}).get("subject", ())
+        entries = (self.provenance(artifact) or {}).get("subject", ())
         notes = next(
             (entry.get("annotations") for entry in entries if entry.get("name") == path), None
         )

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
-from lmspec.pipeline.paths import METRICS, RECORDS, folder, metrics, stage_name
+from lmspec.pipeline.paths import METRICS, PROVENANCE, folder, metrics, stage_name
 from lmspec.run import declaration
 
 MADE_FROM_STALE = ", which it is made from, is stale"
@@ -94,7 +94,7 @@ def _reasons(
         yield f"dvc.lock does not say what its build wrote to {metrics(name)}"
     for out in entry.get("outs", ()):
         path = str(out.get("path"))
-        kept = path.startswith((f"{METRICS}/", f"{RECORDS}/")) and path in side.tree.ids
+        kept = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in side.tree.ids
         if kept and _md5(side, path, hashes) != str(out.get("md5")):
             yield f"{path} is not what the build wrote"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 
-RESULTS = ("dvc.lock", "data/metrics", "data/records")
+RESULTS = ("dvc.lock", "data/metrics", "data/provenance")
 
 
 def differing(root: Path) -> list[str]:

@@ -25,7 +25,7 @@ from lmspec.git import command as git
 
 LOCK = "dvc.lock"
 STAGES = "stages"
-ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/records/**")]
+ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")]
 REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
 NAME = "lmspec: dvc.lock stage by stage, results built anew"
 
@@ -112,7 +112,7 @@ def _named(pieces: list[str]) -> Iterator[tuple[str, str]]:
 
 def stage_of(path: str) -> str:
     """The stage that wrote a file of results: `data/metrics/scores-a.json` and `data/metrics/scores-a/rows.csv` -> `scores-a`."""
-    found = re.search(r"(?:^|/)data/(?:metrics|records)/([^/.]+)", path)
+    found = re.search(r"(?:^|/)data/(?:metrics|provenance)/([^/.]+)", path)
     return found[1] if found else ""
 
 

@@ -20,7 +20,7 @@ from lmspec.language.suggest import nearest
 from lmspec.pipeline import paths
 from lmspec.specs import gates as specs
 
-COMPARING = (specs.NonInferiority, specs.Improvement, specs.FlipRate, specs.Ratio)
+COMPARING = (specs.NonInferiority, specs.Improvement, specs.NegativeFlipRate, specs.Ratio)
 State = Literal["pass", "fail", "skipped"]
 SKIPPED: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable")
 OTHERS = "name others: `--good`, `--bad`; `lmspec log` shows which commits have whole metrics"
@@ -70,7 +70,7 @@ class Nothing:
 
 
 def gate_named(name: str, root: Path) -> specs.Gate:
-    """As params.yaml in the working tree has it now, without its exception: a failure that is signed off has a culprit too.
+    """As params.yaml in the working tree has it now, without its waiver: a failure that is signed off has a culprit too.
 
     Raises LmspecError if it has none of that name.
     """
@@ -84,7 +84,7 @@ def gate_named(name: str, root: Path) -> specs.Gate:
         near = nearest(name, known)
         remedy = f"did you mean '{near}'?" if near else f"it has {some(sorted(known))}"
         raise LmspecError(PARAMS, f"there is no gate '{name}'", remedy)
-    return known[name].model_copy(update={"exception": None})
+    return known[name].model_copy(update={"waiver": None})
 
 
 def culprit(
@@ -253,7 +253,7 @@ class _Search:
 
     def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
         """What the verdict depends on, as git names its content."""
-        own = (PARAMS, paths.metrics(self.artifact), paths.record(self.artifact))
+        own = (PARAMS, paths.metrics(self.artifact), paths.provenance(self.artifact))
         for path, content in self.files.revision(commit).tree.ids.items():
             if path in own or path.startswith(
                 f"{paths.METRICS}/{paths.stage_name(self.artifact)}/"

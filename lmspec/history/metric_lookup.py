@@ -128,6 +128,6 @@ def pattern_of(gate: specs.Gate) -> tuple[str, ...]:
 def pattern(kind: str, metric: str) -> tuple[str, ...]:
     """The names of what a gate is about; accuracy stands for the flips of a test side or source, f1 for those of a class."""
     names = tuple(metric.split("."))
-    if kind != "flip_rate":
+    if kind != "negative_flip_rate":
         return names
     return (*names[:3], "f1", *names[4:]) if names[3:4] == ("class",) else (*names, "accuracy")

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from lmspec.compare import bounds, judging, ratios, spread
-from lmspec.compare.evidence import NO_OUTCOMES, UNSCORED, Evidence
+from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
 from lmspec.history.metric_lookup import Name
@@ -16,7 +16,7 @@ TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # of either end
 
 @dataclass(frozen=True)
 class Step:
-    """difference: new - old, on the examples that both have, where it has outcomes; p: two-sided, of this metric alone."""
+    """difference: new - old, on the examples that both have, where it has predictions; p: two-sided, of this metric alone."""
 
     verdict: Verdict
     difference: float | None = None
@@ -30,7 +30,7 @@ def direction(revision: Revision, name: Name) -> Better | None:
 
 
 def interval(revision: Revision, name: Name, value: float) -> Interval | None:
-    """Of the metric itself, 95 %: of scores from their outcomes; of what is exact the value alone; else None."""
+    """Of the metric itself, 95 %: of scores from their predictions; of what is exact the value alone; else None."""
     if metric_names.is_exact(name.path):
         return value, value
     if not name.artifact.startswith("scores.") or len(name.path) < 2:
@@ -76,13 +76,13 @@ def step(
 
 
 def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
-    """On pairs of outcomes, as `lmspec diff` tests it."""
+    """On pairs of predictions, as `lmspec diff` tests it."""
     paired = evidence.scored(name.artifact, name.path)
     if paired == UNSCORED:
         return Step("same" if plain == 0 else "untested", plain)
     if isinstance(paired, Fault):
         return Step(
-            "untested" if NO_OUTCOMES in paired.reason else "not comparable",
+            "untested" if NO_PREDICTIONS in paired.reason else "not comparable",
             plain,
             reason=paired.reason,
         )
@@ -97,7 +97,7 @@ def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
 
 
 def _timed(evidence: Evidence, name: Name, plain: float) -> Step:
-    """What was measured in rounds is judged as a ratio; of the rest git keeps no outcomes."""
+    """What was measured in rounds is judged as a ratio; of the rest git keeps no predictions."""
     if name.path[0] == "of" and ".".join(name.path[1:]) in ratios.COLUMNS:
         found = bounds.of_ratio(evidence, name.artifact, name.path, TWO_SIDED)
         if isinstance(found, str):

@@ -23,7 +23,7 @@ def lines(steps: tuple[str, ...]) -> list[str]:
     """The first part of the example that a path leads to, with its key; of a noun without kinds, its first artifact.
 
     What the noun of the path shows in another kind is taken from another noun: `training` is the same in each. What no example
-    of that kind shows is taken from another kind: every gate may have an exception.
+    of that kind shows is taken from another kind: every gate may have a waiver.
 
     steps  as `explain.Meaning` has them
     """

@@ -11,7 +11,7 @@ from lmspec.specs.disagreement import Disagreement
 def gates(specs: Specs) -> Iterator[tuple[str, Values]]:
     """(key, fields) of every sound gate; what need not be written is null."""
     yield from (
-        (key, {"confidence": None, "exception": None, **specs.values["gates"][key]})
+        (key, {"confidence": None, "waiver": None, **specs.values["gates"][key]})
         for key in specs.gates
     )
 
@@ -37,7 +37,7 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
             )
         elif artifact in specs.names and not _watched(specs, gate):
             others = ((at(artifact), f"what {artifact} is"),)
-            if gate["kind"] == "flip_rate":
+            if gate["kind"] == "negative_flip_rate":
                 names = [".".join(side) for side in metric_names.sides(specs, artifact)]
                 near = suggest.nearest(path, names) or next(
                     (n for n in names if path.startswith(f"{n}.")), None
@@ -59,10 +59,10 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
 
 
 def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
-    """What has no direction is never worse, what has no outcomes in git has no interval, a gap lies among classes or sources."""
+    """What has no direction is never worse, what has no predictions in git has no interval, a gap lies among classes or sources."""
     for key, gate in gates(specs):
         artifact, path = metric_names.split(gate["metric"])
-        if gate["kind"] == "flip_rate" or artifact not in specs.names:
+        if gate["kind"] == "negative_flip_rate" or artifact not in specs.names:
             continue
         whole = gate["kind"] == "gap" and not _among_slices(path)
         found = (
@@ -94,7 +94,7 @@ def _undecidable(gate: Values, artifact: str, path: metric_names.Path) -> tuple[
     """(why no data would decide it, what to do), of one metric."""
     kind, name = gate["kind"], ".".join(path)
     if kind in ("floor", "ceiling", "gap"):
-        if (kind != "gap" and gate["confidence"] is None) or metric_names.has_outcomes(
+        if (kind != "gap" and gate["confidence"] is None) or metric_names.has_predictions(
             artifact, path
         ):
             return None
@@ -104,25 +104,25 @@ def _undecidable(gate: Values, artifact: str, path: metric_names.Path) -> tuple[
             else "accuracy, macro_f1, log_loss or f1 of scores have one"
         )
         return (
-            f"{artifact} has no outcomes in git from which an interval of {name} would follow",
+            f"{artifact} has no predictions in git from which an interval of {name} would follow",
             remedy,
         )
     if kind == "ratio":
-        remedy = f"`{'non_inferiority' if metric_names.has_outcomes(artifact, path) else 'ceiling'}` suits it"
+        remedy = f"`{'non_inferiority' if metric_names.has_predictions(artifact, path) else 'ceiling'}` suits it"
         found = (
             f"{name} is no latency, throughput, size or memory that two commits can be compared by"
         )
         return None if metric_names.has_ratio(artifact, path) else (found, remedy)
     if not metric_names.directed(artifact, path):
         return f"{name} is a fact that has no better and worse", "a floor or a ceiling suits it"
-    if not (metric_names.has_outcomes(artifact, path) or metric_names.is_exact(path)):
+    if not (metric_names.has_predictions(artifact, path) or metric_names.is_exact(path)):
         remedy = (
             "`ratio` suits it"
             if metric_names.has_ratio(artifact, path)
             else "a floor or a ceiling suits it"
         )
         return (
-            f"git has no outcomes of {artifact}, so that a difference of {name} cannot be told from noise",
+            f"git has no predictions of {artifact}, so that a difference of {name} cannot be told from noise",
             remedy,
         )
     return None
@@ -138,7 +138,7 @@ def _among_slices(path: str) -> bool:
 def _watched(specs: Specs, gate: Values) -> list[metric_names.Path]:
     """Paths that its pattern names, of an artifact that is sound."""
     artifact, path = metric_names.split(gate["metric"])
-    if gate["kind"] == "flip_rate":
+    if gate["kind"] == "negative_flip_rate":
         return [
             side
             for side in metric_names.sides(specs, artifact)
@@ -171,12 +171,12 @@ def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
             )
 
 
-def exception_holds(specs: Specs) -> Iterator[Disagreement]:
-    """A gate whose exception has ended fails again."""
+def waiver_holds(specs: Specs) -> Iterator[Disagreement]:
+    """A gate whose waiver has ended fails again."""
     for key, gate in gates(specs):
-        until = gate["exception"] and gate["exception"]["until"]
+        until = gate["waiver"] and gate["waiver"]["until"]
         if until and datetime.date.fromisoformat(until) < datetime.date.today():
             remedy = "remove it, or have it signed off anew"
             yield Disagreement(
-                ("gates", key, "exception", "until"), f"its exception ended on {until}", remedy
+                ("gates", key, "waiver", "until"), f"its waiver ended on {until}", remedy
             )

@@ -13,7 +13,7 @@ SHARES = {
     "macro_f1",
     "f1",
     "expected_calibration_error",
-    "flip_rate",
+    "disagreement_rate",
     "mean_probability_difference",
 }
 TIMED = (
@@ -30,7 +30,7 @@ FIXED = {
     "updated": (*TRAINED, "rows.new", "rows.replayed"),
     "exported": ("largest_logit_difference", "nodes", "bytes"),
     "quantized": (
-        "flip_rate",
+        "disagreement_rate",
         "mean_probability_difference",
         "bytes",
         "bytes_before",
@@ -44,20 +44,20 @@ FIXED = {
     ),
 }
 REJECTED = "rejected"  # what follows are reasons, of which a corpus may have any
-OUTCOMES = {
+PREDICTIONS = {
     "accuracy",
     "macro_f1",
     "log_loss",
     "expected_calibration_error",
     "f1",
-}  # what follows from outcomes, of scores
+}  # what follows from predictions, of scores
 LABELLED = {"f1", "label"}  # what follows is a label
 EXACT = {"bytes", "weights_bytes"}  # of a file: no second measurement gives another number
 # noun -> what is better one way, or holds what is, as the stages declare it; a test compares
 DIRECTED = {
-    **dict.fromkeys(("model", "student", "updated", "scores"), OUTCOMES),
+    **dict.fromkeys(("model", "student", "updated", "scores"), PREDICTIONS),
     "exported": {"largest_logit_difference", "bytes"},
-    "quantized": {"flip_rate", "mean_probability_difference", "bytes"},
+    "quantized": {"disagreement_rate", "mean_probability_difference", "bytes"},
     "speed": {"of", "ratio"},
 }
 Path = tuple[str, ...]
@@ -112,9 +112,9 @@ def directed(name: str, path: Path) -> bool:
     return bool(DIRECTED.get(name.partition(".")[0], set()) & set(without_label(path)))
 
 
-def has_outcomes(name: str, path: Path) -> bool:
+def has_predictions(name: str, path: Path) -> bool:
     """Does git keep what an interval of the metric follows from?"""
-    return name.startswith("scores.") and (path[-1] in OUTCOMES or path[-2:-1] == ("f1",))
+    return name.startswith("scores.") and (path[-1] in PREDICTIONS or path[-2:-1] == ("f1",))
 
 
 def is_exact(path: Path) -> bool:

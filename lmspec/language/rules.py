@@ -276,7 +276,7 @@ RULES: tuple[Rule, ...] = (
     gate_rules.gate_can_be_decided,
     gate_rules.gate_can_be_passed,
 )
-WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read, gate_rules.exception_holds)
+WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read, gate_rules.waiver_holds)
 
 
 def _is_there(path: Path) -> bool:

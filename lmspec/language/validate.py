@@ -71,7 +71,7 @@ def _leads_somewhere(shape: Shape, reference: Reference, names: Collection[str])
     target, noun, own = reference.target, reference.target.partition(".")[0], _name(reference.steps)
     if target == own:
         return shape.report(
-            "circle", reference.steps, "an artifact cannot be made from itself", "name another"
+            "cycle", reference.steps, "an artifact cannot be made from itself", "name another"
         )
     if target in names and noun in reference.nouns:
         return True
@@ -130,7 +130,7 @@ def _where(shape: Shape, name: str | None) -> str:
 
 
 def _report_circles(shape: Shape, edges: Mapping[str, list[str]]) -> None:
-    """One problem for each circle, at its first artifact."""
+    """One problem for each cycle, at its first artifact."""
     told: set[str] = set()
     for name in edges:
         if name in told:
@@ -140,7 +140,7 @@ def _report_circles(shape: Shape, edges: Mapping[str, list[str]]) -> None:
             told |= set(trail)
             noun, _, key = name.partition(".")
             found = f"it is made from itself: {' <- '.join([*trail, name])}"
-            shape.report("circle", (noun, key), found, "break the circle", key=True)
+            shape.report("cycle", (noun, key), found, "break the reference cycle", key=True)
             shape.unsound |= {tuple(member.split(".", 1)) for member in trail}
 
 

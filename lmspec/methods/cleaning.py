@@ -1,4 +1,4 @@
-"""cleaning: mend a text, name it by its content, and say why it is turned away."""
+"""cleaning: mend a text, name it by its content, and say why it is rejected."""
 
 import hashlib
 import re

@@ -85,12 +85,12 @@ def quantized_operations(model: onnx.ModelProto) -> int:
 
 
 def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str, float]:
-    """flip_rate and mean_probability_difference between two (n, k) arrays of logits of the same texts."""
+    """disagreement_rate and mean_probability_difference between two (n, k) arrays of logits of the same texts."""
     one, other = probabilities(before), probabilities(after)
     predicted = one.argmax(1)
     rows = np.arange(len(one))
     return {
-        "flip_rate": float((predicted != other.argmax(1)).mean()),
+        "disagreement_rate": float((predicted != other.argmax(1)).mean()),
         "mean_probability_difference": float(
             np.abs(one[rows, predicted] - other[rows, predicted]).mean()
         ),

@@ -139,7 +139,7 @@ def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str,
         stage["outs"] = [folder(name)]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
     metrics = [paths.metrics(name)] if spec.metrics else []
-    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, paths.record(name))]
+    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, paths.provenance(name))]
     if spec.reports:
         stage["plots"] = [_report(stage_name(name), report) for report in spec.reports]
     return stage
@@ -149,7 +149,7 @@ def _report(stage: str, report: str) -> dict[str, Any]:
     """A table that git keeps, and how DVC draws it."""
     drawn = {
         "curve": {"x": "step", "y": "dev_accuracy", "title": f"{stage}: dev accuracy"},
-        "outcomes": {
+        "predictions": {
             "x": "label",
             "y": "predicted",
             "template": "confusion",

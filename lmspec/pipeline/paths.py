@@ -1,7 +1,7 @@
 """paths: where the results of an artifact lie, from the root of a project."""
 
 METRICS = "data/metrics"
-RECORDS = "data/records"
+PROVENANCE = "data/provenance"
 
 
 def stage_name(name: str) -> str:
@@ -19,9 +19,9 @@ def metrics(name: str) -> str:
     return f"{METRICS}/{stage_name(name)}.json"
 
 
-def record(name: str) -> str:
+def provenance(name: str) -> str:
     """The file that says what it was made from."""
-    return f"{RECORDS}/{stage_name(name)}.json"
+    return f"{PROVENANCE}/{stage_name(name)}.json"
 
 
 def table(name: str, report: str) -> str:

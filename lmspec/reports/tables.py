@@ -177,7 +177,7 @@ def flips(report: Report) -> Table:
         Row(
             (
                 *map(words.line, (f.artifact, f.split)),
-                *map(_count, (f.examples, f.broken, f.mended)),
+                *map(_count, (f.examples, f.negative_flips, f.positive_flips)),
                 *_rates(f),
             )
         )
@@ -202,12 +202,12 @@ def slices(report: Report, everything: bool = True) -> Table:
         Row(
             (
                 *map(words.line, (f.artifact, f.split, s.kind, s.name)),
-                *map(_count, (s.examples, s.broken, s.mended)),
+                *map(_count, (s.examples, s.negative_flips, s.positive_flips)),
             )
         )
         for f in report.flips
         for s in f.slices
-        if everything or s.broken or s.mended
+        if everything or s.negative_flips or s.positive_flips
     ]
     heads = (
         "artifact:name|split:name|slice:text|name:name|examples:number|broken:number|mended:number"

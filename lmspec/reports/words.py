@@ -111,14 +111,14 @@ def verdict(metric: Metric) -> str:
 
 
 def passing(gates: Sequence[Gate]) -> str:
-    """`15 of 17 gates pass, 2 of them by an exception`."""
+    """`15 of 17 gates pass, 2 of them by a waiver`."""
     return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_exception(gates)}"
 
 
 def by_exception(gates: Sequence[Gate]) -> str:
-    """`, 2 of them by an exception`; empty if there is none."""
-    count = sum(gate.verdict == "excepted" for gate in gates)
-    return f", {count} of them by an exception" if count else ""
+    """`, 2 of them by a waiver`; empty if there is none."""
+    count = sum(gate.verdict == "waived" for gate in gates)
+    return f", {count} of them by a waiver" if count else ""
 
 
 def gate_verdict(gate: Gate) -> str:
@@ -209,7 +209,7 @@ def headline(report: Report) -> str:
     parts.append(f"metrics: {counted(report.metrics)}")
     if report.flips:
         parts.append(
-            f"{sum(f.broken for f in report.flips)} examples broken, {sum(f.mended for f in report.flips)} mended"
+            f"{sum(f.negative_flips for f in report.flips)} examples broken, {sum(f.positive_flips for f in report.flips)} mended"
         )
     return "; ".join(parts)
 

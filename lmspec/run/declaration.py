@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from lmspec.errors import LmspecError
 
 PARAMS, DVC_YAML, TOOLCHAIN = "params.yaml", "dvc.yaml", "toolchain.yaml"
-METRICS, RECORDS, OURS = Path("data/metrics"), Path("data/records"), Path(".lmspec")
+METRICS, PROVENANCE, OURS = Path("data/metrics"), Path("data/provenance"), Path(".lmspec")
 HERE = (
     "machine",
     "numerics",
@@ -64,9 +64,9 @@ class Stage:
         return (METRICS / f"{self.name}.json").as_posix()
 
     @property
-    def record(self) -> str:
+    def provenance(self) -> str:
         """Where its record belongs."""
-        return (RECORDS / f"{self.name}.json").as_posix()
+        return (PROVENANCE / f"{self.name}.json").as_posix()
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -213,12 +213,12 @@ def _place(root: Path, stage: Stage, before: inputs.Inputs) -> None:
     params = {
         name: before.values[declaration.PARAMS][name] for name in stage.watched[declaration.PARAMS]
     }
-    outputs = [provenance.of_path(root / out, out) for out in stage.outs if out != stage.record]
+    outputs = [provenance.of_path(root / out, out) for out in stage.outs if out != stage.provenance]
     provenance.annotate(outputs, stage.metrics, about["better"])
     how = {"sealed": about["sealed"], "python": toolchain.python()}
     made_from = [*before.entries, *modules, *packages]
     _write(
-        root / stage.record,
+        root / stage.provenance,
         provenance.statement(f"{stage.noun}.{stage.key}", params, made_from, outputs, how).encode(),
     )
 

@@ -1,4 +1,4 @@
-"""corpus: one table of cleaned, labelled documents, and one of those that were turned away and why."""
+"""corpus: one table of cleaned, labelled documents, and one of those that were rejected and why."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -51,7 +51,7 @@ class Band(Spec):
 
 
 class ThresholdLabel(Spec):
-    """The label follows from a score; a score in no band is turned away."""
+    """The label follows from a score; a score in no band is rejected."""
 
     holds = (checks.bands_are_apart,)
     kind: Literal["threshold"] = Field(description="derive the label from a number")
@@ -95,8 +95,8 @@ class Clean(Spec):
     holds = (checks.bounds_are_in_order,)
     fix_unicode: bool = Field(description="mend mojibake, quotes, control characters; NFC (ftfy)")
     unescape_html: bool = Field(description="&amp; -> &, twice-escaped too")
-    min_chars: int = Field(ge=1, le=10_000_000, description="shorter texts are turned away")
-    max_chars: int = Field(ge=1, le=10_000_000, description="longer texts are turned away")
+    min_chars: int = Field(ge=1, le=10_000_000, description="shorter texts are rejected")
+    max_chars: int = Field(ge=1, le=10_000_000, description="longer texts are rejected")
 
 
 class NearDuplicates(Spec):
@@ -119,7 +119,7 @@ class NearDuplicates(Spec):
 
 
 class CorpusSpec(Artifact):
-    """One table of documents from one or more files. Exact duplicates are always turned away, the first one kept."""
+    """One table of documents from one or more files. Exact duplicates are always rejected, the first one kept."""
 
     noun: ClassVar[str] = "corpus"
     metrics: ClassVar[bool] = True
@@ -134,5 +134,5 @@ class CorpusSpec(Artifact):
         max_length=10_000,
         description="all labels, in the order of the model's outputs",
     )
-    clean: Clean = Field(description="how texts are repaired, and which are turned away")
+    clean: Clean = Field(description="how texts are repaired, and which are rejected")
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")

@@ -16,7 +16,7 @@ Day = Annotated[str, matching(r"^\d{4}-\d{2}-\d{2}$", "a day in quotes, such as 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Exemption(Spec):
+class Waiver(Spec):
     """A failure that somebody answers for, for a while."""
 
     holds = (checks.day_exists,)
@@ -36,7 +36,7 @@ class Demand(Spec):
     undecided: Literal["fail", "pass"] = Field(
         default="fail", description="what too little data for a decision counts as"
     )
-    exception: Exemption | None = Field(
+    waiver: Waiver | None = Field(
         default=None, description="a failure that is signed off; null: none"
     )
 
@@ -83,10 +83,10 @@ class Improvement(Demand):
     confidence: Confidence = Field(description="of the one-sided interval of the difference")
 
 
-class FlipRate(Demand):
+class NegativeFlipRate(Demand):
     """Few of the examples that were right may be wrong now. Source: Yan et al. 2021, arXiv:2011.09161."""
 
-    kind: Literal["flip_rate"] = Field(
+    kind: Literal["negative_flip_rate"] = Field(
         description="share of examples that were right and now are wrong; `metric`: a test side"
     )
     at_most: Share = Field(description="of all examples of the test side, class or source")
@@ -117,6 +117,6 @@ class Gap(Demand):
 
 
 Gate = Annotated[
-    Floor | Ceiling | NonInferiority | Improvement | FlipRate | Ratio | Gap,
+    Floor | Ceiling | NonInferiority | Improvement | NegativeFlipRate | Ratio | Gap,
     Field(discriminator="kind"),
 ]

@@ -32,7 +32,7 @@ class Static(Spec):
 class Contract(Spec):
     """What the int8 graph may lose, measured on the calibration texts. The build fails beyond it."""
 
-    max_flip_rate: float = Field(
+    max_disagreement_rate: float = Field(
         ge=0, le=1, description="share of texts whose predicted label changes"
     )
     max_mean_probability_difference: float = Field(

@@ -22,7 +22,7 @@ class ScoresSpec(Artifact):
     noun: ClassVar[str] = "scores"
     numerics: ClassVar[bool] = True
     metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("confusion", "outcomes")
+    reports: ClassVar[tuple[str, ...]] = ("confusion", "predictions")
     holds = (checks.each_splits_once,)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what is scored")
     on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(

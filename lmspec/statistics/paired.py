@@ -1,4 +1,4 @@
-"""paired: what the outcomes of a test side say of a metric, or of the difference of two: its value, spread and test."""
+"""paired: what the predictions of a test side say of a metric, or of the difference of two: its value, spread and test."""
 
 import functools
 import math
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lmspec.statistics import bootstrap, exact, margins, predictions
 from lmspec.statistics.bootstrap import Draws, Estimate, Floats, Ints, Statistic
-from lmspec.statistics.predictions import Outcomes, Pairs, Scale
+from lmspec.statistics.predictions import Pairs, Predictions, Scale
 
-ROUNDING = 1e-4  # outcomes have six digits
+ROUNDING = 1e-4  # predictions have six digits
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Slice:
 
 @dataclass
 class Paired:
-    """The outcomes of one artifact on one test side, on both sides of the comparison. same: has every example the same?"""
+    """The predictions of one artifact on one test side, on both sides of the comparison. same: has every example the same?"""
 
     pairs: Pairs
     scale: Scale
@@ -176,9 +176,9 @@ class Paired:
 
 @dataclass
 class Alone:
-    """The outcomes of one artifact on one test side of one revision."""
+    """The predictions of one artifact on one test side of one revision."""
 
-    side: Outcomes
+    side: Predictions
     scale: Scale
 
     @functools.cached_property
@@ -247,7 +247,7 @@ class Alone:
         )
 
     def rounding(self, part: Slice) -> float:
-        """How far a log loss may be from what the outcomes give, but for those of which they say 0."""
+        """How far a log loss may be from what the predictions give, but for those of which they say 0."""
         told = self._told(part)
         rounded = -np.log1p(-predictions.SMALLEST / np.maximum(told, 2 * predictions.SMALLEST))
         return ROUNDING + float(np.where(told > 0, rounded, 0.0).mean())
@@ -259,7 +259,7 @@ class Alone:
         return told if part.source is None else told[numbers == names.index(part.source)]
 
     def slack(self, part: Slice) -> float:
-        """How far a metric may be from what the outcomes give, as their probabilities have six digits."""
+        """How far a metric may be from what the predictions give, as their probabilities have six digits."""
         if part.name == "log_loss":
             # one that is written as 0 can be as small as a float allows, and its loss 37
             hidden = 37 + math.log(predictions.SMALLEST)

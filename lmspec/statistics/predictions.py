@@ -25,7 +25,7 @@ SMALLEST = 5e-7  # the table has six digits: a probability below is written as 0
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class Predictions:
     """One test side, a row an example. confidence: of the predicted label; label_probability: of the true one."""
 
     id: tuple[str, ...]
@@ -36,7 +36,7 @@ class Outcomes:
     confidence: Floats
     label_probability: Floats
 
-    def rows(self, places: Sequence[int] | Ints) -> "Outcomes":
+    def rows(self, places: Sequence[int] | Ints) -> "Predictions":
         """Some of the examples, in that order."""
         columns = (self.id, self.source, self.group, self.label, self.predicted)
         return _of(
@@ -51,8 +51,8 @@ class Outcomes:
         return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
 
 
-def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Outcomes] | None:
-    """Test side -> its outcomes; None if the table is not one of outcomes."""
+def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | None:
+    """Test side -> its predictions; None if the table is not one of predictions."""
     if table is None or any(name not in table for name in COLUMNS):
         return None
     try:
@@ -72,9 +72,9 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Outcomes] | Non
 
 def _of(
     columns: Sequence[Sequence[str]], confidence: Floats, label_probability: Floats
-) -> Outcomes:
+) -> Predictions:
     ids, source, group, label, predicted = map(tuple, columns)
-    return Outcomes(ids, source, group, label, predicted, confidence, label_probability)
+    return Predictions(ids, source, group, label, predicted, confidence, label_probability)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Scale:
         """Number of sums: examples, right answers, log loss; right, predicted and true ones per label; gaps per bin."""
         return 3 + 3 * len(self.labels) + self.bins
 
-    def parts(self, side: Outcomes) -> Floats:
+    def parts(self, side: Predictions) -> Floats:
         """(n, width) what each example adds."""
         size, count = len(side.id), len(self.labels)
         number = {label: i for i, label in enumerate(self.labels)}
@@ -131,7 +131,9 @@ class Scale:
         found: Floats = np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0)
         return found
 
-    def classes(self, name: str, side: Outcomes, rows: Ints, sums: Floats) -> tuple[Ints, Floats]:
+    def classes(
+        self, name: str, side: Predictions, rows: Ints, sums: Floats
+    ) -> tuple[Ints, Floats]:
         """(class of some examples, what one answer of each class moves a metric of answers by). To accuracy all are alike."""
         if name == "accuracy":
             return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
@@ -189,8 +191,8 @@ class Pairs:
     moved           pairs whose source is another: they are in the pairs of no source
     """
 
-    old: Outcomes
-    new: Outcomes
+    old: Predictions
+    new: Predictions
     strata: Ints
     sources: tuple[str, ...]
     groups: Ints | None
@@ -199,7 +201,7 @@ class Pairs:
     moved: int
 
 
-def pair(old: Outcomes, new: Outcomes) -> Pairs:
+def pair(old: Predictions, new: Predictions) -> Pairs:
     """Both sides by id. There may be no pair at all."""
     if old.id == new.id and old.label == new.label:
         return _paired(old, new, 0, 0)
@@ -214,7 +216,7 @@ def pair(old: Outcomes, new: Outcomes) -> Pairs:
     return _paired(one, other, len(old.id) + len(new.id) - 2 * len(both), len(both) - len(same))
 
 
-def _paired(old: Outcomes, new: Outcomes, left_out: int, relabelled: int) -> Pairs:
+def _paired(old: Predictions, new: Predictions, left_out: int, relabelled: int) -> Pairs:
     stays = np.fromiter(map(operator.eq, old.source, new.source), np.bool_, len(new.id))
     found, sources = numbered(list(itertools.compress(new.source, stays)))
     strata = np.full(len(new.id), len(sources), np.int64)
@@ -222,7 +224,7 @@ def _paired(old: Outcomes, new: Outcomes, left_out: int, relabelled: int) -> Pai
     return Pairs(old, new, strata, sources, grouped(new), left_out, relabelled, int((~stays).sum()))
 
 
-def grouped(side: Outcomes) -> Ints | None:
+def grouped(side: Predictions) -> Ints | None:
     """(n,) number of the group of each example; one that has none is a group of its own; None if all do."""
     if not any(side.group):
         return None

@@ -57,7 +57,7 @@ def bounds_are_in_order(clean: Values) -> Iterator[Disagreement]:
     """Some length passes."""
     low, high = clean["min_chars"], clean["max_chars"]
     if low > high:
-        found = f"every text would be turned away: min_chars is {low}, and max_chars is {high}"
+        found = f"every text would be rejected: min_chars is {low}, and max_chars is {high}"
         yield Disagreement(
             ("min_chars",), found, "exchange the two", ((("max_chars",), "the upper bound"),)
         )

@@ -7,14 +7,14 @@ from typing import Any
 from lmspec.specs.disagreement import Disagreement
 
 
-def day_exists(exception: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """An exception ends on a day of the calendar."""
+def day_exists(waiver: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A waiver ends on a day of the calendar."""
     try:
-        datetime.date.fromisoformat(exception["until"])
+        datetime.date.fromisoformat(waiver["until"])
     except ValueError:
         yield Disagreement(
             ("until",),
-            f"there is no day {exception['until']}",
+            f"there is no day {waiver['until']}",
             "write year-month-day, such as '2027-01-31'",
         )
 
