@@ -144,11 +144,11 @@ def make_large(folder: Path) -> None:
 
 
 def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Generator) -> None:
-    """Predictions of three sources, and their metrics as the stage computes them. same: draws that both commits share."""
+    """Predictions of three tables, and their metrics as the stage computes them. same: draws that both commits share."""
 
     labels = np.array(["negative", "positive"])
     truth = same.integers(0, 2, EXAMPLES)
-    source = same.integers(0, 3, EXAMPLES)
+    table = same.integers(0, 3, EXAMPLES)
     margin = (2 * truth - 1) * 1.2 + same.normal(0, 1, EXAMPLES) + other.normal(0, 0.2, EXAMPLES)
     positive = 1 / (1 + np.exp(-margin))
     probability = np.round(np.stack([1 - positive, positive], axis=1), 6)
@@ -157,9 +157,9 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(
             [
-                "split",
+                "dataset",
                 "id",
-                "source",
+                "table",
                 "group",
                 "label",
                 "predicted",
@@ -174,10 +174,10 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
             probability[np.arange(EXAMPLES), truth],
         )
         for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            table.writerow(["s", f"{i:016x}", f"source{source[i]}", "", *row])
+            table.writerow(["s", f"{i:016x}", f"table{table[i]}", "", *row])
     found = full(truth, probability, tuple(labels.tolist()), 15)
-    found["source"] = {
-        f"source{i}": full(truth[source == i], probability[source == i], tuple(labels.tolist()), 15)
+    found["table"] = {
+        f"table{i}": full(truth[table == i], probability[table == i], tuple(labels.tolist()), 15)
         for i in range(3)
     }
     (metrics / "scores-m.json").write_text(json.dumps({"s": found}))

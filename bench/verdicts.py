@@ -50,7 +50,7 @@ ALIKE, APART, FAR = (
     0.6,
     0.0,
 )  # share of the noise that both models have: 1 to 2, about 16, about 25 % discordant
-SOURCES = (0.3, 0.0, -0.3)  # skill of each source, beside the model's
+SOURCES = (0.3, 0.0, -0.3)  # skill of each table, beside the model's
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Design:
     shared     share of the noise's variance that both models have in common
     gain       what the new model's skill is above the old one's
     documents  share of the noise's variance that the examples of a document have in common; None: there are no documents
-    sources    how many, of different difficulty
+    tables    how many, of different difficulty
     """
 
     examples: int
@@ -74,8 +74,8 @@ class Design:
         kind = (
             ", documents"
             if self.documents is not None
-            else f", {self.sources} sources"
-            if self.sources > 1
+            else f", {self.sources} tables"
+            if self.tables > 1
             else ""
         )
         return f"{self.examples:,}, {self.classes} classes{kind}"
@@ -83,7 +83,7 @@ class Design:
 
 NULLS = [Design(n, k, shared) for n in (200, 1_000) for k in (2, 4) for shared in (ALIKE, APART)]
 NULLS += [Design(n, 4, shared, documents=0.6) for n in (200, 1_000) for shared in (ALIKE, APART)]
-NULLS += [Design(1_000, 2, APART, sources=3)]
+NULLS += [Design(1_000, 2, APART, tables=3)]
 FAMILY = [Design(1_000, 4, APART), Design(200, 4, APART), Design(1_000, 4, APART, documents=0.6)]
 GAINS = [Design(n, 2, ALIKE, -0.04) for n in (500, 2_000)] + [
     Design(n, 2, APART, 0.15) for n in (500, 2_000)
@@ -96,7 +96,7 @@ GAINS += [Design(n, 2, APART, 0.15, documents=0.6) for n in (500, 2_000)] + [
 
 @dataclass(frozen=True)
 class Answers:
-    """truth, source, document: (n,); old, new: (n, classes) probabilities."""
+    """truth, table, document: (n,); old, new: (n, classes) probabilities."""
 
     truth: np.ndarray
     source: np.ndarray
@@ -116,8 +116,8 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
     truth = rng.choice(design.classes, size, p=PRIORS[design.classes])
     if document is not None:
         truth = np.where(rng.random(size) < common, truth[document], truth)
-    source = np.arange(size) * design.sources // size
-    shift = np.asarray(SOURCES)[source] if design.sources > 1 else 0.0
+    table = np.arange(size) * design.tables // size
+    shift = np.asarray(SOURCES)[table] if design.tables > 1 else 0.0
 
     def noise() -> np.ndarray:
         own = rng.standard_normal((size, design.classes))
@@ -139,7 +139,7 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
     both = noise()
     old = probabilities(SKILL[design.classes], both)
     return Answers(
-        truth, source, document, old, probabilities(SKILL[design.classes] + design.gain, both)
+        truth, table, document, old, probabilities(SKILL[design.classes] + design.gain, both)
     )
 
 
@@ -148,7 +148,7 @@ def paired(design: Design, found: Answers) -> samples.Paired:
     names = np.asarray([f"c{i}" for i in range(design.classes)])
     size = len(found.truth)
     ids, label = tuple(map(str, range(size))), tuple(names[found.truth].tolist())
-    source = tuple(np.char.add("s", found.source.astype(str)).tolist())
+    table = tuple(np.char.add("s", found.table.astype(str)).tolist())
     group = ("",) * size if found.document is None else tuple(found.document.astype(str).tolist())
 
     def side(probability: np.ndarray) -> predictions.Predictions:
@@ -157,7 +157,7 @@ def paired(design: Design, found: Answers) -> samples.Paired:
             np.round(probability.max(1), 6),
             np.round(probability[np.arange(size), found.truth], 6),
         )
-        return predictions.Predictions(ids, source, group, label, predicted, *told)
+        return predictions.Predictions(ids, table, group, label, predicted, *told)
 
     pairs = predictions.pair(side(found.old), side(found.new))
     return samples.Paired(pairs, predictions.Scale(tuple(names.tolist()), BINS), same=False)
@@ -175,13 +175,13 @@ class Simulated:
 
 
 def rows(design: Design, pairs: samples.Paired) -> Iterator[judging.Row]:
-    """Each metric of the test side, tested, and not yet judged."""
+    """Each metric of the test split, tested, and not yet judged."""
     artifact = Artifact(Simulated(pairs), "scores.simulated", ({}, {}))
     paths = [(name,) for name in WHOLE]
     if not design.gain:
         paths += [("f1", f"c{i}") for i in range(design.classes)]
-    if design.sources > 1:
-        paths += [("source", f"s{i}", name) for i in range(design.sources) for name in WHOLE]
+    if design.tables > 1:
+        paths += [("table", f"s{i}", name) for i in range(design.tables) for name in WHOLE]
     for path in paths:
         plain = Metric(
             PREFIX + ".".join(path), 0.0, 0.0, None, WHOLE.get(path[-1], "higher"), "changed"
@@ -335,14 +335,14 @@ def nulls(all_sets: list[Sets]) -> None:
         found = {name: sets.told(name) for name in sets.metrics}
         shares += found.values()
         classes = [found[name] for name in found if name.startswith("f1.")]
-        others = [found[name] for name in found if name.startswith("source.")]
+        others = [found[name] for name in found if name.startswith("table.")]
         worst = [max(group, key=np.sum) if group else None for group in (classes, others)]
         cells = [rate(found[name]) for name in WHOLE] + [
             rate(cases) if cases else "" for cases in worst
         ]
         lines.append(" | ".join([str(sets), *cells]))
     print("## Two models of equal skill: how often a difference is said to be one, %\n")
-    head = "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE | f1, its worst class | of a source, the worst"
+    head = "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE | f1, its worst class | of a table, the worst"
     table(head, lines)
     print(f"\nCriterion: at most 5 %. Result: {counted(shares, LEVEL, True)}.\n")
 
@@ -365,7 +365,7 @@ def families(all_sets: list[Sets]) -> None:
         lines.append(f"{family} | {rate(any_told)} | {rate(alone)}")
     table("family of ten | as judged | without Holm's correction", lines)
     print(
-        f"\nOn three test sides: {'; '.join(str(sets.design) for sets in all_sets)}. Criterion: at most 5 %.\n"
+        f"\nOn three test splits: {'; '.join(str(sets.design) for sets in all_sets)}. Criterion: at most 5 %.\n"
     )
 
 

@@ -27,7 +27,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     repeats = {position: (reason, of) for position, reason, of in repeated(frame, spec)}
     for position, (reason, of) in repeats.items():
         rejected.append(
-            (frame["source"][position], rows[position][0], frame["text"][position], reason, of)
+            (frame["table"][position], rows[position][0], frame["text"][position], reason, of)
         )
     frame = frame.filter([i not in repeats for i in range(frame.height)]).sort("id")
     reasons = dict(sorted(Counter(reason for *_, reason, _ in rejected).items()))
@@ -47,15 +47,15 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         out / "rejected.parquet",
     )
     documents.write_labels(spec.labels, out)
-    sources = {
+    tables = {
         str(name): {
             "documents": part.height,
             "label": dict(sorted(part["label"].value_counts().iter_rows())),
         }
-        for (name,), part in sorted(frame.group_by("source"))
+        for (name,), part in sorted(frame.group_by("table"))
     }
-    report = {"documents": frame.height, "rejected": reasons, "source": sources}
-    return stage.Report(report, {"rows": frame.select("id", "source", "label").rows(named=True)})
+    report = {"documents": frame.height, "rejected": reasons, "table": tables}
+    return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
 
 
 def read(

@@ -12,9 +12,9 @@ from lmspec.specs.numerics import Numerics
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Create the network, train it, keep the weights of the best evaluation on the dev side."""
+    """Create the network, train it, keep the weights of the best evaluation on the dev split."""
     labels = tuple(documents.read_labels(needs[spec.on]))
-    texts = documents.read_side(needs[spec.on], "train")["text"].to_list()
+    texts = documents.read_split(needs[spec.on], "train")["text"].to_list()
     weights = (
         needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
     )
@@ -27,7 +27,7 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
         )
         network.to(needs.machine.device)
         new, dev = (
-            examples.read(needs[spec.on], side, tokenizer, labels) for side in ("train", "dev")
+            examples.read(needs[spec.on], split, tokenizer, labels) for split in ("train", "dev")
         )
         evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
         task = training.Task(new.ids, pad_id, supervision.cross_entropy(new.truth), evaluate)

@@ -14,7 +14,7 @@ from lmspec.specs.quantized import Contract, QuantizedSpec
 
 
 def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Quantize, then compare both graphs on texts of the dev side."""
+    """Quantize, then compare both graphs on texts of the dev split."""
     source = graph.read(needs[spec.of], needs.bits.threads)
     dev = examples.read(needs[spec.calibrate], "dev", source.tokenizer, source.labels)
     ids = [

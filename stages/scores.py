@@ -19,7 +19,7 @@ DIGITS = 6
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test side of every splits; git keeps the outcome of each example, since a paired test needs it."""
+    """Score the test split of every splits; git keeps the outcome of each example, since a paired test needs it."""
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
@@ -45,12 +45,12 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
 def measured(
     test: examples.Examples, probability: Floats, labels: tuple[str, ...], bins: int
 ) -> dict[str, Any]:
-    """Metrics of one test side, and of each of its sources where there are several."""
+    """Metrics of one test split, and of each of its tables where there are several."""
     result = metrics.full(test.truth, probability, labels, bins)
-    sources = sorted(set(test.documents["source"]))
-    if len(sources) > 1:
-        at = {source: np.flatnonzero(test.documents["source"] == source) for source in sources}
-        result["source"] = {
+    tables = sorted(set(test.documents["table"]))
+    if len(tables) > 1:
+        at = {table: np.flatnonzero(test.documents["table"] == table) for table in tables}
+        result["table"] = {
             s: metrics.full(test.truth[rows], probability[rows], labels, bins)
             for s, rows in at.items()
         }
@@ -58,14 +58,14 @@ def measured(
 
 
 def predictions(
-    split: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
+    dataset: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
 ) -> pl.DataFrame:
     """One row an example. confidence: of the predicted label; label_probability: of the true one; 6 digits."""
     rows = np.arange(len(test.truth))
     return test.documents.select(
-        pl.lit(split).alias("split"),
+        pl.lit(dataset).alias("dataset"),
         "id",
-        "source",
+        "table",
         "group",
         "text",
         "label",
@@ -76,17 +76,17 @@ def predictions(
 
 
 def confusion(rows: list[dict[str, Any]], labels: tuple[str, ...]) -> list[stage.Row]:
-    """How often each label was predicted for each, per split; pairs that never occur too."""
-    count = Counter((row["split"], row["label"], row["predicted"]) for row in rows)
-    splits = dict.fromkeys(row["split"] for row in rows)
+    """How often each label was predicted for each, per dataset; pairs that never occur too."""
+    count = Counter((row["dataset"], row["label"], row["predicted"]) for row in rows)
+    splits = dict.fromkeys(row["dataset"] for row in rows)
     return [
         {
-            "split": split,
+            "dataset": dataset,
             "label": label,
             "predicted": predicted,
-            "examples": count[split, label, predicted],
+            "examples": count[dataset, label, predicted],
         }
-        for split in splits
+        for dataset in splits
         for label in labels
         for predicted in labels
     ]

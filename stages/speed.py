@@ -27,7 +27,7 @@ BETTER: dict[str, Literal["higher", "lower"]] = {
 
 def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Latency at batch 1, throughput at the spec's batch size, size on disk and peak memory; ratios above 1 favour the graph."""
-    texts = documents.read_side(needs[spec.on], "test")["text"].to_list()
+    texts = documents.read_split(needs[spec.on], "test")["text"].to_list()
     rng = np.random.default_rng([needs.bits.seed, TIMED])
     texts = [
         texts[i] for i in sorted(rng.choice(len(texts), min(len(texts), spec.texts), replace=False))

@@ -25,8 +25,8 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
     new, dev = (
-        examples.read(needs[spec.on], side, teacher.tokenizer, teacher.labels)
-        for side in ("train", "dev")
+        examples.read(needs[spec.on], split, teacher.tokenizer, teacher.labels)
+        for split in ("train", "dev")
     )
     answers = distilling.answers(teacher.model, new.ids, teacher.pad_id, spec.layers)
     objective = teaching.taught(new.truth, answers, spec.distillation)

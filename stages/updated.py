@@ -37,8 +37,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     earlier = checkpoint.read(needs[spec.of])
     earlier.model.to(needs.machine.device)
 
-    def read(splits: str, side: str) -> examples.Examples:
-        return examples.read(needs[splits], side, earlier.tokenizer, earlier.labels)
+    def read(splits: str, split: str) -> examples.Examples:
+        return examples.read(needs[splits], split, earlier.tokenizer, earlier.labels)
 
     new, old = read(spec.on, "train"), [read(replay.of, "train") for replay in spec.replay]
     chosen = [

@@ -91,10 +91,10 @@ MADE_FROM = {
 
 @dataclass(frozen=True)
 class Example:
-    """One answer to one example of a test side. confidence: of what was predicted."""
+    """One answer to one example of a test split. confidence: of what was predicted."""
 
     id: str
-    source: str
+    table: str
     label: str
     predicted: str
     confidence: float = 0.9
@@ -109,7 +109,7 @@ class Example:
 def examples(
     count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("bad", "good"), start: int = 0
 ) -> list[Example]:
-    """So many, of two sources and some labels in turn; those at the places in `wrong` are answered with the next label."""
+    """So many, of two tables and some labels in turn; those at the places in `wrong` are answered with the next label."""
     missed = set(wrong)
     rng = random.Random(count)
     found = []
@@ -138,7 +138,7 @@ def flipped(
 def measured(
     rows: Sequence[Example], labels: Sequence[str] = ("bad", "good"), bins: int = 5
 ) -> dict[str, Any]:
-    """The metrics of a test side, as `stages/scores.py` computes them."""
+    """The metrics of a test split, as `stages/scores.py` computes them."""
     number = {label: i for i, label in enumerate(labels)}
     truth = np.array([number[row.label] for row in rows])
     told = [
@@ -147,10 +147,10 @@ def measured(
     ]
     probability = np.array(told)
     found = metrics.full(truth, probability, tuple(labels), bins)
-    sources = sorted({row.source for row in rows})
-    if len(sources) > 1:
-        at = {source: np.flatnonzero([row.source == source for row in rows]) for source in sources}
-        found["source"] = {
+    tables = sorted({row.table for row in rows})
+    if len(tables) > 1:
+        at = {table: np.flatnonzero([row.table == table for row in rows]) for table in tables}
+        found["table"] = {
             s: metrics.full(truth[p], probability[p], tuple(labels), bins) for s, p in at.items()
         }
     return found
@@ -303,39 +303,42 @@ class Project:
     ) -> None:
         """What `stages/scores.py` leaves for those answers: metrics, predictions, confusion, record."""
         self.measure(
-            artifact, {split: measured(rows, labels, bins) for split, rows in sides.items()}
+            artifact, {dataset: measured(rows, labels, bins) for dataset, rows in sides.items()}
         )
-        rows = [(split, row) for split, each in sides.items() for row in each]
+        rows = [(dataset, row) for dataset, each in sides.items() for row in each]
         self.table(
             artifact,
             "predictions",
-            [_outcome(split, row, labels) for split, row in rows],
+            [_outcome(dataset, row, labels) for dataset, row in rows],
             PREDICTIONS,
         )
-        count = Counter((split, row.label, row.predicted) for split, row in rows)
+        count = Counter((dataset, row.label, row.predicted) for dataset, row in rows)
         pairs = [
-            (split, label, predicted) for split in sides for label in labels for predicted in labels
+            (dataset, label, predicted)
+            for dataset in sides
+            for label in labels
+            for predicted in labels
         ]
         self.table(
             artifact,
             "confusion",
             [
-                {"split": s, "label": one, "predicted": other, "examples": count[s, one, other]}
+                {"dataset": s, "label": one, "predicted": other, "examples": count[s, one, other]}
                 for s, one, other in pairs
             ],
-            ("split", "label", "predicted", "examples"),
+            ("dataset", "label", "predicted", "examples"),
         )
 
     def corpus(
         self, rows: Sequence[tuple[str, str, str]], artifact: str = "corpus.reviews"
     ) -> None:
-        """Rows (id, source, label) of a corpus, and the counts of them."""
+        """Rows (id, table, label) of a corpus, and the counts of them."""
         self.table(artifact, "rows", [dict(zip(ROWS, row, strict=True)) for row in rows], ROWS)
-        sources: dict[str, Any] = {}
-        for source in sorted({source for _, source, _ in rows}):
-            labels = Counter(label for _, other, label in rows if other == source)
-            sources[source] = {"documents": labels.total(), "label": dict(sorted(labels.items()))}
-        self.measure(artifact, {"documents": len(rows), "source": sources})
+        tables: dict[str, Any] = {}
+        for table in sorted({table for _, table, _ in rows}):
+            labels = Counter(label for _, other, label in rows if other == table)
+            tables[table] = {"documents": labels.total(), "label": dict(sorted(labels.items()))}
+        self.measure(artifact, {"documents": len(rows), "table": tables})
 
     def speed(
         self,
@@ -439,27 +442,27 @@ class Project:
 
 
 PREDICTIONS = (
-    "split",
+    "dataset",
     "id",
-    "source",
+    "table",
     "group",
     "label",
     "predicted",
     "confidence",
     "label_probability",
 )
-ROWS = ("id", "source", "label")
+ROWS = ("id", "table", "label")
 
 
-def _outcome(split: str, row: Example, labels: Sequence[str]) -> dict[str, object]:
+def _outcome(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, object]:
     told = row.confidence if row.right else _other(row, labels)
     return dict(
         zip(
             PREDICTIONS,
             (
-                split,
+                dataset,
                 row.id,
-                row.source,
+                row.table,
                 row.group,
                 row.label,
                 row.predicted,
@@ -483,7 +486,7 @@ def _md5(content: bytes | str) -> str:
 
 REVIEWS = examples(200, wrong=range(0, 200, 9))  # 177 of 200 are right
 TIMES = [(2 + 0.05 * ((7 * i) % 12), 10 + 0.1 * ((5 * i) % 12)) for i in range(12)]
-KEPT = [(row.id, row.source, row.label) for row in examples(300, start=1000)]
+KEPT = [(row.id, row.table, row.label) for row in examples(300, start=1000)]
 
 
 def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:

@@ -198,7 +198,7 @@ def figures() -> tuple[
 
 
 def huge(metrics: int = 5000, flips: int = 200) -> Report:
-    """So many metrics, all verdicts in turn, and so many test sides with examples."""
+    """So many metrics, all verdicts in turn, and so many test splits with examples."""
     worst = tuple(example(i, EVERYTHING) for i in range(6))
     return replace(
         full(),

@@ -253,7 +253,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "rows of a corpus came, went, and have another label or source",
+    "rows of a corpus came, went, and have another label or table",
     "corpus.reviews movies good 1 0 2",
     "corpus.reviews products bad 0 3 0",
     "corpus.reviews products good 1 0 0",
@@ -263,8 +263,8 @@ def _(project: Project) -> tuple[str, ...]:
     gone = [row for row in rows if row[1:] == ("products", "bad")][:3]
     other = [row for row in rows if row[1:] == ("movies", "bad")][:2]
     rows = [
-        (i, source, "good") if (i, source, label) in other else (i, source, label)
-        for i, source, label in rows
+        (i, table, "good") if (i, table, label) in other else (i, table, label)
+        for i, table, label in rows
     ]
     project.corpus(
         [row for row in rows if row not in gone]
@@ -451,7 +451,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 def remeasured(project: Project, **values: Any) -> None:
-    """A build that gave other values on the test side; None: none at all."""
+    """A build that gave other values on the test split; None: none at all."""
     whole = project.metrics("scores.cnn")
     whole["reviews"] = {
         name: value for name, value in {**whole["reviews"], **values}.items() if value is not None
@@ -549,7 +549,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "the test set is another one",
     "scores.cnn.reviews.accuracy 0.8850 0.8850 0.0000 not comparable another test set: no example in common, of 200 and 200",
-    "splits.reviews: test side movies bad 50 50 0",
+    "splits.reviews: test split movies bad 50 50 0",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.score("scores.cnn", {"reviews": examples(200, range(0, 200, 9), start=5000)})
@@ -569,11 +569,11 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "one source is in both test sets, the other is not",
+    "one table is in both test sets, the other is not",
     "another test set: no example of products in common",
 )
 def _(project: Project) -> tuple[str, ...]:
-    rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
+    rows = [replace(row, id=f"x{row.id}") if row.table == "products" else row for row in REVIEWS]
     project.score("scores.cnn", {"reviews": rows})
     project.lock()
     return ()
@@ -582,7 +582,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "ten examples have another label",
     "on the examples that both have; left out: 10 whose label is another",
-    "splits.reviews: test side movies good 0 0 5",
+    "splits.reviews: test split movies good 0 0 5",
 )
 def _(project: Project) -> tuple[str, ...]:
     chosen = [i for i, row in enumerate(REVIEWS) if row.label == "bad"][:10]
@@ -744,12 +744,12 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "ids and sources with commas, quotes and line breaks",
+    "ids and tables with commas, quotes and line breaks",
     'a "b", e00064 x, "y" bad bad good',
     "scores.cnn reviews 200 20 0",
 )
 def _(project: Project) -> tuple[str, ...]:
-    rows = [replace(row, id=f'a "b",\n{row.id}', source='x, "y"') for row in REVIEWS]
+    rows = [replace(row, id=f'a "b",\n{row.id}', table='x, "y"') for row in REVIEWS]
     rescored_as(project, rows)
     project.commit()
     rescored_as(project, flipped(rows, range(1, 180, 9)))
@@ -778,7 +778,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "names in any script", "scores.cnn.reviews.f1.schlecht 😡", "scores.cnn reviews source 映画"
+    "names in any script", "scores.cnn.reviews.f1.schlecht 😡", "scores.cnn reviews table 映画"
 )
 def _(project: Project) -> tuple[str, ...]:
     names = {"bad": "schlecht 😡", "good": "好い"}
@@ -787,7 +787,7 @@ def _(project: Project) -> tuple[str, ...]:
             r,
             label=names[r.label],
             predicted=names[r.predicted],
-            source={"movies": "映画"}.get(r.source, r.source),
+            table={"movies": "映画"}.get(r.table, r.table),
         )
         for r in REVIEWS
     ]
@@ -947,15 +947,15 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a gate on each source, and the spec has one that was not scored",
+    "a gate on each table, and the spec has one that was not scored",
     "missing, fails each floor",
-    "reviews.source.letters.accuracy is asked for, and not there",
+    "reviews.table.letters.accuracy is asked for, and not there",
     "(the worst of 3)",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
-        "each", "{kind: floor, metric: scores.cnn.reviews.source.*.accuracy, at_least: 0.8}"
+        "each", "{kind: floor, metric: scores.cnn.reviews.table.*.accuracy, at_least: 0.8}"
     )
     with_letters(project)
     project.lock()
@@ -963,7 +963,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 def with_letters(project: Project) -> None:
-    """One more source in the spec."""
+    """One more table in the spec."""
     table = next(
         line for line in project.text("params.yaml").splitlines() if "name: products" in line
     )
@@ -971,17 +971,17 @@ def with_letters(project: Project) -> None:
 
 
 @situation(
-    "a gate on flips in each source, and no example of one is in common",
+    "a gate on flips in each table, and no example of one is in common",
     "not comparable, fails flips negative_flip_rate",
-    "reviews.source.products: no example in common",
+    "reviews.table.products: no example in common",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, at_most: 0.05, confidence: 0.95}",
     )
-    rows = [replace(row, id=f"x{row.id}") if row.source == "products" else row for row in REVIEWS]
+    rows = [replace(row, id=f"x{row.id}") if row.table == "products" else row for row in REVIEWS]
     rescored_as(project, rows)
     return ()
 
@@ -1003,20 +1003,20 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "twenty examples are in another source: they are in no source's pairs",
-    "scores.cnn.reviews.source.movies.accuracy",
-    "on the examples that both have; left out: 20 whose source is another",
-    "reviews.source.movies: 0 of 80 broken",
+    "twenty examples are in another table: they are in no table's pairs",
+    "scores.cnn.reviews.table.movies.accuracy",
+    "on the examples that both have; left out: 20 whose table is another",
+    "reviews.table.movies: 0 of 80 broken",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.movies, at_most: 0.01, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.movies, at_most: 0.01, confidence: 0.95}",
     )
-    movies = [row.id for row in REVIEWS if row.source == "movies"][:20]
+    movies = [row.id for row in REVIEWS if row.table == "movies"][:20]
     rescored_as(
-        project, [replace(row, source="products") if row.id in movies else row for row in REVIEWS]
+        project, [replace(row, table="products") if row.id in movies else row for row in REVIEWS]
     )
     return ()
 
@@ -1099,15 +1099,15 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a gate on flips in each source, and one of the spec was never scored",
+    "a gate on flips in each table, and one of the spec was never scored",
     "not comparable, fails flips negative_flip_rate",
-    "reviews.source.letters: no example in common",
+    "reviews.table.letters: no example in common",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.source.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, at_most: 0.05, confidence: 0.95}",
     )
     with_letters(project)
     rescored(project)

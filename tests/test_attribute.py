@@ -91,7 +91,7 @@ def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
         if _has(seen)
     }
     found = attribution("m", part, design, told)
-    assert found.examples == (400 if part.source is None else 200)
+    assert found.examples == (400 if part.table is None else 200)
     assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
         found.total.value, abs=1e-12
     )
@@ -236,7 +236,7 @@ def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
         corner: range(200, 400) if "data" in corner else range(300) for corner in design.corners
     }
     some = attribution("m", ACCURACY, design, answers(shares, half))
-    assert some.examples == 100 and "of 200 to 300 on their test sides" in some.notes[0]
+    assert some.examples == 100 and "of 200 to 300 on their test splits" in some.notes[0]
     apart = {
         corner: range(200, 400) if "data" in corner else range(200) for corner in design.corners
     }

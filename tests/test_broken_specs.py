@@ -135,13 +135,13 @@ def _the_splits_share_rows(folder: Path) -> None:
     }
     yaml.default_flow_style = False
     yaml.dump({"schema": "2.0", "stages": stages}, folder / "dvc.lock")
-    for key, side, ids in (
+    for key, split, ids in (
         ("old", "train", "a b c d"),
         ("new", "test", "c d e"),
         ("old", "dev", "f"),
         ("new", "train", "g"),
     ):
-        path = folder / f"data/splits/{key}/{side}.ids"
+        path = folder / f"data/splits/{key}/{split}.ids"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{i}\n" for i in ids.split()))
 

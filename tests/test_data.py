@@ -176,7 +176,7 @@ def test_label_of_a_column_is_its_value_or_what_that_is_renamed_to() -> None:
 
 
 def test_group_is_named_by_its_source() -> None:
-    """Two sources may use the same names; a row without a value stands alone, and so does each without a rule."""
+    """Two tables may use the same names; a row without a value stands alone, and so does each without a rule."""
     whole, part = Group(column="id", pattern=None), Group(column="id", pattern=r"^(\d+)_")
     assert grouping.group_of({"id": "12_3"}, whole, "a") == "a:12_3"
     assert (
@@ -341,40 +341,40 @@ def sides_by_id(
     ids: Sequence[str], groups: Sequence[str | None], strata: Sequence[Any], order: Sequence[int], seed: int = 7,
     fractions: Sequence[float] = (0.7, 0.2, 0.1),
 ) -> dict[str, str]:  # fmt: skip
-    """Name -> side, with the rows in a given order."""
+    """Name -> split, with the rows in a given order."""
     units = splitting.components(len(order), [groups[i] for i in order], ())
     sides = splitting.assign(
         units, [ids[i] for i in order], [strata[i] for i in order], fractions, seed
     )
-    return {ids[i]: side for i, side in zip(order, sides, strict=True)}
+    return {ids[i]: split for i, split in zip(order, sides, strict=True)}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_assign_puts_every_row_on_one_side_and_no_group_on_two(seed: int) -> None:
-    """The three sides together are all rows; the groups that there are stay whole, and not all on one side."""
+    """The three sides together are all rows; the groups that there are stay whole, and not all on one split."""
     ids, groups, strata = drawn(seed)
     sides = sides_by_id(ids, groups, strata, range(400))
-    assert sides.keys() == set(ids) and set(sides.values()) == set(splitting.SIDES)
+    assert sides.keys() == set(ids) and set(sides.values()) == set(splitting.SPLITS)
     of_group = {(group, sides[name]) for name, group in zip(ids, groups, strict=True) if group}
     assert (
         len(of_group) == len({group for group, _ in of_group})
-        and len({side for _, side in of_group}) == 3
+        and len({split for _, split in of_group}) == 3
     )
 
 
 def test_assign_keeps_each_stratum_in_proportion() -> None:
-    """Rows that stand alone: every stratum, however small, is within two rows of its share on every side."""
+    """Rows that stand alone: every stratum, however small, is within two rows of its share on every split."""
     draw = random.Random(5)
     strata = [draw.choices("abcde", weights=[400, 200, 50, 10, 3])[0] for _ in range(700)]
     ids = [f"{i:04}" for i in range(700)]
     sides = sides_by_id(ids, [None] * 700, strata, range(700))
     counts, totals = (
-        Counter((strata[int(name)], side) for name, side in sides.items()),
+        Counter((strata[int(name)], split) for name, split in sides.items()),
         Counter(strata),
     )
     for stratum, total in totals.items():
-        for side, share in zip(splitting.SIDES, (0.7, 0.2, 0.1), strict=True):
-            assert abs(counts[stratum, side] - share * total) < 2
+        for split, share in zip(splitting.SPLITS, (0.7, 0.2, 0.1), strict=True):
+            assert abs(counts[stratum, split] - share * total) < 2
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,9 @@ def test_assign_leaves_a_side_of_fraction_zero_empty(fractions: tuple[float, ...
     """And no other."""
     ids, groups, strata = drawn(1)
     sides = set(sides_by_id(ids, groups, strata, range(400), fractions=fractions).values())
-    assert sides == {side for side, share in zip(splitting.SIDES, fractions, strict=True) if share}
+    assert sides == {
+        split for split, share in zip(splitting.SPLITS, fractions, strict=True) if share
+    }
 
 
 def test_assign_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
@@ -520,7 +522,7 @@ def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
     assert report.metrics == {
         "documents": 2,
         "rejected": dict(sorted(Counter(filter(None, REASONS)).items())),
-        "source": {name: {"documents": 2, "label": {"bad": 1, "good": 1}}},
+        "table": {name: {"documents": 2, "label": {"bad": 1, "good": 1}}},
     }
 
 
@@ -540,7 +542,7 @@ def test_corpus_keeps_the_first_of_two_duplicates_across_tables(tmp_path: Path) 
     for order in (list(FORMS), list(FORMS)[::-1]):
         out = tmp_path / order[0]
         build_corpus(tmp_path / "raw", out, *(table(FORMS[file], file) for file in order))
-        assert set(documents.read(out / "documents.parquet")["source"]) == {
+        assert set(documents.read(out / "documents.parquet")["table"]) == {
             order[0].replace(".", "-")
         }
         assert pl.read_parquet(out / "rejected.parquet").height == 9 * len(FORMS) - 2
@@ -681,7 +683,7 @@ def test_corpus_does_not_look_at_columns_that_it_does_not_use(tmp_path: Path, fi
 def test_corpus_of_a_file_that_does_not_parse_is_refused(
     tmp_path: Path, file: str, content: bytes
 ) -> None:
-    """The error names the source, the file and the format."""
+    """The error names the table, the file and the format."""
     (tmp_path / file).write_bytes(content)
     with pytest.raises(LmspecError) as caught:
         build_corpus(tmp_path, tmp_path / "out", table(FORMS[file], file))
@@ -691,7 +693,7 @@ def test_corpus_of_a_file_that_does_not_parse_is_refused(
 
 @pytest.mark.parametrize("file", FORMS)
 def test_corpus_without_a_file_or_a_column_is_refused(tmp_path: Path, file: str) -> None:
-    """The error names the source and the file, what is missing, and what there is instead."""
+    """The error names the table and the file, what is missing, and what there is instead."""
     write_rows(tmp_path / "raw", file)
     with pytest.raises(LmspecError) as caught:
         build_corpus(tmp_path / "raw", tmp_path / "one", table(FORMS[file], "none.txt"))
@@ -747,10 +749,10 @@ def build_splits(folder: Path, out: Path, **changes: object) -> Report:
 
 
 def test_splits_with_too_few_documents_are_refused(tmp_path: Path) -> None:
-    """A side that the spec wants and that comes out empty is an error, not a surprise in training."""
+    """A split that the spec wants and that comes out empty is an error, not a surprise in training."""
     write_rows(tmp_path / "raw", "rows.tsv")
     build_corpus(tmp_path / "raw", tmp_path / "corpus", table(FORMS["rows.tsv"], "rows.tsv"))
-    with pytest.raises(LmspecError, match="side is empty"):
+    with pytest.raises(LmspecError, match="split is empty"):
         build_splits(tmp_path / "corpus", tmp_path / "splits", train=0.98, dev=0.01, test=0.01)
 
 
@@ -772,16 +774,16 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) -> None:
-    """Each document is on one side, unchanged and ordered by id; no group and no near pair is on two; the report counts."""
+    """Each document is on one split, unchanged and ordered by id; no group and no near pair is on two; the report counts."""
     report = build_splits(mixed, tmp_path / "out", seed=seed)
-    sides = {side: documents.read_side(tmp_path / "out", side) for side in splitting.SIDES}
+    sides = {split: documents.read_split(tmp_path / "out", split) for split in splitting.SPLITS}
     whole = documents.read(mixed / "documents.parquet")
     assert pl.concat(sides.values()).sort("id").equals(whole)
     assert all(
         part["id"].is_sorted() and dict(part.schema) == documents.DOCUMENT
         for part in sides.values()
     )
-    side_of = {name: side for side, part in sides.items() for name in part["id"]}
+    side_of = {name: split for split, part in sides.items() for name in part["id"]}
     of_group = {
         (group, side_of[name]) for name, group in whole.select("id", "group").iter_rows() if group
     }
@@ -793,8 +795,8 @@ def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) 
     assert len(near) > 20 and all(side_of[ids[a]] == side_of[ids[b]] for a, b in near)
     assert documents.read_labels(tmp_path / "out") == ["bad", "good"]
     assert report.metrics == {
-        side: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))}
-        for side, part in sides.items()
+        split: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))}
+        for split, part in sides.items()
     }
 
 
@@ -802,8 +804,8 @@ def test_splits_without_keep_together_part_near_duplicates(tmp_path: Path, mixed
     """The control of the test above: it is `keep_together` that keeps them together."""
     build_splits(mixed, tmp_path / "out", keep_together=None)
     sides = {
-        side: documents.read_side(tmp_path / "out", side)["text"].to_list()
-        for side in splitting.SIDES
+        split: documents.read_split(tmp_path / "out", split)["text"].to_list()
+        for split in splitting.SPLITS
     }
     assert any(
         jaccard(a, b, 3) >= 0.8 for a in sides["train"] for b in sides["dev"] + sides["test"]
@@ -813,8 +815,8 @@ def test_splits_without_keep_together_part_near_duplicates(tmp_path: Path, mixed
 def test_splits_with_a_fraction_of_zero_leave_that_side_empty(tmp_path: Path, mixed: Path) -> None:
     """Its file is there, with the same columns and no row."""
     report = build_splits(mixed, tmp_path / "out", train=0.0, dev=0.0, test=1.0)
-    assert dict(documents.read_side(tmp_path / "out", "train").schema) == documents.DOCUMENT
+    assert dict(documents.read_split(tmp_path / "out", "train").schema) == documents.DOCUMENT
     assert report.metrics["train"] == report.metrics["dev"] == {"documents": 0, "label": {}}
-    assert documents.read_side(tmp_path / "out", "test").equals(
+    assert documents.read_split(tmp_path / "out", "test").equals(
         documents.read(mixed / "documents.parquet")
     )

@@ -482,16 +482,16 @@ def test_a_star_of_a_gate_is_one_name() -> None:
     """A label may hold dots; what a test side is broken down by is another name."""
     names = (
         "reviews.accuracy",
-        "reviews.source.movies.accuracy",
+        "reviews.table.movies.accuracy",
         "reviews.f1.v1.0",
-        "reviews.source.movies.f1.v1.0",
+        "reviews.table.movies.f1.v1.0",
     )
     about = {
         "*.accuracy": ["reviews.accuracy"],
-        "reviews.source.*.accuracy": ["reviews.source.movies.accuracy"],
+        "reviews.table.*.accuracy": ["reviews.table.movies.accuracy"],
         "reviews.f1.*": ["reviews.f1.v1.0"],
         "reviews.f1.v1.0": ["reviews.f1.v1.0"],
-        "reviews.source.*.f1.*": ["reviews.source.movies.f1.v1.0"],
+        "reviews.table.*.f1.*": ["reviews.table.movies.f1.v1.0"],
         "reviews.*": ["reviews.accuracy"],
     }
     found = replace(
@@ -562,9 +562,7 @@ def test_json_of_a_long_report_is_written_at_once() -> None:
 @pytest.mark.parametrize("form", ["terminal", "markdown", "github", "junit", "values"])
 def test_only_the_page_loads_what_draws(form: str) -> None:
     """The other forms cost a moment."""
-    script = (
-        f"import sys, lmspec.compare.forms.{form}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
-    )
+    script = f"import sys, lmspec.reports.{form}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

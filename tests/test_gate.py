@@ -49,7 +49,7 @@ def written(root: Path, name: str = "new") -> Revision:
 def scored(
     root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]], name: str = "new"
 ) -> Revision:
-    """A side with one scores artifact, on the test side `test` if no other is given."""
+    """A side with one scores artifact, on the test split `test` if no other is given."""
     project = Project(root)
     project.write("params.yaml", PARAMS_YAML)
     project.score("scores.a", rows if isinstance(rows, Mapping) else {"test": rows})
@@ -77,7 +77,7 @@ def held(
 
 
 def both(root: Path, old: Sequence[Example], new: Sequence[Example], **gate: Any) -> Gate:
-    """A gate on the metrics of two answers to a test side."""
+    """A gate on the metrics of two answers to a test split."""
     return held(scored(root / "old", old, "old"), scored(root / "new", new), **gate)
 
 
@@ -114,7 +114,7 @@ def margin(
 def flip_rate(
     at_most: float, metric: str = "scores.a.test", confidence: float = 0.95
 ) -> dict[str, Any]:
-    """On a test side, or its slices."""
+    """On a test split, or its slices."""
     return {
         "kind": "negative_flip_rate",
         "metric": metric,
@@ -240,7 +240,7 @@ def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
 
 def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
     """The same two answers, against three margins, in both directions of progress."""
-    worse = flipped(REVIEWS, [1, 2, 3, 4, 5, 6, 0, 9])  # six broken, two mended
+    worse = flipped(REVIEWS, [1, 2, 3, 4, 5, 6, 0, 9])  # six negative_flips, two mended
     for metric, margins in (("accuracy", (0.06, 0.03, 1e-4)), ("log_loss", (0.2, 0.03, 1e-6))):
         gates_ = [margin("non_inferiority", by, f"scores.a.test.{metric}") for by in margins]
         verdicts = [both(tmp_path, REVIEWS, worse, **gate).verdict for gate in gates_]
@@ -284,7 +284,7 @@ def test_the_same_outcomes_pass_without_data(tmp_path: Path) -> None:
 
 
 def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None:
-    """Other probabilities, the same answers: up to six in a hundred could be broken, for all that fifty can tell."""
+    """Other probabilities, the same answers: up to six in a hundred could be negative_flips, for all that fifty can tell."""
     old = REVIEWS[:50]
     new = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in old]
     for gate in (margin("non_inferiority", 0.005), flip_rate(0.005)):
@@ -299,10 +299,10 @@ def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("negative_flips", [False, True])
-def test_one_example_decides_nothing(tmp_path: Path, broken: bool) -> None:
+def test_one_example_decides_nothing(tmp_path: Path, negative_flips: bool) -> None:
     """Neither that all is well nor that it is not."""
     old = [replace(REVIEWS[1], confidence=0.7)]
-    new = flipped(old, [0]) if broken else [replace(REVIEWS[1], confidence=0.8)]
+    new = flipped(old, [0]) if negative_flips else [replace(REVIEWS[1], confidence=0.8)]
     for metric in ("accuracy", "log_loss", "macro_f1"):
         for kind in ("non_inferiority", "improvement"):
             found = both(tmp_path, old, new, **margin(kind, 0.01, f"scores.a.test.{metric}"))
@@ -340,26 +340,26 @@ def test_as_many_examples_as_are_needed_decide(
 
 
 def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
-    """Of classes, of sources, of both; and it is the one that is told."""
+    """Of classes, of tables, of both; and it is the one that is told."""
     rows = [
-        replace(row, predicted="good") if row.source == "movies" and i % 8 == 0 else row
+        replace(row, predicted="good") if row.table == "movies" and i % 8 == 0 else row
         for i, row in enumerate(REVIEWS)
     ]
     one = scored(tmp_path, rows)
-    found = held(one, one, **level("floor", 0.85, "scores.a.test.source.*.accuracy"))
-    assert (found.verdict, found.found.split(" is ")[0]) == ("fail", "test.source.movies.accuracy")
+    found = held(one, one, **level("floor", 0.85, "scores.a.test.table.*.accuracy"))
+    assert (found.verdict, found.found.split(" is ")[0]) == ("fail", "test.table.movies.accuracy")
     assert (
-        held(one, one, **level("floor", 0.85, "scores.a.test.source.products.accuracy")).verdict
+        held(one, one, **level("floor", 0.85, "scores.a.test.table.products.accuracy")).verdict
         == "pass"
     )
-    assert held(one, one, **level("floor", 0.4, "scores.a.test.source.*.f1.*")).verdict == "pass"
-    assert held(one, one, **level("floor", 0.8, "scores.a.test.source.*.f1.*")).verdict == "fail"
+    assert held(one, one, **level("floor", 0.4, "scores.a.test.table.*.f1.*")).verdict == "pass"
+    assert held(one, one, **level("floor", 0.8, "scores.a.test.table.*.f1.*")).verdict == "fail"
     assert held(one, one, **level("ceiling", 0.99, "scores.a.test.f1.*")).verdict == "pass"
 
 
 def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> None:
     """All that broke were movies."""
-    places = [i for i, row in enumerate(REVIEWS) if row.source == "movies" and row.right][:12]
+    places = [i for i, row in enumerate(REVIEWS) if row.table == "movies" and row.right][:12]
     old, new = (
         scored(tmp_path / "old", REVIEWS, "old"),
         scored(tmp_path / "new", flipped(REVIEWS, places)),
@@ -368,9 +368,9 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
         metric: held(old, new, **flip_rate(0.1, f"scores.a.{metric}")).verdict
         for metric in (
             "test",
-            "test.source.movies",
-            "test.source.products",
-            "test.source.*",
+            "test.table.movies",
+            "test.table.products",
+            "test.table.*",
             "test.class.*",
             "test.class.none",
             "test.accuracy",
@@ -378,49 +378,49 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
     }
     assert verdicts == {
         "test": "pass",
-        "test.source.movies": "undecided",
-        "test.source.products": "pass",
-        "test.source.*": "undecided",
+        "test.table.movies": "undecided",
+        "test.table.products": "pass",
+        "test.table.*": "undecided",
         "test.class.*": "undecided",
         "test.class.none": "missing",
         "test.accuracy": "missing",
     }
     assert held(old, new, **flip_rate(0.02)).verdict == "fail"
     assert (
-        "test.source.movies: 12 of 100 broken (0.1200)"
-        in held(old, new, **flip_rate(0.1, "scores.a.test.source.*")).found
+        "test.table.movies: 12 of 100 negative_flips (0.1200)"
+        in held(old, new, **flip_rate(0.1, "scores.a.test.table.*")).found
     )
 
 
 def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
-    """Of classes or of sources of one test side; a number of other things has none."""
+    """Of classes or of tables of one test split; a number of other things has none."""
     rows = [
         replace(row, predicted="bad" if row.label == "good" else "good")
-        if row.source == "movies" and i % 8 == 0
+        if row.table == "movies" and i % 8 == 0
         else row
         for i, row in enumerate(REVIEWS)
     ]
     one = scored(tmp_path, {"test": rows, "other": REVIEWS})
-    metric = "scores.a.test.source.*.accuracy"
+    metric = "scores.a.test.table.*.accuracy"
     gate = {"kind": "gap", "metric": metric, "confidence": 0.95}
     verdicts = [held(one, one, **gate, at_most=limit).verdict for limit in (0.5, 0.2, 0.01)]
     assert verdicts == ["pass", "undecided", "fail"]
     found = held(one, one, **gate, at_most=0.2)
     assert (
-        "test.source.products.accuracy is" in found.found
-        and "test.source.movies.accuracy" in found.found
+        "test.table.products.accuracy is" in found.found
+        and "test.table.movies.accuracy" in found.found
         and found.needed
     )
     for pattern, verdict in (
         ("f1.*", "pass"),
-        ("source.*.f1.*", "pass"),
-        ("source.*.examples", "not comparable"),
+        ("table.*.f1.*", "pass"),
+        ("table.*.examples", "not comparable"),
     ):
         assert (
             held(one, one, **{**gate, "metric": f"scores.a.test.{pattern}"}, at_most=0.6).verdict
             == verdict
         )
-    for pattern in ("scores.a.*.accuracy", "scores.a.test.*", "scores.a.*.source.*.accuracy"):
+    for pattern in ("scores.a.*.accuracy", "scores.a.test.*", "scores.a.*.table.*.accuracy"):
         found = held(one, one, **{**gate, "metric": pattern}, at_most=1e6)
         assert found.verdict in ("not comparable", "missing") and not found.passed, pattern
 
@@ -454,13 +454,13 @@ def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
 
 
 def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
-    """One example of a source tells nothing of its spread, however close its loss lies to that of the other."""
-    rows = [row for row in REVIEWS if row.source == "movies"] + [
-        next(row for row in REVIEWS if row.source == "products")
+    """One example of a table tells nothing of its spread, however close its loss lies to that of the other."""
+    rows = [row for row in REVIEWS if row.table == "movies"] + [
+        next(row for row in REVIEWS if row.table == "products")
     ]
     one = scored(tmp_path, rows)
     found = held(
-        one, one, kind="gap", metric="scores.a.test.source.*.log_loss", at_most=5.0, confidence=0.95
+        one, one, kind="gap", metric="scores.a.test.table.*.log_loss", at_most=5.0, confidence=0.95
     )
     assert found.verdict == "undecided" and "[0, inf]" in found.found
 
@@ -676,10 +676,10 @@ def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
 ) -> None:
     """Which one is nearest to the wrong side does not depend on their order; the number is that of the one that needs most."""
     rows = examples(400, [*range(0, 40, 2), *range(1, 30, 2)])
-    half = [replace(row, source="first" if row.label == "bad" else "second") for row in rows]
+    half = [replace(row, table="first" if row.label == "bad" else "second") for row in rows]
     for each in (half, half[::-1]):
         new = scored(tmp_path / str(len(list(tmp_path.iterdir()))), each)
-        path = "scores.a.test.source.*.accuracy"
+        path = "scores.a.test.table.*.accuracy"
         values = {
             name: held(new, new, **level("floor", 0.5, path.replace("*", name))).found
             for name in ("first", "second")

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from lmspec.cli.main import main
 from lmspec.reports.courses import sparkline
 
-SIZE = 300  # examples of the test side
+SIZE = 300  # examples of the test split
 FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
 METRIC = "scores.a.test.accuracy"
 SPEC = """\
@@ -78,7 +78,7 @@ class Project:
         self.write(path, json.dumps(values))
         better = {"name": path, "annotations": {"better": {"accuracy": "higher"}}}
         self.write("data/provenance/scores-a.json", recorded(better))
-        head = "split,id,source,group,label,predicted,confidence,label_probability\n"
+        head = "dataset,id,table,group,label,predicted,confidence,label_probability\n"
         rows = (
             f"test,{i},s,,good,{'bad' if i < wrong else 'good'},0.9,{0.1 if i < wrong else 0.9}\n"
             for i in range(SIZE)

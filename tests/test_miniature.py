@@ -156,11 +156,11 @@ def test_a_rebuild_elsewhere_gives_the_same_bytes_and_a_clock_is_found(project: 
     assert said.count(": same bytes (") == 3 and "5 of 5 came out as they are" in said
     path = project / "stages/splits.py"
     planted = 'metrics["planted"] = {"clock": time.time_ns(), "seed": hash("a")}'
-    source = path.read_text().replace(
+    table = path.read_text().replace(
         "    return stage.Report(metrics)",
         f"    import time\n\n    {planted}\n    return stage.Report(metrics)",
     )
-    path.write_text(source)
+    path.write_text(table)
     assert "it is not up to date" in miniature.lmspec(project, "verify", "splits.old", code=1)
     miniature.dvc(project, "repro", "--single-item", "splits-old")
     said = miniature.lmspec(project, "verify", "splits.old", code=1)
@@ -288,7 +288,7 @@ def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:
     """The folder alone, far from the project, predicts; its answers are those of the scores."""
     folder = shutil.copytree(built / "data/bundle/release", tmp_path / "bundle")
     outcome = (built / "data/metrics/scores-release/predictions.csv").read_text().splitlines()
-    assert outcome[0] == "split,id,source,group,label,predicted,confidence,label_probability"
+    assert outcome[0] == "dataset,id,table,group,label,predicted,confidence,label_probability"
     import polars as pl
 
     rows = pl.read_parquet(built / "data/scores/release/predictions.parquet").head(5)

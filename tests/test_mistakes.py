@@ -156,7 +156,7 @@ def test_the_text_of_a_gate_is_text(project: Project) -> None:
 
 
 def test_a_gate_that_fails_is_annotated_where_it_stands(project: Project) -> None:
-    """At its line of params.yaml, of either kind of side; one that passes has its line in JSON."""
+    """At its line of params.yaml, of either kind of split; one that passes has its line in JSON."""
     project.gate("high", LEVEL.replace("0.8", "0.99"))
     place = (
         project.text("params.yaml").splitlines().index(f"  high: {LEVEL.replace('0.8', '0.99')}")

@@ -119,7 +119,7 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
         ("t", "accuracy"),
         ("t", "f1", "good"),
         ("t", "f1", "bad"),
-        ("t", "source", "s", "accuracy"),
+        ("t", "table", "s", "accuracy"),
         ("t", "log_loss"),
     )
     differing = [question.Asked("scores.a", "scores.a", path) for path in paths]
@@ -131,7 +131,7 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
             "scores.a.t.f1.good",
             "scores.a.t.f1.bad",
         ],
-        "{kind: negative_flip_rate, metric: scores.a.t.source.s}": ["scores.a.t.source.s.accuracy"],
+        "{kind: negative_flip_rate, metric: scores.a.t.table.s}": ["scores.a.t.table.s.accuracy"],
         "{kind: ceiling, metric: scores.a.t.log_loss}": ["scores.a.t.log_loss"],
         "{kind: ratio, metric: speed.a.of.latency_ms.p50}": [],
         "{kind: floor}": [],

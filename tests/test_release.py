@@ -9,10 +9,10 @@ from lmspec.language import document, metric_names, resolved, schema
 ROOT = Path(__file__).parent.parent
 
 
-def accuracy(scores: str, split: str, source: str | None = None) -> float:
-    """On the test side of a split, or on one of its sources."""
-    metrics = json.loads((ROOT / f"data/metrics/scores-{scores}.json").read_text())[split]
-    value: float = (metrics["source"][source] if source else metrics)["accuracy"]
+def accuracy(scores: str, dataset: str, table: str | None = None) -> float:
+    """On the test split of a dataset, or on one of its tables."""
+    metrics = json.loads((ROOT / f"data/metrics/scores-{scores}.json").read_text())[dataset]
+    value: float = (metrics["table"][table] if table else metrics)["accuracy"]
     return value
 
 
@@ -52,7 +52,7 @@ def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
     import csv
 
     with (ROOT / "data/metrics/scores-release/predictions.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == "tweets"]
+        rows = [row for row in csv.DictReader(stream) if row["dataset"] == "tweets"]
     right = sum(row["label"] == row["predicted"] for row in rows)
     assert right / len(rows) == accuracy("release", "tweets")
 

@@ -223,7 +223,7 @@ GOOD: list[tuple[str, object]] = [
     ("model.gru", MISSING),
     ("gates", MISSING),
     ("gates.gru.at_least", -1),
-    ("gates.gru.metric", "scores.gru.old.source.a b.accuracy"),
+    ("gates.gru.metric", "scores.gru.old.table.a b.accuracy"),
     ("numerics.seed", 2**31 - 1),
     ("bundle.release.title", "\U0001f600" * 200),
     ("bundle.release.limitations", "\n"),

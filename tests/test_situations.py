@@ -1,6 +1,6 @@
-"""Situations in which `lmspec diff` may be run, what it says in each, and its exit code: docs/situations.md is the table.
+"""Situations in which `lmspec diff` may be run, what it says in each, and its exit code: tests/situations.py is the table.
 
-`python -m tests.test_situations` writes it. Each runs in a repository of its own, by the command itself.
+Each runs in a repository of its own, by the command itself.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import math
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,18 +19,6 @@ from lmspec.git import tree
 from tests import miniature
 from tests.history import Project, make
 from tests.situations import SCORES, SITUATIONS, SMALL_LIMIT, Situation, remeasured
-from tests.specs import ROOT
-
-TABLE = ROOT / "docs/situations.md"
-HEADER = """\
-# Situations
-
-What `lmspec diff` says, and its exit code: 0 nothing is wrong, 1 a metric is missing or a gate does not pass, 2 the two cannot be
-compared. A test runs each of these, and writes this table.
-
-| situation | what it says | exit |
-| --- | --- | --- |
-"""
 
 
 @pytest.fixture(scope="session")
@@ -72,23 +59,9 @@ def test_each_situation_is_told_as_the_table_says(
     assert found.exit_code == case.code, found.output
 
 
-def written() -> str:
-    """docs/situations.md."""
-    rows = [
-        f"| {one.case} | {'; '.join(f'`{_cell(words)}`' for words in one.says)} | {one.code} |\n"
-        for one in SITUATIONS
-    ]
-    return HEADER + "".join(rows)
-
-
-def _cell(text: str) -> str:
-    return text.replace("`", "'").replace("|", "\\|")
-
-
-def test_the_table_is_the_one_in_the_documentation() -> None:
-    """Many, each with a name of its own."""
-    assert TABLE.read_text(encoding="utf-8") == written()
-    assert len({one.case for one in SITUATIONS}) == len(SITUATIONS) >= 20
+def test_each_situation_has_a_name_of_its_own() -> None:
+    """A second one under a name would hide the first in a report of pytest."""
+    assert len({one.case for one in SITUATIONS}) == len(SITUATIONS) >= 110
 
 
 def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
@@ -125,7 +98,3 @@ def test_a_thousand_metrics_take_seconds_at_most(original: Path, tmp_path: Path)
     start = time.perf_counter()
     assert project.run("diff", *arguments).exit_code == 0
     assert time.perf_counter() - start < 5
-
-
-if __name__ == "__main__":
-    sys.exit(TABLE.write_text(written(), encoding="utf-8") and None)

@@ -454,13 +454,13 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
 
 
 @pytest.mark.parametrize("name", METRICS)
-@pytest.mark.parametrize("source", [None, "first"])
+@pytest.mark.parametrize("table", [None, "first"])
 def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
-    name: str, source: str | None
+    name: str, table: str | None
 ) -> None:
     """The difference changes its sign alone, p not at all, whatever the metric."""
     old, new = two_sides(300, 11)
-    part = samples.Slice(name, source)
+    part = samples.Slice(name, table)
     there, back = paired(old, new), paired(new, old)
     one, other = there.difference(part), back.difference(part)
     assert one.value == -other.value != 0
@@ -615,7 +615,7 @@ def test_groups_make_a_test_more_careful() -> None:
     )
     document = np.arange(300)
     document[wrong] = np.where(np.arange(10) < 5, 1_000, 1_001)
-    alone = replace(old, source=("one",) * 300, group=("",) * 300)
+    alone = replace(old, table=("one",) * 300, group=("",) * 300)
     together = replace(alone, group=tuple(map(str, document)))
     for name in ("accuracy", "macro_f1"):
         part = samples.Slice(name, None)

@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Seen:
-    """A metric at one corner. value: as its metrics say; predictions: the examples that it follows from, or why there are none."""
+    """A metric at one corner. value: as its metrics say; predictions: what it follows from, or why there are none."""
 
     value: float
     predictions: Alone | Fault
@@ -57,7 +57,7 @@ class Interaction:
 class Attribution:
     """Why one metric moved.
 
-    old, new  its values, each on its own test side
+    old, new  its values, each on its own test split
     total     the difference, on the examples that all corners have
     examples  their number; None if the amounts are those of the metrics alone
     notes     what was left out, why there are no intervals
@@ -114,7 +114,7 @@ class Table:
     @functools.cached_property
     def strata(self) -> tuple[predictions.Ints, tuple[str, ...]]:
         """Sources, as the last corner, the new commit, has them."""
-        return predictions.numbered(self._last.source)
+        return predictions.numbered(self._last.table)
 
     @property
     def _last(self) -> Predictions:
@@ -122,7 +122,7 @@ class Table:
 
     @property
     def _chosen(self) -> list[int] | None:
-        return None if self.part.source is None else [self.strata[1].index(self.part.source)]
+        return None if self.part.table is None else [self.strata[1].index(self.part.table)]
 
     @property
     def size(self) -> int:
@@ -179,8 +179,8 @@ def _table(part: Slice, corners: Mapping[Corner, Seen]) -> Table | str:
             return seen.predictions.reason
         if not seen.predictions.scale.computes(part.name):
             return "it does not follow from the predictions of examples"
-        if part.source is not None and part.source not in seen.predictions.side.source:
-            return f"not every test side has examples of {part.source}"
+        if part.table is not None and part.table not in seen.predictions.side.table:
+            return f"not every test split has examples of {part.table}"
         counted, _ = seen.predictions.plain(part)
         if abs(counted - seen.value) > seen.predictions.slack(part):
             return f"another scorer: predictions give {counted:.6g} where the metrics say {seen.value:.6g}"
@@ -204,7 +204,7 @@ def _in_common(part: Slice, sides: Mapping[Corner, Alone]) -> Table | str:
             alone.side.rows(np.array([place[name] for name in common], np.int64)), alone.scale
         )
     table = Table(part, found)
-    absent = not common or (part.source is not None and part.source not in table.strata[1])
+    absent = not common or (part.table is not None and part.table not in table.strata[1])
     return "another test set: the mixes have no example in common" if absent else table
 
 
@@ -213,7 +213,7 @@ def _notes(table: Table | str, corners: Mapping[Corner, Seen]) -> tuple[str, ...
         return (f"values without intervals: {table}",)
     sizes = sorted(
         {
-            seen.predictions.size(table.part.source)
+            seen.predictions.size(table.part.table)
             for seen in corners.values()
             if isinstance(seen.predictions, Alone)
         }
@@ -221,5 +221,5 @@ def _notes(table: Table | str, corners: Mapping[Corner, Seen]) -> tuple[str, ...
     if sizes[-1] == table.size:
         return ()
     theirs = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-    said = f"on the {table.size:,} examples that all mixes have, of {theirs} on their test sides"
+    said = f"on the {table.size:,} examples that all mixes have, of {theirs} on their test splits"
     return (f"{said}; what the others did to the values is in no effect",)

@@ -38,7 +38,7 @@ class Asked:
 
     @property
     def part(self) -> Slice:
-        """What it is of the predictions of a test side."""
+        """What it is of the predictions of a test split."""
         return part_of(self.path[1:])
 
 

@@ -31,7 +31,7 @@ MEASURED = (
 DEV = {
     "model": "on",
     "student": "on",
-}  # nouns with metrics of one dev side, and the field that names it
+}  # nouns with metrics of one dev split, and the field that names it
 
 
 @dataclass
@@ -153,7 +153,7 @@ class Artifact:
         return None
 
     def scored(self, path: tuple[str, ...], plain: Metric) -> Row:
-        """A metric of a test side, tested on the predictions that both sides have."""
+        """A metric of a test split, tested on the predictions that both sides have."""
         if plain.difference == 0 and self.evidence.unchanged(self.name):
             return Row(replace(plain, verdict="same"))
         paired = self.evidence.scored(self.name, path)
@@ -164,18 +164,18 @@ class Artifact:
                 else self._without_pairs(paired, plain, path)
             )
         part = part_of(path[1:])
-        size = len(paired.rows(part.source))
+        size = len(paired.rows(part.table))
         said = replace(plain, examples=size, reason=paired.left_out(part))
         if (
             plain.difference == 0
             and not said.reason
-            and not paired.moved[paired.rows(part.source)].any()
+            and not paired.moved[paired.rows(part.table)].any()
         ):
             return Row(replace(said, verdict="same"))
         estimate = paired.difference(part)
         p, method = paired.p(part, estimate)
         interval = paired.interval(part, estimate, CONFIDENCE)
-        whole = part.source is None and not part.name.startswith("f1.")
+        whole = part.table is None and not part.name.startswith("f1.")
         family: Family = "test sets" if whole else "slices"
         said = replace(
             said,
@@ -194,7 +194,7 @@ class Artifact:
             return replace(plain, verdict="not comparable", reason=fault.reason)
         sizes = [self._examples(side, path) for side in ("old", "new")]
         if path[-1] == "accuracy" and sizes[0] and sizes[0] == sizes[1] and _are_shares(plain):
-            family: Family = "slices" if path[1] == "source" else "test sets"
+            family: Family = "slices" if path[1] == "table" else "test sets"
             return _unpaired(plain, sizes[0], fault.reason, family)
         if plain.old == plain.new:
             return replace(plain, verdict="same", reason=fault.reason)
@@ -220,7 +220,7 @@ class Artifact:
             if one != other:
                 return replace(plain, verdict="not comparable", reason="another dev set")
             if one[0]:
-                return _unpaired(plain, one[0], "git keeps no predictions of dev sides")
+                return _unpaired(plain, one[0], "git keeps no predictions of dev splits")
         if path[0] == "seeds":
             return replace(
                 plain,
@@ -230,7 +230,7 @@ class Artifact:
         return replace(plain, verdict="untested", reason=spread.unknown(self.name, path))
 
     def _dev(self, side: str, field: str) -> tuple[int, str | None]:
-        """(documents of the dev side, hash of the splits that it is of)."""
+        """(documents of the dev split, hash of the splits that it is of)."""
         revision, name = self.evidence.side(side, self.name)
         splits = str(revision.artifacts.get(name, {}).get(field))
         found = at(revision.metrics(splits), ("dev", "documents"))

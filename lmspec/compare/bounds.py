@@ -68,8 +68,8 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     part = part_of(path[1:])
     if not alone.scale.computes(part.name):
         return "it does not follow from the predictions"
-    if part.source is not None and part.source not in alone.side.source:
-        return f"no example of {part.source} is among the predictions"
+    if part.table is not None and part.table not in alone.side.table:
+        return f"no example of {part.table} is among the predictions"
     other = evidence.disagrees("new", artifact, path[0], part)
     if other:
         return other
@@ -78,7 +78,7 @@ def of_value(evidence: Evidence, artifact: str, path: Path, confidence: float) -
 
 def of_side(alone: Alone, part: Slice, confidence: float) -> Bounds:
     """Of a metric, by the predictions of one side."""
-    found = _of_estimate(alone.value(part), alone.size(part.source), confidence)
+    found = _of_estimate(alone.value(part), alone.size(part.table), confidence)
     if part.name == "expected_calibration_error":
         found = _calibration(found, alone.scatter(part, confidence))
     if part.of_answers:
@@ -136,7 +136,7 @@ def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: flo
 
 def of_pairs(paired: Paired, part: Slice, confidence: float) -> Bounds:
     """Of the difference of two sides' predictions."""
-    rows = paired.rows(part.source)
+    rows = paired.rows(part.table)
     found = paired.difference(part)
     plain = _of_estimate(found, len(rows), confidence)
     if part.name != "accuracy" and paired.p(part, found)[0] / 2 > 1 - confidence:
@@ -187,7 +187,7 @@ def _of_one_run(evidence: Evidence, artifact: str) -> bool:
 def of_gap(
     evidence: Evidence, artifact: str, paths: Sequence[Path], confidence: float
 ) -> Bounds | str:
-    """Of the best less the worst of several metrics of one test side of the new revision; or why there are none."""
+    """Of the best less the worst of several metrics of one test split of the new revision; or why there are none."""
     alone = evidence.alone("new", artifact, paths[0][0])
     if isinstance(alone, Fault):
         return alone.reason
@@ -196,13 +196,13 @@ def of_gap(
         len({path[0] for path in paths}) > 1
         or len({part.name.partition(".")[0] for part in parts}) > 1
     ):
-        return "a gap lies between classes or sources of one test side, by one metric"
+        return "a gap lies between classes or tables of one test split, by one metric"
     if not all(alone.scale.computes(part.name) for part in parts):
         return "it does not follow from the predictions"
     others = [evidence.disagrees("new", artifact, paths[0][0], part) for part in parts]
-    if any(others) or any(part.source not in (None, *alone.side.source) for part in parts):
+    if any(others) or any(part.table not in (None, *alone.side.table) for part in parts):
         return next(
-            filter(None, others), "there is a source without an example among the predictions"
+            filter(None, others), "there is a table without an example among the predictions"
         )
     return _gap_reaching(
         _of_estimate(_gap(alone, parts), alone.size(None), confidence), alone, parts
@@ -231,13 +231,13 @@ def _gap(alone: Alone, parts: Sequence[Slice]) -> Estimate:
     found = [alone.value(part) for part in parts]
     values = np.array([each.value for each in found])
     drawn = np.stack([each.replicates for each in found])
-    sources = {part.source for part in parts}
+    tables = {part.table for part in parts}
     if (
-        len(sources) == 1
+        len(tables) == 1
     ):  # classes of the same examples: without each of them in turn, all values move
         knives = np.stack([each.knife for each in found])
         knife = knives.max(0) - knives.min(0)
-    else:  # sources have no example in common: one value moves at a time
+    else:  # tables have no example in common: one value moves at a time
         knife = np.concatenate([_without(values, i, each.knife) for i, each in enumerate(found)])
     return Estimate(float(values.max() - values.min()), drawn.max(0) - drawn.min(0), knife)
 

@@ -63,7 +63,7 @@ def _under_new_names(params: dict[str, Any], before: Mapping[str, str]) -> Any:
 
 
 def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[Rows]:
-    """Of each corpus the rows in git; of each test side the examples that were scored."""
+    """Of each corpus the rows in git; of each test split the examples that were scored."""
     sides: dict[str, None] = {}
     for name in new.artifacts:
         if name.partition(".")[0] == "corpus" and name in before:
@@ -88,20 +88,20 @@ def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[R
 def _rows(
     artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None
 ) -> Iterator[Rows]:
-    """Per source and label. A row is known by its id: the same text has the same one everywhere.
+    """Per table and label. A row is known by its id: the same text has the same one everywhere.
 
-    One that is in another source now is out of the one and in the other.
+    One that is in another table now is out of the one and in the other.
     """
     if (
         old is None
         or new is None
-        or any({"id", "source", "label"} - set(table) for table in (old, new))
+        or any({"id", "table", "label"} - set(table) for table in (old, new))
     ):
         return
     before, after = (
         {
             i: (s, label)
-            for i, s, label in zip(table["id"], table["source"], table["label"], strict=True)
+            for i, s, label in zip(table["id"], table["table"], table["label"], strict=True)
         }
         for table in (old, new)
     )
@@ -109,30 +109,30 @@ def _rows(
     added = Counter(where for i, where in after.items() if i not in stays)
     removed = Counter(where for i, where in before.items() if i not in stays)
     relabelled = Counter(after[i] for i in stays if before[i][1] != after[i][1])
-    for source, label in sorted({*added, *removed, *relabelled}):
-        where = source, label
-        yield Rows(artifact, source, label, added[where], removed[where], relabelled[where])
+    for table, label in sorted({*added, *removed, *relabelled}):
+        where = table, label
+        yield Rows(artifact, table, label, added[where], removed[where], relabelled[where])
 
 
 def _test_sides(
     old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None, seen: dict[str, None]
 ) -> Iterator[Iterator[Rows]]:
-    """One for each test side that was not looked at yet: many artifacts are scored on the same."""
-    if old is None or new is None or "split" not in old or "split" not in new:
+    """One for each test split that was not looked at yet: many artifacts are scored on the same."""
+    if old is None or new is None or "dataset" not in old or "dataset" not in new:
         return
-    for split in dict.fromkeys(new["split"]):
-        if split not in seen and split in old["split"]:
-            seen[split] = None
-            parts = [_where(table, split) for table in (old, new)]
-            yield _rows(f"splits.{split}: test side", *parts)
+    for dataset in dict.fromkeys(new["dataset"]):
+        if dataset not in seen and dataset in old["dataset"]:
+            seen[dataset] = None
+            parts = [_where(table, dataset) for table in (old, new)]
+            yield _rows(f"splits.{dataset}: test split", *parts)
 
 
-def _where(table: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
-    places = [i for i, name in enumerate(table["split"]) if name == split]
+def _where(table: Mapping[str, list[str]], dataset: str) -> dict[str, list[str]]:
+    places = [i for i, name in enumerate(table["dataset"]) if name == dataset]
     return {
         name: [column[i] for i in places]
         for name, column in table.items()
-        if name in ("id", "source", "label")
+        if name in ("id", "table", "label")
     }
 
 

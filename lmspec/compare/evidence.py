@@ -1,4 +1,4 @@
-"""evidence: what two revisions know of the predictions of a test side, and why they cannot be compared."""
+"""evidence: what two revisions know of the predictions of a test split, and why they cannot be compared."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -53,26 +53,26 @@ class Evidence:
         return tables[0] is not None and tables[0] == tables[1]
 
     @functools.cache  # noqa: B019
-    def alone(self, side: str, artifact: str, split: str) -> Alone | Fault:
+    def alone(self, side: str, artifact: str, dataset: str) -> Alone | Fault:
         """One revision's predictions, or why they cannot be had. artifact: its new name."""
         revision, name = self.side(side, artifact)
-        found = (self.predictions(side, name) or {}).get(split)
+        found = (self.predictions(side, name) or {}).get(dataset)
         if found is None or not found.id:
-            return Fault(f"{revision.name} {NO_PREDICTIONS} of {split}")
-        counted = number(at(revision.metrics(name), (split, "examples")))
+            return Fault(f"{revision.name} {NO_PREDICTIONS} of {dataset}")
+        counted = number(at(revision.metrics(name), (dataset, "examples")))
         if counted is not None and counted != len(found.id):
             return Fault(
-                f"the predictions of {revision.name} have {len(found.id):,} examples of {split}, its metrics {counted:,.0f}"
+                f"the predictions of {revision.name} have {len(found.id):,} examples of {dataset}, its metrics {counted:,.0f}"
             )
         if len(set(found.id)) < len(found.id):
-            return Fault(f"the predictions of {revision.name} have an example of {split} twice")
-        scale = self._scale(revision, name, split, found)
+            return Fault(f"the predictions of {revision.name} have an example of {dataset} twice")
+        scale = self._scale(revision, name, dataset, found)
         return scale if isinstance(scale, Fault) else Alone(found, scale)
 
     @functools.cache  # noqa: B019
-    def paired(self, artifact: str, split: str) -> Paired | Fault:
+    def paired(self, artifact: str, dataset: str) -> Paired | Fault:
         """Both sides' predictions, or why they cannot be compared."""
-        sides = [self.alone(side, artifact, split) for side in ("old", "new")]
+        sides = [self.alone(side, artifact, dataset) for side in ("old", "new")]
         for side in sides:
             if isinstance(side, Fault):
                 return side
@@ -98,41 +98,43 @@ class Evidence:
         return found
 
     def scored(self, artifact: str, path: tuple[str, ...]) -> Paired | Fault:
-        """The predictions from which a metric of a test side follows on both sides, or why there are none. path: in its metrics."""
-        split, part = path[0], part_of(path[1:])
-        paired = self.paired(artifact, split)
+        """What a metric of a test split follows from on both sides, or why there is nothing. path: in its metrics."""
+        dataset, part = path[0], part_of(path[1:])
+        paired = self.paired(artifact, dataset)
         if isinstance(paired, Fault):
             return paired
-        if part.source is not None and part.source not in paired.pairs.sources:
-            return Fault(f"another test set: no example of {part.source} in common")
+        if part.table is not None and part.table not in paired.pairs.tables:
+            return Fault(f"another test set: no example of {part.table} in common")
         if not paired.scale.computes(part.name):
             return UNSCORED
-        differ = self._scorers_differ(artifact, split, part)
+        differ = self._scorers_differ(artifact, dataset, part)
         return Fault(differ) if differ else paired
 
-    def _scorers_differ(self, artifact: str, split: str, part: Slice) -> str | None:
+    def _scorers_differ(self, artifact: str, dataset: str, part: Slice) -> str | None:
         """Why the two values of a metric were not computed alike; None if they were."""
         bins = [self._bins(side, artifact) for side in ("old", "new")]
         if part.name == "expected_calibration_error" and bins[0] != bins[1]:
             return f"another scorer: {bins[0]} and {bins[1]} bins"
-        other = self.disagrees("old", artifact, split, part) or self.disagrees(
-            "new", artifact, split, part
+        other = self.disagrees("old", artifact, dataset, part) or self.disagrees(
+            "new", artifact, dataset, part
         )
-        return other or self._hidden(artifact, split, part)
+        return other or self._hidden(artifact, dataset, part)
 
-    def disagrees(self, side: str, artifact: str, split: str, part: Slice) -> str | None:
+    def disagrees(self, side: str, artifact: str, dataset: str, part: Slice) -> str | None:
         """What the metrics of one side say, and its predictions do not; None if they agree, or there is nothing to tell by."""
-        found = self._said_and_counted(side, artifact, split, part)
+        found = self._said_and_counted(side, artifact, dataset, part)
         if found is None or abs(found.said - found.counted) <= found.slack:
             return None
         name = self.side(side, artifact)[0].name
         return f"another scorer: the predictions of {name} give {found.counted:.6g}, and its metrics say {found.said:.6g}"
 
-    def _hidden(self, artifact: str, split: str, part: Slice) -> str | None:
+    def _hidden(self, artifact: str, dataset: str, part: Slice) -> str | None:
         """What of a difference lies in probabilities that the predictions write as 0; None if it is nothing."""
         if part.name != "log_loss":
             return None
-        old, new = (self._said_and_counted(side, artifact, split, part) for side in ("old", "new"))
+        old, new = (
+            self._said_and_counted(side, artifact, dataset, part) for side in ("old", "new")
+        )
         if old is None or new is None:
             return None
         hidden = (new.said - new.counted) - (old.said - old.counted)
@@ -140,14 +142,16 @@ class Evidence:
             return None
         return f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, which the predictions write as 0"
 
-    def _said_and_counted(self, side: str, artifact: str, split: str, part: Slice) -> _Twice | None:
-        alone = self.alone(side, artifact, split)
+    def _said_and_counted(
+        self, side: str, artifact: str, dataset: str, part: Slice
+    ) -> _Twice | None:
+        alone = self.alone(side, artifact, dataset)
         if isinstance(alone, Fault) or (
-            part.source is not None and part.source not in alone.side.source
+            part.table is not None and part.table not in alone.side.table
         ):
             return None
         revision, name = self.side(side, artifact)
-        steps = (split, *(("source", part.source) if part.source else ()), *_steps(part.name))
+        steps = (dataset, *(("table", part.table) if part.table else ()), *_steps(part.name))
         said = number(at(revision.metrics(name), steps))
         rounding = alone.rounding(part) if part.name == "log_loss" else 0.0
         return (
@@ -166,9 +170,9 @@ class Evidence:
         return bins if isinstance(bins, int) and bins > 0 else 15
 
     def _scale(
-        self, revision: Revision, name: str, split: str, found: Predictions
+        self, revision: Revision, name: str, dataset: str, found: Predictions
     ) -> Scale | Fault:
-        classes = at(revision.metrics(name), (split, "f1"))
+        classes = at(revision.metrics(name), (dataset, "f1"))
         labels = (
             tuple(classes)
             if isinstance(classes, dict)

@@ -49,47 +49,47 @@ def count(paired: Paired, rows: NDArray[np.int64]) -> Count:
 
 
 def flips(evidence: Evidence, artifacts: Sequence[str], root: Path) -> Iterator[Flips]:
-    """Of each scores artifact and test side whose predictions differ. root: where the texts may be at hand."""
+    """Of each scores artifact and test split whose predictions differ. root: where the texts may be at hand."""
     for name in artifacts:
         if not name.startswith("scores.") or evidence.unchanged(name):
             continue
-        for split in evidence.predictions("new", name) or {}:
-            paired = evidence.paired(name, split)
+        for dataset in evidence.predictions("new", name) or {}:
+            paired = evidence.paired(name, dataset)
             if isinstance(paired, Paired):
-                found = _of(name, split, paired, root)
+                found = _of(name, dataset, paired, root)
                 if found.negative_flips or found.positive_flips:
                     yield found
 
 
-def _of(artifact: str, split: str, paired: Paired, root: Path) -> Flips:
+def _of(artifact: str, dataset: str, paired: Paired, root: Path) -> Flips:
     every = np.arange(len(paired.pairs.new.id))
     whole = count(paired, every)
     return Flips(
         artifact,
-        split,
+        dataset,
         whole.examples,
         whole.negative_flips,
         whole.positive_flips,
         whole.rate,
         whole.bounds(CONFIDENCE)[1],
         tuple(_slices(paired)),
-        tuple(_worst(paired, split, root)),
+        tuple(_worst(paired, dataset, root)),
     )
 
 
 def _slices(paired: Paired) -> Iterator[Slice]:
     for label in paired.scale.labels:
         yield from _slice("class", label, paired, paired.labelled(label))
-    if len(paired.pairs.sources) > 1:
-        for source in paired.pairs.sources:
-            yield from _slice("source", source, paired, paired.rows(source))
+    if len(paired.pairs.tables) > 1:
+        for table in paired.pairs.tables:
+            yield from _slice("table", table, paired, paired.rows(table))
 
 
 def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Iterator[Slice]:
     if len(rows):
         found = count(paired, rows)
         yield Slice(
-            "class" if kind == "class" else "source",
+            "class" if kind == "class" else "table",
             name,
             found.examples,
             found.negative_flips,
@@ -97,18 +97,18 @@ def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Ite
         )
 
 
-def _worst(paired: Paired, split: str, root: Path) -> Iterator[Example]:
+def _worst(paired: Paired, dataset: str, root: Path) -> Iterator[Example]:
     """The broken ones whose true label lost the most probability."""
     old, new = paired.pairs.old, paired.pairs.new
     broken = np.flatnonzero(old.right & ~new.right)
     lost = old.label_probability[broken] - new.label_probability[broken]
     chosen = [int(i) for i in broken[np.argsort(-lost, kind="stable")][:SHOWN]]
-    texts = _texts(root / "data" / "splits" / split / "test.parquet", {new.id[i] for i in chosen})
+    texts = _texts(root / "data" / "splits" / dataset / "test.parquet", {new.id[i] for i in chosen})
     for i in chosen:
         chances = float(old.label_probability[i]), float(new.label_probability[i])
         yield Example(
             new.id[i],
-            new.source[i],
+            new.table[i],
             new.label[i],
             old.predicted[i],
             new.predicted[i],

@@ -194,7 +194,7 @@ class _Held:
     def _lost(self, path: Path) -> Finding:
         advice = (
             "`dvc repro`, unless it, or any other one, has no example"
-            if "source" in path
+            if "table" in path
             else "run `dvc repro`"
         )
         return Finding("missing", f"{self._name(path)} is asked for, and not there: {advice}")
@@ -271,30 +271,30 @@ class _Held:
         return self._with_left_out(finding, path[0], part_of(path[1:]))
 
     def _slices(self, paired: Paired, pattern: Path) -> Iterator[tuple[Path, Ints]]:
-        """(name, places of its pairs) of what a pattern names: of the sources of the spec, and the labels of any example."""
-        split, *rest = pattern
+        """(name, places of its pairs) of what a pattern names: of the tables of the spec, and the labels of any example."""
+        dataset, *rest = pattern
         if not rest:
             yield (), np.arange(len(paired.pairs.new.id))
             return
-        alone = [self.evidence.alone(side, self.artifact, split) for side in ("old", "new")]
+        alone = [self.evidence.alone(side, self.artifact, dataset) for side in ("old", "new")]
         predictions = [side.side for side in alone if isinstance(side, Alone)]
         seen = {("class", name) for side in predictions for name in side.label}
         known = {
             tuple(path[1:])
             for path in expected.sides(self.evidence.new, self.artifact)
-            if path[0] == split
+            if path[0] == dataset
         }
-        sources = {name for name in known if name[:1] == ("source",)} or {
-            ("source", name) for name in predictions[-1].source
+        tables = {name for name in known if name[:1] == ("table",)} or {
+            ("table", name) for name in predictions[-1].table
         }
-        for kind, name in sorted(seen | sources):
+        for kind, name in sorted(seen | tables):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
                 yield (kind, name), paired.labelled(name) if kind == "class" else paired.rows(name)
 
-    def _with_left_out(self, finding: Finding, split: str, part: Slice) -> Finding:
+    def _with_left_out(self, finding: Finding, dataset: str, part: Slice) -> Finding:
         """Says on which examples it was not compared."""
         paired = (
-            self.evidence.paired(self.artifact, split)
+            self.evidence.paired(self.artifact, dataset)
             if self.artifact.startswith("scores.")
             else None
         )
@@ -337,25 +337,27 @@ class _Held:
         return _judged(found, -1, gate.at_most, said)
 
     def _flips(self, pattern: Path) -> Iterator[Finding]:
-        """Of a test side, or of its classes or sources: `test`, `test.class.*`, `test.source.movies`."""
+        """Of a test split, or of its classes or tables: `test`, `test.class.*`, `test.table.movies`."""
         gate = self.gate
         if not isinstance(gate, specs.NegativeFlipRate):
             return
-        split, *rest = pattern
+        dataset, *rest = pattern
         why = self._no_baseline()
-        paired = self.evidence.paired(self.artifact, split) if why is None else Fault(why)
+        paired = self.evidence.paired(self.artifact, dataset) if why is None else Fault(why)
         if isinstance(paired, Fault):
             yield Finding("not comparable", f"{gate.metric}: {paired.reason}")
             return
         slices = list(self._slices(paired, pattern))
         if not slices:
-            yield Finding("missing", f"{split} has no {'.'.join(rest)}")
+            yield Finding("missing", f"{dataset} has no {'.'.join(rest)}")
         for name, rows in slices:
             if not len(rows):
-                yield Finding("not comparable", f"{'.'.join((split, *name))}: no example in common")
+                yield Finding(
+                    "not comparable", f"{'.'.join((dataset, *name))}: no example in common"
+                )
                 continue
             found = flips.count(paired, rows)
-            said = f"{'.'.join((split, *name))}: {found.negative_flips} of {found.examples:,} broken ({found.rate:.4f})"
+            said = f"{'.'.join((dataset, *name))}: {found.negative_flips} of {found.examples:,} broken ({found.rate:.4f})"
             low, high = (found.rate, found.rate) if paired.same else found.bounds(gate.confidence)
             finding = _judged(Bounds(found.rate, low, high), -1, gate.at_most, said)
             if finding.verdict == "undecided":
@@ -365,7 +367,7 @@ class _Held:
                     finding, needed=None if needed is None else math.ceil(needed * worth)
                 )
             yield self._with_left_out(
-                finding, split, Slice("accuracy", name[1] if name[:1] == ("source",) else None)
+                finding, dataset, Slice("accuracy", name[1] if name[:1] == ("table",) else None)
             )
 
     def _name(self, path: Path) -> str:

@@ -17,10 +17,10 @@ Matrix = tuple[tuple[int, ...], ...]
 
 
 def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusion]:
-    """Of each test side of the scores artifacts that changed; without counts where there are too many labels."""
+    """Of each test split of the scores artifacts that changed; without counts where there are too many labels."""
     for name in artifacts:
-        for split in _splits(evidence, name):
-            sides = [evidence.alone(side, name, split) for side in ("old", "new")]
+        for dataset in _splits(evidence, name):
+            sides = [evidence.alone(side, name, dataset) for side in ("old", "new")]
             known = [side for side in sides if isinstance(side, Alone)]
             if known:
                 labels = tuple(
@@ -31,7 +31,7 @@ def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusio
                     _matrix(side, labels) if isinstance(side, Alone) and few else None
                     for side in sides
                 )
-                yield Confusion(name, split, labels, old, new)
+                yield Confusion(name, dataset, labels, old, new)
 
 
 def _splits(evidence: Evidence, name: str) -> list[str]:
@@ -44,12 +44,12 @@ def _matrix(side: Alone, labels: tuple[str, ...]) -> Matrix:
 
 
 def calibration(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Calibration]:
-    """Of each test side that both sides have predictions of."""
+    """Of each test split that both sides have predictions of."""
     for name in artifacts:
-        for split in _splits(evidence, name):
-            sides = [evidence.alone(side, name, split) for side in ("old", "new")]
+        for dataset in _splits(evidence, name):
+            sides = [evidence.alone(side, name, dataset) for side in ("old", "new")]
             if isinstance(sides[0], Alone) and isinstance(sides[1], Alone):
-                yield Calibration(name, split, _bins(sides[0]), _bins(sides[1]))
+                yield Calibration(name, dataset, _bins(sides[0]), _bins(sides[1]))
 
 
 def _bins(side: Alone) -> tuple[tuple[float, float, int], ...]:
@@ -97,10 +97,10 @@ def front(evidence: Evidence) -> Iterator[Point]:
             if name.startswith("scores."):
                 size = _bytes(revision, str(spec.get("of")))
                 values = revision.metrics(name)
-                for split, found in values.items() if isinstance(values, Mapping) else ():
+                for dataset, found in values.items() if isinstance(values, Mapping) else ():
                     accuracy = number(found.get("accuracy")) if isinstance(found, Mapping) else None
                     if size and accuracy is not None:
-                        yield Point(name, str(split), side, size, accuracy)
+                        yield Point(name, str(dataset), side, size, accuracy)
 
 
 def _bytes(revision: Revision, name: str) -> int:

@@ -44,13 +44,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Rows:
-    """What happened to the rows of one source and label of a corpus, or of a test side.
+    """What happened to the rows of one table and label of a corpus, or of a test split.
 
     relabelled  that had another label before, and have this one now
     """
 
     artifact: str
-    source: str
+    table: str
     label: str
     added: int
     removed: int
@@ -89,7 +89,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Seeds:
-    """The same metric over trainings with several seeds, on the dev side of what was trained.
+    """The same metric over trainings with several seeds, on the dev split of what was trained.
 
     old, new  its values; interval: of the difference of the means (Welch), 95 %; None if a side has one seed alone
     """
@@ -109,7 +109,7 @@ class Metric:
     better      the direction of progress, as its stage declared it; None: it has none
     interval    of the difference, 95 %, for this metric alone
     p, p_holm   two-sided; p_holm corrected for all metrics of its family, and the verdict goes by it
-    family      `test sets`, or `slices` for one class or source; None if it was not tested
+    family      `test sets`, or `slices` for one class or table; None if it was not tested
     smallest    smallest difference that this test set would have shown in four of five cases, at the level of the verdict
     method      how it was tested
     examples    that were compared
@@ -138,7 +138,7 @@ class Example:
     """A test text that was right and is wrong now. Probabilities are of its true label; text: None where it is not at hand."""
 
     id: str
-    source: str
+    table: str
     label: str
     old: str
     new: str
@@ -149,9 +149,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Slice:
-    """Flips within one class or source. kind: `class` or `source`."""
+    """Flips within one class or table. kind: `class` or `table`."""
 
-    kind: Literal["class", "source"]
+    kind: Literal["class", "table"]
     name: str
     examples: int
     negative_flips: int
@@ -160,7 +160,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Flips:
-    """Examples that were right and are wrong now (broken), and back (mended), of one artifact on one test side.
+    """Examples that were right and are wrong now (broken), and back (mended), of one artifact on one test split.
 
     rate    broken of all examples that both sides have
     bound   upper, one-sided, 95 %; in groups: Korn & Graubard 1998
@@ -168,7 +168,7 @@ class Flips:
     """
 
     artifact: str
-    split: str
+    dataset: str
     examples: int
     negative_flips: int
     positive_flips: int
@@ -229,7 +229,7 @@ class Confusion:
     """
 
     artifact: str
-    split: str
+    dataset: str
     labels: tuple[str, ...]
     old: tuple[tuple[int, ...], ...] | None
     new: tuple[tuple[int, ...], ...] | None
@@ -237,10 +237,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one artifact on one test side: per bin of confidence (mean confidence, accuracy, examples); empty bins left out."""
+    """Of one artifact on one test split: per bin of confidence (mean confidence, accuracy, examples); empty bins left out."""
 
     artifact: str
-    split: str
+    dataset: str
     old: tuple[tuple[float, float, int], ...]
     new: tuple[tuple[float, float, int], ...]
 
@@ -256,10 +256,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """A graph or model on the front of size against accuracy. split: of the accuracy."""
+    """A graph or model on the front of size against accuracy. dataset: of the accuracy."""
 
     artifact: str
-    split: str
+    dataset: str
     side: Literal["old", "new"]
     bytes: int
     accuracy: float

@@ -10,10 +10,10 @@ DOCUMENT = {
     "text": pl.String,
     "label": pl.String,
     "group": pl.String,
-    "source": pl.String,
+    "table": pl.String,
 }
 REJECTED = {
-    "source": pl.String,
+    "table": pl.String,
     "row": pl.Int64,
     "text": pl.String,
     "reason": pl.String,
@@ -29,13 +29,13 @@ def write(frame: pl.DataFrame, path: Path) -> None:
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Columns id, text, label, group (null: a group of its own), source."""
+    """Columns id, text, label, group (null: a group of its own), table."""
     return pl.read_parquet(path)
 
 
-def read_side(splits: Path, side: str) -> pl.DataFrame:
-    """The documents of one side of a splits folder: train, dev or test, ordered by id."""
-    return read(splits / f"{side}.parquet")
+def read_split(splits: Path, split: str) -> pl.DataFrame:
+    """The documents of one split of a splits folder: train, dev or test, ordered by id."""
+    return read(splits / f"{split}.parquet")
 
 
 def write_ids(frame: pl.DataFrame, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""examples: one side of a splits folder as a model takes it: token ids and positions of labels."""
+"""examples: one split of a splits folder as a model takes it: token ids and positions of labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ class Examples:
     documents: pl.DataFrame
 
 
-def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
-    """One side, encoded. Raises LmspecError if it is empty, or the splits have other labels than the model."""
+def read(splits: Path, split: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
+    """One split, encoded. Raises LmspecError if it is empty, or the splits have other labels than the model."""
     there = documents.read_labels(splits)
     if there != list(labels):
         raise LmspecError(
@@ -31,12 +31,12 @@ def read(splits: Path, side: str, tokenizer: Tokenizer, labels: tuple[str, ...])
             f"its labels are {there}, and the model's are {list(labels)}",
             "give both corpora the same `labels`, in the same order",
         )
-    frame = documents.read_side(splits, side)
+    frame = documents.read_split(splits, split)
     if frame.is_empty():
         raise LmspecError(
             str(splits),
-            f"its {side} side is empty",
-            f"give `{side}` a fraction above 0, or more documents",
+            f"its {split} split is empty",
+            f"give `{split}` a fraction above 0, or more documents",
         )
     position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray([position[label] for label in frame["label"]], np.int64)

@@ -126,7 +126,7 @@ def pattern_of(gate: specs.Gate) -> tuple[str, ...]:
 
 
 def pattern(kind: str, metric: str) -> tuple[str, ...]:
-    """The names of what a gate is about; accuracy stands for the flips of a test side or source, f1 for those of a class."""
+    """The names of what a gate is about; accuracy stands for the flips of a test split or table, f1 for those of a class."""
     names = tuple(metric.split("."))
     if kind != "negative_flip_rate":
         return names

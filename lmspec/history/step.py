@@ -88,7 +88,7 @@ def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
         )
     part = part_of(name.path[1:])
     left_out = paired.left_out(part)
-    if plain == 0 and left_out is None and not paired.moved[paired.rows(part.source)].any():
+    if plain == 0 and left_out is None and not paired.moved[paired.rows(part.table)].any():
         return Step("same", 0.0)
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)

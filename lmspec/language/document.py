@@ -78,7 +78,7 @@ def parsed(text: str, path: Path) -> Document:
     composer = compose.Composer()
     conflict = next((i for i, line in enumerate(lines, 1) if CONFLICT.match(line)), None)
     if conflict:
-        hint = "take one side, and remove the marks"
+        hint = "take one split, and remove the marks"
         raise ProblemsFound(
             path,
             lines,

@@ -38,11 +38,11 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
         elif artifact in specs.names and not _watched(specs, gate):
             others = ((at(artifact), f"what {artifact} is"),)
             if gate["kind"] == "negative_flip_rate":
-                names = [".".join(side) for side in metric_names.sides(specs, artifact)]
+                names = [".".join(split) for split in metric_names.sides(specs, artifact)]
                 near = suggest.nearest(path, names) or next(
                     (n for n in names if path.startswith(f"{n}.")), None
                 )
-                found = f"{artifact} has no test side, class or source '{path}' in which answers could flip"
+                found = f"{artifact} has no test split, class or table '{path}' in which answers could flip"
                 there = f"there is {metric_names.few(names)}"
             else:
                 names = metric_names.names(specs, artifact)
@@ -59,7 +59,7 @@ def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
 
 
 def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
-    """What has no direction is never worse, what has no predictions in git has no interval, a gap lies among classes or sources."""
+    """What has no direction is never worse; without predictions in git there is no interval; a gap is among classes or tables."""
     for key, gate in gates(specs):
         artifact, path = metric_names.split(gate["metric"])
         if gate["kind"] == "negative_flip_rate" or artifact not in specs.names:
@@ -85,8 +85,8 @@ def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
 
 
 GAP = (
-    "a gap lies among the classes or the sources of one test side",
-    "put `*` in the place of the class or source alone",
+    "a gap lies among the classes or the tables of one test split",
+    "put `*` in the place of the class or table alone",
 )
 
 
@@ -130,9 +130,7 @@ def _undecidable(gate: Values, artifact: str, path: metric_names.Path) -> tuple[
 
 def _among_slices(path: str) -> bool:
     steps = path.split(".")
-    return all(
-        i and steps[i - 1] in ("f1", "source") for i, step in enumerate(steps) if step == "*"
-    )
+    return all(i and steps[i - 1] in ("f1", "table") for i, step in enumerate(steps) if step == "*")
 
 
 def _watched(specs: Specs, gate: Values) -> list[metric_names.Path]:
@@ -140,9 +138,9 @@ def _watched(specs: Specs, gate: Values) -> list[metric_names.Path]:
     artifact, path = metric_names.split(gate["metric"])
     if gate["kind"] == "negative_flip_rate":
         return [
-            side
-            for side in metric_names.sides(specs, artifact)
-            if metric_names.matches(tuple(path.split(".")), side)
+            split
+            for split in metric_names.sides(specs, artifact)
+            if metric_names.matches(tuple(path.split(".")), split)
         ]
     return metric_names.matching(specs, artifact, path)
 

@@ -37,7 +37,7 @@ FIXED = {
         "quantized_operations",
     ),
     "speed": (
-        *(f"{side}.{name}" for side in ("of", "against") for name in TIMED),
+        *(f"{split}.{name}" for split in ("of", "against") for name in TIMED),
         *(f"ratio.{name}.{part}" for name in RATIOS for part in ("median", "p5", "p95")),
         "ratio.weights",
         "ratio.peak_memory",
@@ -138,13 +138,13 @@ def has_ratio(name: str, path: Path) -> bool:
 
 
 def sides(specs: Specs, name: str) -> list[Path]:
-    """What flips are counted in: the test sides of a scores artifact, their classes and their sources."""
+    """What flips are counted in: the test splits of a scores artifact, their classes and their tables."""
     found: list[Path] = []
     for splits in specs[name]["on"] if name.startswith("scores.") else ():
-        corpus, split = specs[specs[splits]["of"]], splits.partition(".")[2]
-        found.append((split,))
-        found += [(split, "class", label) for label in corpus["labels"]]
-        found += [(split, "source", table["name"]) for table in corpus["tables"]]
+        corpus, dataset = specs[specs[splits]["of"]], splits.partition(".")[2]
+        found.append((dataset,))
+        found += [(dataset, "class", label) for label in corpus["labels"]]
+        found += [(dataset, "table", table["name"]) for table in corpus["tables"]]
     return found
 
 
@@ -175,26 +175,26 @@ def _corpus(specs: Specs, name: str) -> Iterator[Path]:
     yield ("documents",)
     for table in specs[name]["tables"]:
         yield from (
-            ("source", table["name"], *part)
+            ("table", table["name"], *part)
             for part in (("documents",), *_labels(specs, name, "label"))
         )
 
 
 def _splits(specs: Specs, name: str) -> Iterator[Path]:
-    for side in ("train", "dev", "test"):
-        yield (side, "documents")
-        if specs[name][side]:
-            yield from ((side, *part) for part in _labels(specs, specs[name]["of"], "label"))
+    for split in ("train", "dev", "test"):
+        yield (split, "documents")
+        if specs[name][split]:
+            yield from ((split, *part) for part in _labels(specs, specs[name]["of"], "label"))
 
 
 def _scores(specs: Specs, name: str) -> Iterator[Path]:
     for splits in specs[name]["on"]:
-        corpus, split = specs[splits]["of"], splits.partition(".")[2]
+        corpus, dataset = specs[splits]["of"], splits.partition(".")[2]
         parts = (*((metric,) for metric in SCORED), *_labels(specs, corpus, "f1"))
         tables = [table["name"] for table in specs[corpus]["tables"]]
-        yield from ((split, *part) for part in parts)
+        yield from ((dataset, *part) for part in parts)
         if len(tables) > 1:
-            yield from ((split, "source", table, *part) for table in tables for part in parts)
+            yield from ((dataset, "table", table, *part) for table in tables for part in parts)
 
 
 def _seeds(spec: Mapping[str, Any]) -> Iterator[str]:

@@ -56,10 +56,10 @@ def _first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | No
 
 
 @functools.lru_cache(maxsize=256)
-def ids(splits: Path, side: str) -> frozenset[str]:
-    """Ids of the rows of one side; none if the splits are not built."""
+def ids(splits: Path, split: str) -> frozenset[str]:
+    """Ids of the rows of one split; none if the splits are not built."""
     try:
-        return frozenset((splits / f"{side}.ids").read_text(encoding="utf-8").split())
+        return frozenset((splits / f"{split}.ids").read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError):
         return frozenset()
 

@@ -84,25 +84,27 @@ def sides(name: str, spec: Values) -> Iterator[tuple[Steps, str, tuple[str, ...]
 
 
 def seen(specs: Specs, name: str) -> Iterator[tuple[Steps, str, str]]:
-    """(place, splits, side) of all that an artifact and what it is made from were trained, stopped or calibrated on."""
+    """(place, splits, split) of all that an artifact and what it is made from were trained, stopped or calibrated on."""
     for member in specs.line(name):
         for steps, splits, read in sides(member, specs[member]):
-            yield from (((*at(member), *steps), splits, side) for side in read if side != "test")
+            yield from (((*at(member), *steps), splits, split) for split in read if split != "test")
 
 
-def shared(specs: Specs, splits: str, seen: str, side: str) -> str | None:
-    """Why test rows of one splits are among the rows of a side of another; None if they are not, or nobody can tell yet."""
+def shared(specs: Specs, splits: str, seen: str, split: str) -> str | None:
+    """Why test rows of one splits are among the rows of a split of another; None if they are not, or nobody can tell yet."""
     if specs[splits] == specs[seen]:
         return None  # the same cut under two names
     if specs[splits]["of"] == specs[seen]["of"]:
-        return f"{splits} and {seen} cut {specs[splits]['of']} differently: test rows of the one are {side} rows of the other"
+        return f"{splits} and {seen} cut {specs[splits]['of']} differently: test rows of the one are {split} rows of the other"
     test, there = (
         on_disk.ids(specs.root.joinpath("data", *at(n)), s)
-        for n, s in ((splits, "test"), (seen, side))
+        for n, s in ((splits, "test"), (seen, split))
     )
     both = len(test & there)
     if both and all(_built_as_said(specs, name) for name in (splits, seen)):
-        return f"{splits} shares {both} of its {len(test)} test rows with the {side} side of {seen}"
+        return (
+            f"{splits} shares {both} of its {len(test)} test rows with the {split} split of {seen}"
+        )
     return None
 
 

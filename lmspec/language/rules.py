@@ -113,15 +113,18 @@ def layers_to_freeze_exist(specs: Specs) -> Iterator[Disagreement]:
 
 
 def sides_are_not_empty(specs: Specs) -> Iterator[Disagreement]:
-    """What trains needs a training and a dev side; what calibrates, a dev side; what is scored or timed, a test side."""
+    """What trains needs a training and a dev split; what calibrates, a dev split; what is scored or timed, a test split."""
     for name in specs.names:
         for steps, splits, sides in resolved.sides(name, specs[name]):
-            for side in sides:
-                if specs[splits][side] == 0:
-                    others = (((*at(splits), side), f"the {side} side of {splits}"),)
-                    remedy = f"give `{side}` a fraction above 0, or name other splits"
+            for split in sides:
+                if specs[splits][split] == 0:
+                    others = (((*at(splits), split), f"the {split} split of {splits}"),)
+                    remedy = f"give `{split}` a fraction above 0, or name other splits"
                     yield Disagreement(
-                        (*at(name), *steps), f"the {side} side of {splits} is empty", remedy, others
+                        (*at(name), *steps),
+                        f"the {split} split of {splits} is empty",
+                        remedy,
+                        others,
                     )
 
 
@@ -159,8 +162,8 @@ def replay_is_what_it_learned_from(specs: Specs) -> Iterator[Disagreement]:
     for name, updated in specs.of("updated"):
         learned = {
             splits: place
-            for place, splits, side in resolved.seen(specs, updated["of"])
-            if side == "train"
+            for place, splits, split in resolved.seen(specs, updated["of"])
+            if split == "train"
         }
         for i, replay in enumerate(updated["replay"]):
             if replay["of"] not in learned:
@@ -179,13 +182,13 @@ def test_rows_were_not_seen(specs: Specs) -> Iterator[Disagreement]:
     """
     for name, scores in specs.of("scores"):
         for i, splits in enumerate(scores["on"]):
-            for place, seen, side in dict.fromkeys(resolved.seen(specs, scores["of"])):
+            for place, seen, split in dict.fromkeys(resolved.seen(specs, scores["of"])):
                 if (
                     seen != splits
-                    and specs[seen][side]
-                    and (found := resolved.shared(specs, splits, seen, side))
+                    and specs[seen][split]
+                    and (found := resolved.shared(specs, splits, seen, split))
                 ):
-                    others = ((place, f"{seen} is used here, its {side} side"),)
+                    others = ((place, f"{seen} is used here, its {split} split"),)
                     yield Disagreement(
                         (*at(name), "on", i),
                         found,

@@ -26,7 +26,7 @@ COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "ex
 def model_card(
     spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], files: Mapping[str, str]
 ) -> str:
-    """metrics: split -> metric -> value, as scores report them; files: name -> SHA-256."""
+    """metrics: dataset -> metric -> value, as scores report them; files: name -> SHA-256."""
     parts = [
         f"---\nlicense: {spec.license}\n---\n\n# {spec.title}\n",
         f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
@@ -43,9 +43,9 @@ def model_card(
 def _scores(metrics: Mapping[str, Any]) -> str:
     head = f"| texts | {' | '.join(COLUMNS)} |\n| --- |{' ---: |' * len(COLUMNS)}\n"
     rows = []
-    for split, values in metrics.items():
-        rows.append((split, values))
-        rows += [(f"{split}, {source}", part) for source, part in values.get("source", {}).items()]
+    for dataset, values in metrics.items():
+        rows.append((dataset, values))
+        rows += [(f"{dataset}, {table}", part) for table, part in values.get("table", {}).items()]
     return head + "".join(
         f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows
     )

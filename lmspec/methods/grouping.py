@@ -7,18 +7,18 @@ from lmspec.errors import LmspecError
 from lmspec.specs.corpus import Group
 
 
-def group_of(row: Mapping[str, str | None], rule: Group | None, source: str) -> str | None:
-    """`<source>:<group>`, or None if the row stands alone. Raises LmspecError if the pattern does not match a value."""
+def group_of(row: Mapping[str, str | None], rule: Group | None, table: str) -> str | None:
+    """`<table>:<group>`, or None if the row stands alone. Raises LmspecError if the pattern does not match a value."""
     if rule is None or row[rule.column] is None:
         return None
     value = str(row[rule.column])
     if rule.pattern is None:
-        return f"{source}:{value}"
+        return f"{table}:{value}"
     match = re.search(rule.pattern, value)
     if match is None or match.group(1) is None:
         raise LmspecError(
-            f"corpus: table {source}",
+            f"corpus: table {table}",
             f"the group pattern {rule.pattern!r} finds no group in {value!r}",
             "correct the pattern: its first parenthesis is the group",
         )
-    return f"{source}:{match.group(1)}"
+    return f"{table}:{match.group(1)}"

@@ -1,17 +1,17 @@
-"""splitting: which side each document goes to: whole groups, in proportion for every label and source."""
+"""splitting: which split each document goes to: whole groups, in proportion for every label and table."""
 
 import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 
-SIDES = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test")
 
 
 def components(
     size: int, groups: Sequence[Hashable | None], pairs: Iterable[tuple[int, int]]
 ) -> list[list[int]]:
-    """Positions that must share a side: the connected components of equal groups and of pairs, ordered by first position."""
+    """Positions that must share a split: the connected components of equal groups and of pairs, ordered by first position."""
     parent = list(range(size))
 
     def root(i: int) -> int:
@@ -43,37 +43,37 @@ def assign(
     fractions: Sequence[float],
     seed: int,
 ) -> list[str]:
-    """The side of each position.
+    """The split of each position.
 
     units      positions that stay together; each position in exactly one
     ids        (n,) names of the documents: the draw depends on them, not on the order of the rows
-    strata     (n,) what is to be kept in proportion, such as (label, source)
+    strata     (n,) what is to be kept in proportion, such as (label, table)
     fractions  of train, dev, test
 
-    Large units go first, then in the order of a keyed hash. Each goes to the side that is left with the most room,
+    Large units go first, then in the order of a keyed hash. Each goes to the split that is left with the most room,
     relative to its share: in the unit's strata, and in the whole, since a stratum of a few rows cannot be in proportion.
     """
     total = Counter(strata)
     shares = {
-        side: fraction for side, fraction in zip(SIDES, fractions, strict=True) if fraction > 0
+        split: fraction for split, fraction in zip(SPLITS, fractions, strict=True) if fraction > 0
     }
     weight = {stratum: min(1.0, min(shares.values()) * rows) for stratum, rows in total.items()}
-    have = {side: Counter[Hashable]() for side in SIDES}
+    have = {split: Counter[Hashable]() for split in SPLITS}
     sides = [""] * len(ids)
     for unit in sorted(units, key=lambda u: (-len(u), _draw(min(ids[i] for i in u), seed))):
         counts = Counter(strata[i] for i in unit)
 
-        def room(side: str, counts: Counter[Hashable] = counts) -> float:
-            share, here = shares[side], have[side]
+        def room(split: str, counts: Counter[Hashable] = counts) -> float:
+            share, here = shares[split], have[split]
             own = math.fsum(
                 n * weight[s] * (1 - (here[s] + n) / (share * total[s])) for s, n in counts.items()
             )
             return own / counts.total() + 1 - (here.total() + counts.total()) / (share * len(ids))
 
-        side = max(shares, key=room)
-        have[side].update(counts)
+        split = max(shares, key=room)
+        have[split].update(counts)
         for i in unit:
-            sides[i] = side
+            sides[i] = split
     return sides
 
 

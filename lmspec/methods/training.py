@@ -31,7 +31,7 @@ class Task:
 
     ids        token ids of each training text
     objective  its loss on a batch of them
-    evaluate   metrics of the model as it is now, on the dev side
+    evaluate   metrics of the model as it is now, on the dev split
     """
 
     ids: Sequence[Ids]

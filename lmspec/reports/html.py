@@ -42,7 +42,7 @@ def _parts(report: Report) -> Iterator[tuple[str, Iterator[str]]]:
     yield "Speed and size", _tables(tables.ratios(report))
     yield (
         "Size against accuracy",
-        _figures(plots.front(split, points, f"p{i}") for i, (split, points) in _fronts(report)),
+        _figures(plots.front(dataset, points, f"p{i}") for i, (dataset, points) in _fronts(report)),
     )
     yield "Confusion", (part for one in report.confusion for part in _confusion(one))
     yield (
@@ -133,12 +133,12 @@ def _figures(drawings: Iterator[Drawing | None]) -> Iterator[str]:
 def _fronts(report: Report) -> Iterator[tuple[int, tuple[str, list[Point]]]]:
     found: dict[str, list[Point]] = {}
     for point in report.front:
-        found.setdefault(point.split, []).append(point)
+        found.setdefault(point.dataset, []).append(point)
     return iter(enumerate(list(found.items())[:MOST_FIGURES]))
 
 
 def _confusion(confusion: Confusion) -> Iterator[str]:
-    yield f"<h3>{text(confusion.artifact)} on {text(confusion.split)}</h3>"
+    yield f"<h3>{text(confusion.artifact)} on {text(confusion.dataset)}</h3>"
     if confusion.old is None and confusion.new is None:
         where = paths.table(confusion.artifact, "confusion")
         yield f"<p>{len(confusion.labels):,} labels are too many for a table here: {text(where)} has the counts.</p>"

@@ -173,14 +173,14 @@ def reliability(calibration: Calibration, name: str) -> Drawing:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean confidence", ylabel="accuracy", aspect="equal")
     axes.legend(loc="upper left", frameon=False)
     _plain(axes)
-    about = f"{words.line(calibration.artifact)} on {words.line(calibration.split)}: accuracy over confidence, old and new"
+    about = f"{words.line(calibration.artifact)} on {words.line(calibration.dataset)}: accuracy over confidence, old and new"
     return Drawing(_svg(figure, name), about)
 
 
 @settings()
 def training(curve: Curve, name: str) -> Drawing | None:
-    """Loss of training and accuracy on the dev side over the steps; None if neither was written."""
-    wanted = {"train_loss": "training loss", "dev_accuracy": "accuracy on the dev side"}
+    """Loss of training and accuracy on the dev split over the steps; None if neither was written."""
+    wanted = {"train_loss": "training loss", "dev_accuracy": "accuracy on the dev split"}
     shown = {
         c: title for c, title in wanted.items() if _points(curve.old, c) or _points(curve.new, c)
     }
@@ -208,8 +208,8 @@ def _points(side: Mapping[str, Sequence[float]], column: str) -> list[tuple[floa
 
 
 @settings()
-def front(split: str, points: Sequence[Point], name: str) -> Drawing:
-    """Size against accuracy on one test side; an arrow leads from an artifact's old point to its new one."""
+def front(dataset: str, points: Sequence[Point], name: str) -> Drawing:
+    """Size against accuracy on one test split; an arrow leads from an artifact's old point to its new one."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     sides = {(point.artifact, point.side): point for point in points}
@@ -240,4 +240,6 @@ def front(split: str, points: Sequence[Point], name: str) -> Drawing:
     axes.margins(x=0.25, y=0.15)
     axes.legend(handles=[Line2D([], [], **look) for look in (OLD, NEW)], frameon=False)
     _plain(axes)
-    return Drawing(_svg(figure, name), f"size against accuracy on {words.line(split)}, old and new")
+    return Drawing(
+        _svg(figure, name), f"size against accuracy on {words.line(dataset)}, old and new"
+    )

@@ -79,7 +79,7 @@ def data(report: Report) -> Table:
     rows = [
         Row(
             (
-                *map(words.line, (r.artifact, r.source, r.label)),
+                *map(words.line, (r.artifact, r.table, r.label)),
                 *(_count(n) for n in (r.added, r.removed, r.relabelled)),
             )
         )
@@ -87,7 +87,7 @@ def data(report: Report) -> Table:
     ]
     return _table(
         "data",
-        "artifact:name|source:name|label:name|rows in:number|rows out:number|relabelled:number",
+        "artifact:name|table:name|label:name|rows in:number|rows out:number|relabelled:number",
         rows,
     )
 
@@ -172,18 +172,18 @@ def _some(number: int | None) -> str:
 
 
 def flips(report: Report) -> Table:
-    """How many examples of each test side broke and were mended."""
+    """How many examples of each test split broke and were mended."""
     rows = [
         Row(
             (
-                *map(words.line, (f.artifact, f.split)),
+                *map(words.line, (f.artifact, f.dataset)),
                 *map(_count, (f.examples, f.negative_flips, f.positive_flips)),
                 *_rates(f),
             )
         )
         for f in report.flips
     ]
-    heads = "artifact:name|split:name|examples:number|broken:number|mended:number|rate:number|at most (95 %):number"
+    heads = "artifact:name|dataset:name|examples:number|broken:number|mended:number|rate:number|at most (95 %):number"
     note = (
         "broken: right before, wrong now; mended: the other way round; rate: broken of all examples"
         if rows
@@ -197,11 +197,11 @@ def _rates(flips: Flips) -> tuple[str, str]:
 
 
 def slices(report: Report, everything: bool = True) -> Table:
-    """Flips per class and source; those alone in which there are any, unless everything is asked for."""
+    """Flips per class and table; those alone in which there are any, unless everything is asked for."""
     rows = [
         Row(
             (
-                *map(words.line, (f.artifact, f.split, s.kind, s.name)),
+                *map(words.line, (f.artifact, f.dataset, s.kind, s.name)),
                 *map(_count, (s.examples, s.negative_flips, s.positive_flips)),
             )
         )
@@ -209,19 +209,17 @@ def slices(report: Report, everything: bool = True) -> Table:
         for s in f.slices
         if everything or s.negative_flips or s.positive_flips
     ]
-    heads = (
-        "artifact:name|split:name|slice:text|name:name|examples:number|broken:number|mended:number"
-    )
-    return _table("flips by class and source", heads, rows)
+    heads = "artifact:name|dataset:name|slice:text|name:name|examples:number|broken:number|mended:number"
+    return _table("flips by class and table", heads, rows)
 
 
 def examples(report: Report, most: int | None = None) -> Table:
-    """The worst of what broke, so many of each test side. The first of each comes before the second of any."""
+    """The worst of what broke, so many of each test split. The first of each comes before the second of any."""
     found = [
         (rank, f, example) for f in report.flips for rank, example in enumerate(f.worst[:most])
     ]
     rows = [_example(f, example) for _, f, example in sorted(found, key=lambda one: one[0])]
-    heads = "artifact:name|split:name|example:name|source:name|label:name|was:name|is now:name|P(label):number|text:text"
+    heads = "artifact:name|dataset:name|example:name|table:name|label:name|was:name|is now:name|P(label):number|text:text"
     return _table(
         "examples that broke",
         heads,
@@ -233,9 +231,9 @@ def examples(report: Report, most: int | None = None) -> Table:
 def _example(flips: Flips, example: Example) -> Row:
     names = (
         flips.artifact,
-        flips.split,
+        flips.dataset,
         example.id,
-        example.source,
+        example.table,
         example.label,
         example.old,
         example.new,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table as RichTable
 
-WORST = 3  # examples of each test side
+WORST = 3  # examples of each test split
 WIDEST = {
     "name": 200,
     "number": 80,

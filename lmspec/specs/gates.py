@@ -9,7 +9,7 @@ from lmspec.specs.checks import gates as checks
 
 METRIC = rf"^{KEY_PATTERN}\.{KEY_PATTERN}(?:\.[^.\x00-\x1f]+)+$"
 RULE = "`noun.key.` and the path that `lmspec diff` shows, such as scores.release.test.accuracy"
-Metric = Annotated[str, matching(METRIC, f"{RULE}; `*` stands for each class or source", 500)]
+Metric = Annotated[str, matching(METRIC, f"{RULE}; `*` stands for each class or table", 500)]
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 Confidence = Annotated[float, Field(ge=0.5, lt=1)]
 Day = Annotated[str, matching(r"^\d{4}-\d{2}-\d{2}$", "a day in quotes, such as '2027-01-31'", 10)]
@@ -31,7 +31,7 @@ class Demand(Spec):
     """What every gate has."""
 
     metric: Metric = Field(
-        description="a number in an artifact's metrics; `*`: each class or source, and the worst decides"
+        description="a number in an artifact's metrics; `*`: each class or table, and the worst decides"
     )
     undecided: Literal["fail", "pass"] = Field(
         default="fail", description="what too little data for a decision counts as"
@@ -65,7 +65,7 @@ class NonInferiority(Demand):
     """The change must not make the metric worse by more than a margin. Source: ICH E9, 3.3.2."""
 
     kind: Literal["non_inferiority"] = Field(
-        description="not worse than the old side by more than a margin"
+        description="not worse than the baseline by more than a margin"
     )
     margin: float = Field(
         gt=0, le=1e6, description="in the metric's own unit: 0.005 of accuracy is half a point"
@@ -77,7 +77,7 @@ class Improvement(Demand):
     """The change must make the metric better."""
 
     kind: Literal["improvement"] = Field(
-        description="better than the old side by more than an amount"
+        description="better than the baseline by more than an amount"
     )
     by: float = Field(ge=0, le=1e6, description="in the metric's own unit; 0: by anything")
     confidence: Confidence = Field(description="of the one-sided interval of the difference")
@@ -87,9 +87,9 @@ class NegativeFlipRate(Demand):
     """Few of the examples that were right may be wrong now. Source: Yan et al. 2021, arXiv:2011.09161."""
 
     kind: Literal["negative_flip_rate"] = Field(
-        description="share of examples that were right and now are wrong; `metric`: a test side"
+        description="share of examples that were right and now are wrong; `metric`: a test split"
     )
-    at_most: Share = Field(description="of all examples of the test side, class or source")
+    at_most: Share = Field(description="of all examples of the test split, class or table")
     confidence: Confidence = Field(description="of the one-sided interval of the rate")
 
 
@@ -106,11 +106,11 @@ class Ratio(Demand):
 
 
 class Gap(Demand):
-    """No class or source may fall far behind the best. `metric` holds a `*`."""
+    """No class or table may fall far behind the best. `metric` holds a `*`."""
 
     holds = (checks.gap_is_among_several,)
     kind: Literal["gap"] = Field(
-        description="between the best and the worst of the classes or sources"
+        description="between the best and the worst of the classes or tables"
     )
     at_most: Bound = Field(description="the largest gap that passes, in the metric's own unit")
     confidence: Confidence = Field(description="of the one-sided interval of the gap")

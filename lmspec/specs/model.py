@@ -1,4 +1,4 @@
-"""model: a candidate, fitted to the training side of its splits."""
+"""model: a candidate, fitted to the training split of its splits."""
 
 from typing import Annotated, ClassVar
 
@@ -17,7 +17,7 @@ class ModelSpec(Artifact):
     metrics: ClassVar[bool] = True
     reports: ClassVar[tuple[str, ...]] = ("curve",)
     on: Annotated[Ref, To(("splits",))] = Field(
-        description="trained on the train side, stopped by the dev side"
+        description="trained on the train split, stopped by the dev split"
     )
     architecture: Architecture = Field(description="which kind of network")
     training: Training = Field(description="how the weights are fitted")

@@ -30,7 +30,7 @@ class Project(Spec):
     )
     corpus: dict[Name, CorpusSpec] = Field(default={}, description="cleaned, labelled documents")
     splits: dict[Name, SplitsSpec] = Field(
-        default={}, description="train, dev and test sides of a corpus"
+        default={}, description="train, dev and test splits of a corpus"
     )
     model: dict[Name, ModelSpec] = Field(default={}, description="candidates, fitted to data")
     student: dict[Name, StudentSpec] = Field(

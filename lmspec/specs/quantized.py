@@ -41,17 +41,17 @@ class Contract(Spec):
 
 
 class QuantizedSpec(Artifact):
-    """Calibrated and checked on rows of a dev side, never on a test side."""
+    """Calibrated and checked on rows of a dev split, never on a test split."""
 
     noun: ClassVar[str] = "quantized"
     numerics: ClassVar[bool] = True
     metrics: ClassVar[bool] = True
     of: Annotated[Ref, To(("exported",))] = Field(description="the graph")
     calibrate: Annotated[Ref, To(("splits",))] = Field(
-        description="its dev side gives the calibration texts"
+        description="its dev split gives the calibration texts"
     )
     calibration_rows: int = Field(
-        ge=8, le=100_000, description="texts that are drawn from the dev side"
+        ge=8, le=100_000, description="texts that are drawn from the dev split"
     )
     scheme: Annotated[
         Dynamic | Static, Field(discriminator="kind", description="how numbers become int8")

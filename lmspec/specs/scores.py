@@ -1,4 +1,4 @@
-"""scores: what any model or graph gets right on the test sides of any splits."""
+"""scores: what any model or graph gets right on the test splits of any splits."""
 
 from typing import Annotated, ClassVar
 
@@ -17,7 +17,7 @@ def format_of(ref: Ref) -> str:
 
 
 class ScoresSpec(Artifact):
-    """Metrics per split and source, a confusion table, and the outcome of every example (a paired test needs it)."""
+    """Metrics per split and table, a confusion table, and the outcome of every example (a paired test needs it)."""
 
     noun: ClassVar[str] = "scores"
     numerics: ClassVar[bool] = True
@@ -26,7 +26,7 @@ class ScoresSpec(Artifact):
     holds = (checks.each_splits_once,)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what is scored")
     on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(
-        strict=False, min_length=1, description="test sides to score it on"
+        strict=False, min_length=1, description="test splits to score it on"
     )
     batch_size: int = Field(
         ge=1,

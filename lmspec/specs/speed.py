@@ -20,8 +20,8 @@ class SpeedSpec(Artifact):
     reports: ClassVar[tuple[str, ...]] = ("rounds",)
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph")
     against: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what it is compared with")
-    on: Annotated[Ref, To(("splits",))] = Field(description="its test side gives the texts")
-    texts: int = Field(ge=8, le=100_000, description="texts drawn from the test side")
+    on: Annotated[Ref, To(("splits",))] = Field(description="its test split gives the texts")
+    texts: int = Field(ge=8, le=100_000, description="texts drawn from the test split")
     rounds: int = Field(ge=5, le=10_000, description="blocks of each, in turn")
     batch_size: int = Field(
         ge=2, le=65536, description="of the throughput measurement; latency is at batch 1"

@@ -1,4 +1,4 @@
-"""splits: a corpus cut into train, dev and test; groups and near-duplicates stay on one side."""
+"""splits: a corpus cut into train, dev and test; groups and near-duplicates stay on one split."""
 
 from typing import Annotated, ClassVar
 
@@ -10,7 +10,7 @@ from lmspec.specs.corpus import NearDuplicates
 
 
 class SplitsSpec(Artifact):
-    """Stratified by label and source. The three fractions sum to one; a fraction of 0 leaves that side empty."""
+    """Stratified by label and table. The three fractions sum to one; a fraction of 0 leaves that split empty."""
 
     noun: ClassVar[str] = "splits"
     metrics: ClassVar[bool] = True
@@ -21,5 +21,5 @@ class SplitsSpec(Artifact):
     test: float = Field(ge=0, le=1, description="fraction for the final scores")
     seed: int = Field(ge=0, lt=2**31, description="of the draw")
     keep_together: NearDuplicates | None = Field(
-        description="near-duplicates that share a side; null: groups only"
+        description="near-duplicates that share a split; null: groups only"
     )

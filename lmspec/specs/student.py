@@ -39,7 +39,7 @@ class StudentSpec(Artifact):
         description="a transformer"
     )
     on: Annotated[Ref, To(("splits",))] = Field(
-        description="taught on the train side, stopped by the dev side"
+        description="taught on the train split, stopped by the dev split"
     )
     layers: tuple[Annotated[int, Field(ge=0, lt=1000)], ...] = Field(
         strict=False,

@@ -35,10 +35,10 @@ class Sgd(Spec):
 
 
 class EarlyStopping(Spec):
-    """The weights kept are those of the best evaluation on the dev side."""
+    """The weights kept are those of the best evaluation on the dev split."""
 
     metric: Literal["accuracy", "macro_f1", "log_loss"] = Field(
-        description="measured on the dev side"
+        description="measured on the dev split"
     )
     evaluations_per_epoch: int = Field(
         ge=1, le=100, description="evenly spaced, the last at the end of the epoch"
@@ -53,7 +53,7 @@ class EarlyStopping(Spec):
 class Training(Spec):
     """One pass through the loop."""
 
-    epochs: int = Field(ge=1, le=1000, description="passes over the training side")
+    epochs: int = Field(ge=1, le=1000, description="passes over the training split")
     batch_size: int = Field(ge=1, le=65536, description="examples per optimizer step")
     optimizer: Annotated[
         Adamw | Sgd, Field(discriminator="kind", description="how a gradient becomes a step")
@@ -73,5 +73,5 @@ class Training(Spec):
     seeds: int = Field(
         ge=1,
         le=100,
-        description="trainings; the first is kept, the others show on the dev side what chance does",
+        description="trainings; the first is kept, the others show on the dev split what chance does",
     )

@@ -40,9 +40,9 @@ class UpdatedSpec(Artifact):
     reports: ClassVar[tuple[str, ...]] = ("curve",)
     holds = (checks.new_and_old_are_apart,)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
-    on: Annotated[Ref, To(("splits",))] = Field(description="the new data: train and dev sides")
+    on: Annotated[Ref, To(("splits",))] = Field(description="the new data: train and dev splits")
     replay: tuple[Replay, ...] = Field(
-        strict=False, min_length=1, description="old data; its dev side counts in early stopping"
+        strict=False, min_length=1, description="old data; its dev split counts in early stopping"
     )
     retention: Retention = Field(description="how the earlier model's answers are kept")
     frozen_embeddings: bool = Field(description="leave the embeddings as they are")

@@ -47,7 +47,7 @@ def resampling(
 ) -> Resampling:
     """Within each stratum, as many units as it has are drawn with replacement. The same arguments give the same draws.
 
-    strata  (n,) numbers from 0: the sources, whose shares a test set does not leave to chance
+    strata  (n,) numbers from 0: the tables, whose shares a test set does not leave to chance
     groups  (n,) numbers from 0 of what was drawn together, such as a document; None: each example by itself
 
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 8; Davison & Hinkley 1997, 3.2 and 3.8;

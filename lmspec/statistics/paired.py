@@ -1,4 +1,4 @@
-"""paired: what the predictions of a test side say of a metric, or of the difference of two: its value, spread and test."""
+"""paired: what the predictions of a test split say of a metric, or of the difference of two: its value, spread and test."""
 
 import functools
 import math
@@ -18,10 +18,10 @@ ROUNDING = 1e-4  # predictions have six digits
 
 @dataclass(frozen=True)
 class Slice:
-    """A metric of a test side, or of one of its sources. name: as `Scale.metric` knows it; source: None for all."""
+    """A metric of a test split, or of one of its tables. name: as `Scale.metric` knows it; table: None for all."""
 
     name: str
-    source: str | None
+    table: str | None
 
     @property
     def of_answers(self) -> bool:
@@ -31,7 +31,7 @@ class Slice:
 
 @dataclass
 class Paired:
-    """The predictions of one artifact on one test side, on both sides of the comparison. same: has every example the same?"""
+    """The predictions of one artifact on one test split, on both sides of the comparison. same: has every example the same?"""
 
     pairs: Pairs
     scale: Scale
@@ -49,17 +49,17 @@ class Paired:
     def _draws(self) -> Draws:
         return bootstrap.draws(self._parts, plan(self.pairs.strata, self.pairs.groups))
 
-    def strata(self, source: str | None) -> list[int] | None:
-        """Numbers of the strata of a source; None for all."""
-        return None if source is None else [self.pairs.sources.index(source)]
+    def strata(self, table: str | None) -> list[int] | None:
+        """Numbers of the strata of a table; None for all."""
+        return None if table is None else [self.pairs.tables.index(table)]
 
-    def rows(self, source: str | None) -> Ints:
-        """Places of the pairs of a source, or of all."""
-        if source is None:
+    def rows(self, table: str | None) -> Ints:
+        """Places of the pairs of a table, or of all."""
+        if table is None:
             return np.arange(len(self.pairs.strata))
-        if source not in self.pairs.sources:
+        if table not in self.pairs.tables:
             return np.arange(0)
-        return np.flatnonzero(self.pairs.strata == self.pairs.sources.index(source))
+        return np.flatnonzero(self.pairs.strata == self.pairs.tables.index(table))
 
     def labelled(self, label: str) -> Ints:
         """Places of the pairs of a class."""
@@ -73,7 +73,7 @@ class Paired:
         counts = {
             "that one side lacks": pairs.left_out,
             "whose label is another": pairs.relabelled,
-            "whose source is another": pairs.moved if part.source is not None else 0,
+            "whose table is another": pairs.moved if part.table is not None else 0,
         }
         parts = [f"{count:,} {why}" for why, count in counts.items() if count]
         return f"on the examples that both have; left out: {', '.join(parts)}" if parts else None
@@ -92,9 +92,7 @@ class Paired:
 
     def difference(self, part: Slice) -> Estimate:
         """new - old."""
-        return bootstrap.estimate(
-            self._drawn(part), self._statistic(part), self.strata(part.source)
-        )
+        return bootstrap.estimate(self._drawn(part), self._statistic(part), self.strata(part.table))
 
     def _drawn(self, part: Slice) -> Draws:
         """Of the sums that the metric follows from, the old, then the new. The last is kept: its test follows its difference."""
@@ -122,7 +120,7 @@ class Paired:
         return min(1.0, max(sys.float_info.min, p)), method
 
     def _tested(self, part: Slice, estimate: Estimate) -> tuple[float, str]:
-        rows = self.rows(part.source)
+        rows = self.rows(part.table)
         groups = None if self.pairs.groups is None else self.pairs.groups[rows]
         if part.name == "accuracy":
             gained = self.pairs.new.right[rows].astype(np.int64) - self.pairs.old.right[rows]
@@ -156,7 +154,7 @@ class Paired:
 
     def reach(self, part: Slice) -> margins.Reach:
         """How far the difference may be, by exact intervals of how many answers changed; of a metric of answers alone."""
-        rows = self.rows(part.source)
+        rows = self.rows(part.table)
         old, new = self.pairs.old.right[rows], self.pairs.new.right[rows]
         label, effects = self.scale.classes(
             part.name, self.pairs.new, rows, self._parts[rows, self.scale.width :].sum(0)
@@ -167,7 +165,7 @@ class Paired:
 
     def _differing(self, part: Slice) -> int:
         """Of how many units the metric gets something else, old and new."""
-        drawn, strata = self._drawn(part), self.strata(part.source)
+        drawn, strata = self._drawn(part), self.strata(part.table)
         chosen = list(range(len(drawn.whole))) if strata is None else strata
         units = np.concatenate([drawn.units[stratum] for stratum in chosen])
         old, new = np.split(units, 2, axis=1)
@@ -176,14 +174,14 @@ class Paired:
 
 @dataclass
 class Alone:
-    """The predictions of one artifact on one test side of one revision."""
+    """The predictions of one artifact on one test split of one revision."""
 
     side: Predictions
     scale: Scale
 
     @functools.cached_property
     def _strata(self) -> tuple[Ints, tuple[str, ...]]:
-        return predictions.numbered(self.side.source)
+        return predictions.numbered(self.side.table)
 
     @functools.cached_property
     def _draws(self) -> Draws:
@@ -198,13 +196,13 @@ class Alone:
         """The metric itself."""
         drawn = self._draws.of(self.scale.columns(part.name))
         return bootstrap.estimate(
-            drawn, lambda sums: self.scale.metric(part.name, sums), self._chosen(part.source)
+            drawn, lambda sums: self.scale.metric(part.name, sums), self._chosen(part.table)
         )
 
-    def _chosen(self, source: str | None) -> list[int]:
-        """Numbers of the strata of a source, or of all."""
+    def _chosen(self, table: str | None) -> list[int]:
+        """Numbers of the strata of a table, or of all."""
         names = self._strata[1]
-        return list(range(len(names))) if source is None else [names.index(source)]
+        return list(range(len(names))) if table is None else [names.index(table)]
 
     def scatter(self, part: Slice, confidence: float) -> float:
         """How far a calibration error can lie above the true one, since chance never makes up for chance in another bin.
@@ -212,7 +210,7 @@ class Alone:
         By the triangle inequality no more than the sum of what all bins are off by, whose replicates are drawn.
         """
         drawn = self._draws.of(self.scale.columns(part.name))
-        chosen = self._chosen(part.source)
+        chosen = self._chosen(part.table)
         whole, replicates = drawn.whole[chosen].sum(0), drawn.drawn[:, chosen].sum(1)
         off = np.abs(replicates[:, 1:] / replicates[:, :1] - whole[1:] / whole[0]).sum(1)
         units = sum(len(drawn.units[stratum]) for stratum in chosen)
@@ -230,8 +228,8 @@ class Alone:
         numbers, names = self._strata
         rows = (
             np.arange(len(numbers))
-            if part.source is None
-            else np.flatnonzero(numbers == names.index(part.source))
+            if part.table is None
+            else np.flatnonzero(numbers == names.index(part.table))
         )
         right = self.side.right[rows]
         label, effects = self.scale.classes(part.name, self.side, rows, self._parts[rows].sum(0))
@@ -241,7 +239,7 @@ class Alone:
 
     def plain(self, part: Slice) -> tuple[float, int]:
         """(the metric without its spread, of how many examples)."""
-        sums = self._sums[self._chosen(part.source)].sum(0)
+        sums = self._sums[self._chosen(part.table)].sum(0)
         return float(self.scale.metric(part.name, sums[self.scale.columns(part.name)])), int(
             sums[0]
         )
@@ -256,7 +254,7 @@ class Alone:
         """(n,) probabilities of the true labels."""
         numbers, names = self._strata
         told = self.side.label_probability
-        return told if part.source is None else told[numbers == names.index(part.source)]
+        return told if part.table is None else told[numbers == names.index(part.table)]
 
     def slack(self, part: Slice) -> float:
         """How far a metric may be from what the predictions give, as their probabilities have six digits."""
@@ -268,12 +266,10 @@ class Alone:
             2 / self.plain(part)[1] if part.name == "expected_calibration_error" else 0
         )  # two in another bin
 
-    def size(self, source: str | None) -> int:
+    def size(self, table: str | None) -> int:
         """How many examples."""
         return (
-            len(self.side.id)
-            if source is None
-            else sum(name == source for name in self.side.source)
+            len(self.side.id) if table is None else sum(name == table for name in self.side.table)
         )
 
 
@@ -298,6 +294,6 @@ def plan(strata: Ints, groups: Ints | None) -> bootstrap.Resampling:
 
 
 def part_of(path: tuple[str, ...]) -> Slice:
-    """`("source", "movies", "f1", "negative")`, the path beneath a test side -> what it is a metric of."""
-    source = path[1] if len(path) > 2 and path[0] == "source" else None
-    return Slice(".".join(path if source is None else path[2:]), source)
+    """`("table", "movies", "f1", "negative")`, the path beneath a test split -> what it is a metric of."""
+    table = path[1] if len(path) > 2 and path[0] == "table" else None
+    return Slice(".".join(path if table is None else path[2:]), table)

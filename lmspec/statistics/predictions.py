@@ -1,4 +1,4 @@
-"""predictions: what a model answered to each example of a test side, and the metrics that follow from it."""
+"""predictions: what a model answered to each example of a test split, and the metrics that follow from it."""
 
 import functools
 import itertools
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 COLUMNS = (
-    "split",
+    "dataset",
     "id",
-    "source",
+    "table",
     "group",
     "label",
     "predicted",
@@ -26,10 +26,10 @@ SMALLEST = 5e-7  # the table has six digits: a probability below is written as 0
 
 @dataclass(frozen=True)
 class Predictions:
-    """One test side, a row an example. confidence: of the predicted label; label_probability: of the true one."""
+    """One test split, a row an example. confidence: of the predicted label; label_probability: of the true one."""
 
     id: tuple[str, ...]
-    source: tuple[str, ...]
+    table: tuple[str, ...]
     group: tuple[str, ...]
     label: tuple[str, ...]
     predicted: tuple[str, ...]
@@ -38,7 +38,7 @@ class Predictions:
 
     def rows(self, places: Sequence[int] | Ints) -> "Predictions":
         """Some of the examples, in that order."""
-        columns = (self.id, self.source, self.group, self.label, self.predicted)
+        columns = (self.id, self.table, self.group, self.label, self.predicted)
         return _of(
             [[column[i] for i in places] for column in columns],
             self.confidence[places],
@@ -65,16 +65,16 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | 
         return None
     whole = _of([table[name] for name in COLUMNS[1:6]], *numbers)
     places: dict[str, list[int]] = {}
-    for i, split in enumerate(table["split"]):
-        places.setdefault(split, []).append(i)
-    return {split: whole.rows(rows) for split, rows in places.items()}
+    for i, dataset in enumerate(table["dataset"]):
+        places.setdefault(dataset, []).append(i)
+    return {dataset: whole.rows(rows) for dataset, rows in places.items()}
 
 
 def _of(
     columns: Sequence[Sequence[str]], confidence: Floats, label_probability: Floats
 ) -> Predictions:
-    ids, source, group, label, predicted = map(tuple, columns)
-    return Predictions(ids, source, group, label, predicted, confidence, label_probability)
+    ids, table, group, label, predicted = map(tuple, columns)
+    return Predictions(ids, table, group, label, predicted, confidence, label_probability)
 
 
 @dataclass(frozen=True)
@@ -184,17 +184,17 @@ def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
 class Pairs:
     """The examples that both sides have, with the same label, in the same order.
 
-    strata, groups  (n,) numbers of source and group; groups: None if each example stands alone
-    sources         in the order of their numbers; what is in another source on either side has a number beyond them
+    strata, groups  (n,) numbers of table and group; groups: None if each example stands alone
+    tables         in the order of their numbers; what is in another table on either side has a number beyond them
     left_out        examples that one side lacks
     relabelled      examples whose label is another: they are in no pair
-    moved           pairs whose source is another: they are in the pairs of no source
+    moved           pairs whose table is another: they are in the pairs of no table
     """
 
     old: Predictions
     new: Predictions
     strata: Ints
-    sources: tuple[str, ...]
+    tables: tuple[str, ...]
     groups: Ints | None
     left_out: int
     relabelled: int
@@ -217,11 +217,11 @@ def pair(old: Predictions, new: Predictions) -> Pairs:
 
 
 def _paired(old: Predictions, new: Predictions, left_out: int, relabelled: int) -> Pairs:
-    stays = np.fromiter(map(operator.eq, old.source, new.source), np.bool_, len(new.id))
-    found, sources = numbered(list(itertools.compress(new.source, stays)))
-    strata = np.full(len(new.id), len(sources), np.int64)
+    stays = np.fromiter(map(operator.eq, old.table, new.table), np.bool_, len(new.id))
+    found, tables = numbered(list(itertools.compress(new.table, stays)))
+    strata = np.full(len(new.id), len(tables), np.int64)
     strata[stays] = found
-    return Pairs(old, new, strata, sources, grouped(new), left_out, relabelled, int((~stays).sum()))
+    return Pairs(old, new, strata, tables, grouped(new), left_out, relabelled, int((~stays).sum()))
 
 
 def grouped(side: Predictions) -> Ints | None:
@@ -230,7 +230,7 @@ def grouped(side: Predictions) -> Ints | None:
         return None
     names = [f"g{name}" if name else f"i{i}" for i, name in zip(side.id, side.group, strict=True)]
     found, distinct = numbered(
-        [f"{source}\0{name}" for source, name in zip(side.source, names, strict=True)]
+        [f"{table}\0{name}" for table, name in zip(side.table, names, strict=True)]
     )
     return found if len(distinct) < len(names) else None
 

@@ -22,7 +22,7 @@ def day_exists(waiver: Mapping[str, Any]) -> Iterator[Disagreement]:
 def gap_is_among_several(gate: Mapping[str, Any]) -> Iterator[Disagreement]:
     """A gap lies between several values."""
     if "*" not in gate["metric"].split("."):
-        remedy = "put `*` in the place of the class or source, such as scores.release.test.f1.*"
+        remedy = "put `*` in the place of the class or table, such as scores.release.test.f1.*"
         yield Disagreement(
             ("metric",), "it names one value, and a gap lies between several", remedy
         )

@@ -1,4 +1,4 @@
-"""scores checks: each test side once."""
+"""scores checks: each test split once."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

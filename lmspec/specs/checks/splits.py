@@ -5,12 +5,12 @@ from typing import Any
 
 from lmspec.specs.disagreement import Disagreement
 
-SIDES = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test")
 
 
 def fractions_sum_to_one(splits: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """Every document is on one side."""
-    total = sum(splits[side] for side in SIDES)
+    """Every document is on one split."""
+    total = sum(splits[split] for split in SPLITS)
     if abs(total - 1) > 1e-9:
         found = f"train + dev + test is {total:.6g}, and must be 1"
         rest = 1 - splits["dev"] - splits["test"]
