@@ -162,9 +162,9 @@ def changes() -> Changes:
         ),
         (Change("numpy", "2.4.5", "2.4.6"),),
         ("model.minilm", "scores.release"),
-        ("scores.new",),
+        ("scores.candidate",),
         ("scores.gone",),
-        {"model.old": "model.new"},
+        {"model.baseline": "model.candidate"},
     )
 
 
@@ -175,7 +175,7 @@ def figures() -> tuple[
     confusion = Confusion(
         "scores.release", HOSTILE[1], labels, ((200, 10), (20, 282)), ((190, 20), (18, 284))
     )
-    fresh = Confusion("scores.new", "tweets", labels, None, ((0, 0), (1, 2)))
+    fresh = Confusion("scores.candidate", "tweets", labels, None, ((0, 0), (1, 2)))
     bins = ((0.55, 0.6, 40), (0.75, 0.7, 100), (0.95, 0.97, 300))
     calibration = Calibration("scores.release", HOSTILE[4], bins, bins[1:])
     columns = {
@@ -187,11 +187,11 @@ def figures() -> tuple[
         f"model.{HOSTILE[4]}", columns, {name: values[:2] for name, values in columns.items()}
     )
     front = [
-        Point(f"quantized.{t}", "tweets", "old", 17_528_029 + i, 0.84 + i / 100)
+        Point(f"quantized.{t}", "tweets", "baseline", 17_528_029 + i, 0.84 + i / 100)
         for i, t in enumerate(HOSTILE)
     ]
     front += [
-        replace(point, side="new", bytes=point.bytes // 2, accuracy=point.accuracy - 0.01)
+        replace(point, side="candidate", bytes=point.bytes // 2, accuracy=point.accuracy - 0.01)
         for point in front[:5]
     ]
     return (confusion, fresh), (calibration,), (curve,), tuple(front)

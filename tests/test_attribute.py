@@ -95,7 +95,7 @@ def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
     assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
         found.total.value, abs=1e-12
     )
-    assert found.total.value == pytest.approx(found.new - found.old, abs=1e-12)
+    assert found.total.value == pytest.approx(found.candidate - found.baseline, abs=1e-12)
     for effect in found.effects:
         assert effect.effect and effect.effect.interval
         assert effect.effect.interval[0] <= effect.effect.value <= effect.effect.interval[1]
@@ -246,7 +246,7 @@ def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
         and none.total.interval is None
         and "no example in common" in none.notes[0]
     )
-    assert none.total.value == pytest.approx(none.new - none.old)
+    assert none.total.value == pytest.approx(none.candidate - none.baseline)
 
 
 def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
@@ -256,7 +256,7 @@ def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
     corners[design.new] = Seen(0.9, corners[design.new].predictions)
     found = attribution("m", ACCURACY, design, corners)
     assert found.total.interval is None and "another scorer" in found.notes[0]
-    assert found.total.value == pytest.approx(0.9 - found.old)
+    assert found.total.value == pytest.approx(0.9 - found.baseline)
 
 
 @pytest.mark.parametrize("installed", [False, True])
@@ -307,7 +307,7 @@ def test_hostile_texts_are_read_and_do_nothing() -> None:
     found = replace(
         plain,
         factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)},
-        old=Side("@a\n::b\ud83d", None),
+        baseline=Side("@a\n::b\ud83d", None),
     )
     for told in (
         forms.text(found),

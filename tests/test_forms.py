@@ -400,7 +400,8 @@ def test_a_side_without_a_parameter_shows_a_dash() -> None:
     ]
     assert "missing" not in terminal.plain(found) + markdown.render(found) + html.render(found)
     assert [
-        (change["old"], change["new"]) for change in stated(found)["changes"]["parameters"]
+        (change["baseline"], change["candidate"])
+        for change in stated(found)["changes"]["parameters"]
     ] == [
         ("missing", "floor"),
         (None, "missing"),
@@ -529,8 +530,8 @@ def test_json_holds_every_value_and_fits_its_schema(report: Report) -> None:
     assert found["failures"] == report.failures
     for written, metric in zip(found["metrics"], report.metrics, strict=True):
         assert list(written) == list(vars(metric))
-        assert (written["old"], written["p_holm"]) == (metric.old, metric.p_holm)
-    assert found["curves"][0]["old"]["train_loss"] == [0.6, 0.4, "NaN"]
+        assert (written["baseline"], written["p_holm"]) == (metric.baseline, metric.p_holm)
+    assert found["curves"][0]["baseline"]["train_loss"] == [0.6, 0.4, "NaN"]
     for path, value in (("verdict", "nicer"), ("p", "small")):
         with pytest.raises(ValidationError):
             validator.validate({**found, "metrics": [{**found["metrics"][0], path: value}]})

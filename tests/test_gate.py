@@ -240,7 +240,7 @@ def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
 
 def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
     """The same two answers, against three margins, in both directions of progress."""
-    worse = flipped(REVIEWS, [1, 2, 3, 4, 5, 6, 0, 9])  # six negative_flips, two mended
+    worse = flipped(REVIEWS, [1, 2, 3, 4, 5, 6, 0, 9])  # six negative flips, two positive
     for metric, margins in (("accuracy", (0.06, 0.03, 1e-4)), ("log_loss", (0.2, 0.03, 1e-6))):
         gates_ = [margin("non_inferiority", by, f"scores.a.test.{metric}") for by in margins]
         verdicts = [both(tmp_path, REVIEWS, worse, **gate).verdict for gate in gates_]
@@ -387,7 +387,7 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
     }
     assert held(old, new, **flip_rate(0.02)).verdict == "fail"
     assert (
-        "test.table.movies: 12 of 100 negative_flips (0.1200)"
+        "test.table.movies: 12 of 100 broken (0.1200)"
         in held(old, new, **flip_rate(0.1, "scores.a.test.table.*")).found
     )
 
@@ -575,7 +575,7 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     for project in projects.values():
         project.write("params.yaml", PARAMS_YAML)
         project.score("scores.a", {"test": REVIEWS})
-    projects["new"].write("params.yaml", json.dumps({"scores": {"b": {}}}))
+    projects["candidate"].write("params.yaml", json.dumps({"scores": {"b": {}}}))
     projects["labels"].score("scores.a", {"test": REVIEWS}, labels=("bad", "good", "mixed"))
     whole = projects["scorer"].metrics("scores.a")
     projects["scorer"].measure("scores.a", {"test": {**whole["test"], "accuracy": 0.99}})
@@ -636,17 +636,17 @@ def test_undecided_passes_where_the_spec_says_so(tmp_path: Path) -> None:
     ],
     ids=["on its last day", "a day later", "passes anyway", "passes anyway, and it has ended"],
 )
-def test_an_waiver_holds_through_its_last_day(
+def test_a_waiver_holds_through_its_last_day(
     side: Revision, until: str, limit: float, verdict: str, passed: bool, why: str | None
 ) -> None:
     """It says who answers for what; a gate that passes needs none."""
     exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": until}
-    found = held(side, side, **level("floor", limit), exception=exception)
+    found = held(side, side, **level("floor", limit), waiver=exception)
     assert (found.verdict, found.passed) == (verdict, passed)
     assert found.why is None if why is None else why in (found.why or "")
 
 
-def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
+def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
     """Undecided and not comparable can be signed off, and are told; nobody can sign off a metric that is lost or stale."""
     exception = {
         "reason": "a reason of ten letters",
@@ -658,7 +658,7 @@ def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revi
         (side, level("floor", 0.88, confidence=0.95), "undecided"),
         (other, margin("improvement", 0.0), "not comparable"),
     ):
-        found = held(old, side, **gate, exception=exception)
+        found = held(old, side, **gate, waiver=exception)
         assert (found.verdict, found.passed) == ("waived", True) and f"without: {verdict})" in (
             found.why or ""
         )
@@ -667,7 +667,7 @@ def test_an_exception_covers_what_was_looked_at_alone(tmp_path: Path, side: Revi
         (level("floor", 0.1), {"scores.a": "x"}, "stale"),
     )
     for gate, stale, verdict in cases:
-        found = held(side, side, stale, **gate, exception=exception)
+        found = held(side, side, stale, **gate, waiver=exception)
         assert (found.verdict, found.passed, found.why) == (verdict, False, None)
 
 

@@ -442,7 +442,7 @@ def test_the_last_time_that_it_broke_is_found(
     )
     assert bisected("--good", hashes[0])["culprit"] == found["culprit"]
     (metric,) = found["metrics"]
-    assert (metric["name"], metric["verdict"], metric["new"]) == (
+    assert (metric["name"], metric["verdict"], metric["candidate"]) == (
         METRIC,
         "worse",
         pytest.approx(accuracies[culprit]),

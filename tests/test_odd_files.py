@@ -153,8 +153,8 @@ def test_a_matrix_is_counted_up_to_fifty_labels(project: Project, count: int, dr
     project.lock()
     (found,) = project.report()["confusion"]
     assert len(found["labels"]) == count and (
-        found["old"] is not None,
-        found["new"] is not None,
+        found["baseline"] is not None,
+        found["candidate"] is not None,
     ) == (drawn, drawn)
 
 
@@ -192,7 +192,7 @@ def test_a_number_that_is_written_another_way_is_the_same(project: Project) -> N
         (found,) = [
             each for each in project.report()["metrics"] if each["name"] == "exported.cnn.bytes"
         ]
-        assert (found["old"], found["new"], found["verdict"]) == (20_000, size, verdict)
+        assert (found["baseline"], found["candidate"], found["verdict"]) == (20_000, size, verdict)
 
 
 def metric(project: Project, name: str, *sides: str) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Attribution:
     """
 
     metric: str
-    old: float
-    new: float
+    baseline: float
+    candidate: float
     total: Amount
     effects: tuple[Effect, ...]
     interactions: tuple[Interaction, ...]

@@ -129,19 +129,19 @@ class Artifact:
         # what A's file does not have is gained; what B's does not have is lost, unless B's spec asks no more for it
         known = not isinstance(self._metrics("old"), Fault) or self.name not in artifact.before
         if (
-            plain.old == MISSING
+            plain.baseline == MISSING
             and known
-            and plain.new != MISSING
-            and not _is_no_number(plain.new, plain)
+            and plain.candidate != MISSING
+            and not _is_no_number(plain.candidate, plain)
         ):
             return replace(plain, verdict="new")
-        if plain.new == MISSING and not fault and expected.dropped(artifact, self.name, path):
+        if plain.candidate == MISSING and not fault and expected.dropped(artifact, self.name, path):
             return replace(
                 plain,
                 verdict="removed",
                 reason=f"the spec of {artifact.new.name} does not ask for it",
             )
-        for value, side in ((plain.new, artifact.new), (plain.old, artifact.old)):
+        for value, side in ((plain.candidate, artifact.new), (plain.baseline, artifact.old)):
             if value == MISSING:
                 return replace(
                     plain, verdict="missing", reason=fault or f"{side.name} does not have it"
@@ -196,7 +196,7 @@ class Artifact:
         if path[-1] == "accuracy" and sizes[0] and sizes[0] == sizes[1] and _are_shares(plain):
             family: Family = "slices" if path[1] == "table" else "test sets"
             return _unpaired(plain, sizes[0], fault.reason, family)
-        if plain.old == plain.new:
+        if plain.baseline == plain.candidate:
             return replace(plain, verdict="same", reason=fault.reason)
         return replace(plain, verdict="untested", reason=fault.reason)
 
@@ -246,7 +246,7 @@ def _is_no_number(value: Any, plain: Metric) -> bool:
     if value == MISSING or number(value) is not None:
         return False
     due = plain.better is not None or any(
-        number(side) is not None for side in (plain.old, plain.new)
+        number(side) is not None for side in (plain.baseline, plain.candidate)
     )
     return due or isinstance(value, float)
 
@@ -254,14 +254,17 @@ def _is_no_number(value: Any, plain: Metric) -> bool:
 def _are_shares(plain: Metric) -> bool:
     """Not percent, or whatever else a stage of one's own calls accuracy."""
     return all(
-        isinstance(value, int | float) and 0 <= value <= 1 for value in (plain.old, plain.new)
+        isinstance(value, int | float) and 0 <= value <= 1
+        for value in (plain.baseline, plain.candidate)
     )
 
 
 def _unpaired(plain: Metric, size: int, why: str, family: Family = "test sets") -> Metric:
-    if plain.old == plain.new:
+    if plain.baseline == plain.candidate:
         return replace(plain, verdict="same")
-    p, low, high = exact.two_proportions(float(plain.old), float(plain.new), size, size, CONFIDENCE)
+    p, low, high = exact.two_proportions(
+        float(plain.baseline), float(plain.candidate), size, size, CONFIDENCE
+    )
     method = "Fisher's test of two shares, unpaired, which sees less than a paired one"
     return replace(
         plain,

@@ -39,8 +39,8 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
         if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)
     ]
     found = Report(
-        old=Side(old.name, old.commit),
-        new=Side(new.name, new.commit),
+        baseline=Side(old.name, old.commit),
+        candidate=Side(new.name, new.commit),
         changes=changes.changes(old, new, before),
         metrics=metrics,
         flips=tuple(flips.flips(evidence, changed, root)),

@@ -88,9 +88,9 @@ def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[float
 
 def front(evidence: Evidence) -> Iterator[Point]:
     """Size and accuracy of everything that is scored, on both sides."""
-    sides: tuple[tuple[Literal["old", "new"], Revision], ...] = (
-        ("old", evidence.old),
-        ("new", evidence.new),
+    sides: tuple[tuple[Literal["baseline", "candidate"], Revision], ...] = (
+        ("baseline", evidence.old),
+        ("candidate", evidence.new),
     )
     for side, revision in sides:
         for name, spec in revision.artifacts.items():

@@ -38,8 +38,8 @@ class Change:
     """A value that is another. A side that lacks it has `missing`, which forms for people show as a dash."""
 
     name: str
-    old: Any
-    new: Any
+    baseline: Any
+    candidate: Any
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class Changes:
 class Seeds:
     """The same metric over trainings with several seeds, on the dev split of what was trained.
 
-    old, new  its values; interval: of the difference of the means (Welch), 95 %; None if a side has one seed alone
+    baseline, candidate  its values; interval: of the difference of the means (Welch), 95 %; None if a side has one seed alone
     """
 
     of: str
-    old: tuple[float, ...]
-    new: tuple[float, ...]
+    baseline: tuple[float, ...]
+    candidate: tuple[float, ...]
     interval: Interval | None
 
 
@@ -105,7 +105,7 @@ class Metric:
     """One number of one artifact on both sides.
 
     name        `noun.key.path`; under its new name where the artifact was renamed
-    difference  new - old, on the examples that were compared; None if one is missing or no number
+    difference  candidate - baseline, on the examples that were compared; None if one is missing or no number
     better      the direction of progress, as its stage declared it; None: it has none
     interval    of the difference, 95 %, for this metric alone
     p, p_holm   two-sided; p_holm corrected for all metrics of its family, and the verdict goes by it
@@ -117,8 +117,8 @@ class Metric:
     """
 
     name: str
-    old: Any
-    new: Any
+    baseline: Any
+    candidate: Any
     difference: float | None
     better: Better | None
     verdict: Verdict
@@ -140,8 +140,8 @@ class Example:
     id: str
     table: str
     label: str
-    old: str
-    new: str
+    baseline: str
+    candidate: str
     old_probability: float
     new_probability: float
     text: str | None = None
@@ -186,8 +186,8 @@ class Ratio:
     """
 
     name: str
-    old: float
-    new: float
+    baseline: float
+    candidate: float
     ratio: float
     better: Better | None
     verdict: Verdict
@@ -231,8 +231,8 @@ class Confusion:
     artifact: str
     dataset: str
     labels: tuple[str, ...]
-    old: tuple[tuple[int, ...], ...] | None
-    new: tuple[tuple[int, ...], ...] | None
+    baseline: tuple[tuple[int, ...], ...] | None
+    candidate: tuple[tuple[int, ...], ...] | None
 
 
 @dataclass(frozen=True)
@@ -241,8 +241,8 @@ class Calibration:
 
     artifact: str
     dataset: str
-    old: tuple[tuple[float, float, int], ...]
-    new: tuple[tuple[float, float, int], ...]
+    baseline: tuple[tuple[float, float, int], ...]
+    candidate: tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,8 @@ class Curve:
     """How a training went on both sides: columns of its curve.csv by name."""
 
     artifact: str
-    old: dict[str, tuple[float, ...]]
-    new: dict[str, tuple[float, ...]]
+    baseline: dict[str, tuple[float, ...]]
+    candidate: dict[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class Point:
 
     artifact: str
     dataset: str
-    side: Literal["old", "new"]
+    side: Literal["baseline", "candidate"]
     bytes: int
     accuracy: float
 
@@ -269,8 +269,8 @@ class Point:
 class Report:
     """Both sides, what changed, what it did. notes: what could not be looked at, and why."""
 
-    old: Side
-    new: Side
+    baseline: Side
+    candidate: Side
     changes: Changes
     metrics: tuple[Metric, ...] = ()
     flips: tuple[Flips, ...] = ()

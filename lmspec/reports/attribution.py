@@ -43,8 +43,8 @@ class Hybrid:
 class Found:
     """All that is to be said. built: False if only the cost was told; factors: name -> what differs, in words."""
 
-    old: Side
-    new: Side
+    baseline: Side
+    candidate: Side
     factors: Mapping[str, tuple[str, ...]]
     hybrids: tuple[Hybrid, ...] = ()
     metrics: tuple[Attribution, ...] = ()
@@ -95,12 +95,12 @@ def costs(found: Found) -> str:
 
 def mix(factors: Sequence[str], found: Found) -> str:
     """What a hybrid is, in words."""
-    old, new = (words.line(side.name, 80) for side in (found.old, found.new))
+    old, new = (words.line(side.name, 80) for side in (found.baseline, found.candidate))
     return f"{old} with {' and '.join(factors)} of {new}" if factors else f"{old} built anew"
 
 
 def _title(found: Found) -> str:
-    return f"{words.side(found.old)} -> {words.side(found.new)}"
+    return f"{words.side(found.baseline)} -> {words.side(found.candidate)}"
 
 
 def _factors(found: Found) -> Iterator[tuple[str, str]]:
@@ -172,7 +172,7 @@ def _metric(each: Attribution) -> list[str]:
 def _headline(each: Attribution) -> str:
     tested = each.examples is not None
     size = f" on {each.examples:,} examples" if tested else ""
-    return f"{each.old:.6g} -> {each.new:.6g}: {_amount(each.total, tested)}{size}"
+    return f"{each.baseline:.6g} -> {each.candidate:.6g}: {_amount(each.total, tested)}{size}"
 
 
 def _rows(each: Attribution) -> Iterator[tuple[str, str, str, str]]:

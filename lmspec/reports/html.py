@@ -139,12 +139,12 @@ def _fronts(report: Report) -> Iterator[tuple[int, tuple[str, list[Point]]]]:
 
 def _confusion(confusion: Confusion) -> Iterator[str]:
     yield f"<h3>{text(confusion.artifact)} on {text(confusion.dataset)}</h3>"
-    if confusion.old is None and confusion.new is None:
+    if confusion.baseline is None and confusion.candidate is None:
         where = paths.table(confusion.artifact, "confusion")
         yield f"<p>{len(confusion.labels):,} labels are too many for a table here: {text(where)} has the counts.</p>"
         return
     yield '<div class="pair">'
-    for side, counts in (("old", confusion.old), ("new", confusion.new)):
+    for side, counts in (("baseline", confusion.baseline), ("candidate", confusion.candidate)):
         if counts is not None:
             yield from _heat(side, confusion.labels, counts)
     yield "</div>"

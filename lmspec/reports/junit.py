@@ -95,11 +95,18 @@ def _metric(metric: Metric, blocked: Sequence[Gate]) -> ElementTree.Element:
 
 
 def _said(metric: Metric) -> str:
-    numbers = f"{words.number(metric.old) or 'none'} -> {words.number(metric.new) or 'none'}"
+    numbers = (
+        f"{words.number(metric.baseline) or 'none'} -> {words.number(metric.candidate) or 'none'}"
+    )
     difference = (
         ""
         if metric.difference is None
-        else f"difference {words.signed(metric.difference, metric.old)}"
+        else f"difference {words.signed(metric.difference, metric.baseline)}"
     )
-    parts = [numbers, difference, words.interval(metric.interval, metric.old), words.remark(metric)]
+    parts = [
+        numbers,
+        difference,
+        words.interval(metric.interval, metric.baseline),
+        words.remark(metric),
+    ]
     return f"{words.verdict(metric)}: {' '.join(part for part in parts if part)}"

@@ -166,7 +166,7 @@ def reliability(calibration: Calibration, name: str) -> Drawing:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot((0, 1), (0, 1), color=GREY, linewidth=0.8, linestyle=":")
-    for look, bins in ((OLD, calibration.old), (NEW, calibration.new)):
+    for look, bins in ((OLD, calibration.baseline), (NEW, calibration.candidate)):
         axes.plot(
             [confidence for confidence, _, _ in bins], [accuracy for _, accuracy, _ in bins], **look
         )
@@ -182,7 +182,9 @@ def training(curve: Curve, name: str) -> Drawing | None:
     """Loss of training and accuracy on the dev split over the steps; None if neither was written."""
     wanted = {"train_loss": "training loss", "dev_accuracy": "accuracy on the dev split"}
     shown = {
-        c: title for c, title in wanted.items() if _points(curve.old, c) or _points(curve.new, c)
+        c: title
+        for c, title in wanted.items()
+        if _points(curve.baseline, c) or _points(curve.candidate, c)
     }
     if not shown:
         return None
@@ -190,7 +192,7 @@ def training(curve: Curve, name: str) -> Drawing | None:
     for axes, (column, title) in zip(
         figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
     ):
-        for look, side in ((OLD, curve.old), (NEW, curve.new)):
+        for look, side in ((OLD, curve.baseline), (NEW, curve.candidate)):
             points = _points(side, column)
             axes.plot([x for x, _ in points], [y for _, y in points], **look)
         axes.set(xlabel="step", ylabel=title)
@@ -217,17 +219,17 @@ def front(dataset: str, points: Sequence[Point], name: str) -> Drawing:
         axes.plot(
             point.bytes / 1e6,
             point.accuracy,
-            **({**(OLD if side == "old" else NEW), "label": None}),
+            **({**(OLD if side == "baseline" else NEW), "label": None}),
         )
-        new = sides.get((artifact, "new"))
+        new = sides.get((artifact, "candidate"))
         if (
-            side == "old"
+            side == "baseline"
             and new is not None
             and (new.bytes, new.accuracy) != (point.bytes, point.accuracy)
         ):
             ends = [(p.bytes / 1e6, p.accuracy) for p in (point, new)]
             axes.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "color": GREY})
-        if side == "new" or new is None:
+        if side == "candidate" or new is None:
             place = (point.bytes / 1e6, point.accuracy)
             axes.annotate(
                 words.line(artifact, LONGEST), place, (6, 4), textcoords="offset points", fontsize=8

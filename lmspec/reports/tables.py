@@ -68,7 +68,7 @@ def _change(change: Change) -> Row:
             words.line(change.name),
             *(
                 NONE if side is MISSING else words.literal(side)
-                for side in (change.old, change.new)
+                for side in (change.baseline, change.candidate)
             ),
         )
     )
@@ -138,11 +138,11 @@ def metrics(
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:
-    like = max((abs(v) for v in (metric.old, metric.new) if _measured(v)), default=None)
+    like = max((abs(v) for v in (metric.baseline, metric.candidate) if _measured(v)), default=None)
     return (
         words.line(metric.name),
-        words.number(metric.old),
-        words.number(metric.new),
+        words.number(metric.baseline),
+        words.number(metric.candidate),
         words.signed(metric.difference, like),
         words.interval(metric.interval, like),
         words.verdict(metric),
@@ -235,8 +235,8 @@ def _example(flips: Flips, example: Example) -> Row:
         example.id,
         example.table,
         example.label,
-        example.old,
-        example.new,
+        example.baseline,
+        example.candidate,
     )
     probability = f"{example.old_probability:.2f} {ARROW} {example.new_probability:.2f}"
     text = "(the text is not at hand)" if example.text is None else words.line(example.text)
@@ -249,8 +249,8 @@ def ratios(report: Report) -> Table:
         Row(
             (
                 words.line(r.name),
-                words.number(r.old),
-                words.number(r.new),
+                words.number(r.baseline),
+                words.number(r.candidate),
                 words.ratio(r.ratio, r.interval),
                 r.verdict,
                 f"{r.better} is better" if r.better else "",

@@ -144,7 +144,7 @@ def spread(seeds: Seeds | None) -> str:
     """Range of a metric over seeds on both sides, and the interval of the difference of their means."""
     if seeds is None:
         return ""
-    sides = [_range(values) for values in (seeds.old, seeds.new)]
+    sides = [_range(values) for values in (seeds.baseline, seeds.candidate)]
     means = f", means differ by {interval(seeds.interval)}" if seeds.interval else ""
     return f"seeds of {line(seeds.of)}: {sides[0]} -> {sides[1]}{means}"
 
@@ -184,14 +184,14 @@ def side(one: Side) -> str:
 
 def sides(report: Report) -> str:
     """`main (1a2b3c4d5e6f) -> working tree`."""
-    return f"{side(report.old)} -> {side(report.new)}"
+    return f"{side(report.baseline)} -> {side(report.candidate)}"
 
 
 def command(report: Report) -> str:
     """What shows the whole report. The working tree is what `lmspec diff` takes if it is not told."""
-    new = [report.new.name] if report.new.name != WORKTREE else []
+    new = [report.candidate.name] if report.candidate.name != WORKTREE else []
     return shlex.join(
-        ["lmspec", "diff", *(line(name, 80) for name in (report.old.name, *new)), "--all"]
+        ["lmspec", "diff", *(line(name, 80) for name in (report.baseline.name, *new)), "--all"]
     )
 
 
