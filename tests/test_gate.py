@@ -575,7 +575,7 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     for project in projects.values():
         project.write("params.yaml", PARAMS_YAML)
         project.score("scores.a", {"test": REVIEWS})
-    projects["candidate"].write("params.yaml", json.dumps({"scores": {"b": {}}}))
+    projects["new"].write("params.yaml", json.dumps({"scores": {"b": {}}}))
     projects["labels"].score("scores.a", {"test": REVIEWS}, labels=("bad", "good", "mixed"))
     whole = projects["scorer"].metrics("scores.a")
     projects["scorer"].measure("scores.a", {"test": {**whole["test"], "accuracy": 0.99}})
