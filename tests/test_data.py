@@ -526,7 +526,7 @@ def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
     }
 
 
-def test_corpus_says_what_a_rejected_row_was_turned_away_for(tmp_path: Path) -> None:
+def test_corpus_gives_the_reason_for_each_rejected_row(tmp_path: Path) -> None:
     """The length, the value, the column, or the id of the document that is kept in its place."""
     write_rows(tmp_path / "raw", "rows.csv")
     build_corpus(tmp_path / "raw", tmp_path / "out", table(FORMS["rows.csv"], "rows.csv"))
