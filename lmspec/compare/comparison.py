@@ -50,6 +50,11 @@ def compare(old: Revision, new: Revision, root: Path, today: datetime.date | Non
         calibration=tuple(pictures.calibration(evidence, changed)),
         curves=tuple(pictures.curves(evidence, changed)),
         front=tuple(pictures.front(evidence)),
+        shipped=tuple(
+            str(spec["scores"])
+            for name, spec in new.artifacts.items()
+            if name.startswith("bundle.") and "scores" in spec
+        ),
     )
     return replace(
         found, gates=tuple(gates.verdicts(evidence, *stales, today or datetime.date.today()))

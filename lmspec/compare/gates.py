@@ -106,6 +106,7 @@ def held(
         passed,
         said,
         _needed(worst, findings),
+        margin=gate.margin if isinstance(gate, specs.NonInferiority) else None,
     )
     return found if passed else _waived(found, gate.waiver, today)
 

@@ -207,6 +207,7 @@ class Gate:
     passed    does it let the change through? An undecided one as its spec says
     why       of a failure, or of a waiver: its reason, who signed it off, and until when
     line      of params.yaml at which it stands; None if that is not known
+    margin    largest loss that a non-inferiority gate allows; None for other kinds
     """
 
     gate: str
@@ -219,6 +220,7 @@ class Gate:
     needed: int | None = None
     why: str | None = None
     line: int | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Report:
-    """Both sides, what changed, what it did. notes: what could not be looked at, and why."""
+    """Both revisions, what changed, what it did.
+
+    notes    what could not be compared, and why
+    shipped  scores artifacts that a bundle of the candidate quotes: what is released
+    """
 
     baseline: Side
     candidate: Side
@@ -281,6 +287,7 @@ class Report:
     calibration: tuple[Calibration, ...] = ()
     curves: tuple[Curve, ...] = ()
     front: tuple[Point, ...] = ()
+    shipped: tuple[str, ...] = ()
 
     @property
     def lost(self) -> Sequence[tuple[str, str]]:
