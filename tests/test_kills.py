@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import dvc, leftovers, lockfile
+from lmspec.pipeline import dvc, leftovers
 from tests import miniature
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
@@ -226,7 +226,7 @@ def mend(project: Path) -> None:
     except ValueError:
         rwlock.unlink()
     try:
-        lockfile.require_whole(project)
+        dvc.require_whole_lock(project)
     except LmspecError:
         (project / "dvc.lock").unlink()
 

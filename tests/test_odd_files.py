@@ -93,7 +93,7 @@ def test_a_commit_without_a_project_leaves_no_process(
 def test_a_line_of_spaces_in_a_lock_is_none(tmp_path: Path) -> None:
     """YAML takes it for an empty one."""
     (entry,) = files(tmp_path, dvc_lock=LOCK + SPACES).lock.values()
-    assert entry["deps"] == [{"path": "stages/model.py", "md5": "a"}] and entry["cmd"] == "none"
+    assert entry.deps == {"stages/model.py": "a"}
 
 
 @pytest.mark.parametrize("entry", ["x", "[x]", "3", "{deps: 3}", "{outs: x}", "{params: [x]}"])

@@ -5,15 +5,16 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError, some
+from lmspec.formats import lockfile
 from lmspec.language import suggest
-from lmspec.pipeline import compiler, durations, dvc, leftovers, lockfile, paths, plan, scheduler
+from lmspec.pipeline import compiler, durations, dvc, leftovers, paths, plan, scheduler
 from lmspec.specs.project import Project
 
 COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
@@ -59,7 +60,7 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     begun = time.monotonic()
     with dvc.stages(root, stages) as found:
         forecasts = {forecast.stage.name: forecast.verdict for forecast in plan.forecasts(found)}
-    known = list(lockfile.read(root))
+    known = lockfile.split(lockfile.text_in(root)).stages
     needs = {name: compiler.needs_of(project, spec) for name, spec in project.artifacts()}
     made_from = {
         paths.stage_name(name): [paths.stage_name(need) for need in its]
@@ -138,9 +139,9 @@ def _build(
     return ended, stop.number
 
 
-def _settle(root: Path, known: list[str], order: list[str]) -> None:
+def _settle(root: Path, known: Collection[str], order: list[str]) -> None:
     """Bring dvc.lock into the order in which `dvc repro` writes it: stages that ran side by side end in any."""
-    path = root / "dvc.lock"
+    path = root / lockfile.NAME
     # DVC's lock: nobody else writes it meanwhile. If others build, the order is theirs to spoil
     with contextlib.suppress(LmspecError), dvc.stages(root):
         text = path.read_text(encoding="utf-8")

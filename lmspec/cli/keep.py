@@ -7,7 +7,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import LmspecError
-from lmspec.pipeline import compiler, dvc, keep, lockfile
+from lmspec.pipeline import compiler, dvc, keep
 
 
 @click.command("keep")
@@ -37,7 +37,7 @@ def command(dry_run: bool) -> None:
         dvc.commit(root, kept)
         for path, said in files.items():
             if said == keep.LAYOUT:
-                lockfile.remember(root, path)
+                keep.remember(root, path)
     if kept:
         click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
     left = [verdict for verdict in found if verdict.reasons]

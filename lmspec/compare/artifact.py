@@ -10,6 +10,7 @@ from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence, leaves
 from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
+from lmspec.formats.lockfile import NEVER
 from lmspec.language import metric_names
 from lmspec.pipeline import paths
 from lmspec.pipeline.paths import METRICS
@@ -234,10 +235,7 @@ class Artifact:
         revision, name = self.evidence.side(side, self.name)
         splits = str(revision.artifacts.get(name, {}).get(field))
         found = at(revision.metrics(splits), ("dev", "documents"))
-        outs = revision.lock.get(paths.stage_name(splits), {}).get("outs", ())
-        md5 = next(
-            (str(out.get("md5")) for out in outs if out.get("path") == paths.folder(splits)), None
-        )
+        md5 = revision.lock.get(paths.stage_name(splits), NEVER).outs.get(paths.folder(splits))
         return found if isinstance(found, int) and found > 0 else 0, md5
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from lmspec.compare import naming
 from lmspec.compare.report import Change, Changes, Code, Rows
 from lmspec.compare.revision import Revision, executed
+from lmspec.formats.lockfile import NEVER
 from lmspec.pipeline import codediff, difference
 from lmspec.pipeline import paths as places
 
@@ -180,10 +181,9 @@ def _outputs(side: Revision, name: str) -> dict[str, str]:
     """What was made -> its hash, under names that do not hold the artifact's own."""
     stage, folder = places.stage_name(name), places.folder(name)
     found = {}
-    for out in side.lock.get(stage, {}).get("outs", ()):
-        path = str(out.get("path"))
+    for path, md5 in side.lock.get(stage, NEVER).outs.items():
         if not path.startswith(f"{places.PROVENANCE}/"):
             found[
                 path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
-            ] = str(out.get("md5"))
+            ] = md5
     return found

@@ -1,11 +1,11 @@
 """revision: what a commit, or the working tree, says of the spec and of the artifacts: parameters, metrics, tables, records."""
 
+import contextlib
 import csv
 import functools
 import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +15,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lmspec.errors import LmspecError
+from lmspec.formats import lockfile
+from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
 from lmspec.git.tree import WORKTREE, Tree
 from lmspec.pipeline import paths
 
 __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
-PARAMS, LOCK, TOOLCHAIN = "params.yaml", "dvc.lock", "toolchain.yaml"
+PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
 CODE = ("stages", "lmspec")
 FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.PROVENANCE, *CODE)
-MODULE = re.compile(r"""\bpath: ['"]?([^\s'",{}]+\.py)\b""")  # in dvc.lock
-STAGE = re.compile(r"^  [^ \n].*\n(?:   .*\n?)*", re.M)  # one entry of dvc.lock, as DVC writes it
-HEAD = ["schema:", "'2.0'", "stages:"]  # what stands before them
-FILE = re.compile(
-    r"    (-| ) (\w+): ([\w./][\w./+-]*)"
-)  # a line of the files in such an entry, of plain text alone
 NO_NOUNS = ("gates", "numerics", "machine")
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
@@ -54,24 +50,9 @@ class Revision:
         return _yaml(self.tree, PARAMS)
 
     @functools.cached_property
-    def lock(self) -> dict[str, Any]:
-        """Stage -> its entry in dvc.lock; empty if there is none. An entry that both sides have is parsed once."""
-        text = self.tree.text(LOCK) or ""
-        found: dict[str, Any] = {}
-        twice = False
-        if STAGE.sub("", text).split() == HEAD:
-            for entry in map(_entry, STAGE.findall(text)):
-                twice |= not found.keys().isdisjoint(entry)
-                found |= entry
-        else:  # nothing yet, a merge that is not resolved, or another layout
-            found = _yaml(self.tree, LOCK).get("stages") or {}
-        if twice or not isinstance(found, dict) or not all(map(_is_run, found.values())):
-            raise LmspecError(
-                _place(self.tree, LOCK),
-                "it is not as DVC writes it",
-                f"`git checkout {LOCK}`, or `dvc repro`",
-            )
-        return found
+    def lock(self) -> dict[str, Run]:
+        """Stage -> its last run, by dvc.lock; empty if there is none."""
+        return lockfile.runs(self.tree.text(LOCK) or "", _place(self.tree, LOCK))
 
     @functools.cached_property
     def toolchain(self) -> dict[str, Any]:
@@ -166,10 +147,12 @@ def read(name: str, root: Path) -> Revision:
 
 def of_tree(tree: Tree) -> Revision:
     """With the modules outside of `stages` and `lmspec` that its stages import, by its dvc.lock. tree: of `FOLDERS`"""
-    found = set(MODULE.findall(tree.text(LOCK) or ""))
-    elsewhere = {path for path in found if is_elsewhere(path) and not Path(path).is_absolute()}
-    repository.add(tree, sorted(elsewhere))
-    return Revision(tree)
+    revision = Revision(tree)
+    with contextlib.suppress(LmspecError):  # raised again where dvc.lock is needed
+        deps = {path for run in revision.lock.values() for path in run.deps if path.endswith(".py")}
+        elsewhere = {path for path in deps if is_elsewhere(path) and not Path(path).is_absolute()}
+        repository.add(tree, sorted(elsewhere))
+    return revision
 
 
 def is_elsewhere(path: str) -> bool:
@@ -196,8 +179,8 @@ def executed(*sides: Revision) -> dict[str, tuple[str, ...]] | None:
     found: dict[str, dict[str, None]] = {}
     for side in sides:
         for stage in map(paths.stage_name, side.artifacts):
-            for dep in side.lock.get(stage, {}).get("deps") or ():
-                found.setdefault(str(dep.get("path")), {})[stage] = None
+            for path in side.lock.get(stage, NEVER).deps:
+                found.setdefault(path, {})[stage] = None
     return {path: tuple(stages) for path, stages in found.items()} or None
 
 
@@ -216,34 +199,6 @@ def number(value: Any) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:  # a whole number of more than 308 digits
         return None
-
-
-@functools.lru_cache(maxsize=100_000)
-def _entry(text: str) -> dict[str, Any]:
-    """A part of dvc.lock: most of its stages are the same in two commits, and YAML takes its time.
-
-    Of the lists of files, which are most of it, each line is taken as DVC writes it; with any that is not, all is YAML's.
-    """
-    files: dict[str, list[dict[str, str]]] = {"deps": [], "outs": []}
-    kind, rest = "", []
-    for line in text.splitlines():
-        if line.startswith("    ") and line[4:5] not in ("", " ", "-"):
-            kind = line[4:].removesuffix(":")
-        if kind in files and line[4:5] in (" ", "-"):
-            word = FILE.fullmatch(line)
-            if word is None:
-                return _parsed(text, LOCK)
-            if word[1] == "-":
-                files[kind].append({})
-            if not files[kind]:
-                return _parsed(text, LOCK)
-            files[kind][-1][word[2]] = word[3]
-        elif kind not in files:
-            rest.append(line)
-    ((name, entry),) = _parsed("\n".join(rest), LOCK).items() or (("", {}),)
-    if not isinstance(entry, dict | None):
-        return {name: entry}
-    return {name: {**(entry or {}), **{kind: found for kind, found in files.items() if found}}}
 
 
 def _yaml(tree: Tree, path: str) -> dict[str, Any]:
@@ -271,16 +226,3 @@ def _loaded(text: str) -> Any:
 
 def _place(tree: Tree, path: str) -> str:
     return path if tree.commit is None else f"{tree.name}:{path}"
-
-
-def _is_run(entry: Any) -> bool:
-    """Is it an entry of dvc.lock?"""
-    if not isinstance(entry, dict):
-        return False
-    deps, outs, params = (
-        entry.get(part) or kind()
-        for part, kind in (("deps", list), ("outs", list), ("params", dict))
-    )
-    if not (isinstance(deps, list) and isinstance(outs, list) and isinstance(params, dict)):
-        return False
-    return all(isinstance(each, dict) for each in (*deps, *outs, *params.values()))

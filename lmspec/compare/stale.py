@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
+from lmspec.formats.lockfile import NEVER
 from lmspec.pipeline.paths import METRICS, PROVENANCE, folder, metrics, stage_name
 from lmspec.run import declaration
 
@@ -22,8 +23,8 @@ def artifacts(side: Revision) -> dict[str, str]:
     hashes: dict[str, str] = {}
     for name in side.artifacts:
         made[folder(name)] = name, ""  # for one that dvc.lock has no run of
-        for out in side.lock.get(stage_name(name), {}).get("outs", ()):
-            made[str(out.get("path"))] = name, str(out.get("md5"))
+        for path, md5 in side.lock.get(stage_name(name), NEVER).outs.items():
+            made[path] = name, md5
     for name in _in_order(side, made):
         reason = next(_reasons(side, name, made, hashes, found), None)
         if reason:
@@ -46,8 +47,8 @@ def _in_order(side: Revision, made: Mapping[str, tuple[str, str]]) -> list[str]:
     order: dict[str, None] = {}
 
     def visit(name: str, seen: frozenset[str]) -> None:
-        for dep in side.lock.get(stage_name(name), {}).get("deps", ()):
-            maker = made.get(str(dep.get("path")))
+        for path in side.lock.get(stage_name(name), NEVER).deps:
+            maker = made.get(path)
             if maker and maker[0] not in seen and maker[0] not in order:
                 visit(maker[0], seen | {name})
         order.setdefault(name)
@@ -64,18 +65,16 @@ def _reasons(
     hashes: dict[str, str],
     stale: Mapping[str, str],
 ) -> Iterator[str]:
-    stage = stage_name(name)
-    entry = side.lock.get(stage)
-    if entry is None:
+    run = side.lock.get(stage_name(name))
+    if run is None:
         yield "dvc.lock has no run of it"
         return
-    for file, values in (entry.get("params") or {}).items():
+    for file, values in run.params.items():
         now = side.params if file == PARAMS else side.toolchain if file == TOOLCHAIN else None
-        for path, value in (values or {}).items():
+        for path, value in values.items():
             if now is not None and not declaration.same(value, declaration.at(now, path)):
                 yield f"{path} of {file} is not what it was built with"
-    for dep in entry.get("deps", ()):
-        path, md5 = str(dep.get("path")), str(dep.get("md5"))
+    for path, md5 in run.deps.items():
         if path in made:
             maker, there = made[path]
             if maker in stale:
@@ -89,13 +88,11 @@ def _reasons(
             path.startswith(f"{other}/") for other in side.tree.others
         ):
             yield f"{path}, which it was built with, is gone"
-    outs = {str(out.get("path")) for out in entry.get("outs", ())}
-    if metrics(name) in side.tree.ids and metrics(name) not in outs:
+    if metrics(name) in side.tree.ids and metrics(name) not in run.outs:
         yield f"dvc.lock does not say what its build wrote to {metrics(name)}"
-    for out in entry.get("outs", ()):
-        path = str(out.get("path"))
+    for path, md5 in run.outs.items():
         kept = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in side.tree.ids
-        if kept and _md5(side, path, hashes) != str(out.get("md5")):
+        if kept and _md5(side, path, hashes) != md5:
             yield f"{path} is not what the build wrote"
 
 

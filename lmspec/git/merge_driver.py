@@ -13,18 +13,15 @@ stage's entry differs on both sides too, and is left out. What dvc.lock does not
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from lmspec.errors import LmspecError
+from lmspec.formats import lockfile
+from lmspec.formats.lockfile import LockFile
 from lmspec.git import command as git
 
-LOCK = "dvc.lock"
-STAGES = "stages"
+LOCK = lockfile.NAME
 ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")]
 REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
 NAME = "lmspec: dvc.lock stage by stage, results built anew"
@@ -36,22 +33,6 @@ class Merged:
 
     text: str
     dropped: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Lock:
-    """The text of a dvc.lock, in pieces. sections: name -> text, all but `stages`; stages: name -> text of its entry."""
-
-    sections: Mapping[str, str]
-    stages: Mapping[str, str]
-
-    def text(self) -> str:
-        """As DVC writes it: byte for byte what was read, if nothing was changed."""
-        stages = (
-            f"{STAGES}:\n{''.join(self.stages.values())}" if self.stages else f"{STAGES}: {{}}\n"
-        )
-        order = self.sections if STAGES in self.sections else [*self.sections, STAGES]
-        return "".join(stages if name == STAGES else self.sections[name] for name in order)
 
 
 def lock(base: str, ours: str, theirs: str) -> Merged:
@@ -79,7 +60,7 @@ def lock(base: str, ours: str, theirs: str) -> Merged:
         agreed, text = _chosen(*(side.stages.get(name) for side in (old, one, other)))
         stages |= {name: text} if text else {}
         dropped += [] if agreed else [name]
-    return Merged(Lock(sections, stages).text(), tuple(dropped))
+    return Merged(LockFile(sections, stages).text(), tuple(dropped))
 
 
 def _chosen(base: str | None, ours: str | None, theirs: str | None) -> tuple[bool, str | None]:
@@ -89,25 +70,16 @@ def _chosen(base: str | None, ours: str | None, theirs: str | None) -> tuple[boo
     return (True, theirs) if ours == base else (False, None)
 
 
-def read(text: str) -> Lock:
-    """A dvc.lock in pieces. Raises LmspecError if the pieces are not those that a reader of YAML sees."""
-    parts = dict(_named(re.split(r"^(?=[^\s-])", text, flags=re.M)))
-    _, _, entries = parts.get(STAGES, "").partition("\n")
-    stages = dict(_named(re.split(r"^(?=  [^\s-])", entries, flags=re.M)))
+def read(text: str) -> LockFile:
+    """The pieces of a dvc.lock. Raises LmspecError if DVC did not write it."""
+    pieces = lockfile.split(text)
     try:
-        document = YAML(typ="safe").load(text) or {}
-        same = list(document) == list(parts) and list(document.get(STAGES) or ()) == list(stages)
-    except (YAMLError, TypeError, AttributeError):
-        same = False
-    if not same or (text and not text.endswith("\n")):
+        whole = list(lockfile.runs(text)) == list(pieces.stages) and text.endswith("\n")
+    except LmspecError:
+        whole = False
+    if text and not whole:
         raise LmspecError(LOCK, "it is not as DVC writes it", REMEDY)
-    return Lock({name: "" if name == STAGES else part for name, part in parts.items()}, stages)
-
-
-def _named(pieces: list[str]) -> Iterator[tuple[str, str]]:
-    for piece in pieces:
-        if piece:
-            yield piece.partition(":")[0].strip(" '\""), piece
+    return pieces
 
 
 def stage_of(path: str) -> str:

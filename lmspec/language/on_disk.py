@@ -2,13 +2,12 @@
 
 import functools
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from lmspec.errors import LmspecError
+from lmspec.formats import lockfile
 
 DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 POSITIONS = ("max_position_embeddings", "n_positions")
@@ -65,12 +64,9 @@ def ids(splits: Path, split: str) -> frozenset[str]:
 
 
 def recorded(root: Path, stage: str) -> Mapping[str, Any]:
-    """Parameters of a stage at its last run, from dvc.lock: of that file only the lines of the stage are parsed."""
+    """Parameters of a stage at its last run; empty if dvc.lock has none, or cannot be read."""
     try:
-        text = (root / "dvc.lock").read_text(encoding="utf-8")
-        found = re.search(rf"^  {re.escape(stage)}:\n((?:    .*\n?)*)", text, re.M)
-        entry = YAML(typ="safe").load(found[1]) if found else None
-        parameters = entry["params"]["params.yaml"] if entry else {}
-    except (OSError, ValueError, YAMLError, KeyError, TypeError):
+        run = lockfile.split(lockfile.text_in(root)).run(stage)
+    except (OSError, UnicodeDecodeError, LmspecError):
         return {}
-    return parameters if isinstance(parameters, dict) else {}
+    return run.params.get("params.yaml", {}) if run else {}

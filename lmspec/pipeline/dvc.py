@@ -29,7 +29,7 @@ from dvc_data.hashfile.meta import Meta
 from voluptuous import Invalid
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import lockfile
+from lmspec.formats import lockfile
 
 RWLOCK = ".dvc/tmp/rwlock"
 COMMAND, OUTPUT, FILE, VALUE = "command", "output", "file", "value"
@@ -306,12 +306,25 @@ def _repo(root: Path) -> Iterator[Any]:
         DvcException,
         NotImplementedError,
     ) as error:  # the latter for an entry of dvc.lock without a hash
-        if "dvc.lock" in str(error) or not isinstance(error, DvcException):
-            lockfile.require_whole(root)
+        if lockfile.NAME in str(error) or not isinstance(error, DvcException):
+            require_whole_lock(root)
         if not isinstance(error, DvcException):
             raise
         remedy = "run `lmspec sync` if dvc.yaml is at fault; if dvc.lock has conflict markers, take one side, then `dvc repro`"
         raise LmspecError("dvc", _said(error), remedy) from None
+
+
+def require_whole_lock(root: Path) -> None:
+    """Raises LmspecError if DVC was killed while it wrote dvc.lock."""
+    path = root / lockfile.NAME
+    if path.exists() and not lockfile.is_whole(path.read_text(encoding="utf-8", errors="replace")):
+        remedy = (
+            "`git checkout dvc.lock`, or remove it if git has none; "
+            "then `dvc repro` restores what was built from its cache"
+        )
+        raise LmspecError(
+            lockfile.NAME, "it is cut short: DVC was killed while it wrote it", remedy
+        )
 
 
 @contextlib.contextmanager

@@ -13,11 +13,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 import psutil  # type: ignore[import-untyped]
+
+from lmspec.formats import lockfile
 
 BUILT, RESTORED, SAME, FAILED, STOPPED = "built", "restored", "up to date", "failed", "stopped"
 DVC = ("-m", "dvc", "--wait-for-lock", "repro", "--single-item")
@@ -301,21 +303,15 @@ def error(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def in_order(text: str, known: Collection[str], order: Sequence[str]) -> str:
-    """dvc.lock as one `dvc repro` would have left it: DVC adds new stages at the end, in the order in which they come.
+    """dvc.lock as one `dvc repro` would have left it: DVC appends new stages as they finish.
 
-    known  the stages that were in it before; order: that of `dvc repro`
+    known  the stages that were in it before
+    order  that of `dvc repro`
     """
-    head, mark, rest = text.partition("stages:\n")
-    other = re.search(r"^\S", rest, re.M)  # a section after the stages
-    stages, foot = (rest[: other.start()], rest[other.start() :]) if other else (rest, "")
-    places = {stage: i for i, stage in enumerate(order)}
-
-    def place(block: str) -> int:
-        name = block.partition(":")[0].strip(" '\"")
-        return -1 if name in known else places.get(name, len(places))
-
-    blocks = [block for block in re.split(r"^(?=  \S)", stages, flags=re.M) if block]
-    return "".join([head, mark, *sorted(blocks, key=place), foot])
+    lock = lockfile.split(text)
+    places = {stage: i for i, stage in enumerate(order)} | dict.fromkeys(known, -1)
+    stages = sorted(lock.stages.items(), key=lambda item: places.get(item[0], len(places)))
+    return replace(lock, stages=dict(stages)).text()
 
 
 def die_with_parent() -> None:

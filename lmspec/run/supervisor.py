@@ -21,6 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from lmspec.errors import LmspecError
+from lmspec.formats import lockfile
 from lmspec.run import child as building
 from lmspec.run import declaration, inputs, interpreter, provenance, toolchain
 from lmspec.run.declaration import Stage
@@ -103,12 +104,8 @@ def _supervise(root: Path, stage: Stage, starter: int, advice: str) -> None:
 
 def _advice(root: Path, stage: Stage) -> str:
     """How to get the output of an earlier run back, if DVC has removed one."""
-    lock = root / "dvc.lock"
-    if (
-        "DVC_STAGE" not in os.environ
-        or not lock.exists()
-        or f"\n  {stage.name}:\n" not in lock.read_text(encoding="utf-8")
-    ):
+    lock = lockfile.split(lockfile.text_in(root))
+    if "DVC_STAGE" not in os.environ or stage.name not in lock.stages:
         return ""
     kept = " ".join(out for out in stage.outs if out != stage.folder.as_posix())
     return f"\n  (DVC removed the output of the run before: `git checkout {kept} && dvc checkout {stage.name}` brings it back)"
