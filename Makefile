@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench test-slow test-gpu lint format env clean
+.PHONY: repro test bench test-slow test-gpu lint docs format env clean
 
 repro: env ## build everything that params.yaml names and that is not built yet
 	@lmspec sync --check
@@ -34,6 +34,9 @@ lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	lmspec validate
 	lmspec sync --check
 	lmspec schema | cmp - lmspec/language/params.schema.json
+
+docs: env ## write what the documentation takes from the code and from data/metrics
+	python docs/generate.py
 
 format: env
 	ruff check --fix .

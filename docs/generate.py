@@ -1,0 +1,132 @@
+"""generate: what the documentation takes from the code and from data/metrics. `make docs` runs it.
+
+Writes docs/cli.md, and in README.md the tables of results and the tree of the repository.
+tests/test_docs.py fails if one of them is out of date.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lmspec.cli.main import COMMANDS, main
+from lmspec.specs.project import NOUNS
+
+ROOT = Path(__file__).parent.parent
+WIDTH = 100
+DASH = "–"
+
+
+def cli_reference() -> str:
+    """Every command's --help, as docs/cli.md has it."""
+    widths = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    group = click.Context(main, info_name="lmspec", **main.context_settings, **widths)
+    parts = [
+        "# Command line",
+        "What `--help` prints, written here by `make docs`. A command that is used wrongly exits with 2.",
+        *_help(group),
+    ]
+    for name in COMMANDS:
+        command = main.get_command(group, name)
+        assert command is not None
+        parts += _help(click.Context(command, group, name, **widths))
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(context: click.Context) -> Iterator[str]:
+    yield f"## {context.command_path}"
+    yield f"```text\n{context.command.get_help(context).rstrip()}\n```"
+
+
+def results(text: str, metrics: Path) -> str:
+    """README.md with the figures of its tables as data/metrics has them."""
+    text = re.sub(r"^(\| `(\w+)` \|[^|]*\|)( [\d.–]+ \|){3}$", _scores(metrics), text, flags=re.M)
+    for row, figures in _speed(metrics).items():
+        text = re.sub(rf"^\| {row} \|.*\|$", f"| {row} | {figures} |", text, flags=re.M)
+    return text
+
+
+def mapped(text: str, architecture: str) -> str:
+    """README.md with the tree of the repository as the captions of the code are now."""
+    start, inner, end = re.split(r"(?<=-->\n```\n)(.*?)(?=```\n<!-- end)", text, flags=re.S)
+    return start + tree(inner, architecture) + end
+
+
+def _scores(metrics: Path) -> Any:
+    """Replacement of one row of accuracies, in percent."""
+
+    def row(match: re.Match[str]) -> str:
+        scores = json.loads((metrics / f"scores-{match[2]}.json").read_text(encoding="utf-8"))
+        tests = (
+            scores["reviews"]["table"]["movies"],
+            scores.get("tweets"),
+            scores.get("editorials"),
+        )
+        cells = (f"{100 * test['accuracy']:.1f}" if test else DASH for test in tests)
+        return f"{match[1]} {' | '.join(cells)} |"
+
+    return row
+
+
+def _speed(metrics: Path) -> dict[str, str]:
+    """Row -> cells of the table of speed and size."""
+    speed = json.loads((metrics / "speed-release.json").read_text(encoding="utf-8"))
+    release, minilm, ratio = speed["of"], speed["against"], speed["ratio"]
+    latency = ratio["latency_p50"]
+    return {
+        "median latency, ms": (
+            f"{release['latency_ms']['p50']:.1f} | {minilm['latency_ms']['p50']:.1f} | "
+            f"{latency['median']:.1f} ({latency['p5']:.1f} to {latency['p95']:.1f})"
+        ),
+        **{
+            f"{what.replace('_', ' ')}, MB": (
+                f"{release[f'{what}_bytes'] / 1e6:.1f} | {minilm[f'{what}_bytes'] / 1e6:.1f} | "
+                f"{ratio[what]:.1f}"
+            )
+            for what in ("weights", "peak_memory")
+        },
+    }
+
+
+def tree(text: str, architecture: str) -> str:
+    """The tree in README.md: its top level is written there; stages and rooms have the captions of the code."""
+    inner = {
+        "stages/": {f"{noun}.py": caption(ROOT / "stages" / f"{noun}.py") for noun in NOUNS},
+        "lmspec/": rooms(architecture),
+    }
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            lines.append(line)
+            entries = inner.get(line.split()[0], {})
+            lines += [f"  {name:14}  {holds}" for name, holds in entries.items()]
+    return "\n".join(lines) + "\n"
+
+
+def rooms(architecture: str) -> dict[str, str]:
+    """Folder or module of lmspec/ -> what it holds, by the table of docs/architecture.md, from the top floor down."""
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", architecture, re.M)
+    return {
+        f"{room}.py" if (ROOT / f"lmspec/{room}.py").exists() else f"{room}/": holds
+        for room, holds in rows
+        if room != "stages"
+    }
+
+
+def caption(path: Path) -> str:
+    """The first line of a module's docstring, without its name."""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring is not None, path
+    return docstring.splitlines()[0].partition(": ")[2]
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/cli.md").write_text(cli_reference(), encoding="utf-8")
+    page = ROOT / "README.md"
+    architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    current = results(page.read_text(encoding="utf-8"), ROOT / "data/metrics")
+    page.write_text(mapped(current, architecture), encoding="utf-8")
