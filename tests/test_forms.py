@@ -21,10 +21,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from lmspec.compare.report import Change, Confusion, Metric, Report
-from lmspec.history.bisection import Nothing
+from lmspec.history.bisection import Bisection, NotFound
 from lmspec.pipeline.difference import MISSING
 from lmspec.reports import (
-    culprits,
+    bisection,
     github,
     html,
     junit,
@@ -504,10 +504,10 @@ def test_a_star_of_a_gate_is_one_name() -> None:
         metrics = ElementTree.fromstring(junit.render(replace(found, gates=(gate,))))[1]
         failed = [case.get("name") for case in metrics if case.find("failure") is not None]
         asked = Floor(kind="floor", metric=gate.metric, at_least=0.5)
-        told = culprits.Told("gate", asked, "", Nothing(""), found)
+        search = Bisection("gate", asked, NotFound(""), found)
         assert (
             failed
-            == [metric.name for metric in told.metrics]
+            == [metric.name for metric in bisection.metrics(search)]
             == [f"scores.cnn.{name}" for name in wanted]
         ), pattern
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lmspec.cli.main import main
-from lmspec.reports.courses import sparkline
+from lmspec.reports.trends import sparkline
 
 SIZE = 300  # examples of the test split
 FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
@@ -123,7 +123,7 @@ def run(*arguments: str, code: int = 0) -> Result:
     return found
 
 
-def course(*arguments: str) -> dict[str, Any]:
+def trend(*arguments: str) -> dict[str, Any]:
     (found,) = json.loads(run("log", *arguments, "--format", "json").stdout)["metrics"]
     return dict(found)
 
@@ -145,7 +145,7 @@ def one_of(found: dict[str, Any]) -> list[str]:
 def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project) -> None:
     """Newest first: clearly worse, a difference that the test set cannot show, better, and the first."""
     hashes = project.history([0.8, 0.9, 0.91, 0.7])
-    found = course(METRIC)
+    found = trend(METRIC)
     assert verdicts(found) == ["worse", "~", "better", "new"] and found["better"] == "higher"
     assert [point["commit"]["short"] for point in found["points"]] == hashes[::-1]
     assert [point["before"] for point in found["points"]] == [*hashes[-2::-1], None]
@@ -164,13 +164,13 @@ def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project)
         project.commit("wider")
     project.scored(0.5)
     project.commit("worse")
-    assert verdicts(course(METRIC)) == ["worse", "new"]
-    everything = course(METRIC, "--all")
+    assert verdicts(trend(METRIC)) == ["worse", "new"]
+    everything = trend(METRIC, "--all")
     assert verdicts(everything) == ["worse", "same", "same", "same", "new"]
     assert {point["value"] for point in everything["points"][1:]} == {0.9}
-    assert verdicts(course(METRIC, "--max-count", "1")) == ["worse"]
+    assert verdicts(trend(METRIC, "--max-count", "1")) == ["worse"]
     assert (
-        course(METRIC, "--max-count", "1")["notes"][0]
+        trend(METRIC, "--max-count", "1")["notes"][0]
         == "1 older commits are not shown: `--max-count` shows more"
     )
 
@@ -186,7 +186,7 @@ def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) 
     for width in (9, 8):
         project.spec(width=width)
         project.commit(f"{width} wide")
-    found = course(METRIC, "--all")
+    found = trend(METRIC, "--all")
     assert verdicts(found) == ["same", "not comparable", "new"] and {
         point["value"] for point in found["points"]
     } == {0.9}
@@ -206,9 +206,9 @@ def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Proje
         project.write("data/metrics/quantized-a.json", json.dumps({"bytes": size}))
         project.scored(accuracy, predictions=False)
         project.commit()
-    sizes = course("bytes")
+    sizes = trend("bytes")
     assert verdicts(sizes) == ["better", "new"] and sizes["points"][0]["interval"] == [990, 990]
-    untested = course(METRIC)
+    untested = trend(METRIC)
     assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
 
 
@@ -227,8 +227,8 @@ def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_head
         )
         project.commit()
     assert (
-        verdicts(course("steps")) == verdicts(course(METRIC)) == ["changed", "new"]
-        and course(METRIC)["better"] is None
+        verdicts(trend("steps")) == verdicts(trend(METRIC)) == ["changed", "new"]
+        and trend(METRIC)["better"] is None
     )
     project.scored(0.6)
     better = {
@@ -238,14 +238,14 @@ def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_head
     project.write("data/provenance/model-a.json", recorded(better))
     project.write("data/metrics/model-a.json", json.dumps({"dev": {"accuracy": 0.6}, "steps": 6}))
     project.commit()
-    found = course(METRIC)
+    found = trend(METRIC)
     assert verdicts(found) == ["worse", "better", "new"] and found["better"] == "higher"
-    dev = course("model.a.dev.accuracy")
+    dev = trend("model.a.dev.accuracy")
     assert (
         verdicts(dev) == ["untested", "untested", "new"]
         and "git keeps nothing" in dev["points"][0]["reason"]
     )
-    assert verdicts(course("steps")) == ["changed", "changed", "new"]
+    assert verdicts(trend("steps")) == ["changed", "changed", "new"]
 
 
 def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: Project) -> None:
@@ -272,7 +272,7 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
         "peak_memory": "it was measured once on each side",
     }
     for name, reason in reasons.items():
-        found = course(f"speed.a.ratio.{name}")
+        found = trend(f"speed.a.ratio.{name}")
         assert (found["points"][0]["verdict"], found["points"][0]["reason"]) == ("untested", reason)
 
 
@@ -281,7 +281,7 @@ def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -
     hashes = project.history([0.9, None, 0.6])
     (project.folder / "data/metrics/scores-a.json").unlink()
     project.commit("gone")
-    found = course(METRIC)
+    found = trend(METRIC)
     assert verdicts(found) == ["missing", "worse", "missing", "new"]
     assert [point["reason"] for point in found["points"]][::2] == [
         "data/metrics/scores-a.json is not there",
@@ -301,9 +301,9 @@ def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
         "*accuracy",
         "a.test.acc*",
     ):
-        assert course(text)["metric"] == METRIC
+        assert trend(text)["metric"] == METRIC
     assert (
-        "it may be one of 2 metrics: scores.a.test.accuracy, scores.a.test.examples"
+        "it matches 2 metrics: scores.a.test.accuracy, scores.a.test.examples"
         in run("log", "test.*", code=2).stderr
     )
     assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=2).stderr
@@ -334,11 +334,8 @@ def test_where_a_name_begins_is_said(project: Project) -> None:
     """A renamed artifact is another one."""
     project.commit("a spec alone")
     (first,) = project.history([0.9])
-    found = course(METRIC)
-    assert (
-        found["notes"][0]
-        == f"it begins at {first} (2031-01-02); a name that it had before is not followed"
-    )
+    found = trend(METRIC)
+    assert found["notes"][0] == f"it begins at {first} (2031-01-02); renames are not followed"
     assert "1 of these commits have no dvc.lock" in found["notes"][1]
 
 
@@ -396,13 +393,13 @@ def test_a_shallow_clone_says_where_its_history_ends(
     hashes = project.history([0.9, 0.7, 0.6, 0.5])
     project.git("clone", "-q", "--depth", "2", project.folder.as_uri(), "../clone")
     monkeypatch.chdir(project.folder.parent / "clone")
-    found = course(METRIC)
+    found = trend(METRIC)
     assert (
         verdicts(found) == ["worse", "new"]
         and f"this clone is shallow and ends at {hashes[2]}" in found["notes"][0]
     )
     told = bisected(code=1)
-    assert told["culprit"] is None and "git fetch --unshallow" in told["reason"]
+    assert told["first_bad_commit"] is None and "git fetch --unshallow" in told["reason"]
 
 
 def test_a_detached_head_another_branch_and_no_commit(
@@ -413,8 +410,8 @@ def test_a_detached_head_another_branch_and_no_commit(
     assert "has no commit yet" in run("bisect", "floor", code=2).stderr
     hashes = project.history([0.9, 0.5])
     project.git("checkout", "-q", "--detach", "HEAD~1")
-    assert [point["commit"]["short"] for point in course(METRIC)["points"]] == hashes[:1]
-    assert verdicts(course(METRIC, "--branch", "main")) == ["worse", "new"]
+    assert [point["commit"]["short"] for point in trend(METRIC)["points"]] == hashes[:1]
+    assert verdicts(trend(METRIC, "--branch", "main")) == ["worse", "new"]
     assert "there is no such commit" in run("log", METRIC, "--branch", "nowhere", code=2).stderr
 
 
@@ -433,14 +430,14 @@ def test_the_last_time_that_it_broke_is_found(
     """With what it was before and after, and the verdict on pairs; whether or not the good commit is named."""
     hashes = project.history(accuracies)
     found = bisected()
-    assert found["culprit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [
+    assert found["first_bad_commit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [
         hashes[culprit]
     ]
     assert (
         found["before"]["commit"]["short"] == hashes[culprit - 1]
         and found["before"]["state"] == "pass"
     )
-    assert bisected("--good", hashes[0])["culprit"] == found["culprit"]
+    assert bisected("--good", hashes[0])["first_bad_commit"] == found["first_bad_commit"]
     (metric,) = found["metrics"]
     assert (metric["name"], metric["verdict"], metric["candidate"]) == (
         METRIC,
@@ -456,7 +453,7 @@ def test_that_it_broke_more_than_once_is_said(project: Project) -> None:
     assert one_of(found) == [hashes[6]]
     assert [held["commit"]["short"] for held in found["earlier"]] == [hashes[4], hashes[1]]
     assert (
-        f"began to fail 3 times between these commits; this is the last, before at {hashes[4]}, {hashes[1]}"
+        f"began to fail 3 times between these commits; this is the latest, the earlier ones are {hashes[4]}, {hashes[1]}"
         in found["notes"][0]
     )
 
@@ -465,13 +462,14 @@ def test_a_culprit_among_commits_without_metrics_is_named_as_a_range(project: Pr
     """One of these three, and no culprit; skipped ones elsewhere do not matter."""
     hashes = project.history([0.9, None, 0.9, None, None, 0.6, None, 0.5])
     found = bisected()
-    assert found["culprit"] is None and one_of(found) == hashes[3:6]
+    assert found["first_bad_commit"] is None and one_of(found) == hashes[3:6]
     assert [held["state"] for held in found["one_of"]] == ["skipped", "skipped", "fail"]
     text = run("bisect", "floor").stdout
     assert (
-        "broken by one of these 3" in text and "6 commits held: 1 pass, 2 fail, 3 skipped" in text
+        "the first bad commit is one of these 3" in text
+        and "6 commits checked: 1 pass, 2 fail, 3 skipped" in text
     )
-    assert f"what was changed is between {hashes[2]} and {hashes[5]}" in text
+    assert f"the changes are those between {hashes[2]} and {hashes[5]}" in text
 
 
 def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
@@ -488,19 +486,17 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
         hashes.append(project.commit())
     assert one_of(bisected()) == hashes[1:]
     assert bisected()["one_of"][0]["verdict"] == "stale"
-    found = course(METRIC)
+    found = trend(METRIC)
     assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
     assert (
-        f"stale in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote"
+        f"out of date in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote"
         in found["points"][0]["reason"]
     )
 
 
 def test_a_search_says_what_it_did_not_check(project: Project) -> None:
     """Without a dvc.lock nobody can tell whether metrics are stale; whether or not a culprit is found."""
-    said = (
-        "of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
-    )
+    said = "of these commits have no dvc.lock, so whether their metrics are out of date was not checked"
     hashes = project.history([0.7, 0.9, 0.9, 0.6])
     assert (
         bisected()["notes"] == [f"2 {said}"] and f"note: 2 {said}" in run("bisect", "floor").stdout
@@ -520,7 +516,7 @@ def test_what_the_culprit_changed_is_shown(project: Project) -> None:
     project.spec(width=3)
     project.commit("later")
     text = run("bisect", "floor").stdout
-    assert f"broken by {short} (Ann, 2031-01-02): half the width" in text
+    assert f"first bad commit: {short} (Ann, 2031-01-02): half the width" in text
     assert "parameters:\nparameter      old  new\nmodel.a.width  8    2" in text
     assert "before" in text and "accuracy is 0.9" in text and "later" not in text
 
@@ -574,14 +570,12 @@ def test_what_is_measured_anew_is_no_proof_against_a_commit(
         project.write("data/metrics/speed-a.json", json.dumps(values))
         project.commit()
     notes = [
-        note
-        for note in bisected()["notes"]
-        if "is measured, and each measurement gives another number" in note
+        note for note in bisected()["notes"] if "differs from one measurement to the next" in note
     ]
     assert len(notes) == anew and all(
         "`dvc repro --force --single-item speed-a` at" in note for note in notes
     )
-    assert ("measure anew" in run("bisect", "floor").stdout) == anew
+    assert ("from one measurement to the next" in run("bisect", "floor").stdout) == anew
 
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:
@@ -618,14 +612,14 @@ def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None
     project.write("note.txt", "meanwhile")
     project.commit("meanwhile")
     project.git("merge", "-q", "--no-ff", "-m", "merge side", "side")
-    assert [point["commit"]["subject"] for point in course(METRIC)["points"]] == [
+    assert [point["commit"]["subject"] for point in trend(METRIC)["points"]] == [
         "merge side",
         "change 0",
     ]
     found = bisected()
-    assert found["culprit"]["commit"]["subject"] == "merge side"
+    assert found["first_bad_commit"]["commit"]["subject"] == "merge side"
     assert [commit["short"] for commit in found["merged"]] == brought[::-1]
-    assert "a merge, which brought 2 commits" in run("bisect", "floor").stdout
+    assert "a merge of 2 commits" in run("bisect", "floor").stdout
 
 
 def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
@@ -639,7 +633,7 @@ def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
 
     before, status = state(), project.git("status", "--porcelain")
     commands: list[Callable[[], object]] = [
-        lambda: course(METRIC),
+        lambda: trend(METRIC),
         lambda: run("log", "--all"),
         bisected,
     ]
@@ -666,6 +660,6 @@ def test_a_long_history_is_read_by_the_commits_that_changed_it(project: Project)
     project.git("reset", "-q", "--hard")
     project.scored(0.5)
     short = project.commit("worse")
-    assert verdicts(course(METRIC)) == ["worse", "new"]
+    assert verdicts(trend(METRIC)) == ["worse", "new"]
     found = bisected()
-    assert one_of(found) == [short] and len(found["line"]) == 2
+    assert one_of(found) == [short] and len(found["checked"]) == 2

@@ -17,7 +17,7 @@ from lmspec.errors import LmspecError
 from lmspec.git import tree
 from lmspec.history import commits, metric_lookup
 from lmspec.pipeline import leftovers
-from lmspec.reports.courses import sparkline
+from lmspec.reports.trends import sparkline
 from lmspec.statistics import predictions
 from tests.history import Project, examples, make
 

@@ -1,16 +1,11 @@
-"""bisect: which commit broke a gate, without building any."""
+"""bisect: find the first commit at which a gate fails, without building anything."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lmspec.cli import comparing, mistakes
-from lmspec.errors import LmspecError
-
-if TYPE_CHECKING:
-    from lmspec.reports.culprits import Told
 
 
 @click.command("bisect")
@@ -18,10 +13,14 @@ if TYPE_CHECKING:
 @click.option(
     "--good",
     metavar="REV",
-    help="A commit that passes.  [default: the newest before the bad one that does]",
+    help="Commit at which the gate passes.  [default: the newest before the bad one]",
 )
 @click.option(
-    "--bad", metavar="REV", default="HEAD", show_default=True, help="A commit that fails."
+    "--bad",
+    metavar="REV",
+    default="HEAD",
+    show_default=True,
+    help="Commit at which the gate fails.",
 )
 @click.option(
     "--format",
@@ -29,46 +28,29 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="Output format.",
 )
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(gate: str, good: str | None, bad: str, form: str) -> None:
-    """The commit at which a gate began to fail, and what it changed, from the metrics that each commit holds.
+    """Find the first commit at which a gate fails, and show what that commit changed.
 
-    Each commit between the good and the bad one, along first parents, is held against the gate as params.yaml has it now; one
-    that compares has the good commit for its baseline. Where a gate broke more than once, the last time counts. Commits whose
-    metrics are missing, stale or not comparable are skipped; if the culprit may be among them, all of these are named. From
-    git alone: no cache, no network, nothing built or checked out.
+    Every first-parent commit between the good and the bad one is checked against the gate as
+    params.yaml has it now, with the metrics that the commit holds. A gate that compares takes the
+    good commit as its baseline. If the gate broke more than once, the latest time counts. Commits
+    whose metrics are missing, out of date or not comparable are skipped; if one of them may be the
+    first bad commit, all candidates are listed. Reads git alone: no cache, no network, no builds.
 
-    Exits 0 if it is found, 1 if the gate passes at the bad commit or no good one is found, 2 if they cannot be compared.
+    Exits 0 if the first bad commit is found, 1 if the gate passes at the bad commit or no good
+    commit is found, 2 if the commits cannot be compared.
 
     \b
     Example:
       lmspec bisect release-tweets
       lmspec bisect release-tweets --good v1.0 --bad main --format json
     """
-    from lmspec.history.bisection import Nothing
-    from lmspec.reports import culprits
+    from lmspec.history import bisection
+    from lmspec.reports import bisection as forms
 
-    told = _searched(gate, good, bad)
-    click.echo(culprits.as_json(told) if form == "json" else culprits.plain(told))
-    sys.exit(comparing.FAILED if isinstance(told.found, Nothing) else 0)
-
-
-def _searched(name: str, good: str | None, bad: str) -> "Told":
-    from lmspec.compare import comparison, gates
-    from lmspec.history.bisection import Culprit, culprit, gate_named
-    from lmspec.history.commits import Files
-    from lmspec.reports.culprits import Told
-
-    root = Path.cwd()
-    gate = gate_named(name, root)
-    with Files(root) as files:
-        found = culprit(name, gate, good, bad, files)
-        if not isinstance(found, Culprit):
-            return Told(name, gate, gates.demand(gate), found, found.reason)
-        old, new = (files.revision(held.commit) for held in (found.good, found.fails))
-        try:
-            return Told(name, gate, gates.demand(gate), found, comparison.compare(old, new, root))
-        except LmspecError as error:
-            return Told(name, gate, gates.demand(gate), found, f"{error.place}: {error.found}")
+    search = bisection.bisect(gate, good, bad, Path.cwd())
+    click.echo(forms.as_json(search) if form == "json" else forms.plain(search))
+    sys.exit(comparing.FAILED if isinstance(search.result, bisection.NotFound) else 0)

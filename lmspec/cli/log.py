@@ -1,4 +1,4 @@
-"""log: how a metric went over the commits of a branch, and at which of them it really changed."""
+"""log: show a metric over the commits of a branch, with a verdict at each change."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 from lmspec.cli import comparing, mistakes, reporting
 
 if TYPE_CHECKING:
-    from lmspec.history.trend import Course
+    from lmspec.history.trend import Trend
 
 
 @click.command("log")
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     metavar="REV",
     default="HEAD",
     show_default=True,
-    help="Branch, tag or commit to go back from.",
+    help="Branch, tag or commit to start from.",
 )
 @click.option(
     "--max-count",
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=30,
     show_default=True,
-    help="Commits of each metric.",
+    help="Number of commits per metric.",
 )
 @click.option(
     "--all",
-    "everything",
+    "unchanged",
     is_flag=True,
-    help="Show commits at which the metric did not change, too.",
+    help="Include commits that did not change the metric.",
 )
 @click.option(
     "--format",
@@ -41,25 +41,26 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json", "svg", "md"]),
     default="text",
     show_default=True,
-    help="How to print it. svg: a plot with intervals.",
+    help="Output format; svg is a plot with intervals.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead."
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
 )
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(
-    metric: str | None, branch: str, most: int, everything: bool, form: str, output: Path | None
+    metric: str | None, branch: str, most: int, unchanged: bool, form: str, output: Path | None
 ) -> None:
-    """A metric at each commit of a branch that changed it, newest first, along first parents.
+    """Show a metric at each first-parent commit that changed it, newest first.
 
-    METRIC may be cut to its end, or have `*` for any part, if that means one metric; without it, those that the gates are
-    about. Each value has its 95 % interval from the predictions of its commit, and a verdict against the commit before that has
-    the metric, tested on the examples that both scored, in pairs. From git alone: no cache, no network, nothing checked out.
+    METRIC may be a suffix or contain `*`, as long as it is unambiguous. Default: the metrics of
+    the gates. Each value has a 95 % interval from the predictions of its commit, and a verdict
+    against the previous commit that has the metric, from a paired test on their common examples.
+    Reads git alone: no cache, no network, nothing checked out.
 
-    Each verdict is at p <= 0.05 for that commit and metric alone, not corrected for how many are looked at: where nothing
-    changed, up to one in twenty says better or worse.
+    Each verdict is at p <= 0.05 for that commit and metric alone, without correction for multiple
+    tests: where nothing changed, up to one in twenty says better or worse.
 
-    Exits 0 if it is shown, 2 if there is no such metric or commit, or it cannot be written.
+    Exits 0 on success, 2 if there is no such metric or commit, or the file cannot be written.
 
     \b
     Example:
@@ -67,40 +68,27 @@ def command(
       lmspec log tweets.accuracy --branch main
       lmspec log 'scores.release.*.movies.accuracy' --format svg --output movies.svg
     """
-    found = _courses(metric, branch, most, everything)
+    from lmspec.history import trend
+
+    trends = trend.trends(metric, branch, Path.cwd(), most, unchanged)
     if output:
-        comparing.write(output, _shown(found, form) + "\n")
+        comparing.write(output, _rendered(trends, form) + "\n")
     elif form == "text" and reporting.is_terminal(sys.stdout):
         from rich.console import Console
 
-        from lmspec.reports import courses
+        from lmspec.reports import trends as forms
 
-        Console().print(courses.render(found))
+        Console().print(forms.render(trends))
     else:
-        click.echo(_shown(found, form))
+        click.echo(_rendered(trends, form))
 
 
-def _courses(metric: str | None, branch: str, most: int, everything: bool) -> list["Course"]:
-    from lmspec.history import commits, metric_lookup
-    from lmspec.history.trend import course
-
-    root = Path.cwd()
-    line = commits.line(branch, root)
-    with commits.Files(root) as files:
-        names = (
-            [metric_lookup.metric(metric, line, files)]
-            if metric
-            else metric_lookup.of_gates(line, files)
-        )
-        return [course(name, line, files, most, everything) for name in names]
-
-
-def _shown(found: list["Course"], form: str) -> str:
-    """Only what one form needs is imported: plots take a second."""
+def _rendered(trends: list["Trend"], form: str) -> str:
+    """Imports only what the form needs: matplotlib takes a second."""
     if form == "svg":
-        from lmspec.reports import courseplot
+        from lmspec.reports import trendplot
 
-        return courseplot.svg(found).rstrip("\n")
-    from lmspec.reports import courses
+        return trendplot.svg(trends).rstrip("\n")
+    from lmspec.reports import trends as forms
 
-    return {"text": courses.plain, "md": courses.as_markdown, "json": courses.as_json}[form](found)
+    return {"text": forms.plain, "md": forms.as_markdown, "json": forms.as_json}[form](trends)

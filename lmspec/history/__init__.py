@@ -1,1 +1,1 @@
-"""history: a metric, or a gate, over the commits of a branch."""
+"""history: a metric or a gate over the commits of a branch."""

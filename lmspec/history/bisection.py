@@ -1,4 +1,4 @@
-"""bisection: the commit at which a gate began to fail, found in committed metrics alone."""
+"""bisection: the first commit at which a gate fails, found from committed metrics alone."""
 
 import datetime
 from collections.abc import Iterator, Sequence
@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from lmspec.compare import gates
+from lmspec.compare import comparison, gates
 from lmspec.compare.evidence import Evidence
-from lmspec.compare.report import GateVerdict
+from lmspec.compare.report import GateVerdict, Report
 from lmspec.compare.revision import PARAMS, WORKTREE, Revision
 from lmspec.compare.stale import unknown
 from lmspec.errors import LmspecError, some
@@ -19,16 +19,16 @@ from lmspec.history.commits import Commit, Files
 from lmspec.language.suggest import nearest
 from lmspec.pipeline import paths
 from lmspec.specs import gates as specs
+from lmspec.specs.names import MetricName
 
 COMPARING = (specs.NonInferiority, specs.Improvement, specs.NegativeFlipRate, specs.Ratio)
 State = Literal["pass", "fail", "skipped"]
 SKIPPED: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable")
-OTHERS = "name others: `--good`, `--bad`; `lmspec log` shows which commits have whole metrics"
 
 
 @dataclass(frozen=True)
-class Held:
-    """A commit against the gate. found: in words; a commit whose metrics say nothing of it is skipped."""
+class Check:
+    """A gate at one commit. found: the finding in words; skipped: its metrics cannot decide."""
 
     commit: Commit
     state: State
@@ -37,42 +37,76 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Culprit:
-    """Where the last run of failures begins.
+class FirstBadCommit:
+    """Where the latest run of failures begins.
 
-    good     the last that passes before it
-    one_of   commits one of which broke the gate, oldest first: the first that fails, and those before it that were skipped
-    brought  what came with it, if it is one commit and a merge
-    line     every commit that was held, newest first
+    good     the last commit before it that passes
+    one_of   oldest first: the first commit seen to fail, after those before it that were skipped
+    merged   the commits that it brought in, if it is one commit and a merge
+    checked  every commit that was checked, newest first
     earlier  other commits at which the gate began to fail, newest first
     notes    what was not checked
     """
 
-    good: Held
-    one_of: tuple[Held, ...]
-    brought: tuple[Commit, ...]
-    line: tuple[Held, ...]
-    earlier: tuple[Held, ...]
+    good: Check
+    one_of: tuple[Check, ...]
+    merged: tuple[Commit, ...]
+    checked: tuple[Check, ...]
+    earlier: tuple[Check, ...]
     notes: tuple[str, ...] = ()
 
     @property
-    def fails(self) -> Held:
-        """The first that was seen to fail."""
+    def bad(self) -> Check:
+        """The first commit seen to fail."""
         return self.one_of[-1]
 
 
 @dataclass(frozen=True)
-class Nothing:
-    """Why there is no such commit. notes: what was not checked."""
+class NotFound:
+    """Why there is no first bad commit. notes: what was not checked."""
 
     reason: str
     notes: tuple[str, ...] = ()
 
 
-def gate_named(name: str, root: Path) -> specs.Gate:
-    """As params.yaml in the working tree has it now, without its waiver: a failure that is signed off has a culprit too.
+@dataclass(frozen=True)
+class Bisection:
+    """report: of the last good commit and the first bad one, or why there is none."""
 
-    Raises LmspecError if it has none of that name.
+    name: str
+    gate: specs.Gate
+    result: FirstBadCommit | NotFound
+    report: Report | str
+
+
+def bisect(name: str, good: str | None, bad: str, root: Path) -> Bisection:
+    """Find the first bad commit of a gate. good: None for the newest commit that passes.
+
+    Raises LmspecError if the commits cannot be compared.
+    """
+    gate = gate_named(name, root)
+    line = commits.line(bad, root)
+    with Files(root) as files:
+        search = _Search(name, gate, line, files)
+        result = search.run(None if good is None else _ancestor(good, line[0], root))
+        result = replace(result, notes=tuple(commits.unchecked(len(search.unchecked))))
+        return Bisection(name, gate, result, _report(result, files))
+
+
+def _report(result: FirstBadCommit | NotFound, files: Files) -> Report | str:
+    if isinstance(result, NotFound):
+        return result.reason
+    baseline, candidate = (files.revision(c.commit) for c in (result.good, result.bad))
+    try:
+        return comparison.compare(baseline, candidate, files.root)
+    except LmspecError as error:
+        return f"{error.place}: {error.found}"
+
+
+def gate_named(name: str, root: Path) -> specs.Gate:
+    """The gate as params.yaml in the working tree has it, without its waiver.
+
+    A waived failure has a first bad commit too. Raises LmspecError if there is no such gate.
     """
     now = Revision(tree.tree(WORKTREE, root, (PARAMS,)))
     if PARAMS not in now.tree.ids:
@@ -87,121 +121,21 @@ def gate_named(name: str, root: Path) -> specs.Gate:
     return known[name].model_copy(update={"waiver": None})
 
 
-def culprit(
-    name: str, gate: specs.Gate, good: str | None, bad: str, files: Files
-) -> Culprit | Nothing:
-    """Between two commits; good: None for the newest before that passes. Raises LmspecError if they cannot be compared."""
-    line = commits.line(bad, files.root)
-    search = _Search(name, gate, files)
-    passing = None if good is None else _ancestor(good, line[0], files.root)
-    if isinstance(gate, COMPARING):
-        found = _compared(search, line, passing)
-    else:
-        found = _up_to(search, line, passing) if passing else _back(search, line)
-    return replace(found, notes=tuple(commits.unchecked(len(search.unchecked))))
-
-
 def _ancestor(good: str, bad: Commit, root: Path) -> Commit:
-    found = commits.line(good, root)[0]
-    if found.hash == bad.hash or not commits.holds(bad.hash, found.hash, root):
-        said = (
-            "it is the bad commit itself"
-            if found.hash == bad.hash
-            else f"it is no ancestor of {bad.short}"
-        )
-        raise LmspecError(
-            f"--good {good}",
-            said,
-            "name one from before the gate broke: `git log --first-parent` shows some",
-        )
-    return found
-
-
-def _back(search: "_Search", line: Sequence[Commit]) -> Culprit | Nothing:
-    """From the bad commit to the newest that passes."""
-    seen: list[Held] = []
-    for commit in line:
-        seen.append(search.hold(commit))
-        if nothing := _nothing_at(seen[0]):
-            return nothing
-        if seen[-1].state == "pass":
-            return _told(seen, search.files.root)
-    return Nothing(f"no commit before {line[0].short} passes it{_end(line, search.files.root)}")
-
-
-def _up_to(search: "_Search", line: Sequence[Commit], good: Commit) -> Culprit | Nothing:
-    """From the bad commit to the good one, which may lie on a branch that was merged."""
-    between = [*commits.line(line[0].hash, search.files.root, since=good.hash), good]
-    seen = [search.hold(commit) for commit in between]
-    if nothing := _nothing_at(seen[0]):
-        return nothing
-    if not any(held.state == "pass" for held in seen):
-        _comparable(seen[-1])
-        return Nothing(
-            f"it does not pass at {good.short}, nor at any commit since: {seen[-1].found}"
-        )
-    return _told(seen, search.files.root)
-
-
-def _compared(search: "_Search", line: Sequence[Commit], good: Commit | None) -> Culprit | Nothing:
-    """A gate that compares has the good commit for its baseline: the newest, against which the bad one fails."""
-    if good is None and isinstance(search.gate, specs.Improvement):
-        remedy = "name the commit that was to be improved on: `--good REV`"
-        raise LmspecError(
-            search.name, "an improvement is one over some commit, and going back finds none", remedy
-        )
-    if good is not None:
-        search.baseline = good
-        return _up_to(search, line, good)
-    seen = []
-    for search.baseline in line[1:]:
-        seen.append(search.hold(line[0]))
-        if seen[-1].state == "fail":
-            return _up_to(search, line, search.baseline)
-    if seen and all(held.state == "skipped" for held in seen):
-        _comparable(seen[0])
-    return Nothing(
-        f"{line[0].short} passes against each commit before it{_end(line, search.files.root)}"
-    )
-
-
-def _nothing_at(bad: Held) -> Nothing | None:
-    """Is there nothing to find? Raises LmspecError if nobody can tell."""
-    _comparable(bad)
-    return (
-        Nothing(f"the gate passes at {bad.commit.short}: {bad.found}")
-        if bad.state == "pass"
-        else None
-    )
-
-
-def _comparable(held: Held) -> None:
-    if held.state == "skipped":
-        raise LmspecError(held.commit.short, f"{held.verdict}: {held.found}", OTHERS)
-
-
-def _end(line: Sequence[Commit], root: Path) -> str:
-    if not commits.cut_off(line[-1], root):
-        return ""
-    return f"; this clone is shallow and ends at {line[-1].short}: `git fetch --unshallow` gets what came before"
-
-
-def _told(seen: Sequence[Held], root: Path) -> Culprit:
-    """seen: newest first, a failure at first, and one that passes among them."""
-    end = next(i for i, held in enumerate(seen) if held.state == "pass")
-    begin = max(i for i, held in enumerate(seen[:end]) if held.state == "fail")
-    one_of = tuple(reversed(seen[begin:end]))
-    brought = tuple(commits.brought(one_of[0].commit, root)) if len(one_of) == 1 else ()
-    told = [held for held in seen[end:] if held.state != "skipped"]
-    earlier = tuple(
-        later for later, before in pairwise(told) if (later.state, before.state) == ("fail", "pass")
-    )
-    return Culprit(seen[end], one_of, brought, tuple(seen), earlier)
+    commit = commits.line(good, root)[0]
+    if commit.hash == bad.hash:
+        reason = "it is the bad commit itself"
+    elif not commits.is_ancestor(commit.hash, bad.hash, root):
+        reason = f"it is no ancestor of {bad.short}"
+    else:
+        return commit
+    remedy = "name one from before the gate broke: `git log --first-parent` shows some"
+    raise LmspecError(f"--good {good}", reason, remedy)
 
 
 @dataclass
 class _Search:
-    """Holds commits against one gate.
+    """Checks commits against one gate.
 
     baseline   what a gate that compares compares with
     unchecked  commits that have no dvc.lock
@@ -209,41 +143,96 @@ class _Search:
 
     name: str
     gate: specs.Gate
+    line: Sequence[Commit]
     files: Files
     baseline: Commit | None = None
     unchecked: set[Commit] = field(default_factory=set)
-    _known: dict[tuple[object, ...], Held] = field(default_factory=dict)
+    _known: dict[tuple[object, ...], Check] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.artifact = ".".join(self.gate.metric.split(".")[:2])
+        self.artifact = str(MetricName.parse(self.gate.metric).artifact)
 
-    def hold(self, commit: Commit) -> Held:
-        """One commit; of several that have the same files, once."""
-        try:
-            late = self._late(commit)
-            key = (self.baseline, late, *self._files(commit))
-            if key not in self._known:
-                self._known[key] = self._held(commit, late)
-            known = self._known[key]
-        except LmspecError as error:
-            return Held(commit, "skipped", "not comparable", f"{error.place}: {error.found}")
-        finally:
-            self.files.forget()
-        return Held(commit, known.state, known.verdict, known.found)
+    def run(self, good: Commit | None) -> FirstBadCommit | NotFound:
+        """Back from the bad commit, to the good one if it is named, else to the first that passes.
 
-    def _held(self, commit: Commit, late: str | None) -> Held:
-        new = self.files.revision(commit)
-        old = new if self.baseline is None else self.files.revision(self.baseline)
-        before = {self.artifact: self.artifact} if self.artifact in old.artifacts else {}
-        stale, old_stale = (
-            {self.artifact: why} if why else {} for why in (late, self._late(self.baseline))
+        A gate that compares has the good commit as its baseline.
+        """
+        tip, root = self.line[0], self.files.root
+        if isinstance(self.gate, COMPARING):
+            good = self.baseline = good or self._newest_baseline()
+            if good is None:
+                return NotFound(f"{tip.short} passes against each commit before it{self._end()}")
+        # the good commit may lie on a branch that was merged, off the first-parent line
+        line = [*commits.line(tip.hash, root, since=good.hash), good] if good else self.line
+        checks: list[Check] = []
+        for commit in line:
+            checks.append(self.check(commit))
+            if checks[0].state == "pass":
+                return NotFound(f"the gate passes at {tip.short}: {checks[0].found}")
+            _require_verdict(checks[0])
+            if not good and checks[-1].state == "pass":
+                break
+        if any(check.state == "pass" for check in checks):
+            return _first_bad(checks, root)
+        if not good:
+            return NotFound(f"no commit before {tip.short} passes it{self._end()}")
+        _require_verdict(checks[-1])
+        return NotFound(
+            f"it does not pass at {good.short}, nor at any commit since: {checks[-1].found}"
         )
-        evidence, today = Evidence(old, new, before), datetime.date.today()
-        found = gates.held(evidence, self.name, self.gate, stale, today, old_stale)
-        state: State = "pass" if found.passed else "skipped" if found.verdict in SKIPPED else "fail"
-        return Held(commit, state, found.verdict, found.found)
 
-    def _late(self, commit: Commit | None) -> str | None:
+    def _newest_baseline(self) -> Commit | None:
+        """The newest commit against which the bad one fails."""
+        if isinstance(self.gate, specs.Improvement):
+            raise LmspecError(
+                self.name,
+                "an improvement needs a commit that it is to improve on",
+                "name that commit: `--good REV`",
+            )
+        checks = []
+        for baseline in self.line[1:]:
+            self.baseline = baseline
+            checks.append(self.check(self.line[0]))
+            if checks[-1].state == "fail":
+                return baseline
+        if checks and all(check.state == "skipped" for check in checks):
+            _require_verdict(checks[0])
+        return None
+
+    def _end(self) -> str:
+        return "".join(f"; {note}" for note in commits.cut_off(self.line[-1], self.files.root))
+
+    def check(self, commit: Commit) -> Check:
+        """Check a commit; commits with the same files are evaluated once."""
+        try:
+            out_of_date = self._out_of_date(commit)
+            key = (self.baseline, out_of_date, *self._files(commit))
+            if key not in self._known:
+                self._known[key] = self._evaluated(commit, out_of_date)
+            return replace(self._known[key], commit=commit)
+        except LmspecError as error:
+            return Check(commit, "skipped", "not comparable", f"{error.place}: {error.found}")
+
+    def _evaluated(self, commit: Commit, out_of_date: str | None) -> Check:
+        candidate = self.files.revision(commit)
+        baseline = self.files.revision(self.baseline) if self.baseline else candidate
+        names = {self.artifact: self.artifact} if self.artifact in baseline.artifacts else {}
+        stale, old_stale = (
+            {self.artifact: why} if why else {}
+            for why in (out_of_date, self._out_of_date(self.baseline))
+        )
+        gate = gates.held(
+            Evidence(baseline, candidate, names),
+            self.name,
+            self.gate,
+            stale,
+            datetime.date.today(),
+            old_stale,
+        )
+        state: State = "pass" if gate.passed else "skipped" if gate.verdict in SKIPPED else "fail"
+        return Check(commit, state, gate.verdict, gate.found)
+
+    def _out_of_date(self, commit: Commit | None) -> str | None:
         """Why its metrics are not of its own spec and code."""
         if commit is None:
             return None
@@ -252,10 +241,30 @@ class _Search:
         return self.files.stale(commit).get(self.artifact)
 
     def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
-        """What the verdict depends on, as git names its content."""
-        own = (PARAMS, paths.metrics(self.artifact), paths.provenance(self.artifact))
+        """The files that the verdict depends on, as (path, git's hash of the content)."""
+        own = {PARAMS, paths.metrics(self.artifact), paths.provenance(self.artifact)}
+        tables = f"{paths.METRICS}/{paths.stage_name(self.artifact)}/"
         for path, content in self.files.revision(commit).tree.ids.items():
-            if path in own or path.startswith(
-                f"{paths.METRICS}/{paths.stage_name(self.artifact)}/"
-            ):
+            if path in own or path.startswith(tables):
                 yield path, content
+
+
+def _require_verdict(check: Check) -> None:
+    if check.state == "skipped":
+        remedy = "choose another `--good` or `--bad`: `lmspec log` shows which commits have metrics"
+        raise LmspecError(check.commit.short, f"{check.verdict}: {check.found}", remedy)
+
+
+def _first_bad(checks: Sequence[Check], root: Path) -> FirstBadCommit:
+    """checks: newest first, beginning with a failure, with a pass among them."""
+    end = next(i for i, check in enumerate(checks) if check.state == "pass")
+    begin = max(i for i, check in enumerate(checks[:end]) if check.state == "fail")
+    one_of = tuple(reversed(checks[begin:end]))
+    merged = tuple(commits.merged(one_of[0].commit, root)) if len(one_of) == 1 else ()
+    decided = [check for check in checks[end:] if check.state != "skipped"]
+    earlier = tuple(
+        later
+        for later, before in pairwise(decided)
+        if (later.state, before.state) == ("fail", "pass")
+    )
+    return FirstBadCommit(checks[end], one_of, merged, tuple(checks), earlier)

@@ -1,24 +1,25 @@
-"""commits: the line of a branch along first parents, newest first, and what its commits hold, read through one pipe."""
+"""commits: the first-parent history of a branch, and the files of its commits."""
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 from lmspec.compare import stale
-from lmspec.compare.evidence import Evidence
 from lmspec.compare.revision import FOLDERS, Revision, of_tree
 from lmspec.git import command as git
-from lmspec.git import tree as repository
-from lmspec.git.tree import Objects
+from lmspec.git import tree
+from lmspec.git.tree import Objects, Tree
 
 FORMAT = "--format=%H%x00%h%x00%P%x00%cI%x00%an%x00%s"
+RECENT = 4  # revisions kept in memory, with their tables and dvc.lock: several MB each
 
 
 @dataclass(frozen=True)
 class Commit:
-    """hash: in full; short: as git shortens it; parents: several of a merge; date: when it was committed, ISO 8601."""
+    """hash: in full; short: as git abbreviates it; parents: two or more for a merge; date: ISO."""
 
     hash: str
     short: str
@@ -29,108 +30,93 @@ class Commit:
 
     @property
     def day(self) -> str:
-        """`2031-05-04`."""
+        """`2031-05-04`, of the commit, not of its author."""
         return self.date[:10]
 
 
 def line(tip: str, root: Path, since: str | None = None) -> list[Commit]:
-    """From a commit back along first parents. since: without the commits that this one holds.
+    """First-parent history of a commit, newest first. since: excludes the history of this commit.
 
-    Raises LmspecError if git does not know them.
+    Raises LmspecError if git knows no such commit.
     """
-    return _listed(
-        root, "--first-parent", repository.commit_of(tip, root), *([f"^{since}"] if since else [])
-    )
+    excluded = [f"^{since}"] if since else []
+    return _listed(root, "--first-parent", tree.commit_of(tip, root), *excluded)
 
 
-def brought(merge: Commit, root: Path) -> list[Commit]:
-    """The commits of the branches that a merge brought in, newest first; empty if it is none."""
+def merged(merge: Commit, root: Path) -> list[Commit]:
+    """Commits that a merge brought in, newest first; empty for any other commit."""
     if len(merge.parents) < 2:
         return []
-    return [
-        commit
-        for commit in _listed(root, merge.hash, f"^{merge.parents[0]}")
-        if commit.hash != merge.hash
-    ]
+    return _listed(root, merge.hash, f"^{merge.parents[0]}")[1:]  # the first is the merge itself
 
 
 def touching(tip: Commit, path: str, root: Path) -> list[str]:
-    """Hashes of the commits of the line at which a file, or one of a folder, is another than at the first parent."""
+    """Hashes of the first-parent commits that changed a file, or any file of a folder."""
     return git.text(root, "rev-list", "--first-parent", tip.hash, "--", f":(literal){path}").split()
 
 
-def holds(later: str, earlier: str, root: Path) -> bool:
-    """Is the one an ancestor of the other?"""
+def is_ancestor(earlier: str, later: str, root: Path) -> bool:
+    """Is one commit in the history of another?"""
     return git.run(root, "merge-base", "--is-ancestor", earlier, later).returncode == 0
 
 
-def cut_off(oldest: Commit, root: Path) -> bool:
-    """Does the history of a shallow clone end at this commit, and the project's own goes on?"""
+def cut_off(oldest: Commit, root: Path) -> Iterator[str]:
+    """A note if the history ends at this commit only because the clone is shallow."""
     path = root / git.text(root, "rev-parse", "--git-path", "shallow").strip()
-    return (
-        path.is_file() and oldest.hash in path.read_text(encoding="ascii", errors="replace").split()
-    )
+    if path.is_file() and oldest.hash in path.read_text("ascii", "replace").split():
+        yield (
+            f"this clone is shallow and ends at {oldest.short}: "
+            "`git fetch --unshallow` gets the older commits"
+        )
 
 
 def unchecked(count: int) -> Iterator[str]:
-    """What is to be said of commits that have no dvc.lock, of whose metrics nobody can tell whether they are stale."""
+    """A note if commits have no dvc.lock, without which out-of-date metrics go unnoticed."""
     if count:
-        yield f"{count} of these commits have no dvc.lock: whether their metrics are of their spec was not checked"
+        yield (
+            f"{count} of these commits have no dvc.lock, "
+            "so whether their metrics are out of date was not checked"
+        )
 
 
-def _listed(root: Path, *which: str) -> list[Commit]:
-    found = []
-    for row in git.text(root, "rev-list", "--encoding=UTF-8", FORMAT, *which, "--").split("\n"):
-        if "\0" in row:  # before each stands a line `commit HASH`
+def _listed(root: Path, *revisions: str) -> list[Commit]:
+    commits = []
+    rows = git.text(root, "rev-list", "--encoding=UTF-8", FORMAT, *revisions, "--").split("\n")
+    for row in rows:
+        if "\0" in row:  # git precedes each row by a line `commit HASH`
             full, short, parents, date, author, subject = row.split("\0", 5)
-            found.append(Commit(full, short, tuple(parents.split()), date, author, subject))
-    return found
+            commits.append(Commit(full, short, tuple(parents.split()), date, author, subject))
+    return commits
 
 
 class Files:
-    """What commits hold. One `git cat-file` serves all of them; leaving the block ends it."""
+    """The files of commits, all read by one `git cat-file`; leaving the block ends it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._objects: Objects | None = None
-        self._revisions: dict[str, Revision] = {}
+        self._objects = Objects(root)
+        self._tree = functools.cache(self._read)
+        self.revision = functools.lru_cache(RECENT)(self._revision)
         self._stale: dict[str, dict[str, str]] = {}
 
-    def __enter__(self) -> "Files":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._objects is not None:
-            self._objects.close()
+    def __exit__(self, *error: object) -> None:
+        self._objects.close()
 
-    def revision(self, commit: Commit) -> Revision:
-        """The files of a commit, under its short hash."""
-        if self._objects is None:
-            self._objects = Objects(self.root)
-        if commit.hash not in self._revisions:
-            tree = repository.of_commit(
-                commit.short, commit.hash, self.root, FOLDERS, self._objects
-            )
-            self._revisions[commit.hash] = of_tree(tree)
-        return self._revisions[commit.hash]
+    def _revision(self, commit: Commit) -> Revision:
+        """Named by its short hash."""
+        return Revision(self._tree(commit))
+
+    def _read(self, commit: Commit) -> Tree:
+        files = tree.of_commit(commit.short, commit.hash, self.root, FOLDERS, self._objects)
+        return of_tree(files).tree
 
     def stale(self, commit: Commit) -> dict[str, str]:
-        """Artifact -> why the commit's metrics are not what its own spec would build."""
+        """Artifact -> why its metrics are out of date: they are not of the commit's own spec."""
         revision = self.revision(commit)
         files = hashlib.sha256(repr(sorted(revision.tree.ids.items())).encode()).hexdigest()
         if files not in self._stale:
             self._stale[files] = stale.artifacts(revision)
-            vars(revision).pop("lock", None)  # a few MB
         return self._stale[files]
-
-    def forget(self) -> None:
-        """Let go of tables and draws, which are kept as long as a command that compares two: hundreds would fill the memory."""
-        for kept in (*vars(Evidence).values(), *vars(Revision).values()):
-            clear = getattr(kept, "cache_clear", None)
-            if clear is not None:
-                clear()

@@ -1,4 +1,4 @@
-"""step: from one commit to the next, did a metric become better or worse, or is that noise? And between what does it lie?"""
+"""step: a metric from one commit to the next: better, worse, or within noise; and its interval."""
 
 import math
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from lmspec.compare import bounds, judging, ratios, spread
 from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
-from lmspec.history.metric_lookup import Name
 from lmspec.language import metric_names
+from lmspec.specs.names import MetricName
 from lmspec.statistics.paired import part_of
 
-TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # of either end
+TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # level of each bound of a two-sided interval
 
 
 @dataclass(frozen=True)
 class Step:
-    """difference: new - old, on the examples that both have, where it has predictions; p: two-sided, of this metric alone."""
+    """difference: candidate - baseline, on their common examples where it has predictions.
+
+    p  two-sided, for this metric alone
+    """
 
     verdict: Verdict
     difference: float | None = None
@@ -24,88 +27,93 @@ class Step:
     reason: str | None = None
 
 
-def direction(revision: Revision, name: Name) -> Better | None:
+def direction(revision: Revision, name: MetricName) -> Better | None:
     """Which way the metric is better, as its stage declared it."""
-    return bounds.better(_alone(revision, name), name.artifact, name.path)
+    return bounds.better(_alone(revision, name), str(name.artifact), name.path)
 
 
-def interval(revision: Revision, name: Name, value: float) -> Interval | None:
-    """Of the metric itself, 95 %: of scores from their predictions; of what is exact the value alone; else None."""
+def interval(revision: Revision, name: MetricName, value: float) -> Interval | None:
+    """95 % interval of the metric itself, from the predictions; (value, value) of an exact one."""
     if metric_names.is_exact(name.path):
         return value, value
-    if not name.artifact.startswith("scores.") or len(name.path) < 2:
+    if not _is_scored(name):
         return None
-    found = bounds.of_value(_alone(revision, name), name.artifact, name.path, TWO_SIDED)
-    if isinstance(found, str) or not (math.isfinite(found.low) and math.isfinite(found.high)):
+    limits = bounds.of_value(_alone(revision, name), str(name.artifact), name.path, TWO_SIDED)
+    if isinstance(limits, str) or not (math.isfinite(limits.low) and math.isfinite(limits.high)):
         return None
-    return found.low, found.high
-
-
-def _alone(revision: Revision, name: Name) -> Evidence:
-    return Evidence(revision, revision, {name.artifact: name.artifact})
+    return limits.low, limits.high
 
 
 def step(
-    old: Revision,
-    new: Revision,
-    name: Name,
+    baseline: Revision,
+    candidate: Revision,
+    name: MetricName,
     values: tuple[float, float],
-    late: str | None,
-    way: Better | None = None,
+    out_of_date: str | None,
+    better: Better | None,
 ) -> Step:
-    """From one commit to the next that has it.
+    """Compare a commit with the previous one that has the metric.
 
-    values  of the metric on both sides
-    late    why those of a side are not what its spec would build
-    way     which way it is better, if neither side has that on record
+    values       of the metric in the baseline and in the candidate
+    out_of_date  why the metrics of one of them are
+    better       which way the metric is better, if neither commit has that on record
     """
-    evidence = Evidence(old, new, {name.artifact: name.artifact})
+    artifact = str(name.artifact)
+    evidence = Evidence(baseline, candidate, {artifact: artifact})
     plain = values[1] - values[0]
-    if late is not None:
-        return Step("not comparable", plain, reason=late)
-    way = bounds.better(evidence, name.artifact, name.path) or way
-    if name.artifact.startswith("scores.") and len(name.path) > 1 and way:
-        return _scored(evidence, name, plain, way)
+    if out_of_date is not None:
+        return Step("not comparable", plain, reason=out_of_date)
+    better = bounds.better(evidence, str(name.artifact), name.path) or better
+    if _is_scored(name) and better:
+        return _scored(evidence, name, plain, better)
     if plain == 0:
         return Step("same", 0.0)
-    if way is None:
+    if better is None:
         return Step("changed", plain)
     if metric_names.is_exact(name.path):
-        return Step(_towards(plain, way), plain)
-    return _timed(evidence, name, plain)
+        return Step(_towards(plain, better), plain)
+    return _measured(evidence, name, plain)
 
 
-def _scored(evidence: Evidence, name: Name, plain: float, way: Better) -> Step:
-    """On pairs of predictions, as `lmspec diff` tests it."""
-    paired = evidence.scored(name.artifact, name.path)
+def _alone(revision: Revision, name: MetricName) -> Evidence:
+    return Evidence(revision, revision, {str(name.artifact): str(name.artifact)})
+
+
+def _is_scored(name: MetricName) -> bool:
+    return name.artifact.noun == "scores" and len(name.path) > 1
+
+
+def _scored(evidence: Evidence, name: MetricName, plain: float, better: Better) -> Step:
+    """Test it on paired predictions, as `lmspec diff` does."""
+    paired = evidence.scored(str(name.artifact), name.path)
     if paired == UNSCORED:
         return Step("same" if plain == 0 else "untested", plain)
     if isinstance(paired, Fault):
-        return Step(
-            "untested" if NO_PREDICTIONS in paired.reason else "not comparable",
-            plain,
-            reason=paired.reason,
-        )
+        verdict: Verdict = "untested" if NO_PREDICTIONS in paired.reason else "not comparable"
+        return Step(verdict, plain, reason=paired.reason)
     part = part_of(name.path[1:])
     left_out = paired.left_out(part)
     if plain == 0 and left_out is None and not paired.moved[paired.rows(part.table)].any():
         return Step("same", 0.0)
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)
-    told = p <= judging.LEVEL and estimate.value != 0
-    return Step(_towards(estimate.value, way) if told else "~", estimate.value, p, left_out)
+    significant = p <= judging.LEVEL and estimate.value != 0
+    verdict = _towards(estimate.value, better) if significant else "~"
+    return Step(verdict, estimate.value, p, left_out)
 
 
-def _timed(evidence: Evidence, name: Name, plain: float) -> Step:
-    """What was measured in rounds is judged as a ratio; of the rest git keeps no predictions."""
-    if name.path[0] == "of" and ".".join(name.path[1:]) in ratios.COLUMNS:
-        found = bounds.of_ratio(evidence, name.artifact, name.path, TWO_SIDED)
-        if isinstance(found, str):
-            return Step("untested", plain, reason=found)
-        way: Better = "higher" if name.path[-1] == "texts_per_second" else "lower"
-        return Step("~" if found.low <= 1 <= found.high else _towards(found.value - 1, way), plain)
-    return Step("untested", plain, reason=spread.unknown(name.artifact, name.path))
+def _measured(evidence: Evidence, name: MetricName, plain: float) -> Step:
+    """Compare rounds of measurement by their ratio; git keeps nothing that tells other spreads."""
+    if name.path[0] != "of" or ".".join(name.path[1:]) not in ratios.COLUMNS:
+        return Step("untested", plain, reason=spread.unknown(str(name.artifact), name.path))
+    ratio = bounds.of_ratio(evidence, str(name.artifact), name.path, TWO_SIDED)
+    if isinstance(ratio, str):
+        return Step("untested", plain, reason=ratio)
+    if ratio.low <= 1 <= ratio.high:
+        return Step("~", plain)
+    better: Better = "higher" if name.path[-1] == "texts_per_second" else "lower"
+    return Step(_towards(ratio.value - 1, better), plain)
 
 
-def _towards(difference: float, way: Better) -> Verdict:
-    return "better" if (difference > 0) == (way == "higher") else "worse"
+def _towards(difference: float, better: Better) -> Verdict:
+    return "better" if (difference > 0) == (better == "higher") else "worse"

@@ -1,4 +1,4 @@
-"""aligned: a table as lines, its columns below each other: for pipes, logs and grep."""
+"""aligned: a table as lines with aligned columns, for pipes, logs and grep."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,29 +7,32 @@ from dataclasses import replace
 from lmspec.reports import words
 from lmspec.reports.tables import Column, Row, Table
 
-# A CI runner takes a line that begins with :: for a command, and ##[ anywhere in one.
+# A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
 COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
 
 
 def table(title: str, columns: Sequence[Column], rows: Iterable[Row]) -> Table:
-    """Without the columns that are empty in each row."""
+    """Drops the columns that are empty in every row."""
     every = tuple(rows)
     kept = [i for i in range(len(columns)) if any(row.cells[i] for row in every)]
     shown = tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in every)
     return Table(title, tuple(columns[i] for i in kept), shown)
 
 
-def lines(shown: Table) -> Iterator[str]:
-    """The heads, then a line for each row; nothing for a table without rows."""
-    if not shown.rows:
-        return
-    cells = [[column.head for column in shown.columns], *(list(row.cells) for row in shown.rows)]
-    widths = [max(words.columns(line[i]) for line in cells) for i in range(len(shown.columns))]
-    for line in cells:
-        yield "  ".join(
-            padded(c, w, k.kind == "number")
-            for c, w, k in zip(line, widths, shown.columns, strict=True)
-        ).rstrip()
+def lines(table: Table) -> Iterator[str]:
+    """The heads, then a line per row; nothing for a table without rows."""
+    if table.rows:
+        heads = [column.head for column in table.columns]
+        numeric = [column.kind == "number" for column in table.columns]
+        yield from grid([heads, *(row.cells for row in table.rows)], numeric)
+
+
+def grid(rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> Iterator[str]:
+    """Rows of cells, each column as wide as its widest cell. numeric: columns aligned right."""
+    widths = [max(map(words.columns, column)) for column in zip(*rows, strict=True)]
+    right = numeric or [False] * len(widths)
+    for row in rows:
+        yield "  ".join(map(padded, row, widths, right)).rstrip()
 
 
 def padded(cell: str, width: int, right: bool = False) -> str:
@@ -39,5 +42,5 @@ def padded(cell: str, width: int, right: bool = False) -> str:
 
 
 def harmless(text: str) -> str:
-    """With nothing that a CI runner takes for a command."""
-    return COMMANDS.sub(lambda found: f"{found[1] or ''}{found[2] or ':'} ", text)
+    """Without anything that a CI runner takes as a command."""
+    return COMMANDS.sub(lambda match: f"{match[1] or ''}{match[2] or ':'} ", text)
