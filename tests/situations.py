@@ -1146,7 +1146,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "a merge of dvc.lock is not resolved",
     "dvc.lock:",
-    "it does not parse",
+    "it is not as DVC writes it: could not find expected ':'",
     "resolve the merge",
     code=2,
 )

@@ -63,7 +63,7 @@ class LockFile:
         """The file as DVC writes it: byte for byte what was split, if nothing changed."""
         entries = "".join(self.stages.values())
         stages = f"{STAGES}:\n{entries}" if entries else f"{STAGES}: {{}}\n"
-        sections = {**self.sections, STAGES: stages}
+        sections = {**self.sections, STAGES: stages} if self.sections else {}
         return "".join(sections.values())
 
     def run(self, stage: str) -> Run | None:
@@ -108,9 +108,13 @@ def runs(text: str, place: str = NAME) -> dict[str, Run]:
         document = YAML(typ="safe").load(text) or {}
         return {stage: _run(entry) for stage, entry in (document.get(STAGES) or {}).items()}
     except INVALID as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        line = f":{mark.line + 1}" if mark else ""
-        raise LmspecError(f"{place}{line}", "it is not as DVC writes it", REMEDY) from None
+        line, problem = "", ""
+        if isinstance(error, MarkedYAMLError):
+            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+            problem = f": {error.problem}"
+        raise LmspecError(
+            f"{place}{line}", f"it is not as DVC writes it{problem}", REMEDY
+        ) from None
 
 
 @functools.lru_cache(maxsize=100_000)
