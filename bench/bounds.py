@@ -1,14 +1,14 @@
-"""bench/bounds: does a gate whose demand the truth only just fails, or only just meets, pass no oftener than it says?
+"""bench/bounds: how often a gate passes although the truth just fails it, or fails although it just passes.
 
-    python bench/bounds.py > bench/bounds.md      (some minutes of one core; needs no build)
+    python bench/bounds.py > bench/bounds.md      (some minutes on one core; needs no build)
 
-The simulated models of bench/verdicts, of which the truth is known; each pair of answers goes through the code that holds a
-commit against its gates. Beside it the bootstrap's own bounds (BCa), which know nothing where hardly an answer changed.
+Uses the simulated models of bench/verdicts, whose truth is known; each pair of predictions goes through the
+code that evaluates gates. For comparison: the bootstrap's own bounds (BCa), which fail where hardly any answer
+changed.
 """
 
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -40,13 +40,13 @@ KINDS = {
 
 
 def truths(design: Design) -> dict[str, tuple[float, float]]:
-    """Metric -> (of the old model, of the new one), of very many examples; by their definitions, and not by `lmspec`."""
-    rng = np.random.default_rng([SEED, verdicts.TRUTH, zlib.crc32(repr(design).encode())])
+    """Metric -> its true values (baseline, candidate), from very many examples, without lmspec."""
+    rng = np.random.default_rng([SEED, verdicts.TRUTH, design.stream])
     confusion = np.zeros((2, design.classes, design.classes))
     for _ in range(verdicts.TRUTH // verdicts.CHUNK):
-        found = verdicts.answers(design, verdicts.CHUNK, rng)
-        for side, probability in enumerate((found.old, found.new)):
-            np.add.at(confusion[side], (found.truth, probability.argmax(1)), 1)
+        drawn = verdicts.answers(design, verdicts.CHUNK, rng)
+        for model, probability in enumerate((drawn.baseline, drawn.candidate)):
+            np.add.at(confusion[model], (drawn.truth, probability.argmax(1)), 1)
     hits = np.diagonal(confusion, axis1=1, axis2=2)
     f1 = 2 * hits / (confusion.sum(1) + confusion.sum(2))
     whole = {
@@ -59,26 +59,23 @@ def truths(design: Design) -> dict[str, tuple[float, float]]:
 
 @dataclass
 class Beyond:
-    """kind, metric -> for each test set: did the truth lie below the lower bound, and above the upper one?"""
+    """(kind, metric) -> for each test set: is the truth below the lower bound, and above the upper one?"""
 
     cases: dict[tuple[str, str], list[tuple[bool, bool]]] = field(default_factory=dict)
 
     def add(self, kind: str, metric: str, found: Bounds, truth: float) -> None:
-        """One more."""
+        """Add a test set."""
         self.cases.setdefault((kind, metric), []).append((truth < found.low, truth > found.high))
 
     def rates(self, kind: str, metric: str) -> tuple[list[bool], list[bool]]:
-        """(sets,) of each end."""
+        """(sets,) for the lower bound and for the upper one."""
         low, high = zip(*self.cases[kind, metric], strict=True)
         return list(low), list(high)
 
 
 def simulated(design: Design) -> tuple[Beyond, float]:
-    """(what came of all test sets, share of discordant pairs). The same design gives the same."""
-    rng, begin = (
-        np.random.default_rng([SEED, zlib.crc32(repr(design).encode())]),
-        time.perf_counter(),
-    )
+    """(results of all test sets, share of discordant pairs), from a seed that depends on the design."""
+    rng, begin = np.random.default_rng([SEED, design.stream]), time.perf_counter()
     found, discordant, true = Beyond(), 0, truths(design)
     for _ in range(SETS):
         pairs = verdicts.paired(design, verdicts.answers(design, design.examples, rng))
@@ -102,7 +99,7 @@ def simulated(design: Design) -> tuple[Beyond, float]:
 def lines(
     kind: str, every: dict[Design, tuple[Beyond, float]], shares: list[list[bool]]
 ) -> Iterator[str]:
-    """One for each design: both ends of each metric."""
+    """One line per design: both bounds of each metric."""
     for design, (found, discordant) in every.items():
         cells = []
         for name in ("accuracy", "macro_f1", f"f1.c{design.classes - 1}"):
@@ -115,14 +112,12 @@ def lines(
 def main() -> None:
     """Print all tables."""
     bootstrap.MOST = verdicts.REPLICATES
-    print("# Do the bounds of gates hold?\n")
+    print("# Error rates of the bounds of gates\n")
     print(
-        f"{SETS:,} simulated test sets a line, {verdicts.REPLICATES:,} replicates, bounds each one-sided at 95 %; how often the"
+        f"{SETS:,} simulated test sets per line, {verdicts.REPLICATES:,} replicates, one-sided 95 % bounds. Each figure is",
+        "the percentage of test sets in which the truth is beyond the bound: how often a gate passes that",
+        "should just fail. 95 % intervals of the rates in brackets. The F1 is that of the rarest class.\n",
     )
-    print(
-        "truth lies below the lower one, and above the upper one, %: so often does a gate pass that should only just fail. In"
-    )
-    print("brackets 95 % intervals of the rates. The F1 is that of the rarest class.\n")
     every = {design: simulated(design) for design in DESIGNS}
     head = "examples | discordant, %" + "".join(
         f" | {name}, lower | upper" for name in ("accuracy", "macro_f1", "f1")

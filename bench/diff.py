@@ -1,9 +1,9 @@
-"""bench/diff: what a comparison of two commits takes, beside DVC's own, which has no statistics: whole processes, in turn.
+"""bench/diff: time of `lmspec diff` and of `dvc metrics diff`, which has no statistics. Whole processes, interleaved.
 
     python bench/diff.py > bench/diff.md      (in a repository that is built and has two commits)
 
-Three repositories: this one; a clone of it with one more commit, in which three models answer as others do; and one with a
-thousand metrics and a table of a hundred thousand predictions.
+Three repositories: this one; a clone with one more commit, in which three models have the predictions of other
+models; and one with a thousand metrics and a hundred thousand predictions.
 """
 
 import csv
@@ -27,11 +27,8 @@ from lmspec.run import provenance
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
 EXAMPLES, METRICS = 100_000, 1_000
-CHANGED = {
-    "textcnn": "bilstm",
-    "graph": "student",
-    "release": "updated",
-}  # whose answers are whose in the other commit
+# model -> the model whose predictions it has in the other commit
+CHANGED = {"textcnn": "bilstm", "graph": "student", "release": "updated"}
 OURS = [sys.executable, "-m", "lmspec", "diff", "HEAD~1", "HEAD", "--format", "json"]
 DVC = [sys.executable, "-m", "dvc", "metrics", "diff", "HEAD~1", "HEAD"]
 LARGE = """
@@ -54,10 +51,10 @@ def main() -> None:
         make_large(large)
         rows = {
             "this repository, HEAD~1": in_turn(ROOT),
-            "three models with other answers": in_turn(changed),
+            "three models with other predictions": in_turn(changed),
             f"{METRICS:,} metrics, {EXAMPLES:,} predictions": in_turn(large, dvc=False),
         }
-    print("# What a comparison takes\n")
+    print("# Time of a comparison\n")
     print(
         f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians, seconds.\n"
     )
@@ -76,7 +73,7 @@ def main() -> None:
 
 
 def in_turn(folder: Path, dvc: bool = True) -> tuple[int, list[float], list[float]]:
-    """(metrics with an interval, seconds of ours, seconds of DVC's); one round before is not counted."""
+    """(metrics with an interval, seconds of lmspec, seconds of DVC), after one round of warm-up."""
     report = json.loads(run(OURS, folder)[1])
     tested = sum(metric["interval"] is not None for metric in report["metrics"])
     ours, theirs = [], []
@@ -91,12 +88,10 @@ def in_turn(folder: Path, dvc: bool = True) -> tuple[int, list[float], list[floa
 
 
 def run(command: list[str], folder: Path) -> tuple[float, str]:
-    """(seconds, what it printed). The code of this repository, wherever it runs."""
+    """(seconds, standard output) of a command that runs the code of this repository in a folder."""
     begin = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
-    environment.pop(
-        "PYTHONDONTWRITEBYTECODE", None
-    )  # DVC's modules are compiled, as pip leaves them
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # pip leaves DVC's modules compiled
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -106,12 +101,12 @@ def run(command: list[str], folder: Path) -> tuple[float, str]:
 
 
 def make_changed(folder: Path) -> None:
-    """A clone with one more commit: some scores are those of other models, and dvc.lock has their hashes."""
+    """A clone with one more commit: some scores are those of other models, with their hashes in dvc.lock."""
     git(ROOT, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
     lock = (folder / "dvc.lock").read_text()
     for to, of in CHANGED.items():
         for name in (".json", "/predictions.csv", "/confusion.csv"):
-            here, there = (folder / f"data/metrics/scores-{key}{name}" for key in (to, of))
+            here, there = (folder / f"data/metrics/scores-{model}{name}" for model in (to, of))
             before, after = here.read_bytes(), there.read_bytes()
             here.write_bytes(after)
             path = here.relative_to(folder).as_posix()
@@ -121,7 +116,7 @@ def make_changed(folder: Path) -> None:
 
 
 def entry(path: str, content: bytes) -> str:
-    """What dvc.lock has of an output."""
+    """The entry of an output in dvc.lock."""
     return f"- path: {path}\n      hash: md5\n      md5: {hashlib.md5(content).hexdigest()}\n      size: {len(content)}\n"
 
 
@@ -144,8 +139,10 @@ def make_large(folder: Path) -> None:
 
 
 def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Generator) -> None:
-    """Predictions of three tables, and their metrics as the stage computes them. same: draws that both commits share."""
+    """Predictions on three tables, and their metrics as the stage computes them.
 
+    same   draws that both commits share; other: draws of this commit
+    """
     labels = np.array(["negative", "positive"])
     truth = same.integers(0, 2, EXAMPLES)
     table = same.integers(0, 3, EXAMPLES)
@@ -154,8 +151,8 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     probability = np.round(np.stack([1 - positive, positive], axis=1), 6)
     predicted = probability.argmax(1)
     with (metrics / "scores-m/predictions.csv").open("w", newline="") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(
             [
                 "dataset",
                 "id",
@@ -174,23 +171,23 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
             probability[np.arange(EXAMPLES), truth],
         )
         for i, row in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-            table.writerow(["s", f"{i:016x}", f"table{table[i]}", "", *row])
-    found = full(truth, probability, tuple(labels.tolist()), 15)
-    found["table"] = {
+            writer.writerow(["s", f"{i:016x}", f"table{table[i]}", "", *row])
+    scores = full(truth, probability, tuple(labels.tolist()), 15)
+    scores["table"] = {
         f"table{i}": full(truth[table == i], probability[table == i], tuple(labels.tolist()), 15)
         for i in range(3)
     }
-    (metrics / "scores-m.json").write_text(json.dumps({"s": found}))
-    (metrics.parent / "records").mkdir(exist_ok=True)
+    (metrics / "scores-m.json").write_text(json.dumps({"s": scores}))
+    (metrics.parent / "provenance").mkdir(exist_ok=True)
     entries: list[provenance.Entry] = [{"name": "data/metrics/scores-m.json", "digest": {}}]
     provenance.annotate(entries, "data/metrics/scores-m.json", BETTER)
-    (metrics.parent / "records/scores-m.json").write_text(
+    (metrics.parent / "provenance/scores-m.json").write_text(
         provenance.statement("scores.m", {}, [], entries, {})
     )
 
 
 def commit(folder: Path) -> None:
-    """All that is there."""
+    """Commit everything."""
     git(folder, "add", "-A")
     git(
         folder,
@@ -206,7 +203,7 @@ def commit(folder: Path) -> None:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Raises CalledProcessError if git does."""
+    """Run git; raises CalledProcessError if it fails."""
     subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
 
 

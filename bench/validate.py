@@ -1,10 +1,10 @@
-"""bench/validate: what a mistake in a spec costs: whole processes, in turn, in one run.
+"""bench/validate: time to check a spec. Whole processes, interleaved.
 
     python bench/validate.py > bench/validate.md
 
-Peers: the imports that a training tool pays before it can look at its configuration, DVC looking at the same repository,
-and Python itself, which is the floor. Medians over 20 rounds; a round runs each command once, so that a drift of the
-machine's speed cancels out.
+For comparison: the imports of a training tool before it can read its configuration, DVC on the same repository, and
+Python itself, which is the minimum. Medians over 20 rounds; a round runs each command once, so that a drift of
+the machine's speed cancels out.
 """
 
 import itertools
@@ -51,7 +51,7 @@ def main() -> None:
         }
         seconds = measured(commands)
     own = statistics.median(seconds["`lmspec validate`, this repository"])
-    print("# What it costs to check a spec\n")
+    print("# Time to check a spec\n")
     print(
         f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds.\n"
     )
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def measured(commands: dict[str, list[str]]) -> dict[str, list[float]]:
-    """Wall seconds of each command, ROUNDS times, in turn; one round before is not counted."""
+    """Wall seconds of each command, ROUNDS times, interleaved, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(ROUNDS + 1):
         for name, command in commands.items():
@@ -80,7 +80,7 @@ def measured(commands: dict[str, list[str]]) -> dict[str, list[float]]:
 
 
 def many(artifacts: int) -> str:
-    """The project's own spec over and over: each copy's keys, and its references, get the number of the copy."""
+    """Copies of the project's spec; the names and references of each copy get its number."""
     from ruamel.yaml import YAML
 
     values = YAML(typ="safe").load(ROOT / "params.yaml")
@@ -105,7 +105,7 @@ def many(artifacts: int) -> str:
 
 
 def _renamed(value: object, names: set[str], copy: int) -> object:
-    """With every name of an artifact, and the beginning of a metric, turned into the copy's."""
+    """The value with artifacts and metrics renamed to those of the copy."""
     if isinstance(value, dict):
         return {key: _renamed(item, names, copy) for key, item in value.items()}
     if isinstance(value, list):
@@ -132,7 +132,7 @@ def _flow(value: object, suffix: str) -> str:
 
 
 def processor() -> str:
-    """As the system calls it."""
+    """Name of the processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next(
         (line.partition(": ")[2] for line in lines if line.startswith("model name")),
