@@ -1,7 +1,7 @@
 """generate: what the documentation takes from the code and from data/metrics. `make docs` runs it.
 
-Writes docs/cli.md, and in README.md the tables of results and the tree of the repository.
-tests/test_docs.py fails if one of them is out of date.
+Writes docs/cli.md, the captions of rooms in docs/architecture.md, and in README.md the tables of
+results and the tree of the repository. tests/test_docs.py fails if one of them is out of date.
 """
 
 import ast
@@ -107,6 +107,18 @@ def tree(text: str, architecture: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def captioned(architecture: str) -> str:
+    """docs/architecture.md with the caption of each room that has a docstring as it is there."""
+
+    def row(match: re.Match[str]) -> str:
+        room = ROOT / ("" if match[2] == "stages" else "lmspec") / match[2]
+        source = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
+        holds = caption(source).partition(". ")[0].rstrip(".") if source.exists() else match[3]
+        return f"{match[1]}{holds} |"
+
+    return re.sub(r"^(\| `(\w+)` \| )(.*?) \|", row, architecture, flags=re.M)
+
+
 def rooms(architecture: str) -> dict[str, str]:
     """Folder or module of lmspec/ -> what it holds, by the table of docs/architecture.md, from the top floor down."""
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", architecture, re.M)
@@ -127,6 +139,8 @@ def caption(path: Path) -> str:
 if __name__ == "__main__":
     (ROOT / "docs/cli.md").write_text(cli_reference(), encoding="utf-8")
     page = ROOT / "README.md"
-    architecture = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    house = ROOT / "docs/architecture.md"
+    architecture = captioned(house.read_text(encoding="utf-8"))
+    house.write_text(architecture, encoding="utf-8")
     current = results(page.read_text(encoding="utf-8"), ROOT / "data/metrics")
     page.write_text(mapped(current, architecture), encoding="utf-8")
