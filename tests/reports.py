@@ -1,9 +1,12 @@
 """reports: a report with everything in it, hostile texts among it, and one that is far too long."""
 
+import random
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import get_args
 
 from lmspec.compare.report import (
+    Better,
     Calibration,
     Change,
     Changes,
@@ -216,3 +219,180 @@ def huge(metrics: int = 5000, flips: int = 200) -> Report:
 def quiet() -> Report:
     """Two sides that are the same."""
     return Report(OLD, NEW, Changes())
+
+
+TEXTS = (
+    ("movies", "negative", "positive", "A beautiful mess that never finds its reason to exist."),
+    ("movies", "positive", "negative", "Nothing about it should work, and all of it does."),
+    ("editorials", "negative", "positive", "The council calls it reform; residents call it a cut."),
+    ("movies", "negative", "positive", "Two hours of charm in search of a script."),
+    (
+        "editorials",
+        "positive",
+        "negative",
+        "Late, costly and unloved, the new bridge is a triumph.",
+    ),
+    ("movies", "negative", "positive", "It's so nearly good that you want to send it back."),
+    ("products", "positive", "negative", "I wanted to hate this kettle. I cannot."),
+    ("products", "negative", "positive", "Great box, shame about what was in it."),
+)
+
+
+def realistic() -> Report:
+    """As of a project's own pull request: a wider student, some new tweets, one gate that fails."""
+    gate_rows: list[tuple[str, str, str, str, GateVerdict, str]] = [
+        ("release-size", "ratio", "quantized.release.bytes", "not worse by more than 0.05", "fail",
+         "x1.18: 20683074 bytes instead of 17528029"),
+        ("release-no-worse", "non_inferiority", "scores.release.reviews.accuracy",
+         "not worse by more than 0.015, at 95 %", "undecided", "-0.0078, at least -0.0196"),
+        ("release-each-table", "floor", "scores.release.reviews.table.*.accuracy",
+         "at least 0.82, at 95 %", "waived", "0.8289, at least 0.8091 (the worst of 3)"),
+        ("release-tweets", "floor", "scores.release.tweets.accuracy", "at least 0.9", "pass",
+         "0.9253"),
+        ("release-flips", "negative_flip_rate", "scores.release.reviews",
+         "at most 0.05 of all examples, at 95 %", "pass", "0.0289, at most 0.0388"),
+        ("release-calibration", "ceiling", "scores.release.reviews.expected_calibration_error",
+         "at most 0.1", "pass", "0.0412"),
+        ("faster", "floor", "speed.release.ratio.latency_p50.p5", "at least 3", "pass", "4.21"),
+        ("student", "floor", "scores.student.reviews.table.movies.accuracy", "at least 0.84",
+         "pass", "0.8711"),
+    ]  # fmt: skip
+    why = {
+        "release-size": None,
+        "release-each-table": "editorials are relabelled in the next corpus "
+        "(signed off by Ada Example until 2027-01-31; without: undecided)",
+    }
+    gates = tuple(
+        Gate(
+            name,
+            kind,
+            of,
+            demand,
+            verdict,
+            verdict in ("pass", "waived"),
+            found,
+            5200 if verdict == "undecided" else None,
+            why.get(name),
+            margin=0.015 if kind == "non_inferiority" else None,
+        )
+        for name, kind, of, demand, verdict, found in gate_rows
+    )
+    changes = Changes(
+        parameters=(
+            Change("student.small.architecture.hidden_size", 192, 256),
+            Change("student.small.training.peak_learning_rate", 3e-4, 2e-4),
+            Change("updated.tweets.replay_share", 0.25, 0.4),
+        ),
+        data=(
+            Rows("corpus.tweets", "tweets", "negative", 214, 9, 3),
+            Rows("corpus.tweets", "tweets", "positive", 187, 4, 5),
+        ),
+        code=(
+            Code("lmspec/methods/distilling.py", ("distil", "softened"), ("student.small",)),
+            Code("lmspec/methods/updating.py", (), ("updated.tweets",)),
+        ),
+        toolchain=(Change("onnxruntime", "1.31.0", "1.32.0"),),
+        rebuilt=("corpus.tweets", "splits.tweets", "student.small", "updated.tweets",
+                 "exported.release", "quantized.release", "scores.release", "speed.release",
+                 "bundle.release"),
+    )  # fmt: skip
+    worst = tuple(
+        Example(f"{table}-{1000 + 37 * i}", table, label, label, wrong, 0.93 - i / 25,
+                0.08 + i / 30, text)
+        for i, (table, label, wrong, text) in enumerate(TEXTS)
+    )  # fmt: skip
+    slices = (
+        Slice("class", "negative", 1040, 34, 19),
+        Slice("class", "positive", 1033, 26, 25),
+        Slice("table", "movies", 1402, 31, 33),
+        Slice("table", "editorials", 671, 29, 11),
+    )
+    tweets = tuple(
+        Example(f"tweets-{410 + i}", "tweets", "positive", "positive", "negative", 0.71, 0.44, text)
+        for i, text in enumerate(("not me crying at the bus stop over this song",
+                                  "ok who let this goal be THAT good"))
+    )  # fmt: skip
+    bins = ((0.55, 0.51, 120), (0.65, 0.63, 160), (0.75, 0.73, 240), (0.85, 0.84, 420),
+            (0.96, 0.955, 1133))  # fmt: skip
+    names = ("scores.release", "scores.student", "scores.updated")
+    steps = tuple(float(step) for step in range(100, 1300, 100))
+    curve = {
+        "step": steps,
+        "train_loss": tuple(0.2 + 60 / step for step in steps),
+        "dev_accuracy": tuple(0.885 - 12 / step for step in steps),
+    }
+    return Report(
+        Side("main", "7c1f09be52aa" + "0" * 28),
+        Side("wider-student", "e41d20c6b9f3" + "0" * 28),
+        changes,
+        tuple(_realistic_metrics(names)),
+        (
+            Flips("scores.release", "reviews", 2073, 60, 44, 0.0289, 0.0361, slices, worst),
+            Flips("scores.release", "tweets", 1188, 11, 25, 0.0093, 0.0152, (), tweets),
+        ),
+        (
+            Ratio("quantized.release.bytes", 17528029, 20683074, 1.18, "lower", "worse"),
+            Ratio("speed.release.of.latency_ms.p50", 2.152, 2.411, 1.12, "lower", "worse",
+                  (1.05, 1.19), 0.001, "paired in rounds"),
+            Ratio("speed.release.of.texts_per_second", 464.1, 431.8, 0.93, "higher",
+                  "~", (0.84, 1.02), 0.13, "paired in rounds"),
+        ),
+        gates,
+        ("main has no cached texts of corpus.editorials: they are left out",),
+        tuple(
+            Confusion(name, dataset, ("negative", "positive"),
+                      ((921, 119), (102, 931)), ((902, 138), (96, 937)))
+            for name in names for dataset in ("reviews", "tweets")
+        ),
+        tuple(
+            Calibration(name, dataset, bins, tuple((c + 0.01, a - 0.015, n) for c, a, n in bins))
+            for name in names for dataset in ("reviews", "tweets")
+        ),
+        (Curve("student.small", curve,
+               {name: tuple(v * 0.99 for v in values) for name, values in curve.items()}),),
+        tuple(
+            Point(f"{noun}.release", "reviews", side, int(size * more), accuracy - loss)
+            for noun, size, accuracy in (("exported", 67e6, 0.886), ("quantized", 17.5e6, 0.8871))
+            for side, more, loss in (("baseline", 1.0, 0.0), ("candidate", 1.18, 0.008))
+        ),
+        ("scores.release",),
+    )  # fmt: skip
+
+
+def _realistic_metrics(names: tuple[str, ...]) -> Iterator[Metric]:
+    """Ten of each scores artifact and dataset, judged by fixed intervals; then facts and new ones."""
+    better: dict[str, Better] = {"log_loss": "lower", "expected_calibration_error": "lower"}
+    paths = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.negative",
+             "f1.positive", "table.movies.accuracy", "table.editorials.accuracy")  # fmt: skip
+    shifts = {
+        ("scores.release", "tweets", "accuracy"): 0.0168,
+        ("scores.release", "tweets", "macro_f1"): 0.0171,
+        ("scores.release", "tweets", "log_loss"): -0.0312,
+        ("scores.updated", "tweets", "accuracy"): 0.0143,
+        ("scores.release", "reviews", "table.editorials.accuracy"): -0.0268,
+        ("scores.release", "reviews", "expected_calibration_error"): 0.0141,
+    }
+    draw = random.Random(3)
+    for name in names:
+        for dataset in ("reviews", "tweets"):
+            for path in paths:
+                key = (name, dataset, path)
+                way = better.get(path, "higher")
+                half = 0.0105 if key in shifts else draw.uniform(0.006, 0.014)
+                shift = shifts.get(key, draw.uniform(-0.7, 0.7) * half)
+                verdict: Verdict = "~"
+                if key in shifts:
+                    verdict = "better" if (shift > 0) == (way == "higher") else "worse"
+                base = {"log_loss": 0.2874, "expected_calibration_error": 0.0271}.get(path, 0.8949)
+                p = 0.002 if key in shifts else 0.31
+                yield Metric(f"{name}.{dataset}.{path}", base, base + shift, shift, way, verdict,
+                             (shift - half, shift + half), p, p * 3,
+                             "slices" if "." in path else "test sets", half * 1.4,
+                             "paired bootstrap", 2073)  # fmt: skip
+    for i, path in enumerate(("accuracy", "macro_f1", "log_loss")):
+        yield Metric(f"scores.minilm.reviews.{path}", 0.91 - i / 100, 0.91 - i / 100, 0.0,
+                     better.get(path, "higher"), "same")  # fmt: skip
+    yield Metric("corpus.tweets.documents", 11613, 12001, 388, None, "changed")
+    yield Metric("student.small.parameters", 4_386_178, 6_102_914, 1_716_736, None, "changed")
+    yield Metric("speed.release.of.peak_memory_bytes", 181_000_000, 190_000_000, 9_000_000,
+                 "lower", "untested", reason="measured once")  # fmt: skip

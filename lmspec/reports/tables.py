@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lmspec.compare.report import Change, Example, Flips, Metric, Report
-from lmspec.pipeline.difference import MISSING
 from lmspec.reports import words
 from lmspec.reports.words import Tone
 
 Kind = Literal["name", "number", "text", "verdict"]
-ARROW, NONE = "->", "–"
+ARROW = "->"
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,18 @@ def _table(title: str, columns: str, rows: Iterable[Row], note: str = "") -> Tab
 def parameters(report: Report) -> Table:
     """Old and new value of each leaf."""
     return _table(
-        "parameters", "parameter:name|old:text|new:text", map(_change, report.changes.parameters)
+        "parameters",
+        "parameter:name|baseline:text|candidate:text",
+        map(_change, report.changes.parameters),
     )
 
 
 def toolchain(report: Report) -> Table:
     """Python and packages."""
     return _table(
-        "toolchain", "package:name|old:text|new:text", map(_change, report.changes.toolchain)
+        "toolchain",
+        "package:name|baseline:text|candidate:text",
+        map(_change, report.changes.toolchain),
     )
 
 
@@ -66,10 +69,7 @@ def _change(change: Change) -> Row:
     return Row(
         (
             words.line(change.name),
-            *(
-                NONE if side is MISSING else words.literal(side)
-                for side in (change.baseline, change.candidate)
-            ),
+            *map(words.side_value, (change.baseline, change.candidate)),
         )
     )
 
@@ -123,18 +123,33 @@ def artifacts(report: Report) -> Table:
 
 
 CHANGES: tuple[Callable[[Report], Table], ...] = (parameters, data, code, toolchain, artifacts)
-METRIC = "metric:name|old:number|new:number|difference:number|95 % interval:number|verdict:verdict|remark:text"
-TEST = "|p:number|p (Holm):number|family:text|examples:number|method:text"
+METRIC = (
+    "metric:name|baseline:number|candidate:number|difference:number|95 % interval:number"
+    "|verdict:verdict|remark:text"
+)
+COUNTS = "examples:number|negative flips:number|positive flips:number"
+TEST = "p:number|p (Holm):number|family:text|examples:number|method:text"
 
 
 def metrics(
     report: Report, shown: Sequence[Metric], title: str = "metrics", tested: bool = False
 ) -> Table:
-    """One row for each that is shown, in the order given. tested: with how it was tested."""
+    """One row per metric, in the order given. tested: with how it was tested."""
     rows = (
         Row((*_metric(m), *(_test(m) if tested else ())), words.TONES[m.verdict]) for m in shown
     )
-    return _table(title, METRIC + (TEST if tested else ""), rows, words.explanation(report.metrics))
+    heads = f"{METRIC}|{TEST}" if tested else METRIC
+    return _table(title, heads, rows, words.explanation(report.metrics))
+
+
+def tests(report: Report) -> Table:
+    """How each metric was tested."""
+    tested = (m for m in words.ordered(report.metrics) if m.p is not None)
+    rows = (
+        Row((words.line(m.name), *_test(m), words.verdict(m)), words.TONES[m.verdict])
+        for m in tested
+    )
+    return _table("how each metric was tested", f"metric:name|{TEST}|verdict:verdict", rows)
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:
@@ -172,7 +187,7 @@ def _some(number: int | None) -> str:
 
 
 def flips(report: Report) -> Table:
-    """How many examples of each test split broke and were mended."""
+    """Negative and positive flips of each test split."""
     rows = [
         Row(
             (
@@ -183,9 +198,9 @@ def flips(report: Report) -> Table:
         )
         for f in report.flips
     ]
-    heads = "artifact:name|dataset:name|examples:number|broken:number|mended:number|rate:number|at most (95 %):number"
+    heads = f"artifact:name|dataset:name|{COUNTS}|rate:number|at most (95 %):number"
     note = (
-        "broken: right before, wrong now; mended: the other way round; rate: broken of all examples"
+        "negative flip: right in the baseline, wrong in the candidate; rate: of all compared examples"
         if rows
         else ""
     )
@@ -209,23 +224,25 @@ def slices(report: Report, everything: bool = True) -> Table:
         for s in f.slices
         if everything or s.negative_flips or s.positive_flips
     ]
-    heads = "artifact:name|dataset:name|slice:text|name:name|examples:number|broken:number|mended:number"
+    heads = f"artifact:name|dataset:name|slice:text|name:name|{COUNTS}"
     return _table("flips by class and table", heads, rows)
 
 
+def worst(report: Report, most: int | None = None) -> list[tuple[Flips, Example]]:
+    """The worst negative flips, so many of each test split, the worst of every split first."""
+    ranked = [(rank, f, one) for f in report.flips for rank, one in enumerate(f.worst[:most])]
+    return [(f, one) for _, f, one in sorted(ranked, key=lambda entry: entry[0])]
+
+
 def examples(report: Report, most: int | None = None) -> Table:
-    """The worst of what broke, so many of each test split. The first of each comes before the second of any."""
-    found = [
-        (rank, f, example) for f in report.flips for rank, example in enumerate(f.worst[:most])
-    ]
-    rows = [_example(f, example) for _, f, example in sorted(found, key=lambda one: one[0])]
-    heads = "artifact:name|dataset:name|example:name|table:name|label:name|was:name|is now:name|P(label):number|text:text"
-    return _table(
-        "examples that broke",
-        heads,
-        rows,
-        "P(label): probability of the true label, old and new" if rows else "",
+    """A row for each of the worst negative flips."""
+    rows = [_example(f, example) for f, example in worst(report, most)]
+    heads = (
+        "artifact:name|dataset:name|example:name|table:name|label:name|baseline:name"
+        "|candidate:name|P(label):number|text:text"
     )
+    note = "P(label): probability of the true label, baseline -> candidate" if rows else ""
+    return _table("negative flips", heads, rows, note)
 
 
 def _example(flips: Flips, example: Example) -> Row:
@@ -244,7 +261,7 @@ def _example(flips: Flips, example: Example) -> Row:
 
 
 def ratios(report: Report) -> Table:
-    """new / old of what is timed or weighed."""
+    """candidate / baseline of what is timed or weighed."""
     rows = [
         Row(
             (
@@ -260,7 +277,10 @@ def ratios(report: Report) -> Table:
         )
         for r in sorted(report.ratios, key=lambda r: words.RANK[r.verdict])
     ]
-    heads = "ratio:name|old:number|new:number|new / old [95 %]:number|verdict:verdict|direction:text|method:text"
+    heads = (
+        "ratio:name|baseline:number|candidate:number|candidate / baseline [95 %]:number"
+        "|verdict:verdict|direction:text|method:text"
+    )
     return _table("ratios", heads, rows)
 
 
@@ -276,7 +296,10 @@ def gates(report: Report) -> Table:
             ),
             words.gate_tone(g),
         )
-        for g in sorted(report.gates, key=lambda g: (g.passed, g.verdict == "pass"))
+        for g in words.gates_by_urgency(report.gates)
     ]
-    heads = "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text|examples needed:number|why:text"
+    heads = (
+        "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text"
+        "|examples needed:number|why:text"
+    )
     return _table("gates", heads, rows)

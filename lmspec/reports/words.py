@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from lmspec.compare.report import Gate, Interval, Metric, Report, Seeds, Side, Verdict
+from lmspec.errors import some
 from lmspec.git.tree import WORKTREE
+from lmspec.pipeline.difference import MISSING
 
 Tone = Literal["good", "bad", "unsure", "plain"]
 # The order in which metrics are shown, and what each verdict is: forms may colour it, and always write the word.
@@ -27,6 +29,7 @@ TONES: dict[Verdict, Tone] = {
 }
 RANK = {verdict: rank for rank, verdict in enumerate(TONES)}
 SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not comparable"})
+NONE = "–"
 LONGEST = 24  # characters of a metric that is no number
 # Controls would drive a terminal, directions would turn the rest of a line around, surrogates cannot be written as UTF-8.
 UNPRINTABLE = re.compile(
@@ -70,6 +73,11 @@ def number(value: Any) -> str:
     if size == 0 or 1e-3 <= size < 10:
         return f"{value:z.4f}"
     return f"{value:.3g}" if size < 1e-3 else f"{value:.6g}" if size < 1e5 else f"{value:.1f}"
+
+
+def side_value(value: Any) -> str:
+    """A parameter of one revision; a dash if it has none."""
+    return NONE if value is MISSING else literal(value)
 
 
 def literal(value: Any) -> str:
@@ -212,6 +220,33 @@ def headline(report: Report) -> str:
             f"{sum(f.negative_flips for f in report.flips)} examples broken, {sum(f.positive_flips for f in report.flips)} mended"
         )
     return "; ".join(parts)
+
+
+def decision(report: Report) -> tuple[str, str]:
+    """`Fails` or `Passes`, and why."""
+    if not report.failures:
+        tested = [metric for metric in report.metrics if metric.p is not None]
+        gates = passing(report.gates) if report.gates else "no gates are defined"
+        return "Passes", f"{gates}; of {len(tested)} tested metrics: {counted(tested)}"
+    blocked = [f"{gate.gate} ({gate.verdict})" for gate in report.gates if not gate.passed]
+    lost = sum(metric.verdict == "missing" for metric in report.metrics)
+    reasons = [
+        f"{len(blocked)} of {len(report.gates)} gates do not pass, {some(blocked)}"
+        if blocked
+        else "",
+        f"{lost} metric{'s are' if lost > 1 else ' is'} missing" if lost else "",
+    ]
+    return "Fails", "; ".join(filter(None, reasons))
+
+
+def gates_by_urgency(gates: Sequence[Gate]) -> list[Gate]:
+    """Those that do not pass first, then those that pass by a waiver."""
+    return sorted(gates, key=lambda gate: (gate.passed, gate.verdict == "pass"))
+
+
+def changed(report: Report) -> int:
+    """How many changes there are of spec, data, code, versions and artifacts."""
+    return sum(map(len, vars(report.changes).values()))
 
 
 def explanation(metrics: Sequence[Metric]) -> str:
