@@ -225,7 +225,9 @@ def test_markdown_is_found_again_and_says_it_in_a_line(report: Report) -> None:
     """Marker first, headline second; significant metrics are open, the others folded."""
     text = markdown.render(report)
     assert (
-        text.splitlines()[0] == "<!-- lmspec diff -->" and "FAIL: 6 reasons" in text.splitlines()[1]
+        text.splitlines()[0] == "<!-- lmspec diff -->"
+        and text.splitlines()[1].startswith("**Fails: 5 of 7 gates do not pass, fail")
+        and "FAIL: 6 reasons" in text.splitlines()[3]
     )
     assert (
         text.index("split_1.accuracy` ")

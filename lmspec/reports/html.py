@@ -1,17 +1,16 @@
 """html: a report as one page: loads nothing, light and dark, readable without colours or scripts."""
 
 import base64
-import functools
 import hashlib
 import re
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from lmspec.compare.report import Calibration, Confusion, Metric, Report
 from lmspec.language import metric_names
 from lmspec.pipeline import paths
-from lmspec.reports import charts, tables, words
+from lmspec.reports import charts, tables, templating, words
 
 Tested = tuple[Confusion | None, Calibration | None]
 OPEN_MARKS = 30  # metrics of the forest plot that are not folded
@@ -19,19 +18,9 @@ OPEN_ROWS = 20  # of a table or a list; the rest is folded
 MOST_CHARTS = 30  # of each kind; the tables have the rest
 
 
-@functools.cache
 def environment() -> Environment:
-    """Templates in which whatever is not markup of their own is made printable and escaped."""
-    made = Environment(
-        loader=PackageLoader("lmspec.reports"),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else words.printable(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.globals |= {"words": words, "tables": tables, "charts": charts, "open_rows": OPEN_ROWS}
-    made.globals |= {"open_marks": OPEN_MARKS, "most_charts": MOST_CHARTS}
+    """The templates of the page."""
+    made = templating.environment(words.printable, autoescape=True)
     made.filters["name"] = _breakable
     made.tests["is_drawn"] = charts.is_drawn
     return made
@@ -48,6 +37,8 @@ def render(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return templates.get_template("report.html.j2").render(
         report=report,
+        open_rows=OPEN_ROWS,
+        open_marks=OPEN_MARKS,
         script=Markup(script),
         digest=digest,
         metrics=_metrics(report),

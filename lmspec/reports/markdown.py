@@ -1,7 +1,8 @@
-"""markdown: a report as a comment on a pull request, however long it is, and whatever its texts hold."""
+"""markdown: a report as a comment on a pull request, of any length and with any texts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lmspec.compare.report import Report
@@ -11,24 +12,18 @@ from lmspec.reports.tables import Column, Row, Table
 MARKER = "<!-- lmspec diff -->"
 LONGEST = 300  # characters of a cell
 OPEN_ROWS = 8  # a table of changes with more rows is folded
-FAILURES = 20  # rows of gates and metrics say the same again
-RESERVE = (
-    300  # characters for what says that rows were left out, without the command that shows them
-)
-HARMLESS = re.compile(r"[A-Za-z0-9 .,:;()'=/%?-]*")  # within a line; and within backticks also:
-CODE = re.compile(
-    r"[A-Za-z0-9.,;()'=/%?_>+:\[\]-](?:[A-Za-z0-9 .,;()'=/%?_>+:\[\]-]*[A-Za-z0-9.,;()'=/%?_>+:\[\]-])?"
-)
-LINKED = re.compile(
-    r"[@#!$&%~^]\w|www\.|://|[A-Za-z]-\d|\b(?=\d*[a-f])[0-9a-f]{7}", re.IGNORECASE
-)  # what GitHub and GitLab make links of
+HARMLESS = re.compile(r"[A-Za-z0-9 .,:;()'=/%?-]*")
+_IN_CODE = r"A-Za-z0-9.,;()'=/%?_>+:\[\]-"  # harmless between backticks
+CODE = re.compile(rf"[{_IN_CODE}](?:[ {_IN_CODE}]*[{_IN_CODE}])?")
+# GitHub and GitLab make links of these
+LINKED = re.compile(r"[@#!$&%~^]\w|www\.|://|[A-Za-z]-\d|\b(?=\d*[a-f])[0-9a-f]{7}", re.IGNORECASE)
 NUMBERS = re.compile(r"(?:[x0-9e+.,\[\]() >-]|inf|nan)*")
 ACTIVE = re.compile(r":(?=//)|w(?=ww\.)|[^A-Za-z0-9 .,:;()'=/%?\u0080-\U0010ffff-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A table and where it stands. urgency: the lowest gets its rows first; folded: shown on a click."""
+    """A table of the comment. urgency: the lowest gets its rows first; folded: shown on a click."""
 
     table: Table
     urgency: int
@@ -36,104 +31,79 @@ class Block:
 
 
 def render(report: Report, limit: int = 65_536) -> str:
-    """Markdown of at most so many UTF-16 code units: as many characters or more, however a site counts. A limit is 4,000 or more.
+    """Markdown of at most `limit` UTF-16 code units, the strictest way in which a site may count.
 
-    The first line is invisible and always the same, so that CI finds its earlier comment. What does not fit is left out from
-    the least urgent block's last row on, and the text says how many rows that were.
+    The first line is invisible and always the same, so that CI finds its earlier comment. Rows that
+    do not fit are left out, the least urgent first, and counted. limit: at least 4,000.
     """
+    from markupsafe import Markup
+
+    from lmspec.reports.templating import environment
+
+    template = environment(_printed, autoescape=False).get_template("report.md.j2")
     blocks = [block for block in _blocks(report) if block.table.rows]
-    command = code(words.command(report), LONGEST)
-    top = f"{MARKER}\n**lmspec diff {code(words.sides(report), LONGEST)}: {words.headline(report)}**\n"
-    left = limit - size(top) - RESERVE - size(command)
-    texts: dict[int, str] = {}
-    missing = 0
-    for i in sorted(range(len(blocks)), key=lambda i: blocks[i].urgency):
-        text, omitted = _fitted(blocks[i], left)
-        texts[i] = text
-        left -= size(text)
-        missing += omitted
-    rows = "row does" if missing == 1 else "rows do"
-    foot = (
-        f"\n{missing} {rows} not fit into this comment, the least urgent: {command} shows all.\n"
-        if missing
-        else ""
+    rows = [[_row(row, block.table.columns) for row in block.table.rows] for block in blocks]
+    order = sorted(range(len(blocks)), key=lambda i: blocks[i].urgency)
+    total = sum(map(len, rows))
+
+    def with_rows(count: int) -> str:
+        shown = dict.fromkeys(order, 0)
+        left = count
+        for i in order:
+            shown[i] = min(left, len(rows[i]))
+            left -= shown[i]
+        return template.render(
+            report=report,
+            marker=Markup(MARKER),
+            decision=words.decision(report),
+            revisions=Markup(code(words.sides(report), LONGEST)),
+            command=Markup(code(words.command(report), LONGEST)),
+            blocks=[
+                (block, Markup("\n".join(rows[i][: shown[i]])), len(rows[i]) - shown[i])
+                for i, block in enumerate(blocks)
+                if shown[i]
+            ],
+            missing=total - count,
+        )
+
+    whole = with_rows(total)
+    if size(whole) <= limit:
+        return whole
+    return with_rows(
+        bisect_left(range(total), True, key=lambda count: size(with_rows(count)) > limit) - 1
     )
-    return top + "".join(texts[i] for i in sorted(texts)) + foot
 
 
 def _blocks(report: Report) -> Iterator[Block]:
-    """In the order in which they are read."""
+    """In reading order."""
     ordered = words.ordered(report.metrics)
     first = [m for m in ordered if m.verdict in words.SIGNIFICANT]
     rest = [m for m in ordered if m.verdict not in words.SIGNIFICANT and m.verdict != "same"]
     same = [m for m in ordered if m.verdict == "same"]
-    yield Block(_failures(report), 0)
-    yield Block(tables.gates(report), 1)
-    shown = [
-        tables.metrics(report, first, "metrics that differ"),
-        tables.metrics(report, rest, "other metrics"),
-    ]
-    yield Block(shown[0], 4)
-    yield Block(replace(shown[1], note="") if first else shown[1], 11, folded=True)
-    yield Block(
-        replace(tables.metrics(report, same, "metrics that are the same"), note=""), 12, folded=True
-    )
-    yield Block(tables.ratios(report), 5)
-    yield Block(tables.flips(report), 3, folded=len(report.flips) > OPEN_ROWS)
-    yield Block(tables.slices(report, everything=False), 9, folded=True)
-    yield Block(tables.examples(report), 10, folded=True)
-    for urgency, changed in enumerate((made(report) for made in tables.CHANGES), start=6):
-        yield Block(changed, min(urgency, 8), folded=len(changed.rows) > OPEN_ROWS)
-    yield Block(
-        Table(
-            "notes",
-            (Column("note", "text"),),
-            tuple(Row((words.line(note),)) for note in report.notes),
-        ),
-        2,
-    )
+    differing = tables.metrics(report, first, "metrics that differ")
+    others = tables.metrics(report, rest, "other metrics")
+    unchanged = tables.metrics(report, same, "metrics that are the same")
+    yield Block(tables.gates(report), 0)
+    for urgency, table in enumerate((made(report) for made in tables.CHANGES), start=5):
+        yield Block(table, min(urgency, 7), folded=len(table.rows) > OPEN_ROWS)
+    yield Block(differing, 3)
+    yield Block(tables.flips(report), 2, folded=len(report.flips) > OPEN_ROWS)
+    yield Block(tables.examples(report), 9, folded=True)
+    yield Block(tables.slices(report, everything=False), 8, folded=True)
+    yield Block(tables.ratios(report), 4)
+    yield Block(replace(others, note="") if first else others, 10, folded=True)
+    yield Block(replace(unchanged, note=""), 11, folded=True)
+    notes = tuple(Row((words.line(note),)) for note in report.notes)
+    yield Block(Table("notes", (Column("note", "text"),), notes), 1)
 
 
-def _failures(report: Report) -> Table:
-    rows = tuple(Row((words.line(failure),)) for failure in report.failures[:FAILURES])
-    more = len(report.failures) - len(rows)
-    note = f"and {more} more: see the tables below" if more else ""
-    return Table("failures", (Column("why this fails", "text"),), rows, note)
+def _row(row: Row, columns: tuple[Column, ...]) -> str:
+    cells = (cell(text, column) for text, column in zip(row.cells, columns, strict=True))
+    return f"| {' | '.join(cells)} |"
 
 
-def _fitted(block: Block, room: int) -> tuple[str, int]:
-    """The block with as many of its rows as fit into so many characters, and how many do not."""
-    count = len(block.table.rows)
-    room -= size(_block(block, [], count))
-    rows: list[str] = []
-    for row in block.table.rows:
-        text = _row(_cells(row, block.table.columns))
-        room -= size(text)
-        if room < 0:
-            break
-        rows.append(text)
-    return (_block(block, rows, count - len(rows)), count - len(rows)) if rows else ("", count)
-
-
-def _block(block: Block, rows: Sequence[str], missing: int) -> str:
-    table = block.table
-    head = _row([column.head for column in table.columns])
-    rule = _row(["---:" if column.kind == "number" else "---" for column in table.columns])
-    title = f"{table.title}: {len(table.rows)}"
-    notes = [f"{table.note}\n"] if table.note else []
-    notes += [f"{missing} more left out here.\n"] if missing else []
-    body = "".join([head, rule, *rows, *(f"\n{note}" for note in notes)])
-    if block.folded:
-        return f"\n<details><summary>{title}</summary>\n\n{body}\n</details>\n"
-    return f"\n**{title}**\n\n{body}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
-
-
-def _cells(row: Row, columns: Sequence[Column]) -> list[str]:
-    return [cell(text, column) for text, column in zip(row.cells, columns, strict=True)]
+def _printed(value: object) -> str:
+    return prose(words.line(value))
 
 
 def cell(text: str, column: Column) -> str:

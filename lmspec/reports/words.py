@@ -216,9 +216,11 @@ def headline(report: Report) -> str:
         parts.append(passing(report.gates))
     parts.append(f"metrics: {counted(report.metrics)}")
     if report.flips:
-        parts.append(
-            f"{sum(f.negative_flips for f in report.flips)} examples broken, {sum(f.positive_flips for f in report.flips)} mended"
+        negative, positive = (
+            sum(getattr(flips, f"{kind}_flips") for flips in report.flips)
+            for kind in ("negative", "positive")
         )
+        parts.append(f"{negative} negative flips, {positive} positive")
     return "; ".join(parts)
 
 
@@ -254,6 +256,8 @@ def explanation(metrics: Sequence[Metric]) -> str:
     families = Counter(metric.family for metric in metrics if metric.family is not None)
     if not families:
         return ""
-    sizes = ", ".join(f"{count} of `{family}`" for family, count in families.items())
-    over = f"the tested metrics of its family ({sizes})"
-    return f"interval: 95 %, for this metric alone; verdict: at 5 %, with Holm's correction over {over}"
+    sizes = ", ".join(f"{count} {family}" for family, count in families.items())
+    return (
+        "interval: 95 %, for this metric alone; verdict: at 5 %, Holm-corrected over the tested "
+        f"metrics of its family ({sizes})"
+    )
