@@ -95,7 +95,7 @@ def _told(meaning: Meaning, found: Sequence[Meaning], document: Document | None)
 def _heading(path: str, kinds: tuple[str, ...], whole: Schema) -> str:
     """Of a table of fields: whose they are, or of which kind, and what that is."""
     if kinds:
-        said = schema.kinds(explain.inner(whole))[kinds[0]]["properties"]["kind"]["description"]
+        said = schema.kinds(schema.inner(whole))[kinds[0]]["properties"]["kind"]["description"]
         return f"kind {schema.listed(kinds, 'or')}: {said}"
     free = path in schema.sections() and schema.entries(schema.sections()[path]) is not None
     return f"fields of {path}.NAME" if free else f"fields of {path}"
@@ -120,7 +120,7 @@ def _deeper(path: str, fields: dict[tuple[str, ...], dict[str, Schema]]) -> Iter
 def _present(meaning: Meaning, document: Document) -> Iterator[str]:
     """The artifacts that there are: of the noun, each with who refers to it, or those that the field may name."""
     nouns = (
-        (explain.inner(meaning.schema).get("x-refers-to") or ())
+        (schema.inner(meaning.schema).get("x-refers-to") or ())
         if len(meaning.steps) > 1
         else meaning.steps
     )

@@ -11,19 +11,11 @@ from lmspec.language import schema as schemas
 from lmspec.language import suggest
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem, Span, dotted, printable
+from lmspec.language.resolved import Reference
 from lmspec.language.schema import Schema
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A field that names another artifact: an edge of the graph, if that is there."""
-
-    steps: Steps
-    target: str
-    nouns: tuple[str, ...]
 
 
 @dataclass
@@ -124,14 +116,13 @@ def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
         )
     if kind == "array" and isinstance(value, list):
         return _list(shape, value, schema, whole, steps)
-    if schemas.fits(value, schema):
-        if "x-refers-to" in schema:
-            shape.references.append(Reference(steps, value, tuple(schema["x-refers-to"])))
-        return True
     if "x-refers-to" in schema and isinstance(
         value, str
-    ):  # a name of the wrong form leads nowhere: said with what exists
-        shape.references.append(Reference(steps, value, tuple(schema["x-refers-to"])))
+    ):  # of whatever form: validate.py resolves it
+        nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
+        shape.references.append(Reference(steps, value, nouns, reads))
+        return True
+    if schemas.fits(value, schema):
         return True
     return shape.report(*_wrong(value, schema, whole, steps))
 

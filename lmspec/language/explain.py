@@ -63,7 +63,7 @@ def _nowhere(path: str, found: str, step: str, there: tuple[str, ...]) -> Lmspec
 
 
 def _below(meaning: Meaning, step: str) -> Iterator[Meaning]:
-    schema = inner(meaning.schema)
+    schema = schemas.inner(meaning.schema)
     kinds = schemas.kinds(schema)
     if not kinds and step in schema.get("properties", {}):
         yield Meaning((*meaning.steps, step), meaning.kinds, schema["properties"][step])
@@ -94,17 +94,10 @@ def _merged(found: list[Meaning]) -> tuple[Meaning, ...]:
 
 
 def _names(schema: Schema) -> Iterator[str]:
-    schema = inner(schema)
+    schema = schemas.inner(schema)
     yield from schemas.kinds(schema)
     for chosen in schemas.kinds(schema).values() or (schema,):
         yield from chosen.get("properties", {})
-
-
-def inner(schema: Schema) -> Schema:
-    """What stands in a list, or behind a free name: a mapping with fields, a choice among kinds, a value."""
-    schema, _ = schemas.concrete(schema)
-    below = schema["items"] if schema.get("type") == "array" else schemas.entries(schema)
-    return schema if below is None else inner(below)
 
 
 def docstring(schema: Schema) -> str:
@@ -118,7 +111,7 @@ def docstring(schema: Schema) -> str:
 
 def fields(schema: Schema) -> dict[tuple[str, ...], dict[str, Schema]]:
     """Kinds -> the fields that they have, by name; () -> fields, where there is no choice. Empty for a value."""
-    schema = inner(schema)
+    schema = schemas.inner(schema)
     found: list[tuple[tuple[str, ...], dict[str, Schema]]] = []
     for kind, chosen in schemas.kinds(schema).items():
         own = {name: field for name, field in chosen["properties"].items() if name != "kind"}
@@ -132,7 +125,7 @@ def fields(schema: Schema) -> dict[tuple[str, ...], dict[str, Schema]]:
 
 def checks(schema: Schema) -> Iterator[tuple[str, str, str]]:
     """(path below it, name of the check, why) of all that must hold among its fields."""
-    for steps, part in _parts(schema, ()):
+    for steps, part in schemas.parts(schema, ()):
         for name in part.get("x-holds", ()):
             module, _, function = name.partition(":")
             why = (getattr(importlib.import_module(module), function).__doc__ or "").partition(
@@ -144,16 +137,6 @@ def checks(schema: Schema) -> Iterator[tuple[str, str, str]]:
 def referring(noun: str) -> Iterator[str]:
     """Paths of the fields that may name an artifact of a noun."""
     for section, schema in schemas.sections().items():
-        for steps, part in _parts(schema, (section,)):
+        for steps, part in schemas.parts(schema, (section,)):
             if noun in part.get("x-refers-to", ()):
                 yield ".".join(steps)
-
-
-def _parts(schema: Schema, steps: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """(path, schema) of it and all that it holds."""
-    schema = inner(schema)
-    yield steps, schema
-    for kind, chosen in schemas.kinds(schema).items():
-        yield from _parts(chosen, (*steps, kind))
-    for name, field in schema.get("properties", {}).items():
-        yield from _parts(field, (*steps, name))

@@ -1,149 +1,13 @@
-"""gate_rules: the rules of `rules` that are about gates: each watches what is computed, and can be decided and passed."""
+"""gate_rules: the rules about gates: each names metrics that exist, and can be decided and passed."""
 
 import datetime
 from collections.abc import Iterator
 
-from lmspec.language import metric_names, suggest
-from lmspec.language.resolved import Specs, Values, at
+from lmspec.errors import some
+from lmspec.language import metric_names, nouns, suggest
+from lmspec.language.resolved import Specs, Values
 from lmspec.specs.disagreement import Disagreement
-
-
-def gates(specs: Specs) -> Iterator[tuple[str, Values]]:
-    """(key, fields) of every sound gate; what need not be written is null."""
-    yield from (
-        (key, {"confidence": None, "waiver": None, **specs.values["gates"][key]})
-        for key in specs.gates
-    )
-
-
-def gate_has_a_metric(specs: Specs) -> Iterator[Disagreement]:
-    """A gate on what nobody computes would never close."""
-    for key, gate in gates(specs):
-        artifact, path = metric_names.split(gate["metric"])
-        steps = ("gates", key, "metric")
-        if artifact not in specs.edges:
-            as_shown = gate["metric"].replace(
-                "-", ".", 1
-            )  # the name of the stage, as files are called
-            near = (
-                as_shown
-                if metric_names.split(as_shown)[0] in specs.edges
-                else suggest.nearest(artifact, specs.edges)
-            )
-            yield Disagreement(
-                steps,
-                f"there is no artifact '{artifact}'",
-                f"did you mean '{near}'?" if near else "",
-            )
-        elif artifact in specs.names and not _watched(specs, gate):
-            others = ((at(artifact), f"what {artifact} is"),)
-            if gate["kind"] == "negative_flip_rate":
-                names = [".".join(split) for split in metric_names.sides(specs, artifact)]
-                near = suggest.nearest(path, names) or next(
-                    (n for n in names if path.startswith(f"{n}.")), None
-                )
-                found = f"{artifact} has no test split, class or table '{path}' in which answers could flip"
-                there = f"there is {metric_names.few(names)}"
-            else:
-                names = metric_names.names(specs, artifact)
-                near = suggest.nearest(path, names) or next(
-                    (n for n in names if n.endswith(f".{path}")), None
-                )
-                found, there = (
-                    f"{artifact} computes no '{path}'",
-                    f"it computes {metric_names.few(names)}",
-                )
-            yield Disagreement(
-                steps, found, f"did you mean '{artifact}.{near}'?" if near else there, others
-            )
-
-
-def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
-    """What has no direction is never worse; without predictions in git there is no interval; a gap is among classes or tables."""
-    for key, gate in gates(specs):
-        artifact, path = metric_names.split(gate["metric"])
-        if gate["kind"] == "negative_flip_rate" or artifact not in specs.names:
-            continue
-        whole = gate["kind"] == "gap" and not _among_slices(path)
-        found = (
-            GAP
-            if whole
-            else next(
-                filter(
-                    None, (_undecidable(gate, artifact, each) for each in _watched(specs, gate))
-                ),
-                None,
-            )
-        )
-        if found:
-            steps = (
-                "gates",
-                key,
-                "confidence" if gate["kind"] in ("floor", "ceiling") else "metric",
-            )
-            yield Disagreement(steps, *found)
-
-
-GAP = (
-    "a gap lies among the classes or the tables of one test split",
-    "put `*` in the place of the class or table alone",
-)
-
-
-def _undecidable(gate: Values, artifact: str, path: metric_names.Path) -> tuple[str, str] | None:
-    """(why no data would decide it, what to do), of one metric."""
-    kind, name = gate["kind"], ".".join(path)
-    if kind in ("floor", "ceiling", "gap"):
-        if (kind != "gap" and gate["confidence"] is None) or metric_names.has_predictions(
-            artifact, path
-        ):
-            return None
-        remedy = (
-            "write null: it is taken as it is"
-            if kind != "gap"
-            else "accuracy, macro_f1, log_loss or f1 of scores have one"
-        )
-        return (
-            f"{artifact} has no predictions in git from which an interval of {name} would follow",
-            remedy,
-        )
-    if kind == "ratio":
-        remedy = f"`{'non_inferiority' if metric_names.has_predictions(artifact, path) else 'ceiling'}` suits it"
-        found = (
-            f"{name} is no latency, throughput, size or memory that two commits can be compared by"
-        )
-        return None if metric_names.has_ratio(artifact, path) else (found, remedy)
-    if not metric_names.directed(artifact, path):
-        return f"{name} is a fact that has no better and worse", "a floor or a ceiling suits it"
-    if not (metric_names.has_predictions(artifact, path) or metric_names.is_exact(path)):
-        remedy = (
-            "`ratio` suits it"
-            if metric_names.has_ratio(artifact, path)
-            else "a floor or a ceiling suits it"
-        )
-        return (
-            f"git has no predictions of {artifact}, so that a difference of {name} cannot be told from noise",
-            remedy,
-        )
-    return None
-
-
-def _among_slices(path: str) -> bool:
-    steps = path.split(".")
-    return all(i and steps[i - 1] in ("f1", "table") for i, step in enumerate(steps) if step == "*")
-
-
-def _watched(specs: Specs, gate: Values) -> list[metric_names.Path]:
-    """Paths that its pattern names, of an artifact that is sound."""
-    artifact, path = metric_names.split(gate["metric"])
-    if gate["kind"] == "negative_flip_rate":
-        return [
-            split
-            for split in metric_names.sides(specs, artifact)
-            if metric_names.matches(tuple(path.split(".")), split)
-        ]
-    return metric_names.matching(specs, artifact, path)
-
+from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 
 BOUNDS = {
     "floor": "at_least",
@@ -152,29 +16,125 @@ BOUNDS = {
     "non_inferiority": "margin",
     "improvement": "by",
 }
+GAP = (
+    "a gap is between the classes or the tables of one test split",
+    "put `*` in the place of the class or table only",
+)
+
+
+def gates(specs: Specs) -> Iterator[tuple[str, Values]]:
+    """(name, fields) of every sound gate; an optional field that is not given is null."""
+    yield from (
+        (name, {"confidence": None, "waiver": None, **specs.values["gates"][name]})
+        for name in specs.gates
+    )
+
+
+def gate_names_a_metric(specs: Specs) -> Iterator[Disagreement]:
+    """A gate on a metric that nothing computes would guard nothing."""
+    for own, gate in gates(specs):
+        metric = MetricName.parse(gate["metric"])
+        artifact, steps = metric.artifact, ("gates", own, "metric")
+        if artifact not in specs.edges:
+            of_stage = ArtifactName.of_stage(gate["metric"].partition(".")[0])
+            names = map(str, specs.edges)
+            near = of_stage if of_stage in specs.edges else suggest.nearest(str(artifact), names)
+            remedy = f"did you mean '{near}'?" if near else ""
+            yield Disagreement(steps, f"there is no artifact '{artifact}'", remedy)
+        elif artifact in specs.names and not _watched(specs, gate):
+            found, remedy = _no_such_metric(specs, gate["kind"], metric)
+            yield Disagreement(steps, found, remedy, ((artifact, f"what {artifact} is"),))
+
+
+def _no_such_metric(specs: Specs, kind: str, metric: MetricName) -> tuple[str, str]:
+    """(what is missing, what was probably meant or what exists)."""
+    artifact, path = metric.artifact, metric.dotted
+    if kind == "negative_flip_rate":
+        names = [".".join(part) for part in metric_names.flip_slices(specs, artifact)]
+        related = (name for name in names if path.startswith(f"{name}."))
+        found = f"{artifact} has no test split, class or table '{path}' to count flips in"
+        existing = f"there is {some(names)}"
+    else:
+        names = metric_names.names(specs, artifact)
+        related = (name for name in names if name.endswith(f".{path}"))
+        found, existing = f"{artifact} computes no '{path}'", f"it computes {some(names)}"
+    near = suggest.nearest(path, names) or next(related, None)
+    return found, f"did you mean '{artifact}.{near}'?" if near else existing
+
+
+def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
+    """A comparison needs a direction, an interval needs predictions in git, a gap several slices."""
+    for own, gate in gates(specs):
+        metric, kind = MetricName.parse(gate["metric"]), gate["kind"]
+        if kind == "negative_flip_rate" or metric.artifact not in specs.names:
+            continue
+        reasons = [_undecidable(gate, metric.artifact, path) for path in _watched(specs, gate)]
+        if kind == "gap" and not _is_among_slices(metric.path):
+            reasons = [GAP]
+        if reason := next(filter(None, reasons), None):
+            field = "confidence" if kind in ("floor", "ceiling") else "metric"
+            yield Disagreement(("gates", own, field), *reason)
+
+
+def _undecidable(gate: Values, artifact: ArtifactName, path: MetricPath) -> tuple[str, str] | None:
+    """(why no amount of data would decide a gate on one metric, what to do)."""
+    kind, name = gate["kind"], ".".join(path)
+    declared = nouns.metric(artifact, path)
+    evidence = declared.evidence if declared else None
+    if kind in ("floor", "ceiling", "gap"):
+        if (kind != "gap" and gate["confidence"] is None) or evidence == "predictions":
+            return None
+        found = f"git has no predictions of {artifact} for an interval of {name}"
+        if kind == "gap":
+            return found, "use accuracy, macro_f1, log_loss or f1 of scores"
+        return found, "write null to compare the value itself"
+    if kind == "ratio":
+        if evidence in ("rounds", "size", "peak"):
+            return None
+        found = (
+            f"{name} is not a latency, throughput, size or memory that commits can be compared by"
+        )
+        return found, f"use `{'non_inferiority' if evidence == 'predictions' else 'ceiling'}`"
+    if declared is None or declared.better is None:
+        return f"{name} has no better or worse direction", "use a floor or a ceiling"
+    if evidence in ("predictions", "size"):
+        return None
+    found = f"git has no predictions of {artifact} to separate a change of {name} from noise"
+    return found, "use `ratio`" if evidence else "use a floor or a ceiling"
+
+
+def _is_among_slices(path: MetricPath) -> bool:
+    return all(i and path[i - 1] in ("f1", "table") for i, step in enumerate(path) if step == "*")
+
+
+def _watched(specs: Specs, gate: Values) -> list[MetricPath]:
+    """Paths that the pattern of a gate on a sound artifact names."""
+    metric = MetricName.parse(gate["metric"])
+    if gate["kind"] == "negative_flip_rate":
+        slices = metric_names.flip_slices(specs, metric.artifact)
+        return [path for path in slices if metric_names.matches(metric.path, path)]
+    return metric_names.matching(specs, metric)
 
 
 def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
-    """A share lies between 0 and 1: a bound or a margin beyond that always passes, or never."""
-    for key, gate in gates(specs):
+    """A share lies between 0 and 1: a bound or margin beyond that passes always or never."""
+    for own, gate in gates(specs):
         bound = BOUNDS.get(gate["kind"])
-        share = set(gate["metric"].split(".")[2:]) & metric_names.SHARES
-        if bound and share and not 0 <= gate[bound] <= 1:
-            remedy = (
-                f"write {gate[bound] / 100:g}" if 1 < gate[bound] <= 100 else "give one from 0 to 1"
-            )
-            found = f"{min(share)} lies between 0 and 1, and {bound} is {gate[bound]:g}"
-            yield Disagreement(
-                ("gates", key, bound), found, remedy, ((("gates", key, "metric"), "the metric"),)
-            )
+        metric = MetricName.parse(gate["metric"])
+        declared = nouns.metric(metric.artifact, metric.path)
+        if bound and declared and declared.share and not 0 <= gate[bound] <= 1:
+            share = metric_names.without_label(metric.path)[-1]
+            found = f"{share} is between 0 and 1, and {bound} is {gate[bound]:g}"
+            percent = 1 < gate[bound] <= 100
+            remedy = f"write {gate[bound] / 100:g}" if percent else "use a number from 0 to 1"
+            others = ((("gates", own, "metric"), "the metric"),)
+            yield Disagreement(("gates", own, bound), found, remedy, others)
 
 
-def waiver_holds(specs: Specs) -> Iterator[Disagreement]:
+def waiver_is_valid(specs: Specs) -> Iterator[Disagreement]:
     """A gate whose waiver has ended fails again."""
-    for key, gate in gates(specs):
+    for own, gate in gates(specs):
         until = gate["waiver"] and gate["waiver"]["until"]
         if until and datetime.date.fromisoformat(until) < datetime.date.today():
-            remedy = "remove it, or have it signed off anew"
-            yield Disagreement(
-                ("gates", key, "waiver", "until"), f"its waiver ended on {until}", remedy
-            )
+            steps = ("gates", own, "waiver", "until")
+            yield Disagreement(steps, f"its waiver ended on {until}", "remove it, or renew it")

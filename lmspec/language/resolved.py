@@ -1,123 +1,125 @@
-"""resolved: the artifacts of a params.yaml that are sound, and what they are made from, over however many steps."""
+"""resolved: the sound artifacts of a params.yaml, and what they are made from, step by step."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmspec.language import on_disk
+from lmspec.language import nouns, on_disk
 from lmspec.specs.disagreement import Steps
+from lmspec.specs.names import ArtifactName
 
 Values = Mapping[str, Any]
-# the field that names what an artifact continues, shrinks, exports, quantizes, scores or times
-ORIGIN = {
-    "student": "teacher",
-    "updated": "of",
-    "exported": "of",
-    "quantized": "of",
-    "scores": "of",
-    "speed": "of",
-}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A field that names another artifact: an edge of the graph, if that artifact exists.
+
+    steps  path of the field, the owner's name first
+    nouns  what it may name
+    reads  which splits are read of the splits artifact that it names
+    """
+
+    steps: Steps
+    target: str
+    nouns: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> ArtifactName:
+        """The artifact that has the field."""
+        return ArtifactName(str(self.steps[0]), str(self.steps[1]))
 
 
 @dataclass(frozen=True)
 class Specs:
-    """The artifacts that are sound, and made from sound ones alone.
+    """The artifacts that are sound and made from sound ones only.
 
     values  params.yaml
     names   of the sound artifacts, in the order of the file
-    gates   of the sound gates, in the order of the file
-    edges   name -> names that it refers to, of all artifacts
+    gates   names of the sound gates, in the order of the file
+    edges   artifact -> its references, of all artifacts
     root    folder of params.yaml
     """
 
     values: Values
-    names: tuple[str, ...]
+    names: tuple[ArtifactName, ...]
     gates: tuple[str, ...]
-    edges: Mapping[str, list[str]]
+    edges: Mapping[ArtifactName, Sequence[Reference]]
     root: Path
 
-    def __getitem__(self, name: str) -> Values:
-        noun, _, key = name.partition(".")
-        values: Values = self.values[noun][key]
+    def __getitem__(self, name: str | ArtifactName) -> Values:
+        noun, own = ArtifactName.parse(name) if isinstance(name, str) else name
+        values: Values = self.values[noun][own]
         return values
 
-    def of(self, *nouns: str) -> Iterator[tuple[str, Values]]:
+    def of(self, *nouns: str) -> Iterator[tuple[ArtifactName, Values]]:
         """(name, values) of every sound artifact of those nouns."""
-        yield from ((name, self[name]) for name in self.names if name.partition(".")[0] in nouns)
+        yield from ((name, self[name]) for name in self.names if name.noun in nouns)
 
-    def line(self, name: str) -> Iterator[str]:
-        """The artifact, what it is made from, and so on to the model that it began with."""
-        yield name
-        while (field := ORIGIN.get(name.partition(".")[0])) is not None:
-            name = self[name][field]
-            yield name
+    def line(self, name: str | ArtifactName) -> Iterator[ArtifactName]:
+        """The artifact, the one that it continues, and so on back to a model."""
+        member = ArtifactName.parse(name) if isinstance(name, str) else name
+        yield member
+        while (field := nouns.of(member.noun).origin) is not None:
+            member = ArtifactName.parse(self[member][field])
+            yield member
 
-    def first(self, name: str) -> tuple[str, Values]:
-        """(name, values) of the model that a line of students, updates and graphs began with."""
+    def first(self, name: str | ArtifactName) -> tuple[ArtifactName, Values]:
+        """(name, values) of the model at the end of that line."""
         *_, model = self.line(name)
         return model, self[model]
 
+    def reads(self, name: ArtifactName) -> Iterator[Reference]:
+        """The references of an artifact that read a split."""
+        return (reference for reference in self.edges[name] if reference.reads)
+
     @functools.cached_property
     def used(self) -> frozenset[str]:
-        """Names that some artifact refers to."""
-        return frozenset(target for targets in self.edges.values() for target in targets)
-
-
-def sides(name: str, spec: Values) -> Iterator[tuple[Steps, str, tuple[str, ...]]]:
-    """(path of the field, splits, sides that are read) of each splits that an artifact reads."""
-    noun = name.partition(".")[0]
-    if noun in ("model", "student", "updated"):
-        yield ("on",), spec["on"], ("train", "dev")
-    if noun == "updated":
-        yield from (
-            (("replay", i, "of"), replay["of"], ("train", "dev"))
-            for i, replay in enumerate(spec["replay"])
+        """Names that an artifact refers to."""
+        return frozenset(
+            reference.target for references in self.edges.values() for reference in references
         )
-    if noun == "quantized":
-        yield ("calibrate",), spec["calibrate"], ("dev",)
-    if noun == "scores":
-        yield from ((("on", i), splits, ("test",)) for i, splits in enumerate(spec["on"]))
-    if noun == "speed":
-        yield ("on",), spec["on"], ("test",)
 
 
-def seen(specs: Specs, name: str) -> Iterator[tuple[Steps, str, str]]:
-    """(place, splits, split) of all that an artifact and what it is made from were trained, stopped or calibrated on."""
+def learned_from(specs: Specs, name: str | ArtifactName) -> Iterator[tuple[Steps, str, str]]:
+    """(field, splits, split) that an artifact and its line were trained or calibrated on."""
     for member in specs.line(name):
-        for steps, splits, read in sides(member, specs[member]):
-            yield from (((*at(member), *steps), splits, split) for split in read if split != "test")
+        for reference in specs.reads(member):
+            for split in reference.reads:
+                if split != "test":
+                    yield reference.steps, reference.target, split
 
 
-def shared(specs: Specs, splits: str, seen: str, split: str) -> str | None:
-    """Why test rows of one splits are among the rows of a split of another; None if they are not, or nobody can tell yet."""
-    if specs[splits] == specs[seen]:
+def shared(specs: Specs, tested: str, learned: str, split: str) -> str | None:
+    """Why test rows of one splits artifact are in a split of another; None if not, or not known.
+
+    It is not known before both are built.
+    """
+    if specs[tested] == specs[learned]:
         return None  # the same cut under two names
-    if specs[splits]["of"] == specs[seen]["of"]:
-        return f"{splits} and {seen} cut {specs[splits]['of']} differently: test rows of the one are {split} rows of the other"
-    test, there = (
-        on_disk.ids(specs.root.joinpath("data", *at(n)), s)
-        for n, s in ((splits, "test"), (seen, split))
-    )
-    both = len(test & there)
-    if both and all(_built_as_said(specs, name) for name in (splits, seen)):
+    corpus = specs[tested]["of"]
+    if corpus == specs[learned]["of"]:
         return (
-            f"{splits} shares {both} of its {len(test)} test rows with the {split} split of {seen}"
+            f"{tested} and {learned} cut {corpus} differently:"
+            f" test rows of one are {split} rows of the other"
         )
+    test, seen = (
+        on_disk.ids(specs.root / ArtifactName.parse(splits).folder, part)
+        for splits, part in ((tested, "test"), (learned, split))
+    )
+    common = len(test & seen)
+    if common and all(_is_built(specs, splits) for splits in (tested, learned)):
+        return f"{tested} shares {common} of its {len(test)} test rows with {split} of {learned}"
     return None
 
 
-def at(name: str) -> tuple[str, str]:
-    """Path of an artifact in params.yaml."""
-    noun, _, key = name.partition(".")
-    return noun, key
-
-
-def _built_as_said(specs: Specs, splits: str) -> bool:
-    """Are the splits on disk, and its corpus, those that params.yaml describes now?"""
+def _is_built(specs: Specs, splits: str) -> bool:
+    """Whether the splits on disk, and their corpus, are those that params.yaml describes."""
     return all(
-        on_disk.recorded(specs.root, name.replace(".", "-", 1)).get(name) == specs[name]
+        on_disk.recorded(specs.root, ArtifactName.parse(name).stage).get(name) == specs[name]
         for name in (splits, specs[splits]["of"])
     )
 
@@ -128,32 +130,29 @@ def config(specs: Specs, model: Values) -> Mapping[str, Any] | None:
         return None
     name = model["architecture"]["weights"]
     source = specs[name]
-    return on_disk.config(
-        specs.root / source["path"]
-        if source["kind"] == "file"
-        else specs.root.joinpath("data", *at(name))
-    )
+    folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
+    return on_disk.config(specs.root / folder)
 
 
-def depth(specs: Specs, name: str) -> tuple[int | None, tuple[tuple[Steps, str], ...]]:
-    """(number of layers above each other, where that is written); None if nobody can tell yet."""
+def depth(
+    specs: Specs, name: str | ArtifactName
+) -> tuple[int | None, tuple[tuple[Steps, str], ...]]:
+    """(number of stacked layers, where that is written); None if it is not known yet."""
     for member in specs.line(name):
-        if member.startswith("student."):
-            return len(specs[member]["layers"]), (
-                ((*at(member), "layers"), f"the layers of {member}"),
-            )
+        if member.noun == "student":
+            layers = specs[member]["layers"]
+            return len(layers), (((*member, "layers"), f"the layers of {member}"),)
     origin, model = specs.first(name)
     architecture = model["architecture"]
+    at = (*origin, "architecture")
     if architecture["kind"] == "rnn":
-        return architecture["layers"], (
-            ((*at(origin), "architecture", "layers"), f"the layers of {origin}"),
-        )
+        return architecture["layers"], (((*at, "layers"), f"the layers of {origin}"),)
     if architecture["kind"] == "cnn":
-        return 0, (((*at(origin), "architecture", "kind"), f"the kind of {origin}"),)
-    found = config(specs, model)
-    return (on_disk.depth(found) if found else None), weights(origin, model)
+        return 0, (((*at, "kind"), f"the kind of {origin}"),)
+    pretrained = config(specs, model)
+    return (on_disk.depth(pretrained) if pretrained else None), weights(origin)
 
 
-def weights(name: str, model: Values) -> tuple[tuple[Steps, str], ...]:
+def weights(model: ArtifactName) -> tuple[tuple[Steps, str], ...]:
     """Where the weights of a transformer are named, as another place of a disagreement."""
-    return (((*at(name), "architecture", "weights"), "its weights"),)
+    return (((*model, "architecture", "weights"), "its weights"),)

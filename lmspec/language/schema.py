@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from lmspec.specs.names import NO_NOUNS
+
 Schema = Mapping[str, Any]
 PATH = Path(__file__).parent / "params.schema.json"
 
@@ -27,7 +29,7 @@ def sections() -> Mapping[str, Schema]:
 
 def nouns() -> tuple[str, ...]:
     """The sections that hold artifacts."""
-    return tuple(name for name in sections() if name not in ("gates", "numerics", "machine"))
+    return tuple(name for name in sections() if name not in NO_NOUNS)
 
 
 def resolved(schema: Schema) -> Schema:
@@ -60,6 +62,23 @@ def entries(schema: Schema) -> Schema | None:
     """The schema of the values of a mapping from free names; None if it is something else."""
     found: Schema | None = schema.get("additionalProperties") or None
     return found
+
+
+def inner(schema: Schema) -> Schema:
+    """What is in a list or behind a free name: a mapping with fields, a choice of kinds, a value."""
+    schema, _ = concrete(schema)
+    below = schema["items"] if schema.get("type") == "array" else entries(schema)
+    return schema if below is None else inner(below)
+
+
+def parts(schema: Schema, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+    """(path, schema) of a schema and all that it contains; kinds are steps of a path."""
+    schema = inner(schema)
+    yield steps, schema
+    for kind, chosen in kinds(schema).items():
+        yield from parts(chosen, (*steps, kind))
+    for name, field in schema.get("properties", {}).items():
+        yield from parts(field, (*steps, name))
 
 
 def choices(schema: Schema) -> tuple[Any, ...]:

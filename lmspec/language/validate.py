@@ -1,36 +1,36 @@
 """validate: every problem of params.yaml at its place, before any compute."""
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from lmspec.errors import some
-from lmspec.language import conformance as shapes
-from lmspec.language import resolved as artifacts
-from lmspec.language import rules, schema
-from lmspec.language.conformance import Reference, Shape
+from lmspec.language import conformance, rules, schema
+from lmspec.language.conformance import Shape
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem
-from lmspec.specs.disagreement import Steps
+from lmspec.language.resolved import Reference, Specs
+from lmspec.specs.names import ArtifactName
+
+Edges = Mapping[ArtifactName, Sequence[Reference]]
 
 
 def check(document: Document) -> list[Problem]:
     """All problems and warnings, in the order of the file."""
-    shape = shapes.check(document)
-    names = _names(document)
-    shape.lost |= {
-        noun for noun in schema.nouns() if not isinstance(document.values.get(noun) or {}, dict)
+    shape = conformance.check(document)
+    sections = {noun: document.values.get(noun) or {} for noun in schema.nouns()}
+    shape.lost |= {noun for noun, section in sections.items() if not isinstance(section, dict)}
+    edges: dict[ArtifactName, list[Reference]] = {
+        ArtifactName(noun, name): []
+        for noun, section in sections.items()
+        if isinstance(section, dict)
+        for name in section
+        if isinstance(name, str)
     }
-    edges: dict[str, list[str]] = {name: [] for name in names}
-    resolved = [
-        reference for reference in shape.references if _leads_somewhere(shape, reference, edges)
-    ]
-    for reference in resolved:
-        edges[_name(reference.steps)].append(reference.target)
-    _report_circles(shape, edges)
-    values = document.values
-    specs = artifacts.Specs(
-        values, tuple(_sound(shape, names, edges)), _gates(shape), edges, document.path.parent
-    )
+    for reference in shape.references:
+        if _resolves(shape, reference, edges):
+            edges[reference.owner].append(reference)
+    _report_cycles(shape, edges)
+    specs = Specs(document.values, _sound(shape, edges), _gates(shape), edges, document.path.parent)
     for rule in rules.RULES:
         for disagreement in rule(specs):
             shape.disagrees(rules.name_of(rule), (), disagreement)
@@ -38,121 +38,93 @@ def check(document: Document) -> list[Problem]:
         for rule in rules.WARNINGS:
             for disagreement in rule(specs):
                 shape.disagrees(rules.name_of(rule), (), disagreement, warning=True)
-    return sorted(shape.problems, key=lambda p: (p.span.line, p.span.column))
-
-
-def _names(document: Document) -> list[str]:
-    """Every `noun.key` that the file has, sound or not."""
-    sections = [(noun, document.values.get(noun)) for noun in schema.nouns()]
-    return [
-        f"{n}.{key}"
-        for n, section in sections
-        if isinstance(section, dict)
-        for key in section
-        if isinstance(key, str)
-    ]
+    return sorted(shape.problems, key=lambda problem: (problem.span.line, problem.span.column))
 
 
 def _gates(shape: Shape) -> tuple[str, ...]:
-    """Keys of the gates that are sound, and watch a section that can be read."""
+    """Names of the gates that are sound, and watch a noun whose section can be read."""
     gates = shape.document.values.get("gates")
     if not isinstance(gates, dict):
         return ()
-    sound = [key for key in gates if ("gates", key) not in shape.unsound]
-    return tuple(key for key in sound if gates[key]["metric"].partition(".")[0] not in shape.lost)
-
-
-def _name(steps: Steps) -> str:
-    return f"{steps[0]}.{steps[1]}"
-
-
-def _leads_somewhere(shape: Shape, reference: Reference, names: Collection[str]) -> bool:
-    """Is it the name of another artifact of the right noun? Reports it if not."""
-    target, noun, own = reference.target, reference.target.partition(".")[0], _name(reference.steps)
-    if target == own:
-        return shape.report(
-            "cycle", reference.steps, "an artifact cannot be made from itself", "name another"
-        )
-    if target in names and noun in reference.nouns:
-        return True
-    if noun in shape.lost:
-        shape.unsound.add(reference.steps[:2])
-        return False
-    hint = _hint(shape, reference, names)
-    if noun in schema.nouns() and noun not in reference.nouns:
-        wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
-        found = f"it must be {wanted}, and is {shapes.shown(target)}"
-        return shape.report("wrong-noun", reference.steps, found, hint)
-    found = f"there is no artifact {shapes.shown(target)}"
-    return shape.report("no-such-artifact", reference.steps, found, hint)
-
-
-def _hint(shape: Shape, reference: Reference, names: Collection[str]) -> str:
-    """What was probably meant, or what there is; nothing if too many are wrong already."""
-    if len(shape.problems) > shapes.MOST_SUGGESTIONS:
-        return ""
-    fit = [
-        name
-        for name in names
-        if name.partition(".")[0] in reference.nouns and name != _name(reference.steps)
-    ]
-    near = [
-        name for name in fit if name.partition(".")[0] == reference.target.partition(".")[0]
-    ] or fit
-    return _where(shape, _meant(shape, reference.target, fit)) or _there_is(near, reference.nouns)
-
-
-def _meant(shape: Shape, target: str, fit: list[str]) -> str | None:
-    """The artifact that was probably meant: of that key, of a key like it under the same noun, or of a name like it."""
-    noun, *keys = target.split(".")
-    same_key = [name for name in fit if name.partition(".")[2] == target.rpartition(".")[2]]
-    if same_key:
-        return same_key[0]
-    under = {name.partition(".")[2]: name for name in fit if name.partition(".")[0] == noun}
-    return (
-        under.get(shape.near(keys[0] if keys else "", under) or "")
-        if under
-        else shape.near(target, fit)
+    sound = [name for name in gates if ("gates", name) not in shape.unsound]
+    return tuple(
+        name for name in sound if ArtifactName.parse(gates[name]["metric"]).noun not in shape.lost
     )
 
 
-def _there_is(fit: list[str], nouns: tuple[str, ...]) -> str:
-    if not fit:
-        return f"nothing stands under {schema.listed(nouns, 'or')} yet"
-    return f"there {'is' if len(fit) == 1 else 'are'} {some(fit)}"
+def _resolves(shape: Shape, reference: Reference, names: Collection[ArtifactName]) -> bool:
+    """Whether it names another artifact of a right noun; if not, a problem is reported."""
+    target = ArtifactName.parse(reference.target)
+    if target == reference.owner:
+        found = "an artifact cannot be made from itself"
+        return shape.report("cycle", reference.steps, found, "name another")
+    if target in names and target.noun in reference.nouns:
+        return True
+    if target.noun in shape.lost:
+        shape.unsound.add(reference.steps[:2])
+        return False
+    hint = _hint(shape, reference, names)
+    if target.noun in schema.nouns() and target.noun not in reference.nouns:
+        wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
+        found = f"it must be {wanted}, not {conformance.shown(reference.target)}"
+        return shape.report("wrong-noun", reference.steps, found, hint)
+    found = f"there is no artifact {conformance.shown(reference.target)}"
+    return shape.report("no-such-artifact", reference.steps, found, hint)
 
 
-def _where(shape: Shape, name: str | None) -> str:
-    if name is None:
+def _hint(shape: Shape, reference: Reference, names: Collection[ArtifactName]) -> str:
+    """What was probably meant, or what exists; nothing if there are too many problems already."""
+    if len(shape.problems) > conformance.MOST_SUGGESTIONS:
         return ""
-    noun, _, key = name.partition(".")
-    return f"did you mean '{name}' (line {shape.document.place((noun, key), key=True).line})?"
+    fit = [name for name in names if name.noun in reference.nouns and name != reference.owner]
+    near = _meant(shape, reference.target, fit)
+    if near is not None:
+        return f"did you mean '{near}' (line {shape.document.place(near, key=True).line})?"
+    target = ArtifactName.parse(reference.target)
+    existing = [name for name in fit if name.noun == target.noun] or fit
+    if not existing:
+        return f"there is no {schema.listed(reference.nouns, 'or')} yet"
+    return f"there {'is' if len(existing) == 1 else 'are'} {some(list(map(str, existing)))}"
 
 
-def _report_circles(shape: Shape, edges: Mapping[str, list[str]]) -> None:
-    """One problem for each cycle, at its first artifact."""
-    told: set[str] = set()
+def _meant(shape: Shape, target: str, fit: list[ArtifactName]) -> ArtifactName | None:
+    """The artifact that was probably meant.
+
+    One of the same name; of a similar name under the same noun; else of a similar whole name.
+    """
+    last = target.rpartition(".")[2]
+    if same := [name for name in fit if name.name == last]:
+        return same[0]
+    noun, name = ArtifactName.parse(target)
+    under = {name.name: name for name in fit if name.noun == noun}
+    if under:
+        return under.get(shape.near(name.partition(".")[0], under) or "")
+    whole = {str(name): name for name in fit}
+    return whole.get(shape.near(target, whole) or "")
+
+
+def _report_cycles(shape: Shape, edges: Edges) -> None:
+    """One problem for each reference cycle, at its first artifact."""
+    reported: set[ArtifactName] = set()
     for name in edges:
-        if name in told:
-            continue
-        trail = _way_back(name, edges)
-        if trail:
-            told |= set(trail)
-            noun, _, key = name.partition(".")
-            found = f"it is made from itself: {' <- '.join([*trail, name])}"
-            shape.report("cycle", (noun, key), found, "break the reference cycle", key=True)
-            shape.unsound |= {tuple(member.split(".", 1)) for member in trail}
+        cycle = _cycle(name, edges) if name not in reported else None
+        if cycle:
+            reported |= set(cycle)
+            found = f"it is made from itself: {' <- '.join(map(str, [*cycle, name]))}"
+            shape.report("cycle", name, found, "break the reference cycle", key=True)
+            shape.unsound |= set(cycle)
 
 
-def _way_back(name: str, edges: Mapping[str, list[str]]) -> list[str] | None:
-    """The shortest way from an artifact over what it is made from to itself."""
-    queue, came_from = deque([name]), dict[str, str]()
+def _cycle(start: ArtifactName, edges: Edges) -> list[ArtifactName] | None:
+    """The shortest path along references from an artifact back to itself."""
+    queue, came_from = deque([start]), dict[ArtifactName, ArtifactName]()
     while queue:
         member = queue.popleft()
-        for target in edges[member]:
-            if target == name:
+        for reference in edges[member]:
+            target = ArtifactName.parse(reference.target)
+            if target == start:
                 trail = [member]
-                while trail[-1] != name:
+                while trail[-1] != start:
                     trail.append(came_from[trail[-1]])
                 return trail[::-1]
             if target not in came_from:
@@ -161,17 +133,16 @@ def _way_back(name: str, edges: Mapping[str, list[str]]) -> list[str] | None:
     return None
 
 
-def _sound(shape: Shape, names: list[str], edges: Mapping[str, list[str]]) -> list[str]:
-    """Artifacts without a problem that are made from such alone: a rule may look at all that they refer to."""
-    bad = {_name(steps) for steps in shape.unsound if len(steps) == 2}
-    makes: dict[str, list[str]] = {}
-    for name, targets in edges.items():
-        for target in targets:
-            makes.setdefault(target, []).append(name)
-    queue = deque(bad)
+def _sound(shape: Shape, edges: Edges) -> tuple[ArtifactName, ...]:
+    """Artifacts without a problem, made from such ones only: rules may follow their references."""
+    unsound = {ArtifactName(*map(str, steps)) for steps in shape.unsound if len(steps) == 2}
+    users: dict[ArtifactName, list[ArtifactName]] = {}
+    for name, references in edges.items():
+        for reference in references:
+            users.setdefault(ArtifactName.parse(reference.target), []).append(name)
+    queue = deque(unsound)
     while queue:
-        for name in makes.get(queue.popleft(), ()):
-            if name not in bad:
-                bad.add(name)
-                queue.append(name)
-    return [name for name in names if name not in bad]
+        spoilt = [name for name in users.get(queue.popleft(), ()) if name not in unsound]
+        unsound.update(spoilt)
+        queue.extend(spoilt)
+    return tuple(name for name in edges if name not in unsound)

@@ -1,4 +1,4 @@
-"""architecture: the kinds of model. Each names the module that implements it, and only that module is in its key."""
+"""architecture: the kinds of model, each with the module that implements it."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -6,64 +6,73 @@ from pydantic import Field
 
 from lmspec.specs.base import Ref, Spec, To
 
-MAX_LENGTH = "tokens, special ones included; longer texts are cut"
+MaxLength = Annotated[
+    int,
+    Field(ge=4, le=131072, description="tokens, special ones included; longer texts are truncated"),
+]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Vocabulary = Annotated[
+    int,
+    Field(
+        ge=257,
+        le=1_000_000,
+        description="size of the byte-level BPE tokenizer, trained on the training split",
+    ),
+]
+EmbeddingDim = Annotated[int, Field(ge=1, le=4096, description="width of a token's embedding")]
+FrozenEmbeddings = Annotated[bool, Field(description="do not train the embeddings")]
+FrozenLayers = Annotated[
+    int, Field(ge=0, le=1000, description="number of bottom layers that are not trained")
+]
 
 
 class Transformer(Spec):
-    """A pretrained encoder with a classification head (transformers' AutoModelForSequenceClassification)."""
+    """A pretrained encoder with a classification head (AutoModelForSequenceClassification)."""
 
     module: ClassVar[str] = "lmspec.methods.architectures.transformer"
     kind: Literal["transformer"] = Field(description="start from pretrained weights")
     weights: Annotated[Ref, To(("sources",))] = Field(
-        description="folder with config.json, model.safetensors, tokenizer.json"
+        description="folder with config.json, model.safetensors and tokenizer.json"
     )
-    max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
+    max_length: MaxLength
     dropout: Dropout = Field(description="of hidden states and attention")
     classifier_dropout: Dropout = Field(description="before the classification layer")
-    frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(
-        ge=0, le=1000, description="leave that many layers, from the bottom, as they are"
-    )
+    frozen_embeddings: FrozenEmbeddings
+    frozen_layers: FrozenLayers
 
 
 class Rnn(Spec):
     """Embedding, LSTM or GRU, max and mean over time, linear head. Padding changes nothing."""
 
     module: ClassVar[str] = "lmspec.methods.architectures.rnn"
-    kind: Literal["rnn"] = Field(description="a recurrent network, from scratch")
+    kind: Literal["rnn"] = Field(description="a recurrent network, trained from scratch")
     cell: Literal["lstm", "gru"] = Field(
         description="lstm can be quantized to int8; gru has fewer weights"
     )
-    bidirectional: bool = Field(description="read each text from both ends")
-    layers: int = Field(ge=1, le=8, description="recurrent layers above each other")
-    embedding_dim: int = Field(ge=1, le=4096, description="width of a token's vector")
-    hidden_dim: int = Field(ge=1, le=4096, description="per direction")
-    vocabulary: int = Field(
-        ge=257,
-        le=1_000_000,
-        description="of the byte-level BPE tokenizer, trained on the training split",
-    )
-    max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
+    bidirectional: bool = Field(description="read each text in both directions")
+    layers: int = Field(ge=1, le=8, description="number of stacked recurrent layers")
+    embedding_dim: EmbeddingDim
+    hidden_dim: int = Field(ge=1, le=4096, description="width of the hidden state per direction")
+    vocabulary: Vocabulary
+    max_length: MaxLength
     dropout: Dropout = Field(description="after the embedding, between layers and before the head")
 
 
 class Cnn(Spec):
-    """Convolutions over token embeddings, maximum over time. Source: Kim 2014, arXiv:1408.5882. Padding changes nothing."""
+    """Convolutions over token embeddings, max over time. Source: Kim 2014, arXiv:1408.5882.
+
+    Padding changes nothing.
+    """
 
     module: ClassVar[str] = "lmspec.methods.architectures.cnn"
-    kind: Literal["cnn"] = Field(description="a convolutional network, from scratch")
-    embedding_dim: int = Field(ge=1, le=4096, description="width of a token's vector")
-    filters: int = Field(ge=1, le=65536, description="per width")
+    kind: Literal["cnn"] = Field(description="a convolutional network, trained from scratch")
+    embedding_dim: EmbeddingDim
+    filters: int = Field(ge=1, le=65536, description="number of filters of each width")
     widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
-        strict=False, min_length=1, description="tokens per filter"
+        strict=False, min_length=1, description="filter widths in tokens"
     )
-    vocabulary: int = Field(
-        ge=257,
-        le=1_000_000,
-        description="of the byte-level BPE tokenizer, trained on the training split",
-    )
-    max_length: int = Field(ge=4, le=131072, description=MAX_LENGTH)
+    vocabulary: Vocabulary
+    max_length: MaxLength
     dropout: Dropout = Field(description="after the embedding and before the head")
 
 

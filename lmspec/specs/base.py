@@ -1,7 +1,7 @@
-"""base: what every spec is made of: a frozen, closed record, and typed references from one artifact to another."""
+"""base: what every spec is made of: frozen closed records, and typed references between artifacts."""
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -16,34 +16,31 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from lmspec.specs.disagreement import Check
+from lmspec.specs.names import ArtifactName
+from lmspec.specs.results import Metric, Table
 
-# A DVC stage name allows letters, digits, "-" and "_"; a stage is called `noun-key`, and no noun holds a "-".
-KEY_PATTERN = r"[a-z][a-z0-9_-]*"
+# DVC allows letters, digits, "-" and "_" in the name of a stage; ours are `noun-name`.
+NAME_PATTERN = r"[a-z][a-z0-9_-]*"
 # A relative path with forward slashes that stays inside: no part of it is "." or "..".
 _PART = r"(?:[^./\\~\x00-\x1f][^/\\\x00-\x1f]*|\.[^./\\\x00-\x1f][^/\\\x00-\x1f]*)"
 
 
 def matching(pattern: str, rule: str, max_length: int) -> Any:
-    """A text that matches a regular expression; `rule` says in words what that means."""
+    """Field of a text that matches a regular expression; `rule` says in words what that means."""
     return Field(pattern=pattern, max_length=max_length, json_schema_extra={"x-rule": rule})
 
 
-Name = Annotated[
-    str, matching(f"^{KEY_PATTERN}$", "lower-case letters, digits, '-' and '_', a letter first", 60)
-]
-Inside = Annotated[
-    str,
-    matching(
-        f"^{_PART}(?:/{_PART})*$", "a relative path that stays inside, with forward slashes", 1000
-    ),
-]
+NAME_RULE = "lower-case letters, digits, '-' and '_', starting with a letter"
+Name = Annotated[str, matching(f"^{NAME_PATTERN}$", NAME_RULE, 60)]
+INSIDE_RULE = "a relative path with forward slashes and without '..'"
+Inside = Annotated[str, matching(f"^{_PART}(?:/{_PART})*$", INSIDE_RULE, 1000)]
 
 
 class Spec(BaseModel):
-    """A part of params.yaml. Strict: DVC takes 1, 1.0 and true for the same value, so a spec must not."""
+    """A part of params.yaml. Strict: DVC does not tell 1, 1.0 and true apart, so a spec must."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    holds: ClassVar[tuple[Check, ...]] = ()  # what must hold among its fields
+    holds: ClassVar[tuple[Check, ...]] = ()  # checks that compare its fields
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -65,60 +62,83 @@ class Spec(BaseModel):
 
 
 class Ref(str):
-    """The name of another artifact, `noun.key`, and the nouns that its field admits."""
-
-    nouns: tuple[str, ...]
+    """The name of another artifact, as params.yaml has it: `noun.name`."""
 
     @property
     def noun(self) -> str:
         """The part before the dot."""
-        return self.partition(".")[0]
+        return ArtifactName.parse(self).noun
 
     @property
-    def key(self) -> str:
+    def name(self) -> str:
         """The part after the dot."""
-        return self.partition(".")[2]
+        return ArtifactName.parse(self).name
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class To:
-    """Makes a field of type `Ref` a reference to an artifact of one of these nouns: an edge of the graph."""
+    """Makes a field of type `Ref` an edge of the graph: a reference to an artifact of these nouns.
+
+    reads  which splits of a splits artifact are read: train, dev, test
+    """
 
     nouns: tuple[str, ...]
+    reads: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        def mark(text: str) -> Ref:
-            ref = Ref(text)
-            ref.nouns = self.nouns
-            return ref
-
         return core_schema.no_info_after_validator_function(
-            mark, core_schema.str_schema(strict=True, pattern=self.pattern)
+            Ref, core_schema.str_schema(strict=True, pattern=self.pattern)
         )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": self.pattern, "x-refers-to": list(self.nouns)}
+        written = {"type": "string", "pattern": self.pattern, "x-refers-to": list(self.nouns)}
+        return written | ({"x-reads": list(self.reads)} if self.reads else {})
 
     @property
     def pattern(self) -> str:
-        """Regular expression of the names that it admits."""
-        return f"^(?:{'|'.join(self.nouns)})\\.{KEY_PATTERN}$"
+        """Regular expression of the names that it accepts."""
+        return f"^(?:{'|'.join(self.nouns)})\\.{NAME_PATTERN}$"
 
 
 class Artifact(Spec):
-    """One thing to build: `noun.key` in params.yaml, `noun-key` in dvc.yaml, `data/noun/key/` on disk."""
+    """One thing to build. Its class says what holds for every artifact of the noun.
+
+    numerics  seed, threads and precision decide its bytes
+    measured  timed, not computed: a rebuild gives other numbers, so git keeps it and no cache does
+    final     people look at it; an artifact of any other noun is there to be used by another
+    is_data   part of the data of a commit, where `lmspec attribute` separates data, spec and code
+    origin    the field that names the model or graph that it continues
+    metrics   numbers in data/metrics/<noun>-<name>.json
+    reports   small tables in data/metrics/<noun>-<name>/
+    """
 
     noun: ClassVar[str]
-    numerics: ClassVar[bool] = False  # do seed, threads and precision decide its bytes?
-    cached: ClassVar[bool] = True  # does it have a folder in DVC's cache?
-    metrics: ClassVar[bool] = False  # does it write data/metrics/<noun>-<key>.json?
-    reports: ClassVar[
-        tuple[str, ...]
-    ] = ()  # small tables that git keeps: data/metrics/<noun>-<key>/<report>.csv
+    numerics: ClassVar[bool] = False
+    measured: ClassVar[bool] = False
+    final: ClassVar[bool] = False
+    is_data: ClassVar[bool] = False
+    origin: ClassVar[str | None] = None
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    reports: ClassVar[tuple[Table, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """With `x-noun`, from which language/nouns.py has these facts without pydantic."""
+        written = super().__get_pydantic_json_schema__(schema, handler)
+        facts = {name: getattr(cls, name) for name in FACTS if getattr(cls, name)}
+        for name in {"metrics", "reports"} & facts.keys():
+            facts[name] = [
+                {key: value for key, value in dataclasses.asdict(result).items() if value}
+                for result in facts[name]
+            ]
+        handler.resolve_ref_schema(written)["x-noun"] = facts
+        return written
 
     def modules(self) -> tuple[str, ...]:
         """Modules of the variants (`kind:`) that build it, beside what its stage imports."""
@@ -137,10 +157,13 @@ class Artifact(Spec):
         return ()
 
 
+FACTS = ("measured", "final", "is_data", "origin", "metrics", "reports")
+
+
 def references(
     value: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
-    """Every reference inside a spec, with the path of fields that leads to it, in the order of the fields."""
+    """Every reference inside a spec with the path of its field, in the order of the fields."""
     if isinstance(value, Ref):
         yield path, value
     elif isinstance(value, Spec):

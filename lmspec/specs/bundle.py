@@ -1,4 +1,4 @@
-"""bundle: what is deployed: graph, tokenizer, labels, an example that predicts, a model card."""
+"""bundle: what is deployed: graph, tokenizer, labels, an example script, a model card."""
 
 from typing import Annotated, ClassVar
 
@@ -12,17 +12,18 @@ class BundleSpec(Artifact):
     """A folder that predicts with onnxruntime, tokenizers and numpy alone."""
 
     noun: ClassVar[str] = "bundle"
-    of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph that is deployed")
+    final: ClassVar[bool] = True
+    of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
     scores: Annotated[Ref, To(("scores",))] = Field(
-        description="scores of that graph, for the card"
+        description="scores of that graph, for the model card"
     )
     title: str = Field(min_length=1, max_length=200, description="heading of the model card")
     license: str = Field(
         min_length=1, max_length=100, description="SPDX identifier of the bundle's license"
     )
     intended_use: str = Field(
-        min_length=1, max_length=20_000, description="what it is for, and what not (Markdown)"
+        min_length=1, max_length=20_000, description="what to use it for, and what not (Markdown)"
     )
     limitations: str = Field(
-        min_length=1, max_length=20_000, description="what is known to go wrong (Markdown)"
+        min_length=1, max_length=20_000, description="known failure modes (Markdown)"
     )

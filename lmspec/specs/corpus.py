@@ -1,4 +1,4 @@
-"""corpus: one table of cleaned, labelled documents, and one of those that were rejected and why."""
+"""corpus: cleaned, labelled documents, and the rejected rows with the reason for each."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -6,6 +6,8 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Inside, Name, Ref, Spec, To
 from lmspec.specs.checks import corpus as checks
+from lmspec.specs.results import Metric
+from lmspec.specs.results import Table as Report
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 Column = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -13,14 +15,14 @@ Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
 class Delimited(Spec):
-    """Tab-separated or comma-separated text, UTF-8."""
+    """Tab-separated or comma-separated text in UTF-8."""
 
     kind: Literal["tsv", "csv"] = Field(
         description="tsv: one row a line, no quoting; csv: quoted as in RFC 4180"
     )
     columns: tuple[Column, ...] | None = Field(
         strict=False,
-        description="names of the columns where the file has no header line; null: it has one",
+        description="column names of a file without a header line; null: it has one",
     )
 
 
@@ -33,10 +35,10 @@ class Typed(Spec):
 
 
 class ColumnLabel(Spec):
-    """The label stands in a column."""
+    """The label is in a column."""
 
     kind: Literal["column"] = Field(description="read the label from a column")
-    column: Column = Field(description="where the label stands")
+    column: Column = Field(description="name of the label column")
     rename: dict[str, Label] | None = Field(
         description="value in the file -> label; null: the value is the label"
     )
@@ -55,19 +57,19 @@ class ThresholdLabel(Spec):
 
     holds = (checks.bands_are_apart,)
     kind: Literal["threshold"] = Field(description="derive the label from a number")
-    column: Column = Field(description="where the score stands")
+    column: Column = Field(description="name of the score column")
     bands: tuple[Band, ...] = Field(
         strict=False, min_length=2, description="which scores get which label"
     )
 
 
 class Group(Spec):
-    """Rows of one group (a document, an author) are never split apart."""
+    """Rows of one group (a document, an author) stay in the same split."""
 
     holds = (checks.pattern_has_a_group,)
-    column: Column = Field(description="where the group stands")
+    column: Column = Field(description="name of the group column")
     pattern: Annotated[str, Field(max_length=1000)] | None = Field(
-        description="regular expression whose first group is taken from the value; null: the value"
+        description="regular expression whose first group is the group; null: the whole value"
     )
 
 
@@ -75,13 +77,11 @@ class Table(Spec):
     """One file of a source, and how it is read."""
 
     holds = (checks.columns_are_named,)
-    name: Name = Field(description="value of the column `source`; metrics are broken down by it")
-    of: Annotated[Ref, To(("sources",))] = Field(description="the source that the file is in")
+    name: Name = Field(description="value of the column `table`; metrics are broken down by it")
+    of: Annotated[Ref, To(("sources",))] = Field(description="the source that holds the file")
     file: Inside = Field(description="path inside the source's folder")
-    format: Annotated[
-        Delimited | Typed, Field(discriminator="kind", description="how the file is written")
-    ]
-    text: Column = Field(description="column of the text")
+    format: Annotated[Delimited | Typed, Field(discriminator="kind", description="file format")]
+    text: Column = Field(description="name of the text column")
     label: Annotated[
         ColumnLabel | ThresholdLabel,
         Field(discriminator="kind", description="where the label comes from"),
@@ -90,27 +90,27 @@ class Table(Spec):
 
 
 class Clean(Spec):
-    """Repair of text, and the lengths that are kept."""
+    """How text is repaired, and which lengths are kept."""
 
     holds = (checks.bounds_are_in_order,)
-    fix_unicode: bool = Field(description="mend mojibake, quotes, control characters; NFC (ftfy)")
-    unescape_html: bool = Field(description="&amp; -> &, twice-escaped too")
+    fix_unicode: bool = Field(description="repair mojibake, quotes, control characters; NFC (ftfy)")
+    unescape_html: bool = Field(description="&amp; -> &, even if escaped twice")
     min_chars: int = Field(ge=1, le=10_000_000, description="shorter texts are rejected")
     max_chars: int = Field(ge=1, le=10_000_000, description="longer texts are rejected")
 
 
 class NearDuplicates(Spec):
-    """Two texts are near-duplicates if the Jaccard similarity of their character shingles reaches the threshold."""
+    """Texts whose character shingles have at least this Jaccard similarity count as the same."""
 
     holds = (checks.few_pairs_are_missed,)
-    shingle_chars: int = Field(ge=2, le=50, description="length of a shingle")
+    shingle_chars: int = Field(ge=2, le=50, description="characters per shingle")
     threshold: float = Field(
         gt=0, le=1, description="Jaccard similarity from which two texts count as the same"
     )
     permutations: int = Field(
         ge=16,
         le=1024,
-        description="of MinHash; more give finer bands, so fewer needless comparisons",
+        description="MinHash permutations; more allow finer bands, so fewer needless comparisons",
     )
 
     def rows_per_band(self) -> int:
@@ -119,11 +119,19 @@ class NearDuplicates(Spec):
 
 
 class CorpusSpec(Artifact):
-    """One table of documents from one or more files. Exact duplicates are always rejected, the first one kept."""
+    """Documents from one or more files. Of exact duplicates only the first is kept."""
 
     noun: ClassVar[str] = "corpus"
-    metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("rows",)
+    is_data: ClassVar[bool] = True
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("documents"),
+        Metric("rejected.{reason}"),
+        Metric("table.{table}.documents"),
+        Metric("table.{table}.label.{label}"),
+    )
+    reports: ClassVar[tuple[Report, ...]] = (
+        Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
+    )
     holds = (checks.labels_are_listed, checks.labels_are_given, checks.tables_have_their_own_names)
     tables: tuple[Table, ...] = Field(
         strict=False, min_length=1, description="in order: the first of two duplicates is kept"

@@ -1,22 +1,30 @@
-"""exported: a model as an ONNX graph with dynamic batch and length, checked against the model it came from."""
+"""exported: a model as an ONNX graph, checked against the model it came from."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.results import Metric
 
 
 class ExportedSpec(Artifact):
-    """The build fails if any logit differs by more than the tolerance, over a matrix of shapes and masks."""
+    """A graph with dynamic batch and length. The build fails if a logit exceeds the tolerance."""
 
     noun: ClassVar[str] = "exported"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the model")
-    opset: int = Field(ge=18, le=23, description="version of the ONNX operators")
+    origin: ClassVar[str] = "of"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("largest_logit_difference", "lower"),
+        Metric("nodes"),
+        Metric("bytes", "lower", evidence="size"),
+    )
+    of: Annotated[Ref, To(("model", "student", "updated"))] = Field(
+        description="the model to export"
+    )
+    opset: int = Field(ge=18, le=23, description="version of the ONNX operator set")
     max_logit_difference: float = Field(
-        gt=0, le=1, description="largest absolute difference that is accepted"
+        gt=0, le=1, description="largest absolute logit difference allowed"
     )
 
     def reads_like(self) -> Ref:

@@ -1,43 +1,48 @@
-"""gates: what a change must not do to a metric. An input of no stage: `lmspec gate` reads what the stages wrote."""
+"""gates: what a change must not do to a metric. No stage reads them: `lmspec gate` does."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import KEY_PATTERN, Spec, matching
+from lmspec.specs.base import NAME_PATTERN, Spec, matching
 from lmspec.specs.checks import gates as checks
 
-METRIC = rf"^{KEY_PATTERN}\.{KEY_PATTERN}(?:\.[^.\x00-\x1f]+)+$"
-RULE = "`noun.key.` and the path that `lmspec diff` shows, such as scores.release.test.accuracy"
-Metric = Annotated[str, matching(METRIC, f"{RULE}; `*` stands for each class or table", 500)]
+METRIC = rf"^{NAME_PATTERN}\.{NAME_PATTERN}(?:\.[^.\x00-\x1f]+)+$"
+RULE = "`noun.name.` and a path that `lmspec diff` shows, such as scores.release.test.accuracy"
+Metric = Annotated[str, matching(METRIC, f"{RULE}; `*` stands for every class or table", 500)]
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 Confidence = Annotated[float, Field(ge=0.5, lt=1)]
+OfValue = Annotated[
+    Confidence | None,
+    Field(description="of a one-sided interval; null: compare the value itself"),
+]
+OfDifference = Annotated[Confidence, Field(description="of a one-sided interval of the difference")]
 Day = Annotated[str, matching(r"^\d{4}-\d{2}-\d{2}$", "a day in quotes, such as '2027-01-31'", 10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Waiver(Spec):
-    """A failure that somebody answers for, for a while."""
+    """Permission to fail, for a while, with a reason and a name."""
 
     holds = (checks.day_exists,)
     reason: str = Field(
         min_length=10, max_length=1000, description="why the change is adopted all the same"
     )
-    signed_off_by: str = Field(min_length=2, max_length=200, description="who answers for it")
-    until: Day = Field(description="the last day on which it holds")
+    signed_off_by: str = Field(min_length=2, max_length=200, description="who is responsible")
+    until: Day = Field(description="last day on which the waiver is valid")
 
 
 class Demand(Spec):
     """What every gate has."""
 
     metric: Metric = Field(
-        description="a number in an artifact's metrics; `*`: each class or table, and the worst decides"
+        description="a metric of an artifact; `*`: every class or table, and the worst decides"
     )
     undecided: Literal["fail", "pass"] = Field(
-        default="fail", description="what too little data for a decision counts as"
+        default="fail", description="what counts if there is too little data to decide"
     )
     waiver: Waiver | None = Field(
-        default=None, description="a failure that is signed off; null: none"
+        default=None, description="a failure that was signed off; null: none"
     )
 
 
@@ -45,20 +50,16 @@ class Floor(Demand):
     """The metric must reach a value."""
 
     kind: Literal["floor"] = Field(description="the metric must not be below a value")
-    at_least: Bound = Field(description="the lowest value that passes")
-    confidence: Confidence | None = Field(
-        default=None, description="of the one-sided interval; null: the value as it is"
-    )
+    at_least: Bound = Field(description="lowest value that passes")
+    confidence: OfValue = None
 
 
 class Ceiling(Demand):
-    """The metric must stay below a value."""
+    """The metric must stay at or below a value."""
 
     kind: Literal["ceiling"] = Field(description="the metric must not be above a value")
-    at_most: Bound = Field(description="the highest value that passes")
-    confidence: Confidence | None = Field(
-        default=None, description="of the one-sided interval; null: the value as it is"
-    )
+    at_most: Bound = Field(description="highest value that passes")
+    confidence: OfValue = None
 
 
 class NonInferiority(Demand):
@@ -68,9 +69,9 @@ class NonInferiority(Demand):
         description="not worse than the baseline by more than a margin"
     )
     margin: float = Field(
-        gt=0, le=1e6, description="in the metric's own unit: 0.005 of accuracy is half a point"
+        gt=0, le=1e6, description="in the unit of the metric: 0.005 of accuracy is half a point"
     )
-    confidence: Confidence = Field(description="of the one-sided interval of the difference")
+    confidence: OfDifference
 
 
 class Improvement(Demand):
@@ -79,41 +80,46 @@ class Improvement(Demand):
     kind: Literal["improvement"] = Field(
         description="better than the baseline by more than an amount"
     )
-    by: float = Field(ge=0, le=1e6, description="in the metric's own unit; 0: by anything")
-    confidence: Confidence = Field(description="of the one-sided interval of the difference")
+    by: float = Field(ge=0, le=1e6, description="in the unit of the metric; 0: by any amount")
+    confidence: OfDifference
 
 
 class NegativeFlipRate(Demand):
-    """Few of the examples that were right may be wrong now. Source: Yan et al. 2021, arXiv:2011.09161."""
+    """Few examples that the baseline got right may be wrong now.
+
+    Source: Yan et al. 2021, arXiv:2011.09161.
+    """
 
     kind: Literal["negative_flip_rate"] = Field(
-        description="share of examples that were right and now are wrong; `metric`: a test split"
+        description="share of examples that were right and are wrong now; `metric` is a test split"
     )
     at_most: Share = Field(description="of all examples of the test split, class or table")
-    confidence: Confidence = Field(description="of the one-sided interval of the rate")
+    confidence: Confidence = Field(description="of a one-sided interval of the rate")
 
 
 class Ratio(Demand):
-    """Latency, size or memory may grow by so much."""
+    """Latency, size or memory may get worse by at most a factor."""
 
-    kind: Literal["ratio"] = Field(description="new / old of a latency, throughput, size or memory")
+    kind: Literal["ratio"] = Field(
+        description="candidate / baseline of a latency, throughput, size or memory"
+    )
     tolerance: float = Field(
-        ge=0, le=100, description="how much worse it may be: 0.05 is a twentieth of the old value"
+        ge=0, le=100, description="how much worse it may be: 0.05 is 5 % of the baseline"
     )
     confidence: Confidence = Field(
-        description="of the one-sided interval of the ratio, for what is measured in rounds"
+        description="of a one-sided interval of the ratio, for what is timed in rounds"
     )
 
 
 class Gap(Demand):
-    """No class or table may fall far behind the best. `metric` holds a `*`."""
+    """No class or table may fall far behind the best. `metric` contains a `*`."""
 
     holds = (checks.gap_is_among_several,)
     kind: Literal["gap"] = Field(
         description="between the best and the worst of the classes or tables"
     )
-    at_most: Bound = Field(description="the largest gap that passes, in the metric's own unit")
-    confidence: Confidence = Field(description="of the one-sided interval of the gap")
+    at_most: Bound = Field(description="largest gap that passes, in the unit of the metric")
+    confidence: Confidence = Field(description="of a one-sided interval of the gap")
 
 
 Gate = Annotated[

@@ -1,4 +1,4 @@
-"""model: a candidate, fitted to the training split of its splits."""
+"""model: a candidate, fitted to the train split of a dataset."""
 
 from typing import Annotated, ClassVar
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from lmspec.specs.architecture import Architecture
 from lmspec.specs.base import Artifact, Ref, To
-from lmspec.specs.training import Training
+from lmspec.specs.results import Metric, Table
+from lmspec.specs.training import CURVE, TRAINED, Training
 
 
 class ModelSpec(Artifact):
@@ -14,10 +15,10 @@ class ModelSpec(Artifact):
 
     noun: ClassVar[str] = "model"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("curve",)
-    on: Annotated[Ref, To(("splits",))] = Field(
-        description="trained on the train split, stopped by the dev split"
+    metrics: ClassVar[tuple[Metric, ...]] = TRAINED
+    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
+    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+        description="splits to train on (train) and to stop early on (dev)"
     )
     architecture: Architecture = Field(description="which kind of network")
     training: Training = Field(description="how the weights are fitted")

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 MetricPath = tuple[str, ...]
+NO_NOUNS = ("gates", "numerics", "machine")  # sections of params.yaml without artifacts
 # What follows one of these is a label, which may hold dots.
 LABELLED = frozenset({"f1", "label"})
 

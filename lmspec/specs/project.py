@@ -1,4 +1,4 @@
-"""project: the whole of params.yaml: nouns -> keys -> specs."""
+"""project: the whole of params.yaml: nouns -> names -> specs."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,13 @@ from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from lmspec.specs.base import Artifact, Name, Ref, Spec
+from lmspec.specs.base import Artifact, Name, Spec
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.corpus import CorpusSpec
 from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.gates import Gate
 from lmspec.specs.model import ModelSpec
+from lmspec.specs.names import NO_NOUNS, ArtifactName
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.quantized import QuantizedSpec
 from lmspec.specs.scores import ScoresSpec
@@ -23,34 +24,24 @@ from lmspec.specs.updated import UpdatedSpec
 
 
 class Project(Spec):
-    """What to make. Any noun may have any number of keys, and only `numerics` and `machine` must be there."""
+    """What to build: any number of artifacts of each noun, with `numerics` and `machine`."""
 
-    sources: dict[Name, SourceSpec] = Field(
-        default={}, description="raw inputs with a declared SHA-256"
-    )
-    corpus: dict[Name, CorpusSpec] = Field(default={}, description="cleaned, labelled documents")
-    splits: dict[Name, SplitsSpec] = Field(
-        default={}, description="train, dev and test splits of a corpus"
-    )
-    model: dict[Name, ModelSpec] = Field(default={}, description="candidates, fitted to data")
-    student: dict[Name, StudentSpec] = Field(
-        default={}, description="smaller models, taught by larger ones"
-    )
-    updated: dict[Name, UpdatedSpec] = Field(
-        default={}, description="models carried on to new data"
-    )
-    exported: dict[Name, ExportedSpec] = Field(default={}, description="models as ONNX graphs")
-    quantized: dict[Name, QuantizedSpec] = Field(default={}, description="graphs in int8")
-    scores: dict[Name, ScoresSpec] = Field(
-        default={}, description="what a model or graph gets right"
-    )
+    sources: dict[Name, SourceSpec] = Field({}, description="raw inputs with a declared SHA-256")
+    corpus: dict[Name, CorpusSpec] = Field({}, description="cleaned, labelled documents")
+    splits: dict[Name, SplitsSpec] = Field({}, description="train, dev and test splits of a corpus")
+    model: dict[Name, ModelSpec] = Field({}, description="candidates, fitted to data")
+    student: dict[Name, StudentSpec] = Field({}, description="smaller models taught by larger ones")
+    updated: dict[Name, UpdatedSpec] = Field({}, description="models trained further on new data")
+    exported: dict[Name, ExportedSpec] = Field({}, description="models as ONNX graphs")
+    quantized: dict[Name, QuantizedSpec] = Field({}, description="graphs in int8")
+    scores: dict[Name, ScoresSpec] = Field({}, description="how often a model or graph is right")
     speed: dict[Name, SpeedSpec] = Field(
-        default={}, description="how fast and how large a graph is, against another"
+        {}, description="how fast and how large a graph is, compared with another"
     )
-    bundle: dict[Name, BundleSpec] = Field(default={}, description="what is deployed")
-    gates: dict[Name, Gate] = Field(default={}, description="what a change must not do to a metric")
+    bundle: dict[Name, BundleSpec] = Field({}, description="what is deployed")
+    gates: dict[Name, Gate] = Field({}, description="what a change must not do to a metric")
     numerics: Numerics = Field(
-        description="seed, threads, precision: inputs of every computing stage"
+        description="seed, threads, precision: inputs of every stage that computes"
     )
     machine: Machine = Field(description="device: an input of no stage")
 
@@ -58,7 +49,7 @@ class Project(Spec):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """With every other name refused: pydantic writes the pattern of the names so that one that does not match is free."""
+        """Reject every other name: the pattern that pydantic writes leaves those unchecked."""
         written = handler(schema)
         for section in handler.resolve_ref_schema(written)["properties"].values():
             for pattern, items in section.pop("patternProperties", {}).items():
@@ -69,18 +60,18 @@ class Project(Spec):
         return written
 
     def artifacts(self) -> Iterator[tuple[str, Artifact]]:
-        """Every artifact with its name `noun.key`, in the order of the nouns above and of the file."""
+        """Every artifact with its name `noun.name`, in the order of the nouns above and of the file."""
         for noun in NOUNS:
-            for key, spec in getattr(self, noun).items():
-                yield f"{noun}.{key}", spec
+            for name, spec in getattr(self, noun).items():
+                yield str(ArtifactName(noun, name)), spec
 
-    def find(self, name: str) -> Artifact:
-        """The artifact called `noun.key`. Raises KeyError if there is none."""
-        ref = Ref(name)
-        if ref.noun not in NOUNS:
-            raise KeyError(name)
-        spec: Artifact = getattr(self, ref.noun)[ref.key]
+    def find(self, text: str) -> Artifact:
+        """The artifact called `noun.name`. Raises KeyError if there is none."""
+        noun, name = ArtifactName.parse(text)
+        if noun not in NOUNS:
+            raise KeyError(text)
+        spec: Artifact = getattr(self, noun)[name]
         return spec
 
 
-NOUNS = tuple(name for name in Project.model_fields if name not in ("gates", "numerics", "machine"))
+NOUNS = tuple(section for section in Project.model_fields if section not in NO_NOUNS)

@@ -1,36 +1,40 @@
-"""quantized: a graph in int8, checked against the one it came from."""
+"""quantized: a graph in int8, checked against the fp32 graph it came from."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
+from lmspec.specs.results import Metric
+
+ReduceRange = Annotated[
+    bool, Field(description="7-bit weights: 8 bits overflow in x86 kernels without VNNI")
+]
 
 
 class Dynamic(Spec):
-    """Weights in int8, activations quantized as they pass, one scale per tensor: for transformers and LSTMs."""
+    """Weights in int8, activations quantized at run time with a scale per tensor.
 
-    kind: Literal["dynamic"] = Field(description="scales of activations are found as they pass")
+    For transformers and LSTMs.
+    """
+
+    kind: Literal["dynamic"] = Field(description="activation scales are computed at run time")
     per_channel: bool = Field(
         description="one scale per output of a weight matrix instead of one per matrix"
     )
-    reduce_range: bool = Field(
-        description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels"
-    )
+    reduce_range: ReduceRange
 
 
 class Static(Spec):
-    """Weights and activations in int8 with scales fixed from calibration texts: for convolutions."""
+    """Weights and activations in int8 with scales from calibration texts: for convolutions."""
 
-    kind: Literal["static"] = Field(description="scales of activations are fixed by calibration")
+    kind: Literal["static"] = Field(description="activation scales are fixed by calibration")
     per_channel: bool = Field(description="one scale per output channel of a weight")
-    reduce_range: bool = Field(
-        description="7-bit weights: without VNNI, 8 bits overflow inside x86 kernels"
-    )
+    reduce_range: ReduceRange
 
 
 class Contract(Spec):
-    """What the int8 graph may lose, measured on the calibration texts. The build fails beyond it."""
+    """What quantization may cost, measured on the calibration texts. Beyond it the build fails."""
 
     max_disagreement_rate: float = Field(
         ge=0, le=1, description="share of texts whose predicted label changes"
@@ -45,15 +49,22 @@ class QuantizedSpec(Artifact):
 
     noun: ClassVar[str] = "quantized"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    of: Annotated[Ref, To(("exported",))] = Field(description="the graph")
-    calibrate: Annotated[Ref, To(("splits",))] = Field(
-        description="its dev split gives the calibration texts"
+    origin: ClassVar[str] = "of"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("disagreement_rate", "lower", share=True),
+        Metric("mean_probability_difference", "lower", share=True),
+        Metric("bytes", "lower", evidence="size"),
+        Metric("bytes_before"),
+        Metric("quantized_operations"),
+    )
+    of: Annotated[Ref, To(("exported",))] = Field(description="the graph to quantize")
+    calibrate: Annotated[Ref, To(("splits",), reads=("dev",))] = Field(
+        description="splits whose dev split provides the calibration texts"
     )
     calibration_rows: int = Field(
-        ge=8, le=100_000, description="texts that are drawn from the dev split"
+        ge=8, le=100_000, description="number of texts drawn from the dev split"
     )
     scheme: Annotated[
         Dynamic | Static, Field(discriminator="kind", description="how numbers become int8")
     ]
-    contract: Contract = Field(description="what it may lose; the build fails beyond it")
+    contract: Contract = Field(description="what it may lose; beyond it the build fails")

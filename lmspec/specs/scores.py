@@ -1,4 +1,4 @@
-"""scores: what any model or graph gets right on the test splits of any splits."""
+"""scores: how often any model or graph is right on the test splits of any datasets."""
 
 from typing import Annotated, ClassVar
 
@@ -6,32 +6,64 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import scores as checks
+from lmspec.specs.results import WATCHED, Metric, Table
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
 
 
 def format_of(ref: Ref) -> str:
-    """The module that reads a model or a graph: scoring a graph needs no torch, and is not rerun by its readers."""
+    """The module that reads a model or a graph.
+
+    Scoring a graph needs no torch, and no edit of the readers of models reruns it.
+    """
     return "lmspec.formats.checkpoint" if ref.noun in MODELS else "lmspec.formats.graph"
 
 
 class ScoresSpec(Artifact):
-    """Metrics per split and table, a confusion table, and the outcome of every example (a paired test needs it)."""
+    """Metrics per dataset and table, a confusion table, and the prediction for each example.
+
+    A paired test of two commits needs the predictions.
+    """
 
     noun: ClassVar[str] = "scores"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("confusion", "predictions")
+    final: ClassVar[bool] = True
+    origin: ClassVar[str] = "of"
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+        Metric(f"{part}.{name}", better, share, evidence)
+        for part in ("{dataset}", "{dataset}.table.{table}")
+        for name, better, share, evidence in (
+            *((name, way, way == "higher", "predictions") for name, way in WATCHED.items()),
+            ("expected_calibration_error", "lower", True, "predictions"),
+            ("examples", None, False, None),
+            ("f1.{label}", "higher", True, "predictions"),
+        )
+    )
+    reports: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "confusion",
+            {
+                "x": "examples",
+                "y": "predicted",
+                "template": "bar_horizontal",
+                "title": "predicted",
+            },
+        ),
+        Table(
+            "predictions",
+            {"x": "label", "y": "predicted", "template": "confusion", "title": "confusion"},
+        ),
+    )
     holds = (checks.each_splits_once,)
-    of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="what is scored")
-    on: tuple[Annotated[Ref, To(("splits",))], ...] = Field(
-        strict=False, min_length=1, description="test splits to score it on"
+    of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
+    on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
+        strict=False, min_length=1, description="splits whose test split it is scored on"
     )
     batch_size: int = Field(
         ge=1,
         le=65536,
-        description="texts of similar length scored together; with int8 it decides bits",
+        description="texts of similar length scored together; with int8 it changes the bits",
     )
     calibration_bins: int = Field(
         ge=2, le=1000, description="equal-width bins of the expected calibration error"

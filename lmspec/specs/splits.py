@@ -1,4 +1,4 @@
-"""splits: a corpus cut into train, dev and test; groups and near-duplicates stay on one split."""
+"""splits: a corpus cut into train, dev and test; groups and near-duplicates stay together."""
 
 from typing import Annotated, ClassVar
 
@@ -7,19 +7,24 @@ from pydantic import Field
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import splits as checks
 from lmspec.specs.corpus import NearDuplicates
+from lmspec.specs.results import Metric
 
 
 class SplitsSpec(Artifact):
-    """Stratified by label and table. The three fractions sum to one; a fraction of 0 leaves that split empty."""
+    """Stratified by label and table. A fraction of 0 leaves that split empty."""
 
     noun: ClassVar[str] = "splits"
-    metrics: ClassVar[bool] = True
+    is_data: ClassVar[bool] = True
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("{split}.documents"),
+        Metric("{split}.label.{label}"),
+    )
     holds = (checks.fractions_sum_to_one,)
-    of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus that is cut")
+    of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus to split")
     train: float = Field(ge=0, le=1, description="fraction for training")
     dev: float = Field(ge=0, le=1, description="fraction for early stopping and tuning")
     test: float = Field(ge=0, le=1, description="fraction for the final scores")
-    seed: int = Field(ge=0, lt=2**31, description="of the draw")
+    seed: int = Field(ge=0, lt=2**31, description="seed of the random split")
     keep_together: NearDuplicates | None = Field(
-        description="near-duplicates that share a split; null: groups only"
+        description="put near-duplicates into the same split; null: only groups are kept together"
     )

@@ -4,56 +4,61 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from lmspec.specs.architecture import Dropout
+from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import student as checks
-from lmspec.specs.training import Training
+from lmspec.specs.results import Metric, Table
+from lmspec.specs.training import CURVE, TRAINED, Training
 
 
 class Distillation(Spec):
-    """The student's loss is the weighted sum of three; the weights need not sum to one."""
+    """The loss is a weighted sum of three terms; the weights need not sum to one."""
 
     temperature: float = Field(
-        gt=0, le=100, description="of both softmaxes. Source: Hinton et al. 2015, arXiv:1503.02531"
+        gt=0,
+        le=100,
+        description="temperature of both softmaxes. Source: Hinton et al. 2015, arXiv:1503.02531",
     )
     soft_weight: float = Field(
-        ge=0, le=1000, description="of the cross-entropy with the teacher's softened probabilities"
+        ge=0, le=1000, description="weight of the cross-entropy with the teacher's soft labels"
     )
     hidden_weight: float = Field(
         ge=0,
         le=1000,
-        description="of the squared distance between normalised [CLS] states. Source: Sun et al. 2019, arXiv:1908.09355",
+        description="weight of the squared distance between normalised [CLS] states."
+        " Source: Sun et al. 2019, arXiv:1908.09355",
     )
-    hard_weight: float = Field(ge=0, le=1000, description="of the cross-entropy with the labels")
+    hard_weight: float = Field(
+        ge=0, le=1000, description="weight of the cross-entropy with the labels"
+    )
 
 
 class StudentSpec(Artifact):
-    """Starts from some of its teacher's layers, with the teacher's embeddings, tokenizer and length."""
+    """Starts from some of its teacher's layers, and keeps its embeddings, tokenizer and length."""
 
     noun: ClassVar[str] = "student"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("curve",)
+    origin: ClassVar[str] = "teacher"
+    metrics: ClassVar[tuple[Metric, ...]] = TRAINED
+    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
     holds = (checks.layers_ascend, checks.frozen_layers_exist, checks.something_is_learned)
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
-        description="a transformer"
+        description="the transformer to learn from"
     )
-    on: Annotated[Ref, To(("splits",))] = Field(
-        description="taught on the train split, stopped by the dev split"
+    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+        description="splits to train on (train) and to stop early on (dev)"
     )
     layers: tuple[Annotated[int, Field(ge=0, lt=1000)], ...] = Field(
         strict=False,
         min_length=1,
-        description="the teacher's layers, from 0 at the bottom, that the student starts from",
+        description="layers of the teacher to start from, counted from 0 at the bottom",
     )
     dropout: Dropout = Field(description="of hidden states and attention")
     classifier_dropout: Dropout = Field(description="before the classification layer")
-    frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(
-        ge=0, le=1000, description="leave that many layers, from the bottom, as they are"
-    )
+    frozen_embeddings: FrozenEmbeddings
+    frozen_layers: FrozenLayers
     distillation: Distillation = Field(
-        description="what is learned from the teacher, and what from the labels"
+        description="how much is learned from the teacher, and how much from the labels"
     )
     training: Training = Field(description="how the weights are fitted")
 

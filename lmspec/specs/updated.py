@@ -1,33 +1,41 @@
-"""updated: an earlier model carried on to newly arrived data, without forgetting what it knew."""
+"""updated: an earlier model trained further on new data, without forgetting what it knew."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from lmspec.specs.architecture import FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import updated as checks
-from lmspec.specs.training import Training
+from lmspec.specs.results import Metric, Table
+from lmspec.specs.training import CURVE, TRAINED, Training
 
 
 class Replay(Spec):
-    """A uniform sample of old training rows. Source: Prabhu et al. 2023, arXiv:2303.11165: at equal cost, hard to beat."""
+    """A uniform sample of old training rows: hard to beat at equal cost.
 
-    of: Annotated[Ref, To(("splits",))] = Field(
+    Source: Prabhu et al. 2023, arXiv:2303.11165.
+    """
+
+    of: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits that the earlier model was trained on"
     )
     per_new_row: float = Field(
-        gt=0, le=100, description="old rows drawn per new row, without repetition"
+        gt=0, le=100, description="old rows drawn per new row, without replacement"
     )
 
 
 class Retention(Spec):
-    """The earlier model's answers on the replayed rows stay a target. Source: Buzzega et al. 2020, arXiv:2004.07211."""
+    """The earlier model's predictions on the replayed rows stay a target.
 
-    temperature: float = Field(gt=0, le=100, description="of both softmaxes")
+    Source: Buzzega et al. 2020, arXiv:2004.07211.
+    """
+
+    temperature: float = Field(gt=0, le=100, description="temperature of both softmaxes")
     weight: float = Field(
         ge=0,
         le=1000,
-        description="of the cross-entropy with the earlier model's softened probabilities",
+        description="weight of the cross-entropy with the earlier model's soft labels",
     )
 
 
@@ -36,21 +44,22 @@ class UpdatedSpec(Artifact):
 
     noun: ClassVar[str] = "updated"
     numerics: ClassVar[bool] = True
-    metrics: ClassVar[bool] = True
-    reports: ClassVar[tuple[str, ...]] = ("curve",)
+    origin: ClassVar[str] = "of"
+    metrics: ClassVar[tuple[Metric, ...]] = (*TRAINED, Metric("rows.new"), Metric("rows.replayed"))
+    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
     holds = (checks.new_and_old_are_apart,)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
-    on: Annotated[Ref, To(("splits",))] = Field(description="the new data: train and dev splits")
+    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+        description="splits with the new data (train and dev)"
+    )
     replay: tuple[Replay, ...] = Field(
-        strict=False, min_length=1, description="old data; its dev split counts in early stopping"
+        strict=False,
+        min_length=1,
+        description="old data; its dev split counts in early stopping too",
     )
-    retention: Retention = Field(description="how the earlier model's answers are kept")
-    frozen_embeddings: bool = Field(description="leave the embeddings as they are")
-    frozen_layers: int = Field(
-        ge=0,
-        le=1000,
-        description="leave that many layers, from the bottom, as they are (transformers)",
-    )
+    retention: Retention = Field(description="how the earlier model's predictions are preserved")
+    frozen_embeddings: FrozenEmbeddings
+    frozen_layers: FrozenLayers
     training: Training = Field(description="how the weights are fitted")
 
     def reads_like(self) -> Ref:

@@ -1,0 +1,77 @@
+"""nouns: what each noun declares beside its fields, from the JSON Schema: no pydantic is imported."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lmspec.language import schema as schemas
+from lmspec.specs.names import ArtifactName, MetricPath
+from lmspec.specs.results import Metric, Table
+
+
+@dataclass(frozen=True)
+class Noun:
+    """The facts of a noun. specs/base.py says what each means.
+
+    reads  path of a field that names splits -> which of them are read
+    """
+
+    measured: bool = False
+    final: bool = False
+    is_data: bool = False
+    origin: str | None = None
+    metrics: tuple[Metric, ...] = ()
+    reports: tuple[Table, ...] = ()
+    reads: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def metric(self, path: MetricPath) -> Metric | None:
+        """The declared metric that a path, or a pattern with `*`, belongs to; None if there is none."""
+        return next((metric for metric in self.metrics if metric.fits(path)), None)
+
+    @property
+    def dev_field(self) -> str | None:
+        """The field that names the splits of `dev.accuracy`; None if it has none, or several."""
+        fields = [steps[0] for steps, splits in self.reads.items() if "dev" in splits]
+        return fields[0] if len(fields) == 1 and self.metric(("dev", "accuracy")) else None
+
+
+UNKNOWN = Noun()
+
+
+def of(noun: str) -> Noun:
+    """The facts of a noun; of one that lmspec does not know, none."""
+    return _load().get(noun, UNKNOWN)
+
+
+def metric(artifact: str | ArtifactName, path: MetricPath) -> Metric | None:
+    """The declared metric of an artifact that a path or a pattern belongs to."""
+    name = artifact if isinstance(artifact, ArtifactName) else ArtifactName.parse(artifact)
+    return of(name.noun).metric(path)
+
+
+def evidence(artifact: str | ArtifactName, path: MetricPath) -> str | None:
+    """What separates a change of a metric from noise: `predictions`, `rounds`, `size`, `peak`."""
+    declared = metric(artifact, path)
+    return declared.evidence if declared else None
+
+
+@functools.cache
+def _load() -> dict[str, Noun]:
+    nouns = {}
+    for noun in schemas.nouns():
+        schema = schemas.inner(schemas.sections()[noun])
+        facts = next(iter(schemas.kinds(schema).values()), schema)["x-noun"]
+        reads = {
+            steps: tuple(part["x-reads"])
+            for steps, part in schemas.parts(schema)
+            if "x-reads" in part
+        }
+        nouns[noun] = Noun(
+            **{
+                **facts,
+                "metrics": tuple(Metric(**row) for row in facts.get("metrics", ())),
+                "reports": tuple(Table(**row) for row in facts.get("reports", ())),
+                "reads": reads,
+            }
+        )
+    return nouns
