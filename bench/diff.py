@@ -21,8 +21,10 @@ from pathlib import Path
 import numpy as np
 from validate import processor  # beside this file
 
-from lmspec.methods.metrics import BETTER, full
+from lmspec.methods.metrics import full
 from lmspec.run import provenance
+from lmspec.specs.results import directions
+from lmspec.specs.scores import ScoresSpec
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
@@ -180,7 +182,7 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     (metrics / "scores-m.json").write_text(json.dumps({"s": scores}))
     (metrics.parent / "provenance").mkdir(exist_ok=True)
     entries: list[provenance.Entry] = [{"name": "data/metrics/scores-m.json", "digest": {}}]
-    provenance.annotate(entries, "data/metrics/scores-m.json", BETTER)
+    provenance.annotate(entries, "data/metrics/scores-m.json", directions(ScoresSpec.metrics))
     (metrics.parent / "provenance/scores-m.json").write_text(
         provenance.statement("scores.m", {}, [], entries, {})
     )

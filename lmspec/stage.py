@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from lmspec.errors import LmspecError
 from lmspec.run import child, declaration
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.numerics import Machine, Numerics
+from lmspec.specs.results import Better, directions
 
 Row = Mapping[str, Any]
 # what oneDNN and MKL call them; MKL heeds its own only on processors of its maker
@@ -57,12 +58,12 @@ class Needs:
 class Report:
     """What git keeps of a build: metrics, nested by what they are about, and small tables by name.
 
-    better  which way a metric, or all within it, is better: `{"accuracy": "higher", "of.latency_ms": "lower"}`
+    better  which way a metric that the spec does not declare is better: `{"auc": "higher"}`
     """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
-    better: Mapping[str, Literal["higher", "lower"]] = field(default_factory=dict)
+    better: Mapping[str, Better] = field(default_factory=dict)
 
 
 def say(line: str) -> None:
@@ -79,7 +80,7 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
         if child.current is None:
             found = f"it was started as `{' '.join(sys.argv)}`"
             raise LmspecError(f"stages.{noun}", found, f"usage: python -m stages.{noun} <key>")
-        child.leave(_run(child.current, spec_type, build).better)
+        child.leave(_run(child.current, spec_type, build))
     except Exception as error:
         said = child.explained(error)
         if said is None:
@@ -87,10 +88,11 @@ def run(noun: str, spec_type: Any, build: Build) -> None:
         sys.exit(f"lmspec: {said}{child.current.advice if child.current else ''}")
 
 
-def _run(this: child.Building, spec_type: Any, build: Build) -> Report:
+def _run(this: child.Building, spec_type: Any, build: Build) -> dict[str, Better]:
+    """Build and check; which way each metric is better."""
     stage = this.stage
     spec, numerics, machine = _specs(this, spec_type)
-    folders = {str(ref): Path("data", ref.noun, ref.key) for _, ref in references(spec)}
+    folders = {str(ref): Path("data", ref.noun, ref.name) for _, ref in references(spec)}
     known = {*stage.deps, *stage.modules}
     _require_declared({folder.as_posix() for folder in folders.values()}, known, stage.name)
     _require_declared({_file_of(module, known) for module in spec.modules()}, known, stage.name)
@@ -110,7 +112,7 @@ def _run(this: child.Building, spec_type: Any, build: Build) -> Report:
     _require_declared(set(executed), known, stage.name)
     _require_recorded(executed, this.values[declaration.TOOLCHAIN])
     _write_report(spec, stage, report)
-    return report
+    return directions(spec.metrics) | dict(report.better)
 
 
 def _specs(this: child.Building, spec_type: Any) -> tuple[Any, Numerics, Machine]:
@@ -200,9 +202,10 @@ def fix_numerics(numerics: Numerics) -> None:
 
 
 def _write_report(spec: Artifact, stage: declaration.Stage, report: Report) -> None:
-    if set(report.tables) != set(spec.reports) or bool(report.metrics) != spec.metrics:
+    declared = sorted(table.name for table in spec.reports)
+    if sorted(report.tables) != declared or bool(report.metrics) != bool(spec.metrics):
         raise TypeError(
-            f"{stage.name} reported {sorted(report.tables)}; its spec declares {sorted(spec.reports)}"
+            f"{stage.name} reported {sorted(report.tables)}; its spec declares {declared}"
         )
     if report.metrics:
         text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -51,7 +51,7 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "nodes": len(model.graph.node),
         "bytes": (out / "model.onnx").stat().st_size,
     }
-    return stage.Report(report, {}, {"largest_logit_difference": "lower", "bytes": "lower"})
+    return stage.Report(report)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import metrics, supervision, training
+from lmspec.methods import supervision, training
 from lmspec.specs.architecture import Transformer
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
@@ -39,9 +39,7 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     kept, fitted = train(needs.bits)
     checkpoint.write(kept, out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
-    return stage.Report(
-        training.metrics(kept.model, fitted, others), {"curve": fitted.curve}, metrics.BETTER
-    )
+    return stage.Report(training.metrics(kept.model, fitted, others), {"curve": fitted.curve})
 
 
 if __name__ == "__main__":

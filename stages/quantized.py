@@ -1,7 +1,6 @@
 """quantized: the graph in int8, checked against the one it came from.   exported, splits -> model.onnx, tokenizer.json"""
 
 from pathlib import Path
-from typing import Literal
 
 import onnx
 
@@ -31,10 +30,8 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     lost = quantizing.loss_of(before, after)
     require(lost, spec.contract, spec.of)
     size = {"bytes": result.path.stat().st_size, "bytes_before": source.path.stat().st_size}
-    better: dict[str, Literal["higher", "lower"]] = dict.fromkeys((*lost, "bytes"), "lower")
-    return stage.Report(
-        lost | size | {"quantized_operations": quantizing.quantized_operations(model)}, {}, better
-    )
+    operations = {"quantized_operations": quantizing.quantized_operations(model)}
+    return stage.Report(lost | size | operations)
 
 
 def require(lost: dict[str, float], contract: Contract, of: str) -> None:

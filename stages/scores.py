@@ -29,17 +29,15 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
         probability = predicting.probabilities(
             predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size)
         )
-        results[name.key] = measured(test, probability, model.labels, spec.calibration_bins)
-        parts.append(predictions(name.key, test, probability, model.labels))
+        results[name.name] = measured(test, probability, model.labels, spec.calibration_bins)
+        parts.append(predictions(name.name, test, probability, model.labels))
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
     (out / "metrics.json").write_text(
         json.dumps({"of": spec.of, "metrics": results}, indent=2) + "\n"
     )
     rows = table.drop("text").rows(named=True)
-    return stage.Report(
-        results, {"confusion": confusion(rows, model.labels), "predictions": rows}, metrics.BETTER
-    )
+    return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})
 
 
 def measured(

@@ -3,7 +3,7 @@
 import functools
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,6 @@ from lmspec.specs.speed import SpeedSpec
 
 TIMED = 5  # number of its stream of draws
 WEIGHTS = ("*.onnx", "*.safetensors")
-BETTER: dict[str, Literal["higher", "lower"]] = {
-    "of.latency_ms": "lower",
-    "of.texts_per_second": "higher",
-    "of.weights_bytes": "lower",
-    "of.peak_memory_bytes": "lower",
-    "ratio": "higher",
-}
 
 
 def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -64,7 +57,7 @@ def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "peak_memory": memory[1] / memory[0],
     }
     rounds = timing.rounds(latency, batched, len(texts))
-    return stage.Report(report, {"rounds": rounds}, BETTER)
+    return stage.Report(report, {"rounds": rounds})
 
 
 class Contestant:

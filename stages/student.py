@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, examples
-from lmspec.methods import distilling, metrics, supervision, teaching, training
+from lmspec.methods import distilling, supervision, teaching, training
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 
@@ -45,9 +45,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     network, fitted = train(needs.bits)
     checkpoint.write(dataclasses.replace(teacher, model=network), out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
-    return stage.Report(
-        training.metrics(network, fitted, others), {"curve": fitted.curve}, metrics.BETTER
-    )
+    return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 
 from lmspec import stage
 from lmspec.formats import checkpoint, examples
-from lmspec.methods import distilling, metrics, supervision, training, updating
+from lmspec.methods import distilling, supervision, training, updating
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.updated import UpdatedSpec
 
@@ -20,7 +20,7 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         lambda numerics: train(spec, needs, numerics).fitted, spec.training, needs.bits
     )
     report = training.metrics(kept.model.model, kept.fitted, others) | {"rows": kept.rows}
-    return stage.Report(report, {"curve": kept.fitted.curve}, metrics.BETTER)
+    return stage.Report(report, {"curve": kept.fitted.curve})
 
 
 @dataclass(frozen=True)

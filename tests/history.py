@@ -19,8 +19,10 @@ from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
 from lmspec.cli.main import main
+from lmspec.language import nouns
 from lmspec.methods import metrics
 from lmspec.run import provenance
+from lmspec.specs.results import directions
 
 SPEC = """\
 # A project of one small model.
@@ -67,18 +69,6 @@ machine: {device: cpu}
 TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
 CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'
 GATES = "  # gates stand here\n"
-BETTER: dict[str, Mapping[str, str]] = {
-    "model": metrics.BETTER,
-    "scores": metrics.BETTER,
-    "exported": {"largest_logit_difference": "lower", "bytes": "lower"},
-    "speed": {
-        "of.latency_ms": "lower",
-        "of.texts_per_second": "higher",
-        "of.weights_bytes": "lower",
-        "of.peak_memory_bytes": "lower",
-        "ratio": "higher",
-    },
-}
 # noun -> fields that name what an artifact is made from
 MADE_FROM = {
     "splits": ("of",),
@@ -270,7 +260,9 @@ class Project:
         self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
         outputs = [provenance.of_path(self.root / path, path)]
         provenance.annotate(
-            outputs, path, BETTER.get(artifact.partition(".")[0], {}) if better is None else better
+            outputs,
+            path,
+            directions(nouns.of(artifact.partition(".")[0]).metrics) if better is None else better,
         )
         inputs = [
             {"name": name, "digest": {"dirHash": _md5(content)}} for name, content in how.items()

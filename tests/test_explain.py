@@ -22,7 +22,7 @@ VALUES = examples.load().values
 def paths(part: schema.Schema, steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Every section, kind and field that the schema has, as a path."""
     yield steps
-    part = explain.inner(part)
+    part = schema.inner(part)
     for kind, chosen in schema.kinds(part).items():
         yield (*steps, kind)
         for name, field in chosen["properties"].items():

@@ -20,7 +20,7 @@ from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Gate
 from lmspec.compare.revision import Fault, Revision
 from lmspec.git.tree import Tree
-from lmspec.language import metric_names
+from lmspec.language import nouns
 from lmspec.specs import gates as specs
 from tests.history import REVIEWS, TIMES, Example, Project, examples, flipped, make
 from tests.specs import ROOT
@@ -711,14 +711,11 @@ def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide()
         values = repository.metrics(artifact)
         for path, _ in leaves(values) if not isinstance(values, Fault) else ():
             seen += 1
-            assert (bounds.better(evidence, artifact, path) is not None) == metric_names.directed(
-                artifact, path
-            ), (
-                artifact,
-                path,
-            )
+            declared = nouns.metric(artifact, path)
+            better = declared.better if declared else None
+            assert bounds.better(evidence, artifact, path) == better, (artifact, path)
             known = artifact.startswith("scores.") and path[-1] != "examples"
-            assert metric_names.has_predictions(artifact, path) == known
+            assert (nouns.evidence(artifact, path) == "predictions") == known
     assert seen > 250
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmspec.language import document, metric_names, resolved, schema
+from lmspec.specs.names import ArtifactName
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,10 +61,10 @@ def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
 def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     """Of every artifact, each leaf of its metrics and no other; the reasons of a corpus alone are not known before."""
     values = document.read(ROOT / "params.yaml").values
-    names = [f"{noun}.{key}" for noun in schema.nouns() for key in values[noun]]
+    names = [ArtifactName(noun, name) for noun in schema.nouns() for name in values[noun]]
     specs = resolved.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
     for name in names:
-        path = ROOT / f"data/metrics/{name.replace('.', '-', 1)}.json"
+        path = ROOT / f"data/metrics/{name.stage}.json"
         written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()
         assert {leaf for leaf in written if not leaf.startswith("rejected.")} == set(
             metric_names.names(specs, name)

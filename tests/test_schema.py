@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, validators
 from pydantic import ValidationError
 
 from lmspec.language import conformance, document, schema
-from lmspec.specs.base import KEY_PATTERN
+from lmspec.specs.base import NAME_PATTERN
 from lmspec.specs.project import Project
 from tests import mutations
 
@@ -168,7 +168,8 @@ def said_by_walk(text: str, folder: Path) -> tuple[bool, bool, Mapping[str, Any]
     read = document.read(path)
     found = conformance.check(read)
     formed = all(
-        re.fullmatch(rf"(?:{'|'.join(r.nouns)})\.{KEY_PATTERN}", r.target) for r in found.references
+        re.fullmatch(rf"(?:{'|'.join(r.nouns)})\.{NAME_PATTERN}", r.target)
+        for r in found.references
     )
     alone = formed and {problem.rule for problem in found.problems} <= CHECKS
     return (

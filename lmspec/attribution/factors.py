@@ -12,13 +12,18 @@ from lmspec.compare.revision import CODE as CODE_FOLDERS
 from lmspec.compare.revision import Revision, executed, is_elsewhere
 from lmspec.errors import LmspecError, some
 from lmspec.git import tree as repository
+from lmspec.language import nouns
 from lmspec.pipeline import codediff, difference
 from lmspec.run import interpreter, provenance, toolchain
 
 DATA, SPEC, CODE, TOOLCHAIN = "data", "spec", "code", "toolchain"
 FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)
-OF_DATA = ("sources", "corpus", "splits")
 OF_NONE = ("gates", "machine")  # they build nothing
+
+
+def is_data(section: str) -> bool:
+    """Whether a section of params.yaml is data, not spec."""
+    return nouns.of(section).is_data
 
 
 def causes(old: Revision, new: Revision) -> dict[str, tuple[str, ...]]:
@@ -94,7 +99,7 @@ def _values(old: Revision, new: Revision, data: bool) -> Iterator[str]:
         {
             name: value
             for name, value in side.params.items()
-            if (name in OF_DATA) == data and name not in OF_NONE
+            if is_data(name) == data and name not in OF_NONE
         }
         for side in (old, new)
     )

@@ -9,10 +9,11 @@ from lmspec.attribution.effects import Seen
 from lmspec.compare import naming, stale
 from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.spread import MEASURED
+from lmspec.compare.spread import is_measured
 from lmspec.errors import LmspecError
 from lmspec.history import metric_lookup
 from lmspec.language import metric_names, suggest
+from lmspec.specs.names import ArtifactName
 from lmspec.statistics.paired import Slice, part_of
 
 BY_DEFAULT = ("accuracy", "macro_f1")
@@ -33,7 +34,9 @@ class Asked:
 
     def at(self, corner: Corner) -> str:
         """What its artifact is called at a corner: the spec says so, or, for what data is made of, the data's."""
-        decides = factors.DATA if self.new.partition(".")[0] in factors.OF_DATA else factors.SPEC
+        decides = (
+            factors.DATA if factors.is_data(ArtifactName.parse(self.new).noun) else factors.SPEC
+        )
         return self.new if decides in corner else self.old
 
     @property
@@ -103,7 +106,7 @@ def _both(old: Revision, new: Revision) -> Iterator[Asked]:
 
 
 def _require(name: str, every: Mapping[str, Asked], old: Revision, new: Revision) -> None:
-    if name.startswith(f"{MEASURED}."):
+    if is_measured(name):
         raise LmspecError(
             name,
             "it is measured, and each measurement gives another number",
@@ -125,7 +128,7 @@ def _gated(new: Revision, differing: Sequence[Asked]) -> list[Asked]:
         if not isinstance(gate, dict):
             continue
         noun, *steps = metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
-        for each in differing if noun != MEASURED else ():
+        for each in differing if not is_measured(noun) else ():
             if each.new == ".".join((noun, *steps[:1])) and metric_names.matches(
                 tuple(steps[1:]), each.path
             ):

@@ -72,11 +72,11 @@ def params(
     old, new  values of params.yaml
     """
     sides = {factor: new if factor in factors else old for factor in causes.FACTORS}
-    found = {name: value for name, value in sides[causes.DATA].items() if name in causes.OF_DATA}
+    found = {name: value for name, value in sides[causes.DATA].items() if causes.is_data(name)}
     found |= {
         name: v
         for name, v in sides[causes.SPEC].items()
-        if name not in (*causes.OF_DATA, *causes.OF_NONE)
+        if not causes.is_data(name) and name not in causes.OF_NONE
     }
     return found | {name: value for name, value in sides[causes.CODE].items() if name == "machine"}
 

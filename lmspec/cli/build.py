@@ -108,7 +108,7 @@ def _stages(project: Project, targets: Iterable[str]) -> list[str]:
 
 def _measured(project: Project) -> list[str]:
     """Stages that nothing may disturb: what they measure is of no use otherwise."""
-    return [paths.stage_name(name) for name, spec in project.artifacts() if not spec.cached]
+    return [paths.stage_name(name) for name, spec in project.artifacts() if spec.measured]
 
 
 def _build(

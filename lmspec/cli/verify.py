@@ -99,7 +99,7 @@ def _count(count: int) -> str:
 
 def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple[str, list[str]]:
     spec = project.find(name)
-    if not spec.cached:
+    if spec.measured:
         return "measured, not compared", []
     if spec.noun == "sources":
         return "held to its declared hash, not fetched again", []
@@ -107,7 +107,7 @@ def _verdict(project: Project, name: str, root: Path, tolerance: float) -> tuple
         folder = Path(scratch)
         rebuild.rebuild(project, name, root, folder)
         paths = [places.folder(name), *([places.metrics(name)] if spec.metrics else [])]
-        paths += [places.table(name, report) for report in spec.reports]
+        paths += [places.table(name, report.name) for report in spec.reports]
         found = [
             finding for path in paths for finding in contents.findings(root / path, folder / path)
         ]

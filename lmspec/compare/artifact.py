@@ -11,28 +11,14 @@ from lmspec.compare.judging import CONFIDENCE, Row
 from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Fault, Revision, at, number
 from lmspec.formats.lockfile import NEVER
-from lmspec.language import metric_names
+from lmspec.language import nouns
 from lmspec.pipeline import paths
 from lmspec.pipeline.paths import METRICS
+from lmspec.specs.names import ArtifactName
 from lmspec.statistics import exact
 from lmspec.statistics.paired import part_of
 
 MISSING = "missing"
-MEASURED = (
-    "corpus",
-    "splits",
-    "model",
-    "student",
-    "updated",
-    "exported",
-    "quantized",
-    "scores",
-    "speed",
-)
-DEV = {
-    "model": "on",
-    "student": "on",
-}  # nouns with metrics of one dev split, and the field that names it
 
 
 @dataclass
@@ -80,7 +66,9 @@ class Artifact:
         """Does its noun write metrics? By the others of its kind, on either side, or the file that is there and is none."""
         noun = name.partition(".")[0]
         files = {*self.evidence.old.tree.ids, *self.evidence.new.tree.ids}
-        return any(path.startswith(f"{METRICS}/{noun}-") for path in files) or noun in MEASURED
+        return any(path.startswith(f"{METRICS}/{noun}-") for path in files) or bool(
+            nouns.of(noun).metrics
+        )
 
     def _fault(self, old: Any, new: Any) -> str | None:
         """Why metrics that should be there are not."""
@@ -212,12 +200,12 @@ class Artifact:
             return replace(plain, verdict="same")
         if plain.better is None or plain.difference is None:
             return replace(plain, verdict="changed")
-        if metric_names.is_exact(path):
+        if nouns.evidence(self.name, path) == "size":
             up = (plain.difference > 0) == (plain.better == "higher")
             return replace(plain, verdict="better" if up else "worse", method="exact")
-        noun = self.name.partition(".")[0]
-        if noun in DEV and path == ("dev", "accuracy") and _are_shares(plain):
-            one, other = (self._dev(side, DEV[noun]) for side in ("old", "new"))
+        splits = nouns.of(ArtifactName.parse(self.name).noun).dev_field
+        if splits and path == ("dev", "accuracy") and _are_shares(plain):
+            one, other = (self._dev(side, splits) for side in ("old", "new"))
             if one != other:
                 return replace(plain, verdict="not comparable", reason="another dev set")
             if one[0]:

@@ -10,7 +10,7 @@ from lmspec.compare import ratios, spread
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Better
 from lmspec.compare.revision import Fault, at, number
-from lmspec.language import metric_names
+from lmspec.language import metric_names, nouns
 from lmspec.pipeline import paths as places
 from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.bootstrap import Estimate
@@ -114,7 +114,7 @@ def _widened(found: Bounds, low: float, high: float) -> Bounds:
 
 def of_difference(evidence: Evidence, artifact: str, path: Path, confidence: float) -> Bounds | str:
     """Of new - old; or why there are none."""
-    if metric_names.is_exact(path):
+    if nouns.evidence(artifact, path) == "size":
         old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
         return (
             "a side does not have it"
@@ -163,13 +163,10 @@ def of_ratio(evidence: Evidence, artifact: str, path: Path, confidence: float) -
     old, new = (_value(evidence, side, artifact, path) for side in ("old", "new"))
     if old is None or new is None or old <= 0 or new <= 0:
         return "a side does not have it, or it is not above 0"
-    if (
-        metric_names.is_exact(path)
-        or metric_names.is_measured_once(path)
-        or _of_one_run(evidence, artifact)
-    ):
+    if nouns.evidence(artifact, path) in ("size", "peak") or _of_one_run(evidence, artifact):
         return Bounds(new / old, new / old, new / old)
-    found = ratios.rounds(evidence, artifact, ".".join(path))
+    metric = nouns.metric(artifact, path)
+    found = ratios.rounds(evidence, artifact, metric.column if metric else None)
     if isinstance(found, str):
         return f"it is {new / old:.4g} times the old, {found}"
     return Bounds(math.exp(found.value), found.bound(1 - confidence), found.bound(confidence))

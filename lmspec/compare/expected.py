@@ -4,12 +4,14 @@ from lmspec.compare.evidence import Evidence
 from lmspec.compare.revision import Revision
 from lmspec.language import metric_names
 from lmspec.language.resolved import Specs
+from lmspec.specs.names import ArtifactName, MetricName
 
 UNSOUND = (
     KeyError,
     TypeError,
     AttributeError,
     ValueError,
+    RecursionError,
 )  # what the spec of a commit may raise, which need be no sound one
 
 
@@ -18,10 +20,14 @@ def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
 
     Not if that cannot be told. artifact: its new name
     """
-    metric = ".".join(path)
+    before, after = (
+        MetricName(ArtifactName.parse(name), path)
+        for name in (evidence.name("old", artifact), artifact)
+    )
     try:
-        before = metric_names.computes(_specs(evidence.old), evidence.name("old", artifact), metric)
-        return before and metric not in metric_names.names(_specs(evidence.new), artifact)
+        return metric_names.computes(_specs(evidence.old), before) and (
+            path not in metric_names.paths(_specs(evidence.new), after.artifact)
+        )
     except UNSOUND:
         return False
 
@@ -34,7 +40,9 @@ def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple
     if artifact.startswith(("corpus.", "splits.")):
         return []
     try:
-        return metric_names.matching(_specs(side), artifact, ".".join(pattern))
+        return metric_names.matching(
+            _specs(side), MetricName(ArtifactName.parse(artifact), pattern)
+        )
     except UNSOUND:
         return []
 
@@ -42,10 +50,12 @@ def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple
 def sides(side: Revision, artifact: str) -> list[tuple[str, ...]]:
     """What flips are counted in, by the spec of a side; none if that cannot be told."""
     try:
-        return metric_names.sides(_specs(side), artifact)
+        return metric_names.flip_slices(_specs(side), ArtifactName.parse(artifact))
     except UNSOUND:
         return []
 
 
 def _specs(side: Revision) -> Specs:
-    return Specs(side.params, tuple(side.artifacts), (), {}, side.tree.root)
+    return Specs(
+        side.params, tuple(map(ArtifactName.parse, side.artifacts)), (), {}, side.tree.root
+    )

@@ -12,20 +12,15 @@ from lmspec.compare.evidence import Evidence, leaves
 from lmspec.compare.report import Ratio, Verdict
 from lmspec.compare.revision import Revision, number
 from lmspec.errors import some
-from lmspec.language import metric_names
+from lmspec.language import nouns
 from lmspec.pipeline import paths
+from lmspec.specs.results import Metric
 from lmspec.statistics import exact
 from lmspec.statistics.bootstrap import SEED
 
 Floats = NDArray[np.float64]
 LEVEL, CONFIDENCE = 0.05, 0.95
 REPLICATES = 10_000
-# metric of a speed artifact -> column of its table of rounds
-COLUMNS = {
-    "latency_ms.p50": "p50_ms",
-    "latency_ms.p95": "p95_ms",
-    "texts_per_second": "texts_per_second",
-}
 IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
 APART = "in two runs, with nothing that tells the speed of the machine in each"
 OTHERWISE = "in two runs, with other versions of what may have changed {against} too: {packages}"
@@ -79,18 +74,20 @@ def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
         plain = Ratio(
             f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested"
         )
-        if metric_names.is_exact(path) and path[0] != "against":
+        metric = nouns.metric(name, path)
+        if metric is None or metric.see:  # another metric is compared in its place
+            continue
+        if metric.evidence == "size":
             yield replace(plain, verdict=_verdict(plain, True), method="exact")
-        elif metric_names.is_measured_once(path) and path[0] == "of":
+        elif metric.evidence == "peak":
             yield replace(plain, method="measured once on each side")
-        elif path[0] == "of" and label.removeprefix("of.") in COLUMNS:
-            yield _timed(evidence, name, label, plain)
+        elif metric.column:
+            yield _timed(evidence, name, metric, plain)
 
 
-def _timed(evidence: Evidence, name: str, label: str, plain: Ratio) -> Ratio:
-    way = "higher" if label == "of.texts_per_second" else "lower"
-    plain = replace(plain, better="higher" if way == "higher" else "lower")
-    found = rounds(evidence, name, label)
+def _timed(evidence: Evidence, name: str, metric: Metric, plain: Ratio) -> Ratio:
+    plain = replace(plain, better=metric.better or "lower")
+    found = rounds(evidence, name, metric.column)
     if isinstance(found, str):
         return replace(plain, method=found)
     against = evidence.new.artifacts[name].get("against")
@@ -103,14 +100,13 @@ def _timed(evidence: Evidence, name: str, label: str, plain: Ratio) -> Ratio:
     )
 
 
-def rounds(evidence: Evidence, name: str, label: str) -> Rounds | str:
+def rounds(evidence: Evidence, name: str, column: str | None) -> Rounds | str:
     """What both sides' rounds tell of a latency or throughput.
 
     Or why they tell nothing: a side has none, or they were run against another model, or otherwise, or with other versions.
     """
     sides = [(evidence.old, evidence.name("old", name)), (evidence.new, name)]
     settings = [_setting(*side) for side in sides]
-    column = COLUMNS.get(label.removeprefix("of."))
     if column is None or settings[0] is None or settings[0] != settings[1]:
         return APART
     versions = [_versions(*side) for side in sides]

@@ -20,13 +20,13 @@ from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
 from lmspec.git.tree import WORKTREE, Tree
 from lmspec.pipeline import paths
+from lmspec.specs.names import NO_NOUNS
 
 __all__ = ["WORKTREE", "Fault", "Revision", "read"]
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
 CODE = ("stages", "lmspec")
 FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.PROVENANCE, *CODE)
-NO_NOUNS = ("gates", "numerics", "machine")
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
 

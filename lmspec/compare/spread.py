@@ -1,34 +1,39 @@
-"""spread: why nothing tells how far a number would be another one, were it measured again."""
+"""spread: why git cannot tell how much a metric would vary if it were measured again."""
 
-from lmspec.language.metric_names import EXACT
+from lmspec.language import nouns
+from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 
-MEASURED = "speed"  # the noun whose numbers no second build gives again
-UNKNOWN = "git keeps nothing from which its spread could be told"
-OF_ROUNDS = {
-    "latency_p50": "of.latency_ms.p50",
-    "latency_p95": "of.latency_ms.p95",
-    "throughput": "of.texts_per_second",
-}
+UNKNOWN = "git keeps nothing from which its spread could be estimated"
 
 
-def measured_anew(metric: str) -> bool:
-    """Does each measurement give another number? Sizes of files stay."""
-    noun, *_, last = metric.split(".")
-    return noun == MEASURED and last not in (*EXACT, "weights")
+def is_measured(artifact: str) -> bool:
+    """Whether its numbers are timed, so that no rebuild repeats them."""
+    return nouns.of(ArtifactName.parse(artifact).noun).measured
 
 
-def unknown(artifact: str, path: tuple[str, ...]) -> str:
-    """In words. Of what was measured in rounds git has the rounds, and another metric is compared by them."""
-    if not artifact.startswith(f"{MEASURED}."):
+def differs_when_repeated(metric: str) -> bool:
+    """Whether another measurement gives another number; the sizes of files stay the same."""
+    artifact, path = MetricName.parse(metric)
+    noun = nouns.of(artifact.noun)
+    declared = noun.metric(path)
+    related = noun.metric(tuple(declared.see.split("."))) if declared and declared.see else declared
+    return noun.measured and not (related and related.evidence == "size")
+
+
+def unknown(artifact: str, path: MetricPath) -> str:
+    """The reason in words, and the metric to look at instead, if there is one."""
+    noun = nouns.of(ArtifactName.parse(artifact).noun)
+    metric = noun.metric(path)
+    related = noun.metric(tuple(metric.see.split("."))) if metric and metric.see else metric
+    if related and related.evidence == "peak":
+        return "it was measured once in each commit"
+    if metric is None or related is None or metric.see is None:
         return UNKNOWN
-    if path[-1] in ("peak_memory", "peak_memory_bytes"):
-        return "it was measured once on each side"
-    if path == ("ratio", "weights"):
-        return "it is a quotient of two sizes; `of.weights_bytes` is exact"
-    if path[0] == "ratio" and len(path) > 1 and path[1] in OF_ROUNDS:
-        return (
-            f"it sums up the rounds of one run; `{OF_ROUNDS[path[1]]}` is compared by these rounds"
-        )
     if path[0] == "against":
-        return f"it is of the model that was measured in turn; `{'.'.join(('of', *path[1:]))}` is compared with that taken out"
-    return UNKNOWN
+        return (
+            "it is of the model that was timed in turn;"
+            f" `{metric.see}` is compared with that taken out"
+        )
+    if related.evidence == "size":
+        return f"it is a quotient of two sizes; `{metric.see}` is exact"
+    return f"it summarizes the rounds of one run; `{metric.see}` is compared by these rounds"

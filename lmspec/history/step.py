@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, judging, ratios, spread
+from lmspec.compare import bounds, judging, spread
 from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Fault, Revision
-from lmspec.language import metric_names
+from lmspec.language import nouns
 from lmspec.specs.names import MetricName
 from lmspec.statistics.paired import part_of
 
@@ -34,7 +34,7 @@ def direction(revision: Revision, name: MetricName) -> Better | None:
 
 def interval(revision: Revision, name: MetricName, value: float) -> Interval | None:
     """95 % interval of the metric itself, from the predictions; (value, value) of an exact one."""
-    if metric_names.is_exact(name.path):
+    if nouns.evidence(name.artifact, name.path) == "size":
         return value, value
     if not _is_scored(name):
         return None
@@ -70,7 +70,7 @@ def step(
         return Step("same", 0.0)
     if better is None:
         return Step("changed", plain)
-    if metric_names.is_exact(name.path):
+    if nouns.evidence(name.artifact, name.path) == "size":
         return Step(_towards(plain, better), plain)
     return _measured(evidence, name, plain)
 
@@ -104,14 +104,15 @@ def _scored(evidence: Evidence, name: MetricName, plain: float, better: Better) 
 
 def _measured(evidence: Evidence, name: MetricName, plain: float) -> Step:
     """Compare rounds of measurement by their ratio; git keeps nothing that tells other spreads."""
-    if name.path[0] != "of" or ".".join(name.path[1:]) not in ratios.COLUMNS:
+    metric = nouns.metric(name.artifact, name.path)
+    if metric is None or metric.column is None:
         return Step("untested", plain, reason=spread.unknown(str(name.artifact), name.path))
     ratio = bounds.of_ratio(evidence, str(name.artifact), name.path, TWO_SIDED)
     if isinstance(ratio, str):
         return Step("untested", plain, reason=ratio)
     if ratio.low <= 1 <= ratio.high:
         return Step("~", plain)
-    better: Better = "higher" if name.path[-1] == "texts_per_second" else "lower"
+    better = metric.better or "lower"
     return Step(_towards(ratio.value - 1, better), plain)
 
 

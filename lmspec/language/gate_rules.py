@@ -36,9 +36,10 @@ def gate_names_a_metric(specs: Specs) -> Iterator[Disagreement]:
         metric = MetricName.parse(gate["metric"])
         artifact, steps = metric.artifact, ("gates", own, "metric")
         if artifact not in specs.edges:
-            of_stage = ArtifactName.of_stage(gate["metric"].partition(".")[0])
-            names = map(str, specs.edges)
-            near = of_stage if of_stage in specs.edges else suggest.nearest(str(artifact), names)
+            by_dot = gate["metric"].replace("-", ".", 1)  # the stage's name, as files have it
+            near = suggest.nearest(str(artifact), map(str, specs.edges))
+            if MetricName.parse(by_dot).artifact in specs.edges:
+                near = by_dot
             remedy = f"did you mean '{near}'?" if near else ""
             yield Disagreement(steps, f"there is no artifact '{artifact}'", remedy)
         elif artifact in specs.names and not _watched(specs, gate):
@@ -53,7 +54,7 @@ def _no_such_metric(specs: Specs, kind: str, metric: MetricName) -> tuple[str, s
         names = [".".join(part) for part in metric_names.flip_slices(specs, artifact)]
         related = (name for name in names if path.startswith(f"{name}."))
         found = f"{artifact} has no test split, class or table '{path}' to count flips in"
-        existing = f"there is {some(names)}"
+        existing = f"there is {some(names)}" if names else "only scores have them"
     else:
         names = metric_names.names(specs, artifact)
         related = (name for name in names if name.endswith(f".{path}"))
@@ -124,7 +125,7 @@ def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
         declared = nouns.metric(metric.artifact, metric.path)
         if bound and declared and declared.share and not 0 <= gate[bound] <= 1:
             share = metric_names.without_label(metric.path)[-1]
-            found = f"{share} is between 0 and 1, and {bound} is {gate[bound]:g}"
+            found = f"{share} lies between 0 and 1, and {bound} is {gate[bound]:g}"
             percent = 1 < gate[bound] <= 100
             remedy = f"write {gate[bound] / 100:g}" if percent else "use a number from 0 to 1"
             others = ((("gates", own, "metric"), "the metric"),)

@@ -29,7 +29,10 @@ def file_sources_exist(specs: Specs) -> Iterator[Disagreement]:
             parents = (part for part in (path, *path.parents) if part.name)
             tracked = any(_exists(specs.root / f"{part}.dvc") for part in parents)
             if not _exists(specs.root / path) and not tracked:
-                found, remedy = f"there is no file or folder {path}", "correct the path, or add it"
+                found, remedy = (
+                    f"there is no file or folder {path}",
+                    "correct the path, or add the file",
+                )
                 yield Disagreement((*name, "path"), found, remedy)
 
 

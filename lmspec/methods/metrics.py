@@ -1,18 +1,11 @@
 """metrics: how right a classifier is, and how well it knows it."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-BETTER: dict[str, Literal["higher", "lower"]] = {
-    "accuracy": "higher",
-    "macro_f1": "higher",
-    "f1": "higher",
-    "log_loss": "lower",
-    "expected_calibration_error": "lower",
-}
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

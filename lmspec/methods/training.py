@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 from lmspec.methods.encoding import Batch, Ids, collate, training_order
-from lmspec.methods.metrics import BETTER
 from lmspec.specs.numerics import Numerics
+from lmspec.specs.results import WATCHED
 from lmspec.specs.training import Adamw, Training
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
@@ -216,7 +216,7 @@ class _Watch:
         self.curve.append(row)
         self.losses.clear()
         name = f"dev_{self.rule.metric}"
-        sign = 1 if BETTER[self.rule.metric] == "higher" else -1
+        sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
         self.waited += 1
         if not self.best or sign * row[name] > sign * self.best[name]:
             self.best, self.waited = row, 0

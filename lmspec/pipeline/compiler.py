@@ -14,6 +14,7 @@ from lmspec.run import toolchain
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.project import Project
+from lmspec.specs.results import Table
 
 HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
 DVC_YAML = "dvc.yaml"
@@ -135,49 +136,31 @@ def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str,
     executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
     watched = ["python", *executed, *code.outside]
     stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
-    if spec.cached:
+    if not spec.measured:
         stage["outs"] = [folder(name)]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
     metrics = [paths.metrics(name)] if spec.metrics else []
     stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, paths.provenance(name))]
     if spec.reports:
-        stage["plots"] = [_report(stage_name(name), report) for report in spec.reports]
+        stage["plots"] = [_report(stage_name(name), table) for table in spec.reports]
     return stage
 
 
-def _report(stage: str, report: str) -> dict[str, Any]:
-    """A table that git keeps, and how DVC draws it."""
-    drawn = {
-        "curve": {"x": "step", "y": "dev_accuracy", "title": f"{stage}: dev accuracy"},
-        "predictions": {
-            "x": "label",
-            "y": "predicted",
-            "template": "confusion",
-            "title": f"{stage}: confusion",
-        },
-        "rows": {"x": "source", "y": "label", "template": "confusion", "title": f"{stage}: rows"},
-        "rounds": {"x": "round", "y": "of_p50_ms", "title": f"{stage}: median latency"},
-        "confusion": {
-            "x": "examples",
-            "y": "predicted",
-            "template": "bar_horizontal",
-            "title": f"{stage}: predicted",
-        },
-    }
-    return {f"{METRICS}/{stage}/{report}.csv": {"cache": False, **drawn[report]}}
+def _report(stage: str, table: Table) -> dict[str, Any]:
+    """A table that git keeps, and how DVC plots it."""
+    plot = dict(table.plot)
+    if "title" in plot:
+        plot["title"] = f"{stage}: {plot['title']}"
+    return {f"{METRICS}/{stage}/{table.name}.csv": {"cache": False, **plot}}
 
 
 def _plots(stage: str, spec: Artifact) -> list[dict[str, Any]]:
-    """What needs two columns of a table."""
-    if "curve" not in spec.reports:
-        return []
-    file = f"{METRICS}/{stage}/curve.csv"
-    return [
-        {
-            f"{stage}: loss": {
-                "x": {file: "step"},
-                "y": {file: ["train_loss", "dev_log_loss"]},
-                "title": f"{stage}: loss",
-            }
-        }
-    ]
+    """Plots of several columns of a table."""
+    plots = []
+    for table in spec.reports:
+        file = f"{METRICS}/{stage}/{table.name}.csv"
+        for name, columns in table.curves.items():
+            title = f"{stage}: {name}"
+            plot = {"x": {file: table.plot["x"]}, "y": {file: list(columns)}, "title": title}
+            plots.append({title: plot})
+    return plots

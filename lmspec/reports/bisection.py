@@ -83,7 +83,7 @@ def _notes(bisection: Bisection) -> Iterator[str]:
     result, metric = bisection.result, bisection.gate.metric
     if isinstance(result, FirstBadCommit):
         good, bad = result.good.commit.short, result.bad.commit.short
-        if spread.measured_anew(metric):
+        if spread.differs_when_repeated(metric):
             stage = MetricName.parse(metric).artifact.stage
             yield (
                 f"{metric} differs from one measurement to the next, so it may have failed by "

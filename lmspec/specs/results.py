@@ -1,7 +1,7 @@
 """results: the metrics and tables that a noun declares: which way is better, how DVC plots them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,7 @@ from lmspec.specs.names import MetricPath
 PLACEHOLDERS = re.compile(r"^.*\{\w+\}\.(?=[^{])|\{\w+\}$")
 
 Better = Literal["higher", "lower"]
+Evidence = Literal["predictions", "rounds", "size", "peak"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Metric:
     path: str
     better: Better | None = None
     share: bool = False
-    evidence: Literal["predictions", "rounds", "size", "peak"] | None = None
+    evidence: Evidence | None = None
     column: str | None = None
     see: str | None = None
 
@@ -57,7 +58,7 @@ class Table:
 
     name: str
     plot: Mapping[str, str] = field(default_factory=dict)
-    curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def directions(metrics: Iterable[Metric]) -> dict[str, Better]:

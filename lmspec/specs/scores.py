@@ -1,5 +1,6 @@
 """scores: how often any model or graph is right on the test splits of any datasets."""
 
+import dataclasses
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -10,6 +11,12 @@ from lmspec.specs.results import WATCHED, Metric, Table
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
+SCORED = (
+    *(Metric(name, way, way == "higher", "predictions") for name, way in WATCHED.items()),
+    Metric("expected_calibration_error", "lower", True, "predictions"),
+    Metric("examples"),
+    Metric("f1.{label}", "higher", True, "predictions"),
+)
 
 
 def format_of(ref: Ref) -> str:
@@ -31,14 +38,9 @@ class ScoresSpec(Artifact):
     final: ClassVar[bool] = True
     origin: ClassVar[str] = "of"
     metrics: ClassVar[tuple[Metric, ...]] = tuple(
-        Metric(f"{part}.{name}", better, share, evidence)
+        dataclasses.replace(metric, path=f"{part}.{metric.path}")
         for part in ("{dataset}", "{dataset}.table.{table}")
-        for name, better, share, evidence in (
-            *((name, way, way == "higher", "predictions") for name, way in WATCHED.items()),
-            ("expected_calibration_error", "lower", True, "predictions"),
-            ("examples", None, False, None),
-            ("f1.{label}", "higher", True, "predictions"),
-        )
+        for metric in SCORED
     )
     reports: ClassVar[tuple[Table, ...]] = (
         Table(

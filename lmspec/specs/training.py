@@ -21,7 +21,7 @@ TRAINED = (
 CURVE = Table(
     "curve",
     {"x": "step", "y": "dev_accuracy", "title": "dev accuracy"},
-    {"loss": ("train_loss", "dev_log_loss")},
+    {"loss": ["train_loss", "dev_log_loss"]},
 )
 
 
