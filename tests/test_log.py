@@ -266,10 +266,10 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
         project.write(path, json.dumps({"ratio": ratio}))
         project.commit()
     reasons = {
-        "latency_p95.p5": "it sums up the rounds of one run; `of.latency_ms.p95` is compared by these rounds",
-        "throughput.median": "it sums up the rounds of one run; `of.texts_per_second` is compared by these rounds",
+        "latency_p95.p5": "it summarizes the rounds of one run; `of.latency_ms.p95` is compared by these rounds",
+        "throughput.median": "it summarizes the rounds of one run; `of.texts_per_second` is compared by these rounds",
         "weights": "it is a quotient of two sizes; `of.weights_bytes` is exact",
-        "peak_memory": "it was measured once on each side",
+        "peak_memory": "it was measured once in each commit",
     }
     for name, reason in reasons.items():
         found = trend(f"speed.a.ratio.{name}")

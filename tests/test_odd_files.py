@@ -204,7 +204,8 @@ def metric(project: Project, name: str, *sides: str) -> dict[str, Any]:
 def test_a_number_where_ratios_should_be_is_one(project: Project) -> None:
     """Of its spread nothing is known."""
     for ratio in (2.0, 3.0):
-        project.measure("speed.cnn", project.metrics("speed.cnn") | {"ratio": ratio})
+        values = project.metrics("speed.cnn") | {"ratio": ratio}
+            project.measure("speed.cnn", values, better={"ratio": "higher"})
         project.lock()
         project.commit()
     assert metric(project, "speed.cnn.ratio", "HEAD~1", "HEAD")["verdict"] == "untested"

@@ -80,7 +80,7 @@ def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
         if metric.evidence == "size":
             yield replace(plain, verdict=_verdict(plain, True), method="exact")
         elif metric.evidence == "peak":
-            yield replace(plain, method="measured once on each side")
+            yield replace(plain, method="measured once in each commit")
         elif metric.column:
             yield _timed(evidence, name, metric, plain)
 
