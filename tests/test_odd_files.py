@@ -205,7 +205,7 @@ def test_a_number_where_ratios_should_be_is_one(project: Project) -> None:
     """Of its spread nothing is known."""
     for ratio in (2.0, 3.0):
         values = project.metrics("speed.cnn") | {"ratio": ratio}
-            project.measure("speed.cnn", values, better={"ratio": "higher"})
+        project.measure("speed.cnn", values, better={"ratio": "higher"})
         project.lock()
         project.commit()
     assert metric(project, "speed.cnn.ratio", "HEAD~1", "HEAD")["verdict"] == "untested"
