@@ -1,79 +1,51 @@
-"""screenshots: the HTML report of two commits as a browser shows it, for the documentation.
+"""screenshots: the HTML report of an example change, for the documentation.
 
-    python docs/screenshots.py [A] [B]      (needs Chromium: `apt install chromium`, or CHROMIUM=/path/to/it)
+    python -m docs.screenshots      (needs Chromium: `apt-get install chromium`)
 
-Writes docs/images/report-light.png, the whole page, and report-dark.png, its head: headless, with no network.
+Writes report-desktop.png, report-dark.png and report-phone.png to docs/images/. The report is
+`tests/reports.py`'s `realistic()`, so that the pictures change only with the page.
 """
 
-import os
-import shutil
-import subprocess
+import io
 import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
+from lmspec.reports import html
+from tests import browser, reports
+
 IMAGES = Path(__file__).parent / "images"
-WIDTH = 1500
-HEIGHTS = {"light": 6800, "dark": 1600}
+# name -> width and height in CSS pixels, colour scheme, element at the top, pixels per CSS pixel
+SHOTS = {
+    "desktop": (1040, 1330, "light", ".decision", 1.5),
+    "dark": (1040, 1130, "dark", "#metrics", 1.5),
+    "phone": (360, 760, "light", ".decision", 2.0),
+}
+COLOURS = 96  # of a palette; enough for text on flat colours, at a third of the size
 
 
-def main(sides: list[str]) -> None:
-    """Raises SystemExit if there is no browser, or it makes no picture."""
-    browser = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if browser is None:
-        sys.exit(
-            "screenshots: there is no Chromium: `apt install chromium`, or set CHROMIUM to its path"
-        )
-    with tempfile.TemporaryDirectory() as scratch:
-        page = Path(scratch, "report.html")
-        diff = [
-            sys.executable,
-            "-m",
-            "lmspec",
-            "diff",
-            *sides,
-            "--format",
-            "html",
-            "--output",
-            str(page),
-        ]
-        if subprocess.run(diff, check=False).returncode > 1:
-            sys.exit("screenshots: the two commits cannot be compared")
-        IMAGES.mkdir(exist_ok=True)
-        for look in HEIGHTS:
-            take(browser, page, IMAGES / f"report-{look}.png", look)
-
-
-def take(browser: str, page: Path, picture: Path, look: str) -> None:
-    """One picture of a page."""
-    dark = (
-        ["--blink-settings=preferredColorScheme=0"]
-        if look == "dark"
-        else ["--blink-settings=preferredColorScheme=1"]
-    )
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            browser,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--user-data-dir={profile}",
-        ]
-        command += [
-            *dark,
-            f"--window-size={WIDTH},{HEIGHTS[look]}",
-            f"--screenshot={picture}",
-            page.as_uri(),
-        ]
-        picture.unlink(missing_ok=True)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if not picture.exists():
-        sys.exit(f"screenshots: {browser} made no picture: {done.stderr.strip()[-500:]}")
-    print(f"wrote {picture.name}: {picture.stat().st_size:,} bytes")
+def main() -> None:
+    """Raises SystemExit if there is no browser."""
+    executable = browser.find()
+    if executable is None:
+        sys.exit("screenshots: no Chromium: `apt-get install chromium`, or set CHROMIUM to it")
+    with tempfile.TemporaryDirectory() as folder, browser.Browser(executable) as tab:
+        page = Path(folder, "report.html")
+        page.write_text(html.render(reports.realistic()), encoding="utf-8")
+        for name, (width, height, scheme, top, scale) in SHOTS.items():
+            tab.look(width, height, scheme, scale=scale)
+            tab.open(page)
+            tab.run(
+                "document.documentElement.style.scrollBehavior = 'auto';"
+                f"scrollTo(0, document.querySelector('{top}').getBoundingClientRect().top - 14)"
+            )
+            picture = IMAGES / f"report-{name}.png"
+            colours = Image.open(io.BytesIO(tab.picture())).convert("RGB").quantize(COLOURS)
+            colours.save(picture, optimize=True)
+            print(f"wrote {picture.name}: {picture.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -1,4 +1,4 @@
-"""browser: a page in headless Chromium, driven through its DevTools pipe (no client library needed).
+"""browser: a page in headless Chromium, driven through its DevTools pipe.
 
 Source: the Chrome DevTools Protocol, https://chromedevtools.github.io/devtools-protocol/
 """
@@ -101,10 +101,17 @@ class Browser:
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 
-    def look(self, width: int, height: int = 900, scheme: str = "light", media: str = "") -> None:
+    def look(
+        self,
+        width: int,
+        height: int = 900,
+        scheme: str = "light",
+        media: str = "",
+        scale: float = 1,
+    ) -> None:
         """Give the tab a size in CSS pixels, a colour scheme, and a medium such as `print`."""
         self.do("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                deviceScaleFactor=1, mobile=width < 500)  # fmt: skip
+                deviceScaleFactor=scale, mobile=width < 500)  # fmt: skip
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.do("Emulation.setEmulatedMedia", media=media, features=features)
 
@@ -122,7 +129,6 @@ class Browser:
             self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key,
                     windowsVirtualKeyCode=code, text=text if kind == "keyDown" else "")  # fmt: skip
 
-    def picture(self, path: Path) -> None:
+    def picture(self) -> bytes:
         """What the tab shows, as PNG."""
-        shot = self.do("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return base64.b64decode(self.do("Page.captureScreenshot", format="png")["data"])

@@ -142,7 +142,7 @@ def test_the_decision_comes_first(tab: Browser, pages: dict[str, Path]) -> None:
         "(() => { const one = document.querySelector('h1');"
         "return [one.innerText, one.getBoundingClientRect().bottom] })()"
     )
-    assert title.startswith("Fails: 2 of 8 gates do not pass, release-size (fail)")
+    assert title.startswith("Fails: 2 of 8 gates do not pass (release-size: fail")
     assert bottom < 250
     assert tab.run("[...document.querySelectorAll('section')].map((one) => one.id)") == SECTIONS
     tops = tab.run(

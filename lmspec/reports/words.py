@@ -30,6 +30,8 @@ TONES: dict[Verdict, Tone] = {
 RANK = {verdict: rank for rank, verdict in enumerate(TONES)}
 SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not comparable"})
 NONE = "–"
+NO_TEXT = "(the text is not at hand)"
+LAYOUT_ONLY = "comments or layout only"
 LONGEST = 24  # characters of a metric that is no number
 # Controls would drive a terminal, directions would turn the rest of a line around, surrogates cannot be written as UTF-8.
 UNPRINTABLE = re.compile(
@@ -230,10 +232,10 @@ def decision(report: Report) -> tuple[str, str]:
         tested = [metric for metric in report.metrics if metric.p is not None]
         gates = passing(report.gates) if report.gates else "no gates are defined"
         return "Passes", f"{gates}; of {len(tested)} tested metrics: {counted(tested)}"
-    blocked = [f"{gate.gate} ({gate.verdict})" for gate in report.gates if not gate.passed]
+    blocked = [f"{gate.gate}: {gate.verdict}" for gate in report.gates if not gate.passed]
     lost = sum(metric.verdict == "missing" for metric in report.metrics)
     reasons = [
-        f"{len(blocked)} of {len(report.gates)} gates do not pass, {some(blocked)}"
+        f"{len(blocked)} of {len(report.gates)} gates do not pass ({some(blocked)})"
         if blocked
         else "",
         f"{lost} metric{'s are' if lost > 1 else ' is'} missing" if lost else "",
