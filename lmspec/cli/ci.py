@@ -180,7 +180,7 @@ def _diff(asked: Asked) -> str:
 def _passed(gates: Sequence[Gate]) -> str:
     """Where none fails."""
     return (
-        f"all gates pass{words.by_exception(gates)}"
+        f"all gates pass{words.by_waiver(gates)}"
         if gates
         else "there are no gates, so none was checked"
     )

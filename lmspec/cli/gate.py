@@ -68,7 +68,7 @@ def _text(found: Report) -> str:
         max(map(words.columns, names.values())),
         max(len(gate.verdict) for gate in found.gates),
     )
-    lines = [words.sides(found), ""]
+    lines = [words.revisions(found), ""]
     for gate in found.gates:
         name = aligned.padded(names[gate.gate], width)
         lines.append(

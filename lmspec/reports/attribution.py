@@ -100,7 +100,7 @@ def mix(factors: Sequence[str], found: Found) -> str:
 
 
 def _title(found: Found) -> str:
-    return f"{words.side(found.baseline)} -> {words.side(found.candidate)}"
+    return f"{words.revision(found.baseline)} -> {words.revision(found.candidate)}"
 
 
 def _factors(found: Found) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,9 @@ def annotations(report: Report, folder: str = "") -> str:
     folder  the project's path from the top of its repository, where GitHub looks for files; it ends in a slash
     """
     file = words.printable(folder) + PARAMS
-    lines = [_command("notice", "lmspec diff", f"{words.sides(report)}: {words.headline(report)}")]
+    lines = [
+        _command("notice", "lmspec diff", f"{words.revisions(report)}: {words.headline(report)}")
+    ]
     for level in ("error", "warning"):
         found = [
             (title, message, line)

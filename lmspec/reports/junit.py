@@ -15,7 +15,9 @@ def render(report: Report) -> str:
     A missing metric fails, one that is not comparable is skipped. One that is worse passes and says so, unless a gate that
     fails is about it. Texts are made printable, and so hold nothing that XML 1.0 forbids.
     """
-    root = ElementTree.Element("testsuites", name=printable(f"lmspec diff {words.sides(report)}"))
+    root = ElementTree.Element(
+        "testsuites", name=printable(f"lmspec diff {words.revisions(report)}")
+    )
     gates = [_gate(gate) for gate in report.gates]
     blocked = [gate for gate in report.gates if not gate.passed]
     metrics = [_metric(metric, blocked) for metric in report.metrics]

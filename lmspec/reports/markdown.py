@@ -56,7 +56,7 @@ def render(report: Report, limit: int = 65_536) -> str:
             report=report,
             marker=Markup(MARKER),
             decision=words.decision(report),
-            revisions=Markup(code(words.sides(report), LONGEST)),
+            revisions=Markup(code(words.revisions(report), LONGEST)),
             command=Markup(code(words.command(report), LONGEST)),
             blocks=[
                 (block, Markup("\n".join(rows[i][: shown[i]])), len(rows[i]) - shown[i])

@@ -84,7 +84,7 @@ def toolchain(report: Report) -> Table:
 
 
 def _change(change: Change) -> Sequence[object]:
-    return change.name, words.side_value(change.baseline), words.side_value(change.candidate)
+    return change.name, words.parameter(change.baseline), words.parameter(change.candidate)
 
 
 def data(report: Report) -> Table:

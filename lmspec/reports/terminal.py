@@ -35,7 +35,7 @@ class Section:
 
 def sections(report: Report, everything: bool) -> Iterator[Section]:
     """The report in the order in which it is read: what fails, what was changed, what that did."""
-    yield Section(words.sides(report))
+    yield Section(words.revisions(report))
     failures = tuple(f"failure: {words.line(failure)}" for failure in report.failures)
     if failures:
         yield Section(f"failures: {len(failures)}", None, failures, "bad")

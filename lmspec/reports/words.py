@@ -1,4 +1,4 @@
-"""words: how every form writes numbers, verdicts and names, in which order it shows metrics, and what it says in one line."""
+"""words: numbers, verdicts, names and one-line summaries as every form writes them."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
 
 Tone = Literal["good", "bad", "unsure", "plain"]
-# The order in which metrics are shown, and what each verdict is: forms may colour it, and always write the word.
+# In the order in which metrics are shown. Forms may colour a verdict, and always write the word.
 TONES: dict[Verdict, Tone] = {
     "missing": "bad",
     "worse": "bad",
@@ -32,29 +32,30 @@ SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not 
 NONE = "–"
 NO_TEXT = "(the text is not at hand)"
 LAYOUT_ONLY = "comments or layout only"
-LONGEST = 24  # characters of a metric that is no number
-# Controls would drive a terminal, directions would turn the rest of a line around, surrogates cannot be written as UTF-8.
+LONGEST = 24  # characters of a metric that is not a number
+# Controls drive a terminal, direction marks reverse the rest of a line, and UTF-8 has no surrogates.
 UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufffe\uffff]"
 )
 BREAKS = re.compile("[\\s\x1c-\x1f\x85\u2028\u2029]+")
 
 
 def printable(text: object) -> str:
-    """Without characters that do something instead of standing for something; line breaks and tabs stay."""
+    """Replace control and direction characters by U+FFFD; line breaks and tabs stay."""
     return UNPRINTABLE.sub(
         "\ufffd", str(text).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     )
 
 
 def line(text: object, most: int | None = None) -> str:
-    """On one line, printable, and cut after so many characters."""
+    """On one line, printable, cut after `most` characters."""
     flat = UNPRINTABLE.sub("\ufffd", BREAKS.sub(" ", str(text)).strip())
     return flat if most is None or len(flat) <= most else flat[: most - 1] + "…"
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Width on a terminal."""
     if text.isascii():
         return len(text)
     wide = (
@@ -66,7 +67,7 @@ def columns(text: str) -> int:
 
 
 def number(value: Any) -> str:
-    """A metric. Four decimals where shares and losses are, six digits elsewhere; no minus before a zero."""
+    """A metric: four decimals up to 10, six digits above; no minus before a zero."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else line(value, LONGEST)
     if isinstance(value, int) or not math.isfinite(value):
@@ -77,20 +78,15 @@ def number(value: Any) -> str:
     return f"{value:.3g}" if size < 1e-3 else f"{value:.6g}" if size < 1e5 else f"{value:.1f}"
 
 
-def side_value(value: Any) -> str:
-    """A parameter of one revision; a dash if it has none."""
-    return NONE if value is MISSING else literal(value)
-
-
-def literal(value: Any) -> str:
-    """A parameter, exactly: 2e-05, true, null."""
+def parameter(value: Any) -> str:
+    """Exactly as in YAML: 2e-05, true, null; a dash if that revision has none."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return line(value)
+    return NONE if value is MISSING else line(value)
 
 
 def signed(value: float | None, like: Any = None) -> str:
-    """A difference with its sign, with as many decimals as the numbers that it is a difference of have."""
+    """A difference with its sign, and as many decimals as `like`, one of the numbers compared."""
     if value is None:
         return ""
     if isinstance(value, int) or not math.isfinite(value):
@@ -122,36 +118,36 @@ def verdict(metric: Metric) -> str:
 
 def passing(gates: Sequence[Gate]) -> str:
     """`15 of 17 gates pass, 2 of them by a waiver`."""
-    return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_exception(gates)}"
+    return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_waiver(gates)}"
 
 
-def by_exception(gates: Sequence[Gate]) -> str:
+def by_waiver(gates: Sequence[Gate]) -> str:
     """`, 2 of them by a waiver`; empty if there is none."""
     count = sum(gate.verdict == "waived" for gate in gates)
     return f", {count} of them by a waiver" if count else ""
 
 
 def gate_verdict(gate: Gate) -> str:
-    """The verdict, and what follows from it where the word does not say so."""
+    """The verdict, and whether the gate passes where the word leaves that open."""
     if gate.verdict == "pass" or (gate.verdict == "fail" and not gate.passed):
         return gate.verdict
     return f"{gate.verdict}, {'passes' if gate.passed else 'fails'}"
 
 
 def findings(gate: Gate) -> str:
-    """What a gate demanded and what was found, in a few lines."""
+    """What a gate demands and what was found, on up to three lines."""
     needed = None if gate.needed is None else f"about {gate.needed} examples would decide"
     parts = [f"{gate.metric}: {gate.demand}; found: {gate.found}", needed, gate.why]
     return "\n".join(part for part in parts if part)
 
 
 def gate_tone(gate: Gate) -> Tone:
-    """Good is a gate that passes by its numbers."""
+    """A gate is good only if it passes by its numbers, without a waiver."""
     return "bad" if not gate.passed else "good" if gate.verdict == "pass" else "unsure"
 
 
 def spread(seeds: Seeds | None) -> str:
-    """Range of a metric over seeds on both sides, and the interval of the difference of their means."""
+    """Range over seeds of both revisions, and the interval of the difference of their means."""
     if seeds is None:
         return ""
     sides = [_range(values) for values in (seeds.baseline, seeds.candidate)]
@@ -167,12 +163,12 @@ def _range(values: Sequence[float]) -> str:
 
 
 def remark(metric: Metric) -> str:
-    """What stands beside a metric: why it has no verdict, and how far it goes with the seed."""
+    """Why a metric has no verdict, and how much it varies with the seed."""
     return "; ".join(part for part in (line(metric.reason or ""), spread(metric.seeds)) if part)
 
 
 def ordered(metrics: Sequence[Metric]) -> list[Metric]:
-    """What needs a look first; what has one verdict, in the report's order."""
+    """By verdict, what needs a look first; the order within a verdict stays."""
     return sorted(metrics, key=lambda metric: RANK[metric.verdict])
 
 
@@ -182,27 +178,23 @@ def counted(metrics: Sequence[Metric]) -> str:
     return ", ".join(f"{count[verdict]} {verdict}" for verdict in TONES if count[verdict]) or "none"
 
 
-def side(one: Side) -> str:
-    """`main (1a2b3c4d5e6f)`; a hash that is its own name only once."""
-    name = line(one.name, 80)
-    return (
-        name
-        if one.commit is None or one.commit.startswith(one.name)
-        else f"{name} ({line(one.commit)[:12]})"
-    )
+def revision(side: Side) -> str:
+    """`main (1a2b3c4d5e6f)`; only the name if that is the hash."""
+    name = line(side.name, 80)
+    named = side.commit is None or side.commit.startswith(side.name)
+    return name if named else f"{name} ({line(side.commit)[:12]})"
 
 
-def sides(report: Report) -> str:
-    """`main (1a2b3c4d5e6f) -> working tree`."""
-    return f"{side(report.baseline)} -> {side(report.candidate)}"
+def revisions(report: Report) -> str:
+    """`main (1a2b3c4d5e6f) -> worktree`."""
+    return f"{revision(report.baseline)} -> {revision(report.candidate)}"
 
 
 def command(report: Report) -> str:
-    """What shows the whole report. The working tree is what `lmspec diff` takes if it is not told."""
-    new = [report.candidate.name] if report.candidate.name != WORKTREE else []
-    return shlex.join(
-        ["lmspec", "diff", *(line(name, 80) for name in (report.baseline.name, *new)), "--all"]
-    )
+    """The command that shows the whole report; the working tree is its default candidate."""
+    names = [report.baseline.name, report.candidate.name]
+    shown = [line(name, 80) for name in names if name != WORKTREE]
+    return shlex.join(["lmspec", "diff", *shown, "--all"])
 
 
 def ending(report: Report) -> str:
@@ -218,10 +210,8 @@ def headline(report: Report) -> str:
         parts.append(passing(report.gates))
     parts.append(f"metrics: {counted(report.metrics)}")
     if report.flips:
-        negative, positive = (
-            sum(getattr(flips, f"{kind}_flips") for flips in report.flips)
-            for kind in ("negative", "positive")
-        )
+        negative = sum(flips.negative_flips for flips in report.flips)
+        positive = sum(flips.positive_flips for flips in report.flips)
         parts.append(f"{negative} negative flips, {positive} positive")
     return "; ".join(parts)
 
@@ -234,13 +224,13 @@ def decision(report: Report) -> tuple[str, str]:
         return "Passes", f"{gates}; of {len(tested)} tested metrics: {counted(tested)}"
     blocked = [f"{gate.gate}: {gate.verdict}" for gate in report.gates if not gate.passed]
     lost = sum(metric.verdict == "missing" for metric in report.metrics)
-    reasons = [
-        f"{len(blocked)} of {len(report.gates)} gates do not pass ({some(blocked)})"
-        if blocked
-        else "",
-        f"{lost} metric{'s are' if lost > 1 else ' is'} missing" if lost else "",
-    ]
-    return "Fails", "; ".join(filter(None, reasons))
+    reasons = []
+    if blocked:
+        gates = f"{len(blocked)} of {len(report.gates)} gates do not pass"
+        reasons.append(f"{gates} ({some(blocked)})")
+    if lost:
+        reasons.append(f"{lost} metric{'s are' if lost > 1 else ' is'} missing")
+    return "Fails", "; ".join(reasons)
 
 
 def gates_by_urgency(gates: Sequence[Gate]) -> list[Gate]:
@@ -249,12 +239,12 @@ def gates_by_urgency(gates: Sequence[Gate]) -> list[Gate]:
 
 
 def changed(report: Report) -> int:
-    """How many changes there are of spec, data, code, versions and artifacts."""
+    """Number of changes of spec, data, code, versions and artifacts."""
     return sum(map(len, vars(report.changes).values()))
 
 
 def explanation(metrics: Sequence[Metric]) -> str:
-    """What the interval and the verdict mean; empty where nothing was tested."""
+    """What interval and verdict mean; empty if nothing was tested."""
     families = Counter(metric.family for metric in metrics if metric.family is not None)
     if not families:
         return ""
