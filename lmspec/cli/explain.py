@@ -84,12 +84,18 @@ def _told(meaning: Meaning, found: Sequence[Meaning], document: Document | None)
         )
     yield from _deeper(path, fields)
     yield from _titled("must hold", _table(list(explain.checks(meaning.schema))))
-    yield from _titled("example", [f"  {line}" for line in examples.lines(meaning.steps)])
+    yield from _titled("example", [f"  {line}" for line in _example(meaning, document)])
     if len(meaning.steps) == 1:
         yield from _titled("may be named by", [f"  {line}" for line in explain.referring(path)])
     yield from _titled(
         f"in {loading.PARAMS}", list(_present(meaning, document)) if document else []
     )
+
+
+def _example(meaning: Meaning, document: Document | None) -> list[str]:
+    """From examples.yaml; of a noun that it lacks, from params.yaml."""
+    lines = examples.lines(meaning.steps)
+    return lines or (examples.lines(meaning.steps, document) if document else [])
 
 
 def _heading(path: str, kinds: tuple[str, ...], whole: Schema) -> str:

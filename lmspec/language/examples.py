@@ -1,5 +1,6 @@
-"""examples: the part of examples.yaml that shows what a path means."""
+"""examples: the part of a document, examples.yaml at first, that shows what a path means."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,40 +12,46 @@ from lmspec.language.document import Document
 from lmspec.language.problems import Span
 
 PATH = Path(__file__).parent / "examples.yaml"
+Entry = tuple[Span, Node]  # place of a key, and its value
 
 
 @functools.cache
 def load() -> Document:
-    """A spec with every noun, every kind and every field; a test keeps it so."""
+    """A spec with every noun, every kind and every field; a test keeps it complete."""
     return documents.read(PATH)
 
 
-def lines(steps: tuple[str, ...]) -> list[str]:
-    """The first part of the example that a path leads to, with its key; of a noun without kinds, its first artifact.
+def lines(steps: tuple[str, ...], document: Document | None = None) -> list[str]:
+    """The first entry of examples.yaml that a path leads to; of a noun without kinds, an artifact.
 
-    What the noun of the path shows in another kind is taken from another noun: `training` is the same in each. What no example
-    of that kind shows is taken from another kind: every gate may have a waiver.
+    If no artifact of the noun has that field under that kind, one of another noun (`training` is
+    the same everywhere) or another kind (every gate may have a waiver) shows it. Empty if none does.
 
-    steps  as `explain.Meaning` has them
+    steps     as `explain.Meaning` has them
+    document  another one than examples.yaml
     """
-    sections = load().root.entries
+    document = document or load()
+    sections = document.root.entries
     assert isinstance(sections, dict)
     noun, *rest = steps
     artifacts = schemas.entries(schemas.sections()[noun])
-    if not rest and (artifacts is None or schemas.kinds(artifacts)):
-        return _lines(*sections[noun])
+    if not rest and noun in sections and (artifacts is None or schemas.kinds(artifacts)):
+        return _lines(sections[noun], document)
     places = [(name, strict) for strict in (True, False) for name in (noun, *sections)]
-    found = next(
-        part
+    entries = (
+        entry
         for name, strict in places
-        for part in _within(name, sections[name], tuple(rest), strict)
+        if name in sections and (rest or name == noun)
+        for entry in _within(name, sections[name], tuple(rest), strict)
     )
-    return _lines(*found) if rest else [f"{noun}:", *(f"  {line}" for line in _lines(*found))]
+    entry = next(entries, None)
+    if entry is None:
+        return []
+    shown = _lines(entry, document)
+    return shown if rest else [f"{noun}:", *(f"  {line}" for line in shown)]
 
 
-def _within(
-    noun: str, section: tuple[Span, Node], steps: tuple[str, ...], strict: bool
-) -> Iterator[tuple[Span, Node]]:
+def _within(noun: str, section: Entry, steps: tuple[str, ...], strict: bool) -> Iterator[Entry]:
     """All that a path leads to below a section: in each of its artifacts, if it has some."""
     if schemas.entries(schemas.sections()[noun]) is None:
         yield from _reached(*section, steps, strict)
@@ -55,8 +62,8 @@ def _within(
 
 def _reached(
     key: Span, node: Node, steps: tuple[str, ...], strict: bool, chosen: bool = False
-) -> Iterator[tuple[Span, Node]]:
-    """(place of the key, value) of all that a path leads to; strict: in that kind alone; chosen: the path has told the kind."""
+) -> Iterator[Entry]:
+    """All that a path leads to. strict: of that kind only; chosen: a step named the kind already."""
     if not steps:
         yield key, node
     elif isinstance(node.entries, list):
@@ -69,28 +76,32 @@ def _reached(
         yield from _reached(*node.entries[steps[0]], steps[1:], strict)
 
 
-def _lines(key: Span, node: Node) -> list[str]:
-    """A key and its value, as they are written."""
-    first, column = load().lines[key.line - 1], key.column - 1
-    if first[:column].strip(" -"):  # inside of braces
-        return [f"{_text(key)}: {_flow(node)}"]
-    taken = [first[column:]]
-    for line in load().lines[key.line :]:
-        if line.strip() and len(line) - len(line.lstrip()) <= column:
+def _lines(entry: Entry, document: Document) -> list[str]:
+    """A key and its value as they are written, without the indentation."""
+    (line, column, _), lines = dataclasses.astuple(entry[0]), document.lines
+    first, indent = lines[line - 1], column - 1
+    if first[:indent].strip(" -"):  # inside of braces
+        return [f"{_text(entry[0], lines)}: {_flow(entry[1], lines)}"]
+    taken = [first[indent:]]
+    for later in lines[line:]:
+        if later.strip() and len(later) - len(later.lstrip()) <= indent:
             break
-        taken.append(line[column:])
+        taken.append(later[indent:])
     while not taken[-1].strip():
         taken.pop()
     return taken
 
 
-def _flow(node: Node) -> str:
+def _flow(node: Node, lines: list[str]) -> str:
     if isinstance(node.entries, list):
-        return f"[{', '.join(map(_flow, node.entries))}]"
+        return f"[{', '.join(_flow(item, lines) for item in node.entries)}]"
     if node.entries is not None:
-        return f"{{{', '.join(f'{_text(key)}: {_flow(value)}' for key, value in node.entries.values())}}}"
-    return _text(node.span)
+        pairs = (
+            f"{_text(key, lines)}: {_flow(value, lines)}" for key, value in node.entries.values()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    return _text(node.span, lines)
 
 
-def _text(span: Span) -> str:
-    return load().lines[span.line - 1][span.column - 1 :][: span.width]
+def _text(span: Span, lines: list[str]) -> str:
+    return lines[span.line - 1][span.column - 1 :][: span.width]
