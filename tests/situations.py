@@ -543,7 +543,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-# What cannot be told
+# What cannot be decided
 
 
 @situation(

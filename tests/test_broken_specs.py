@@ -42,7 +42,7 @@ LITERAL = {
 
 @dataclass(frozen=True)
 class Case:
-    """A broken spec and what is to be said about it.
+    """A broken spec and the expected report.
 
     given   lines of the table that make it: edits, whole lines, preparations
     rules   names of the broken rules, in the order of the problems
@@ -79,11 +79,11 @@ class Case:
             if line[0] == "!":
                 PREPARATIONS[line[2:]](folder)
         report = loading.report(path)
-        said = [
+        output = [
             problems.as_text(problem, Path("params.yaml"), report.lines)
             for problem in report.problems
         ]
-        return "\n".join(said), tuple(problem.rule for problem in report.problems)
+        return "\n".join(output), tuple(problem.rule for problem in report.problems)
 
 
 def _bytes(text: str) -> bytes:
@@ -168,10 +168,10 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: case.name)
-def test_each_broken_spec_is_told_what_is_wrong_and_where(case: Case, tmp_path: Path) -> None:
+def test_each_broken_spec_gets_its_problems_with_their_places(case: Case, tmp_path: Path) -> None:
     """The whole message: place, words, line, caret, hint, other places."""
-    said, broken = case.printed(tmp_path)
-    assert said == case.expected
+    output, broken = case.printed(tmp_path)
+    assert output == case.expected
     assert broken == case.rules
 
 
@@ -191,7 +191,7 @@ def test_the_rules_that_the_code_names_are_those_listed_here() -> None:
 
 
 def test_names_of_cases_are_their_own() -> None:
-    """Two cases of one name would be told apart by a number only."""
+    """Two cases of one name would differ only by a number."""
     names = [case.name for case in cases()]
     assert len(names) == len(set(names)) and len(names) >= 75
 
@@ -226,8 +226,10 @@ def write_what_is_printed() -> None:
     parts = [before]
     for case in cases():
         with tempfile.TemporaryDirectory() as folder:
-            said, broken = case.printed(Path(folder))
-        shown = re.sub(r"[\x00-\x09\x0b-\x1f\x7f]", lambda found: f"<0x{ord(found[0]):02X}>", said)
+            output, broken = case.printed(Path(folder))
+        shown = re.sub(
+            r"[\x00-\x09\x0b-\x1f\x7f]", lambda found: f"<0x{ord(found[0]):02X}>", output
+        )
         given = "\n".join(case.given)
         parts.append(f"== {case.name} [{', '.join(broken)}]\n{given}\n\n{shown}\n\n")
     TABLE.write_text("".join(parts).rstrip("\n") + "\n", encoding="utf-8")

@@ -29,10 +29,10 @@ PIPELINES = (".gitlab-ci.yml", "lmspec/cli/templates/gitlab-ci.yml.tmpl")
 
 @dataclass(frozen=True)
 class Ran:
-    """A branch `change` of the built project, where the CNN is trained longer, and what `lmspec ci` said on it."""
+    """A branch `change` of the built project, where the CNN is trained longer, and what `lmspec ci` printed on it."""
 
     project: Path
-    said: str
+    output: str
     summary: str
 
 
@@ -59,8 +59,8 @@ def ran(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_ACTIONS", "true")
         patch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-        said = miniature.lmspec(project, "ci", "--base", "main")
-    yield Ran(project, said, summary.read_text())
+        output = miniature.lmspec(project, "ci", "--base", "main")
+    yield Ran(project, output, summary.read_text())
 
 
 @pytest.fixture
@@ -90,10 +90,10 @@ def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
     """Each step has its line and its duration; the reports are there, and GitHub's summary holds one."""
     assert (
         {"model-cnn", "scores-cnn"}
-        <= set(miniature.ran(ran.said))
+        <= set(miniature.ran(ran.output))
         <= {f"{noun}-cnn" for noun in ("model", "exported", "quantized", "scores")}
     )
-    ends = re.findall(r"^(\d)/6 (\S+): .* \(\d+\.\d s\)$", ran.said, re.M)
+    ends = re.findall(r"^(\d)/6 (\S+): .* \(\d+\.\d s\)$", ran.output, re.M)
     assert ends == [(str(i), step.name) for i, step in enumerate(STEPS, 1)]
     assert reports(ran.project) >= REPORTS
     report = (ran.project / ".lmspec/ci/report.md").read_text()
@@ -101,32 +101,39 @@ def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
     assert json.loads((ran.project / ".lmspec/ci/report.json").read_text())
 
 
-def test_what_is_not_committed_is_said(ran: Ran) -> None:
+def test_uncommitted_results_are_a_warning(ran: Ran) -> None:
     """As a warning, on GitHub also where the reviewer looks."""
-    assert "warning: what is committed is not what the spec builds: " in ran.said
-    assert "::warning title=lmspec ci::" in ran.said and "data/metrics/model-cnn.json" in ran.said
+    assert "warning: what is committed is not what the spec builds: " in ran.output
+    assert (
+        "::warning title=lmspec ci::" in ran.output and "data/metrics/model-cnn.json" in ran.output
+    )
 
 
 @pytest.mark.slow
 def test_a_second_run_builds_nothing_and_locked_wants_the_results_committed(copy: Path) -> None:
     """First they are not, then they are."""
-    said = miniature.lmspec(copy, "ci", "--base", "main", "--locked", code=1)
+    output = miniature.lmspec(copy, "ci", "--base", "main", "--locked", code=1)
     assert (
-        miniature.ran(said) == [] and "step 5 of 6" in said and "dvc.lock" in said and "->" in said
+        miniature.ran(output) == []
+        and "step 5 of 6" in output
+        and "dvc.lock" in output
+        and "->" in output
     )
     assert "there is nothing to compare" in (copy / ".lmspec/ci/report.md").read_text()
     git(copy, "add", "-A")
     git(copy, "commit", "-q", "-m", "built")
-    said = miniature.lmspec(copy, "ci", "--base", "main", "--locked", "--output", "elsewhere")
-    assert "what is committed is what the spec builds" in said and "::" not in said
+    output = miniature.lmspec(copy, "ci", "--base", "main", "--locked", "--output", "elsewhere")
+    assert "what is committed is what the spec builds" in output and "::" not in output
     assert {path.name for path in (copy / "elsewhere").iterdir()} >= REPORTS
 
 
 def test_a_gate_that_fails_is_the_exit_code(copy: Path) -> None:
     """The report is there all the same."""
     edit(copy, "at_most: 1000000", "at_most: 1")
-    said = miniature.lmspec(copy, "ci", "--base", "main", code=1)
-    assert miniature.ran(said) == [] and "step 6 of 6, diff" in said and "a gate fails" in said
+    output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
+    assert (
+        miniature.ran(output) == [] and "step 6 of 6, diff" in output and "a gate fails" in output
+    )
     assert (
         reports(copy) >= REPORTS
         and "there is nothing to compare" not in (copy / ".lmspec/ci/report.md").read_text()
@@ -140,13 +147,13 @@ def test_a_broken_spec_stops_it_before_anything_is_built(
     edit(copy, "of: model.cnn", "of: model.cnm")
     before = miniature.fingerprints(copy)
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    said = miniature.lmspec(copy, "ci", "--base", "main", code=1)
+    output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
     assert (
-        "step 1 of 6, spec" in said
-        and "there is no artifact 'model.cnm'" in said
-        and "2/6" not in said
+        "step 1 of 6, spec" in output
+        and "there is no artifact 'model.cnm'" in output
+        and "2/6" not in output
     )
-    assert "::error file=params.yaml,line=" in said
+    assert "::error file=params.yaml,line=" in output
     assert miniature.fingerprints(copy) == before
     assert reports(copy) == {"report.md"}
     text = (copy / ".lmspec/ci/report.md").read_text()
@@ -158,12 +165,14 @@ def test_other_steps_stop_it_too(copy: Path) -> None:
     """dvc.yaml is not what the spec says; a stage fails."""
     compiled = (copy / "dvc.yaml").read_text()
     (copy / "dvc.yaml").write_text(compiled.replace("title: ", "title: X ", 1))
-    said = miniature.lmspec(copy, "ci", "--base", "main", code=1)
-    assert "step 2 of 6, dvc.yaml" in said and "run `lmspec sync`" in said and "3/6" not in said
+    output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
+    assert (
+        "step 2 of 6, dvc.yaml" in output and "run `lmspec sync`" in output and "3/6" not in output
+    )
     (copy / "dvc.yaml").write_text(compiled)
     (copy / "raw/old.csv").write_text("document,text,stars\n")
-    said = miniature.lmspec(copy, "ci", "--base", "main", "--no-pull", code=1)
-    assert "step 4 of 6, build" in said and "`dvc repro` exited" in said and "5/6" not in said
+    output = miniature.lmspec(copy, "ci", "--base", "main", "--no-pull", code=1)
+    assert "step 4 of 6, build" in output and "`dvc repro` exited" in output and "5/6" not in output
 
 
 @pytest.mark.slow
@@ -179,8 +188,8 @@ def test_a_remote_that_cannot_be_reached_is_a_warning(
         monkeypatch.setenv(name, value)
     miniature.dvc(copy, "remote", "add", "-d", "far", "s3://bucket/nothing")
     miniature.dvc(copy, "remote", "modify", "far", "endpointurl", "http://127.0.0.1:9")
-    said = miniature.lmspec(copy, "ci", "--base", "main")
-    assert "`dvc pull` from the remote 'far' exited" in said and "6/6" in said
+    output = miniature.lmspec(copy, "ci", "--base", "main")
+    assert "`dvc pull` from the remote 'far' exited" in output and "6/6" in output
 
 
 @pytest.mark.slow
@@ -191,12 +200,12 @@ def test_a_remote_spares_the_build(copy: Path, tmp_path: Path) -> None:
     git(copy, "add", "-A")
     git(copy, "commit", "-q", "-m", "built")
     git(tmp_path, "clone", "-q", str(copy), "clone")
-    said = miniature.lmspec(tmp_path / "clone", "ci", "--base", "origin/main", "--locked")
-    assert miniature.ran(said) == [] and "pulled from 'near'" in said
+    output = miniature.lmspec(tmp_path / "clone", "ci", "--base", "origin/main", "--locked")
+    assert miniature.ran(output) == [] and "pulled from 'near'" in output
 
 
 def test_where_there_are_no_gates_none_passes() -> None:
-    """It is said."""
+    """A warning says so."""
     assert _passed(()) == "there are no gates, so none was checked"
     assert _passed([gate("pass"), gate("waived")]) == "all gates pass, 1 of them by a waiver"
 
@@ -207,10 +216,10 @@ def test_a_command_runs_where_standard_output_is_closed(monkeypatch: pytest.Monk
     assert _run("platform") == 0
 
 
-def test_a_base_that_is_not_there_is_told_at_once(copy: Path) -> None:
+def test_a_missing_base_is_an_error_before_any_build(copy: Path) -> None:
     """Exit code 2, before the first step. Forty zeros are what forges say where there was nothing before."""
-    said = miniature.lmspec(copy, "ci", "--base", "no-such", code=2)
-    assert "there is no such commit" in said and "1/6" not in said
+    output = miniature.lmspec(copy, "ci", "--base", "no-such", code=2)
+    assert "there is no such commit" in output and "1/6" not in output
     assert "6/6 diff: all gates pass" in miniature.lmspec(copy, "ci", "--base", "0" * 40)
 
 

@@ -61,26 +61,26 @@ def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:
         assert run.returncode == code and "->" in run.stderr and "Traceback" not in run.stderr
 
 
-def test_forges_are_told_the_path_from_the_top_of_the_repository(
+def test_annotations_have_the_path_from_the_top_of_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In none, or without git, it is the one that was given."""
     (tmp_path / "part").mkdir()
     (tmp_path / "part/params.yaml").write_text("model: 3\n")
 
-    def told(*path: str) -> set[str]:
-        said = [
+    def paths(*path: str) -> set[str]:
+        printed = [
             lmspec("validate", *path, "--format", form, cwd=tmp_path / "part").stdout
             for form in ("github", "sarif")
         ]
         return {
-            *re.findall(r"::error file=(.*?),", said[0]),
-            *re.findall(r'"uri": "(.*?)"', said[1]),
+            *re.findall(r"::error file=(.*?),", printed[0]),
+            *re.findall(r'"uri": "(.*?)"', printed[1]),
         }
 
-    assert told() == {"params.yaml"}
+    assert paths() == {"params.yaml"}
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    assert told() == told("../part/params.yaml") == {"part/params.yaml"}
-    assert told(str(tmp_path / "part/params.yaml")) == {str(tmp_path / "part/params.yaml")}
+    assert paths() == paths("../part/params.yaml") == {"part/params.yaml"}
+    assert paths(str(tmp_path / "part/params.yaml")) == {str(tmp_path / "part/params.yaml")}
     monkeypatch.setenv("PATH", "")
-    assert told() == {"params.yaml"}
+    assert paths() == {"params.yaml"}

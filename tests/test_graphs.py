@@ -125,7 +125,7 @@ def test_a_quantizer_that_finds_nothing_is_an_error() -> None:
 
 
 def test_a_broken_contract_ends_the_build() -> None:
-    """Each limit by itself, NaN included; within the limits nothing is said."""
+    """Each limit by itself, NaN included; within the limits there is no error."""
     contract = Contract(max_disagreement_rate=0.1, max_mean_probability_difference=0.1)
     quantized.require(
         {"disagreement_rate": 0.1, "mean_probability_difference": 0.1}, contract, "exported.x"

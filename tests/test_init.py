@@ -152,10 +152,10 @@ def test_what_it_writes_is_what_a_project_needs(elsewhere: Path) -> None:
     """Every stage, pinned packages, CI, and nothing of the machine that it was begun on."""
     write_csv(elsewhere / "x.csv", table())
     (elsewhere / "p").mkdir()
-    said = init(
+    printed = init(
         elsewhere / "p", "--data", "../x.csv", "--text", "what they wrote", "--label", "stars"
     )
-    assert "240 texts with a label: 1 120, 5 120" in said
+    assert "240 texts with a label: 1 120, 5 120" in printed
     names = {path.name for path in (elsewhere / "p/stages").iterdir()}
     assert names == {path.name for path in (ROOT / "stages").glob("*.py")}
     for path in (

@@ -249,7 +249,7 @@ def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_head
 
 
 def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: Project) -> None:
-    """Git has the rounds; what it lacks is said of nothing else."""
+    """Git has the rounds; a note about missing ones concerns only this metric."""
     path = "data/metrics/speed-a.json"
     project.write("params.yaml", "speed: {a: {of: quantized.a, against: model.a}}\n")
     project.write(
@@ -309,15 +309,15 @@ def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
     assert f"did you mean '{METRIC}'?" in run("log", "test.acuracy", code=2).stderr
     project.write("data/metrics/corpus-a.json", json.dumps({f"rows_{i}": i for i in range(20)}))
     project.commit()
-    said = run("log", "good.acc", code=2).stderr
+    printed = run("log", "good.acc", code=2).stderr
     assert (
-        "no commit of this branch has such a metric" in said
-        and f"the nearest of 22 are {METRIC}, " in said
+        "no commit of this branch has such a metric" in printed
+        and f"the nearest of 22 are {METRIC}, " in printed
     )
 
 
 def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
-    """Each once; and a project without gates is told what to do."""
+    """Each once; a project without gates gets a message with what to do."""
     project.spec(
         "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: "
         + FLOOR
@@ -330,7 +330,7 @@ def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
     assert "it has no gates" in run("log", code=2).stderr
 
 
-def test_where_a_name_begins_is_said(project: Project) -> None:
+def test_a_renamed_metric_has_a_note_where_its_name_begins(project: Project) -> None:
     """A renamed artifact is another one."""
     project.commit("a spec alone")
     (first,) = project.history([0.9])
@@ -398,8 +398,8 @@ def test_a_shallow_clone_says_where_its_history_ends(
         verdicts(found) == ["worse", "new"]
         and f"this clone is shallow and ends at {hashes[2]}" in found["notes"][0]
     )
-    told = bisected(code=1)
-    assert told["first_bad_commit"] is None and "git fetch --unshallow" in told["reason"]
+    answer = bisected(code=1)
+    assert answer["first_bad_commit"] is None and "git fetch --unshallow" in answer["reason"]
 
 
 def test_a_detached_head_another_branch_and_no_commit(
@@ -446,7 +446,7 @@ def test_the_last_time_that_it_broke_is_found(
     )
 
 
-def test_that_it_broke_more_than_once_is_said(project: Project) -> None:
+def test_a_gate_that_broke_more_than_once_has_a_note(project: Project) -> None:
     """Between a good commit that is named and the bad one."""
     hashes = project.history([0.9, 0.7, 0.9, 0.9, 0.6, 0.9, 0.5])
     found = bisected("--good", hashes[0])
@@ -496,14 +496,15 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
 
 def test_a_search_says_what_it_did_not_check(project: Project) -> None:
     """Without a dvc.lock nobody can tell whether metrics are stale; whether or not a culprit is found."""
-    said = "of these commits have no dvc.lock, so whether their metrics are out of date was not checked"
+    printed = "of these commits have no dvc.lock, so whether their metrics are out of date was not checked"
     hashes = project.history([0.7, 0.9, 0.9, 0.6])
     assert (
-        bisected()["notes"] == [f"2 {said}"] and f"note: 2 {said}" in run("bisect", "floor").stdout
+        bisected()["notes"] == [f"2 {printed}"]
+        and f"note: 2 {printed}" in run("bisect", "floor").stdout
     )
-    assert bisected("--good", hashes[1])["notes"] == [f"3 {said}"]
-    assert bisected("--bad", hashes[0], code=1)["notes"] == [f"1 {said}"]
-    assert f"note: 1 {said}" in run("bisect", "floor", "--bad", hashes[0], code=1).stdout
+    assert bisected("--good", hashes[1])["notes"] == [f"3 {printed}"]
+    assert bisected("--bad", hashes[0], code=1)["notes"] == [f"1 {printed}"]
+    assert f"note: 1 {printed}" in run("bisect", "floor", "--bad", hashes[0], code=1).stdout
 
 
 def test_what_the_culprit_changed_is_shown(project: Project) -> None:
@@ -559,7 +560,7 @@ def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(
 def test_what_is_measured_anew_is_no_proof_against_a_commit(
     project: Project, metric: str, anew: bool
 ) -> None:
-    """Each measurement gives another number, a size does not: it is said, and how to find out."""
+    """Unlike a size, each measurement gives another number: a note says so, and how to find out."""
     project.write(
         "params.yaml",
         "speed: {a: {of: quantized.a, against: model.a}}\n"
@@ -604,7 +605,7 @@ def test_what_cannot_be_compared_or_found_says_why(project: Project) -> None:
 
 
 def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None:
-    """The line of first parents has the merge alone; what it brought is told with it."""
+    """The line of first parents has only the merge; what it brought is shown with it."""
     project.history([0.9])
     project.git("checkout", "-q", "-b", "side")
     brought = project.history([0.8, 0.6])

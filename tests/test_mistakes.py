@@ -24,16 +24,16 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-def test_what_is_told_drives_no_terminal_and_no_runner(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_output_cannot_control_a_terminal_or_ci(capsys: pytest.CaptureFixture[str]) -> None:
     """An error keeps its lines; controls, surrogates and commands to a runner are shown, and nothing more."""
     for text in reports.HOSTILE:
         mistakes.tell(LmspecError(text, f"{text}\n::error::x\n##[error]y", text))
-    said = capsys.readouterr().err
-    assert not words.UNPRINTABLE.search(said) and said.encode() and "##[" not in said
-    assert not [line for line in said.splitlines() if line.lstrip().startswith("::")]
+    output = capsys.readouterr().err
+    assert not words.UNPRINTABLE.search(output) and output.encode() and "##[" not in output
+    assert not [line for line in output.splitlines() if line.lstrip().startswith("::")]
     assert (
-        said.splitlines()[0] == "lmspec: | a | b |: | a | b |"
-        and said.splitlines()[3] == "  -> | a | b |"
+        output.splitlines()[0] == "lmspec: | a | b |: | a | b |"
+        and output.splitlines()[3] == "  -> | a | b |"
     )
 
 
@@ -111,8 +111,8 @@ def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -
     )
 
 
-def test_before_the_first_commit_the_working_tree_is_held_against_itself(project: Project) -> None:
-    """It is said, and so is what came of it."""
+def test_before_the_first_commit_the_working_tree_is_compared_with_itself(project: Project) -> None:
+    """The report says so, and gives the verdict."""
     project.gate(
         "kept",
         "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, confidence: 0.95}",
@@ -125,14 +125,14 @@ def test_before_the_first_commit_the_working_tree_is_held_against_itself(project
     assert found.stdout.startswith("worktree -> worktree\n") and "2 of 2 gates pass" in found.stdout
 
 
-def test_a_gate_of_a_commit_that_is_none_is_told_at_its_place(project: Project) -> None:
+def test_an_invalid_gate_of_a_commit_is_reported_at_its_place(project: Project) -> None:
     """By the names of params.yaml alone."""
     signed = SIGNED.replace("2999-01-01", "2026-02-30")
     project.edit("params.yaml", LEVEL, LEVEL.replace("0.8", f"0.8, {signed}"))
     project.commit()
     found = project.run("gate", "HEAD", "HEAD")
     assert found.exit_code == 2
-    assert "HEAD:params.yaml: gates.level.exception: there is no day 2026-02-30\n" in found.stderr
+    assert "HEAD:params.yaml: gates.level.waiver: there is no day 2026-02-30\n" in found.stderr
 
 
 def test_the_text_of_a_gate_is_text(project: Project) -> None:
@@ -146,12 +146,12 @@ def test_the_text_of_a_gate_is_text(project: Project) -> None:
     project.edit(
         "params.yaml", 'signed_off_by: "##[x]"}', "signed_off_by: '##[x]', until: '2999-01-01'}"
     )
-    said = project.run("gate", "HEAD", "worktree").stdout
+    output = project.run("gate", "HEAD", "worktree").stdout
     assert (
-        "(signed off by ## [x] until" in said
-        and "\x1b" not in said
-        and "\n::" not in said
-        and "a ::error::b" in said
+        "(signed off by ## [x] until" in output
+        and "\x1b" not in output
+        and "\n::" not in output
+        and "a ::error::b" in output
     )
 
 

@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def report_on(content: bytes, folder: Path) -> reporting.Report:
-    """What is said about a file; it is held to all that every answer must be."""
+    """The report on a file, checked for what every report must be."""
     path = folder / "params.yaml"
     path.write_bytes(content)
     with at_most(20):
@@ -167,12 +167,12 @@ def as_dvc_reads_it(text: str) -> Any:
 NOTHING = object()
 
 
-def told_apart(value: Any) -> object:
-    """A value that equals another only if the types do too: Python takes 1, 1.0 and true for the same."""
+def with_types(value: Any) -> object:
+    """A value that equals another only if their types are equal: in Python 1, 1.0 and True are equal."""
     if isinstance(value, dict):
-        return dict, frozenset((told_apart(key), told_apart(item)) for key, item in value.items())
+        return dict, frozenset((with_types(key), with_types(item)) for key, item in value.items())
     if isinstance(value, list):
-        return list, tuple(told_apart(item) for item in value)
+        return list, tuple(with_types(item) for item in value)
     return type(value), hex(value) if isinstance(value, int) else repr(value)
 
 
@@ -185,7 +185,7 @@ def is_read_as_dvc_reads_it(content: bytes, folder: Path) -> None:
         return
     other = as_dvc_reads_it(content.decode())
     assert other is not NOTHING
-    assert told_apart(own) == told_apart(other)
+    assert with_types(own) == with_types(other)
 
 
 def survives(content: bytes, folder: Path) -> None:
@@ -286,13 +286,13 @@ def test_sections_may_be_empty_and_gates_too(folder: Path) -> None:
     )
 
 
-def test_types_are_told_apart() -> None:
+def test_types_are_distinguished() -> None:
     """The negative control of the comparison with DVC: 1, 1.0, true and '1' are four values, nan is itself."""
     assert (
-        len({told_apart(value) for value in (1, 1.0, True, "1", [1], {1: 1}, {1.0: 1}, {1: True})})
+        len({with_types(value) for value in (1, 1.0, True, "1", [1], {1: 1}, {1.0: 1}, {1: True})})
         == 8
     )
-    assert told_apart(float("nan")) == told_apart(float("nan"))
+    assert with_types(float("nan")) == with_types(float("nan"))
 
 
 def test_what_hangs_is_stopped() -> None:
@@ -369,18 +369,18 @@ def test_what_would_exhaust_a_machine_is_refused_at_once(
     name: str, folder: Path, start_up: float
 ) -> None:
     """One message with a place, in less than a second beyond start-up and less than 200 MB."""
-    code, seconds, peak, said = cost(BOMBS[name], folder)
+    code, seconds, peak, output = cost(BOMBS[name], folder)
     assert code == 1
-    assert len(re.findall(r"^cost\.yaml:", said, re.M)) == 1, said[:2000]
-    assert said.endswith("1 problem in cost.yaml\n")
+    assert len(re.findall(r"^cost\.yaml:", output, re.M)) == 1, output[:2000]
+    assert output.endswith("1 problem in cost.yaml\n")
     assert seconds - start_up < 1
     assert peak < PEAK_BYTES
 
 
 def test_many_values_are_refused_where_there_are_too_many(folder: Path) -> None:
     """Two million values, without aliases: refused before they fill the memory."""
-    code, seconds, peak, said = cost("a: [" + "1," * 2_000_000 + "]", folder)
-    assert code == 1 and "it has more than 200,000 values" in said
+    code, seconds, peak, output = cost("a: [" + "1," * 2_000_000 + "]", folder)
+    assert code == 1 and "it has more than 200,000 values" in output
     assert seconds < 20 and peak < PEAK_BYTES
 
 

@@ -77,10 +77,10 @@ def experiment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built project, with an experiment `other` that ran in a folder of its own."""
     folder = tmp_path_factory.mktemp("experiment") / "copy"
     shutil.copytree(built, folder, symlinks=True)
-    said = miniature.dvc(
+    printed = miniature.dvc(
         folder, "exp", "run", "--temp", "--name", "other", "-S", "splits.new.seed=2", "splits-new"
     )
-    assert miniature.ran(said) == ["splits-new"]
+    assert miniature.ran(printed) == ["splits-new"]
     return folder
 
 
@@ -203,8 +203,8 @@ def test_an_object_that_the_remote_lost_is_named(
     (origin / ".dvc/config.local").write_text(section("storage", url=str(remote)))
     md5 = str(locked(origin)["model-cnn"]["data/model/cnn"]["md5"])
     (remote / "files/md5" / md5[:2] / md5[2:]).unlink()
-    said = miniature.dvc(origin, "pull", code=1)
-    assert "data/model/cnn" in said and "Traceback" not in said
+    printed = miniature.dvc(origin, "pull", code=1)
+    assert "data/model/cnn" in printed and "Traceback" not in printed
     assert (origin / "data/model/gru").is_dir() and not (origin / "data/model/cnn").exists()
 
 
@@ -236,7 +236,7 @@ def test_s3_takes_and_gives_everything(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "printed"),
     [
         ({"secret_access_key": "wrong"}, "(403)"),
         pytest.param({"access_key_id": "AKIANOBODY"}, "(403)", marks=pytest.mark.slow),
@@ -246,14 +246,14 @@ def test_s3_takes_and_gives_everything(
     ids=["secret", "key", "bucket", "endpoint"],
 )
 def test_s3_that_cannot_be_used_is_one_error(
-    published: SimpleNamespace, bucket: Bucket, change: dict[str, str], said: str
+    published: SimpleNamespace, bucket: Bucket, change: dict[str, str], printed: str
 ) -> None:
     """A wrong secret, key, bucket or endpoint: `dvc push` exits with an error that names what is wrong, without a traceback."""
     right = {"url": f"s3://{bucket.name}/other", "endpointurl": bucket.endpoint}
     right |= {"access_key_id": bucket.key, "secret_access_key": bucket.secret}
     (published.origin / ".dvc/config.local").write_text(section("wrong", **{**right, **change}))
     output = miniature.dvc(published.origin, "push", "--remote", "wrong", code=255)
-    assert said in output and output.count("ERROR:") == 1 and "Traceback" not in output
+    assert printed in output and output.count("ERROR:") == 1 and "Traceback" not in output
 
 
 def test_an_experiment_is_built_beside_the_workspace(
@@ -301,9 +301,9 @@ def test_outputs_that_are_damaged_are_mended(built: Path, copy: Path) -> None:
     """`dvc status` tells of an output that was edited and of one that is gone; `dvc checkout` brings both back."""
     (copy / "data/splits/new/train.parquet").write_bytes(b"nothing")
     shutil.rmtree(copy / "data/model/cnn")
-    told = json.loads(miniature.dvc(copy, "status", "--json", "splits-new", "model-cnn"))
-    assert told["splits-new"] == [{"changed outs": {"data/splits/new": "modified"}}]
-    assert told["model-cnn"] == [{"changed outs": {"data/model/cnn": "deleted"}}]
+    status = json.loads(miniature.dvc(copy, "status", "--json", "splits-new", "model-cnn"))
+    assert status["splits-new"] == [{"changed outs": {"data/splits/new": "modified"}}]
+    assert status["model-cnn"] == [{"changed outs": {"data/model/cnn": "deleted"}}]
     miniature.dvc(copy, "checkout", "--force")
     assert_same(copy, built)
 
@@ -319,8 +319,8 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(
     (other / ".dvc/config.local").write_text(f"[cache]\n    dir = {copy / '.dvc/cache'}\n")
     shutil.rmtree(other / "data")
     (other / "dvc.lock").unlink()
-    said = miniature.dvc(other, "repro", LINE[-1])
-    assert miniature.ran(said) == [] and said.count("is cached - skipping run") == len(LINE)
+    printed = miniature.dvc(other, "repro", LINE[-1])
+    assert miniature.ran(printed) == [] and printed.count("is cached - skipping run") == len(LINE)
     assert locked(other) == {name: outs for name, outs in locked(built).items() if name in LINE}
     expected, found = miniature.fingerprints(built), miniature.fingerprints(other)
     assert found == {path: expected[path] for path in expected if path in found}

@@ -45,7 +45,7 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=lambda case: case.case)
-def test_each_situation_is_told_as_the_table_says(
+def test_each_situation_has_the_output_of_the_table(
     case: Situation, original: Path, tmp_path: Path
 ) -> None:
     """The words, the exit code, and in no case a traceback."""
@@ -53,9 +53,9 @@ def test_each_situation_is_told_as_the_table_says(
     with limited():
         arguments = case.act(project)
         found = project.run("diff", *arguments)
-    said = squeezed(found.output)
+    printed = squeezed(found.output)
     for words in case.says:
-        assert squeezed(words) in said, f"it does not say {words!r}:\n{found.output}"
+        assert squeezed(words) in printed, f"it does not say {words!r}:\n{found.output}"
     assert found.exit_code == case.code, found.output
 
 
@@ -67,9 +67,9 @@ def test_each_situation_has_a_name_of_its_own() -> None:
 def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
     """What the table has from within one process is what a shell sees: on standard error, with that exit code."""
     assert "metrics: 56 same" in miniature.lmspec(original, "diff", "HEAD")
-    said = miniature.lmspec(original, "diff", "no-such", code=2)
+    printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (
-        said
+        printed
         == "lmspec: no-such: there is no such commit\n  -> name a branch, a tag or a commit: `git log --oneline` shows some\n"
     )
 

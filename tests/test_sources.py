@@ -261,7 +261,7 @@ def test_archive_without_the_member_names_some_that_are_there(
 
 
 def test_archive_that_is_none_is_refused(tmp_path: Path, out: Path) -> None:
-    """A text, an empty file, and a folder in the place of an inner archive: each is said to be no archive."""
+    """A text, an empty file, and a folder in the place of an inner archive: the error says that each is no archive."""
     write(tmp_path, {"text": b"plain", "empty": b"", "outer": zipped({"in/text": b"plain"})})
     for members in (("text",), ("empty",), ("outer", "in/text")):
         error = refused(

@@ -30,12 +30,12 @@ def project(built: Path) -> Iterator[Path]:
 @pytest.mark.slow
 def test_every_stage_gives_the_same_bytes_but_what_is_measured(built: Path) -> None:
     """In another folder, with another hash seed, language, time zone and home."""
-    said = miniature.lmspec(built, "verify")
-    assert "21 of 21 came out as they are" in said
-    assert said.count(": same bytes (") == 17
+    output = miniature.lmspec(built, "verify")
+    assert "21 of 21 came out as they are" in output
+    assert output.count(": same bytes (") == 17
     assert (
-        said.count("held to its declared hash") == 3
-        and "speed.release: measured, not compared" in said
+        output.count("held to its declared hash") == 3
+        and "speed.release: measured, not compared" in output
     )
 
 
@@ -47,7 +47,7 @@ def test_a_clock_and_an_unseeded_draw_are_found_and_named(project: Path) -> None
         assert source.count(mark) == 1
         (project / path).write_text(source.replace(mark, planted + mark))
     miniature.dvc(project, "repro", "corpus-old", "splits-old", "splits-new")
-    said = miniature.lmspec(project, "verify", "corpus.old", "splits.old", "sources.old", code=1)
-    assert "corpus.old: different" in said and "note.json: planted: " in said
-    assert "splits.old: different" in said and "splits-old.json: clock.at: " in said
-    assert "1 of 3 came out as they are" in said
+    output = miniature.lmspec(project, "verify", "corpus.old", "splits.old", "sources.old", code=1)
+    assert "corpus.old: different" in output and "note.json: planted: " in output
+    assert "splits.old: different" in output and "splits-old.json: clock.at: " in output
+    assert "1 of 3 came out as they are" in output
