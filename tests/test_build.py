@@ -22,9 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from lmspec.cli.build import default_jobs
 from lmspec.errors import LmspecError
-from lmspec.pipeline import dvc, scheduler
+from lmspec.pipeline import dvc, repro, scheduler
 from lmspec.specs.project import Project
 from tests import miniature
 
@@ -67,7 +66,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 
 
 def run(
-    rules: scheduler.Rules, bad: set[str], rng: random.Random
+    rules: scheduler.Schedule, bad: set[str], rng: random.Random
 ) -> tuple[dict[str, bool], list[set[str]]]:
     """Follow the rules with stages that end in any order: how each ended, and what ran at each moment."""
     running: set[str] = set()
@@ -102,7 +101,7 @@ def test_no_stage_starts_too_early_and_never_too_many(
     """
     some = st.sets(st.sampled_from(sorted(before))) if before else st.just(set())
     alone, bad = data.draw(some), data.draw(some)
-    rules = scheduler.Rules(before, jobs, alone, keep_going)
+    rules = scheduler.Schedule(before, jobs, alone, keep_going)
     ended, moments = run(rules, bad, data.draw(st.randoms(use_true_random=False)))
     assert all(
         len(moment) <= jobs and (len(moment) <= 1 or not moment & alone) for moment in moments
@@ -163,15 +162,15 @@ def test_an_error_is_found_in_what_was_said() -> None:
     failed = (
         "ERROR: failed to reproduce 'a': failed to run: exec python -m stages.a b, exited with 1"
     )
-    assert scheduler.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == (
+    assert repro.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == (
         "lmspec: a: b",
         "  -> c",
     )
-    assert scheduler.error(["x", "Traceback (most recent call last):", "  y", "E: z", failed])[
+    assert repro.error(["x", "Traceback (most recent call last):", "  y", "E: z", failed])[
         0
     ].startswith("Traceback")
-    assert scheduler.error([failed]) == (failed,)
-    assert scheduler.error([str(i) for i in range(99)]) == tuple(str(i) for i in range(89, 99))
+    assert repro.error([failed]) == (failed,)
+    assert repro.error([str(i) for i in range(99)]) == tuple(str(i) for i in range(89, 99))
 
 
 def test_as_many_at_once_as_the_cores_have_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +180,9 @@ def test_as_many_at_once_as_the_cores_have_room_for(monkeypatch: pytest.MonkeyPa
 
     def jobs(threads: int, device: str) -> int:
         numerics, machine = SimpleNamespace(threads=threads), SimpleNamespace(device=device)
-        return default_jobs(cast(Project, SimpleNamespace(numerics=numerics, machine=machine)))
+        return scheduler.default_jobs(
+            cast(Project, SimpleNamespace(numerics=numerics, machine=machine))
+        )
 
     assert [jobs(1, "cpu"), jobs(3, "cpu"), jobs(16, "cpu"), jobs(1, "cuda")] == [8, 2, 1, 1]
 
@@ -215,16 +216,16 @@ def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(
     for name in ("left", "right"):
         (other.parent / "met" / name).touch()
     said = miniature.dvc(other, "repro")
-    events = list(scheduler.build(project, scheduler.Rules(BEFORE, jobs=3), scheduler.Stop()))
+    events = list(scheduler.build(project, scheduler.Schedule(BEFORE, jobs=3), repro.StopSignal()))
     ended = [
         event.stage
         for event in events
-        if isinstance(event, scheduler.Ended) and event.outcome == scheduler.BUILT
+        if isinstance(event, repro.End) and event.outcome == repro.BUILT
     ]
     assert sorted(ended) == sorted(BEFORE) and all(
         ended.index(n) < ended.index(s) for s in BEFORE for n in BEFORE[s]
     )
-    assert [event.line for event in events if isinstance(event, scheduler.Said)] == [
+    assert [event.text for event in events if isinstance(event, repro.Line)] == [
         "half",
         "whole",
     ]
@@ -236,10 +237,8 @@ def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(
         (other / ".gitignore").read_text().split()
     )
     assert dvc.status(project) == {}
-    again = list(scheduler.build(project, scheduler.Rules({"other": []}), scheduler.Stop()))
-    assert [event.outcome for event in again if isinstance(event, scheduler.Ended)] == [
-        scheduler.SAME
-    ]
+    again = list(scheduler.build(project, scheduler.Schedule({"other": []}), repro.StopSignal()))
+    assert [event.outcome for event in again if isinstance(event, repro.End)] == [repro.SAME]
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +278,7 @@ def test_mistakes_are_told_before_anything_runs(
         project, "build", "source.a", code=1
     )
     change(project / "params.yaml", "  b: {", "  bee: {")
-    assert "run `lmspec sync` first" in miniature.lmspec(project, "build", code=1)
+    assert "dvc.yaml: out of date" in miniature.lmspec(project, "build", code=1)
     change(project / "params.yaml", "kind: file, path: a", "kind: fil, path: a")
     assert "did you mean" in miniature.lmspec(project, "build", code=1)
     assert not (project / "data").exists()
@@ -330,7 +329,7 @@ def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_
     with (project / ".lmspec/lock/sources-b").open("w") as running:
         fcntl.flock(running, fcntl.LOCK_EX)
         said = miniature.lmspec(project, "build", "sources.a")
-    assert "removed what runs that were killed had left: sources-a, sources-gone\n" in said
+    assert "removed what killed runs had left: sources-a, sources-gone\n" in said
     assert [file for file in left if file.exists()] == [left[2], left[5]]
     assert "had left: sources-b\n" in miniature.lmspec(project, "build", "sources.a")
     assert "had left" not in miniature.lmspec(project, "build") and not list(

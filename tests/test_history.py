@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from lmspec.cli import plan as command
 from lmspec.pipeline import durations, plan
+from lmspec.reports import plans
 from lmspec.run import interpreter
 
 
@@ -98,7 +99,7 @@ def steps(**expected: durations.Expected | None) -> list[plan.Step]:
     """A step for each verdict, timed as given."""
     return [
         plan.Step("model-a", plan.RUN, ("seed: 1 -> 2",), expected.get("a")),
-        plan.Step("scores-a", plan.MAY, ("if model-a comes out otherwise",), expected.get("b")),
+        plan.Step("scores-a", plan.MAY, ("only if model-a's output changes",), expected.get("b")),
         plan.Step("model-c", plan.RESTORE, ("x | y",)),
         plan.Step("model-d", plan.HIT, ()),
     ]
@@ -107,11 +108,11 @@ def steps(**expected: durations.Expected | None) -> list[plan.Step]:
 def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
     """Per stage, and in all: what will run, and the most that may. Another machine is named."""
     here, there = durations.Expected(120, "a", True), durations.Expected(60, "GPU, 8 cores", False)
-    text = command._text(steps(a=here, b=there))
+    text = plans.as_text(steps(a=here, b=there))
     assert text == (
         "model-a   run      seed: 1 -> 2\n"
         "                   about 2 min\n"
-        "scores-a  may run  if model-a comes out otherwise\n"
+        "scores-a  may run  only if model-a's output changes\n"
         "                   about 60 s on GPU, 8 cores\n"
         "model-c   restore  x | y\n"
         "model-d   hit\n"
@@ -119,11 +120,11 @@ def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
         "1 will run, 1 may run, 1 restored from the cache, 1 are up to date\n"
         "about 2 min for what will run, at most about 3 min with what may run"
     )
-    assert command._text(steps(a=here)).endswith("\nabout 2 min, and 1 not timed yet")
-    assert command._text(steps(b=there)).endswith(
+    assert plans.as_text(steps(a=here)).endswith("\nabout 2 min, and 1 not timed yet")
+    assert plans.as_text(steps(b=there)).endswith(
         "\nat most about 60 s with what may run, and 1 not timed yet"
     )
-    assert command._text(steps()).endswith("1 are up to date") and "about" not in command._text(
+    assert plans.as_text(steps()).endswith("1 are up to date") and "about" not in plans.as_text(
         steps()
     )
 
@@ -131,7 +132,7 @@ def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
 def test_a_plan_for_a_pull_request_or_a_program_has_it_too() -> None:
     """Markdown leaves out what is up to date, and escapes what it must; JSON has every stage and number."""
     here = durations.Expected(120, "a", True)
-    rows = command._markdown(steps(a=here)).splitlines()
+    rows = plans.as_markdown(steps(a=here)).splitlines()
     assert rows[0].startswith("**1 will run") and rows[0].endswith(
         "about 2 min, and 1 not timed yet**"
     )
@@ -140,7 +141,7 @@ def test_a_plan_for_a_pull_request_or_a_program_has_it_too() -> None:
         and "| model-c | restore | x \\| y |  |" in rows
     )
     assert not any("model-d" in row for row in rows)
-    first, *_, last = json.loads(command._json(steps(a=here)))
+    first, *_, last = json.loads(plans.as_json(steps(a=here)))
     assert (
         first["expected"] == {"seconds": 120, "machine": "a", "here": True}
         and last["expected"] is None
@@ -154,12 +155,8 @@ def test_a_restore_costs_nothing_and_so_does_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, verdict: str, code: int
 ) -> None:
     """`--exit-code` is for what will cost something."""
-    monkeypatch.setattr(
-        command.loading,
-        "valid_project",
-        lambda: type("Project", (), {"artifacts": staticmethod(list)}),
-    )
-    monkeypatch.setattr(command.sync, "outdated", lambda *_: {})
+    project = type("Project", (), {"artifacts": staticmethod(list)})
+    monkeypatch.setattr(command.loading, "compiled_project", lambda: project)
     monkeypatch.setattr(command.plan, "plan", lambda *_: [plan.Step("model-a", verdict, ())])
     assert CliRunner().invoke(command.command, ["--exit-code"]).exit_code == code
     assert CliRunner().invoke(command.command, []).exit_code == 0

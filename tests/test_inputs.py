@@ -702,4 +702,4 @@ def test_sync_reports_a_declaration_too_many_and_one_too_few(project: Path) -> N
     line = "    - stages/splits.py\n"
     for spoilt in (f"{line}    - lmspec/methods/card.py\n", ""):
         (project / DVC_YAML).write_text(text.replace(line, spoilt, 1))
-        assert "dvc.yaml out of date" in miniature.lmspec(project, "sync", "--check", code=1)
+        assert "dvc.yaml: out of date" in miniature.lmspec(project, "sync", "--check", code=1)

@@ -279,7 +279,7 @@ def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]
     project.value("top", 0)
     assert verdicts(project) == dict.fromkeys(("top", "left", "right", "join"), plan.RESTORE)
     assert reasons(project, "top") == ("top: 1 -> 0",)
-    assert reasons(project, "left") == ("top.txt comes out of top otherwise",)
+    assert reasons(project, "left") == ("top.txt changed by top",)
     holds(project)
     assert verdicts(project) == {}
 
@@ -300,7 +300,7 @@ def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
     assert verdicts(project)["right"] == plan.MAY
     assert reasons(project, "right") == (
         "right: 1 -> 0",
-        "unless top comes out as in a run of which the cache has the result",
+        "cached if top is rebuilt to a known output",
     )
     project.forget_runs()
     assert verdicts(project)["right"] == plan.RUN
@@ -442,7 +442,7 @@ def test_what_a_build_is_writing_is_not_planned(
     }
     (project.folder / ".dvc/tmp").mkdir(exist_ok=True)
     (project.folder / ".dvc/tmp/rwlock").write_text(json.dumps(writing))
-    with pytest.raises(LmspecError, match="a build is under way"):
+    with pytest.raises(LmspecError, match="a build is running"):
         ask(project.folder)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from lmspec.attribution import factors as causes
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
-from lmspec.pipeline import compiler, durations, plan, scheduler
+from lmspec.pipeline import compiler, durations, plan, repro, subprocesses
 
 LOGS = Path(".lmspec/attribute")
 RUNNING = re.compile(r"Running stage '(.*)':$")
@@ -219,14 +219,13 @@ def _restore(place: Path, mix: Mix, paths: Sequence[str]) -> None:
 
 def _environment(place: Path) -> dict[str, str]:
     """Of a process in a hybrid: its own code first, this interpreter, nothing of the project's git."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # dvc.yaml says `python`
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in (*OF_GIT, "PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT")
     }
     python = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
-    return {**kept, "PATH": path, "PYTHONPATH": python, "PYTHONUNBUFFERED": "1"}
+    return subprocesses.environment({**kept, "PYTHONPATH": python})
 
 
 def _git(place: Path, *arguments: str) -> str:
@@ -249,9 +248,7 @@ def _run_own(
 
 def _why(lines: Sequence[str]) -> str:
     """The line that tells why: the first of an error of ours, the last of a traceback."""
-    own = [line.strip() for line in scheduler.error(list(lines)) if line.strip()] or [
-        "it said nothing"
-    ]
+    own = [line.strip() for line in repro.error(list(lines)) if line.strip()] or ["it said nothing"]
     return own[-1] if own[0].startswith("Traceback") else own[0].removeprefix("lmspec: ")
 
 
@@ -268,7 +265,7 @@ def _process(
         stdout=stream,
         stderr=subprocess.STDOUT,
         process_group=0,
-        preexec_fn=scheduler.die_with_parent,
+        preexec_fn=subprocesses.die_with_parent,
     )
     try:
         yield process
@@ -291,4 +288,4 @@ def _lines(log: Path, process: "subprocess.Popen[bytes]") -> Iterator[str]:
             yield from lines
             if ended:
                 return
-            time.sleep(scheduler.POLL_SECONDS)
+            time.sleep(repro.POLL_SECONDS)

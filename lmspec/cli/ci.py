@@ -1,6 +1,5 @@
 """ci: all that CI does, by one command, here or there."""
 
-import os
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from lmspec.cli import loading, mistakes, publishing, reporting
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, some
 from lmspec.git import committed, tree
-from lmspec.pipeline import compiler
+from lmspec.pipeline import subprocesses
 from lmspec.reports import words
 
 COULD_NOT_COMPARE = 2  # exit code of `lmspec diff`
@@ -122,10 +121,7 @@ def _validate(asked: Asked) -> str:
 
 
 def _check_compiled(asked: Asked) -> str:
-    outdated = compiler.outdated(loading.valid_project(), Path.cwd())
-    if outdated:
-        found = f"{' and '.join(outdated)} not what params.yaml and the code say"
-        raise LmspecError("sync", found, "run `lmspec sync` and commit what it writes")
+    loading.compiled_project()
     return "up to date"
 
 
@@ -188,12 +184,10 @@ def _passed(gates: Sequence[Gate]) -> str:
 
 def _run(*command: str) -> int:
     """Run a module with this interpreter, its output passing through; the exit code. Waits for its end even after Ctrl-C."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # dvc.yaml says `python`
     if sys.stdout is not None:  # it is if the command began with it closed
         sys.stdout.flush()
-    environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", *command], env=environment, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", *command], env=subprocesses.environment(), stdin=subprocess.DEVNULL
     )
     interrupted = False
     while process.returncode is None:

@@ -1,4 +1,4 @@
-"""keep: keep outputs over an edit that changed no parsed code."""
+"""keep: mark stages up to date whose code changed only in comments or layout."""
 
 import sys
 from pathlib import Path
@@ -6,44 +6,35 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading
-from lmspec.errors import LmspecError
-from lmspec.pipeline import compiler, dvc, keep
+from lmspec.pipeline import keep
 
 
 @click.command("keep")
-@click.option("--dry-run", is_flag=True, help="Say what would be kept, and keep nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be kept, and change nothing.")
 def command(dry_run: bool) -> None:
-    """After an edit of comments or layout, keep the outputs of the stages whose code is parsed as before.
+    """Mark stages up to date whose code changed only in comments or layout (the ASTs are equal).
 
-    A comment costs no training then. The text of each file at the last run is taken from git; a stage that anything else
-    changed for is left to `dvc repro`. Exits 1 if a stage is left. What is kept is recorded in dvc.lock: commit it.
+    The code of the last run is taken from git. Stages that changed in any other way are left to
+    `dvc repro`; the exit code is 1 if there are any. Commit dvc.lock afterwards.
 
     \b
     Example:
       lmspec keep --dry-run
       lmspec keep && git commit -am "comments"
     """
-    project = loading.valid_project()
-    root = Path.cwd()
-    if compiler.outdated(project, root):
-        raise LmspecError(
-            "dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first"
-        )
-    files, found = keep.verdicts(root)
-    for path, said in files.items():
-        click.echo(f"{path}: {said}")
-    kept = [verdict.stage for verdict in found if not verdict.reasons]
+    loading.compiled_project()
+    edits, verdicts = keep.verdicts(Path.cwd())
+    for path, change in edits.items():
+        click.echo(f"{path}: {change}")
+    kept = [verdict.stage for verdict in verdicts if not verdict.reasons]
     if kept and not dry_run:
-        dvc.commit(root, kept)
-        for path, said in files.items():
-            if said == keep.LAYOUT:
-                keep.remember(root, path)
+        keep.keep(Path.cwd(), kept, edits)
     if kept:
         click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
-    left = [verdict for verdict in found if verdict.reasons]
+    left = [verdict for verdict in verdicts if verdict.reasons]
     for verdict in left:
         more = f", and {len(verdict.reasons) - 1} more" if len(verdict.reasons) > 1 else ""
         click.echo(f"left {verdict.stage}: {verdict.reasons[0]}{more}")
-    if not found:
+    if not verdicts:
         click.echo("everything is up to date")
     sys.exit(1 if left else 0)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lmspec.cli import reporting
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.language import document as documents
 from lmspec.language import validate
 from lmspec.language.problems import ProblemsFound
+from lmspec.specs.names import ArtifactName
 
 if TYPE_CHECKING:
     from lmspec.specs.project import Project
@@ -44,20 +45,26 @@ def valid_project() -> "Project":
     return valid_params()[0]
 
 
+def compiled_project() -> "Project":
+    """The same, for commands that read dvc.yaml. Raises LmspecError if that is out of date."""
+    from lmspec.pipeline import compiler
+
+    project = valid_project()
+    compiler.require_up_to_date(project, Path.cwd())
+    return project
+
+
 def artifact_named(project: "Project", target: str, command: str) -> str:
-    """`noun.key` of `noun.key` or `noun-key`. Raises LmspecError with the nearest one if there is none."""
+    """The name of an artifact given by name or stage. Raises LmspecError if there is none."""
     from lmspec.language.suggest import nearest
 
     names = [name for name, _ in project.artifacts()]
-    found = {name.replace(".", "-", 1): name for name in names}.get(target, target)
-    if found in names:
-        return found
-    near = nearest(target, names)
-    raise LmspecError(
-        command,
-        f"there is no artifact '{target}'",
-        f"did you mean '{near}'?" if near else "see params.yaml",
-    )
+    spellings = {ArtifactName.parse(name).stage: name for name in names} | {n: n for n in names}
+    if target in spellings:
+        return spellings[target]
+    near = nearest(target, spellings)
+    remedy = f"did you mean '{near}'?" if near else f"there are {some(names)}"
+    raise LmspecError(command, f"there is no artifact '{target}'", remedy)
 
 
 def _project(values: dict[str, Any]) -> "Project":

@@ -1,6 +1,5 @@
 """sync: compile params.yaml to dvc.yaml."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,10 +9,10 @@ from lmspec.pipeline import compiler
 
 
 @click.command("sync")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if dvc.yaml is out of date.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is out of date.")
 def command(check: bool) -> None:
-    """Write dvc.yaml: one stage per artifact, with the files of code that it can execute; and toolchain.yaml: the versions of
-    Python and of the packages that stages execute, as they are installed here.
+    """Compile params.yaml to dvc.yaml: one stage per artifact, with every code file it can import.
+    Also writes toolchain.yaml: the installed versions of Python and of the packages that stages use.
 
     \b
     Example:
@@ -21,21 +20,15 @@ def command(check: bool) -> None:
       lmspec sync --check     # in CI
     """
     project = loading.valid_project()
-    outdated = compiler.outdated(project, Path.cwd())
-    if not outdated:
+    texts = compiler.out_of_date(project, Path.cwd())
+    if not texts:
         click.echo("dvc.yaml is up to date")
-    for change in (
-        compiler.upgrades(Path.cwd(), outdated.get(compiler.TOOLCHAIN, ""))
-        if compiler.TOOLCHAIN in outdated
-        else ()
-    ):
-        click.echo(f"{compiler.TOOLCHAIN}: {change}")
-    if outdated and check:
-        click.echo(
-            f"{' and '.join(outdated)} out of date\n  -> run `lmspec sync` and commit it", err=True
-        )
-        sys.exit(1)
-    for name, text in outdated.items():
+    if compiler.TOOLCHAIN in texts:
+        for change in compiler.upgrades(Path.cwd(), texts[compiler.TOOLCHAIN]):
+            click.echo(f"{compiler.TOOLCHAIN}: {change}")
+    if texts and check:
+        raise compiler.OutOfDate(texts)
+    for name, text in texts.items():
         partial = Path(name).with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(name)

@@ -8,8 +8,6 @@ import click
 
 from lmspec.audit import trace
 from lmspec.cli import loading
-from lmspec.errors import LmspecError
-from lmspec.pipeline import compiler
 
 
 @click.command("trace")
@@ -24,13 +22,9 @@ def command(target: str) -> None:
     Example:
       lmspec trace model.minilm
     """
-    project = loading.valid_project()
+    project = loading.compiled_project()
     root = Path.cwd()
     name = loading.artifact_named(project, target, "trace")
-    if compiler.outdated(project, root):
-        raise LmspecError(
-            "dvc.yaml", "it is not what params.yaml and the code say", "run `lmspec sync` first"
-        )
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
         for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):

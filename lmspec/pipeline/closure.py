@@ -1,16 +1,16 @@
-"""closure: the files of the project and of lmspec that a module can import, found without running them."""
+"""closure: the files of the project and of lmspec that a module can import, found without running it."""
 
 import ast
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from lmspec.errors import LmspecError
 
-INSTALLED = Path(__file__).parents[
-    2
-]  # where this lmspec lies: the project itself, or a folder of installed packages
+INSTALLED = Path(__file__).parents[2]  # this lmspec's parent: the project, or site-packages
+CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Closure:
     """What a stage can execute.
 
     files    sorted paths in the project, relative to its root: DVC watches them
-    outside  module -> its file, for an installed lmspec, where DVC cannot watch it; a package is called `name.__init__`
-    foreign  top-level names of all other modules that they import, but of the standard library
+    outside  module -> its file, for an installed lmspec, which DVC cannot watch; a package is
+             called `name.__init__`
+    foreign  top-level names of the other modules that they import, without the standard library
     """
 
     files: tuple[str, ...]
@@ -29,11 +30,11 @@ class Closure:
 
 @lru_cache(maxsize=4096)
 def imports(path: Path) -> frozenset[str]:
-    """Names of modules, and of what can be modules, that a file imports, anywhere in it, but under `if TYPE_CHECKING`."""
-    found: set[str] = set()
+    """Names that a file imports anywhere, modules or not, except under `if TYPE_CHECKING`."""
+    names: set[str] = set()
     for node in _nodes(_parse(path)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level > 0:
             raise LmspecError(
                 f"{path}:{node.lineno}",
@@ -41,9 +42,9 @@ def imports(path: Path) -> frozenset[str]:
                 "name the module in full",
             )
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names)
 
 
 def _parse(path: Path) -> ast.Module:
@@ -55,37 +56,30 @@ def _parse(path: Path) -> ast.Module:
         ) from None
 
 
-def _nodes(tree: ast.AST) -> list[ast.AST]:
-    out: list[ast.AST] = []
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
     stack = [tree]
     while stack:
         node = stack.pop()
-        out.append(node)
-        checking = isinstance(node, ast.If) and ast.unparse(node.test) in (
-            "TYPE_CHECKING",
-            "typing.TYPE_CHECKING",
-        )
-        stack += (
-            node.orelse if checking and isinstance(node, ast.If) else ast.iter_child_nodes(node)
-        )
-    return out
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) in CHECKING:
+            stack += node.orelse
+        else:
+            stack += ast.iter_child_nodes(node)
 
 
 def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module: in the project, or, if that has no lmspec of its own, where lmspec is installed. None: nowhere."""
+    """The file of a module in the project, or of lmspec where it is installed; None if it has none."""
     package, *_ = module.split(".")
     if package in sys.stdlib_module_names:
         return None
-    base = (root if package != "lmspec" or (root / package).is_dir() else INSTALLED).joinpath(
-        *module.split(".")
-    )
-    return next(
-        (path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None
-    )
+    home = INSTALLED if package == "lmspec" and not (root / package).is_dir() else root
+    base = home.joinpath(*module.split("."))
+    files = base.with_suffix(".py"), base / "__init__.py"
+    return next((path for path in files if path.is_file()), None)
 
 
 def closure(modules: tuple[str, ...], root: Path) -> Closure:
-    """All files that those modules can import, their own and their packages' included.
+    """All files that the modules can import, including their own and their packages'.
 
     Raises LmspecError if one of the modules has no file, or a file does not parse.
     """

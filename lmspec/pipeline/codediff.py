@@ -1,17 +1,18 @@
-"""codediff: what an edit changed of a file's parsed code: nothing, or which of its definitions."""
+"""codediff: which definitions an edit of a code file changed, by its AST."""
 
 import ast
 from collections.abc import Iterator
 
-REST = "statements outside of its definitions"
+REST = "statements outside its definitions"
 ORDER = "the order of its statements"
+SOURCES = {"getsource", "getsourcelines", "getsourcefile", "getline", "getlines"}
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def changed(old: str, new: str) -> tuple[str, ...]:
-    """Names of what differs, as `fit` or `Classifier.predict`; empty if only comments and layout do.
+    """Names of what differs, such as `Classifier.predict`; empty if only comments and layout do.
 
-    A docstring is code: a program can read it. Raises SyntaxError if one of the two does not parse.
+    A docstring is code: a program can read it. Raises SyntaxError if either does not parse.
     """
     before, after = ast.parse(old), ast.parse(new)
     if ast.dump(before) == ast.dump(after):
@@ -23,7 +24,7 @@ def changed(old: str, new: str) -> tuple[str, ...]:
 
 
 def _parts(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    """(name, code) of each definition, methods by themselves; what stands around them in one."""
+    """(name, code) of each function, method and class body; the remaining statements as one."""
     rest = []
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
@@ -43,28 +44,15 @@ def _members(node: ast.ClassDef) -> Iterator[tuple[str, list[str]]]:
 
 
 def read_as_text(source: str) -> frozenset[str]:
-    """Names of modules whose files a program reads as text, by `module.__file__`: there a comment is content.
+    """Modules whose files a program reads as text, by `module.__file__`: there comments count.
 
-    `*` stands for all: a program that asks `inspect` for sources can read any.
+    `*` stands for any module: the program asks `inspect` for sources.
     """
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(source)):
-        name = (
-            node.attr
-            if isinstance(node, ast.Attribute)
-            else node.id
-            if isinstance(node, ast.Name)
-            else ""
-        )
-        if (
-            name == "__file__"
-            and isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-        ):
-            found.add(node.value.id)
-        elif name == "__file__" or name in SOURCES:
-            found.add("*")
-    return frozenset(found)
-
-
-SOURCES = {"getsource", "getsourcelines", "getsourcefile", "getline", "getlines"}
+        match node:
+            case ast.Attribute(value=ast.Name(id=module), attr="__file__"):
+                modules.add(module)
+            case ast.Attribute(attr=name) | ast.Name(id=name) if name in {"__file__", *SOURCES}:
+                modules.add("*")
+    return frozenset(modules)

@@ -1,12 +1,14 @@
-"""compiler: the specs and the imports of the stages, compiled to dvc.yaml."""
+"""compiler: specs and the imports of the stages -> dvc.yaml and toolchain.yaml."""
 
 import hashlib
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from lmspec.errors import LmspecError
 from lmspec.pipeline import packages, paths
 from lmspec.pipeline.closure import Closure, closure
 from lmspec.pipeline.paths import METRICS, folder, stage_name
@@ -16,12 +18,25 @@ from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.project import Project
 from lmspec.specs.results import Table
 
-HEADER = "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this.\n"
+WRITTEN = (
+    "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this."
+)
 DVC_YAML = "dvc.yaml"
 TOOLCHAIN = "toolchain.yaml"
 
 
-def compile_dvctext_of(project: Project, root: Path) -> str:
+class OutOfDate(LmspecError):
+    """Files that `lmspec sync` would change."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        super().__init__(
+            " and ".join(files),
+            "out of date: params.yaml, imports or packages have changed",
+            "run `lmspec sync`, and commit what it writes",
+        )
+
+
+def dvc_yaml_text(project: Project, root: Path) -> str:
     """The text of dvc.yaml: one stage per artifact, in the order of the nouns and of params.yaml."""
     stages, plots, artifacts = {}, [], {}
     for name, spec in project.artifacts():
@@ -35,7 +50,7 @@ def compile_dvctext_of(project: Project, root: Path) -> str:
         document["plots"] = plots
     if artifacts:
         document["artifacts"] = artifacts
-    return HEADER + text_of(document)
+    return f"{WRITTEN}\n{text_of(document)}"
 
 
 def text_of(document: dict[str, Any]) -> str:
@@ -48,10 +63,10 @@ def text_of(document: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-def compile_toolchain(project: Project, root: Path) -> str:
-    """The text of toolchain.yaml: versions of Python and of the packages that a stage executes.
+def toolchain_text(project: Project, root: Path) -> str:
+    """The text of toolchain.yaml: versions of Python and of the packages that stages execute.
 
-    With the SHA-256 of each module of an installed lmspec, where DVC cannot watch the files themselves.
+    With the SHA-256 of each module of an installed lmspec, whose files DVC cannot watch.
     """
     closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
     versions: dict[str, str] = {}
@@ -66,41 +81,41 @@ def compile_toolchain(project: Project, root: Path) -> str:
         for parent in parents:
             branch = branch.setdefault(parent, {})
         branch[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return HEADER.replace(
-        "this.", "this. What stages execute: an upgrade reruns what it can change."
-    ) + text_of(tree)
+    meaning = "What stages execute: an upgrade reruns what it can change."
+    return f"{WRITTEN} {meaning}\n{text_of(tree)}"
 
 
 def outputs(project: Project, root: Path) -> dict[str, str]:
-    """File -> text of all that `lmspec sync` writes."""
+    """File -> text of each file that `lmspec sync` writes."""
+    return {DVC_YAML: dvc_yaml_text(project, root), TOOLCHAIN: toolchain_text(project, root)}
+
+
+def out_of_date(project: Project, root: Path) -> dict[str, str]:
+    """File -> new text of each file that `lmspec sync` would change."""
     return {
-        DVC_YAML: compile_dvctext_of(project, root),
-        TOOLCHAIN: compile_toolchain(project, root),
+        name: text
+        for name, text in outputs(project, root).items()
+        if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text
     }
 
 
-def outdated(project: Project, root: Path) -> dict[str, str]:
-    """File -> new text of what is not as params.yaml and the code say."""
-    texts = outputs(project, root)
-    return {
-        n: t
-        for n, t in texts.items()
-        if not (root / n).exists() or (root / n).read_text(encoding="utf-8") != t
-    }
+def require_up_to_date(project: Project, root: Path) -> None:
+    """Raises OutOfDate if `lmspec sync` would change a file."""
+    if files := out_of_date(project, root):
+        raise OutOfDate(files)
 
 
 def upgrades(root: Path, text: str) -> list[str]:
-    """What a new toolchain.yaml changes of the versions in the one that is there: `torch 2.12.0 -> 2.13.0`."""
+    """The versions that a new toolchain.yaml changes: `torch 2.12.0 -> 2.13.0`."""
     path = root / TOOLCHAIN
-    before, after = (
-        _versions(yaml)
-        for yaml in (path.read_text(encoding="utf-8") if path.exists() else text, text)
-    )
-    names = sorted({*before, *after})
     old, new = (
-        {name: versions.get(name, "none") for name in names} for versions in (before, after)
+        _versions(path.read_text(encoding="utf-8") if path.exists() else text),
+        _versions(text),
     )
-    return [f"{name} {old[name]} -> {new[name]}" for name in names if old[name] != new[name]]
+    changes = (
+        (name, old.get(name, "none"), new.get(name, "none")) for name in sorted({*old, *new})
+    )
+    return [f"{name} {before} -> {after}" for name, before, after in changes if before != after]
 
 
 def _versions(text: str) -> dict[str, str]:
@@ -109,7 +124,7 @@ def _versions(text: str) -> dict[str, str]:
 
 
 def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
-    """What the build of an artifact can execute: its stage, its variants, the readers of what it is made from."""
+    """What a build can execute: its stage, its variants, the readers of what it is made from."""
     modules = [f"stages.{spec.noun}", *spec.modules()]
     origin: Artifact | None = spec
     while origin is not None:
@@ -120,7 +135,7 @@ def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
 
 
 def needs_of(project: Project, spec: Artifact) -> list[str]:
-    """Names of the artifacts that it refers to, each once, in the order of its fields."""
+    """Names of the artifacts that it refers to, without repeats, in the order of its fields."""
     return list(dict.fromkeys(str(ref) for _, ref in references(spec)))
 
 

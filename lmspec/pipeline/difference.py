@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Missing:
-    """A leaf that one side does not have. It is not the same as null, and never silent."""
+    """A leaf that only the other value has: not the same as null."""
 
     def __repr__(self) -> str:
         return "missing"
@@ -35,34 +35,27 @@ class Row:
 
 
 def rows(old: Any, new: Any, name: str = "") -> Iterator[Row]:
-    """A row for each leaf of either side, in the order of the old side, then of the new."""
-    nested = [isinstance(side, dict | list) for side in (old, new)]
-    if any(nested) and not all(nested):
-        # a section that became a single value, or the other way round: that value is a difference of its own
-        leaves = [
-            MISSING if is_nested else side
-            for side, is_nested in zip((old, new), nested, strict=True)
-        ]
-        if leaves != [MISSING, MISSING]:
-            yield Row(name, *leaves)
-    if isinstance(old, dict) or isinstance(new, dict):
-        before, after = (side if isinstance(side, dict) else {} for side in (old, new))
+    """A row for each leaf of either value, in the order of the old one, then of the new."""
+    values = old, new
+    for kind in (dict, list):
+        if not any(isinstance(value, kind) for value in values):
+            continue
+        if not all(isinstance(value, dict | list) for value in values):
+            # a section that became a single value, or the reverse: that value is a row of its own
+            leaves = [MISSING if isinstance(value, dict | list) else value for value in values]
+            if leaves != [MISSING, MISSING]:
+                yield Row(name, *leaves)
+        before, after = (_children(value, kind) for value in values)
         for key in dict.fromkeys([*before, *after]):
-            yield from rows(
-                before.get(key, MISSING),
-                after.get(key, MISSING),
-                f"{name}.{key}" if name else str(key),
-            )
-    elif isinstance(old, list) or isinstance(new, list):
-        before, after = (
-            dict(enumerate(side)) if isinstance(side, list) else {} for side in (old, new)
-        )
-        for index in dict.fromkeys([*before, *after]):
-            yield from rows(
-                before.get(index, MISSING), after.get(index, MISSING), f"{name}[{index}]"
-            )
-    else:
-        yield Row(name, old, new)
+            child = f"{name}[{key}]" if kind is list else f"{name}.{key}" if name else str(key)
+            yield from rows(before.get(key, MISSING), after.get(key, MISSING), child)
+        return
+    yield Row(name, old, new)
+
+
+def _children(value: Any, kind: type) -> dict[Any, Any]:
+    children: Any = value if isinstance(value, kind) else kind()
+    return dict(enumerate(children) if kind is list else children)
 
 
 def _number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""durations: how long a stage took before, and about how long it will take."""
+"""durations: how long a stage took, and about how long it will take."""
 
 import json
 import statistics
@@ -9,12 +9,12 @@ from pathlib import Path
 from lmspec.run import interpreter
 
 FOLDER = Path(".lmspec/runs")
-LAST = 5  # runs that count: the code and the data of older ones were others
+LAST = 5  # runs that count: older ones had other code and data
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a stage. machine: see `environment.machine`; peak_mib: the most memory it held, in MiB."""
+class Duration:
+    """One run of a stage. machine: see `interpreter.machine`."""
 
     seconds: float
     machine: str
@@ -23,43 +23,42 @@ class Run:
 
 @dataclass(frozen=True)
 class Expected:
-    """Seconds that a stage will take, and the machine that this was measured on. here: is it this one?"""
+    """How long a stage will take, and the machine on which that was measured. here: is it this one?"""
 
     seconds: float
     machine: str
     here: bool
 
 
-def runs(root: Path, stage: str) -> list[Run]:
-    """What .lmspec/runs holds of a stage, oldest first. A line that a crash cut off, or of another form, counts nothing."""
+def runs(root: Path, stage: str) -> list[Duration]:
+    """The runs of a stage in .lmspec/runs, oldest first; lines that a crash cut off are skipped."""
     path = root / FOLDER / f"{stage}.jsonl"
-    return (
-        list(_parsed(path.read_text(encoding="utf-8", errors="replace"))) if path.exists() else []
-    )
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return list(_parsed(text))
 
 
-def _parsed(text: str) -> Iterator[Run]:
+def _parsed(text: str) -> Iterator[Duration]:
     for line in text.splitlines():
         try:
             row = json.loads(line)
-            yield Run(float(row["seconds"]), str(row["machine"]), float(row["peak_mib"]))
+            yield Duration(float(row["seconds"]), str(row["machine"]), float(row["peak_mib"]))
         except (ValueError, KeyError, TypeError):
             continue
 
 
 def expected(root: Path, stage: str) -> Expected | None:
-    """The median of the stage's last runs on this machine; if there is none, on the machine of the newest. None: never timed."""
+    """The median of its last runs on this machine, else on that of the newest; None if never timed."""
     known = runs(root, stage)
     if not known:
         return None
     here = interpreter.machine()
-    on = here if any(run.machine == here for run in known) else known[-1].machine
-    seconds = [run.seconds for run in known if run.machine == on][-LAST:]
-    return Expected(statistics.median(seconds), on, on == here)
+    machine = here if any(run.machine == here for run in known) else known[-1].machine
+    seconds = [run.seconds for run in known if run.machine == machine][-LAST:]
+    return Expected(statistics.median(seconds), machine, machine == here)
 
 
 def about(seconds: float) -> str:
-    """A duration as one says it: no more digits than a guess deserves."""
+    """An estimate, with no more digits than it deserves."""
     if seconds < 1:
         return "less than 1 s"
     if seconds < 100:
@@ -67,3 +66,8 @@ def about(seconds: float) -> str:
     if seconds < 100 * 60:
         return f"about {seconds / 60:.0f} min"
     return f"about {seconds / 3600:.1f} h"
+
+
+def measured(seconds: float) -> str:
+    """A duration that was measured: `3.2 s`, `4 min 10 s`."""
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -1,4 +1,4 @@
-"""keep: which outputs an edit of code cannot have changed: those of stages whose parsed code is what it was."""
+"""keep: which outputs an edit of code cannot have changed: those of stages whose AST is the same."""
 
 import functools
 import hashlib
@@ -16,35 +16,32 @@ from lmspec.pipeline import codediff, dvc
 
 LAYOUT = "only comments or layout"
 REMEMBERED = Path(".lmspec/code")
-COMMITS = 50  # how far back the text of a file is looked for
+COMMITS = 50  # how far back to look for the text of a file
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One stage that is not up to date. reasons: why it cannot be kept; empty if it can."""
+    """One stage that is out of date. reasons: why it cannot be kept; empty if it can."""
 
     stage: str
     reasons: tuple[str, ...]
 
 
 def verdicts(root: Path) -> tuple[dict[str, str], list[Verdict]]:
-    """(file of code -> what its edit changed, one verdict for each stage that is not up to date)."""
+    """(code file -> what its edit changed, a verdict for each stage that is out of date)."""
     runs = lockfile.runs(lockfile.text_in(root))
-    files: dict[tuple[str, str], str] = {}
-    found = []
+    edits: dict[str, str] = {}
+    stages = []
     for stage, changes in dvc.status(root).items():
-        run = runs.get(stage, NEVER)
-        reasons = tuple(_reasons(root, run, changes, files))
-        found.append(Verdict(stage, reasons if stage in runs else ("it has never run",)))
-    return {path: said for (path, _), said in files.items()}, found
+        reasons = tuple(_reasons(root, runs.get(stage, NEVER), changes, edits))
+        stages.append(Verdict(stage, reasons if stage in runs else ("it has never run",)))
+    return edits, stages
 
 
-def _reasons(
-    root: Path, run: Run, changes: list[Any], files: dict[tuple[str, str], str]
-) -> Iterator[str]:
-    texts = frozenset().union(
-        *(_read_as_text(root, path) for path in run.deps if path.endswith(".py"))
-    )
+def _reasons(root: Path, run: Run, changes: list[Any], edits: dict[str, str]) -> Iterator[str]:
+    """Why the run's outputs may change. Adds the files that it looks at to `edits`."""
+    code = [path for path in run.deps if path.endswith(".py")]
+    texts = frozenset[str]().union(*(_read_as_text(root, path) for path in code))
     for change in changes:
         if not isinstance(change, dict):
             yield str(change)
@@ -54,18 +51,16 @@ def _reasons(
                 if kind != "changed deps" or state != "modified" or not path.endswith(".py"):
                     yield f"{path} {state if isinstance(state, str) else 'changed'}"
                     continue
-                said = files.setdefault(
-                    (path, run.deps.get(path, "")), edit(root, path, run.deps.get(path, ""))
-                )
-                if said != LAYOUT:
-                    yield f"{path}: {said}"
+                edits[path] = edit(root, path, run.deps.get(path, ""))
+                if edits[path] != LAYOUT:
+                    yield f"{path}: {edits[path]}"
                 elif "*" in texts or Path(path).stem in texts:
                     yield f"{path}: its text is part of the output"
 
 
 @functools.cache
 def edit(root: Path, path: str, md5: str) -> str:
-    """What the code of a file differs in from what it was when it had that MD5, in words."""
+    """What changed in a code file since it had that MD5, in words."""
     before = _text_then(root, path, md5)
     if before is None:
         return "no commit has it as it was at the last run"
@@ -87,14 +82,11 @@ def _read_as_text(root: Path, path: str) -> frozenset[str]:
 
 
 def _text_then(root: Path, path: str, md5: str) -> str | None:
-    """The text that a file had when it had that MD5: from what was remembered, or the commits that touched it.
-
-    None if none of them has it.
-    """
+    """The text of a file when it had that MD5, as remembered or from the commits that touched it."""
     remembered = root / REMEMBERED / md5
     if remembered.exists():
         return remembered.read_text(encoding="utf-8")
-    if shutil.which("git") is None:  # DVC can do without
+    if shutil.which("git") is None:  # DVC works without it
         return None
     commits = git.run(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path).stdout
     for commit in commits.decode().split():
@@ -104,12 +96,15 @@ def _text_then(root: Path, path: str, md5: str) -> str | None:
     return None
 
 
-def remember(root: Path, path: str) -> None:
-    """Keep the text of a file under its MD5, for one that is in no commit yet."""
-    content = (root / path).read_bytes()
+def keep(root: Path, stages: list[str], edits: dict[str, str]) -> None:
+    """Record the stages as up to date, and remember code that is in no commit yet."""
+    dvc.commit(root, stages)
     folder = root / REMEMBERED
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _md5(content)).write_bytes(content)
+    for path, change in edits.items():
+        if change == LAYOUT:
+            content = (root / path).read_bytes()
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _md5(content)).write_bytes(content)
 
 
 def _md5(content: bytes) -> str:

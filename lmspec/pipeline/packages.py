@@ -1,4 +1,4 @@
-"""packages: those that a stage executes: what its code imports, and the compiled ones beneath."""
+"""packages: those that a stage executes: what its code imports, and the compiled ones they require."""
 
 import functools
 import re
@@ -22,7 +22,7 @@ PLATFORM = (
 
 @dataclass(frozen=True)
 class Package:
-    """version: without its local label; compiled: has it machine code; needs: names of what it requires everywhere."""
+    """version: without its local label; needs: names of what it requires on every platform."""
 
     version: str
     compiled: bool
@@ -31,11 +31,11 @@ class Package:
 
 @functools.cache
 def executed(modules: frozenset[str]) -> dict[str, str]:
-    """Name -> version of the packages that have those top-level modules, and of the compiled ones beneath them.
+    """Name -> version of the packages with those top-level modules, and of compiled ones they require.
 
-    A package that is not installed is in none. A requirement that depends on the platform is as a local label: left out.
+    Packages that are not installed and requirements of one platform are left out.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     direct = {name for module in modules for name in toolchain.owners().get(module, ())}
     queue, seen = list(direct), set()
     while queue:
@@ -45,8 +45,8 @@ def executed(modules: frozenset[str]) -> dict[str, str]:
         if package is not None:
             queue += package.needs
             if name in direct or package.compiled:
-                found[name] = package.version
-    return dict(sorted(found.items()))
+                versions[name] = package.version
+    return dict(sorted(versions.items()))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""paths: where the results of an artifact lie, from the root of a project."""
+"""paths: where an artifact's results are, relative to the root of a project."""
 
 METRICS = "data/metrics"
 PROVENANCE = "data/provenance"
@@ -20,7 +20,7 @@ def metrics(name: str) -> str:
 
 
 def provenance(name: str) -> str:
-    """The file that says what it was made from."""
+    """Its provenance: what it was made from."""
     return f"{PROVENANCE}/{stage_name(name)}.json"
 
 

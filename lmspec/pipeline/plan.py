@@ -1,4 +1,4 @@
-"""plan: what `dvc repro` will run, what it will restore, why, and for about how long: old and new value, file, artifact."""
+"""plan: what `dvc repro` will run or restore, why, and for about how long."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from lmspec.pipeline import difference, durations, dvc, keep
 
 HIT, RESTORE, RUN, MAY = "hit", "restore", "run", "may run"
+SHOWN = 60  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -15,9 +16,9 @@ class Forecast:
     """What `dvc repro` does with one stage. verdict:
 
     hit      nothing: it is up to date
-    restore  its result is in DVC's cache, and is taken from there without running the stage
-    run      it runs it
-    may run  that depends on how the stages that it waits for come out
+    restore  takes its result from DVC's cache
+    run      runs it
+    may run  depends on the results of stages that run before it
     """
 
     stage: dvc.Stage
@@ -26,7 +27,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Step:
-    """One stage. reasons: of it and its verdict; expected: how long it takes, if it will or may run and was timed before."""
+    """One stage. reasons: for its verdict; expected: how long it takes, if it may run and was timed."""
 
     stage: str
     verdict: str
@@ -35,15 +36,16 @@ class Step:
 
 
 def plan(root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
-    """A step for each stage (or for the targets and what they are made from), in the order in which `dvc repro` takes them."""
+    """A step for each stage, or for the targets and what they are made from, in DVC's order."""
     with dvc.stages(root, targets) as stages:
         return [_step(root, forecast) for forecast in forecasts(stages)]
 
 
 def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[Forecast]:
-    """Go through the stages as `dvc repro` does, with what each will leave behind as far as it is known, and run none.
+    """Follow `dvc repro` through the stages, with what each leaves behind as far as it is known.
 
-    One thing is left out: a run can bring back what is missing in the cache for another stage whose output has the same bytes.
+    One thing is left out: a run can restore what the cache lacks of another stage, if its output
+    has the same bytes.
     """
     coming: dict[str, dvc.Arrival] = {}
     for listed in stages:
@@ -63,20 +65,17 @@ def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[Forecast]:
 
 def _step(root: Path, forecast: Forecast) -> Step:
     stage, verdict = forecast.stage, forecast.verdict
-    reasons = (
-        [reason for change in stage.changes for reason in _reasons(change, root)]
-        if stage.ran
-        else ["it has never run"]
-    )
+    if verdict == HIT:
+        return Step(stage.name, verdict, ())
+    reasons = ["it has never run"]
+    if stage.ran:
+        reasons = [reason for change in stage.changes for reason in _reasons(change, root)]
     if verdict == MAY and stage.changes:
-        reasons += [
-            f"unless {before} comes out as in a run of which the cache has the result"
-            for before in stage.waits
-        ]
+        reasons += [f"cached if {before} is rebuilt to a known output" for before in stage.waits]
     elif verdict == MAY:
-        reasons = [f"if {before} comes out otherwise" for before in stage.waits]
-    timed = durations.expected(root, stage.name) if verdict in (RUN, MAY) else None
-    return Step(stage.name, verdict, tuple(reasons) if verdict != HIT else (), timed)
+        reasons = [f"only if {before}'s output changes" for before in stage.waits]
+    expected = durations.expected(root, stage.name) if verdict in (RUN, MAY) else None
+    return Step(stage.name, verdict, tuple(reasons), expected)
 
 
 def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
@@ -84,19 +83,16 @@ def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
         yield change.state
     elif change.kind == dvc.OUTPUT:
         yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
-    elif (
-        change.kind == dvc.VALUE
-        and change.path == "toolchain.yaml"
-        and not change.name.startswith("lmspec.")
-    ):
-        yield f"{change.name.removeprefix('packages.')} {change.old or 'none'} -> {change.new or 'none'}"
-    elif change.kind == dvc.VALUE and change.path != "params.yaml":
-        yield f"{change.path}: {change.name} {change.state}"
-    elif change.kind == dvc.VALUE:
+    elif change.kind == dvc.VALUE and change.path == "params.yaml":
         rows = difference.rows(change.old, change.new, change.name)
         yield from (
             f"{row.name}: {_short(row.old)} -> {_short(row.new)}" for row in rows if row.differs
         )
+    elif change.kind == dvc.VALUE and change.name.startswith("lmspec."):  # a digest of a module
+        yield f"{change.path}: {change.name} {change.state}"
+    elif change.kind == dvc.VALUE:
+        name = change.name.removeprefix("packages.")
+        yield f"{name} {change.old or 'none'} -> {change.new or 'none'}"
     elif change.path.endswith(".py") and change.state == "modified":
         yield f"{change.path}: {keep.edit(root, change.path, change.old or '')}"
     else:
@@ -105,4 +101,4 @@ def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
 
 def _short(value: Any) -> str:
     text = "none" if value is None else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

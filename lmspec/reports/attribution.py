@@ -8,6 +8,7 @@ from lmspec.attribution import factors as causes
 from lmspec.attribution.effects import Amount, Attribution
 from lmspec.compare.report import Side
 from lmspec.errors import some
+from lmspec.pipeline.durations import about
 from lmspec.reports import aligned, values, words
 from lmspec.reports import markdown as md
 
@@ -130,7 +131,7 @@ def _cost(found: Found) -> list[str]:
         sum(each.untimed for each in possible),
     )
     total = (
-        f"together at most {_about(seconds)}"
+        f"together at most {about(seconds)}"
         if seconds
         else "times not known"
         if untimed
@@ -144,13 +145,9 @@ def _cost(found: Found) -> list[str]:
 def _work(each: Hybrid) -> str:
     if each.error:
         return f"cannot be built: {words.line(each.error)}"
-    timed = f" ({_about(each.seconds)})" if each.seconds else ""
+    timed = f" ({about(each.seconds)})" if each.seconds else ""
     may = f", {each.may_run} that may run" if each.may_run else ""
     return f"{each.runs} to run{may}{timed}, {each.ready} from the cache"
-
-
-def _about(seconds: float) -> str:
-    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
 
 
 def _metric(each: Attribution) -> list[str]:
