@@ -518,7 +518,7 @@ def test_what_the_culprit_changed_is_shown(project: Project) -> None:
     project.commit("later")
     text = run("bisect", "floor").stdout
     assert f"first bad commit: {short} (Ann, 2031-01-02): half the width" in text
-    assert "parameters:\nparameter      old  new\nmodel.a.width  8    2" in text
+    assert "parameters:\nparameter      baseline  candidate\nmodel.a.width  8         2" in text
     assert "before" in text and "accuracy is 0.9" in text and "later" not in text
 
 

@@ -1,53 +1,54 @@
-"""github: what fails as annotations of a pull request. Source: GitHub, "Workflow commands for GitHub Actions"."""
+"""github: failures and warnings as annotations of a pull request.
+
+Source: GitHub, "Workflow commands for GitHub Actions".
+"""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
-from lmspec.compare.report import Report
+from lmspec.compare.report import Gate, Report
 from lmspec.reports import words
 
-Level = Literal["error", "warning", "notice"]
-Said = tuple[str, str, int | None]  # title, message, line of params.yaml
+Annotation = tuple[str, str, int | None]  # title, message, line of params.yaml
 PARAMS = "params.yaml"
-MOST = 10  # errors, and as many warnings, that GitHub shows of one step
+MOST = 10  # errors, and as many warnings, that GitHub shows per step
 LONGEST = 1000  # characters of a message
 
 
 def annotations(report: Report, folder: str = "") -> str:
-    """One line each: the report in one line, then errors, then warnings; the tenth says how many more there are.
+    """The headline, then errors, then warnings; the tenth of a level counts the rest.
 
-    folder  the project's path from the top of its repository, where GitHub looks for files; it ends in a slash
+    folder  the project's path in its repository, with a slash at its end
     """
     file = words.printable(folder) + PARAMS
-    lines = [
-        _command("notice", "lmspec diff", f"{words.revisions(report)}: {words.headline(report)}")
-    ]
-    for level in ("error", "warning"):
-        found = [
-            (title, message, line)
-            for its_level, title, message, line in _found(report)
-            if its_level == level
-        ]
-        lines += [
-            _command(level, title, message, file, line)
-            for title, message, line in _first(found, report)
-        ]
+    headline = f"{words.revisions(report)}: {words.headline(report)}"
+    lines = [_command("notice", "lmspec diff", headline)]
+    for level, found in (("error", list(_errors(report))), ("warning", list(_warnings(report)))):
+        lines += [_command(level, *annotation, file) for annotation in _first(found, report)]
     return "\n".join(lines) + "\n"
 
 
-def _found(report: Report) -> Iterator[tuple[Level, str, str, int | None]]:
-    """What blocks is an error, at its line of params.yaml. What passes, and not by its numbers, is a warning."""
+def _errors(report: Report) -> Iterator[Annotation]:
     for gate in report.gates:
-        if not gate.passed or gate.verdict != "pass":
-            title = f"gate {gate.gate}: {words.gate_verdict(gate)}"
-            yield "warning" if gate.passed else "error", title, words.findings(gate), gate.line
-    for what, why in report.lost:
-        yield "error", what, why, None
+        if not gate.passed:
+            yield _gate(gate)
+    for metrics, reason in report.lost:
+        yield metrics, reason, None
 
 
-def _first(found: Sequence[Said], report: Report) -> Iterator[Said]:
-    yield from found[: MOST - 1]
-    rest = found[MOST - 1 :]
+def _warnings(report: Report) -> Iterator[Annotation]:
+    """Gates that pass, but not by their numbers."""
+    for gate in report.gates:
+        if gate.passed and gate.verdict != "pass":
+            yield _gate(gate)
+
+
+def _gate(gate: Gate) -> Annotation:
+    return f"gate {gate.gate}: {words.gate_verdict(gate)}", words.findings(gate), gate.line
+
+
+def _first(annotations: Sequence[Annotation], report: Report) -> Iterator[Annotation]:
+    yield from annotations[: MOST - 1]
+    rest = annotations[MOST - 1 :]
     if rest:
         title, message, line = rest[0]
         more = f"\nand {len(rest) - 1} more: {words.command(report)}" if len(rest) > 1 else ""
@@ -55,9 +56,9 @@ def _first(found: Sequence[Said], report: Report) -> Iterator[Said]:
 
 
 def _command(
-    level: Level, title: str, message: str, file: str = PARAMS, line: int | None = None
+    level: str, title: str, message: str, line: int | None = None, file: str = PARAMS
 ) -> str:
-    """A workflow command: what could end it, or begin another, is escaped."""
+    """A workflow command; what could end it or begin another is escaped."""
     lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
     cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
     place = "" if line is None else f"file={_escaped(file, ',:')},line={line},"
@@ -65,7 +66,7 @@ def _command(
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """Percent, line breaks, and what a property needs besides."""
+    """Percent signs, line breaks, and in properties `also`."""
     return "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text).replace(
         "##[", "## ["
     )

@@ -1,4 +1,4 @@
-"""junit: gates and metrics as test cases, which each CI system lists."""
+"""junit: gates and metrics as test cases, as CI systems list them."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -8,107 +8,85 @@ from lmspec.language import metric_names
 from lmspec.reports import words
 from lmspec.reports.words import printable
 
+Element = ElementTree.Element
+
 
 def render(report: Report) -> str:
-    """Two suites. A gate that does not pass fails; one that passes, and not by its numbers, is skipped.
+    """Two suites. A gate that does not pass fails; one that passes by a waiver is skipped.
 
-    A missing metric fails, one that is not comparable is skipped. One that is worse passes and says so, unless a gate that
-    fails is about it. Texts are made printable, and so hold nothing that XML 1.0 forbids.
+    A missing metric fails, one that is not comparable is skipped; a worse one fails with the gate
+    that is about it. Texts are printable, so they hold nothing that XML 1.0 forbids.
     """
-    root = ElementTree.Element(
-        "testsuites", name=printable(f"lmspec diff {words.revisions(report)}")
-    )
-    gates = [_gate(gate) for gate in report.gates]
+    root = Element("testsuites", name=printable(f"lmspec diff {words.revisions(report)}"))
     blocked = [gate for gate in report.gates if not gate.passed]
-    metrics = [_metric(metric, blocked) for metric in report.metrics]
-    suites = [_suite("lmspec gates", gates), _suite("lmspec metrics", metrics)]
-    root.extend(suites)
+    root.append(_suite("lmspec gates", [_gate(gate) for gate in report.gates]))
+    root.append(_suite("lmspec metrics", [_metric(metric, blocked) for metric in report.metrics]))
     for count in ("tests", "failures", "errors", "skipped"):
-        root.set(count, str(sum(int(suite.get(count, 0)) for suite in suites)))
+        root.set(count, str(sum(int(suite.get(count, 0)) for suite in root)))
     ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+    xml = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}\n'
 
 
-def _suite(name: str, cases: Sequence[ElementTree.Element]) -> ElementTree.Element:
+def _suite(name: str, cases: Sequence[Element]) -> Element:
     failures, skipped = (
-        sum(case.find(what) is not None for case in cases) for what in ("failure", "skipped")
+        sum(case.find(tag) is not None for case in cases) for tag in ("failure", "skipped")
     )
     counts = {"tests": len(cases), "failures": failures, "errors": 0, "skipped": skipped}
-    suite = ElementTree.Element(
-        "testsuite", {"name": name} | {key: str(count) for key, count in counts.items()}
-    )
+    suite = Element("testsuite", {"name": name, **{key: str(n) for key, n in counts.items()}})
     suite.extend(cases)
     return suite
 
 
-def _case(group: str, name: str) -> ElementTree.Element:
-    return ElementTree.Element(
-        "testcase", classname=words.line(f"lmspec.{group}"), name=words.line(name)
-    )
+def _add(case: Element, tag: str, text: str = "", **attributes: str) -> None:
+    shown = {key: printable(value) for key, value in attributes.items()}
+    ElementTree.SubElement(case, tag, shown).text = printable(text) or None
 
 
-def _gate(gate: Gate) -> ElementTree.Element:
+def _case(group: str, name: str) -> Element:
+    return Element("testcase", classname=words.line(f"lmspec.{group}"), name=words.line(name))
+
+
+def _gate(gate: Gate) -> Element:
     case = _case(f"gates.{gate.kind}", gate.gate)
+    findings = words.findings(gate)
     if not gate.passed:
-        _failure(case, gate)
+        _fail(case, gate)
     elif gate.verdict != "pass":
-        ElementTree.SubElement(
-            case,
-            "skipped",
-            message=printable(f"{words.gate_verdict(gate)}: {words.findings(gate)}"),
-        )
+        _add(case, "skipped", message=f"{words.gate_verdict(gate)}: {findings}")
     else:
-        ElementTree.SubElement(case, "system-out").text = printable(words.findings(gate))
+        _add(case, "system-out", findings)
     return case
 
 
-def _failure(case: ElementTree.Element, gate: Gate) -> None:
+def _fail(case: Element, gate: Gate) -> None:
     message = f"gate {gate.gate}: {words.gate_verdict(gate)}: {gate.found}"
-    ElementTree.SubElement(
-        case, "failure", type=gate.verdict, message=printable(message)
-    ).text = printable(words.findings(gate))
+    _add(case, "failure", words.findings(gate), type=gate.verdict, message=message)
 
 
-def _metric(metric: Metric, blocked: Sequence[Gate]) -> ElementTree.Element:
+def _metric(metric: Metric, blocked: Sequence[Gate]) -> Element:
     case = _case("metrics", metric.name)
-    worse = metric.verdict == "worse"
-    gates = [
-        gate
-        for gate in blocked
-        if worse and metric_names.named(tuple(gate.metric.split(".")), metric.name)
-    ]
     if metric.verdict == "missing":
-        ElementTree.SubElement(
-            case,
-            "failure",
-            type="missing",
-            message=printable(f"missing: {metric.reason or 'not there'}"),
-        )
+        message = f"missing: {metric.reason or 'not there'}"
+        _add(case, "failure", type="missing", message=message)
     elif metric.verdict == "not comparable":
-        ElementTree.SubElement(
-            case,
-            "skipped",
-            message=printable(f"not comparable: {metric.reason or 'no reason is known'}"),
-        )
-    elif gates:
-        _failure(case, gates[0])
-    ElementTree.SubElement(case, "system-out").text = printable(_said(metric))
+        _add(case, "skipped", message=f"not comparable: {metric.reason or 'no reason is known'}")
+    elif metric.verdict == "worse":
+        for gate in blocked:
+            if metric_names.named(tuple(gate.metric.split(".")), metric.name):
+                _fail(case, gate)
+                break
+    _add(case, "system-out", _summary(metric))
     return case
 
 
-def _said(metric: Metric) -> str:
-    numbers = (
-        f"{words.number(metric.baseline) or 'none'} -> {words.number(metric.candidate) or 'none'}"
-    )
-    difference = (
-        ""
-        if metric.difference is None
-        else f"difference {words.signed(metric.difference, metric.baseline)}"
-    )
+def _summary(metric: Metric) -> str:
+    baseline, candidate = (words.number(v) or "none" for v in (metric.baseline, metric.candidate))
+    difference = words.signed(metric.difference, metric.baseline)
     parts = [
-        numbers,
-        difference,
+        f"{baseline} -> {candidate}",
+        difference and f"difference {difference}",
         words.interval(metric.interval, metric.baseline),
         words.remark(metric),
     ]
-    return f"{words.verdict(metric)}: {' '.join(part for part in parts if part)}"
+    return f"{words.verdict(metric)}: {' '.join(filter(None, parts))}"

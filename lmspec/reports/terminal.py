@@ -1,4 +1,4 @@
-"""terminal: a report on a screen, and as plain lines where it is piped."""
+"""terminal: a report as tables on a screen, or as plain lines for a pipe."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -14,18 +14,14 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 WORST = 3  # examples of each test split
-WIDEST = {
-    "name": 200,
-    "number": 80,
-    "text": 100,
-    "verdict": 40,
-}  # characters of a cell; on a screen long ones are folded
+# characters of a cell in plain text; on a screen it is wrapped
+WIDEST = {"name": 200, "number": 80, "text": 100, "verdict": 40}
 COLOURS: dict[Tone, str] = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
 
 
 @dataclass(frozen=True)
 class Section:
-    """head: a line above; tables or lines below, or neither."""
+    """A head line, with a table, lines, or nothing below."""
 
     head: str
     table: Table | None = None
@@ -34,7 +30,7 @@ class Section:
 
 
 def sections(report: Report, everything: bool) -> Iterator[Section]:
-    """The report in the order in which it is read: what fails, what was changed, what that did."""
+    """In reading order: what fails, what changed, what that did."""
     yield Section(words.revisions(report))
     failures = tuple(f"failure: {words.line(failure)}" for failure in report.failures)
     if failures:
@@ -67,7 +63,7 @@ def _counted(table: Table) -> Iterator[Section]:
 
 
 def plain(report: Report, everything: bool = False) -> str:
-    """No colours, no boxes, one line a row, columns aligned: for pipes, logs and grep."""
+    """One line per row, columns aligned, no colours: for pipes, logs and grep."""
     parts = [
         "\n".join([section.head, *_lines(section)]) for section in sections(report, everything)
     ]
@@ -92,7 +88,7 @@ def _lines(section: Section) -> Iterator[str]:
 
 
 def render(report: Report, everything: bool = False, width: int | None = None) -> "Group":
-    """The same for a screen, in tables that fold what is too long; width: of the whole, the screen's if not given."""
+    """Tables that wrap long cells. width: of all, by default the screen's."""
     from rich.console import Group
     from rich.constrain import Constrain
     from rich.text import Text
@@ -109,7 +105,7 @@ def render(report: Report, everything: bool = False, width: int | None = None) -
 
 
 def rich_table(table: Table, whole: Collection[str] = ()) -> "RichTable":
-    """A table that folds what is too long. whole: heads of columns in which nothing is folded, as in those of numbers."""
+    """A table that wraps long cells. whole: heads of columns that, like numbers, never wrap."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text

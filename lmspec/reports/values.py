@@ -9,17 +9,15 @@ from typing import Any
 from lmspec.compare.report import Report
 
 SCHEMA = "urn:lmspec:report:v1"
-PATH = (
-    Path(__file__).parents[1] / "compare/report.schema.json"
-)  # what `schema` returns; a test keeps it so
+PATH = Path(__file__).parents[1] / "compare/report.schema.json"  # `schema`, as other tools read it
 NUMBER = {
-    "description": "A number, or the name of one that JSON has none for: a loss can be infinite.",
+    "description": "A number, or the name of one that JSON lacks: a loss can be infinite.",
     "anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}],
 }
 BESIDES = {
     "schema": {"const": SCHEMA, "title": "Schema"},
     "failures": {
-        "description": "Why the change must not pass: one line each. Empty: it may.",
+        "description": "Why the change must not pass, one line each; empty if it may.",
         "items": {"type": "string"},
         "title": "Failures",
         "type": "array",
@@ -28,22 +26,20 @@ BESIDES = {
 
 
 def as_json(report: Report) -> str:
-    """One object, in ASCII, so that no terminal or locale can spoil it. Keys stand in the order of the fields.
+    """One object in ASCII, safe in every terminal and locale; keys in the order of the fields.
 
-    A float that is no number is the string "NaN", "Infinity" or "-Infinity": null would be one that is not there.
+    Floats that JSON lacks are the strings "NaN", "Infinity" and "-Infinity"; null means absent.
     """
     content = {"schema": SCHEMA, "failures": list(report.failures), **vars(report)}
     try:
         text = _written(content)
-    except (
-        ValueError
-    ):  # seldom, and looking for it in each value takes longer than writing them all
+    except ValueError:  # rare, and checking every value takes longer than writing it
         text = _written(finite(content))
     return text
 
 
 def _written(content: dict[str, Any]) -> str:
-    """Each entry of a top-level list on a line: read by line, by eye and by diff, and three times as fast as indented."""
+    """One line per entry of a top-level list: greppable, and three times as fast as indented."""
     encode = json.JSONEncoder(default=_plain, allow_nan=False).encode
     parts = []
     for key, value in content.items():
@@ -54,12 +50,12 @@ def _written(content: dict[str, Any]) -> str:
 
 
 def _plain(value: object) -> Any:
-    """What JSON has no form for: a record by its fields, anything else (a date, a side that lacks a value) by its words."""
+    """What JSON has no form for: a dataclass as its fields, anything else as its text."""
     return vars(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def finite(value: Any) -> Any:
-    """As JSON can have it: a float that is no number by its name, a record by its fields."""
+    """The value with NaN and infinities as strings, and dataclasses as dictionaries."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, str | int | float):
@@ -71,20 +67,20 @@ def finite(value: Any) -> Any:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of what `as_json` writes. A later version may have more properties."""
+    """JSON Schema 2020-12 of what `as_json` writes; later versions may add properties."""
     from pydantic import TypeAdapter  # slow to import, and only this needs it
 
-    found = _with_names(TypeAdapter(Report).json_schema(mode="serialization"))
+    generated = _with_names(TypeAdapter(Report).json_schema(mode="serialization"))
     properties = {
         "schema": BESIDES["schema"],
         "failures": BESIDES["failures"],
-        **found.pop("properties"),
+        **generated.pop("properties"),
     }
-    definitions = {**found.pop("$defs"), "Number": NUMBER}
+    definitions = {**generated.pop("$defs"), "Number": NUMBER}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA}
     return {
         **head,
-        **found,
+        **generated,
         "properties": properties,
         "required": list(properties),
         "$defs": definitions,
@@ -92,14 +88,14 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as report.schema.json has it."""
+    """Content of report.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _with_names(part: Any) -> Any:
-    """The same schema, with every number a `Number`."""
+    """The schema with every number as a `Number`."""
     if isinstance(part, list):
-        return [_with_names(one) for one in part]
+        return [_with_names(entry) for entry in part]
     if not isinstance(part, dict):
         return part
     if part.get("type") == "number":
