@@ -1,4 +1,4 @@
-"""conformance: is each value of params.yaml what the schema says? Every problem, and the references between artifacts."""
+"""conformance: does each value of params.yaml fit the schema? Problems, and references."""
 
 import dataclasses
 import importlib
@@ -12,299 +12,262 @@ from lmspec.language import suggest
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem, Span, dotted, printable
 from lmspec.language.resolved import Reference
-from lmspec.language.schema import Schema
+from lmspec.language.schema import Schema, listed
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
 
 
 @dataclass
-class Shape:
-    """What the walk through a document found."""
+class Findings:
+    """What a walk through a document has seen so far.
+
+    unsound  artifacts and gates with a problem, as paths
+    lost     nouns whose section cannot be read: references to them are not at fault
+    """
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     unsound: set[Steps] = field(default_factory=set)
-    lost: set[str] = field(
-        default_factory=set
-    )  # nouns whose section cannot be read: what refers to them is not at fault
-    told: set[tuple[str, Span, str]] = field(default_factory=set)
-    suggestions: int = 0
+    lost: set[str] = field(default_factory=set)
+    _reported: set[tuple[str, Span, str]] = field(default_factory=set)
+    _suggestions: int = 0
 
     def report(
         self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False
     ) -> bool:
-        """Note a problem at a path; False, so that a check can return it."""
-        self._note(
-            Problem(rule, self.document.place(steps, key), dotted(steps), found, hint), steps
-        )
+        """Note a problem at the value (or key) of a path; False, so that a check can return it."""
+        span = self.document.place(steps, key)
+        self._note(Problem(rule, span, dotted(steps), found, hint), steps)
         return False
 
-    def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> bool:
+    def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> None:
         """Note a disagreement among fields below `base`."""
-        others = tuple((self.place((*base, *steps)), said) for steps, said in found.others)
+        others = tuple((self._place((*base, *steps)), text) for steps, text in found.others)
         steps = (*base, *found.steps)
-        what, span = dotted(steps), self.place(steps)
-        self._note(Problem(rule, span, what, found.found, found.remedy, others, warning), steps)
-        return False
+        span, path = self._place(steps), dotted(steps)
+        self._note(Problem(rule, span, path, found.found, found.remedy, others, warning), steps)
 
     def _note(self, problem: Problem, steps: Steps) -> None:
-        """Keep it, unless an alias or a merged mapping made the same of the same words already."""
+        """Keep it, unless the same was reported at that place through another alias or merge."""
         self.unsound.add(steps[:2])
-        said = (problem.rule, problem.span, problem.found)
-        if said not in self.told:
-            others = (
-                *problem.others,
-                *((span, "this takes it from there") for span in self.document.detours(steps)),
-            )
-            quoted = tuple(
-                (span, printable(text)) for span, text in others
-            )  # a check quotes what it found, whatever that is
-            found, hint = printable(problem.found), printable(problem.hint)
+        identity = (problem.rule, problem.span, problem.found)
+        if identity not in self._reported:
+            detours = ((span, "used here") for span in self.document.detours(steps))
+            others = (*problem.others, *detours)
             self.problems.append(
-                dataclasses.replace(problem, found=found, hint=hint, others=quoted)
+                dataclasses.replace(  # messages quote the file, whatever it holds
+                    problem,
+                    found=printable(problem.found),
+                    hint=printable(problem.hint),
+                    others=tuple((span, printable(text)) for span, text in others),
+                )
             )
-        self.told.add(said)
+        self._reported.add(identity)
 
-    def place(self, steps: Steps) -> Span:
+    def _place(self, steps: Steps) -> Span:
         """Of the value at a path; of the name, for a whole artifact."""
         return self.document.place(steps, key=len(steps) == 2)
 
     def near(self, name: str, names: Iterable[str], likeness: float = suggest.LIKE) -> str | None:
-        """The name that was probably meant; None if none is close, or too many are wrong already."""
-        self.suggestions += 1
-        return (
-            suggest.nearest(name, names, likeness) if self.suggestions <= MOST_SUGGESTIONS else None
+        """The name that was probably meant; None if none is close, or after too many problems."""
+        self._suggestions += 1
+        if self._suggestions > MOST_SUGGESTIONS:
+            return None
+        return suggest.nearest(name, names, likeness)
+
+    def check(self, value: Any, schema: Schema, steps: Steps) -> bool:
+        """Note what is wrong with a value. False if anything is."""
+        whole, (schema, nullable) = schema, schemas.concrete(schema)
+        if value is None and nullable:
+            return True
+        if kinds := schemas.kinds(schema):
+            return self._choice_of_kinds(value, schema, kinds, steps)
+        if choices := schemas.choices(schema):
+            if isinstance(value, str) and value in choices:
+                return True
+            near = self.near(value, choices) if isinstance(value, str) else None
+            hint = suggest.did_you_mean(near)
+            return self.report("unknown-choice", steps, _must_be(whole, value), hint)
+        if isinstance(value, dict) and schema["type"] == "object":
+            of_free_names = schemas.entries(schema) is not None
+            return (self._map if of_free_names else self.object)(value, schema, steps)
+        if isinstance(value, list) and schema["type"] == "array":
+            return self._list(value, schema, whole, steps)
+        if isinstance(value, str) and "x-refers-to" in schema:  # validate.py resolves it
+            nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
+            self.references.append(Reference(steps, value, nouns, reads))
+            return True
+        return schemas.fits(value, schema) or self.report(*_misfit(value, schema, whole, steps))
+
+    def _choice_of_kinds(
+        self, value: Any, schema: Schema, kinds: Mapping[str, Schema], steps: Steps
+    ) -> bool:
+        named = listed(tuple(kinds), "and")
+        if not isinstance(value, dict):
+            is_kind = isinstance(value, str) and value in kinds
+            hint = f"write `kind: {value}` and its fields" if is_kind else ""
+            return self.report("wrong-type", steps, _must_be(schema, value), hint)
+        if "kind" not in value:
+            meant = self.near("kind", [name for name in value if isinstance(name, str)])
+            if meant:
+                found, hint = "there is no such field", suggest.did_you_mean("kind")
+                return self.report("unknown-field", (*steps, meant), found, hint, key=True)
+            found, hint = "the field 'kind' is missing", f"the kinds are {named}"
+            return self.report("missing-field", steps, found, hint, key=True)
+        kind = value["kind"]
+        if not isinstance(kind, str) or kind not in kinds:
+            found = f"there is no kind {shown(kind)}; the kinds are {named}"
+            hint = suggest.kind(str(kind), kinds)
+            return self.report("unknown-kind", (*steps, "kind"), found, hint)
+        return self.object(value, kinds[kind], steps, kinds)
+
+    def object(
+        self,
+        value: Mapping[Any, Any],
+        schema: Schema,
+        steps: Steps,
+        kinds: Mapping[str, Schema] | None = None,
+    ) -> bool:
+        """Note what is wrong with a mapping with fields. kinds: those that it could be."""
+        fields: Mapping[str, Schema] = schema["properties"]
+        before = len(self.problems)
+        missing = [name for name in schema.get("required", ()) if name not in value]
+        explained = self._unknown(value, fields, missing, steps, kinds or {})
+        missing = [name for name in missing if name not in explained]
+        if missing:
+            self._missing(missing, fields, steps)
+        for name, item in value.items():
+            if name in fields:
+                self.check(item, fields[name], (*steps, name))
+        if len(self.problems) > before:
+            return False
+        for name in schema.get("x-holds", ()):
+            for disagreement in function(name)(value):
+                self.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
+        return len(self.problems) == before
+
+    def _unknown(
+        self,
+        value: Mapping[Any, Any],
+        fields: Iterable[str],
+        missing: list[str],
+        steps: Steps,
+        kinds: Mapping[str, Schema],
+    ) -> set[str]:
+        """Report fields that do not exist.
+
+        Returns the missing fields that were probably meant: one mistake, not two.
+        """
+        explained: set[str] = set()
+        what = "field" if steps else "section"
+        for name in value:
+            if name in fields:
+                continue
+            owners = [kind for kind, schema in kinds.items() if name in schema["properties"]]
+            free = [n for n in missing if n not in explained] or [
+                n for n in fields if n not in value
+            ]
+            likeness = suggest.LIKE_ONE_MISSING if missing else suggest.LIKE
+            near = self.near(str(name), free, likeness) if missing or not owners else None
+            if owners and not near:
+                hint = f"it is a field of {listed(owners, 'and')}; this is {value.get('kind')}"
+            else:
+                near = near or self.near(str(name), fields)
+                hint = suggest.did_you_mean(near) or schemas.named(f"the {what}", tuple(fields))
+            if near in missing:
+                explained.add(str(near))
+            if near and not steps and near not in value:
+                self.lost.add(near)
+            path = (*steps, name)
+            self.report(f"unknown-{what}", path, f"there is no such {what}", hint, key=True)
+        return explained
+
+    def _missing(self, missing: list[str], fields: Mapping[str, Schema], steps: Steps) -> None:
+        what = "field" if steps else "section"
+        plural, verb = ("s", "are") if len(missing) > 1 else ("", "is")
+        names = listed([f"'{name}'" for name in missing], "and")
+        hint = f"{missing[0]}: {schemas.rule(fields[missing[0]])}"
+        if len(missing) > 1:
+            hint = f"`lmspec explain{f' {dotted(steps)}' if steps else ''}` describes each"
+        found = f"the {what}{plural} {names} {verb} missing"
+        self.report(f"missing-{what}", steps, found, hint, key=True)
+
+    def _map(self, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
+        before = len(self.problems)
+        names, items = (
+            {"type": "string", **schema.get("propertyNames", {})},
+            schemas.entries(schema),
         )
+        assert items is not None
+        for name, item in value.items():
+            if schemas.fits(name, names):
+                self.check(item, items, (*steps, name))
+            else:
+                rule, _, found, _ = _misfit(name, names, names, ())
+                unquoted = not isinstance(name, str) and schemas.fits(str(name), names)
+                found = f"a name {found.removeprefix('it ')}"
+                hint = "put it in quotes" if unquoted else ""
+                self.report(rule, (*steps, name), found, hint, key=True)
+        return len(self.problems) == before
 
-    def meant(self, name: str, names: Iterable[str]) -> str:
-        """A hint at the name that was probably meant."""
-        near = self.near(name, names)
-        return f"did you mean '{near}'?" if near else ""
+    def _list(self, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> bool:
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
+            found = f"it must be {schemas.rule(whole)}; it has {len(value) or 'none'}"
+            return self.report("out-of-bounds", steps, found)
+        before = len(self.problems)
+        for i, item in enumerate(value):
+            self.check(item, schema["items"], (*steps, i))
+        return len(self.problems) == before
 
 
-def check(document: Document) -> Shape:
-    """Hold the whole document against the schema."""
-    shape = Shape(document)
-    values = document.values
+def check(document: Document) -> Findings:
+    """Check the whole document against the schema."""
+    findings = Findings(document)
     schema = schemas.load()
-    noted = {
+    given = {
         name: value
-        for name, value in values.items()
+        for name, value in document.values.items()
         if value is not None or name in schema["required"]
     }
-    _object(shape, noted, schema, ())
-    return shape
+    findings.object(given, schema, ())
+    return findings
 
 
-def _check(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
-    """Note what is wrong with one value. False if anything is."""
-    whole, (schema, nullable) = schema, schemas.concrete(schema)
-    if value is None and nullable:
-        return True
-    if schemas.kinds(schema):
-        return _kind(shape, value, schema, steps)
-    if schemas.choices(schema):
-        return _choice(shape, value, schema, whole, steps)
-    kind = schema["type"]
-    if kind == "object" and isinstance(value, dict):
-        return (
-            _map(shape, value, schema, steps)
-            if schemas.entries(schema)
-            else _object(shape, value, schema, steps)
-        )
-    if kind == "array" and isinstance(value, list):
-        return _list(shape, value, schema, whole, steps)
-    if "x-refers-to" in schema and isinstance(
-        value, str
-    ):  # of whatever form: validate.py resolves it
-        nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
-        shape.references.append(Reference(steps, value, nouns, reads))
-        return True
-    if schemas.fits(value, schema):
-        return True
-    return shape.report(*_wrong(value, schema, whole, steps))
+def function(name: str) -> Check:
+    """The function called `module:name`."""
+    module, _, attribute = name.partition(":")
+    check: Check = getattr(importlib.import_module(module), attribute)
+    return check
 
 
-def _wrong(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
-    found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
-    if (
-        isinstance(value, str)
-        and schemas.type_fits(value, schema)
-        and len(value) > schema.get("maxLength", math.inf)
-    ):
-        found = f"it may have {schema['maxLength']:,} characters, and has {len(value):,}"
+def _must_be(schema: Schema, value: Any) -> str:
+    return f"it must be {schemas.rule(schema)}; it is {shown(value)}"
+
+
+def _misfit(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
+    """(rule, steps, found, hint) of a value of a wrong type, form or size."""
+    found, longest = _must_be(whole, value), schema.get("maxLength", math.inf)
+    if isinstance(value, str) and schemas.type_fits(value, schema) and len(value) > longest:
+        found = f"it may have {longest:,} characters, and has {len(value):,}"
     rule = "out-of-bounds" if schemas.type_fits(value, schema) else "wrong-type"
     return rule, steps, found, suggest.value(value, schema, schemas.concrete(whole)[1])
 
 
-def _kind(shape: Shape, value: Any, schema: Schema, steps: Steps) -> bool:
-    kinds = schemas.kinds(schema)
-    if not isinstance(value, dict):
-        hint = (
-            f"write `kind: {value}` and its fields"
-            if isinstance(value, str) and value in kinds
-            else ""
-        )
-        return shape.report(
-            "wrong-type", steps, f"it must be {schemas.rule(schema)}, and is {shown(value)}", hint
-        )
-    if "kind" not in value:
-        meant = shape.near("kind", [name for name in value if isinstance(name, str)])
-        if meant:
-            return shape.report(
-                "unknown-field",
-                (*steps, meant),
-                "there is no such field",
-                "did you mean 'kind'?",
-                key=True,
-            )
-        hint = f"the kinds are {schemas.listed(tuple(kinds), 'and')}"
-        return shape.report("missing-field", steps, "the field 'kind' is missing", hint, key=True)
-    kind = value["kind"]
-    if not isinstance(kind, str) or kind not in kinds:
-        found = (
-            f"there is no kind {shown(kind)}; the kinds are {schemas.listed(tuple(kinds), 'and')}"
-        )
-        return shape.report("unknown-kind", (*steps, "kind"), found, suggest.kind(str(kind), kinds))
-    return _object(shape, value, kinds[kind], steps, kinds)
-
-
-def _choice(shape: Shape, value: Any, schema: Schema, whole: Schema, steps: Steps) -> bool:
-    choices = schemas.choices(schema)
-    if isinstance(value, str) and value in choices:
-        return True
-    found = f"it must be {schemas.rule(whole)}, and is {shown(value)}"
-    hint = shape.meant(value, choices) if isinstance(value, str) else ""
-    return shape.report("unknown-choice", steps, found, hint)
-
-
-def _object(
-    shape: Shape,
-    value: Mapping[Any, Any],
-    schema: Schema,
-    steps: Steps,
-    kinds: Mapping[str, Schema] | None = None,
-) -> bool:
-    """kinds: where it is one of several kinds, all of them."""
-    fields: Mapping[str, Schema] = schema["properties"]
-    before = len(shape.problems)
-    missing = [name for name in schema.get("required", ()) if name not in value]
-    explained = _unknown(shape, value, fields, missing, steps, kinds or {})
-    missing = [name for name in missing if name not in explained]
-    if missing:
-        _missing(shape, missing, fields, steps)
-    for name, item in value.items():
-        if name in fields:
-            _check(shape, item, fields[name], (*steps, name))
-    if len(shape.problems) > before:
-        return False
-    for name in schema.get("x-holds", ()):
-        for disagreement in _held(name)(value):
-            shape.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
-    return len(shape.problems) == before
-
-
-def _unknown(
-    shape: Shape,
-    value: Mapping[Any, Any],
-    fields: Iterable[str],
-    missing: list[str],
-    steps: Steps,
-    kinds: Mapping[str, Schema],
-) -> set[str]:
-    """Report the fields that do not exist. The missing fields that they were probably meant for: one mistake, not two."""
-    explained: set[str] = set()
-    what = "field" if steps else "section"
-    for name in value:
-        if name in fields:
-            continue
-        owners = [kind for kind, schema in kinds.items() if name in schema["properties"]]
-        free = [n for n in missing if n not in explained] or [n for n in fields if n not in value]
-        likeness = suggest.LIKE_ONE_MISSING if missing else suggest.LIKE
-        near = shape.near(str(name), free, likeness) if missing or not owners else None
-        if owners and not near:
-            hint = f"it is a field of kind {schemas.listed(owners, 'and')}, and this is {value.get('kind')}"
-        else:
-            near = near or shape.near(str(name), fields)
-            hint = (
-                f"did you mean '{near}'?" if near else schemas.named(f"the {what}", tuple(fields))
-            )
-        if near in missing:
-            explained.add(str(near))
-        if near and not steps and near not in value:
-            shape.lost.add(near)
-        shape.report(f"unknown-{what}", (*steps, name), f"there is no such {what}", hint, key=True)
-    return explained
-
-
-def _missing(shape: Shape, missing: list[str], fields: Mapping[str, Schema], steps: Steps) -> None:
-    what = "field" if steps else "section"
-    names = schemas.listed([f"'{name}'" for name in missing], "and")
-    found = f"the {what}{'s' if len(missing) > 1 else ''} {names} {'are' if len(missing) > 1 else 'is'} missing"
-    path = dotted(steps) if steps else ""
-    one = f"{missing[0]}: {schemas.rule(fields[missing[0]])}"
-    hint = (
-        one if len(missing) == 1 else f"`lmspec explain{' ' * bool(path)}{path}` tells what each is"
-    )
-    shape.report(f"missing-{what}", steps, found, hint, key=True)
-
-
-def _held(name: str) -> Check:
-    module, _, function = name.partition(":")
-    check: Check = getattr(importlib.import_module(module), function)
-    return check
-
-
-def _map(shape: Shape, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
-    before = len(shape.problems)
-    names, items = {"type": "string", **schema.get("propertyNames", {})}, schemas.entries(schema)
-    assert items is not None
-    for name, item in value.items():
-        if schemas.fits(name, names):
-            _check(shape, item, items, (*steps, name))
-        else:
-            rule, _, found, _ = _wrong(name, names, names, ())
-            hint = (
-                "put it into quotes"
-                if not isinstance(name, str) and schemas.fits(str(name), names)
-                else ""
-            )
-            shape.report(rule, (*steps, name), f"a key {found.removeprefix('it ')}", hint, key=True)
-    return len(shape.problems) == before
-
-
-def _list(shape: Shape, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> bool:
-    if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
-        found = f"it must be {schemas.rule(whole)}, and has {len(value) or 'none'}"
-        return shape.report("out-of-bounds", steps, found)
-    before = len(shape.problems)
-    for i, item in enumerate(value):
-        _check(shape, item, schema["items"], (*steps, i))
-    return len(shape.problems) == before
-
-
 def shown(value: Any) -> str:
-    """A value as a message shows it: short, and with nothing that a terminal would obey."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
-    if isinstance(value, int):
-        return (
-            str(value)
-            if value.bit_length() <= 128
-            else f"a number of more than {int(value.bit_length() * 0.30103)} digits"
-        )
-    if isinstance(value, float):
-        return repr(value)
-    return (
-        "a list"
-        if isinstance(value, list)
-        else "a mapping"
-        if isinstance(value, dict)
-        else "a date"
-    )
+    """A value as messages show it: short, and without control characters."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
+        case int() if value.bit_length() > 128:
+            return f"a number of more than {int(value.bit_length() * 0.30103)} digits"
+        case int() | float():
+            return repr(value)
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+    return "a date"

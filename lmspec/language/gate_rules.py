@@ -40,8 +40,8 @@ def gate_names_a_metric(specs: Specs) -> Iterator[Disagreement]:
             near = suggest.nearest(str(artifact), map(str, specs.edges))
             if MetricName.parse(by_dot).artifact in specs.edges:
                 near = by_dot
-            remedy = f"did you mean '{near}'?" if near else ""
-            yield Disagreement(steps, f"there is no artifact '{artifact}'", remedy)
+            found = f"there is no artifact '{artifact}'"
+            yield Disagreement(steps, found, suggest.did_you_mean(near))
         elif artifact in specs.names and not _watched(specs, gate):
             found, remedy = _no_such_metric(specs, gate["kind"], metric)
             yield Disagreement(steps, found, remedy, ((artifact, f"what {artifact} is"),))

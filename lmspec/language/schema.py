@@ -1,4 +1,4 @@
-"""schema: the JSON Schema of params.yaml, read without the library that it was made with, and said in words."""
+"""schema: the JSON Schema of params.yaml, read without pydantic, and put into words."""
 
 import functools
 import json
@@ -33,7 +33,7 @@ def nouns() -> tuple[str, ...]:
 
 
 def resolved(schema: Schema) -> Schema:
-    """A reference into `$defs` replaced by what it leads to; what stands beside it holds first."""
+    """With a reference into `$defs` followed; keywords beside the reference take precedence."""
     while "$ref" in schema:
         schema = {
             **load()["$defs"][schema["$ref"].rpartition("/")[2]],
@@ -43,7 +43,7 @@ def resolved(schema: Schema) -> Schema:
 
 
 def concrete(schema: Schema) -> tuple[Schema, bool]:
-    """(what it is if it is not null, may it be null?)"""
+    """(the schema without null, whether null is allowed)."""
     schema = resolved(schema)
     if "anyOf" not in schema:
         return schema, False
@@ -53,15 +53,14 @@ def concrete(schema: Schema) -> tuple[Schema, bool]:
 
 
 def kinds(schema: Schema) -> Mapping[str, Schema]:
-    """Kind -> its schema, of a choice among kinds; empty for anything else."""
+    """Kind -> its schema, for a choice of kinds; empty for anything else."""
     mapping = schema.get("discriminator", {}).get("mapping", {})
     return {kind: resolved({"$ref": reference}) for kind, reference in mapping.items()}
 
 
 def entries(schema: Schema) -> Schema | None:
     """The schema of the values of a mapping from free names; None if it is something else."""
-    found: Schema | None = schema.get("additionalProperties") or None
-    return found
+    return schema.get("additionalProperties") or None
 
 
 def inner(schema: Schema) -> Schema:
@@ -82,7 +81,7 @@ def parts(schema: Schema, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def choices(schema: Schema) -> tuple[Any, ...]:
-    """The values of a choice among words; empty for anything else."""
+    """The words of a choice; empty for anything else."""
     return (schema["const"],) if "const" in schema else tuple(schema.get("enum", ()))
 
 
@@ -93,32 +92,33 @@ def rule(schema: Schema) -> str:
 
 
 def _rule(schema: Schema) -> str:
-    if schema.get("x-refers-to"):
+    if "x-refers-to" in schema:
         return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
     if kinds(schema):
         return f"a mapping with a kind: {listed(tuple(kinds(schema)), 'or')}"
     if choices(schema):
         return listed([str(choice) for choice in choices(schema)], "or")
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return f"a {'whole ' if kind == 'integer' else ''}number{_bounds(schema)}"
-    if kind == "string":
-        return (
-            f"a text: {schema['x-rule']}"
-            if "x-rule" in schema
-            else f"a text{_size(schema, 'Length', 'character')}"
-        )
-    if kind == "array":
-        return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
-    if kind == "object":
-        fields = schema.get("properties")
-        many = "s" if fields and len(fields) > 1 else ""
-        return (
-            f"a mapping with the field{many} {listed(tuple(fields), 'and')}"
-            if fields
-            else "a mapping"
-        )
-    return {"boolean": "true or false"}[str(kind)]
+    match schema["type"]:
+        case "integer" | "number" as kind:
+            return f"a {'whole ' if kind == 'integer' else ''}number{_bounds(schema)}"
+        case "string":
+            return str(schema.get("x-rule") or f"text{_size(schema, 'Length', 'character')}")
+        case "array":
+            return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
+        case "object" if fields := tuple(schema.get("properties", ())):
+            many = "s" if len(fields) > 1 else ""
+            return f"a mapping with the field{many} {listed(fields, 'and')}"
+        case "object":
+            return "a mapping"
+    return "true or false"
+
+
+BOUNDS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
 
 
 def _bounds(schema: Schema) -> str:
@@ -131,14 +131,6 @@ def _bounds(schema: Schema) -> str:
 
 def _number(bound: float) -> str:
     return f"{bound:g}" if isinstance(bound, float) else str(bound)
-
-
-BOUNDS = {
-    "minimum": "of at least",
-    "exclusiveMinimum": "above",
-    "maximum": "at most",
-    "exclusiveMaximum": "below",
-}
 
 
 def _size(schema: Schema, what: str, unit: str) -> str:
@@ -161,7 +153,7 @@ def named(what: str, names: tuple[str, ...]) -> str:
 
 
 def type_fits(value: Any, schema: Schema) -> bool:
-    """Is a value of the type that the schema wants?"""
+    """Whether a value has the type that the schema asks for."""
     kind = schema.get("type")
     if kind == "integer":
         return isinstance(value, int) and not isinstance(value, bool)
@@ -173,16 +165,16 @@ def type_fits(value: Any, schema: Schema) -> bool:
 
 
 def fits(value: Any, schema: Schema) -> bool:
-    """Is a single value what the schema wants, in type, form and bounds?"""
+    """Whether a single value fits the schema in type, form and bounds."""
     if not type_fits(value, schema) or isinstance(value, list | dict):
         return False
     if isinstance(value, str):
-        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
-        return fits and ("pattern" not in schema or matches(schema["pattern"], value))
+        length_fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf)
+        return length_fits and ("pattern" not in schema or matches(schema["pattern"], value))
     if isinstance(value, bool):
         return True
     return bool(
-        value == value  # nan does not, and math.isnan refuses a whole number beyond any float
+        value == value  # false for nan; math.isnan raises for whole numbers beyond any float
         and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
         and schema.get("exclusiveMinimum", -math.inf)
         < value
@@ -191,7 +183,7 @@ def fits(value: Any, schema: Schema) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """As JSON Schema means it: `$` is the end of the text, not of a line."""
+    """As JSON Schema defines it: `$` is the end of the text, not of a line."""
     return (
         re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text)
         is not None

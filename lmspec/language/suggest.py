@@ -1,4 +1,4 @@
-"""suggest: what was probably meant: the nearest name, or the value as it should have been written."""
+"""suggest: what was probably meant: the nearest name, or the value as it should be written."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,56 +9,51 @@ from lmspec.language.problems import printable
 from lmspec.language.schema import Schema, fits
 
 TRUE, FALSE = {"yes", "on", "y", "true"}, {"no", "off", "n", "false"}
-LIKE = 0.7  # from there a name is taken for another one misspelt: at 0.6 `gpu` is meant for `cpu`
-LIKE_ONE_MISSING = 0.65  # a field that does not exist, where one is missing: `at_least` for `at_most`, not `filters` for `layers`
+LIKE = 0.7  # at 0.6 `gpu` would be taken for a misspelt `cpu`
+# Of an unknown field where one is missing: `at_least` for `at_most`, but not `filters` for `layers`.
+LIKE_ONE_MISSING = 0.65
 
 
 def nearest(name: str, names: Iterable[str], likeness: float = LIKE) -> str | None:
-    """The name that was probably meant, None if none is close. Capitals make no difference."""
+    """The name that was probably meant, None if none is close. Case does not matter."""
     if len(name) > 100:
         return None
-    import difflib  # slow to import, and a spec without a mistake needs it not
+    import difflib  # slow to import, and needed only for a mistake
 
     plain = {candidate.lower(): candidate for candidate in names if len(candidate) <= 100}
-    found = difflib.get_close_matches(name.lower(), list(plain), 1, likeness)
-    return plain[found[0]] if found else None
+    closest = difflib.get_close_matches(name.lower(), list(plain), 1, likeness)
+    return plain[closest[0]] if closest else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """As a hint; empty for None."""
+    return f"did you mean '{name}'?" if name else ""
 
 
 def value(given: Any, schema: Schema, nullable: bool) -> str:
-    """What to write in the place of a value that does not fit; empty if nothing suggests itself."""
-    for better in _otherwise(given, schema.get("type")):
+    """What to write in place of a value that does not fit; empty if nothing suggests itself."""
+    kind = schema.get("type")
+    for better in _candidates(given, kind):
         if fits(better, schema):
             return f"write {_written(better, given)}"
-    kind = schema.get("type")
     if nullable and isinstance(given, str) and given.lower() in ("none", "nil", ""):
         return "write null"
-    if (
-        kind == "string"
-        and not isinstance(given, str | list | dict | None)
-        and "x-refers-to" not in schema
-    ):
-        return (
-            "put it into quotes"
-            if fits(str(given), schema)
-            else "put its digits into quotes"
-            if given == 0
-            else ""
-        )
+    scalar = not isinstance(given, str | list | dict | None)
+    if kind == "string" and scalar and "x-refers-to" not in schema:
+        if fits(str(given), schema):
+            return "put it in quotes"
+        return "put its digits in quotes" if given == 0 else ""
     if kind == "array" and isinstance(given, str | int | float):
-        return f"put it into brackets: [{printable(str(given)[:40])}]"
+        return f"put it in brackets: [{printable(str(given)[:40])}]"
     if kind == "array" and isinstance(given, dict):
-        return "put it into brackets, or `- ` before it"
-    if (
-        kind in ("integer", "number", "string", "boolean")
-        and isinstance(given, list)
-        and len(given) == 1
-    ):
+        return "put it in brackets, or `- ` before it"
+    if kind not in ("array", "object") and isinstance(given, list) and len(given) == 1:
         return "remove the brackets"
     return ""
 
 
-def _otherwise(given: Any, kind: Any) -> Iterable[Any]:
-    """The value as it may have been meant, in the type that is wanted."""
+def _candidates(given: Any, kind: Any) -> Iterable[Any]:
+    """The value in the required type, as it may have been meant."""
     if kind == "boolean" and isinstance(given, str):
         yield from [True] if given.lower() in TRUE else [False] if given.lower() in FALSE else []
     if kind == "string" and isinstance(given, str):
@@ -74,33 +69,22 @@ def _otherwise(given: Any, kind: Any) -> Iterable[Any]:
             yield float(plain)
     if kind == "integer" and isinstance(given, float) and given.is_integer():
         yield int(given)
-    if (
-        kind == "number"
-        and isinstance(given, int | float)
-        and not isinstance(given, bool)
-        and 1 < given <= 100
-    ):
+    if kind == "number" and type(given) in (int, float) and 1 < given <= 100:
         yield given / 100
 
 
 def _written(better: Any, given: Any) -> str:
-    text = (
-        str(better).lower()
-        if isinstance(better, bool)
-        else f"{better:.10g}"
-        if isinstance(better, float)
-        else str(better)
-    )
-    if isinstance(given, str) and not isinstance(better, str | bool) and text == given:
-        return f"{text}, without quotes"
-    return text
+    if isinstance(better, bool):
+        return str(better).lower()
+    text = f"{better:.10g}" if isinstance(better, float) else str(better)
+    quoted = isinstance(given, str) and not isinstance(better, str) and text == given
+    return f"{text}, without quotes" if quoted else text
 
 
 def kind(given: str, kinds: Mapping[str, Schema]) -> str:
-    """For a kind that does not exist: the one that was meant, or the field of a kind that takes that word."""
-    near = nearest(given, kinds)
-    if near:
-        return f"did you mean '{near}'?"
+    """For an unknown kind: the one that was meant, or the field of a kind that takes that word."""
+    if near := nearest(given, kinds):
+        return did_you_mean(near)
     for name, schema in kinds.items():
         for field, inner in schema["properties"].items():
             if field != "kind" and given.lower() in schemas.choices(schemas.concrete(inner)[0]):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from lmspec.errors import some
 from lmspec.language import conformance, rules, schema
-from lmspec.language.conformance import Shape
+from lmspec.language.conformance import Findings
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem
 from lmspec.language.resolved import Reference, Specs
@@ -16,9 +16,9 @@ Edges = Mapping[ArtifactName, Sequence[Reference]]
 
 def check(document: Document) -> list[Problem]:
     """All problems and warnings, in the order of the file."""
-    shape = conformance.check(document)
+    findings = conformance.check(document)
     sections = {noun: document.values.get(noun) or {} for noun in schema.nouns()}
-    shape.lost |= {noun for noun, section in sections.items() if not isinstance(section, dict)}
+    findings.lost |= {noun for noun, section in sections.items() if not isinstance(section, dict)}
     edges: dict[ArtifactName, list[Reference]] = {
         ArtifactName(noun, name): []
         for noun, section in sections.items()
@@ -26,60 +26,64 @@ def check(document: Document) -> list[Problem]:
         for name in section
         if isinstance(name, str)
     }
-    for reference in shape.references:
-        if _resolves(shape, reference, edges):
+    for reference in findings.references:
+        if _resolves(findings, reference, edges):
             edges[reference.owner].append(reference)
-    _report_cycles(shape, edges)
-    specs = Specs(document.values, _sound(shape, edges), _gates(shape), edges, document.path.parent)
+    _report_cycles(findings, edges)
+    specs = Specs(
+        document.values, _sound(findings, edges), _gates(findings), edges, document.path.parent
+    )
     for rule in rules.RULES:
         for disagreement in rule(specs):
-            shape.disagrees(rules.name_of(rule), (), disagreement)
-    if not shape.problems:
+            findings.disagrees(rules.name_of(rule), (), disagreement)
+    if not findings.problems:
         for rule in rules.WARNINGS:
             for disagreement in rule(specs):
-                shape.disagrees(rules.name_of(rule), (), disagreement, warning=True)
-    return sorted(shape.problems, key=lambda problem: (problem.span.line, problem.span.column))
+                findings.disagrees(rules.name_of(rule), (), disagreement, warning=True)
+    return sorted(findings.problems, key=lambda problem: (problem.span.line, problem.span.column))
 
 
-def _gates(shape: Shape) -> tuple[str, ...]:
+def _gates(findings: Findings) -> tuple[str, ...]:
     """Names of the gates that are sound, and watch a noun whose section can be read."""
-    gates = shape.document.values.get("gates")
+    gates = findings.document.values.get("gates")
     if not isinstance(gates, dict):
         return ()
-    sound = [name for name in gates if ("gates", name) not in shape.unsound]
+    sound = [name for name in gates if ("gates", name) not in findings.unsound]
     return tuple(
-        name for name in sound if ArtifactName.parse(gates[name]["metric"]).noun not in shape.lost
+        name
+        for name in sound
+        if ArtifactName.parse(gates[name]["metric"]).noun not in findings.lost
     )
 
 
-def _resolves(shape: Shape, reference: Reference, names: Collection[ArtifactName]) -> bool:
+def _resolves(findings: Findings, reference: Reference, names: Collection[ArtifactName]) -> bool:
     """Whether it names another artifact of a right noun; if not, a problem is reported."""
     target = ArtifactName.parse(reference.target)
     if target == reference.owner:
         found = "an artifact cannot be made from itself"
-        return shape.report("cycle", reference.steps, found, "name another")
+        return findings.report("cycle", reference.steps, found, "name another")
     if target in names and target.noun in reference.nouns:
         return True
-    if target.noun in shape.lost:
-        shape.unsound.add(reference.steps[:2])
+    if target.noun in findings.lost:
+        findings.unsound.add(reference.steps[:2])
         return False
-    hint = _hint(shape, reference, names)
+    hint = _hint(findings, reference, names)
     if target.noun in schema.nouns() and target.noun not in reference.nouns:
         wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
         found = f"it must be {wanted}, not {conformance.shown(reference.target)}"
-        return shape.report("wrong-noun", reference.steps, found, hint)
+        return findings.report("wrong-noun", reference.steps, found, hint)
     found = f"there is no artifact {conformance.shown(reference.target)}"
-    return shape.report("no-such-artifact", reference.steps, found, hint)
+    return findings.report("no-such-artifact", reference.steps, found, hint)
 
 
-def _hint(shape: Shape, reference: Reference, names: Collection[ArtifactName]) -> str:
+def _hint(findings: Findings, reference: Reference, names: Collection[ArtifactName]) -> str:
     """What was probably meant, or what exists; nothing if there are too many problems already."""
-    if len(shape.problems) > conformance.MOST_SUGGESTIONS:
+    if len(findings.problems) > conformance.MOST_SUGGESTIONS:
         return ""
     fit = [name for name in names if name.noun in reference.nouns and name != reference.owner]
-    near = _meant(shape, reference.target, fit)
+    near = _meant(findings, reference.target, fit)
     if near is not None:
-        return f"did you mean '{near}' (line {shape.document.place(near, key=True).line})?"
+        return f"did you mean '{near}' (line {findings.document.place(near, key=True).line})?"
     target = ArtifactName.parse(reference.target)
     existing = [name for name in fit if name.noun == target.noun] or fit
     if not existing:
@@ -87,7 +91,7 @@ def _hint(shape: Shape, reference: Reference, names: Collection[ArtifactName]) -
     return f"there {'is' if len(existing) == 1 else 'are'} {some(list(map(str, existing)))}"
 
 
-def _meant(shape: Shape, target: str, fit: list[ArtifactName]) -> ArtifactName | None:
+def _meant(findings: Findings, target: str, fit: list[ArtifactName]) -> ArtifactName | None:
     """The artifact that was probably meant.
 
     One of the same name; of a similar name under the same noun; else of a similar whole name.
@@ -98,12 +102,12 @@ def _meant(shape: Shape, target: str, fit: list[ArtifactName]) -> ArtifactName |
     noun, name = ArtifactName.parse(target)
     under = {name.name: name for name in fit if name.noun == noun}
     if under:
-        return under.get(shape.near(name.partition(".")[0], under) or "")
+        return under.get(findings.near(name.partition(".")[0], under) or "")
     whole = {str(name): name for name in fit}
-    return whole.get(shape.near(target, whole) or "")
+    return whole.get(findings.near(target, whole) or "")
 
 
-def _report_cycles(shape: Shape, edges: Edges) -> None:
+def _report_cycles(findings: Findings, edges: Edges) -> None:
     """One problem for each reference cycle, at its first artifact."""
     reported: set[ArtifactName] = set()
     for name in edges:
@@ -111,8 +115,8 @@ def _report_cycles(shape: Shape, edges: Edges) -> None:
         if cycle:
             reported |= set(cycle)
             found = f"it is made from itself: {' <- '.join(map(str, [*cycle, name]))}"
-            shape.report("cycle", name, found, "break the reference cycle", key=True)
-            shape.unsound |= set(cycle)
+            findings.report("cycle", name, found, "break the reference cycle", key=True)
+            findings.unsound |= set(cycle)
 
 
 def _cycle(start: ArtifactName, edges: Edges) -> list[ArtifactName] | None:
@@ -133,9 +137,9 @@ def _cycle(start: ArtifactName, edges: Edges) -> list[ArtifactName] | None:
     return None
 
 
-def _sound(shape: Shape, edges: Edges) -> tuple[ArtifactName, ...]:
+def _sound(findings: Findings, edges: Edges) -> tuple[ArtifactName, ...]:
     """Artifacts without a problem, made from such ones only: rules may follow their references."""
-    unsound = {ArtifactName(*map(str, steps)) for steps in shape.unsound if len(steps) == 2}
+    unsound = {ArtifactName(*map(str, steps)) for steps in findings.unsound if len(steps) == 2}
     users: dict[ArtifactName, list[ArtifactName]] = {}
     for name, references in edges.items():
         for reference in references:
