@@ -1,4 +1,4 @@
-"""diff: what a commit changed, what that did to the models, and whether it is noise."""
+"""diff: what a change did to every metric, and whether it is noise."""
 
 import sys
 from pathlib import Path
@@ -9,43 +9,47 @@ from lmspec.cli import comparing, mistakes
 
 
 @click.command("diff")
-@click.argument("old", metavar="[A]", default="HEAD")
-@click.argument("new", metavar="[B]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Show metrics that are the same, too.")
+@click.argument("baseline", metavar="[A]", default="HEAD")
+@click.argument("candidate", metavar="[B]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show unchanged metrics, too.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "md", "json", "html", "github", "junit"]),
     default="text",
     show_default=True,
-    help="How to print it. md: for a pull request; github: annotations.",
+    help="html: a page for a browser; md: for a pull request; github: annotations.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead."
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the report to a file.",
 )
 @click.option(
     "--write",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write every form into a folder, too.",
+    help="Also write every form into a folder.",
 )
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json, and stop.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json and exit.")
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(
-    old: str,
-    new: str | None,
+    baseline: str,
+    candidate: str | None,
     everything: bool,
     form: str,
     output: Path | None,
     folder: Path | None,
     schema: bool,
 ) -> None:
-    """What differs between two commits, what that did to every metric, and whether the gates pass.
+    """Compare two revisions: what changed, what that did to every metric, do the gates pass?
 
-    A is HEAD and B the working tree, if not given. `main...` is the commit at which this branch left main. Differences of
-    metrics are tested on the examples that both sides scored, in pairs. From git alone: no cache, no network.
+    A is the baseline (default: HEAD), B the candidate (default: the working tree). `main...` is
+    the commit at which this branch left main. Metrics are tested on pairs of predictions for the
+    same examples. Everything comes from git: no cache, no network.
 
-    Exits 1 if a gate does not pass or a metric is missing, 2 if the two cannot be compared, or the report cannot be written.
+    Exits with 1 if a gate does not pass or a metric is missing, and with 2 if the revisions cannot
+    be compared or the report cannot be written.
 
     \b
     Example:
@@ -58,13 +62,13 @@ def command(
 
         click.echo(values.schema_text(), nl=False)
         return
-    found = comparing.report(old, new)
+    report = comparing.report(baseline, candidate)
     if folder:
-        comparing.write_all(found, folder)
+        comparing.write_all(report, folder)
     if output:
-        comparing.write(output, comparing.shown(found, form, everything))
+        comparing.write(output, comparing.shown(report, form, everything))
     elif form == "text":
-        comparing.show(found, everything)
+        comparing.show(report, everything)
     else:
-        click.echo(comparing.shown(found, form, everything), nl=form == "html")
-    sys.exit(comparing.FAILED if found.failures else 0)
+        click.echo(comparing.shown(report, form, everything), nl=form == "html")
+    sys.exit(comparing.FAILED if report.failures else 0)

@@ -1,8 +1,8 @@
 """terminal: a report as tables on a screen, or as plain lines for a pipe."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lmspec.compare.report import Report
 from lmspec.reports import aligned, tables, words
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table as RichTable
 
-WORST = 3  # examples of each test split
+EMPTY = Table("", (), ())
+WORST = 3  # negative flips of each dataset
 # characters of a cell in plain text; on a screen it is wrapped
 WIDEST = {"name": 200, "number": 80, "text": 100, "verdict": 40}
 COLOURS: dict[Tone, str] = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
@@ -21,68 +22,61 @@ COLOURS: dict[Tone, str] = {"good": "green", "bad": "red", "unsure": "yellow", "
 
 @dataclass(frozen=True)
 class Section:
-    """A head line, with a table, lines, or nothing below."""
+    """A head line, with lines and a table below; both may be empty."""
 
     head: str
-    table: Table | None = None
-    lines: tuple[str, ...] = ()
+    lines: Sequence[str] = ()
+    table: Table = EMPTY
     tone: Tone = "plain"
 
 
 def sections(report: Report, everything: bool) -> Iterator[Section]:
     """In reading order: what fails, what changed, what that did."""
     yield Section(words.revisions(report))
-    failures = tuple(f"failure: {words.line(failure)}" for failure in report.failures)
-    if failures:
-        yield Section(f"failures: {len(failures)}", None, failures, "bad")
-    for made in tables.CHANGES:
-        yield from _counted(made(report))
+    yield from _listed("failure", report.failures, "bad")
+    yield from _tables(*(made(report) for made in tables.CHANGES))
     shown = [m for m in words.ordered(report.metrics) if everything or m.verdict != "same"]
     hidden = "" if len(shown) == len(report.metrics) else " (`same` is not shown: --all shows it)"
     yield Section(
         f"metrics: {words.counted(report.metrics)}{hidden}",
-        tables.metrics(report, shown, tested=everything),
+        table=tables.metrics(report, shown, tested=everything),
     )
-    yield from _counted(tables.flips(report))
-    yield from _counted(tables.slices(report, everything))
-    yield from _counted(tables.examples(report, None if everything else WORST))
-    yield from _counted(tables.ratios(report))
-    yield from _counted(tables.gates(report))
-    if report.notes:
-        yield Section(
-            f"notes: {len(report.notes)}",
-            None,
-            tuple(f"note: {words.line(note)}" for note in report.notes),
-        )
+    yield from _tables(
+        tables.flips(report),
+        tables.slices(report, everything),
+        tables.examples(report, None if everything else WORST),
+        tables.ratios(report),
+        tables.gates(report),
+    )
+    yield from _listed("note", report.notes)
     yield Section(words.ending(report), tone="bad" if report.failures else "good")
 
 
-def _counted(table: Table) -> Iterator[Section]:
-    if table.rows:
-        yield Section(f"{table.title}: {len(table.rows)}", table)
+def _listed(kind: str, texts: Sequence[str], tone: Tone = "plain") -> Iterator[Section]:
+    if texts:
+        lines = [f"{kind}: {words.line(text)}" for text in texts]
+        yield Section(f"{kind}s: {len(texts)}", lines, tone=tone)
+
+
+def _tables(*shown: Table) -> Iterator[Section]:
+    for table in shown:
+        if table.rows:
+            yield Section(f"{table.title}: {len(table.rows)}", table=table)
 
 
 def plain(report: Report, everything: bool = False) -> str:
     """One line per row, columns aligned, no colours: for pipes, logs and grep."""
     parts = [
-        "\n".join([section.head, *_lines(section)]) for section in sections(report, everything)
+        "\n".join([section.head, *section.lines, *_lines(section.table)])
+        for section in sections(report, everything)
     ]
     return aligned.harmless("\n\n".join(parts)) + "\n"
 
 
-def _lines(section: Section) -> Iterator[str]:
-    yield from section.lines
-    table = section.table
-    if table is None or not table.rows:
-        return
-    cut = (
-        tuple(
-            words.line(cell, WIDEST[c.kind])
-            for cell, c in zip(row.cells, table.columns, strict=True)
-        )
-        for row in table.rows
-    )
-    yield from aligned.lines(replace(table, rows=tuple(map(Row, cut))))
+def _lines(table: Table) -> Iterator[str]:
+    widest = [WIDEST[column.kind] for column in table.columns]
+    cut = (Row(tuple(map(words.line, row.cells, widest))) for row in table.rows)
+    yield from aligned.lines(replace(table, rows=tuple(cut)))
     if table.note:
         yield table.note
 
@@ -95,11 +89,11 @@ def render(report: Report, everything: bool = False, width: int | None = None) -
 
     parts: list[RenderableType] = []
     for section in sections(report, everything):
-        parts.append(Text(section.head, style=f"bold {COLOURS[section.tone]}".strip()))
-        parts += [Text(line, style=COLOURS[section.tone]) for line in section.lines]
-        if section.table is not None and section.table.rows:
-            parts.append(rich_table(section.table))
-            parts += [Text(section.table.note, style="dim")] if section.table.note else []
+        colour, table = COLOURS[section.tone], section.table
+        parts.append(Text(section.head, style=f"bold {colour}".strip()))
+        parts += [Text(line, style=colour) for line in section.lines]
+        parts += [rich_table(table)] if table.rows else []
+        parts += [Text(table.note, style="dim")] if table.note else []
         parts.append(Text())
     return Group(*(Constrain(part, width) for part in parts[:-1]))
 
@@ -112,15 +106,10 @@ def rich_table(table: Table, whole: Collection[str] = ()) -> "RichTable":
 
     shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
-        right = column.kind == "number"
-        fixed = right or column.head in whole
-        shown.add_column(
-            column.head, justify="right" if right else "left", no_wrap=fixed, overflow="fold"
-        )
+        side: Literal["left", "right"] = "right" if column.kind == "number" else "left"
+        fixed = side == "right" or column.head in whole
+        shown.add_column(column.head, justify=side, no_wrap=fixed, overflow="fold")
     for row in table.rows:
-        cells = [Text(cell) for cell in row.cells]
-        for cell, column in zip(cells, table.columns, strict=True):
-            if column.kind == "verdict":
-                cell.stylize(COLOURS[row.tone])
-        shown.add_row(*cells)
+        styles = (COLOURS[row.tone] if c.kind == "verdict" else "" for c in table.columns)
+        shown.add_row(*map(Text, row.cells, styles))
     return shown
