@@ -386,7 +386,7 @@ def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
     forests = charts.forests(drawn, {})
     assert {forest.kind for forest in forests} == {"accuracy", "log_loss"}
     for forest in forests:
-        assert {charts.kind(mark.metric) for mark in forest.marks} == {forest.kind}
+        assert {charts.kind(metric) for metric in forest.metrics} == {forest.kind}
     label = replace(report.metrics[0], name="scores.release.tweets.f1.negative")
     assert charts.kind(label) == "f1"
 
@@ -398,14 +398,16 @@ def test_marks_stand_where_their_numbers_are() -> None:
     margins = charts.margins(replace(reports.quiet(), metrics=(metric,), gates=(gate,)))
     for widths, region in ((margins, 0.015), ({}, metric.smallest)):
         (forest,) = charts.forests([metric], widths)
-        (mark,) = forest.marks
         at = forest.scale.at
-        assert at(-0.03) == mark.low < at(-0.02) == mark.value < mark.high < at(0) < 100
-        assert mark.value - mark.low == pytest.approx(mark.high - mark.value, abs=0.02)
         assert (
-            mark.region and mark.region[0] == at(-region) and mark.reading == "interval below zero"
+            0 < at(-0.03) < at(-0.02) < at(-0.01) < at(0) < 100 and forest.region(metric) == region
         )
+        assert at(-0.02) - at(-0.03) == pytest.approx(at(-0.01) - at(-0.02), abs=0.02)
         assert (at(0), "0") in forest.scale.ticks
+    page = html.render(replace(reports.quiet(), metrics=(metric,)))
+    assert f'x1="{at(-0.03)}%" x2="{at(-0.01)}%"' in page and f'<svg x="{at(-0.02)}%"' in page
+    assert f'x="{at(-metric.smallest)}%"' in page and f"--zero: {at(0)}%" in page
+    assert "interval below zero" in page
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0), (-1e-9, 3e-9), (0.1, 0.1), (-7, 3e6)])

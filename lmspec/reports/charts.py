@@ -1,10 +1,11 @@
-"""charts: where the marks of a figure go: forest plots, calibration, training curves, size against accuracy."""
+"""charts: what the figures of the page show: forest plots, calibration, training, size."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
-from lmspec.compare.report import Calibration, Curve, Interval, Metric, Point, Report
+from lmspec.compare.report import Calibration, Curve, Metric, Point, Report
 from lmspec.language import metric_names
 from lmspec.reports import words
 from lmspec.specs.names import MetricName
@@ -16,7 +17,7 @@ XY = tuple[float, float]
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers from `low` to `high` on an axis of 100 units. ticks: round numbers with their texts."""
+    """Numbers from `low` to `high` on an axis of 100 units."""
 
     low: float
     high: float
@@ -45,25 +46,30 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One metric in a forest plot; places on the axis. region: where it begins, and how wide it is."""
-
-    metric: Metric
-    low: float
-    value: float
-    high: float
-    region: XY | None
-    reading: str
-
-
-@dataclass(frozen=True)
 class Forest:
-    """Metrics of one kind on one axis, so that no loss shares an axis with an accuracy."""
+    """Metrics of one kind on one axis, so that no loss shares an axis with an accuracy.
+
+    margins  metric -> how large a loss its gate allows
+    """
 
     kind: str
-    better: str
-    scale: Scale
-    marks: tuple[Mark, ...]
+    metrics: tuple[Metric, ...]
+    margins: Mapping[str, float]
+
+    @property
+    def scale(self) -> Scale:
+        """Zero and every interval are on it."""
+        return Scale.over([0.0, *(end for m in self.metrics for end in m.interval or ())])
+
+    @property
+    def better(self) -> str:
+        """`higher is better`; empty if the metrics have no direction in common."""
+        directions = {metric.better for metric in self.metrics}
+        return f"{directions.pop()} is better" if len(directions) == 1 else ""
+
+    def region(self, metric: Metric) -> float | None:
+        """A difference of no effect: the margin of its gate, else the MDE."""
+        return self.margins.get(metric.name, metric.smallest)
 
 
 def kind(metric: Metric) -> str:
@@ -90,123 +96,74 @@ def margins(report: Report) -> dict[str, float]:
     return widths
 
 
-def forests(metrics: Sequence[Metric], margins: dict[str, float]) -> list[Forest]:
+def forests(metrics: Sequence[Metric], margins: Mapping[str, float]) -> list[Forest]:
     """One per kind. Kinds and metrics stay in the order given."""
     kinds: dict[str, list[Metric]] = {}
     for metric in metrics:
         kinds.setdefault(kind(metric), []).append(metric)
-    return [_forest(name, rows, margins) for name, rows in kinds.items()]
+    return [Forest(name, tuple(rows), margins) for name, rows in kinds.items()]
 
 
-def _forest(name: str, metrics: Sequence[Metric], margins: dict[str, float]) -> Forest:
-    scale = Scale.over([0.0, *(end for metric in metrics for end in metric.interval or ())])
-    directions = {metric.better for metric in metrics}
-    better = directions.pop() if len(directions) == 1 else None
-    return Forest(
-        name,
-        f"{better} is better" if better else "",
-        scale,
-        tuple(
-            _mark(metric, scale, margins.get(metric.name, metric.smallest)) for metric in metrics
-        ),
-    )
+class Series(NamedTuple):
+    """Points of one revision, or a line to compare with. label: beside the last point."""
 
-
-def _mark(metric: Metric, scale: Scale, region: float | None) -> Mark:
-    low, high = metric.interval or (math.nan, math.nan)
-    start = None if region is None else scale.at(-region)
-    return Mark(
-        metric,
-        scale.at(low),
-        scale.at(metric.difference or 0.0),
-        scale.at(high),
-        None if start is None or region is None else (start, scale.at(region) - start),
-        f"interval {_beside_zero((low, high))} zero",
-    )
-
-
-def _beside_zero(interval: Interval) -> str:
-    return "below" if interval[1] < 0 else "above" if interval[0] > 0 else "contains"
-
-
-@dataclass(frozen=True)
-class Series:
-    """Points of one revision, places on both axes. label: beside the last one."""
-
-    revision: str
-    points: tuple[XY, ...]
+    role: Literal["baseline", "candidate", "ideal", "move"]
+    points: Sequence[XY]
     label: str = ""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines on two axes. about: what it shows, in words."""
+    """Lines on two axes. about: what it shows, in words; there is at least one point."""
 
     about: str
     x_label: str
     y_label: str
-    x: Scale
-    y: Scale
-    series: tuple[Series, ...]
+    series: Sequence[Series]
+
+    @property
+    def scales(self) -> list[Scale]:
+        """Of x and of y."""
+        points = [point for series in self.series for point in series.points]
+        return [Scale.over(values, 0.05) for values in zip(*points, strict=True)]
 
 
-def _chart(
-    about: str, labels: tuple[str, str], lines: Sequence[tuple[str, Sequence[XY], str]]
-) -> Chart | None:
-    points = [point for _, line, _ in lines for point in line]
-    if not points:
-        return None
-    x, y = (Scale.over(values, 0.05) for values in zip(*points, strict=True))
-    placed = [
-        Series(revision, tuple((x.at(a), y.at(b)) for a, b in line), label)
-        for revision, line, label in lines
-    ]
-    return Chart(about, *labels, x, y, tuple(placed))
-
-
-def calibration(model: Calibration) -> Chart | None:
+def calibration(model: Calibration) -> Chart:
     """Accuracy over confidence, per bin; on the diagonal a model knows how often it is right."""
-    diagonal = ("ideal", ((0.0, 0.0), (1.0, 1.0)), "")
-    lines = [
-        (revision, [bin[:2] for bin in bins], "")
-        for revision, bins in (("baseline", model.baseline), ("candidate", model.candidate))
-    ]
     about = f"{model.artifact} on {model.dataset}: accuracy over confidence"
-    return _chart(about, ("mean confidence", "accuracy"), [diagonal, *lines])
+    series = [
+        Series("ideal", [(0.0, 0.0), (1.0, 1.0)]),
+        Series("baseline", [bin[:2] for bin in model.baseline]),
+        Series("candidate", [bin[:2] for bin in model.candidate]),
+    ]
+    return Chart(about, "mean confidence", "accuracy", series)
 
 
 def curves(curve: Curve) -> Iterator[Chart]:
     """Training loss and dev accuracy over the steps, as far as they were written."""
     for column, title in CURVES.items():
-        lines = [
-            (revision, list(_finite(columns.get("step", ()), columns.get(column, ()))), "")
-            for revision, columns in (("baseline", curve.baseline), ("candidate", curve.candidate))
-        ]
-        chart = _chart(f"{curve.artifact}: {title}", ("step", title), lines)
-        if chart:
-            yield chart
-
-
-def _finite(steps: Sequence[float], values: Sequence[float]) -> Iterator[XY]:
-    for point in zip(steps, values, strict=False):
-        if all(map(math.isfinite, point)):
-            yield point
+        baseline, candidate = (
+            [
+                point
+                for point in zip(columns.get("step", ()), columns.get(column, ()), strict=False)
+                if all(map(math.isfinite, point))
+            ]
+            for columns in (curve.baseline, curve.candidate)
+        )
+        if baseline or candidate:
+            series = [Series("baseline", baseline), Series("candidate", candidate)]
+            yield Chart(f"{curve.artifact}: {title}", "step", title, series)
 
 
 def fronts(points: Sequence[Point]) -> Iterator[Chart]:
-    """Size against accuracy, one chart per dataset; a line joins the two revisions of an artifact."""
-    for dataset in dict.fromkeys(point.dataset for point in points):
-        lines: list[tuple[str, Sequence[XY], str]] = []
-        here = {
-            (p.artifact, p.side): (p.bytes / 1e6, p.accuracy)
-            for p in points
-            if p.dataset == dataset
-        }
-        for artifact in dict.fromkeys(name for name, _ in here):
-            ends = {side: here.get((artifact, side)) for side in ("baseline", "candidate")}
-            known = [end for end in ends.values() if end]
-            lines.append(("move", known, words.line(artifact, 40)))
-            lines += [(side, [end], "") for side, end in ends.items() if end]
-        chart = _chart(f"size against accuracy on {dataset}", ("size in MB", "accuracy"), lines)
-        if chart:
-            yield chart
+    """Size against accuracy, one chart per dataset; a line joins the revisions of an artifact."""
+    datasets: dict[str, dict[str, list[Point]]] = {}
+    for point in sorted(points, key=lambda point: point.side):
+        datasets.setdefault(point.dataset, {}).setdefault(point.artifact, []).append(point)
+    for dataset, artifacts in datasets.items():
+        series = []
+        for artifact, ends in artifacts.items():
+            places = [(end.bytes / 1e6, end.accuracy) for end in ends]
+            series.append(Series("move", places, words.line(artifact, 40)))
+            series += [Series(end.side, [at]) for end, at in zip(ends, places, strict=True)]
+        yield Chart(f"size against accuracy on {dataset}", "size in MB", "accuracy", series)
