@@ -12,7 +12,7 @@ from lmspec.language import metric_names
 from lmspec.pipeline import paths
 from lmspec.reports import charts, tables, templating, words
 
-Tested = tuple[Confusion | None, Calibration | None]
+Parts = dict[str, Confusion | Calibration]  # `confusion`, `calibration`: what there is
 OPEN_MARKS = 30  # metrics of the forest plot that are not folded
 OPEN_ROWS = 20  # of a table or a list; the rest is folded
 MOST_CHARTS = 30  # of each kind; the tables have the rest
@@ -58,7 +58,7 @@ def _breakable(name: str) -> Markup:
 
 
 def _metrics(report: Report) -> dict[str, list[Metric]]:
-    """How the page shows each metric: `plotted`, `stated` in a table, or folded under its verdict."""
+    """How the page shows each: `plotted`, `stated` in a table, or folded under its verdict."""
     gates = [tuple(gate.metric.split(".")) for gate in report.gates]
     groups: dict[str, list[Metric]] = {"plotted": [], "stated": []}
     groups |= {verdict: [] for verdict in words.TONES}
@@ -74,24 +74,18 @@ def _metrics(report: Report) -> dict[str, list[Metric]]:
     return groups
 
 
-def _models(report: Report) -> list[tuple[str, list[Tested]]]:
-    """(artifact, what is known of each dataset): the released one first, then by gates and flips."""
-    pairs: dict[str, dict[str, Tested]] = {}
-    for confusion in report.confusion:
-        pairs.setdefault(confusion.artifact, {})[confusion.dataset] = (confusion, None)
-    for calibration in report.calibration:
-        datasets = pairs.setdefault(calibration.artifact, {})
-        datasets[calibration.dataset] = (
-            datasets.get(calibration.dataset, (None, None))[0],
-            calibration,
-        )
+def _models(report: Report) -> dict[str, dict[str, Parts]]:
+    """Artifact -> dataset -> its parts: the released artifact first, then by gates and flips."""
+    models: dict[str, dict[str, Parts]] = {}
+    for kind in ("confusion", "calibration"):
+        for part in getattr(report, kind):
+            models.setdefault(part.artifact, {}).setdefault(part.dataset, {})[kind] = part
     gated = [gate.metric for gate in report.gates]
 
     def urgency(artifact: str) -> tuple[bool, int, int]:
         places = [i for i, metric in enumerate(gated) if metric.startswith(f"{artifact}.")]
-        flips = [
-            f.negative_flips + f.positive_flips for f in report.flips if f.artifact == artifact
-        ]
-        return artifact not in report.shipped, min(places, default=len(gated)), -sum(flips)
+        flips = (f for f in report.flips if f.artifact == artifact)
+        changed = sum(f.negative_flips + f.positive_flips for f in flips)
+        return artifact not in report.shipped, min(places, default=len(gated)), -changed
 
-    return [(name, list(pairs[name].values())) for name in sorted(pairs, key=urgency)]
+    return {artifact: models[artifact] for artifact in sorted(models, key=urgency)}

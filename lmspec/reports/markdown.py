@@ -107,7 +107,7 @@ def _printed(value: object) -> str:
 
 
 def cell(text: str, column: Column) -> str:
-    """A cell of a table, after the kind of its column."""
+    """A cell of a table, by the kind of its column."""
     if column.kind == "number" and NUMBERS.fullmatch(text):
         return text
     if column.kind == "name" or column.head == "text":
@@ -116,27 +116,24 @@ def cell(text: str, column: Column) -> str:
 
 
 def code(text: str, most: int) -> str:
-    """As code, in which a site looks for no mention, link or picture; with no character that could end the code."""
+    """As code, in which sites look for no mentions, links or pictures."""
     text = words.line(text, most)
     if not text:
         return ""
-    return (
-        f"`{text}`"
-        if CODE.fullmatch(text) and "##[" not in text
-        else f"<code>{_inert(text)}</code>"
-    )
+    harmless = CODE.fullmatch(text) and "##[" not in text
+    return f"`{text}`" if harmless else f"<code>{_inert(text)}</code>"
 
 
 def prose(text: str) -> str:
-    """As words, unless a site would make a link or a mention of some of them: then as code."""
+    """As prose, unless a site would find a link or a mention in it: then as code."""
     if HARMLESS.fullmatch(text) and not LINKED.search(text):
         return text
     return f"<code>{_inert(text)}</code>" if LINKED.search(text) else _inert(text)
 
 
 def _inert(text: str) -> str:
-    """Each character that means something to Markdown or HTML as a numeric reference, which can only be that character."""
-    return ACTIVE.sub(lambda found: f"&#{ord(found[0])};", text)
+    """Numeric references for all characters that mean something to Markdown or HTML."""
+    return ACTIVE.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def size(text: str) -> int:
