@@ -156,7 +156,7 @@ def paired(design: Design, drawn: Answers) -> samples.Paired:
 
 
 class Simulated:
-    """A stand-in for the evidence of two revisions."""
+    """In place of the evidence of two revisions."""
 
     def __init__(self, pairs: samples.Paired) -> None:
         self.pairs = pairs

@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build(folder: Path) -> None:
-    """Into a folder that stands under its name only when it is whole."""
+    """Build into a folder that gets its name only when it is complete."""
     partial = folder.with_name("built.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()

@@ -87,7 +87,7 @@ def run(folder: Path, *command: str, code: int = 0) -> str:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, so that `python` is this interpreter and git asks nobody anything."""
+    """This process's environment, so that `python` is this interpreter and git never prompts."""
     import os
 
     return {

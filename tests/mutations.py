@@ -102,7 +102,7 @@ YAMLISH += [
     "!!int '1'",
 ]
 YAMLISH += ["!<tag:yaml.org,2002:int> "]
-# what stands where a value or a name should
+# instead of a value or a name
 PLAIN = [
     "null",
     "~",
@@ -286,11 +286,11 @@ OF_BYTES: dict[str, Callable[[bytes, int, bytes], bytes]] = {
 
 
 class Map(list[list[Any]]):
-    """A mapping as a list of [key, value], so that a key may stand twice."""
+    """A mapping as a list of [key, value], so that a key may be repeated."""
 
 
 class Raw(str):
-    """YAML that is written as it stands."""
+    """YAML that is written verbatim."""
 
 
 def tree(value: Any) -> Any:

@@ -181,7 +181,7 @@ def test_a_remote_that_cannot_be_reached_is_a_warning(
 ) -> None:
     """What it would have brought is built."""
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_ACCESS_KEY_ID": "unknown",
         "AWS_SECRET_ACCESS_KEY": "yet",
         "AWS_MAX_ATTEMPTS": "1",
     }.items():

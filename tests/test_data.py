@@ -1,4 +1,4 @@
-"""test_data: from raw rows to three sides: nothing is lost, nothing is on two sides, and the same rows give the same bytes."""
+"""From raw rows to three splits: no row is lost or in two splits, and the same rows give the same bytes."""
 
 import json
 import random
@@ -68,7 +68,7 @@ def mended(text: str, **changes: object) -> str:
     ],
 )
 def test_mend_repairs_html_mojibake_and_white_space(raw: str, clean: str) -> None:
-    """Entities that were escaped twice, text that was decoded twice, every kind of blank; what is whole stays."""
+    """Entities that were escaped twice, text that was decoded twice, every kind of white space; what is correct stays."""
     assert mended(raw) == clean
 
 
@@ -108,7 +108,7 @@ def test_document_id_is_equal_where_folding_takes_a_letter_apart(letter: str) ->
 
 
 def test_document_id_differs_for_other_texts() -> None:
-    """Punctuation, accents, order of words and missing blanks count; 16 hexadecimal digits tell 10,000 texts apart."""
+    """Punctuation, accents, order of words and missing spaces count; 16 hexadecimal digits distinguish 10,000 texts."""
     texts = ["a b", "ab", "b a", "a b.", "á b", "a-b", ""] + [f"text {i}" for i in range(10_000)]
     names = {cleaning.document_id(text) for text in texts}
     assert len(names) == len(texts) and all(
@@ -176,7 +176,7 @@ def test_label_of_a_column_is_its_value_or_what_that_is_renamed_to() -> None:
 
 
 def test_group_is_named_by_its_source() -> None:
-    """Two tables may use the same names; a row without a value stands alone, and so does each without a rule."""
+    """Two tables may use the same names; a row without a value is a group of its own, and so is each without a rule."""
     whole, part = Group(column="id", pattern=None), Group(column="id", pattern=r"^(\d+)_")
     assert grouping.group_of({"id": "12_3"}, whole, "a") == "a:12_3"
     assert (
@@ -251,7 +251,7 @@ def test_near_pairs_are_the_pairs_that_reach_the_threshold(seed: int) -> None:
 
 
 def test_near_pairs_do_not_depend_on_the_order_of_the_texts() -> None:
-    """The same pairs of texts come out of another order, and the same list out of the same order."""
+    """Another order gives the same pairs of texts; the same order gives the same list."""
     texts, rule = with_neighbours(4), NearDuplicates.model_validate(NEAR)
     other = random.Random(0).sample(texts, len(texts))
     pairs = [
@@ -337,25 +337,25 @@ def hash_of(text: str) -> int:
     return int(cleaning.document_id(text), 16)
 
 
-def sides_by_id(
+def splits_by_id(
     ids: Sequence[str], groups: Sequence[str | None], strata: Sequence[Any], order: Sequence[int], seed: int = 7,
     fractions: Sequence[float] = (0.7, 0.2, 0.1),
 ) -> dict[str, str]:  # fmt: skip
     """Name -> split, with the rows in a given order."""
     units = splitting.components(len(order), [groups[i] for i in order], ())
-    sides = splitting.assign(
+    splits = splitting.assign(
         units, [ids[i] for i in order], [strata[i] for i in order], fractions, seed
     )
-    return {ids[i]: split for i, split in zip(order, sides, strict=True)}
+    return {ids[i]: split for i, split in zip(order, splits, strict=True)}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_assign_puts_every_row_on_one_side_and_no_group_on_two(seed: int) -> None:
-    """The three sides together are all rows; the groups that there are stay whole, and not all on one split."""
+def test_assign_puts_every_row_into_one_split_and_no_group_into_two(seed: int) -> None:
+    """The three splits together are all rows; the groups that there are stay whole, and not all on one split."""
     ids, groups, strata = drawn(seed)
-    sides = sides_by_id(ids, groups, strata, range(400))
-    assert sides.keys() == set(ids) and set(sides.values()) == set(splitting.SPLITS)
-    of_group = {(group, sides[name]) for name, group in zip(ids, groups, strict=True) if group}
+    splits = splits_by_id(ids, groups, strata, range(400))
+    assert splits.keys() == set(ids) and set(splits.values()) == set(splitting.SPLITS)
+    of_group = {(group, splits[name]) for name, group in zip(ids, groups, strict=True) if group}
     assert (
         len(of_group) == len({group for group, _ in of_group})
         and len({split for _, split in of_group}) == 3
@@ -363,13 +363,13 @@ def test_assign_puts_every_row_on_one_side_and_no_group_on_two(seed: int) -> Non
 
 
 def test_assign_keeps_each_stratum_in_proportion() -> None:
-    """Rows that stand alone: every stratum, however small, is within two rows of its share on every split."""
+    """Rows without a group: every stratum, however small, is within two rows of its share on every split."""
     draw = random.Random(5)
     strata = [draw.choices("abcde", weights=[400, 200, 50, 10, 3])[0] for _ in range(700)]
     ids = [f"{i:04}" for i in range(700)]
-    sides = sides_by_id(ids, [None] * 700, strata, range(700))
+    splits = splits_by_id(ids, [None] * 700, strata, range(700))
     counts, totals = (
-        Counter((strata[int(name)], split) for name, split in sides.items()),
+        Counter((strata[int(name)], split) for name, split in splits.items()),
         Counter(strata),
     )
     for stratum, total in totals.items():
@@ -380,25 +380,25 @@ def test_assign_keeps_each_stratum_in_proportion() -> None:
 @pytest.mark.parametrize(
     "fractions", [(1.0, 0.0, 0.0), (0.8, 0.0, 0.2), (0.0, 0.5, 0.5), (0.0, 0.0, 1.0)]
 )
-def test_assign_leaves_a_side_of_fraction_zero_empty(fractions: tuple[float, ...]) -> None:
+def test_assign_leaves_a_split_of_fraction_zero_empty(fractions: tuple[float, ...]) -> None:
     """And no other."""
     ids, groups, strata = drawn(1)
-    sides = set(sides_by_id(ids, groups, strata, range(400), fractions=fractions).values())
-    assert sides == {
+    splits = set(splits_by_id(ids, groups, strata, range(400), fractions=fractions).values())
+    assert splits == {
         split for split, share in zip(splitting.SPLITS, fractions, strict=True) if share
     }
 
 
 def test_assign_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
-    """Shuffled rows go to the same sides; another seed draws other ones."""
+    """Shuffled rows go to the same splits; another seed draws others."""
     ids, groups, strata = drawn(2)
-    first = sides_by_id(ids, groups, strata, range(400))
+    first = splits_by_id(ids, groups, strata, range(400))
     for shuffle in range(5):
         assert (
-            sides_by_id(ids, groups, strata, random.Random(shuffle).sample(range(400), 400))
+            splits_by_id(ids, groups, strata, random.Random(shuffle).sample(range(400), 400))
             == first
         )
-    assert sides_by_id(ids, groups, strata, range(400), seed=8) != first
+    assert splits_by_id(ids, groups, strata, range(400), seed=8) != first
 
 
 def test_assign_does_not_depend_on_the_order_of_rows_where_groups_mix_strata() -> None:
@@ -408,9 +408,9 @@ def test_assign_does_not_depend_on_the_order_of_rows_where_groups_mix_strata() -
         ids = [f"{draw.getrandbits(64):016x}" for _ in range(60)]
         groups = [draw.choice("abcdefghij") for _ in ids]
         strata = [(draw.choice("xyz"), draw.choice("12")) for _ in ids]
-        first = sides_by_id(ids, groups, strata, range(60), fractions=(0.34, 0.33, 0.33))
+        first = splits_by_id(ids, groups, strata, range(60), fractions=(0.34, 0.33, 0.33))
         assert (
-            sides_by_id(
+            splits_by_id(
                 ids, groups, strata, draw.sample(range(60), 60), fractions=(0.34, 0.33, 0.33)
             )
             == first
@@ -749,7 +749,7 @@ def build_splits(folder: Path, out: Path, **changes: object) -> Report:
 
 
 def test_splits_with_too_few_documents_are_refused(tmp_path: Path) -> None:
-    """A split that the spec wants and that comes out empty is an error, not a surprise in training."""
+    """A split that the spec wants and that is empty is an error, not a surprise in training."""
     write_rows(tmp_path / "raw", "rows.tsv")
     build_corpus(tmp_path / "raw", tmp_path / "corpus", table(FORMS["rows.tsv"], "rows.tsv"))
     with pytest.raises(LmspecError, match="split is empty"):
@@ -776,43 +776,43 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) -> None:
     """Each document is on one split, unchanged and ordered by id; no group and no near pair is on two; the report counts."""
     report = build_splits(mixed, tmp_path / "out", seed=seed)
-    sides = {split: documents.read_split(tmp_path / "out", split) for split in splitting.SPLITS}
+    splits = {split: documents.read_split(tmp_path / "out", split) for split in splitting.SPLITS}
     whole = documents.read(mixed / "documents.parquet")
-    assert pl.concat(sides.values()).sort("id").equals(whole)
+    assert pl.concat(splits.values()).sort("id").equals(whole)
     assert all(
         part["id"].is_sorted() and dict(part.schema) == documents.DOCUMENT
-        for part in sides.values()
+        for part in splits.values()
     )
-    side_of = {name: split for split, part in sides.items() for name in part["id"]}
+    split_of = {name: split for split, part in splits.items() for name in part["id"]}
     of_group = {
-        (group, side_of[name]) for name, group in whole.select("id", "group").iter_rows() if group
+        (group, split_of[name]) for name, group in whole.select("id", "group").iter_rows() if group
     }
     assert len(of_group) == len({group for group, _ in of_group}) == 20
     ids, texts = whole["id"].to_list(), whole["text"].to_list()
     near = [
         (a, b) for a, b in combinations(range(len(ids)), 2) if jaccard(texts[a], texts[b], 3) >= 0.8
     ]
-    assert len(near) > 20 and all(side_of[ids[a]] == side_of[ids[b]] for a, b in near)
+    assert len(near) > 20 and all(split_of[ids[a]] == split_of[ids[b]] for a, b in near)
     assert documents.read_labels(tmp_path / "out") == ["bad", "good"]
     assert report.metrics == {
         split: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))}
-        for split, part in sides.items()
+        for split, part in splits.items()
     }
 
 
 def test_splits_without_keep_together_part_near_duplicates(tmp_path: Path, mixed: Path) -> None:
     """The control of the test above: it is `keep_together` that keeps them together."""
     build_splits(mixed, tmp_path / "out", keep_together=None)
-    sides = {
+    splits = {
         split: documents.read_split(tmp_path / "out", split)["text"].to_list()
         for split in splitting.SPLITS
     }
     assert any(
-        jaccard(a, b, 3) >= 0.8 for a in sides["train"] for b in sides["dev"] + sides["test"]
+        jaccard(a, b, 3) >= 0.8 for a in splits["train"] for b in splits["dev"] + splits["test"]
     )
 
 
-def test_splits_with_a_fraction_of_zero_leave_that_side_empty(tmp_path: Path, mixed: Path) -> None:
+def test_splits_with_a_fraction_of_zero_leave_that_split_empty(tmp_path: Path, mixed: Path) -> None:
     """Its file is there, with the same columns and no row."""
     report = build_splits(mixed, tmp_path / "out", train=0.0, dev=0.0, test=1.0)
     assert dict(documents.read_split(tmp_path / "out", "train").schema) == documents.DOCUMENT

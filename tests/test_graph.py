@@ -61,7 +61,7 @@ def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
     ],
 )
 def test_differences_lose_no_leaf(old: object, new: object, expected: list[Row]) -> None:
-    """A leaf for each side that has one; null is a value, and missing is not."""
+    """A leaf that only one value has is missing in the other; null is a value."""
     assert list(rows(old, new)) == expected
 
 

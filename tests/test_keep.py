@@ -40,7 +40,7 @@ class C:
     ],
 )
 def test_comments_and_layout_change_nothing(old: str, new: str) -> None:
-    """Comments, blank lines, parentheses, line breaks, another way to write a number."""
+    """Comments, empty lines, parentheses, line breaks, another way to write a number."""
     assert old in SOURCE and codediff.changed(SOURCE, SOURCE.replace(old, new)) == ()
 
 
@@ -62,7 +62,7 @@ def test_comments_and_layout_change_nothing(old: str, new: str) -> None:
     ],
 )
 def test_what_a_program_can_tell_apart_is_named(old: str, new: str, names: tuple[str, ...]) -> None:
-    """Code, docstrings and constants of another type: by the function, method or class in which they stand."""
+    """Code, docstrings and constants of another type: by the function, method or class around them."""
     assert old in SOURCE and codediff.changed(SOURCE, SOURCE.replace(old, new, 1)) == names
 
 

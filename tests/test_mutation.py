@@ -70,7 +70,7 @@ def at_most(seconds: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the sources of the miniature lie."""
+    """A folder with the sources of the miniature."""
     folder = tmp_path_factory.mktemp("mutation")
     (folder / "raw/weights").mkdir(parents=True)
     (folder / "raw/weights/config.json").write_text(
@@ -358,8 +358,8 @@ BOMBS: dict[str, str | bytes] = {
     "a comment of 4 MB": "#" * 4_000_000,
     "4 MB that are not UTF-8": b"x" * 4_000_000 + b"\xff",
     "anchors of one name": "a: [" + "&a 1," * 600_000 + "]",
-    "an alias of the list it stands in": "a: &a [*a]",
-    "an alias of the mapping it stands in": "a: &a {b: *a}",
+    "an alias of the list it is in": "a: &a [*a]",
+    "an alias of the mapping it is in": "a: &a {b: *a}",
     "a mapping merged with itself": "a: &a {<<: *a}",
 }
 

@@ -18,7 +18,7 @@ from tests import miniature
 
 LINE = ["sources-old", "corpus-old", "splits-old", "model-cnn"]  # a model and what it is made from
 ACCOUNT = {
-    "aws_access_key_id": "nobody",
+    "aws_access_key_id": "unknown",
     "aws_secret_access_key": "yet",
     "region_name": "us-east-1",
 }
@@ -107,7 +107,7 @@ class Bucket:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
-    """Once there is a user, who is nobody or cannot sign is rejected."""
+    """Once there is a user, an unknown key or an invalid signature is rejected."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -297,7 +297,7 @@ def test_gc_keeps_what_the_workspace_needs_and_no_more(
     assert_same(folder, built)
 
 
-def test_outputs_that_are_damaged_are_mended(built: Path, copy: Path) -> None:
+def test_damaged_outputs_are_restored(built: Path, copy: Path) -> None:
     """`dvc status` tells of an output that was edited and of one that is gone; `dvc checkout` brings both back."""
     (copy / "data/splits/new/train.parquet").write_bytes(b"nothing")
     shutil.rmtree(copy / "data/model/cnn")
@@ -335,7 +335,7 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(
 
 
 def test_repro_takes_a_lost_output_from_the_cache(built: Path, copy: Path) -> None:
-    """A model that is gone is not trained again, nor is its record or its table made again."""
+    """A model that is gone is not trained again, nor are its provenance and its table made again."""
     shutil.rmtree(copy / "data/model/cnn")
     (copy / "data/provenance/model-cnn.json").unlink()
     (copy / "data/metrics/model-cnn/curve.csv").unlink()

@@ -48,7 +48,7 @@ def test_the_graphs_answer_as_the_model_does() -> None:
     )
 
 
-def test_every_outcome_is_of_a_test_text_and_adds_up() -> None:
+def test_every_prediction_is_for_a_test_text_and_adds_up() -> None:
     """The per-example tables give the committed accuracies."""
     import csv
 

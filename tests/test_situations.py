@@ -40,7 +40,7 @@ def limited() -> Iterator[None]:
 
 
 def squeezed(text: str) -> str:
-    """Blanks and line ends in a row as one blank."""
+    """Each run of white space as one space."""
     return re.sub(r"\s+", " ", text)
 
 

@@ -154,7 +154,7 @@ def test_the_best_weights_are_kept() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_build() -> None:
-    """No model comes out of it, and the message says what to lower."""
+    """No model is written, and the message says what to lower."""
     model, ids, pad = make("cnn")
     with torch.no_grad():
         model.head.weight.fill_(float("nan"))
