@@ -1,4 +1,4 @@
-"""reports: a report with everything in it, hostile texts among it, and one that is far too long."""
+"""reports: reports to render: realistic, with everything and hostile texts, very long, empty."""
 
 import random
 from collections.abc import Iterator
@@ -33,7 +33,8 @@ HOSTILE = (
     "</details></td></tr></table><h1>owned</h1>",
     "@everyone, see #1 and https://evil.example/x",
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "`code` ``more`` \\` [link](javascript:alert(1)) ![image](https://evil.example/x.png) **bold** $x^2$",
+    "`code` ``more`` \\` [link](javascript:alert(1)) ![image](https://evil.example/x.png)"
+    " **bold** $x^2$",
     "two\nlines\r\n::error::planted\n##[error]planted",
     "bell \x07 escape \x1b[31mred\x1b[0m null \x00 half \ud83d turned \u202eright",
     "emoji 👩‍👩‍👧 漢字 naïve",
@@ -48,7 +49,7 @@ NEW = Side("worktree", None)
 
 
 def metric(verdict: Verdict, name: str = "scores.release.tweets.accuracy") -> Metric:
-    """One with that verdict, and what such a one has."""
+    """A metric with that verdict and the fields that go with it."""
     if verdict in ("missing", "removed"):
         return Metric(name, 0.84, None, None, "higher", verdict, reason="the stage wrote none")
     if verdict == "new":
@@ -100,7 +101,7 @@ def gate(verdict: GateVerdict, text: str = "of what was measured") -> Gate:
 
 
 def full() -> Report:
-    """Every verdict of metrics and gates, every kind of change and figure, and every hostile text wherever a text may stand."""
+    """Every verdict, change and figure, and every hostile text wherever a text may be."""
     seeds = Seeds("model.minilm", (0.861, 0.872, 0.866), (0.858, 0.871, 0.869), (-0.011, 0.012))
     loss = Metric(
         "scores.release.tweets.log_loss",
@@ -201,7 +202,7 @@ def figures() -> tuple[
 
 
 def huge(metrics: int = 5000, flips: int = 200) -> Report:
-    """So many metrics, all verdicts in turn, and so many test splits with examples."""
+    """So many metrics, verdicts in turn, and so many datasets with negative flips."""
     worst = tuple(example(i, EVERYTHING) for i in range(6))
     return replace(
         full(),
@@ -217,7 +218,7 @@ def huge(metrics: int = 5000, flips: int = 200) -> Report:
 
 
 def quiet() -> Report:
-    """Two sides that are the same."""
+    """Two revisions that are the same."""
     return Report(OLD, NEW, Changes())
 
 
@@ -360,7 +361,7 @@ def realistic() -> Report:
 
 
 def _realistic_metrics(names: tuple[str, ...]) -> Iterator[Metric]:
-    """Ten of each scores artifact and dataset, judged by fixed intervals; then facts and new ones."""
+    """Eight per scores artifact and dataset, judged by fixed intervals; then unchanged and facts."""
     better: dict[str, Better] = {"log_loss": "lower", "expected_calibration_error": "lower"}
     paths = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.negative",
              "f1.positive", "table.movies.accuracy", "table.editorials.accuracy")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every form shows the same report, and no text in it can do more than be read."""
+"""Every form shows the same report, and no text in a report is more than text."""
 
 import base64
 import hashlib
@@ -101,7 +101,7 @@ def rendered(source: str) -> Page:
 
 
 def test_numbers_are_written_alike_everywhere() -> None:
-    """Four decimals where shares are, no minus before a zero, and nothing invented for what is no number."""
+    """Four decimals for shares, no minus before zero; what is not a number stays as it is."""
     shown = {
         0.84: "0.8400",
         -0.00001: "-1e-05",
@@ -134,7 +134,7 @@ def test_numbers_are_written_alike_everywhere() -> None:
 
 
 def test_what_needs_a_look_comes_first(report: Report) -> None:
-    """Missing, worse, better and not comparable, then the rest; each verdict is in that order, and `same` is last."""
+    """Missing, worse, better, not comparable, then the rest; `same` is last."""
     ordered = [metric.verdict for metric in words.ordered(report.metrics)]
     assert set(words.TONES) == set(reports.VERDICTS) == set(ordered)
     assert (
@@ -145,7 +145,7 @@ def test_what_needs_a_look_comes_first(report: Report) -> None:
 
 
 def test_plain_text_is_for_grep(report: Report) -> None:
-    """No escape codes or boxes; one line a metric; `same` is counted and not shown; the last line is the verdict."""
+    """No escape codes or boxes; one line per metric; `same` is only counted; the verdict is last."""
     text = terminal.plain(report)
     assert not set(text) & set("│─┃━")
     assert not [c for c in text if c != "\n" and not c.isprintable() and c != "\u200d"]
@@ -193,7 +193,7 @@ def test_no_text_is_a_command_to_a_runner(report: Report) -> None:
 
 
 def test_columns_are_aligned_where_characters_are_wide() -> None:
-    """A column begins at the same place in each line, whatever stands before."""
+    """A column starts at the same place in every line."""
     code = replace(
         reports.quiet(),
         changes=replace(reports.changes(), parameters=(), data=(), rebuilt=("漢字", "abc")),
@@ -213,7 +213,7 @@ def test_columns_are_aligned_where_characters_are_wide() -> None:
 
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_a_screen_shows_the_same_rows(report: Report, width: int) -> None:
-    """In tables that fit; a text is no markup of the library that draws them."""
+    """Tables fit the width; texts are not read as the library's markup."""
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(terminal.render(replace(report, notes=("[red]not a colour[/red]",)), width=width))
     text = console.export_text()
@@ -221,7 +221,7 @@ def test_a_screen_shows_the_same_rows(report: Report, width: int) -> None:
     assert "[red]not a colour[/red]" in text and "FAIL: 6 reasons" in text and "worse" in text
 
 
-def test_markdown_is_found_again_and_says_it_in_a_line(report: Report) -> None:
+def test_markdown_starts_with_its_marker_and_the_decision(report: Report) -> None:
     """Marker first, headline second; significant metrics are open, the others folded."""
     text = markdown.render(report)
     assert (
@@ -240,7 +240,7 @@ def test_markdown_is_found_again_and_says_it_in_a_line(report: Report) -> None:
 
 
 def hostile_texts_are_inert(source: str) -> None:
-    """Rendered, it has the tags of this form alone; each text is there as it is; mentions and links are within code."""
+    """Rendered: only the form's own tags, each text unchanged, mentions and links inside code."""
     shown = rendered(source)
     known = {
         "p",
@@ -265,10 +265,10 @@ def hostile_texts_are_inert(source: str) -> None:
     assert not re.search(r"[@#](?!\d+;)\w|://", source)
 
 
-def test_markdown_shows_hostile_texts_and_they_do_nothing(
+def test_hostile_texts_in_markdown_are_inert(
     report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are escaped; and were they not, this test would see it."""
+    """And with the escaping off, this test fails."""
     hostile_texts_are_inert(markdown.render(report, 10**6))
     monkeypatch.setattr(markdown, "_inert", lambda text: text)
     with pytest.raises(AssertionError):
@@ -331,7 +331,7 @@ def test_the_page_is_whole_and_loads_nothing(page: str) -> None:
 
 
 def only_text(page: str) -> None:
-    """Each hostile text is there, and is text."""
+    """Every hostile text is there, as text."""
     shown = Page(page)
     text = "".join(shown.texts)
     assert all(words.line(hostile) in text for hostile in reports.HOSTILE)
@@ -347,7 +347,7 @@ def only_text(page: str) -> None:
 def test_the_page_shows_hostile_texts_escaped(
     report: Report, page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are escaped; and were they not, this test would see it."""
+    """And with the escaping off, this test fails."""
     only_text(page)
     unescaped = html.environment().overlay(autoescape=False)
     monkeypatch.setattr(html, "environment", lambda: unescaped)
@@ -356,7 +356,7 @@ def test_the_page_shows_hostile_texts_escaped(
 
 
 def test_figures_and_tables_can_be_read_without_seeing_them(page: str) -> None:
-    """Figures are described, headings of tables have a scope, each table has a caption; verdicts are words."""
+    """Figures have labels, table heads a scope, tables a caption; verdicts are words."""
     tags = Page(page).tags
     svgs = [attributes for tag, attributes in tags if tag == "svg" and "x" not in attributes]
     figures = [attributes for attributes in svgs if attributes.get("role") == "img"]
@@ -427,15 +427,15 @@ def test_the_released_model_comes_first(report: Report) -> None:
         assert section.index(name) < section.index("<details")
 
 
-def test_gates_that_pass_by_an_exception_are_counted_apart(report: Report) -> None:
-    """In each form that says how many pass; without any, nothing is said of them."""
+def test_gates_that_pass_by_a_waiver_are_counted_apart(report: Report) -> None:
+    """In every form that counts gates; without waivers none is mentioned."""
     count = "2 of 7 gates pass, 1 of them by a waiver"
     assert all(count in form(report) for form in (markdown.render, github.annotations, html.render))
     assert "1 of 1 gates pass; " in words.headline(replace(report, gates=(reports.gate("pass"),)))
 
 
 def test_a_side_without_a_parameter_shows_a_dash() -> None:
-    """`missing` is a verdict that fails; null is a value. JSON has the word for what is not there."""
+    """`missing` is a failing verdict and null is a value; JSON writes an absent one as "missing"."""
     added = replace(
         reports.changes(),
         parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)),
@@ -462,14 +462,14 @@ def test_a_matrix_of_too_many_labels_is_a_sentence() -> None:
         replace(reports.quiet(), confusion=(Confusion("scores.a", "tweets", labels, None, None),))
     )
     assert (
-        "51 labels are too many for a table here: data/metrics/scores-a/confusion.csv has the counts."
-        in found
+        "51 labels are too many for a table here: "
+        "data/metrics/scores-a/confusion.csv has the counts." in found
     )
     assert 'class="heat"' not in found and "label 7" not in found
 
 
-def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, huge: Report) -> None:
-    """One line each; a tenth error says how many more there are."""
+def test_annotations_are_ten_per_level_and_count_the_rest(report: Report, huge: Report) -> None:
+    """One line each; the tenth error counts the rest."""
     lines = github.annotations(report).splitlines()
     assert [line.split(" ")[0] for line in lines] == ["::notice", *["::error"] * 6, "::warning"]
     huge = replace(
@@ -493,7 +493,7 @@ def test_annotations_are_ten_of_a_level_and_say_how_many_more(report: Report, hu
 
 
 def test_metrics_of_one_file_that_is_gone_are_one_failure(report: Report) -> None:
-    """And those of another artifact, or for another reason, are another."""
+    """Another artifact or another reason is another failure."""
     gone = "data/metrics/scores-a.json is not there"
     names = [
         ("scores.a.x.accuracy", gone),
@@ -513,7 +513,7 @@ def test_metrics_of_one_file_that_is_gone_are_one_failure(report: Report) -> Non
 
 
 def test_junit_counts_what_it_holds(report: Report) -> None:
-    """Failures and skipped cases are those of the report; a metric that is worse fails with the gate that is about it."""
+    """Counts agree with the report; a worse metric fails with the gate that is about it."""
     root = ElementTree.fromstring(junit.render(report))
     gates, metrics = root
     assert [suite.get("name") for suite in root] == ["lmspec gates", "lmspec metrics"]
@@ -527,7 +527,7 @@ def test_junit_counts_what_it_holds(report: Report) -> None:
 
 
 def test_a_star_of_a_gate_is_one_name() -> None:
-    """A label may hold dots; what a test side is broken down by is another name."""
+    """A label may hold dots; a dimension of a slice is a name of its own."""
     names = (
         "reviews.accuracy",
         "reviews.table.movies.accuracy",
@@ -569,7 +569,7 @@ def refused(constant: str) -> None:
 
 
 def test_json_holds_every_value_and_fits_its_schema(report: Report) -> None:
-    """Values come back as they were; a verdict that is none, and a number that is a text, do not fit."""
+    """Values round-trip; an unknown verdict or a number as text is invalid."""
     found = stated(report)
     validator = Draft202012Validator(values.schema())
     validator.validate(found)
@@ -585,7 +585,7 @@ def test_json_holds_every_value_and_fits_its_schema(report: Report) -> None:
 
 
 def test_json_without_odd_numbers_is_the_same_on_both_ways(report: Report) -> None:
-    """The quick way and the one that looks at each value write the same."""
+    """The fast path and the one that checks every value write the same."""
     usual = replace(report, curves=())
     content = {"schema": values.SCHEMA, "failures": list(usual.failures), **vars(usual)}
     assert (

@@ -162,7 +162,7 @@ def test_the_decision_comes_first(tab: Browser, pages: dict[str, Path]) -> None:
 
 
 def test_the_page_has_a_skeleton(tab: Browser, pages: dict[str, Path]) -> None:
-    """Landmarks, no level of headings skipped, and tables stay tables where a phone restacks them."""
+    """Landmarks, no heading level skipped; tables stay tables where a phone restacks them."""
     opened(tab, pages["usual"], 360)
     assert tab.run(
         "['header', 'nav', 'main', 'footer'].every((one) => document.querySelector(one))"

@@ -1,4 +1,4 @@
-"""html: a report as one page: loads nothing, light and dark, readable without colours or scripts."""
+"""html: a report as one page: light and dark, readable without scripts, loading nothing."""
 
 import base64
 import hashlib

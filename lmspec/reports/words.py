@@ -33,7 +33,7 @@ NONE = "–"
 NO_TEXT = "(the text is not at hand)"
 LAYOUT_ONLY = "comments or layout only"
 LONGEST = 24  # characters of a metric that is not a number
-# Controls drive a terminal, direction marks reverse the rest of a line, and UTF-8 has no surrogates.
+# Controls drive a terminal, direction marks reverse a line, and UTF-8 has no surrogates.
 UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
     "\ud800-\udfff\ufffe\uffff]"
