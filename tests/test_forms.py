@@ -440,15 +440,15 @@ def test_a_side_without_a_parameter_shows_a_dash() -> None:
         reports.changes(),
         parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)),
     )
-    found = replace(reports.quiet(), changes=added)
-    assert [row.cells for row in tables.parameters(found).rows] == [
+    report = replace(reports.quiet(), changes=added)
+    assert [row.cells for row in tables.parameters(report).rows] == [
         ("gates.level.kind", "–", "floor"),
         ("a.b", "null", "–"),
     ]
-    assert "missing" not in terminal.plain(found) + markdown.render(found) + html.render(found)
+    assert "missing" not in terminal.plain(report) + markdown.render(report) + html.render(report)
     assert [
         (change["baseline"], change["candidate"])
-        for change in stated(found)["changes"]["parameters"]
+        for change in stated(report)["changes"]["parameters"]
     ] == [
         ("missing", "floor"),
         (None, "missing"),
@@ -458,14 +458,14 @@ def test_a_side_without_a_parameter_shows_a_dash() -> None:
 def test_a_matrix_of_too_many_labels_is_a_sentence() -> None:
     """The page names the file that has the counts."""
     labels = tuple(f"label {i}" for i in range(51))
-    found = html.render(
+    page = html.render(
         replace(reports.quiet(), confusion=(Confusion("scores.a", "tweets", labels, None, None),))
     )
     assert (
         "51 labels are too many for a table here: "
-        "data/metrics/scores-a/confusion.csv has the counts." in found
+        "data/metrics/scores-a/confusion.csv has the counts." in page
     )
-    assert 'class="heat"' not in found and "label 7" not in found
+    assert 'class="heat"' not in page and "label 7" not in page
 
 
 def test_annotations_are_ten_per_level_and_count_the_rest(report: Report, huge: Report) -> None:
@@ -542,16 +542,16 @@ def test_a_star_of_a_gate_is_one_name() -> None:
         "reviews.table.*.f1.*": ["reviews.table.movies.f1.v1.0"],
         "reviews.*": ["reviews.accuracy"],
     }
-    found = replace(
+    report = replace(
         reports.quiet(),
         metrics=tuple(reports.metric("worse", f"scores.cnn.{name}") for name in names),
     )
     for pattern, wanted in about.items():
         gate = replace(reports.gate("fail"), metric=f"scores.cnn.{pattern}")
-        metrics = ElementTree.fromstring(junit.render(replace(found, gates=(gate,))))[1]
+        metrics = ElementTree.fromstring(junit.render(replace(report, gates=(gate,))))[1]
         failed = [case.get("name") for case in metrics if case.find("failure") is not None]
-        asked = Floor(kind="floor", metric=gate.metric, at_least=0.5)
-        search = Bisection("gate", asked, NotFound(""), found)
+        gate_spec = Floor(kind="floor", metric=gate.metric, at_least=0.5)
+        search = Bisection("gate", gate_spec, NotFound(""), report)
         assert (
             failed
             == [metric.name for metric in bisection.metrics(search)]
@@ -560,8 +560,8 @@ def test_a_star_of_a_gate_is_one_name() -> None:
 
 
 def stated(report: Report) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(values.as_json(report), parse_constant=refused)
-    return found
+    content: dict[str, Any] = json.loads(values.as_json(report), parse_constant=refused)
+    return content
 
 
 def refused(constant: str) -> None:
@@ -570,18 +570,18 @@ def refused(constant: str) -> None:
 
 def test_json_holds_every_value_and_fits_its_schema(report: Report) -> None:
     """Values round-trip; an unknown verdict or a number as text is invalid."""
-    found = stated(report)
+    content = stated(report)
     validator = Draft202012Validator(values.schema())
-    validator.validate(found)
-    assert list(found)[:2] == ["schema", "failures"] and list(found)[2:] == list(vars(report))
-    assert found["failures"] == report.failures
-    for written, metric in zip(found["metrics"], report.metrics, strict=True):
+    validator.validate(content)
+    assert list(content)[:2] == ["schema", "failures"] and list(content)[2:] == list(vars(report))
+    assert content["failures"] == report.failures
+    for written, metric in zip(content["metrics"], report.metrics, strict=True):
         assert list(written) == list(vars(metric))
         assert (written["baseline"], written["p_holm"]) == (metric.baseline, metric.p_holm)
-    assert found["curves"][0]["baseline"]["train_loss"] == [0.6, 0.4, "NaN"]
+    assert content["curves"][0]["baseline"]["train_loss"] == [0.6, 0.4, "NaN"]
     for path, value in (("verdict", "nicer"), ("p", "small")):
         with pytest.raises(ValidationError):
-            validator.validate({**found, "metrics": [{**found["metrics"][0], path: value}]})
+            validator.validate({**content, "metrics": [{**content["metrics"][0], path: value}]})
 
 
 def test_json_without_odd_numbers_is_the_same_on_both_ways(report: Report) -> None:

@@ -22,8 +22,8 @@ def annotations(report: Report, folder: str = "") -> str:
     file = words.printable(folder) + PARAMS
     headline = f"{words.revisions(report)}: {words.headline(report)}"
     lines = [_command("notice", "lmspec diff", headline)]
-    for level, found in (("error", list(_errors(report))), ("warning", list(_warnings(report)))):
-        lines += [_command(level, *annotation, file) for annotation in _first(found, report)]
+    for level, group in (("error", list(_errors(report))), ("warning", list(_warnings(report)))):
+        lines += [_command(level, *annotation, file) for annotation in _first(group, report)]
     return "\n".join(lines) + "\n"
 
 

@@ -20,10 +20,10 @@ MOST_CHARTS = 30  # of each kind; the tables have the rest
 
 def environment() -> Environment:
     """The templates of the page."""
-    made = templating.environment(words.printable, autoescape=True)
-    made.filters["name"] = _breakable
-    made.tests["is_drawn"] = charts.is_drawn
-    return made
+    templates = templating.environment(words.printable, autoescape=True)
+    templates.filters["name"] = _breakable
+    templates.tests["is_drawn"] = charts.is_drawn
+    return templates
 
 
 def render(report: Report) -> str:

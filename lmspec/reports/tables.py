@@ -197,8 +197,8 @@ def slices(report: Report, everything: bool = True) -> Table:
 
 def worst(report: Report, most: int | None = None) -> list[tuple[Flips, Example]]:
     """The worst negative flips, at most so many of a dataset, the worst of every dataset first."""
-    ranked = [(rank, f, one) for f in report.flips for rank, one in enumerate(f.worst[:most])]
-    return [(f, one) for _, f, one in sorted(ranked, key=lambda entry: entry[0])]
+    ranked = [(rank, f, flip) for f in report.flips for rank, flip in enumerate(f.worst[:most])]
+    return [(f, flip) for _, f, flip in sorted(ranked, key=lambda entry: entry[0])]
 
 
 def examples(report: Report, most: int | None = None) -> Table:

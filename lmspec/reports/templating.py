@@ -16,7 +16,7 @@ def environment(safe: Callable[[object], str], autoescape: bool) -> Environment:
     safe        applied to all that is printed and is not Markup already
     autoescape  for HTML, after `safe`
     """
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("lmspec.reports"),
         autoescape=autoescape,
         finalize=lambda value: value if isinstance(value, Markup) else safe(value),
@@ -24,5 +24,5 @@ def environment(safe: Callable[[object], str], autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"words": words, "tables": tables, "charts": charts}
-    return made
+    templates.globals |= {"words": words, "tables": tables, "charts": charts}
+    return templates
