@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lmspec.compare.report import Change, Example, Flips, Metric, Report
@@ -71,6 +71,12 @@ def _table(
     tone = list(tones) or ["plain"] * len(cells)
     shown = (Row(tuple(row[i] for i in kept), t) for row, t in zip(cells, tone, strict=True))
     return Table(title, tuple(heads[i] for i in kept), tuple(shown), note if cells else "")
+
+
+def split(table: Table, count: int) -> tuple[Table, Table]:
+    """The first `count` rows, with the note, and the rest."""
+    first, rest = table.rows[:count], table.rows[count:]
+    return replace(table, rows=first), replace(table, rows=rest, note="")
 
 
 def parameters(report: Report) -> Table:

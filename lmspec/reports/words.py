@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from lmspec.compare.report import Gate, Interval, Metric, Report, Seeds, Side, Verdict
-from lmspec.errors import some
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
 
@@ -32,6 +31,7 @@ SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not 
 NONE = "–"
 NO_TEXT = "(the text is not at hand)"
 LAYOUT_ONLY = "comments or layout only"
+NAMED = 3  # gates that the decision names
 LONGEST = 24  # characters of a metric that is not a number
 # Controls drive a terminal, direction marks reverse a line, and UTF-8 has no surrogates.
 UNPRINTABLE = re.compile(
@@ -222,12 +222,14 @@ def decision(report: Report) -> tuple[str, str]:
         tested = [metric for metric in report.metrics if metric.p is not None]
         gates = passing(report.gates) if report.gates else "no gates are defined"
         return "Passes", f"{gates}; of {len(tested)} tested metrics: {counted(tested)}"
-    blocked = [f"{gate.gate}: {gate.verdict}" for gate in report.gates if not gate.passed]
+    blocked = [gate for gate in report.gates if not gate.passed]
     lost = sum(metric.verdict == "missing" for metric in report.metrics)
     reasons = []
     if blocked:
         gates = f"{len(blocked)} of {len(report.gates)} gates do not pass"
-        reasons.append(f"{gates} ({some(blocked)})")
+        names = ", ".join(f"{gate.gate}: {gate.verdict}" for gate in blocked[:NAMED])
+        more = f" and {len(blocked) - NAMED} more" if len(blocked) > NAMED else ""
+        reasons.append(f"{gates} ({line(names, 200)}{more})")
     if lost:
         reasons.append(f"{lost} metric{'s are' if lost > 1 else ' is'} missing")
     return "Fails", "; ".join(reasons)
