@@ -1,10 +1,11 @@
-"""bench/bounds: how often a gate passes although the truth just fails it, or fails although it just passes.
+"""bench/bounds: how often a gate passes although the truth just fails it, or fails although it just
+passes.
 
     python bench/bounds.py > bench/bounds.md      (some minutes on one core; needs no build)
 
-Uses the simulated models of bench/verdicts, whose truth is known; each pair of predictions goes through the
-code that evaluates gates. For comparison: the bootstrap's own bounds (BCa), which fail where hardly any answer
-changed.
+Uses the simulated models of bench/verdicts, whose truth is known; each pair of predictions goes
+through the code that evaluates gates. For comparison: the bootstrap's own bounds (BCa), which fail
+where hardly any answer changed.
 """
 
 import sys
@@ -59,7 +60,8 @@ def truths(design: Design) -> dict[str, tuple[float, float]]:
 
 @dataclass
 class Beyond:
-    """(kind, metric) -> for each test set: is the truth below the lower bound, and above the upper one?"""
+    """(kind, metric) -> for each test set: is the truth below the lower bound, and above the upper
+    one?"""
 
     cases: dict[tuple[str, str], list[tuple[bool, bool]]] = field(default_factory=dict)
 
@@ -74,7 +76,8 @@ class Beyond:
 
 
 def simulated(design: Design) -> tuple[Beyond, float]:
-    """(results of all test sets, share of discordant pairs), from a seed that depends on the design."""
+    """(results of all test sets, share of discordant pairs), from a seed that depends on the
+    design."""
     rng, begin = np.random.default_rng([SEED, design.stream]), time.perf_counter()
     found, discordant, true = Beyond(), 0, truths(design)
     for _ in range(SETS):
@@ -114,9 +117,10 @@ def main() -> None:
     bootstrap.MOST = verdicts.REPLICATES
     print("# Error rates of the bounds of gates\n")
     print(
-        f"{SETS:,} simulated test sets per line, {verdicts.REPLICATES:,} replicates, one-sided 95 % bounds. Each figure is",
-        "the percentage of test sets in which the truth is beyond the bound: how often a gate passes that",
-        "should just fail. 95 % intervals of the rates in brackets. The F1 is that of the rarest class.\n",
+        f"{SETS:,} simulated test sets per line, {verdicts.REPLICATES:,} replicates, one-sided",
+        "95 % bounds. Each figure is the percentage of test sets in which the truth is beyond the",
+        "bound: how often a gate passes that should just fail. 95 % intervals of the rates in",
+        "brackets. The F1 is that of the rarest class.\n",
     )
     every = {design: simulated(design) for design in DESIGNS}
     head = "examples | discordant, %" + "".join(

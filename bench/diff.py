@@ -1,9 +1,10 @@
-"""bench/diff: time of `lmspec diff` and of `dvc metrics diff`, which has no statistics. Whole processes, interleaved.
+"""bench/diff: time of `lmspec diff` and of `dvc metrics diff`, which has no statistics. Whole
+processes, interleaved.
 
     python bench/diff.py > bench/diff.md      (in a repository that is built and has two commits)
 
-Three repositories: this one; a clone with one more commit, in which three models have the predictions of other
-models; and one with a thousand metrics and a hundred thousand predictions.
+Three repositories: this one; a clone with one more commit, in which three models have the
+predictions of other models; and one with a thousand metrics and a hundred thousand predictions.
 """
 
 import csv
@@ -103,7 +104,8 @@ def run(command: list[str], folder: Path) -> tuple[float, str]:
 
 
 def make_changed(folder: Path) -> None:
-    """A clone with one more commit: some scores are those of other models, with their hashes in dvc.lock."""
+    """A clone with one more commit: some scores are those of other models, with their hashes in
+    dvc.lock."""
     git(ROOT, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
     lock = (folder / "dvc.lock").read_text()
     for to, of in CHANGED.items():

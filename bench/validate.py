@@ -2,9 +2,9 @@
 
     python bench/validate.py > bench/validate.md
 
-For comparison: the imports of a training tool before it can read its configuration, DVC on the same repository, and
-Python itself, which is the minimum. Medians over 20 rounds; a round runs each command once, so that a drift of
-the machine's speed cancels out.
+For comparison: the imports of a training tool before it can read its configuration, DVC on the same
+repository, and Python itself, which is the minimum. Medians over 20 rounds; a round runs each
+command once, so that a drift of the machine's speed cancels out.
 """
 
 import itertools

@@ -1,10 +1,11 @@
-"""bench/verdicts: error rates of the verdicts of `lmspec diff`, on simulated models whose truth is known.
+"""bench/verdicts: error rates of the verdicts of `lmspec diff`, on simulated models whose truth is
+known.
 
     python bench/verdicts.py > bench/verdicts.md      (half an hour on one core; needs no build)
 
-Two models answer the same test set, thousands of times, and each pair of predictions goes through the
-code that compares two commits. For comparison: McNemar's exact test in SciPy, and the unpaired z test
-with which lm-evaluation-harness compares models.
+Two models answer the same test set, thousands of times, and each pair of predictions goes through
+the code that compares two commits. For comparison: McNemar's exact test in SciPy, and the unpaired
+z test with which lm-evaluation-harness compares models.
 """
 
 import sys
@@ -66,7 +67,8 @@ class Design:
 
     @property
     def stream(self) -> int:
-        """Number of its stream of draws; the figures in bench/*.md were drawn when `tables` was `sources`."""
+        """Number of its stream of draws; the figures in bench/*.md were drawn when `tables` was
+        `sources`."""
         return zlib.crc32(repr(self).replace("tables=", "sources=").encode())
 
     def __str__(self) -> str:
@@ -217,7 +219,10 @@ class Sets:
         return [metric.verdict in ("better", "worse") for metric in self.metrics[name]]
 
     def holds(self, name: str, truth: float) -> list[bool]:
-        """(sets,) does the interval contain the truth? A set without an interval counts as a miss."""
+        """(sets,) does the interval contain the truth?
+
+        A set without an interval counts as a miss.
+        """
         return [
             metric.interval is not None and metric.interval[0] <= truth <= metric.interval[1]
             for metric in self.metrics[name]

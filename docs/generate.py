@@ -27,7 +27,8 @@ def cli_reference() -> str:
     group = click.Context(main, info_name="lmspec", **main.context_settings, **widths)
     parts = [
         "# Command line",
-        "What `--help` prints, written here by `make docs`. A command that is used wrongly exits with 2.",
+        "What `--help` prints, written here by `make docs`. "
+        "A command that is used wrongly exits with 2.",
         *_help(group),
     ]
     for name in COMMANDS:
@@ -93,7 +94,8 @@ def _speed(metrics: Path) -> dict[str, str]:
 
 
 def tree(text: str, architecture: str) -> str:
-    """The tree in README.md: its top level is written there; stages and rooms have the captions of the code."""
+    """The tree in README.md: its top level is written there; stages and rooms have the captions of
+    the code."""
     inner = {
         "stages/": {f"{noun}.py": caption(ROOT / "stages" / f"{noun}.py") for noun in NOUNS},
         "lmspec/": rooms(architecture),
@@ -120,7 +122,8 @@ def captioned(architecture: str) -> str:
 
 
 def rooms(architecture: str) -> dict[str, str]:
-    """Folder or module of lmspec/ -> what it holds, by the table of docs/architecture.md, from the top floor down."""
+    """Folder or module of lmspec/ -> what it holds, by the table of docs/architecture.md, from the
+    top floor down."""
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", architecture, re.M)
     return {
         f"{room}.py" if (ROOT / f"lmspec/{room}.py").exists() else f"{room}/": holds

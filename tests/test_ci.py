@@ -1,4 +1,5 @@
-"""`lmspec ci`: what it does on a branch of a built project, and that the workflows of the forges do nothing else."""
+"""`lmspec ci`: what it does on a branch of a built project, and that the workflows of the forges do
+nothing else."""
 
 import json
 import re
@@ -29,7 +30,8 @@ PIPELINES = (".gitlab-ci.yml", "lmspec/cli/templates/gitlab-ci.yml.tmpl")
 
 @dataclass(frozen=True)
 class Ran:
-    """A branch `change` of the built project, where the CNN is trained longer, and what `lmspec ci` printed on it."""
+    """A branch `change` of the built project, where the CNN is trained longer, and what `lmspec ci`
+    printed on it."""
 
     project: Path
     output: str
@@ -87,7 +89,8 @@ def reports(project: Path) -> set[str]:
 
 
 def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
-    """Each step has its line and its duration; the reports are there, and GitHub's summary holds one."""
+    """Each step has its line and its duration; the reports are there, and GitHub's summary holds
+    one."""
     assert (
         {"model-cnn", "scores-cnn"}
         <= set(miniature.ran(ran.output))
@@ -217,7 +220,10 @@ def test_a_command_runs_where_standard_output_is_closed(monkeypatch: pytest.Monk
 
 
 def test_a_missing_base_is_an_error_before_any_build(copy: Path) -> None:
-    """Exit code 2, before the first step. Forty zeros are what forges say where there was nothing before."""
+    """Exit code 2, before the first step.
+
+    Forty zeros are what forges say where there was nothing before.
+    """
     output = miniature.lmspec(copy, "ci", "--base", "no-such", code=2)
     assert "there is no such commit" in output and "1/6" not in output
     assert "6/6 diff: all gates pass" in miniature.lmspec(copy, "ci", "--base", "0" * 40)
@@ -288,7 +294,8 @@ def require_known(words: list[str]) -> None:
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_workflows_of_github_call_what_there_is(name: str) -> None:
-    """And hold the report for the reviewer; no event's text reaches a shell, no action floats; only the comment may write."""
+    """And hold the report for the reviewer; no event's text reaches a shell, no action floats; only
+    the comment may write."""
     workflow = parsed(name)
     steps = [(job, step) for job, about in workflow["jobs"].items() for step in about["steps"]]
     scripts = [step["run"] for _, step in steps if "run" in step]

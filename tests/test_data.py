@@ -1,4 +1,5 @@
-"""From raw rows to three splits: no row is lost or in two splits, and the same rows give the same bytes."""
+"""From raw rows to three splits: no row is lost or in two splits, and the same rows give the same
+bytes."""
 
 import json
 import random
@@ -68,7 +69,8 @@ def mended(text: str, **changes: object) -> str:
     ],
 )
 def test_mend_repairs_html_mojibake_and_white_space(raw: str, clean: str) -> None:
-    """Entities that were escaped twice, text that was decoded twice, every kind of white space; what is correct stays."""
+    """Entities that were escaped twice, text that was decoded twice, every kind of white space;
+    what is correct stays."""
     assert mended(raw) == clean
 
 
@@ -88,7 +90,8 @@ def test_mend_twice_is_mend_once() -> None:
 
 @pytest.mark.parametrize("text", ["Ã\nb", "Ã\tla", "Â\n5", "âœ\n œ", " Ã la"])
 def test_mend_twice_is_mend_once_where_a_blank_completes_mojibake(text: str) -> None:
-    """A line break becomes a blank, or one at the edge goes; what a second run would then repair, the first must."""
+    """A line break becomes a blank, or one at the edge goes; what a second run would then repair,
+    the first must."""
     assert mended(mended(text)) == mended(text)
 
 
@@ -108,7 +111,8 @@ def test_document_id_is_equal_where_folding_takes_a_letter_apart(letter: str) ->
 
 
 def test_document_id_differs_for_other_texts() -> None:
-    """Punctuation, accents, order of words and missing spaces count; 16 hexadecimal digits distinguish 10,000 texts."""
+    """Punctuation, accents, order of words and missing spaces count; 16 hexadecimal digits
+    distinguish 10,000 texts."""
     texts = ["a b", "ab", "b a", "a b.", "á b", "a-b", ""] + [f"text {i}" for i in range(10_000)]
     names = {cleaning.document_id(text) for text in texts}
     assert len(names) == len(texts) and all(
@@ -176,7 +180,8 @@ def test_label_of_a_column_is_its_value_or_what_that_is_renamed_to() -> None:
 
 
 def test_group_is_named_by_its_source() -> None:
-    """Two tables may use the same names; a row without a value is a group of its own, and so is each without a rule."""
+    """Two tables may use the same names; a row without a value is a group of its own, and so is
+    each without a rule."""
     whole, part = Group(column="id", pattern=None), Group(column="id", pattern=r"^(\d+)_")
     assert grouping.group_of({"id": "12_3"}, whole, "a") == "a:12_3"
     assert (
@@ -231,7 +236,8 @@ def jaccard(one: str, other: str, length: int) -> float:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_near_pairs_are_the_pairs_that_reach_the_threshold(seed: int) -> None:
-    """Against all pairs compared exactly: none is false, all far above the threshold are found, and most of the others."""
+    """Against all pairs compared exactly: none is false, all far above the threshold are found, and
+    most of the others."""
     texts, rule = with_neighbours(seed), NearDuplicates.model_validate(NEAR)
     exact = {
         pair: jaccard(texts[pair[0]], texts[pair[1]], 3)
@@ -263,7 +269,8 @@ def test_near_pairs_do_not_depend_on_the_order_of_the_texts() -> None:
 
 
 def test_near_pairs_of_short_texts() -> None:
-    """A text shorter than a shingle is one shingle: it is near to itself in another case and to nothing else."""
+    """A text shorter than a shingle is one shingle: it is near to itself in another case and to
+    nothing else."""
     rule = NearDuplicates.model_validate(NEAR)
     assert list(duplicates.near_pairs(["a", "b", "A ", "ab"], rule)) == [(0, 2)]
     assert list(duplicates.near_pairs([], rule)) == []
@@ -277,7 +284,8 @@ def test_near_pairs_with_a_threshold_close_to_one(threshold: float, permutations
 
 
 def alike(pair: int) -> tuple[str, str]:
-    """Two texts that have 14 of 25 shingles of two characters in common, and none with another pair."""
+    """Two texts that have 14 of 25 shingles of two characters in common, and none with another
+    pair."""
     signs = [chr(0x4E00 + 36 * pair + i) for i in range(36)]
     return "".join(signs[:20]), "".join(signs[:15] + signs[30:])
 
@@ -351,7 +359,8 @@ def splits_by_id(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_assign_puts_every_row_into_one_split_and_no_group_into_two(seed: int) -> None:
-    """The three splits together are all rows; the groups that there are stay whole, and not all on one split."""
+    """The three splits together are all rows; the groups that there are stay whole, and not all on
+    one split."""
     ids, groups, strata = drawn(seed)
     splits = splits_by_id(ids, groups, strata, range(400))
     assert splits.keys() == set(ids) and set(splits.values()) == set(splitting.SPLITS)
@@ -363,7 +372,8 @@ def test_assign_puts_every_row_into_one_split_and_no_group_into_two(seed: int) -
 
 
 def test_assign_keeps_each_stratum_in_proportion() -> None:
-    """Rows without a group: every stratum, however small, is within two rows of its share on every split."""
+    """Rows without a group: every stratum, however small, is within two rows of its share on every
+    split."""
     draw = random.Random(5)
     strata = [draw.choices("abcde", weights=[400, 200, 50, 10, 3])[0] for _ in range(700)]
     ids = [f"{i:04}" for i in range(700)]
@@ -501,7 +511,8 @@ def write_rows(folder: Path, file: str) -> None:
 
 @pytest.mark.parametrize("file", FORMS)
 def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
-    """In each format every row is in exactly one of the two tables, with the right reason, and the report counts them."""
+    """In each format every row is in exactly one of the two tables, with the right reason, and the
+    report counts them."""
     write_rows(tmp_path / "raw", file)
     report = build_corpus(tmp_path / "raw", tmp_path / "out", table(FORMS[file], file))
     kept, rejected = (
@@ -577,7 +588,8 @@ def test_corpus_without_near_duplicates_keeps_them(tmp_path: Path) -> None:
 
 
 def test_corpus_keeps_no_two_near_duplicates(tmp_path: Path) -> None:
-    """Of 100 texts with neighbours, no pair far above the threshold is left, and each that went names one that stayed."""
+    """Of 100 texts with neighbours, no pair far above the threshold is left, and each that went
+    names one that stayed."""
     (tmp_path / "a.tsv").write_text("".join(f"{text}\t1\t\n" for text in with_neighbours(6)))
     build_corpus(
         tmp_path,
@@ -758,7 +770,8 @@ def test_splits_with_too_few_documents_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 160 documents of two labels, 60 of them in groups of three, with near-duplicates among them."""
+    """A corpus of 160 documents of two labels, 60 of them in groups of three, with near-duplicates
+    among them."""
     folder = tmp_path_factory.mktemp("mixed")
     texts = [text for seed in (11, 12) for text in with_neighbours(seed)]
     lines = [
@@ -774,7 +787,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) -> None:
-    """Each document is on one split, unchanged and ordered by id; no group and no near pair is on two; the report counts."""
+    """Each document is on one split, unchanged and ordered by id; no group and no near pair is on
+    two; the report counts."""
     report = build_splits(mixed, tmp_path / "out", seed=seed)
     splits = {split: documents.read_split(tmp_path / "out", split) for split in splitting.SPLITS}
     whole = documents.read(mixed / "documents.parquet")

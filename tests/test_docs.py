@@ -1,4 +1,4 @@
-"""The documentation: what it takes from the code is as the code has it, and what it names is there."""
+"""The documentation: what is generated is up to date, and what it names is there."""
 
 import ast
 import re
@@ -96,7 +96,8 @@ def test_the_files_to_start_with_are_there(room: str, caption: str, start: str) 
 
 
 def test_what_the_architecture_names_is_there() -> None:
-    """`pipeline/plan.py:plan` is a function of that module, `specs/checks/` a folder; below lmspec/ or the root."""
+    """`pipeline/plan.py:plan` is a function of that module, `specs/checks/` a folder; below lmspec/
+    or the root."""
     named = re.findall(r"`([\w./-]+/[\w./-]*|\w+\.py)(?::(\w+))?`", ARCHITECTURE)
     assert len(named) > 30
     for name, definition in named:

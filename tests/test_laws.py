@@ -43,7 +43,8 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-# The rooms from the ground up: a room imports those that stand before it. docs/architecture.md says what each one holds.
+# The rooms from the ground up: a room imports those that stand before it. docs/architecture.md says
+# what each one holds.
 FLOORS = (
     "errors",
     "specs",
@@ -107,7 +108,8 @@ def test_statistics_import_nothing_of_ours() -> None:
 
 
 def test_no_two_files_import_each_other() -> None:
-    """No reference cycle among modules, however long; what a function imports when it runs counts too."""
+    """No reference cycle among modules, however long; what a function imports when it runs counts
+    too."""
     names = {module(path.parent if path.name == "__init__.py" else path) for path in FILES}
     edges = {
         module(path): {name if name in names else name.rpartition(".")[0] for name in ours(path)}
@@ -140,7 +142,10 @@ def test_specs_import_nothing_heavy(path: Path) -> None:
     "path", [p for p in FILES if p.name == "__init__.py" and p.parts[0] != "stages"], ids=str
 )
 def test_packages_hold_a_docstring_alone(path: Path) -> None:
-    """A re-export would put its file into every stage's key. `stages` alone does a thing: it refuses the wrong Python."""
+    """A re-export would put its file into every stage's key.
+
+    `stages` alone does a thing: it refuses the wrong Python.
+    """
     (only,) = tree(path).body
     assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant)
 
@@ -187,7 +192,8 @@ def test_draws_have_streams_of_their_own() -> None:
 
 
 def test_the_smallest_keys_stay_small() -> None:
-    """A stage's key holds its own method and no other stage's: an edit of training reruns no corpus."""
+    """A stage's key holds its own method and no other stage's: an edit of training reruns no
+    corpus."""
     corpus = closure(("stages.corpus",), ROOT).files
     assert not [
         f for f in corpus if "training" in f or "architectures" in f or f.startswith("lmspec/cli")

@@ -1,4 +1,7 @@
-"""Whatever is typed into params.yaml: it is valid, or there are problems at places of the file. No traceback, no hang."""
+"""Whatever is typed into params.yaml: it is valid, or there are problems at places of the file.
+
+No traceback, no hang.
+"""
 
 import contextlib
 import copy
@@ -168,7 +171,8 @@ NOTHING = object()
 
 
 def with_types(value: Any) -> object:
-    """A value that equals another only if their types are equal: in Python 1, 1.0 and True are equal."""
+    """A value that equals another only if their types are equal: in Python 1, 1.0 and True are
+    equal."""
     if isinstance(value, dict):
         return dict, frozenset((with_types(key), with_types(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -199,14 +203,16 @@ def survives(content: bytes, folder: Path) -> None:
 @example(b"\n\n# nothing\n")
 @example(b"a:\t1")
 def test_any_edit_of_the_text_is_answered(folder: Path, content: bytes) -> None:
-    """Valid, or problems at places of the file, in every format; and the pydantic specs say the same."""
+    """Valid, or problems at places of the file, in every format; and the pydantic specs say the
+    same."""
     survives(content, folder)
 
 
 @many(1)
 @given(text=mutations.edited_trees())
 def test_any_edit_of_the_values_is_answered(folder: Path, text: str) -> None:
-    """Valid, or problems at places of the file, in every format; and the pydantic specs say the same."""
+    """Valid, or problems at places of the file, in every format; and the pydantic specs say the
+    same."""
     survives(text.encode(), folder)
 
 
@@ -266,7 +272,8 @@ def test_any_edit_of_the_values_is_answered_ten_times_as_often(folder: Path, tex
     ],
 )
 def test_what_once_went_wrong_is_answered(old: str, new: str, folder: Path) -> None:
-    """Each of these gave a traceback, an answer that DVC would not give, or a sign that a terminal obeys."""
+    """Each of these gave a traceback, an answer that DVC would not give, or a sign that a terminal
+    obeys."""
     assert old in mutations.MINIATURE
     content = mutations.MINIATURE.replace(old, new, 1).encode()
     assert report_on(content, folder).errors
@@ -287,7 +294,8 @@ def test_sections_may_be_empty_and_gates_too(folder: Path) -> None:
 
 
 def test_types_are_distinguished() -> None:
-    """The negative control of the comparison with DVC: 1, 1.0, true and '1' are four values, nan is itself."""
+    """The negative control of the comparison with DVC: 1, 1.0, true and '1' are four values, nan is
+    itself."""
     assert (
         len({with_types(value) for value in (1, 1.0, True, "1", [1], {1: 1}, {1.0: 1}, {1: True})})
         == 8
@@ -302,7 +310,8 @@ def test_what_hangs_is_stopped() -> None:
             pass
 
 
-# A process of its own that starts the command: what a process held before `exec` counts as its child's.
+# A process of its own that starts the command: what a process held before `exec` counts as its
+# child's.
 MEASURE = """
 import os, subprocess, sys
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -385,7 +394,8 @@ def test_many_values_are_refused_where_there_are_too_many(folder: Path) -> None:
 
 
 def chained(links: int, wrong: bool) -> str:
-    """The miniature and a chain of updates, each with a corpus, splits, a graph and scores of its own: five artifacts a link.
+    """The miniature and a chain of updates, each with a corpus, splits, a graph and scores of its
+    own: five artifacts a link.
 
     wrong  each artifact of the chain refers to one that is not there
     """

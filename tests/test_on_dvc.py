@@ -1,4 +1,5 @@
-"""DVC on top of lmspec: remotes, experiments, checkout, garbage collection and the run-cache work as a DVC user expects."""
+"""DVC on top of lmspec: remotes, experiments, checkout, garbage collection and the run-cache work
+as a DVC user expects."""
 
 import json
 import logging
@@ -34,7 +35,8 @@ class Repeated(Exception):
 
 @pytest.fixture(scope="module", autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What DVC remembers of remotes, and what this machine knows of clouds, has no part in these tests."""
+    """What DVC remembers of remotes, and what this machine knows of clouds, has no part in these
+    tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.mktemp("site")))
         patch.setenv("AWS_CONFIG_FILE", "no-such-file")
@@ -181,7 +183,8 @@ def assert_same(folder: Path, built: Path) -> None:
 def test_a_clone_pulls_and_builds_nothing(
     built: Path, published: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """`git clone` and `dvc pull` give every file; the remote holds what dvc.lock names and git does not hold, and no more."""
+    """`git clone` and `dvc pull` give every file; the remote holds what dvc.lock names and git does
+    not hold, and no more."""
     store = published.remote / "files/md5"
     pushed = {
         path.relative_to(store).as_posix() for path in published.remote.rglob("*") if path.is_file()
@@ -197,7 +200,8 @@ def test_a_clone_pulls_and_builds_nothing(
 def test_an_object_that_the_remote_lost_is_named(
     published: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """`dvc pull` from a remote that lacks one object says which output cannot be had, and brings the others."""
+    """`dvc pull` from a remote that lacks one object says which output cannot be had, and brings
+    the others."""
     origin = clone(published.origin, tmp_path / "other")
     remote = shutil.copytree(published.remote, tmp_path / "remote")
     (origin / ".dvc/config.local").write_text(section("storage", url=str(remote)))
@@ -211,9 +215,11 @@ def test_an_object_that_the_remote_lost_is_named(
 def test_s3_takes_and_gives_everything(
     built: Path, copy: Path, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the S3 protocol, with signed requests: the bucket holds what dvc.lock names, and a clone pulls every byte.
+    """Through the S3 protocol, with signed requests: the bucket holds what dvc.lock names, and a
+    clone pulls every byte.
 
-    The one who pushes keeps the credentials in .dvc/config.local, which git does not see; a clone has them in its environment.
+    The one who pushes keeps the credentials in .dvc/config.local, which git does not see; a clone
+    has them in its environment.
     """
     add_remote(copy, f"s3://{bucket.name}/cache", endpointurl=bucket.endpoint)
     (copy / ".dvc/config.local").write_text(
@@ -248,7 +254,8 @@ def test_s3_takes_and_gives_everything(
 def test_s3_that_cannot_be_used_is_one_error(
     published: SimpleNamespace, bucket: Bucket, change: dict[str, str], printed: str
 ) -> None:
-    """A wrong secret, key, bucket or endpoint: `dvc push` exits with an error that names what is wrong, without a traceback."""
+    """A wrong secret, key, bucket or endpoint: `dvc push` exits with an error that names what is
+    wrong, without a traceback."""
     right = {"url": f"s3://{bucket.name}/other", "endpointurl": bucket.endpoint}
     right |= {"access_key_id": bucket.key, "secret_access_key": bucket.secret}
     (published.origin / ".dvc/config.local").write_text(section("wrong", **{**right, **change}))
@@ -259,7 +266,8 @@ def test_s3_that_cannot_be_used_is_one_error(
 def test_an_experiment_is_built_beside_the_workspace(
     built: Path, experiment: Path, tmp_path: Path
 ) -> None:
-    """`dvc exp run --temp` leaves the workspace as it is, `dvc exp apply` brings it in, git and `dvc checkout` lead back."""
+    """`dvc exp run --temp` leaves the workspace as it is, `dvc exp apply` brings it in, git and
+    `dvc checkout` lead back."""
     folder = shutil.copytree(experiment, tmp_path / "copy", symlinks=True)
     assert_same(folder, built)
     miniature.dvc(folder, "exp", "apply", "other")
@@ -286,7 +294,8 @@ def test_an_experiment_is_built_beside_the_workspace(
 def test_gc_keeps_what_the_workspace_needs_and_no_more(
     built: Path, experiment: Path, tmp_path: Path
 ) -> None:
-    """`dvc gc --workspace` removes the experiment's objects; from what is left and git, every file comes back."""
+    """`dvc gc --workspace` removes the experiment's objects; from what is left and git, every file
+    comes back."""
     folder = shutil.copytree(experiment, tmp_path / "copy", symlinks=True)
     assert named(folder) < cached(folder)
     miniature.dvc(folder, "gc", "--workspace", "--force")
@@ -298,7 +307,8 @@ def test_gc_keeps_what_the_workspace_needs_and_no_more(
 
 
 def test_damaged_outputs_are_restored(built: Path, copy: Path) -> None:
-    """`dvc status` tells of an output that was edited and of one that is gone; `dvc checkout` brings both back."""
+    """`dvc status` tells of an output that was edited and of one that is gone; `dvc checkout`
+    brings both back."""
     (copy / "data/splits/new/train.parquet").write_bytes(b"nothing")
     shutil.rmtree(copy / "data/model/cnn")
     status = json.loads(miniature.dvc(copy, "status", "--json", "splits-new", "model-cnn"))
@@ -311,7 +321,8 @@ def test_damaged_outputs_are_restored(built: Path, copy: Path) -> None:
 def test_the_run_cache_gives_results_back_without_dvc_lock(
     built: Path, copy: Path, tmp_path: Path
 ) -> None:
-    """A clone that shares the cache, and has lost dvc.lock, records and metrics, runs nothing: all bytes come back.
+    """A clone that shares the cache, and has lost dvc.lock, records and metrics, runs nothing: all
+    bytes come back.
 
     What DVC remembers of runs does it: without that, a stage runs.
     """

@@ -1,8 +1,9 @@
 """README.md: its transcripts are what the commands print.
 
-The project is this repository as it is committed, and builds nothing: each output is a folder with one file, which
-`dvc commit` takes for what the stage made. What a build of the changed CNN gave is in tests/readme; to renew it, make the change
-that README.md shows, run `dvc repro`, and copy the files of data/metrics that git then calls modified.
+The project is this repository as it is committed, and builds nothing: each output is a folder with
+one file, which `dvc commit` takes for what the stage made. What a build of the changed CNN gave is
+in tests/readme; to renew it, make the change that README.md shows, run `dvc repro`, and copy the
+files of data/metrics that git then calls modified.
 """
 
 import re
@@ -41,8 +42,8 @@ def transcript(heading: str) -> list[Command]:
 def missing(shown: tuple[str, ...], printed: str) -> list[str]:
     """Lines that a transcript shows and a command does not print, in this order.
 
-    Between words any number of spaces is the same, as a column is as wide as its longest cell, which
-    may be cut. `...` is for any lines; at the end of a line it is for the rest of that line.
+    Between words any number of spaces is the same, as a column is as wide as its longest cell,
+    which may be cut. `...` is for any lines; at the end of a line it is for the rest of that line.
     """
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     left, place = [], 0

@@ -136,7 +136,8 @@ def test_a_draw_elsewhere_shifts_no_draw_of_training() -> None:
 
 
 def test_the_best_weights_are_kept() -> None:
-    """The model ends with the dev metrics of its best row, and stops once nothing was better for long enough."""
+    """The model ends with the dev metrics of its best row, and stops once nothing was better for
+    long enough."""
     spec = recipe(
         epochs=8,
         early_stopping={"metric": "log_loss", "evaluations_per_epoch": 1, "patience": 2},
@@ -195,7 +196,8 @@ def test_every_epoch_sees_every_row_once_in_another_order() -> None:
 
 @pytest.mark.parametrize("kind", ["cnn", "lstm", "gru"])
 def test_padding_changes_no_logit(kind: str) -> None:
-    """A text alone and the same text beside a longer one have the same logits, but for the last bit of a sum."""
+    """A text alone and the same text beside a longer one have the same logits, but for the last bit
+    of a sum."""
     model, ids, pad = make(kind)
     forward = torchrun.forward(model.eval())
     longest = max(range(len(ids)), key=lambda i: len(ids[i]))
@@ -271,7 +273,8 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
 
 
 def test_a_student_of_all_layers_is_its_teacher(teacher: torch.nn.Module) -> None:
-    """Shrinking to every layer changes no logit; to fewer, it does; a wrong layer is an error that names the right ones."""
+    """Shrinking to every layer changes no logit; to fewer, it does; a wrong layer is an error that
+    names the right ones."""
     ids = [np.arange(2, 9), np.arange(4, 20)]
     both = [
         predicting.logits(torchrun.forward(m.eval()), ids, 0, 2)
@@ -288,7 +291,8 @@ def test_a_student_of_all_layers_is_its_teacher(teacher: torch.nn.Module) -> Non
 
 
 def test_a_student_that_equals_its_teacher_has_no_hidden_loss(teacher: torch.nn.Module) -> None:
-    """With the teacher's own layers the distance of the hidden states is 0, and the soft loss is the teacher's entropy."""
+    """With the teacher's own layers the distance of the hidden states is 0, and the soft loss is
+    the teacher's entropy."""
     ids = [np.arange(2, 9), np.arange(4, 20), np.arange(3, 6)]
     student = transformer.shrink(teacher, [0, 1, 2], 0.0, 0.0).eval()
     answers = distilling.answers(teacher, ids, 0, (0, 1, 2))
@@ -327,7 +331,8 @@ def test_frozen_parts_do_not_move(teacher: torch.nn.Module) -> None:
 
 
 def test_replay_draws_without_repetition_and_by_seed() -> None:
-    """As many as asked, each at most once, another sample for another seed or another splits; all if there are too few."""
+    """As many as asked, each at most once, another sample for another seed or another splits; all
+    if there are too few."""
     rows = updating.replayed(100, 40, 0.5, 1, 0)
     assert len(rows) == len(set(rows.tolist())) == 20 and np.all(np.diff(rows) > 0)
     assert rows.tolist() == updating.replayed(100, 40, 0.5, 1, 0).tolist()

@@ -1,4 +1,5 @@
-"""One term for one thing: words that another replaces (vocabulary.txt) are nowhere in the repository."""
+"""One term for one thing: words that another replaces (vocabulary.txt) are nowhere in the
+repository."""
 
 import bisect
 import functools
@@ -96,7 +97,7 @@ VOCABULARY = entries((ROOT / "tests/vocabulary.txt").read_text())
 
 @pytest.mark.parametrize("entry", VOCABULARY, ids=str)
 def test_a_replaced_term_is_nowhere(entry: Entry) -> None:
-    """Neither in a name nor in prose, except where vocabulary.txt says that it is the right word."""
+    """Neither in a name nor in prose, except where vocabulary.txt allows it."""
     uses = [
         f"{text.path}:{number}: {line.strip()}"
         for text in texts()
