@@ -12,7 +12,7 @@ from lmspec.reports import html
 from tests import browser, reports
 from tests.browser import Browser
 
-WIDTHS = (360, 768, 1280)
+WIDTHS = (360, 768, 960, 1280)
 SECTIONS = ["gates", "changes", "metrics", "flips", "ratios", "rest", "models", "figures", "notes"]
 OPEN_ALL = "for (const fold of document.querySelectorAll('details')) fold.open = true"
 # Elements that stick out of the page, except within a box that scrolls.
@@ -23,6 +23,9 @@ OVERFLOW = """((width) => [
     return (!box || box === element && box.matches('.wide'))
       && element.getBoundingClientRect().right > width + 1;
   }).map((element) => element.tagName + '.' + element.className),
+  ...[...document.querySelectorAll('.forest :is(tbody, thead) :is(th, td)')]
+    .filter((cell) => cell.checkVisibility() && cell.scrollWidth > cell.clientWidth + 1)
+    .map((cell) => 'covered by the next: ' + cell.textContent),
 ])"""
 # WCAG 2: contrast of each visible text with what lies behind it; [text, ratio] of those below 4.5.
 CONTRAST = """(() => {
@@ -107,12 +110,18 @@ def opened(tab: Browser, page: Path, *look: Any, script: str = OPEN_ALL) -> Brow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["usual", "hostile", "long"])
 def test_nothing_sticks_out(tab: Browser, pages: dict[str, Path], name: str, width: int) -> None:
-    """On a phone, a tablet and a screen, all folds open: wide tables scroll in their own box."""
+    """On a phone, tablets and a screen, all folds open: wide tables scroll in their own box."""
     script = f"{OVERFLOW}({width})"
     assert opened(tab, pages[name], width).run(script) == []
     if width == WIDTHS[0]:
         broken = changed(pages[name], ".wide { overflow-x: auto;", ".wide { overflow-x: visible;")
         assert "page" in opened(tab, broken, width).run(script)
+
+
+def test_columns_that_overlap_are_noticed(tab: Browser, pages: dict[str, Path]) -> None:
+    """The negative control of the widths between a phone and a screen."""
+    broken = changed(pages["usual"], "(max-width: 58rem)", "(max-width: 46rem)")
+    assert any("covered" in part for part in opened(tab, broken, 768).run(f"{OVERFLOW}(768)"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -250,10 +259,11 @@ def test_folds_are_reached_by_keyboard(tab: Browser, pages: dict[str, Path]) -> 
 def test_print_shows_what_is_folded(tab: Browser, pages: dict[str, Path]) -> None:
     """All of it, on white, without the field."""
     shown = "[...document.querySelectorAll('#rest table')].map((one) => one.checkVisibility())"
-    opened(tab, pages["usual"], 800, 1000, "dark", "print", script="0")
+    opened(tab, pages["usual"], 720, 1000, "dark", "print", script="0")
     assert set(tab.run(shown)) == {True}
     assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not tab.run("document.querySelector('.filter').checkVisibility()")
+    assert tab.run("document.documentElement.scrollWidth") <= 720
     assert tab.do("Page.printToPDF")["data"]
     opened(tab, pages["usual"], 800, 1000, script="0")
     assert set(tab.run(shown)) == {False}
