@@ -21,9 +21,9 @@ from lmspec.compare.report import (
     Point,
     Ratio,
     Report,
+    RevisionId,
     Rows,
     Seeds,
-    Side,
     Slice,
     Verdict,
 )
@@ -44,8 +44,8 @@ HOSTILE = (
 EVERYTHING = " ".join(HOSTILE)
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 GATE_VERDICTS: tuple[GateVerdict, ...] = get_args(GateVerdict)
-OLD = Side("main", "1a2b3c4d5e6f" + "0" * 28)
-NEW = Side("worktree", None)
+OLD = RevisionId("main", "1a2b3c4d5e6f" + "0" * 28)
+NEW = RevisionId("worktree", None)
 
 
 def metric(verdict: Verdict, name: str = "scores.release.tweets.accuracy") -> Metric:
@@ -58,7 +58,7 @@ def metric(verdict: Verdict, name: str = "scores.release.tweets.accuracy") -> Me
         return Metric("corpus.tweets.documents", 11613, 11620, 7, None, verdict)
     if verdict in ("untested", "not comparable"):
         return Metric(name, 0.84, 0.85, 0.01, "higher", verdict, reason="other test sets")
-    difference = {"better": 0.02, "worse": -0.02, "same": 0.0, "~": -0.00001}[verdict]
+    difference = {"better": 0.02, "worse": -0.02, "same": 0.0, "inconclusive": -0.00001}[verdict]
     tested = Metric(
         name,
         0.84,
@@ -73,7 +73,7 @@ def metric(verdict: Verdict, name: str = "scores.release.tweets.accuracy") -> Me
         p=0.004,
         p_holm=0.012,
         family="test sets",
-        smallest=0.0213,
+        mde=0.0213,
         method="McNemar, exact",
         examples=512,
     )
@@ -195,7 +195,7 @@ def figures() -> tuple[
         for i, t in enumerate(HOSTILE)
     ]
     front += [
-        replace(point, side="candidate", bytes=point.bytes // 2, accuracy=point.accuracy - 0.01)
+        replace(point, revision="candidate", bytes=point.bytes // 2, accuracy=point.accuracy - 0.01)
         for point in front[:5]
     ]
     return (confusion, fresh), (calibration,), (curve,), tuple(front)
@@ -261,7 +261,7 @@ def realistic() -> Report:
     why = {
         "release-size": None,
         "release-each-table": "editorials are relabelled in the next corpus "
-        "(signed off by Ada Example until 2027-01-31; without: undecided)",
+        "(signed off by Ada Example until 2027-01-31; without the waiver: undecided)",
     }
     gates = tuple(
         Gate(
@@ -323,8 +323,8 @@ def realistic() -> Report:
         "dev_accuracy": tuple(0.885 - 12 / step for step in steps),
     }
     return Report(
-        Side("main", "7c1f09be52aa" + "0" * 28),
-        Side("wider-student", "e41d20c6b9f3" + "0" * 28),
+        RevisionId("main", "7c1f09be52aa" + "0" * 28),
+        RevisionId("wider-student", "e41d20c6b9f3" + "0" * 28),
         changes,
         tuple(_realistic_metrics(names)),
         (
@@ -336,7 +336,7 @@ def realistic() -> Report:
             Ratio("speed.release.of.latency_ms.p50", 2.152, 2.411, 1.12, "lower", "worse",
                   (1.05, 1.19), 0.001, "paired in rounds"),
             Ratio("speed.release.of.texts_per_second", 464.1, 431.8, 0.93, "higher",
-                  "~", (0.84, 1.02), 0.13, "paired in rounds"),
+                  "inconclusive", (0.84, 1.02), 0.13, "paired in rounds"),
         ),
         gates,
         ("main has no cached texts of corpus.editorials: they are left out",),
@@ -381,7 +381,7 @@ def _realistic_metrics(names: tuple[str, ...]) -> Iterator[Metric]:
                 way = better.get(path, "higher")
                 half = 0.0105 if key in shifts else draw.uniform(0.006, 0.014)
                 shift = shifts.get(key, draw.uniform(-0.7, 0.7) * half)
-                verdict: Verdict = "~"
+                verdict: Verdict = "inconclusive"
                 if key in shifts:
                     verdict = "better" if (shift > 0) == (way == "higher") else "worse"
                 base = {"log_loss": 0.2874, "expected_calibration_error": 0.0271}.get(path, 0.8949)

@@ -86,7 +86,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "two of 200 answers are others",
     "scores.cnn.reviews.accuracy 0.8850 0.8950 +0.0100",
-    "~ (could show",
+    "inconclusive (MDE",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored(project, [0, 9])
@@ -207,7 +207,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "comments and layout of code, kept by `lmspec keep`",
-    "stages/scores.py comments or layout alone scores-cnn",
+    "stages/scores.py comments or layout only scores-cnn",
     "metrics: 56 same",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -222,8 +222,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the same, not kept: DVC would build it anew",
-    "not comparable stale in worktree: stages/scores.py is not what it was built with",
-    "note: scores.cnn is stale in worktree: stages/scores.py is not what it was built with: run `dvc repro`",
+    "not comparable out of date in worktree: stages/scores.py is not what it was built with",
+    "note: scores.cnn is out of date in worktree: stages/scores.py is not what it was built with: run `dvc repro`",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit("stages/scores.py", "  # the first", "")
@@ -233,7 +233,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "code was changed",
     "lmspec/shared.py shared, more sources-raw, corpus-reviews, splits-reviews",
-    "stages/speed.py build, statements outside of its definitions speed-cnn",
+    "stages/speed.py build, statements outside its definitions speed-cnn",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.write(
@@ -328,7 +328,7 @@ GRAPH = "  graph: {of: exported.cnn, on: [splits.reviews], batch_size: 16, calib
 
 @situation(
     "an artifact is new, and was not built",
-    "scores.graph.* is missing: data/metrics/scores-graph.json is not there in worktree",
+    "scores.graph.* is missing: data/metrics/scores-graph.json does not exist in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -417,7 +417,7 @@ def with_tweets(project: Project) -> None:
 
 @situation(
     "the metrics of A are missing",
-    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json is not there in HEAD~1",
+    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json does not exist in HEAD~1",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -431,7 +431,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the metrics of B are missing",
-    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json is not there in worktree",
+    "scores.cnn.reviews.accuracy and 20 more are missing: data/metrics/scores-cnn.json does not exist in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -462,7 +462,7 @@ def remeasured(project: Project, **values: Any) -> None:
 
 @situation(
     "a metric is NaN",
-    "scores.cnn.reviews.log_loss is missing: its value in worktree is NaN, no number",
+    "scores.cnn.reviews.log_loss is missing: its value in worktree is NaN, not a number",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -472,7 +472,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a metric was infinite in A",
-    "scores.cnn.reviews.log_loss is missing: its value in HEAD is Infinity, no number",
+    "scores.cnn.reviews.log_loss is missing: its value in HEAD is Infinity, not a number",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -484,7 +484,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a metric is a text",
-    'scores.cnn.reviews.accuracy is missing: its value in worktree is "0.9", no number',
+    'scores.cnn.reviews.accuracy is missing: its value in worktree is "0.9", not a number',
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -494,7 +494,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a metric is null",
-    "scores.cnn.reviews.accuracy is missing: its value in worktree is null, no number",
+    "scores.cnn.reviews.accuracy is missing: its value in worktree is null, not a number",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -503,7 +503,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a metric has 400 digits", "exported.cnn.nodes is missing", "no number", code=1)
+@situation("a metric has 400 digits", "exported.cnn.nodes is missing", "not a number", code=1)
 def _(project: Project) -> tuple[str, ...]:
     project.measure("exported.cnn", {**project.metrics("exported.cnn"), "nodes": 10**400})
     project.lock()
@@ -522,7 +522,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a file of metrics holds no object",
-    "data/metrics/scores-cnn.json holds no names of metrics in HEAD",
+    "data/metrics/scores-cnn.json is not a JSON object in HEAD",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -560,7 +560,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "half of the test set is another one",
     "scores.cnn.reviews.accuracy",
-    "on the examples that both have; left out: 200 that one side lacks",
+    "on the common examples; left out: 200 in one revision only",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.score("scores.cnn", {"reviews": REVIEWS[:100] + examples(100, start=5000)})
@@ -581,7 +581,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "ten examples have another label",
-    "on the examples that both have; left out: 10 whose label is another",
+    "on the common examples; left out: 10 relabelled",
     "splits.reviews: test split movies good 0 0 5",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -600,7 +600,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "every example has another label",
-    "not comparable another test set: all 200 examples that both have were relabelled",
+    "not comparable another test set: all 200 common examples were relabelled",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.score(
@@ -634,8 +634,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the test set is one example",
-    "scores.cnn.reviews.accuracy 0.0000 1.0000 +1.0000 [-0.5869, +1.0000] ~",
-    "1 example could show no difference at all",
+    "scores.cnn.reviews.accuracy 0.0000 1.0000 +1.0000 [-0.5869, +1.0000] inconclusive",
+    "1 example cannot show any difference",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(project, REVIEWS[:1])
@@ -677,7 +677,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "an older commit keeps no predictions",
     "scores.cnn.reviews.accuracy 0.8850 0.9350 +0.0500",
-    "~ (could show",
+    "inconclusive (MDE",
     "HEAD keeps no predictions of reviews",
     "untested",
 )
@@ -691,7 +691,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a table of predictions has no row",
-    "note: worktree keeps no predictions of scores.cnn: what differs there was not tested on pairs of examples",
+    "note: worktree keeps no predictions of scores.cnn: their differences were not tested on pairs of examples",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.write(PREDICTIONS, project.text(PREDICTIONS).partition("\n")[0] + "\n")
@@ -701,7 +701,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a table of predictions is an empty file",
-    "note: worktree keeps no predictions of scores.cnn: what differs there was not tested on pairs of examples",
+    "note: worktree keeps no predictions of scores.cnn: their differences were not tested on pairs of examples",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.write(PREDICTIONS, "")
@@ -722,7 +722,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "an example is in the test set twice",
-    "not comparable the predictions of worktree have an example of reviews twice",
+    "not comparable the predictions of worktree repeat an example of reviews",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(project, [*REVIEWS, REVIEWS[0]])
@@ -803,7 +803,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "no record says which way a metric is better",
-    "no record says which way the metrics of scores.cnn are better",
+    "no provenance says which way the metrics of scores.cnn are better",
     "changed",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -821,10 +821,11 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "params.yaml was changed, and nothing built",
-    "not comparable stale in worktree: model.cnn of params.yaml is not what it was built with",
-    "not comparable stale in worktree: model.cnn, which it is made from, is stale",
-    "notes: 1 note: model.cnn is stale in worktree: model.cnn of params.yaml is not what it was built with: run `dvc repro`",
-    "stale, fails level floor",
+    "not comparable out of date in worktree: model.cnn of params.yaml is not what it was built with",
+    "not comparable out of date in worktree: model.cnn, which it is made from, is out of date",
+    "notes: 1 note: model.cnn is out of date in worktree: model.cnn of params.yaml is not what it "
+    "was built with: run `dvc repro`",
+    "out of date, fails level floor",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -836,9 +837,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "metrics were edited by hand",
-    "0.8850 0.9950 +0.1100 not comparable stale in worktree: data/metrics/scores-cnn.json is not what the build wrote",
+    "0.8850 0.9950 +0.1100 not comparable out of date in worktree: data/metrics/scores-cnn.json is not what the build wrote",
     "is not what the build wrote: `git checkout` it, or run `dvc repro`",
-    "stale, fails level floor",
+    "out of date, fails level floor",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -859,7 +860,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "A was not built, B is: a floor passes, a comparison does not",
-    "stale in HEAD: scores.cnn of params.yaml is not what it was built with",
+    "out of date in HEAD: scores.cnn of params.yaml is not what it was built with",
     "pass level floor",
     "not comparable, fails kept non_inferiority",
     code=1,
@@ -888,7 +889,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "an artifact has no run in dvc.lock",
-    "speed.cnn is stale in worktree: dvc.lock has no run of it: run `dvc repro`",
+    "speed.cnn is out of date in worktree: dvc.lock has no run of it: run `dvc repro`",
     "not comparable",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -898,7 +899,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "there is no dvc.lock",
-    "note: worktree has no dvc.lock: whether its metrics are of its spec and code was not checked",
+    "note: worktree has no dvc.lock: whether its metrics match its spec and code was not checked",
     "stages/scores.py build",
     "metrics: 56 same",
 )
@@ -911,7 +912,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "there is no dvc.lock, and a gate",
-    "stale, fails level",
+    "out of date, fails level",
     "worktree has no dvc.lock that says what it was built from",
     code=1,
 )
@@ -949,7 +950,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "a gate on each table, and the spec has one that was not scored",
     "missing, fails each floor",
-    "reviews.table.letters.accuracy is asked for, and not there",
+    "reviews.table.letters.accuracy is expected but missing",
     "(the worst of 3)",
     code=1,
 )
@@ -989,7 +990,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "half of the test set is another: a gate says on what it was held",
     "| pass | `kept` | `non_inferiority` |",
-    "left out: 200 that one side lacks",
+    "left out: 200 in one revision only",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
@@ -1005,8 +1006,8 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "twenty examples are in another table: they are in no table's pairs",
     "scores.cnn.reviews.table.movies.accuracy",
-    "on the examples that both have; left out: 20 whose table is another",
-    "reviews.table.movies: 0 of 80 broken",
+    "on the common examples; left out: 20 moved to another table",
+    "reviews.table.movies: 0 negative flips in 80 examples",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1037,8 +1038,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "what scores were made from has no run in dvc.lock, as after a merge that left it out",
-    "model.cnn is stale in worktree: dvc.lock has no run of it",
-    "stale, fails level floor scores.cnn.reviews.accuracy at least 0.8 model.cnn, which it is made from, is stale",
+    "model.cnn is out of date in worktree: dvc.lock has no run of it",
+    "out of date, fails level floor scores.cnn.reviews.accuracy at least 0.8 model.cnn, which it is made from, is out of date",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1052,8 +1053,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a module outside of stages/ that a stage imports was edited",
-    "scores.cnn is stale in worktree: helpers.py is not what it was built with",
-    "helpers.py statements outside of its definitions scores-cnn",
+    "scores.cnn is out of date in worktree: helpers.py is not what it was built with",
+    "helpers.py statements outside its definitions scores-cnn",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.write("helpers.py", "LIMIT = 1\n")
@@ -1084,8 +1085,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "dvc.lock does not say what the build wrote, as after a merge by hand",
-    "stale, fails level floor",
-    "dvc.lock does not say what its build wrote to data/metrics/scores-cnn.json",
+    "out of date, fails level floor",
+    "dvc.lock does not record its build's data/metrics/scores-cnn.json",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1130,7 +1131,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "a metric was lost, and its gate has a waiver",
     "missing, fails level floor",
-    "reviews.macro_f1 is asked for, and not there: run `dvc repro`",
+    "reviews.macro_f1 is expected but missing: run `dvc repro`",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1209,7 +1210,7 @@ EXCEPTED = (
 )
 
 
-@situation("the waiver has ended", "fail level floor", "its waiver ended on 2020-01-31", code=1)
+@situation("the waiver has ended", "fail level floor", "its waiver expired on 2020-01-31", code=1)
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", EXCEPTED.replace("DAY", "2020-01-31"))
     return ()
@@ -1240,7 +1241,7 @@ def _(project: Project) -> tuple[str, ...]:
     "it is twice as fast, in turns with the same model",
     "speed.cnn.of.latency_ms.p50",
     "x0.50",
-    "better lower is better in turn with model.cnn",
+    "better lower is better relative to model.cnn, measured in turn with it",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.speed([(of / 2, other) for of, other in TIMES])
@@ -1252,7 +1253,7 @@ def _(project: Project) -> tuple[str, ...]:
     "the machine was busier: both take longer",
     "speed.cnn.of.latency_ms.p50",
     "x1.00",
-    "~ lower is better",
+    "inconclusive lower is better",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.speed([(1.7 * of, 1.7 * other) for of, other in TIMES[1:] + TIMES[:1]])
@@ -1262,7 +1263,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the model that it is timed against is another",
-    "untested lower is better in two runs, with nothing that tells the speed",
+    "untested lower is better in two runs, without a common reference for the speed",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.speed([(of / 2, other) for of, other in TIMES], rival="another")
@@ -1271,7 +1272,9 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a latency was typed, not measured", "metrics: 10 not comparable, 46 same", "stale in worktree"
+    "a latency was typed, not measured",
+    "metrics: 10 not comparable, 46 same",
+    "out of date in worktree",
 )
 def _(project: Project) -> tuple[str, ...]:
     values = project.metrics("speed.cnn")
@@ -1282,7 +1285,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "no record says what it was timed beside",
-    "untested lower is better in two runs, with nothing that tells the speed",
+    "untested lower is better in two runs, without a common reference for the speed",
 )
 def _(project: Project) -> tuple[str, ...]:
     for times in ([(of / 2, other) for of, other in TIMES], TIMES):
@@ -1466,8 +1469,8 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the metrics are in a submodule",
-    "note: data/metrics of HEAD is a submodule: what it holds is in another repository, and was not looked at",
-    "is not there in HEAD",
+    "note: data/metrics of HEAD is a submodule: its content is in another repository, and was not looked at",
+    "does not exist in HEAD",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:

@@ -18,21 +18,21 @@ from lmspec.attribution.design import OLD, Corner, Design
 from lmspec.attribution.effects import Amount, Attribution, Seen, attribution
 from lmspec.compare import revision
 from lmspec.compare.report import Side
-from lmspec.compare.revision import Fault
+from lmspec.compare.revision import Unavailable
 from lmspec.errors import LmspecError
 from lmspec.methods.sources.digest import sha256
 from lmspec.reports import attribution as forms
 from lmspec.reports import words
 from lmspec.statistics import predictions
-from lmspec.statistics.paired import Alone, Paired, Slice
+from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
 from lmspec.statistics.predictions import Predictions, Scale
 from tests import miniature, reports
 from tests.history import make
 from tests.test_forms import rendered
 
-ACCURACY = Slice("accuracy", None)
+ACCURACY = SplitMetric("accuracy", None)
 LABELS = ("bad", "good")
-NO_PREDICTIONS = Fault("none were kept")
+NO_PREDICTIONS = Unavailable("none were kept")
 FACTORS = ("data", "spec", "code")
 
 
@@ -58,7 +58,7 @@ def answers(
             np.full(len(rows), 0.75),
             np.where(right, 0.75, 0.25),
         )
-        found[corner] = Seen(float(right.mean()), Alone(side, Scale(LABELS, 5)))
+        found[corner] = Seen(float(right.mean()), Sample(side, Scale(LABELS, 5)))
     return found
 
 
@@ -77,9 +77,15 @@ def told(found: Attribution) -> dict[str, float | None]:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize(
-    "part", [ACCURACY, Slice("macro_f1", None), Slice("f1.good", "odd"), Slice("log_loss", "even")]
+    "part",
+    [
+        ACCURACY,
+        SplitMetric("macro_f1", None),
+        SplitMetric("f1.good", "odd"),
+        SplitMetric("log_loss", "even"),
+    ],
 )
-def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
+def test_the_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> None:
     """Exactly, whatever the metric; and each lies within its interval."""
     design = Design(FACTORS[:count])
     corners = answers(
@@ -102,7 +108,7 @@ def test_the_effects_add_up_to_the_difference(count: int, part: Slice) -> None:
 
 
 def _has(seen: Seen) -> bool:
-    return isinstance(seen.predictions, Alone)
+    return isinstance(seen.predictions, Sample)
 
 
 def _value(amount: Any) -> float:
@@ -116,8 +122,8 @@ def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
     corners = answers({OLD: 0.6, design.new: 0.7})
     found = attribution("m", ACCURACY, design, corners)
     sides = [corners[corner].predictions for corner in (OLD, design.new)]
-    old, new = (side for side in sides if isinstance(side, Alone))
-    paired = Paired(predictions.pair(old.side, new.side), old.scale, False)
+    old, new = (side for side in sides if isinstance(side, Sample))
+    paired = PairedSample(predictions.pair(old.predictions, new.predictions), old.scale, False)
     (effect,) = found.effects
     assert effect.effect == effect.alone == effect.last == found.total
     assert found.total.interval == pytest.approx(
@@ -183,7 +189,7 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
             half,
             half,
         )
-        return Seen(0.75, Alone(side, Scale(LABELS, 5)))
+        return Seen(0.75, Sample(side, Scale(LABELS, 5)))
 
     one, other = seen("bad", "bad", "good", "bad"), seen("bad", "good", "good", "good")
     found = attribution(

@@ -10,7 +10,7 @@ from scipy import stats
 from lmspec.compare import bounds
 from lmspec.statistics import exact, margins, predictions
 from lmspec.statistics import paired as samples
-from lmspec.statistics.paired import Slice
+from lmspec.statistics.paired import SplitMetric
 from tests.test_statistics import paired, side, two_sides
 
 SIZE = 300
@@ -59,11 +59,11 @@ def test_what_one_answer_moves_is_what_it_moves_when_it_flips(name: str) -> None
 def test_the_reach_of_accuracy_is_tangos_and_clopper_and_pearsons() -> None:
     """All answers are of one class to it."""
     old, new = certain(flipped(1, 2, 3)), certain(flipped(3, 4))
-    below, above = paired(old, new).reach(Slice("accuracy", None)).at(0.95)
+    below, above = paired(old, new).margin(SplitMetric("accuracy", None)).at(0.95)
     seen = (2 - 1) / SIZE
     assert (seen - below, seen + above) == pytest.approx(exact.tango(2, 1, SIZE, 0.95))
-    alone = samples.Alone(new, predictions.Scale(("a", "b", "c"), 10))
-    below, above = alone.reach(Slice("accuracy", None)).at(0.95)
+    alone = samples.Sample(new, predictions.Scale(("a", "b", "c"), 10))
+    below, above = alone.margin(SplitMetric("accuracy", None)).at(0.95)
     assert (298 / SIZE - below, 298 / SIZE + above) == pytest.approx(
         exact.clopper_pearson(298, SIZE, 0.95)
     )
@@ -75,12 +75,12 @@ def test_where_no_answer_changed_more_examples_tell_more_and_none_tells_all(name
     widths = []
     for size in (50, 500, 5_000):
         same = certain(flipped(0, 1, size=size))
-        found = bounds.of_pairs(paired(same, same), Slice(name, None), 0.95)
+        found = bounds.of_pairs(paired(same, same), SplitMetric(name, None), 0.95)
         assert -1 < found.low < 0 < found.high < 1
         widths.append(found.high - found.low)
     assert widths[0] > 5 * widths[1] > 25 * widths[2]
     documents = certain(flipped(0, 1, size=500), np.arange(500) // 50)
-    found = bounds.of_pairs(paired(documents, documents), Slice(name, None), 0.95)
+    found = bounds.of_pairs(paired(documents, documents), SplitMetric(name, None), 0.95)
     assert found.high - found.low > 5 * widths[1]
 
 
@@ -89,7 +89,7 @@ def test_one_mended_answer_is_no_proof_that_nothing_broke() -> None:
     old, new = certain(flipped(0, 1, size=50)), certain(flipped(1, size=50))
     found = paired(old, new)
     for name in ("accuracy", "macro_f1"):
-        part = Slice(name, None)
+        part = SplitMetric(name, None)
         assert found.difference(part).replicates.min() >= 0
         assert bounds.of_pairs(found, part, 0.95).low < -0.02
 
@@ -98,14 +98,14 @@ def test_where_many_answers_changed_the_bootstrap_alone_decides() -> None:
     """Nearly: exact intervals cost a tenth of the width at most."""
     found = paired(*two_sides(2_000, 4))
     for name in ("accuracy", "macro_f1", "f1.b"):
-        part = Slice(name, None)
+        part = SplitMetric(name, None)
         plain, wide = found.difference(part), bounds.of_pairs(found, part, 0.95)
         assert 0.999 < (wide.high - wide.low) / (plain.bound(0.95) - plain.bound(0.05)) < 1.1
 
 
 def test_an_empty_class_has_no_part_in_it() -> None:
     """Of three labels the third has no example."""
-    reach = margins.level(flipped(0), np.arange(SIZE) % 2, np.array([0.1, 0.2, 0.3]), 1.0)
+    reach = margins.of_level(flipped(0), np.arange(SIZE) % 2, np.array([0.1, 0.2, 0.3]), 1.0)
     assert np.isfinite(reach.at(0.95)).all()
 
 

@@ -157,7 +157,7 @@ def test_plain_text_is_for_grep(report: Report) -> None:
         ]
         assert len(lines) == (metric.verdict != "same"), metric.name
         assert all(metric.verdict in line for line in lines)
-    assert "1 same (`same` is not shown" in text and "~ (could show 0.021)" in text
+    assert "1 same (`same` is not shown" in text and "inconclusive (MDE 0.021)" in text
     assert (
         text.splitlines()[0] == "main (1a2b3c4d5e6f) -> worktree"
         and text.splitlines()[-1] == "FAIL: 6 reasons"
@@ -396,7 +396,7 @@ def test_marks_stand_where_their_numbers_are() -> None:
     metric = replace(reports.metric("worse"), difference=-0.02, interval=(-0.03, -0.01))
     gate = replace(reports.gate("fail"), metric="scores.release.*.accuracy", margin=0.015)
     margins = charts.margins(replace(reports.quiet(), metrics=(metric,), gates=(gate,)))
-    for widths, region in ((margins, 0.015), ({}, metric.smallest)):
+    for widths, region in ((margins, 0.015), ({}, metric.mde)):
         (forest,) = charts.forests([metric], widths)
         at = forest.scale.at
         assert (
@@ -406,7 +406,7 @@ def test_marks_stand_where_their_numbers_are() -> None:
         assert (at(0), "0") in forest.scale.ticks
     page = html.render(replace(reports.quiet(), metrics=(metric,)))
     assert f'x1="{at(-0.03)}%" x2="{at(-0.01)}%"' in page and f'<svg x="{at(-0.02)}%"' in page
-    assert f'x="{at(-metric.smallest)}%"' in page and f"--zero: {at(0)}%" in page
+    assert f'x="{at(-metric.mde)}%"' in page and f"--zero: {at(0)}%" in page
     assert "interval below zero" in page
 
 
@@ -494,7 +494,7 @@ def test_annotations_are_ten_per_level_and_count_the_rest(report: Report, huge: 
 
 def test_metrics_of_one_file_that_is_gone_are_one_failure(report: Report) -> None:
     """Another artifact or another reason is another failure."""
-    gone = "data/metrics/scores-a.json is not there"
+    gone = "data/metrics/scores-a.json does not exist"
     names = [
         ("scores.a.x.accuracy", gone),
         ("scores.a.x.macro_f1", gone),

@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from lmspec.compare import bounds, gates
-from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.artifact import Artifact, leaves
+from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Gate
-from lmspec.compare.revision import Fault, Revision
+from lmspec.compare.revision import Revision, Unavailable
 from lmspec.git.tree import Tree
 from lmspec.language import nouns
 from lmspec.specs import gates as specs
 from tests.history import REVIEWS, TIMES, Example, Project, examples, flipped, make
 from tests.specs import ROOT
 
+REASONS = {"scores.a": "stages/scores.py is not what it was built with"}
 TODAY = datetime.date(2026, 6, 1)
 PARSED: TypeAdapter[specs.Gate] = TypeAdapter(specs.Gate)
 PARAMS = {
@@ -59,21 +61,13 @@ def scored(
 def held(
     old: Revision,
     new: Revision,
-    stale: Mapping[str, str] | None = None,
-    late: Mapping[str, str] | None = None,
+    out_of_date: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
     **gate: Any,
 ) -> Gate:
-    """What a gate says. stale, late: artifacts of the new and of the old side that are."""
-    before = {name: name for name in new.artifacts if name in old.artifacts}
-    fields = {"undecided": "fail", "waiver": None, **gate}
-    return gates.held(
-        Evidence(old, new, before),
-        "g",
-        PARSED.validate_python(fields),
-        stale or {},
-        TODAY,
-        late or {},
-    )
+    """What a gate says. out_of_date: artifacts of the baseline, and of the candidate, that are."""
+    spec = PARSED.validate_python({"undecided": "fail", "waiver": None, **gate})
+    pair = Evidence(old, new, out_of_date).pair(".".join(spec.metric.split(".")[:2]))
+    return gates.evaluated(pair, "g", spec, TODAY)
 
 
 def both(root: Path, old: Sequence[Example], new: Sequence[Example], **gate: Any) -> Gate:
@@ -179,13 +173,11 @@ def test_a_metric_that_is_not_there_and_one_that_is_stale_fail(
         found = held(side, side, **level("floor", 0.1, metric))
         assert (found.verdict, found.passed) == ("missing", False)
     for gate in (level("floor", 0.1), margin("non_inferiority", 0.5), flip_rate(0.5)):
-        found = held(
-            side, side, {"scores.a": "stages/scores.py is not what it was built with"}, **gate
-        )
+        found = held(side, side, ({}, REASONS), **gate)
         assert (found.verdict, found.passed) == (
-            "stale",
+            "out of date",
             False,
-        ) and "stages/scores.py" in found.found
+        ) and "stages/scores.py" in found.observed
 
 
 def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> None:
@@ -204,7 +196,7 @@ def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> N
     assert (
         not found.passed
         and found.needed is not None
-        and "[" in found.found
+        and "[" in found.observed
         and found.demand == "at least 0.87, at 95 %"
     )
 
@@ -253,7 +245,7 @@ def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
     )
     found = both(tmp_path, REVIEWS, worse, **margin("non_inferiority", 0.03))
     assert (
-        found.found.startswith("test.accuracy changed by -0.02 [")
+        found.observed.startswith("test.accuracy changed by -0.02 [")
         and not found.passed
         and found.needed
     )
@@ -347,7 +339,10 @@ def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
     ]
     one = scored(tmp_path, rows)
     found = held(one, one, **level("floor", 0.85, "scores.a.test.table.*.accuracy"))
-    assert (found.verdict, found.found.split(" is ")[0]) == ("fail", "test.table.movies.accuracy")
+    assert (found.verdict, found.observed.split(" is ")[0]) == (
+        "fail",
+        "test.table.movies.accuracy",
+    )
     assert (
         held(one, one, **level("floor", 0.85, "scores.a.test.table.products.accuracy")).verdict
         == "pass"
@@ -387,8 +382,8 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
     }
     assert held(old, new, **flip_rate(0.02)).verdict == "fail"
     assert (
-        "test.table.movies: 12 of 100 broken (0.1200)"
-        in held(old, new, **flip_rate(0.1, "scores.a.test.table.*")).found
+        "test.table.movies: 12 negative flips in 100 examples (0.1200)"
+        in held(old, new, **flip_rate(0.1, "scores.a.test.table.*")).observed
     )
 
 
@@ -407,8 +402,8 @@ def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
     assert verdicts == ["pass", "undecided", "fail"]
     found = held(one, one, **gate, at_most=0.2)
     assert (
-        "test.table.products.accuracy is" in found.found
-        and "test.table.movies.accuracy" in found.found
+        "test.table.products.accuracy is" in found.observed
+        and "test.table.movies.accuracy" in found.observed
         and found.needed
     )
     for pattern, verdict in (
@@ -442,7 +437,7 @@ def test_a_label_may_have_the_name_of_a_metric(tmp_path: Path) -> None:
             project.score("scores.a", {"test": answers_}, labels)
             sides.append(written(project.root, name))
         found = held(sides[0], sides[1], **gate, metric=f"scores.a.test.f1.{label}")
-        assert found.verdict == "undecided" and "changed by -" in found.found, found
+        assert found.verdict == "undecided" and "changed by -" in found.observed, found
 
 
 def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
@@ -462,7 +457,7 @@ def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
     found = held(
         one, one, kind="gap", metric="scores.a.test.table.*.log_loss", at_most=5.0, confidence=0.95
     )
-    assert found.verdict == "undecided" and "[0, inf]" in found.found
+    assert found.verdict == "undecided" and "[0, inf]" in found.observed
 
 
 # Ratios
@@ -524,7 +519,7 @@ def test_rounds_are_too_few_for_some_confidence(tmp_path: Path) -> None:
     gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 0.1}
     assert held(old, faster, **gate, confidence=0.99).verdict == "pass"
     found = held(old, faster, **gate, confidence=0.999)
-    assert found.verdict == "undecided" and "[0, inf]" in found.found
+    assert found.verdict == "undecided" and "[0, inf]" in found.observed
     assert held(old, old, **gate, confidence=0.999).verdict == "pass"
 
 
@@ -535,7 +530,7 @@ def test_the_same_time_on_another_machine_is_no_ratio_of_one(tmp_path: Path) -> 
     found = held(
         old, new, kind="ratio", metric="speed.a.of.latency_ms.p50", tolerance=0.1, confidence=0.95
     )
-    assert found.verdict == "fail" and " is 2 times the old" in found.found
+    assert found.verdict == "fail" and " is 2 times the baseline's" in found.observed
 
 
 def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
@@ -560,7 +555,7 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
     found = held(written(old.root, "old"), written(new.root), **gate)
     assert (
         found.verdict == "not comparable"
-        and "other versions of what may have changed model.cnn too: torch" in found.found
+        and "other versions of torch may have changed model.cnn too" in found.observed
     )
 
 
@@ -592,16 +587,16 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
         )
     late = {"scores.a": "it was edited"}
     for gate in (margin("non_inferiority", 0.9), margin("improvement", 0.0), flip_rate(1.0)):
-        found = held(side, side, None, late, **gate)
-        assert found.verdict == "not comparable" and "stale: it was edited" in found.found
-    assert held(side, side, None, late, **level("floor", 0.8)).verdict == "pass"
+        found = held(side, side, (late, {}), **gate)
+        assert found.verdict == "not comparable" and "out of date: it was edited" in found.observed
+    assert held(side, side, (late, {}), **level("floor", 0.8)).verdict == "pass"
 
 
 def test_what_has_no_direction_is_not_comparable(side: Revision) -> None:
     """Nobody says that more examples are better."""
     assert (
         "no direction"
-        in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).found
+        in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).observed
     )
 
 
@@ -628,9 +623,9 @@ def test_undecided_passes_where_the_spec_says_so(tmp_path: Path) -> None:
             0.99,
             "waived",
             True,
-            "signed off by B. Person until 2026-06-01; without: fail",
+            "signed off by B. Person until 2026-06-01; without the waiver: fail",
         ),
-        ("2026-05-31", 0.99, "fail", False, "its waiver ended on 2026-05-31"),
+        ("2026-05-31", 0.99, "fail", False, "its waiver expired on 2026-05-31"),
         ("2026-06-01", 0.5, "pass", True, None),
         ("2020-01-01", 0.5, "pass", True, None),
     ],
@@ -659,15 +654,16 @@ def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision
         (other, margin("improvement", 0.0), "not comparable"),
     ):
         found = held(old, side, **gate, waiver=exception)
-        assert (found.verdict, found.passed) == ("waived", True) and f"without: {verdict})" in (
-            found.why or ""
-        )
+        assert (found.verdict, found.passed) == (
+            "waived",
+            True,
+        ) and f"without the waiver: {verdict})" in (found.why or "")
     cases = (
         (level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"),
-        (level("floor", 0.1), {"scores.a": "x"}, "stale"),
+        (level("floor", 0.1), {"scores.a": "x"}, "out of date"),
     )
     for gate, stale, verdict in cases:
-        found = held(side, side, stale, **gate, waiver=exception)
+        found = held(side, side, ({}, stale), **gate, waiver=exception)
         assert (found.verdict, found.passed, found.why) == (verdict, False, None)
 
 
@@ -681,13 +677,13 @@ def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
         new = scored(tmp_path / str(len(list(tmp_path.iterdir()))), each)
         path = "scores.a.test.table.*.accuracy"
         values = {
-            name: held(new, new, **level("floor", 0.5, path.replace("*", name))).found
+            name: held(new, new, **level("floor", 0.5, path.replace("*", name))).observed
             for name in ("first", "second")
         }
         found = held(new, new, **level("floor", 0.5, path))
         assert (
             found.verdict == "pass"
-            and found.found
+            and found.observed
             == f"{min(values.values(), key=lambda said: said.split()[-1])} (the worst of 2)"
         )
         alone = [
@@ -705,15 +701,15 @@ def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
 def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide() -> None:
     """Of every metric of this project: as its stage has declared it, and with an interval where it has predictions."""
     repository = Revision(Tree("worktree", None, ROOT, _ids(ROOT)))
-    evidence = Evidence(repository, repository, {name: name for name in repository.artifacts})
     seen = 0
     for artifact in repository.artifacts:
         values = repository.metrics(artifact)
-        for path, _ in leaves(values) if not isinstance(values, Fault) else ():
+        for path, _ in leaves(values) if not isinstance(values, Unavailable) else ():
             seen += 1
+            pair = ArtifactPair(Artifact(repository, artifact), Artifact(repository, artifact))
             declared = nouns.metric(artifact, path)
             better = declared.better if declared else None
-            assert bounds.better(evidence, artifact, path) == better, (artifact, path)
+            assert bounds.better(pair, path) == better, (artifact, path)
             known = artifact.startswith("scores.") and path[-1] != "examples"
             assert (nouns.evidence(artifact, path) == "predictions") == known
     assert seen > 250

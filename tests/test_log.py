@@ -146,7 +146,10 @@ def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project)
     """Newest first: clearly worse, a difference that the test set cannot show, better, and the first."""
     hashes = project.history([0.8, 0.9, 0.91, 0.7])
     found = trend(METRIC)
-    assert verdicts(found) == ["worse", "~", "better", "new"] and found["better"] == "higher"
+    assert (
+        verdicts(found) == ["worse", "inconclusive", "better", "new"]
+        and found["better"] == "higher"
+    )
     assert [point["commit"]["short"] for point in found["points"]] == hashes[::-1]
     assert [point["before"] for point in found["points"]] == [*hashes[-2::-1], None]
     for point in found["points"]:
@@ -284,7 +287,7 @@ def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -
     found = trend(METRIC)
     assert verdicts(found) == ["missing", "worse", "missing", "new"]
     assert [point["reason"] for point in found["points"]][::2] == [
-        "data/metrics/scores-a.json is not there",
+        "data/metrics/scores-a.json does not exist",
         "data/metrics/scores-a.json is not JSON",
     ]
     assert found["points"][1]["before"] == hashes[0]
@@ -485,7 +488,7 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
         )
         hashes.append(project.commit())
     assert one_of(bisected()) == hashes[1:]
-    assert bisected()["one_of"][0]["verdict"] == "stale"
+    assert bisected()["one_of"][0]["verdict"] == "out of date"
     found = trend(METRIC)
     assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
     assert (

@@ -94,7 +94,7 @@ def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -
         found.stdout.splitlines()[:2] == [f"HEAD ({commit[:12]}) -> worktree", ""]
         and found.exit_code == 1
     )
-    assert "note: speed.cnn is stale in worktree: " in found.stderr
+    assert "note: speed.cnn is out of date in worktree: " in found.stderr
     project.lock()
     rows = project.run("gate").stdout.splitlines()
     assert rows[-1] == "2 of 3 gates pass, 1 of them by a waiver"

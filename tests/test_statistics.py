@@ -54,8 +54,10 @@ def two_sides(
     return sides
 
 
-def paired(old: predictions.Predictions, new: predictions.Predictions) -> samples.Paired:
-    return samples.Paired(predictions.pair(old, new), predictions.Scale(LABELS, 10), same=False)
+def paired(old: predictions.Predictions, new: predictions.Predictions) -> samples.PairedSample:
+    return samples.PairedSample(
+        predictions.pair(old, new), predictions.Scale(LABELS, 10), same=False
+    )
 
 
 def mean(sums: np.ndarray) -> np.ndarray:
@@ -326,7 +328,7 @@ def test_an_interval_holds_what_its_test_does_not_reject(size: int) -> None:
         within, without = (
             sampled(values - end - part * (high - low)) for part in (inwards, -inwards)
         )
-        assert bootstrap.narrow(without.p, size) < 0.05 < bootstrap.narrow(within.p, size)
+        assert bootstrap.corrected_p(without.p, size) < 0.05 < bootstrap.corrected_p(within.p, size)
 
 
 @pytest.mark.parametrize("units", [8, 20, 100, 5_000])
@@ -335,15 +337,15 @@ def test_few_units_are_judged_by_students_distribution(units: int) -> None:
     grow, slack = np.sqrt(units / (units - 1)), 0.1 if units < 20 else 0.03
     for p in (0.2, 0.05, 0.01):
         z = stats.norm.isf(p / 2)
-        assert bootstrap.wide(z, units) == pytest.approx(
+        assert bootstrap.student_corrected(z, units) == pytest.approx(
             grow * stats.t.isf(p / 2, units - 1), rel=slack
         )
-        assert bootstrap.wide(-z, units) == -bootstrap.wide(z, units)
-        assert bootstrap.narrow(p, units) == pytest.approx(
+        assert bootstrap.student_corrected(-z, units) == -bootstrap.student_corrected(z, units)
+        assert bootstrap.corrected_p(p, units) == pytest.approx(
             2 * stats.t.sf(z / grow, units - 1), rel=slack
         )
-        assert p < bootstrap.narrow(p, units) < p * (1 + 40 / units)
-    assert bootstrap.narrow(1.0, units) == 1
+        assert p < bootstrap.corrected_p(p, units) < p * (1 + 40 / units)
+    assert bootstrap.corrected_p(1.0, units) == 1
 
 
 def bleu_of(
@@ -441,7 +443,7 @@ def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, group
     order = np.random.default_rng(0).permutation(400)
     straight, mixed = paired(old, new), paired(old.rows(order), new.rows(np.arange(400)[order]))
     apart = paired(old, new.rows(order))
-    part = samples.Slice(name, None)
+    part = samples.SplitMetric(name, None)
     found = [(each, each.difference(part)) for each in (straight, mixed, apart)]
     for other, estimate in found[1:]:
         assert estimate.value == pytest.approx(found[0][1].value, abs=1e-12)
@@ -460,7 +462,7 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
 ) -> None:
     """The difference changes its sign alone, p not at all, whatever the metric."""
     old, new = two_sides(300, 11)
-    part = samples.Slice(name, table)
+    part = samples.SplitMetric(name, table)
     there, back = paired(old, new), paired(new, old)
     one, other = there.difference(part), back.difference(part)
     assert one.value == -other.value != 0
@@ -472,7 +474,7 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
 def test_without_pairs_a_difference_is_harder_to_see() -> None:
     """With the new side's answers under the ids of others with the same label, errors no longer go together: less power."""
     shown = np.zeros((2, 3), int)
-    parts = [samples.Slice(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
+    parts = [samples.SplitMetric(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
     for seed in range(12):
         old, new = two_sides(300, seed, shared=0.97, skills=(1.5, 1.62))
         label, order = np.asarray(new.label), np.arange(300)
@@ -511,12 +513,12 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
     new = replace(old, predicted=predicted, confidence=confidence)
     pairs = paired(old, new)
     for name in ("accuracy", "macro_f1"):
-        part = samples.Slice(name, None)
+        part = samples.SplitMetric(name, None)
         found = pairs.difference(part)
         assert found.value > 0
         assert pairs.p(part, found)[0] >= 0.125
     assert (
-        pairs.difference(samples.Slice("macro_f1", None)).p < 0.125
+        pairs.difference(samples.SplitMetric("macro_f1", None)).p < 0.125
     )  # what the bootstrap alone says
 
 
@@ -526,7 +528,7 @@ def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
     for size, p in ((12, 2 * 0.5**12), (1, 1.0)):
         wrong, right = np.tile([0.1, 0.9, 0.0], (size, 1)), np.tile([0.9, 0.1, 0.0], (size, 1))
         found = paired(side(np.zeros(size, np.int64), wrong), side(np.zeros(size, np.int64), right))
-        part = samples.Slice(name, None)
+        part = samples.SplitMetric(name, None)
         estimate = found.difference(part)
         assert (
             estimate.value > 0
@@ -542,7 +544,7 @@ def test_a_difference_of_very_many_examples_is_told_however_clear_it_is() -> Non
     old, new = two_sides(6_000, 5, skills=(0.0, 6.0))
     found = paired(old, new)
     for name in METRICS:
-        part = samples.Slice(name, None)
+        part = samples.SplitMetric(name, None)
         assert 0 < found.p(part, found.difference(part))[0] < 1e-12
 
 
@@ -551,7 +553,7 @@ def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
     found = sampled(np.random.default_rng(6).normal(1.0, 1.0, 200), replicates=999)
     z = found.value / found.error
     assert found.p == pytest.approx(2 * stats.norm.sf(z)) and found.p < 1e-12
-    assert bootstrap.narrow(found.p, 200) == pytest.approx(
+    assert bootstrap.corrected_p(found.p, 200) == pytest.approx(
         2 * stats.t.sf(z * np.sqrt(199 / 200), 199), rel=0.5
     )
     near = sampled(np.random.default_rng(6).normal(0.1, 1.0, 200), replicates=999)
@@ -571,8 +573,10 @@ def test_a_calibration_error_that_changes_its_sign_is_told() -> None:
                 np.column_stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)]),
             )
         )
-    found = samples.Paired(predictions.pair(*sides), predictions.Scale(("a", "b"), 10), same=False)
-    part = samples.Slice("expected_calibration_error", None)
+    found = samples.PairedSample(
+        predictions.pair(*sides), predictions.Scale(("a", "b"), 10), same=False
+    )
+    part = samples.SplitMetric("expected_calibration_error", None)
     estimate = found.difference(part)
     assert estimate.value > 0.1 and found.p(part, estimate)[0] < 0.001
 
@@ -599,8 +603,10 @@ def test_a_calibration_error_is_bounded_though_chance_makes_it_larger(overconfid
         probability = np.column_stack(
             [np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure)]
         )
-        alone = samples.Alone(side(truth, probability), predictions.Scale(("a", "b"), 10))
-        found = bounds.of_side(alone, samples.Slice("expected_calibration_error", None), 0.95)
+        alone = samples.Sample(side(truth, probability), predictions.Scale(("a", "b"), 10))
+        found = bounds.of_sample(
+            alone, samples.SplitMetric("expected_calibration_error", None), 0.95
+        )
         low += found.low > overconfident
         high += found.high < overconfident
     assert low <= 8 and high <= 8
@@ -618,7 +624,7 @@ def test_groups_make_a_test_more_careful() -> None:
     alone = replace(old, table=("one",) * 300, group=("",) * 300)
     together = replace(alone, group=tuple(map(str, document)))
     for name in ("accuracy", "macro_f1"):
-        part = samples.Slice(name, None)
+        part = samples.SplitMetric(name, None)
         ten, two = (paired(side, replace(side, predicted=predicted)) for side in (alone, together))
         assert ten.p(part, ten.difference(part))[0] < 0.05
         p, method = two.p(part, two.difference(part))

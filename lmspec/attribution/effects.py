@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmspec.attribution.design import OLD, Corner, Design, Weights
-from lmspec.compare.revision import Fault
+from lmspec.compare.revision import Unavailable
 from lmspec.statistics import bootstrap, paired, predictions
 from lmspec.statistics.bootstrap import Draws, Floats
-from lmspec.statistics.paired import Alone, Slice
+from lmspec.statistics.paired import Sample, SplitMetric
 from lmspec.statistics.predictions import Predictions
 
 CONFIDENCE = 0.95
@@ -24,7 +24,7 @@ class Seen:
     """A metric at one corner. value: as its metrics say; predictions: what it follows from, or why there are none."""
 
     value: float
-    predictions: Alone | Fault
+    predictions: Sample | Unavailable
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Attribution:
 
 
 def attribution(
-    metric: str, part: Slice, design: Design, corners: Mapping[Corner, Seen]
+    metric: str, part: SplitMetric, design: Design, corners: Mapping[Corner, Seen]
 ) -> Attribution:
     """corners: those that could be built, both commits among them. part: what the metric is of the predictions."""
     table = _table(part, corners)
@@ -108,8 +108,8 @@ def attribution(
 class Table:
     """The examples that all corners have, with the same label: at each corner what it answered."""
 
-    part: Slice
-    sides: Mapping[Corner, Alone]
+    part: SplitMetric
+    sides: Mapping[Corner, Sample]
 
     @functools.cached_property
     def strata(self) -> tuple[predictions.Ints, tuple[str, ...]]:
@@ -118,7 +118,7 @@ class Table:
 
     @property
     def _last(self) -> Predictions:
-        return list(self.sides.values())[-1].side
+        return list(self.sides.values())[-1].predictions
 
     @property
     def _chosen(self) -> list[int] | None:
@@ -136,7 +136,9 @@ class Table:
     @functools.cached_property
     def _parts(self) -> Mapping[Corner, Floats]:
         """What each example adds to the sums at each corner."""
-        return {corner: alone.scale.parts(alone.side) for corner, alone in self.sides.items()}
+        return {
+            corner: alone.scale.parts(alone.predictions) for corner, alone in self.sides.items()
+        }
 
     @functools.cached_property
     def _draws(self) -> Draws:
@@ -171,15 +173,15 @@ class Table:
         return all(abs(weight) < 1e-12 for weight in left.values())
 
 
-def _table(part: Slice, corners: Mapping[Corner, Seen]) -> Table | str:
+def _table(part: SplitMetric, corners: Mapping[Corner, Seen]) -> Table | str:
     """Or why intervals cannot be had."""
-    sides: dict[Corner, Alone] = {}
+    sides: dict[Corner, Sample] = {}
     for corner, seen in sorted(corners.items(), key=lambda item: len(item[0])):
-        if isinstance(seen.predictions, Fault):
+        if isinstance(seen.predictions, Unavailable):
             return seen.predictions.reason
         if not seen.predictions.scale.computes(part.name):
             return "it does not follow from the predictions of examples"
-        if part.table is not None and part.table not in seen.predictions.side.table:
+        if not seen.predictions.has(part.table):
             return f"not every test split has examples of {part.table}"
         counted, _ = seen.predictions.plain(part)
         if abs(counted - seen.value) > seen.predictions.slack(part):
@@ -190,18 +192,20 @@ def _table(part: Slice, corners: Mapping[Corner, Seen]) -> Table | str:
     return _in_common(part, sides)
 
 
-def _in_common(part: Slice, sides: Mapping[Corner, Alone]) -> Table | str:
+def _in_common(part: SplitMetric, sides: Mapping[Corner, Sample]) -> Table | str:
     first, *others = (
-        dict(zip(alone.side.id, alone.side.label, strict=True)) for alone in sides.values()
+        dict(zip(alone.predictions.id, alone.predictions.label, strict=True))
+        for alone in sides.values()
     )
     common = [
         name for name, label in first.items() if all(other.get(name) == label for other in others)
     ]
     found = {}
     for corner, alone in sides.items():
-        place = {name: i for i, name in enumerate(alone.side.id)}
-        found[corner] = Alone(
-            alone.side.rows(np.array([place[name] for name in common], np.int64)), alone.scale
+        place = {name: i for i, name in enumerate(alone.predictions.id)}
+        found[corner] = Sample(
+            alone.predictions.rows(np.array([place[name] for name in common], np.int64)),
+            alone.scale,
         )
     table = Table(part, found)
     absent = not common or (part.table is not None and part.table not in table.strata[1])
@@ -215,7 +219,7 @@ def _notes(table: Table | str, corners: Mapping[Corner, Seen]) -> tuple[str, ...
         {
             seen.predictions.size(table.part.table)
             for seen in corners.values()
-            if isinstance(seen.predictions, Alone)
+            if isinstance(seen.predictions, Sample)
         }
     )
     if sizes[-1] == table.size:

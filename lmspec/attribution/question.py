@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from lmspec.attribution import factors
 from lmspec.attribution.design import Corner
 from lmspec.attribution.effects import Seen
-from lmspec.compare import naming, stale
-from lmspec.compare.evidence import Evidence, leaves
-from lmspec.compare.revision import Fault, Revision, at, number
-from lmspec.compare.spread import is_measured
+from lmspec.compare import out_of_date
+from lmspec.compare.artifact import Artifact, leaves
+from lmspec.compare.evidence import Evidence
+from lmspec.compare.revision import Revision, Unavailable
+from lmspec.compare.untested import is_measured
 from lmspec.errors import LmspecError
 from lmspec.history import metric_lookup
 from lmspec.language import metric_names, suggest
 from lmspec.specs.names import ArtifactName
-from lmspec.statistics.paired import Slice, part_of
+from lmspec.statistics.paired import SplitMetric, split_metric
 
 BY_DEFAULT = ("accuracy", "macro_f1")
 
@@ -40,9 +41,9 @@ class Asked:
         return self.new if decides in corner else self.old
 
     @property
-    def part(self) -> Slice:
+    def part(self) -> SplitMetric:
         """What it is of the predictions of a test split."""
-        return part_of(self.path[1:])
+        return split_metric(self.path[1:])
 
 
 def asked(old: Revision, new: Revision, names: Sequence[str]) -> list[Asked]:
@@ -65,10 +66,10 @@ def asked(old: Revision, new: Revision, names: Sequence[str]) -> list[Asked]:
         differing = [
             each
             for each in every.values()
-            if _value(old, each.old, each.path) != _value(new, each.new, each.path)
+            if old.number(each.old, each.path) != new.number(each.new, each.path)
         ]
         found = _gated(new, differing) or _scored(differing)
-    stales = [(side, stale.artifacts(side)) for side in (old, new)]
+    stales = [(side, out_of_date.artifacts(side)) for side in (old, new)]
     for each in found:
         for (side, reasons), artifact in zip(stales, (each.old, each.new), strict=True):
             if artifact in reasons:
@@ -83,26 +84,21 @@ def asked(old: Revision, new: Revision, names: Sequence[str]) -> list[Asked]:
 
 def seen(side: Revision, each: Asked, artifact: str) -> Seen | None:
     """The metric at one side; None if it has no such number. All that it needs is read now: the side's files may go."""
-    value = _value(side, artifact, each.path)
+    value = side.number(artifact, each.path)
     if value is None:
         return None
     scored = artifact.startswith("scores.") and len(each.path) > 1
-    none = Fault("git keeps nothing from which their spread could be told")
-    return Seen(
-        value, Evidence(side, side, {}).alone("new", artifact, each.path[0]) if scored else none
-    )
+    none = Unavailable("git keeps nothing from which their spread could be told")
+    return Seen(value, Artifact(side, artifact).sample(each.path[0]) if scored else none)
 
 
 def _both(old: Revision, new: Revision) -> Iterator[Asked]:
     """Every metric that is a number in both commits."""
-    before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(
-        old.artifacts, new.artifacts
-    )
-    for name, was in before.items():
-        metrics = new.metrics(name)
-        for path, value in leaves(metrics) if isinstance(metrics, Mapping) else ():
-            if number(value) is not None and _value(old, was, path) is not None:
-                yield Asked(was, name, path)
+    for pair in Evidence(old, new).in_both:
+        metrics = pair.candidate.metrics
+        for path, _ in leaves(metrics) if isinstance(metrics, Mapping) else ():
+            if all(end.number(path) is not None for end in pair):
+                yield Asked(pair.baseline.name, pair.name, path)
 
 
 def _require(name: str, every: Mapping[str, Asked], old: Revision, new: Revision) -> None:
@@ -142,7 +138,3 @@ def _scored(differing: Sequence[Asked]) -> list[Asked]:
         for each in differing
         if each.new.startswith("scores.") and len(each.path) == 2 and each.path[1] in BY_DEFAULT
     ]
-
-
-def _value(side: Revision, artifact: str, path: tuple[str, ...]) -> float | None:
-    return number(at(side.metrics(artifact), path))

@@ -16,9 +16,10 @@ from lmspec.attribution.design import OLD, Corner, Design
 from lmspec.attribution.effects import Attribution, Seen, attribution
 from lmspec.cli import mistakes, reporting
 from lmspec.compare import revision
-from lmspec.compare.report import Side
+from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
+from lmspec.git import tree
 from lmspec.pipeline import paths, plan
 from lmspec.reports import attribution as forms
 
@@ -67,7 +68,7 @@ def command(old: str, new: str, metrics: tuple[str, ...], yes: bool, form: str) 
 
 @contextlib.contextmanager
 def _read(name: str) -> Iterator[Revision]:
-    if name == revision.WORKTREE:
+    if name == tree.WORKTREE:
         raise LmspecError(
             name, "it is no commit, and mixes are made of what git has", "commit it first"
         )
@@ -90,7 +91,7 @@ class _Inquiry:
         self._seen: dict[Corner, dict[str, Seen]] = {}
         self.look(OLD, old)
         self.look(self.design.new, new)
-        sides = (Side(old.name, old.commit), Side(new.name, new.commit))
+        sides = (RevisionId(old.name, old.commit), RevisionId(new.name, new.commit))
         built = not self.asked or not self.design.hybrids
         self.found = forms.Found(*sides, differing, built=built, notes=tuple(self._notes()))
 
@@ -164,7 +165,7 @@ def _mixed(inquiry: _Inquiry, shop: worktrees.Workshop, yes: bool) -> forms.Foun
             )
             told[corner] = replace(hybrid, error=failure)
             if failure is None:
-                inquiry.look(corner, revision.read(revision.WORKTREE, laid[corner]))
+                inquiry.look(corner, revision.read(tree.WORKTREE, laid[corner]))
             shop.drop(laid[corner])
     return replace(found, hybrids=tuple(told.values()), built=True)
 

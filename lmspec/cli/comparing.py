@@ -29,7 +29,7 @@ def report(old: str, new: str | None) -> "Report":
     """What is to be said of two sides, named as on the command line. Raises LmspecError if they cannot be compared."""
     collects = gc.isenabled()
     gc.disable()  # to look for what nobody uses any more takes a twelfth of the time, and there is hardly any
-    from lmspec.compare import comparison, placing, revision
+    from lmspec.compare import comparison, gate_lines, revision
     from lmspec.git import tree
 
     root = Path.cwd()
@@ -38,7 +38,7 @@ def report(old: str, new: str | None) -> "Report":
         for name in tree.sides(old, new, root):
             opened.append(revision.read(name, root))
         found = comparison.compare(opened[0], opened[1], root)
-        return placing.placed(found, opened[1])
+        return gate_lines.located(found, opened[1])
     finally:
         for side in opened:
             side.tree.close()

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from lmspec.cli import comparing, loading, mistakes
-from lmspec.compare import revision
 from lmspec.compare.report import Report
 from lmspec.errors import LmspecError
 from lmspec.git import tree
@@ -41,11 +40,11 @@ def command(old: str | None, new: str | None, form: str) -> None:
       lmspec gate
       lmspec gate main...
     """
-    if new in (None, revision.WORKTREE) and ".." not in (old or "").removesuffix("..."):
+    if new in (None, tree.WORKTREE) and ".." not in (old or "").removesuffix("..."):
         loading.valid_params(comparing.NOT_COMPARED)
     if old is None:
-        old = "HEAD" if tree.has_commit(Path.cwd()) else revision.WORKTREE
-        if old == revision.WORKTREE:
+        old = "HEAD" if tree.has_commit(Path.cwd()) else tree.WORKTREE
+        if old == tree.WORKTREE:
             click.echo("there is no commit yet: the working tree is held against itself", err=True)
     found = comparing.report(old, new)
     if not found.gates:
@@ -72,7 +71,7 @@ def _text(found: Report) -> str:
     for gate in found.gates:
         name = aligned.padded(names[gate.gate], width)
         lines.append(
-            f"{name}  {gate.verdict:{most}}  {words.line(gate.found)}; {words.line(gate.demand)}"
+            f"{name}  {gate.verdict:{most}}  {words.line(gate.observed)}; {words.line(gate.demand)}"
         )
         if gate.needed is not None:
             lines.append(

@@ -1,151 +1,127 @@
-"""changes: what differs between two revisions before any metric: spec, rows, code, versions, and which artifacts were rebuilt."""
+"""changes: spec, rows, code and versions that differ, and which artifacts were rebuilt."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lmspec.compare import naming
+from lmspec.compare.artifact import Artifact
+from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Change, Changes, Code, Rows
-from lmspec.compare.revision import Revision, executed
-from lmspec.formats.lockfile import NEVER
+from lmspec.compare.revision import PARAMS, Revision, executed
 from lmspec.pipeline import codediff, difference
 from lmspec.pipeline import paths as places
 
 SHORT = 12  # digits of a digest that are shown
 
 
-def changes(old: Revision, new: Revision, before: Mapping[str, str]) -> Changes:
-    """before: new name of an artifact -> its old name."""
+def changes(evidence: Evidence) -> Changes:
+    """All that differs before any metric does."""
+    baseline, candidate = evidence.baseline, evidence.candidate
+    pairs = evidence.in_both
+    former = {pair.name: pair.baseline.name for pair in pairs}
     return Changes(
-        parameters=tuple(_parameters(old, new, before)),
-        data=tuple(_data(old, new, before)),
-        code=tuple(_code(old, new)),
-        toolchain=tuple(_toolchain(old, new)),
-        rebuilt=tuple(_rebuilt(old, new, before)),
-        new=tuple(name for name in new.artifacts if name not in before),
-        removed=tuple(name for name in old.artifacts if name not in before.values()),
-        renamed={name: to for to, name in before.items() if name != to},
+        parameters=tuple(_parameters(baseline, candidate, former)),
+        data=tuple(_data(pairs)),
+        code=tuple(_code(baseline, candidate)),
+        toolchain=tuple(_toolchain(baseline, candidate)),
+        rebuilt=tuple(pair.name for pair in pairs if _is_rebuilt(pair)),
+        new=tuple(name for name in candidate.artifacts if name not in former),
+        removed=tuple(name for name in baseline.artifacts if name not in former.values()),
+        renamed={old: new for new, old in former.items() if new != old},
     )
 
 
-def _parameters(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[Change]:
-    """Every leaf of params.yaml with another value. What was only renamed has none."""
-    if old.tree.ids.get("params.yaml") == new.tree.ids.get("params.yaml"):
+def _parameters(
+    baseline: Revision, candidate: Revision, former: Mapping[str, str]
+) -> Iterator[Change]:
+    """Every leaf of params.yaml with another value; a rename is not one."""
+    if baseline.tree.ids.get(PARAMS) == candidate.tree.ids.get(PARAMS):
         return
-    params = _under_new_names(old.params, before)
-    for row in difference.rows(_filled(params, new.params), _filled(new.params, params)):
+    old, new = _under_new_names(baseline.params, former), candidate.params
+    for row in difference.rows(_filled(old, new), _filled(new, old)):
         if row.differs:
-            yield Change(row.name, _short(row.old), _short(row.new))
+            yield Change(row.name, _shortened(row.old), _shortened(row.new))
 
 
-def _filled(params: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """A section that holds nothing is null in YAML; where the other side's holds something, it is an empty one."""
+def _filled(params: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """An empty section, which YAML reads as null, becomes {} where the other's is not empty."""
     return {
         name: {} if value is None and isinstance(other.get(name), dict) else value
         for name, value in params.items()
     }
 
 
-def _under_new_names(params: dict[str, Any], before: Mapping[str, str]) -> Any:
-    names = {old: new for new, old in before.items() if old != new}
+def _under_new_names(params: dict[str, Any], former: Mapping[str, str]) -> dict[str, Any]:
+    names = {old: new for new, old in former.items() if old != new}
     if not names:
         return params
-    moved: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for noun, section in params.items():
         if isinstance(section, dict):
-            keys = {
-                names.get(f"{noun}.{key}", f"{noun}.{key}").partition(".")[2]: value
-                for key, value in section.items()
+            artifacts = {
+                names.get(f"{noun}.{name}", f"{noun}.{name}").partition(".")[2]: spec
+                for name, spec in section.items()
             }
-            moved[noun] = naming.translated(keys, names)
+            renamed[noun] = naming.translated(artifacts, names)
         else:
-            moved[noun] = section
-    return moved
+            renamed[noun] = section
+    return renamed
 
 
-def _data(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[Rows]:
-    """Of each corpus the rows in git; of each test split the examples that were scored."""
-    sides: dict[str, None] = {}
-    for name in new.artifacts:
-        if name.partition(".")[0] == "corpus" and name in before:
-            paths = [
-                r.tree.ids.get(r.table_path(n, "rows"))
-                for r, n in ((old, before[name]), (new, name))
-            ]
-            if paths[0] != paths[1]:
-                yield from _rows(name, old.table(before[name], "rows"), new.table(name, "rows"))
-        elif name.partition(".")[0] == "scores" and name in before:
-            tables = (
-                old.table_path(before[name], "predictions"),
-                new.table_path(name, "predictions"),
-            )
-            if old.tree.ids.get(tables[0]) != new.tree.ids.get(tables[1]):
-                for found in _test_sides(
-                    old.table(before[name], "predictions"), new.table(name, "predictions"), sides
-                ):
-                    yield from found
+def _data(pairs: list[ArtifactPair]) -> Iterator[Rows]:
+    """Of each corpus the committed rows; of each test split the examples that were scored."""
+    compared: set[str] = set()  # datasets: many artifacts are scored on the same
+    for pair in pairs:
+        report = {"corpus": "rows", "scores": "predictions"}.get(pair.noun)
+        if report is None or len({end.table_id(report) for end in pair}) == 1:
+            continue
+        old, new = (end.table(report) for end in pair)
+        if report == "rows":
+            yield from _rows(pair.name, old, new)
+        elif old and new and "dataset" in old and "dataset" in new:
+            for dataset in dict.fromkeys(new["dataset"]):
+                if dataset in old["dataset"] and dataset not in compared:
+                    compared.add(dataset)
+                    tables = (_where(table, dataset) for table in (old, new))
+                    yield from _rows(f"splits.{dataset}: test split", *tables)
 
 
 def _rows(
     artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None
 ) -> Iterator[Rows]:
-    """Per table and label. A row is known by its id: the same text has the same one everywhere.
+    """Per table and label. The id of a row follows from its text.
 
-    One that is in another table now is out of the one and in the other.
+    A row that moved to another table is removed from the one and added to the other.
     """
-    if (
-        old is None
-        or new is None
-        or any({"id", "table", "label"} - set(table) for table in (old, new))
-    ):
+    if old is None or new is None or any({"id", "table", "label"} - set(t) for t in (old, new)):
         return
     before, after = (
-        {
-            i: (s, label)
-            for i, s, label in zip(table["id"], table["table"], table["label"], strict=True)
-        }
-        for table in (old, new)
-    )
-    stays = {i for i, where in after.items() if i in before and before[i][0] == where[0]}
-    added = Counter(where for i, where in after.items() if i not in stays)
-    removed = Counter(where for i, where in before.items() if i not in stays)
+        dict(zip(rows["id"], zip(rows["table"], rows["label"], strict=True), strict=True))
+        for rows in (old, new)
+    )  # id -> (table, label)
+    stays = {i for i, place in after.items() if i in before and before[i][0] == place[0]}
+    added = Counter(place for i, place in after.items() if i not in stays)
+    removed = Counter(place for i, place in before.items() if i not in stays)
     relabelled = Counter(after[i] for i in stays if before[i][1] != after[i][1])
-    for table, label in sorted({*added, *removed, *relabelled}):
-        where = table, label
-        yield Rows(artifact, table, label, added[where], removed[where], relabelled[where])
-
-
-def _test_sides(
-    old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None, seen: dict[str, None]
-) -> Iterator[Iterator[Rows]]:
-    """One for each test split that was not looked at yet: many artifacts are scored on the same."""
-    if old is None or new is None or "dataset" not in old or "dataset" not in new:
-        return
-    for dataset in dict.fromkeys(new["dataset"]):
-        if dataset not in seen and dataset in old["dataset"]:
-            seen[dataset] = None
-            parts = [_where(table, dataset) for table in (old, new)]
-            yield _rows(f"splits.{dataset}: test split", *parts)
+    for place in sorted({*added, *removed, *relabelled}):
+        yield Rows(artifact, *place, added[place], removed[place], relabelled[place])
 
 
 def _where(table: Mapping[str, list[str]], dataset: str) -> dict[str, list[str]]:
     places = [i for i, name in enumerate(table["dataset"]) if name == dataset]
-    return {
-        name: [column[i] for i in places]
-        for name, column in table.items()
-        if name in ("id", "table", "label")
-    }
+    columns = [name for name in table if name in ("id", "table", "label")]
+    return {name: [table[name][i] for i in places] for name in columns}
 
 
-def _code(old: Revision, new: Revision) -> Iterator[Code]:
-    """Files that a stage of either side executes, by its closure in dvc.lock; without one, all code that is there."""
-    stages = executed(old, new)
-    for path in sorted({*old.tree.ids, *new.tree.ids}):
+def _code(baseline: Revision, candidate: Revision) -> Iterator[Code]:
+    """Files that a stage of either executes, by dvc.lock; without one, all code of the project."""
+    stages = executed(baseline, candidate)
+    old, new = baseline.tree, candidate.tree
+    for path in sorted({*old.ids, *new.ids}):
         counts = path.endswith(".py") and (stages is None or path in stages)
-        if counts and old.tree.ids.get(path) != new.tree.ids.get(path):
-            yield Code(
-                path, _what(old.tree.text(path), new.tree.text(path)), (stages or {}).get(path, ())
-            )
+        if counts and old.ids.get(path) != new.ids.get(path):
+            yield Code(path, _what(old.text(path), new.text(path)), (stages or {}).get(path, ()))
 
 
 def _what(old: str | None, new: str | None) -> tuple[str, ...]:
@@ -157,33 +133,31 @@ def _what(old: str | None, new: str | None) -> tuple[str, ...]:
         return ("it does not parse",)
 
 
-def _toolchain(old: Revision, new: Revision) -> Iterator[Change]:
-    """Versions, and digests of the modules of an lmspec outside of the project."""
-    for row in difference.rows(old.toolchain, new.toolchain):
+def _toolchain(baseline: Revision, candidate: Revision) -> Iterator[Change]:
+    """Versions of packages, and digests of the modules of an installed lmspec."""
+    for row in difference.rows(baseline.toolchain, candidate.toolchain):
         if row.differs:
-            yield Change(row.name.removeprefix("packages."), _short(row.old), _short(row.new))
+            name = row.name.removeprefix("packages.")
+            yield Change(name, _shortened(row.old), _shortened(row.new))
 
 
-def _short(value: Any) -> Any:
+def _shortened(value: Any) -> Any:
+    """A digest is shown by its first digits."""
     return value[:SHORT] if isinstance(value, str) and len(value) == 64 else value
 
 
-def _rebuilt(old: Revision, new: Revision, before: Mapping[str, str]) -> Iterator[str]:
-    """Artifacts of which an output has another hash. A record is about an output, and is none."""
-    for name in new.artifacts:
-        if name in before:
-            sides = [_outputs(side, key) for side, key in ((old, before[name]), (new, name))]
-            if all(sides) and sides[0] != sides[1]:
-                yield name
+def _is_rebuilt(pair: ArtifactPair) -> bool:
+    """Has an output another hash? Provenance describes outputs, and does not count."""
+    old, new = (_outputs(end) for end in pair)
+    return bool(old and new) and old != new
 
 
-def _outputs(side: Revision, name: str) -> dict[str, str]:
-    """What was made -> its hash, under names that do not hold the artifact's own."""
-    stage, folder = places.stage_name(name), places.folder(name)
-    found = {}
-    for path, md5 in side.lock.get(stage, NEVER).outs.items():
+def _outputs(artifact: Artifact) -> dict[str, str]:
+    """Output -> MD5, under names without the artifact's own."""
+    stage, folder = places.stage_name(artifact.name), places.folder(artifact.name)
+    outputs = {}
+    for path, md5 in artifact.revision.run(artifact.name).outs.items():
         if not path.startswith(f"{places.PROVENANCE}/"):
-            found[
-                path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
-            ] = md5
-    return found
+            name = path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
+            outputs[name] = md5
+    return outputs

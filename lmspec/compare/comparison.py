@@ -5,120 +5,120 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from lmspec.compare import changes, flips, gates, judging, naming, pictures, ratios, seeds, stale
-from lmspec.compare.artifact import Artifact
-from lmspec.compare.evidence import NO_PREDICTIONS, Evidence
-from lmspec.compare.report import Metric, Report, Side, Verdict
-from lmspec.compare.revision import Fault, Revision
+from lmspec.compare import (
+    changes,
+    flips,
+    gates,
+    metrics,
+    out_of_date,
+    pictures,
+    ratios,
+    seeds,
+    verdicts,
+)
+from lmspec.compare.artifact import NO_PREDICTIONS
+from lmspec.compare.evidence import Evidence
+from lmspec.compare.report import Metric, Report, RevisionId, Verdict
+from lmspec.compare.revision import Revision, Unavailable
 from lmspec.errors import some
 
-NOTED = 8  # stale artifacts of a side that have a note
+NOTED = 8  # artifacts out of date that have a note, per revision
 
 
-def compare(old: Revision, new: Revision, root: Path, today: datetime.date | None = None) -> Report:
-    """All that is to be said of two revisions. root: where the corpus may be at hand; today: for the ends of waivers."""
-    before = {name: name for name in new.artifacts if name in old.artifacts} | naming.renamed(
-        old.artifacts, new.artifacts
-    )
-    evidence = Evidence(old, new, before)
-    stales = stale.artifacts(new), stale.artifacts(old)
-    tested = [
-        row for name in _names(old, new, before) for row in Artifact(evidence, name, stales).rows()
-    ]
-    built = [name for name in before if name not in stales[0] and before[name] not in stales[1]]
-    timed = tuple(ratios.ratios(evidence, built))
-    metrics = tuple(
-        seeds.seeded(
-            evidence,
-            _of_ratios(judging.judged(tested), {ratio.name: ratio.verdict for ratio in timed}),
-        )
-    )
-    changed = [
-        name
-        for name in built
-        if any(m.name.startswith(f"{name}.") and m.verdict != "same" for m in metrics)
-    ]
-    found = Report(
-        baseline=Side(old.name, old.commit),
-        candidate=Side(new.name, new.commit),
-        changes=changes.changes(old, new, before),
-        metrics=metrics,
-        flips=tuple(flips.flips(evidence, changed, root)),
-        ratios=timed,
-        notes=tuple(_notes(evidence, stales)),
-        confusion=tuple(pictures.confusion(evidence, changed)),
-        calibration=tuple(pictures.calibration(evidence, changed)),
-        curves=tuple(pictures.curves(evidence, changed)),
+def compare(
+    baseline: Revision, candidate: Revision, root: Path, today: datetime.date | None = None
+) -> Report:
+    """root: where the texts may be at hand; today: decides whether a waiver has expired."""
+    reasons = out_of_date.artifacts(baseline), out_of_date.artifacts(candidate)
+    evidence = Evidence(baseline, candidate, reasons)
+    rows = [row for pair in evidence.pairs.values() for row in metrics.rows(pair)]
+    current = [pair for pair in evidence.in_both if all(end.out_of_date is None for end in pair)]
+    timed = ratios.ratios(current)
+    judged = _with_ratios(verdicts.judged(rows), {ratio.name: ratio.verdict for ratio in timed})
+    tested = [seeds.with_seeds(evidence, metric) for metric in judged]
+    differing = {_artifact(metric) for metric in tested if metric.verdict != "same"}
+    changed = [pair for pair in current if pair.name in differing]
+    return Report(
+        baseline=RevisionId(baseline.name, baseline.commit),
+        candidate=RevisionId(candidate.name, candidate.commit),
+        changes=changes.changes(evidence),
+        metrics=tuple(tested),
+        flips=tuple(flips.flips(changed, root)),
+        ratios=tuple(timed),
+        gates=tuple(gates.verdicts(evidence, today or datetime.date.today())),
+        notes=tuple(_notes(evidence)),
+        confusion=tuple(pictures.confusion(changed)),
+        calibration=tuple(pictures.calibration(changed)),
+        curves=tuple(pictures.curves(changed)),
         front=tuple(pictures.front(evidence)),
         shipped=tuple(
             str(spec["scores"])
-            for name, spec in new.artifacts.items()
+            for name, spec in candidate.artifacts.items()
             if name.startswith("bundle.") and "scores" in spec
         ),
     )
-    return replace(
-        found, gates=tuple(gates.verdicts(evidence, *stales, today or datetime.date.today()))
-    )
 
 
-def _names(old: Revision, new: Revision, before: Mapping[str, str]) -> list[str]:
-    """Artifacts of either side, by the new name where there is one."""
-    return [*new.artifacts, *(name for name in old.artifacts if name not in before.values())]
+def _artifact(metric: Metric) -> str:
+    return ".".join(metric.name.split(".")[:2])
 
 
-def _of_ratios(metrics: list[Metric], verdicts: Mapping[str, Verdict]) -> Iterator[Metric]:
-    """What was measured in rounds is judged as a ratio."""
+def _with_ratios(metrics: list[Metric], ratios: Mapping[str, Verdict]) -> Iterator[Metric]:
+    """What was measured in rounds has the verdict of its ratio."""
     for metric in metrics:
-        if (
-            metric.verdict == "untested"
-            and metric.name in verdicts
-            and verdicts[metric.name] != "untested"
-        ):
-            yield replace(
-                metric, verdict=verdicts[metric.name], reason=None, method="as a ratio, over rounds"
-            )
-        else:
-            yield metric
+        verdict = ratios.get(metric.name, "untested")
+        if metric.verdict == "untested" != verdict:
+            method = "as a ratio, over rounds"
+            metric = replace(metric, verdict=verdict, reason=None, method=method)
+        yield metric
 
 
-def _notes(
-    evidence: Evidence, stales: tuple[Mapping[str, str], Mapping[str, str]]
-) -> Iterator[str]:
-    old, new = evidence.old, evidence.new
-    for side, late in zip((old, new), reversed(stales), strict=True):
-        if stale.unknown(side):
-            yield f"{side.name} has no dvc.lock: whether its metrics are of its spec and code was not checked"
-        for name, why in list(stale.first(late).items())[:NOTED]:
-            remedy = (
-                "`git checkout` it, or run `dvc repro`"
-                if why.endswith("the build wrote")
-                else "run `dvc repro`"
-            )
-            yield f"{name} is stale in {side.name}: {why}: {remedy}" + (
-                " there, and commit" if side.commit else ""
-            )
-        for path in side.tree.others:
-            yield f"{path} of {side.name} is a submodule: what it holds is in another repository, and was not looked at"
-    scored = [
-        name
-        for name in evidence.before
-        if name.startswith("scores.") and not evidence.unchanged(name)
-    ]
-    for which, side in (("old", old), ("new", new)):
-        there = [
-            name
-            for name in scored
-            if not isinstance(side.metrics(evidence.name(which, name)), Fault)
-        ]
+def _notes(evidence: Evidence) -> Iterator[str]:
+    """What could not be checked, and why."""
+    for revision, reasons in zip(
+        (evidence.baseline, evidence.candidate), evidence.out_of_date, strict=True
+    ):
+        yield from _of_revision(revision, reasons)
+    scores = [pair for pair in evidence.in_both if pair.noun == "scores"]
+    for i, revision in enumerate((evidence.baseline, evidence.candidate)):
+        ends = [list(pair)[i] for pair in scores if not pair.same_predictions]
         lacking = [
-            name for name in there if not evidence.predictions(which, evidence.name(which, name))
+            end.name
+            for end in ends
+            if not isinstance(end.metrics, Unavailable) and not end.predictions
         ]
         if lacking:
-            yield f"{side.name} {NO_PREDICTIONS} of {some(lacking)}: what differs there was not tested on pairs of examples"
-    unknown = [
-        name
-        for name in new.artifacts
-        if name.startswith("scores.") and not (new.better(name) or old.better(name))
+            yield (
+                f"{revision.name} {NO_PREDICTIONS} of {some(lacking)}: "
+                "their differences were not tested on pairs of examples"
+            )
+    undirected = [
+        pair.candidate.name
+        for pair in evidence.pairs.values()
+        if pair.noun == "scores"
+        and pair.candidate.exists
+        and not any(end.revision.directions(end.name) for end in reversed(list(pair)))
     ]
-    if unknown:
-        yield f"no record says which way the metrics of {some(unknown)} are better, so none of them was tested"
+    if undirected:
+        yield (
+            f"no provenance says which way the metrics of {some(undirected)} are better, "
+            "so none of them was tested"
+        )
+
+
+def _of_revision(revision: Revision, reasons: Mapping[str, str]) -> Iterator[str]:
+    if out_of_date.unknown(revision):
+        yield (
+            f"{revision.name} has no dvc.lock: whether its metrics match its spec and code "
+            "was not checked"
+        )
+    for name, why in list(out_of_date.roots(reasons).items())[:NOTED]:
+        edited = why.endswith("the build wrote")
+        remedy = "`git checkout` it, or run `dvc repro`" if edited else "run `dvc repro`"
+        there = " there, and commit" if revision.commit else ""
+        yield f"{name} is out of date in {revision.name}: {why}: {remedy}{there}"
+    for path in revision.tree.others:
+        yield (
+            f"{path} of {revision.name} is a submodule: its content is in another repository, "
+            "and was not looked at"
+        )

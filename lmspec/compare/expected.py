@@ -1,61 +1,59 @@
-"""expected: which metrics the spec of a revision asks for: one that B lacks is lost only if it does."""
+"""expected: the metrics that a revision's spec promises: one that is absent is lost only if so."""
 
-from lmspec.compare.evidence import Evidence
+from lmspec.compare.artifact import Artifact
+from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.revision import Revision
 from lmspec.language import metric_names
 from lmspec.language.resolved import Specs
-from lmspec.specs.names import ArtifactName, MetricName
+from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 
-UNSOUND = (
-    KeyError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-)  # what the spec of a commit may raise, which need be no sound one
+# what an invalid spec may raise here: that of an old commit need not be valid
+UNSOUND = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def dropped(evidence: Evidence, artifact: str, path: tuple[str, ...]) -> bool:
-    """Did the old spec ask for a metric, and does the new one not: as a test set that is scored no more?
+def dropped(pair: ArtifactPair, path: MetricPath) -> bool:
+    """Did the baseline's spec promise a metric that the candidate's does not, as a test set less?
 
-    Not if that cannot be told. artifact: its new name
+    False if that is unknown.
     """
-    before, after = (
-        MetricName(ArtifactName.parse(name), path)
-        for name in (evidence.name("old", artifact), artifact)
-    )
+    old, new = pair
     try:
-        return metric_names.computes(_specs(evidence.old), before) and (
-            path not in metric_names.paths(_specs(evidence.new), after.artifact)
+        promised = metric_names.computes(_specs(old.revision), _metric(old, path))
+        return promised and path not in metric_names.paths(
+            _specs(new.revision), ArtifactName.parse(new.name)
         )
     except UNSOUND:
         return False
 
 
-def asked(side: Revision, artifact: str, pattern: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The metrics that a pattern names, of those that the spec of a side asks for; none if that cannot be told.
+def wanted(artifact: Artifact, pattern: MetricPath) -> list[MetricPath]:
+    """The promised metrics that a pattern names; none if unknown.
 
-    Of a corpus and its splits no more is known: a label or a reason to reject that no row has is not among their metrics.
+    Of a corpus and its splits no more is known: a label or a reason to reject that no row has is
+    not among their metrics.
     """
-    if artifact.startswith(("corpus.", "splits.")):
+    if artifact.noun in ("corpus", "splits"):
         return []
     try:
-        return metric_names.matching(
-            _specs(side), MetricName(ArtifactName.parse(artifact), pattern)
+        return metric_names.matching(_specs(artifact.revision), _metric(artifact, pattern))
+    except UNSOUND:
+        return []
+
+
+def slices(artifact: Artifact) -> list[MetricPath]:
+    """The test splits, classes and tables that flips are counted in; none if unknown."""
+    try:
+        return metric_names.flip_slices(
+            _specs(artifact.revision), ArtifactName.parse(artifact.name)
         )
     except UNSOUND:
         return []
 
 
-def sides(side: Revision, artifact: str) -> list[tuple[str, ...]]:
-    """What flips are counted in, by the spec of a side; none if that cannot be told."""
-    try:
-        return metric_names.flip_slices(_specs(side), ArtifactName.parse(artifact))
-    except UNSOUND:
-        return []
+def _metric(artifact: Artifact, path: MetricPath) -> MetricName:
+    return MetricName(ArtifactName.parse(artifact.name), path)
 
 
-def _specs(side: Revision) -> Specs:
-    return Specs(
-        side.params, tuple(map(ArtifactName.parse, side.artifacts)), (), {}, side.tree.root
-    )
+def _specs(revision: Revision) -> Specs:
+    names = tuple(map(ArtifactName.parse, revision.artifacts))
+    return Specs(revision.params, names, (), {}, revision.tree.root)

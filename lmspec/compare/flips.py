@@ -1,27 +1,29 @@
-"""flips: examples that were right and are wrong now, which users notice even where accuracy rises.
+"""flips: negative flips: examples that were right in the baseline and are wrong in the candidate.
 
-Source: Yan et al. 2021, Positive-congruent training, arXiv:2011.09161; Xie et al. 2021, arXiv:2105.03048.
+Users notice them even where accuracy rises. Source: Yan et al. 2021, Positive-congruent training,
+arXiv:2011.09161; Xie et al. 2021, arXiv:2105.03048.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmspec.compare.evidence import Evidence
+from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Example, Flips, Slice
+from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
-from lmspec.statistics.paired import Paired
+from lmspec.statistics.paired import PairedSample
 
-CONFIDENCE = 0.95
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Count:
-    """Flips among some examples. size: how many independent ones they are worth, where documents have groups."""
+    """Flips among some examples. size: the independent examples they are worth, if grouped."""
 
     examples: int
     negative_flips: int
@@ -30,103 +32,88 @@ class Count:
 
     @property
     def rate(self) -> float:
-        """Broken, of all."""
+        """Negative flips of all examples."""
         return self.negative_flips / self.examples
 
     def bounds(self, confidence: float) -> tuple[float, float]:
-        """Of the rate, each one-sided. Source: Clopper & Pearson 1934; in groups Korn & Graubard 1998."""
+        """Of the rate, each one-sided.
+
+        Source: Clopper & Pearson 1934; in groups Korn & Graubard 1998.
+        """
         return exact.clopper_pearson(self.rate * self.size, self.size, confidence)
 
 
-def count(paired: Paired, rows: NDArray[np.int64]) -> Count:
-    """Of the examples at those places."""
-    old, new = paired.pairs.old.right[rows], paired.pairs.new.right[rows]
-    broken = old & ~new
-    groups = paired.pairs.groups
-    numbers = None if groups is None else np.unique(groups[rows], return_inverse=True)[1]
-    size = float(len(rows)) if numbers is None else exact.effective_size(broken, numbers)
-    return Count(len(rows), int(broken.sum()), int((~old & new).sum()), size)
+def count(paired: PairedSample, rows: NDArray[np.int64]) -> Count:
+    """Flips among the pairs of those indices."""
+    old, new = paired.pairs.baseline.right[rows], paired.pairs.candidate.right[rows]
+    negative, groups, size = old & ~new, paired.pairs.groups, float(len(rows))
+    if groups is not None:
+        numbers = np.unique(groups[rows], return_inverse=True)[1]
+        size = exact.effective_size(negative, numbers)
+    return Count(len(rows), int(negative.sum()), int((~old & new).sum()), size)
 
 
-def flips(evidence: Evidence, artifacts: Sequence[str], root: Path) -> Iterator[Flips]:
-    """Of each scores artifact and test split whose predictions differ. root: where the texts may be at hand."""
-    for name in artifacts:
-        if not name.startswith("scores.") or evidence.unchanged(name):
+def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
+    """Of each test split of the scores whose predictions differ. root: of the texts, if at hand."""
+    for pair in pairs:
+        if pair.noun != "scores" or pair.same_predictions:
             continue
-        for dataset in evidence.predictions("new", name) or {}:
-            paired = evidence.paired(name, dataset)
-            if isinstance(paired, Paired):
-                found = _of(name, dataset, paired, root)
-                if found.negative_flips or found.positive_flips:
-                    yield found
+        for dataset in pair.candidate.predictions:
+            paired = pair.sample(dataset)
+            if isinstance(paired, PairedSample):
+                counts = count(paired, paired.rows(None))
+                if counts.negative_flips or counts.positive_flips:
+                    yield _of(pair.name, dataset, paired, counts, root)
 
 
-def _of(artifact: str, dataset: str, paired: Paired, root: Path) -> Flips:
-    every = np.arange(len(paired.pairs.new.id))
-    whole = count(paired, every)
+def _of(artifact: str, dataset: str, paired: PairedSample, counts: Count, root: Path) -> Flips:
     return Flips(
         artifact,
         dataset,
-        whole.examples,
-        whole.negative_flips,
-        whole.positive_flips,
-        whole.rate,
-        whole.bounds(CONFIDENCE)[1],
+        counts.examples,
+        counts.negative_flips,
+        counts.positive_flips,
+        counts.rate,
+        counts.bounds(CONFIDENCE)[1],
         tuple(_slices(paired)),
         tuple(_worst(paired, dataset, root)),
     )
 
 
-def _slices(paired: Paired) -> Iterator[Slice]:
-    for label in paired.scale.labels:
-        yield from _slice("class", label, paired, paired.labelled(label))
+def _slices(paired: PairedSample) -> Iterator[Slice]:
+    parts: list[tuple[Literal["class", "table"], str, NDArray[np.int64]]] = [
+        ("class", label, paired.labelled(label)) for label in paired.scale.labels
+    ]
     if len(paired.pairs.tables) > 1:
-        for table in paired.pairs.tables:
-            yield from _slice("table", table, paired, paired.rows(table))
+        parts += [("table", table, paired.rows(table)) for table in paired.pairs.tables]
+    for kind, name, rows in parts:
+        if len(rows):
+            counts = count(paired, rows)
+            yield Slice(kind, name, len(rows), counts.negative_flips, counts.positive_flips)
 
 
-def _slice(kind: str, name: str, paired: Paired, rows: NDArray[np.int64]) -> Iterator[Slice]:
-    if len(rows):
-        found = count(paired, rows)
-        yield Slice(
-            "class" if kind == "class" else "table",
-            name,
-            found.examples,
-            found.negative_flips,
-            found.positive_flips,
-        )
-
-
-def _worst(paired: Paired, dataset: str, root: Path) -> Iterator[Example]:
-    """The broken ones whose true label lost the most probability."""
-    old, new = paired.pairs.old, paired.pairs.new
-    broken = np.flatnonzero(old.right & ~new.right)
-    lost = old.label_probability[broken] - new.label_probability[broken]
-    chosen = [int(i) for i in broken[np.argsort(-lost, kind="stable")][:SHOWN]]
+def _worst(paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:
+    """Negative flips whose true label lost the most probability."""
+    old, new = paired.pairs.baseline, paired.pairs.candidate
+    negative = np.flatnonzero(old.right & ~new.right)
+    lost = old.label_probability[negative] - new.label_probability[negative]
+    chosen = [int(i) for i in negative[np.argsort(-lost, kind="stable")][:SHOWN]]
     texts = _texts(root / "data" / "splits" / dataset / "test.parquet", {new.id[i] for i in chosen})
     for i in chosen:
-        chances = float(old.label_probability[i]), float(new.label_probability[i])
-        yield Example(
-            new.id[i],
-            new.table[i],
-            new.label[i],
-            old.predicted[i],
-            new.predicted[i],
-            *chances,
-            texts.get(new.id[i]),
-        )
+        probabilities = float(old.label_probability[i]), float(new.label_probability[i])
+        answers = old.predicted[i], new.predicted[i]
+        text = texts.get(new.id[i])
+        yield Example(new.id[i], new.table[i], new.label[i], *answers, *probabilities, text)
 
 
 def _texts(path: Path, ids: set[str]) -> dict[str, str]:
-    """The texts of some ids, where the corpus is at hand."""
+    """id -> text, where the dataset is at hand."""
     if not ids or not path.is_file():
         return {}
-    import polars as pl  # here: it costs a tenth of a second, and few reports need it
+    import polars as pl  # here: it takes 0.1 s, and few reports need it
 
     try:
-        frame = pl.read_parquet(path, columns=["id", "text"]).filter(
-            pl.col("id").is_in(sorted(ids))
-        )
+        frame = pl.read_parquet(path, columns=["id", "text"])
+        return dict(frame.filter(pl.col("id").is_in(sorted(ids))).iter_rows())
     except (pl.exceptions.PolarsError, OSError):
         return {}
-    return dict(frame.iter_rows())

@@ -1,59 +1,59 @@
-"""naming: which artifact of the new spec is which of the old one: by name, or, renamed, by having the same fields."""
+"""naming: which artifact of the candidate's spec is which of the baseline's, if it was renamed."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
-    """New name -> old name of each artifact that has another name and the same fields, what it refers to being renamed alike.
+def renamed(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> dict[str, str]:
+    """New name -> former name of each artifact that changed its name and no field.
 
-    Where several could be meant, none is.
+    A reference to a renamed artifact is no change. Where several artifacts could be meant, none is.
     """
-    found: dict[str, str] = {}
-    while True:
-        gone = {
-            name: _freeze(spec)
-            for name, spec in old.items()
-            if name not in new and name not in found.values()
+    names: dict[str, str] = {}
+    while True:  # a rename may make the artifacts that refer to it equal
+        removed = {
+            name: _frozen(spec)
+            for name, spec in baseline.items()
+            if name not in candidate and name not in names.values()
         }
-        come = {
-            name: _freeze(translated(spec, found))
-            for name, spec in new.items()
-            if name not in old and name not in found
+        added = {
+            name: _frozen(translated(spec, names))
+            for name, spec in candidate.items()
+            if name not in baseline and name not in names
         }
-        more = {}
-        for name, spec in come.items():
-            noun = name.partition(".")[0]
-            alike = [
-                other
-                for other, fields in gone.items()
-                if fields == spec and other.partition(".")[0] == noun
-            ]
-            rivals = [
-                other
-                for other, fields in come.items()
-                if fields == spec and other.partition(".")[0] == noun
-            ]
-            if len(alike) == 1 and len(rivals) == 1:
-                more[name] = alike[0]
-        if not more:
-            return found
-        found |= more
+        matched = {}
+        for name, spec in added.items():
+            former, rivals = _alike(removed, name, spec), _alike(added, name, spec)
+            if len(former) == len(rivals) == 1:
+                matched[name] = former[0]
+        if not matched:
+            return names
+        names |= matched
+
+
+def _alike(specs: Mapping[str, Any], name: str, spec: Any) -> list[str]:
+    """Artifacts of the same noun with the same fields."""
+    noun = name.partition(".")[0]
+    return [
+        other
+        for other, fields in specs.items()
+        if fields == spec and other.partition(".")[0] == noun
+    ]
 
 
 def translated(value: Any, names: Mapping[str, str]) -> Any:
-    """With the old names of what was renamed."""
+    """A spec with some of the names in it replaced."""
     if isinstance(value, dict):
-        return {key: translated(item, names) for key, item in value.items()}
+        return {field: translated(item, names) for field, item in value.items()}
     if isinstance(value, list):
         return [translated(item, names) for item in value]
     return names.get(value, value) if isinstance(value, str) else value
 
 
-def _freeze(value: Any) -> Any:
-    """Equal only if of the same type too: 1, 1.0 and true are three values."""
+def _frozen(value: Any) -> Any:
+    """Equal only for equal types: 1, 1.0 and true are three values."""
     if isinstance(value, dict):
-        return tuple((key, _freeze(item)) for key, item in value.items())
+        return tuple((field, _frozen(item)) for field, item in value.items())
     if isinstance(value, list):
-        return tuple(_freeze(item) for item in value)
+        return tuple(_frozen(item) for item in value)
     return type(value).__name__, value

@@ -1,4 +1,4 @@
-"""pictures: what the plots of a report are drawn from: confusion, calibration, learning curves, size against accuracy."""
+"""pictures: data of the plots: confusion, calibration, learning curves, size against accuracy."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,107 +6,100 @@ from typing import Literal
 
 import numpy as np
 
-from lmspec.compare.evidence import Evidence
+from lmspec.compare.artifact import Artifact
+from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Calibration, Confusion, Curve, Point
-from lmspec.compare.revision import Revision, number
-from lmspec.statistics.paired import Alone
+from lmspec.compare.revision import Revision, Unavailable, number
+from lmspec.statistics.paired import Sample
 
 BYTES_PER_PARAMETER = 4
-MOST_LABELS = 50  # of a matrix: 1,000 would be a million cells
+MOST_LABELS = 50  # of a matrix; 1,000 labels would be a million cells
 Matrix = tuple[tuple[int, ...], ...]
 
 
-def confusion(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Confusion]:
-    """Of each test split of the scores artifacts that changed; without counts where there are too many labels."""
-    for name in artifacts:
-        for dataset in _splits(evidence, name):
-            sides = [evidence.alone(side, name, dataset) for side in ("old", "new")]
-            known = [side for side in sides if isinstance(side, Alone)]
-            if known:
-                labels = tuple(
-                    dict.fromkeys(label for side in known for label in side.scale.labels)
-                )
-                few = len(labels) <= MOST_LABELS
-                old, new = (
-                    _matrix(side, labels) if isinstance(side, Alone) and few else None
-                    for side in sides
-                )
-                yield Confusion(name, dataset, labels, old, new)
+def confusion(pairs: Sequence[ArtifactPair]) -> Iterator[Confusion]:
+    """Of each test split; without counts where there are too many labels."""
+    for name, dataset, samples in _samples(pairs):
+        known = [sample for sample in samples if isinstance(sample, Sample)]
+        if known:
+            labels = tuple(dict.fromkeys(name for sample in known for name in sample.scale.labels))
+            few = len(labels) <= MOST_LABELS
+            old, new = (
+                _matrix(sample, labels) if isinstance(sample, Sample) and few else None
+                for sample in samples
+            )
+            yield Confusion(name, dataset, labels, old, new)
 
 
-def _splits(evidence: Evidence, name: str) -> list[str]:
-    return list(evidence.predictions("new", name) or {}) if name.startswith("scores.") else []
+def _samples(
+    pairs: Sequence[ArtifactPair],
+) -> Iterator[tuple[str, str, list[Sample | Unavailable]]]:
+    """(artifact, dataset, sample of each revision) of each test split that is scored."""
+    for pair in pairs:
+        for dataset in pair.candidate.predictions if pair.noun == "scores" else ():
+            yield pair.name, dataset, [end.sample(dataset) for end in pair]
 
 
-def _matrix(side: Alone, labels: tuple[str, ...]) -> Matrix:
-    count = Counter(zip(side.side.label, side.side.predicted, strict=True))
+def _matrix(sample: Sample, labels: tuple[str, ...]) -> Matrix:
+    answers = sample.predictions
+    count = Counter(zip(answers.label, answers.predicted, strict=True))
     return tuple(tuple(count[true, predicted] for predicted in labels) for true in labels)
 
 
-def calibration(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Calibration]:
-    """Of each test split that both sides have predictions of."""
-    for name in artifacts:
-        for dataset in _splits(evidence, name):
-            sides = [evidence.alone(side, name, dataset) for side in ("old", "new")]
-            if isinstance(sides[0], Alone) and isinstance(sides[1], Alone):
-                yield Calibration(name, dataset, _bins(sides[0]), _bins(sides[1]))
+def calibration(pairs: Sequence[ArtifactPair]) -> Iterator[Calibration]:
+    """Of each test split of which both revisions have predictions."""
+    for name, dataset, (old, new) in _samples(pairs):
+        if isinstance(old, Sample) and isinstance(new, Sample):
+            yield Calibration(name, dataset, _bins(old), _bins(new))
 
 
-def _bins(side: Alone) -> tuple[tuple[float, float, int], ...]:
-    confidence, right = side.side.confidence, side.side.right
-    place = np.minimum((confidence * side.scale.bins).astype(np.int64), side.scale.bins - 1)
+def _bins(sample: Sample) -> tuple[tuple[float, float, int], ...]:
+    """(mean confidence, accuracy, examples) of each bin that is not empty."""
+    confidence, right = sample.predictions.confidence, sample.predictions.right  # (n,) each
+    bins = sample.scale.bins
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     return tuple(
-        (
-            float(confidence[place == i].mean()),
-            float(right[place == i].mean()),
-            int((place == i).sum()),
-        )
-        for i in np.unique(place)
+        (float(confidence[here].mean()), float(right[here].mean()), int(here.sum()))
+        for here in (place == i for i in np.unique(place))
     )
 
 
-def curves(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Curve]:
-    """Of each training that changed."""
-    for name in artifacts:
-        tables = (
-            evidence.old.table(evidence.name("old", name), "curve"),
-            evidence.new.table(name, "curve"),
-        )
-        old, new = (_numbers(table) for table in tables)
+def curves(pairs: Sequence[ArtifactPair]) -> Iterator[Curve]:
+    """Of each training."""
+    for pair in pairs:
+        old, new = (_numbers(end.table("curve")) for end in pair)
         if old or new:
-            yield Curve(name, old, new)
+            yield Curve(pair.name, old, new)
 
 
 def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[float, ...]]:
     try:
-        return {
-            name: tuple(float(value) for value in column) for name, column in (table or {}).items()
-        }
+        return {name: tuple(map(float, column)) for name, column in (table or {}).items()}
     except ValueError:
         return {}
 
 
 def front(evidence: Evidence) -> Iterator[Point]:
-    """Size and accuracy of everything that is scored, on both sides."""
-    sides: tuple[tuple[Literal["baseline", "candidate"], Revision], ...] = (
-        ("baseline", evidence.old),
-        ("candidate", evidence.new),
+    """Size and accuracy of all that is scored, in both revisions."""
+    ends: tuple[tuple[Literal["baseline", "candidate"], Revision], ...] = (
+        ("baseline", evidence.baseline),
+        ("candidate", evidence.candidate),
     )
-    for side, revision in sides:
+    for end, revision in ends:
         for name, spec in revision.artifacts.items():
             if name.startswith("scores."):
-                size = _bytes(revision, str(spec.get("of")))
-                values = revision.metrics(name)
-                for dataset, found in values.items() if isinstance(values, Mapping) else ():
-                    accuracy = number(found.get("accuracy")) if isinstance(found, Mapping) else None
-                    if size and accuracy is not None:
-                        yield Point(name, str(dataset), side, size, accuracy)
+                size = _bytes(Artifact(revision, str(spec.get("of"))))
+                metrics = revision.metrics(name)
+                for dataset in metrics if isinstance(metrics, Mapping) and size else ():
+                    accuracy = revision.number(name, (dataset, "accuracy"))
+                    if accuracy is not None:
+                        yield Point(name, str(dataset), end, size, accuracy)
 
 
-def _bytes(revision: Revision, name: str) -> int:
+def _bytes(artifact: Artifact) -> int:
     """Of a graph its file; of a model its weights in fp32."""
-    values = revision.metrics(name) if name in revision.artifacts else None
-    if not isinstance(values, Mapping):
+    metrics = artifact.metrics if artifact.exists else None
+    if not isinstance(metrics, Mapping):
         return 0
-    size, parameters = number(values.get("bytes")), number(values.get("parameters"))
+    size, parameters = number(metrics.get("bytes")), number(metrics.get("parameters"))
     return int(size if size is not None else (parameters or 0) * BYTES_PER_PARAMETER)

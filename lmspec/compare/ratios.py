@@ -1,4 +1,4 @@
-"""ratios: how much faster, larger or heavier an artifact is now: new / old, with an interval where it was measured in rounds."""
+"""ratios: candidate / baseline of latency, throughput, size and memory, tested over rounds."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,31 +6,30 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.artifact import Artifact, leaves
+from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Ratio, Verdict
-from lmspec.compare.revision import Revision, number
+from lmspec.compare.revision import number
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL
 from lmspec.errors import some
 from lmspec.language import nouns
 from lmspec.pipeline import paths
 from lmspec.specs.results import Metric
 from lmspec.statistics import exact
-from lmspec.statistics.bootstrap import SEED
+from lmspec.statistics.bootstrap import SEED, Floats
 
-Floats = NDArray[np.float64]
-LEVEL, CONFIDENCE = 0.05, 0.95
 REPLICATES = 10_000
-IN_ROUNDS = "in turn with {against}, whose own change is taken out; two runs"
-APART = "in two runs, with nothing that tells the speed of the machine in each"
-OTHERWISE = "in two runs, with other versions of what may have changed {against} too: {packages}"
+IN_ROUNDS = "relative to {against}, measured in turn with it; two runs"
+APART = "in two runs, without a common reference for the speed of the machine"
+OTHERWISE = "in two runs, and other versions of {packages} may have changed {against} too"
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """log(new / old) of what was measured in rounds: of the medians, and in replicates.
+    """log(candidate / baseline) of the medians over rounds, and its replicates.
 
-    least  the smallest share of cases that so few rounds can tell from chance
+    least  the smallest p that so few rounds can give
     """
 
     value: float
@@ -39,155 +38,147 @@ class Rounds:
     least: float
 
     def bound(self, level: float) -> float:
-        """Of new / old: below it lies that share of the replicates; 0 or infinity where the rounds are too few to tell."""
+        """Bound of the ratio: that share of the replicates is below.
+
+        0 or infinity where the rounds are too few for the level: of five against five, 99.6 %.
+        """
         if min(level, 1 - level) < self.least:
             return 0.0 if level < 0.5 else math.inf
         return float(np.exp(np.quantile(self.replicates, level)))
 
 
-def ratios(evidence: Evidence, artifacts: Sequence[str]) -> Iterator[Ratio]:
-    """Of those artifacts, which both sides have, whose numbers differ."""
-    found = [ratio for name in artifacts for ratio in _of(evidence, name)]
+def ratios(pairs: Sequence[ArtifactPair]) -> list[Ratio]:
+    """Of all numbers that differ and can be compared so; p corrected after Holm."""
+    found = [ratio for pair in pairs for ratio in _of(pair)]
     tested = [i for i, ratio in enumerate(found) if ratio.p is not None]
     corrected, _ = exact.holm([found[i].p or 0.0 for i in tested])
     for i, p in zip(tested, corrected, strict=True):
         found[i] = replace(found[i], p=p, verdict=_verdict(found[i], p <= LEVEL))
-    yield from found
-
-
-def _of(evidence: Evidence, name: str) -> Iterator[Ratio]:
-    old, new = (
-        dict(leaves(r.metrics(evidence.name(s, name))))
-        for s, r in (("old", evidence.old), ("new", evidence.new))
-    )
-    for path, after in new.items():
-        values = number(old.get(path)), number(after)
-        label = ".".join(path)
-        if (
-            values[0] is None
-            or values[1] is None
-            or values[0] <= 0
-            or values[1] <= 0
-            or values[0] == values[1]
-        ):
-            continue
-        plain = Ratio(
-            f"{name}.{label}", values[0], values[1], values[1] / values[0], "lower", "untested"
-        )
-        metric = nouns.metric(name, path)
-        if metric is None or metric.see:  # another metric is compared in its place
-            continue
-        if metric.evidence == "size":
-            yield replace(plain, verdict=_verdict(plain, True), method="exact")
-        elif metric.evidence == "peak":
-            yield replace(plain, method="measured once in each commit")
-        elif metric.column:
-            yield _timed(evidence, name, metric, plain)
-
-
-def _timed(evidence: Evidence, name: str, metric: Metric, plain: Ratio) -> Ratio:
-    plain = replace(plain, better=metric.better or "lower")
-    found = rounds(evidence, name, metric.column)
-    if isinstance(found, str):
-        return replace(plain, method=found)
-    against = evidence.new.artifacts[name].get("against")
-    return replace(
-        plain,
-        ratio=float(np.exp(found.value)),
-        interval=(found.bound((1 - CONFIDENCE) / 2), found.bound((1 + CONFIDENCE) / 2)),
-        p=found.p,
-        method=IN_ROUNDS.format(against=against),
-    )
-
-
-def rounds(evidence: Evidence, name: str, column: str | None) -> Rounds | str:
-    """What both sides' rounds tell of a latency or throughput.
-
-    Or why they tell nothing: a side has none, or they were run against another model, or otherwise, or with other versions.
-    """
-    sides = [(evidence.old, evidence.name("old", name)), (evidence.new, name)]
-    settings = [_setting(*side) for side in sides]
-    if column is None or settings[0] is None or settings[0] != settings[1]:
-        return APART
-    versions = [_versions(*side) for side in sides]
-    others = [
-        package
-        for package, version in versions[0].items()
-        if versions[1].get(package, version) != version
-    ]
-    if others:
-        return OTHERWISE.format(
-            against=evidence.new.artifacts[name].get("against"), packages=some(others)
-        )
-    old, new = (_logs(revision.table(artifact, "rounds"), column) for revision, artifact in sides)
-    if old is None or new is None:
-        return APART
-    rng = np.random.default_rng([SEED, len(old), len(new)])
-    value = float(np.median(new) - np.median(old))
-    drawn = [
-        np.median(side[rng.integers(0, len(side), (REPLICATES, len(side)))], axis=1)
-        for side in (old, new)
-    ]
-    both = np.concatenate([old, new])
-    shuffled = both[np.argsort(rng.random((REPLICATES, len(both))), axis=1)]
-    apart = np.median(shuffled[:, len(old) :], axis=1) - np.median(shuffled[:, : len(old)], axis=1)
-    p = (int((np.abs(apart) >= abs(value) * (1 - 1e-12)).sum()) + 1) / (REPLICATES + 1)
-    return Rounds(value, drawn[1] - drawn[0], p, 1 / math.comb(len(both), len(old)))
-
-
-def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | None:
-    """(rounds,) logarithm of what was measured, relative to the other contestant in the same round."""
-    try:
-        sides = [
-            np.array((table or {})[f"{side}_{column}"], np.float64) for side in ("of", "against")
-        ]
-    except (KeyError, ValueError):
-        return None
-    if len(sides[0]) < 2 or not all((side > 0).all() and np.isfinite(side).all() for side in sides):
-        return None
-    found: Floats = np.log(sides[0]) - np.log(sides[1])
     return found
 
 
-def _setting(revision: Revision, name: str) -> tuple[object, ...] | None:
-    """What two runs must have in common: texts, and all that was measured with, by its content, but for the artifact itself.
+def _of(pair: ArtifactPair) -> Iterator[Ratio]:
+    before, after = (dict(leaves(end.metrics)) for end in pair)
+    for path, value in after.items():
+        old, new = number(before.get(path)), number(value)
+        if old is None or new is None or old <= 0 or new <= 0 or old == new:
+            continue
+        ratio = Ratio(f"{pair.name}.{'.'.join(path)}", old, new, new / old, "lower", "untested")
+        metric = nouns.metric(pair.name, path)
+        if metric is None or metric.see:  # another metric is compared in its place
+            continue
+        if metric.evidence == "size":
+            yield replace(ratio, verdict=_verdict(ratio, True), method="exact")
+        elif metric.evidence == "peak":
+            yield replace(ratio, method="measured once in each commit")
+        elif metric.column:
+            yield _timed(pair, metric, ratio)
 
-    None if no record says what that was.
+
+def _timed(pair: ArtifactPair, metric: Metric, ratio: Ratio) -> Ratio:
+    ratio = replace(ratio, better=metric.better or "lower")
+    timing = rounds(pair, metric.column)
+    if isinstance(timing, str):
+        return replace(ratio, method=timing)
+    return replace(
+        ratio,
+        ratio=float(np.exp(timing.value)),
+        interval=(timing.bound((1 - CONFIDENCE) / 2), timing.bound((1 + CONFIDENCE) / 2)),
+        p=timing.p,
+        method=IN_ROUNDS.format(against=pair.candidate.spec.get("against")),
+    )
+
+
+def rounds(pair: ArtifactPair, column: str | None) -> Rounds | str:
+    """The ratio of a latency or throughput over the rounds of both runs; or why there is none.
+
+    Each run measures the artifact in turn with a reference model; the quotient of the two takes
+    out the speed of the machine. So both runs need the same reference, texts and versions.
     """
-    spec = revision.artifacts.get(name, {})
-    entries = _entries(revision, name)
+    settings = [_setting(end) for end in pair]
+    if column is None or settings[0] is None or settings[0] != settings[1]:
+        return APART
+    before, after = (_versions(end) for end in pair)
+    others = [name for name, version in before.items() if after.get(name, version) != version]
+    if others:
+        against = pair.candidate.spec.get("against")
+        return OTHERWISE.format(against=against, packages=some(others))
+    old, new = (_logs(end.table("rounds"), column) for end in pair)
+    if old is None or new is None:
+        return APART
+    return _compared(old, new)
+
+
+def _compared(old: Floats, new: Floats) -> Rounds:
+    """Bootstrap of the difference of the medians, and its permutation test."""
+    rng = np.random.default_rng([SEED, len(old), len(new)])
+    value = float(np.median(new) - np.median(old))
+    drawn_old, drawn_new = (
+        np.median(logs[rng.integers(0, len(logs), (REPLICATES, len(logs)))], axis=1)
+        for logs in (old, new)
+    )  # (replicates,) each
+    pooled = np.concatenate([old, new])
+    shuffled = pooled[np.argsort(rng.random((REPLICATES, len(pooled))), axis=1)]
+    permuted = np.median(shuffled[:, len(old) :], axis=1) - np.median(
+        shuffled[:, : len(old)], axis=1
+    )
+    far = int((np.abs(permuted) >= abs(value) * (1 - 1e-12)).sum())
+    least = 1 / math.comb(len(pooled), len(old))
+    return Rounds(value, drawn_new - drawn_old, (far + 1) / (REPLICATES + 1), least)
+
+
+def _logs(table: Mapping[str, Sequence[str]] | None, column: str) -> Floats | None:
+    """(rounds,) logarithm of the measurement relative to the reference in the same round."""
+    try:
+        own, reference = (
+            np.array((table or {})[f"{contestant}_{column}"], np.float64)
+            for contestant in ("of", "against")
+        )
+    except (KeyError, ValueError):
+        return None
+    if len(own) < 2 or not all((x > 0).all() and np.isfinite(x).all() for x in (own, reference)):
+        return None
+    return np.asarray(np.log(own) - np.log(reference))
+
+
+def _setting(artifact: Artifact) -> tuple[object, ...] | None:
+    """What two runs must share: texts, and the content of all inputs but the artifact timed.
+
+    None if the provenance does not tell.
+    """
+    spec = artifact.spec
     folders = {
         str(entry.get("name")): str(entry.get("digest"))
-        for entry in entries
+        for entry in _inputs(artifact)
         if str(entry.get("name")).startswith("data/")
     }
     if paths.folder(str(spec.get("against"))) not in folders:
         return None
     folders.pop(paths.folder(str(spec.get("of"))), None)
-    return *(spec.get(field) for field in ("texts", "batch_size")), *sorted(folders.items())
+    return spec.get("texts"), spec.get("batch_size"), *sorted(folders.items())
 
 
-def _versions(revision: Revision, name: str) -> dict[str, str]:
-    """Package -> its version, of those that the stage executes."""
-    found = {}
-    for entry in _entries(revision, name):
+def _versions(artifact: Artifact) -> dict[str, str]:
+    """Package -> version, of those that the stage executes."""
+    versions = {}
+    for entry in _inputs(artifact):
         notes = entry.get("annotations")
         if not (isinstance(notes, Mapping) and notes.get("declared") is False):
             package, _, version = str(entry.get("uri", "")).removeprefix("pkg:pypi/").partition("@")
-            found[package] = version
-    return found
+            versions[package] = version
+    return versions
 
 
-def _entries(revision: Revision, name: str) -> Sequence[Mapping[str, Any]]:
-    """What its build was made from, by its record."""
-    statement = revision.provenance(name) or {}
-    found: Sequence[Mapping[str, Any]] = (
+def _inputs(artifact: Artifact) -> Sequence[Mapping[str, Any]]:
+    """What it was built from, by its provenance."""
+    statement = artifact.revision.provenance(artifact.name) or {}
+    inputs: Sequence[Mapping[str, Any]] = (
         statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
     )
-    return found
+    return inputs
 
 
-def _verdict(ratio: Ratio, tells: bool) -> Verdict:
-    if not tells:
-        return "~"
+def _verdict(ratio: Ratio, significant: bool) -> Verdict:
+    if not significant:
+        return "inconclusive"
     return "better" if (ratio.ratio > 1) == (ratio.better == "higher") else "worse"

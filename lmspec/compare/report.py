@@ -1,6 +1,7 @@
-"""report: all that `lmspec diff` has found, as values: every form of output shows this and nothing else.
+"""report: the result of `lmspec diff` as values; every form of output shows this and nothing else.
 
-As JSON it has a schema, report.schema.json. Shares, probabilities and differences are in 0..1, as the metrics are.
+As JSON it has a schema, report.schema.json. Shares, probabilities and differences are in 0..1,
+as the metrics are.
 """
 
 from collections.abc import Sequence
@@ -10,24 +11,26 @@ from typing import Any, Literal
 Family = Literal["test sets", "slices"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
-    "better",  # the difference is one, in the direction that the metric's stage declares
+    "better",  # significantly, in the direction that the metric's stage declares
     "worse",
     "same",  # the same value, from the same predictions
-    "~",  # no difference that this test set could show
-    "changed",  # a fact, such as a number of rows: it has no direction, or is exact
-    "untested",  # two values, and nothing in git from which their spread could be told
+    "inconclusive",  # no significant difference on this test set; see `mde`
+    "changed",  # a number without a direction, such as a count of rows
+    "untested",  # two values, and nothing in git to estimate their spread from
     "not comparable",
-    "missing",  # the artifact is there, its metric is not: a failure
-    "new",  # the artifact, or this metric of it, is in the new spec alone
-    "removed",  # the same of the old spec
+    "missing",  # the artifact exists, its metric does not: a failure
+    "new",  # the artifact, or this metric of it, is in the candidate only
+    "removed",  # it is in the baseline only, by the specs
 ]
-GateVerdict = Literal["pass", "fail", "undecided", "missing", "stale", "not comparable", "waived"]
+GateVerdict = Literal[
+    "pass", "fail", "undecided", "missing", "out of date", "not comparable", "waived"
+]
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two that are compared. commit: its hash in full; None for the working tree."""
+class RevisionId:
+    """A revision by its name and its full commit hash; None for the working tree."""
 
     name: str
     commit: str | None
@@ -35,7 +38,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that is another. A side that lacks it has `missing`, which forms for people show as a dash."""
+    """A value that differs; `missing` for a revision that lacks it."""
 
     name: str
     baseline: Any
@@ -44,9 +47,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Rows:
-    """What happened to the rows of one table and label of a corpus, or of a test split.
+    """Changed rows of one table and label of a corpus, or of a test split.
 
-    relabelled  that had another label before, and have this one now
+    relabelled  rows that have this label now and had another
     """
 
     artifact: str
@@ -59,7 +62,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Code:
-    """A file of code that stages execute. what: names of its changed definitions; empty if only comments or layout changed."""
+    """A changed file that stages execute.
+
+    what  its changed definitions; empty if only comments or layout changed
+    """
 
     file: str
     what: tuple[str, ...]
@@ -68,13 +74,15 @@ class Code:
 
 @dataclass(frozen=True)
 class Changes:
-    """What was changed, before what that did.
+    """Everything that differs but the metrics.
 
-    parameters  of params.yaml, one for each leaf
-    data        rows in, out and relabelled
-    code        of files in the closure of a stage
+    parameters  leaves of params.yaml
+    data        rows added, removed and relabelled
+    code        files that stages execute
     toolchain   versions of Python and of packages
-    rebuilt     artifacts with other outputs; new, removed: by the specs; renamed: old name -> new name
+    rebuilt     artifacts with other outputs
+    new         artifacts in the candidate's spec only; removed: in the baseline's only
+    renamed     former name -> new name
     """
 
     parameters: tuple[Change, ...] = ()
@@ -89,9 +97,11 @@ class Changes:
 
 @dataclass(frozen=True)
 class Seeds:
-    """The same metric over trainings with several seeds, on the dev split of what was trained.
+    """The same metric over trainings with several seeds, on the dev split of the model.
 
-    baseline, candidate  its values; interval: of the difference of the means (Welch), 95 %; None if a side has one seed alone
+    of                   the model
+    baseline, candidate  values, one a seed
+    interval             95 %, of the difference of the means (Welch); None for a single seed
     """
 
     of: str
@@ -102,18 +112,18 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of one artifact on both sides.
+    """One number of one artifact in both revisions.
 
     name        `noun.key.path`; under its new name where the artifact was renamed
-    difference  candidate - baseline, on the examples that were compared; None if one is missing or no number
-    better      the direction of progress, as its stage declared it; None: it has none
-    interval    of the difference, 95 %, for this metric alone
-    p, p_holm   two-sided; p_holm corrected for all metrics of its family, and the verdict goes by it
+    difference  candidate - baseline, on the common examples; None unless both are numbers
+    better      the direction of progress, as its stage declares it; None if it has none
+    interval    95 %, of the difference, for this metric alone
+    p, p_holm   two-sided; the verdict goes by p_holm, corrected over the family
     family      `test sets`, or `slices` for one class or table; None if it was not tested
-    smallest    smallest difference that this test set would have shown in four of five cases, at the level of the verdict
-    method      how it was tested
-    examples    that were compared
-    reason      why it is not comparable, missing or untested; what was left out
+    mde         minimum detectable effect at 80 % power, at the level of the verdict
+    method      the test
+    examples    common examples
+    reason      why it is not comparable, missing or untested; which examples were left out
     """
 
     name: str
@@ -126,7 +136,7 @@ class Metric:
     p: float | None = None
     p_holm: float | None = None
     family: Family | None = None
-    smallest: float | None = None
+    mde: float | None = None
     method: str | None = None
     examples: int | None = None
     reason: str | None = None
@@ -135,21 +145,25 @@ class Metric:
 
 @dataclass(frozen=True)
 class Example:
-    """A test text that was right and is wrong now. Probabilities are of its true label; text: None where it is not at hand."""
+    """A negative flip.
+
+    baseline, candidate  predicted labels; probabilities: of the true label
+    text                 None where the dataset is not at hand
+    """
 
     id: str
     table: str
     label: str
     baseline: str
     candidate: str
-    old_probability: float
-    new_probability: float
+    baseline_probability: float
+    candidate_probability: float
     text: str | None = None
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Flips within one class or table. kind: `class` or `table`."""
+    """Flips within one class or table."""
 
     kind: Literal["class", "table"]
     name: str
@@ -160,11 +174,11 @@ class Slice:
 
 @dataclass(frozen=True)
 class Flips:
-    """Examples that were right and are wrong now (broken), and back (mended), of one artifact on one test split.
+    """Negative flips (right in the baseline, wrong in the candidate) and positive ones.
 
-    rate    broken of all examples that both sides have
-    bound   upper, one-sided, 95 %; in groups: Korn & Graubard 1998
-    worst   some of the broken, those first whose true label lost the most probability
+    rate    negative flips of the common examples
+    bound   its upper bound, one-sided, 95 %
+    worst   some negative flips; first those whose true label lost the most probability
     """
 
     artifact: str
@@ -180,9 +194,10 @@ class Flips:
 
 @dataclass(frozen=True)
 class Ratio:
-    """new / old of a latency, throughput, size or memory. interval: 95 %; None for what was measured once or is exact.
+    """candidate / baseline of a latency, throughput, size or memory.
 
-    method  how the two were made comparable
+    interval  95 %; None if it is exact or was measured once
+    method    how the two runs were made comparable
     """
 
     name: str
@@ -198,15 +213,15 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a gate of the new side's params.yaml says.
+    """The result of one gate of the candidate's params.yaml.
 
-    metric    what it is about
-    demand    its demand in words: `at least 0.84`
-    found     what was found, in words, with the interval where it has one
-    needed    about how many examples would decide, if what was seen stays as it is; for one that is undecided
-    passed    does it let the change through? An undecided one as its spec says
-    why       of a failure, or of a waiver: its reason, who signed it off, and until when
-    line      of params.yaml at which it stands; None if that is not known
+    metric    pattern of the metrics that it is about
+    demand    what it requires, in words: `at least 0.84`
+    passed    does it let the change through? If undecided, as its spec says
+    observed  the value and its bounds, in words
+    needed    if undecided: about how many examples would decide, at the effect observed
+    why       of a waiver: its reason, who signed it off, and until when
+    line      its line of params.yaml; None if unknown
     margin    largest loss that a non-inferiority gate allows; None for other kinds
     """
 
@@ -216,7 +231,7 @@ class Gate:
     demand: str
     verdict: GateVerdict
     passed: bool
-    found: str
+    observed: str
     needed: int | None = None
     why: str | None = None
     line: int | None = None
@@ -225,9 +240,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each label was predicted for each.
+    """How often each label was predicted for each true one.
 
-    old, new  rows are the true labels, in the order of `labels`; None if that side has none, both if the labels are too many
+    baseline, candidate  a row for each true label, in the order of `labels`; None without
+                         predictions, or if there are too many labels
     """
 
     artifact: str
@@ -239,7 +255,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one artifact on one test split: per bin of confidence (mean confidence, accuracy, examples); empty bins left out."""
+    """(mean confidence, accuracy, examples) of each bin of confidence that is not empty."""
 
     artifact: str
     dataset: str
@@ -249,7 +265,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Curve:
-    """How a training went on both sides: columns of its curve.csv by name."""
+    """The learning curve of a training: the columns of its curve.csv by name."""
 
     artifact: str
     baseline: dict[str, tuple[float, ...]]
@@ -258,25 +274,25 @@ class Curve:
 
 @dataclass(frozen=True)
 class Point:
-    """A graph or model on the front of size against accuracy. dataset: of the accuracy."""
+    """A graph or model by size and accuracy; dataset: on whose test split."""
 
     artifact: str
     dataset: str
-    side: Literal["baseline", "candidate"]
+    revision: Literal["baseline", "candidate"]
     bytes: int
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Report:
-    """Both revisions, what changed, what it did.
+    """What changed, and what it did.
 
-    notes    what could not be compared, and why
+    notes    what could not be checked, and why
     shipped  scores artifacts that a bundle of the candidate quotes: what is released
     """
 
-    baseline: Side
-    candidate: Side
+    baseline: RevisionId
+    candidate: RevisionId
     changes: Changes
     metrics: tuple[Metric, ...] = ()
     flips: tuple[Flips, ...] = ()
@@ -291,25 +307,23 @@ class Report:
 
     @property
     def lost(self) -> Sequence[tuple[str, str]]:
-        """(which metrics are missing, why): those of one artifact for one reason together, as when its file is not there."""
-        found: dict[tuple[str, str], list[str]] = {}
+        """(which metrics are missing, why), one for each artifact and reason."""
+        names: dict[tuple[str, str], list[str]] = {}
         for metric in self.metrics:
             if metric.verdict == "missing":
                 artifact = ".".join(metric.name.split(".")[:2])
-                found.setdefault((artifact, metric.reason or "its artifact is there"), []).append(
-                    metric.name
-                )
-        more = {
-            key: f" and {len(names) - 1} more are" if len(names) > 1 else " is"
-            for key, names in found.items()
-        }
-        return [(f"{names[0]}{more[key]} missing", key[1]) for key, names in found.items()]
+                reason = metric.reason or "its artifact exists"
+                names.setdefault((artifact, reason), []).append(metric.name)
+        return [
+            (f"{first} and {len(more)} more are missing" if more else f"{first} is missing", reason)
+            for (_, reason), (first, *more) in names.items()
+        ]
 
     @property
     def failures(self) -> Sequence[str]:
-        """Why the change must not pass: one line each. A metric that is missing is one."""
+        """Why the change must not pass, one line each: missing metrics, then gates."""
         gates = [
-            f"gate {gate.gate}: {gate.verdict}: {gate.found}"
+            f"gate {gate.gate}: {gate.verdict}: {gate.observed}"
             for gate in self.gates
             if not gate.passed
         ]

@@ -1,4 +1,4 @@
-"""revision: what a commit, or the working tree, says of the spec and of the artifacts: parameters, metrics, tables, records."""
+"""revision: parameters, metrics, tables and provenance of a commit or of the working tree."""
 
 import contextlib
 import csv
@@ -18,11 +18,9 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
-from lmspec.git.tree import WORKTREE, Tree
+from lmspec.git.tree import Tree
 from lmspec.pipeline import paths
-from lmspec.specs.names import NO_NOUNS
-
-__all__ = ["WORKTREE", "Fault", "Revision", "read"]
+from lmspec.specs.names import NO_NOUNS, MetricPath
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
 CODE = ("stages", "lmspec")
@@ -31,18 +29,20 @@ REMEDY = "resolve the merge, restore it from git, or build it again"
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Why a file of metrics cannot be had."""
+class Unavailable:
+    """Why metrics or predictions cannot be read, or cannot be compared."""
 
     reason: str
 
 
 class Revision:
-    """One side. What it holds is read when it is asked for, and once."""
+    """A commit, or the working tree, read lazily; every file is parsed at most once."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.name, self.commit = tree.name, tree.commit
+        self._metrics: dict[str, Mapping[str, Any] | Unavailable] = {}
+        self._provenance: dict[str, dict[str, Any] | None] = {}
 
     @functools.cached_property
     def params(self) -> dict[str, Any]:
@@ -53,6 +53,10 @@ class Revision:
     def lock(self) -> dict[str, Run]:
         """Stage -> its last run, by dvc.lock; empty if there is none."""
         return lockfile.runs(self.tree.text(LOCK) or "", _place(self.tree, LOCK))
+
+    def run(self, artifact: str) -> Run:
+        """The artifact's last run; an empty one if it never ran."""
+        return self.lock.get(paths.stage_name(artifact), NEVER)
 
     @functools.cached_property
     def toolchain(self) -> dict[str, Any]:
@@ -74,79 +78,77 @@ class Revision:
             if isinstance(spec, dict)
         }
 
-    @functools.cache  # noqa: B019 - a revision lives as long as its command
-    def metrics(self, artifact: str) -> Mapping[str, Any] | Fault:
-        """What the artifact's stage wrote, nested; or why that is not to be had."""
-        path = paths.metrics(artifact)
+    def metrics(self, artifact: str) -> Mapping[str, Any] | Unavailable:
+        """The artifact's metrics file, nested, or why it cannot be read."""
+        if artifact not in self._metrics:
+            self._metrics[artifact] = self._read_metrics(paths.metrics(artifact))
+        return self._metrics[artifact]
+
+    def _read_metrics(self, path: str) -> Mapping[str, Any] | Unavailable:
         content = self.tree.read(path)
         if content is None:
-            return Fault(f"{path} is not there")
+            return Unavailable(f"{path} does not exist")
         try:
             values = json.loads(content)
         except (ValueError, RecursionError):
-            return Fault(f"{path} is not JSON")
-        return values if isinstance(values, dict) else Fault(f"{path} holds no names of metrics")
+            return Unavailable(f"{path} is not JSON")
+        return values if isinstance(values, dict) else Unavailable(f"{path} is not a JSON object")
 
-    @functools.cache  # noqa: B019
+    def number(self, artifact: str, path: MetricPath) -> float | None:
+        """The metric at a path of the artifact's metrics; None if it is not a finite number."""
+        return number(at(self.metrics(artifact), path))
+
     def table(self, artifact: str, report: str) -> dict[str, list[str]] | None:
-        """A table that git keeps, by columns; None if there is none, or it is not one."""
-        text = self.tree.text(self.table_path(artifact, report))
+        """A committed CSV table, by column; None if it is absent or malformed."""
+        text = self.tree.text(paths.table(artifact, report))
         if not text:
             return None
         try:
             header, *rows = filter(None, csv.reader(io.StringIO(text, newline="")))
         except (csv.Error, ValueError):
             return None
-        columns = list(zip(*rows, strict=False)) if rows else [() for _ in header]
-        whole = all(len(row) == len(header) for row in rows)
-        return (
-            {name: list(column) for name, column in zip(header, columns, strict=True)}
-            if whole
-            else None
-        )
-
-    def table_path(self, artifact: str, report: str) -> str:
-        """Where a table lies."""
-        return paths.table(artifact, report)
-
-    @functools.cache  # noqa: B019
-    def provenance(self, artifact: str) -> dict[str, Any] | None:
-        """The statement that the artifact's build has left; None if there is none."""
-        content = self.tree.read(paths.provenance(artifact))
-        try:
-            (statement,) = json.loads(content or b"[]")
-            build = statement["predicate"]["buildDefinition"]
-            whole = all(
-                isinstance(e, dict) for e in (*statement["subject"], *build["resolvedDependencies"])
-            )
-        except (ValueError, TypeError, KeyError, RecursionError):
+        if any(len(row) != len(header) for row in rows):
             return None
-        return statement if whole else None
+        columns = zip(*rows, strict=True) if rows else [() for _ in header]
+        return {name: list(column) for name, column in zip(header, columns, strict=True)}
 
-    def better(self, artifact: str) -> dict[str, str]:
-        """Name of a metric, or of what holds some -> `higher` or `lower`, as the stage declared it."""
+    def table_id(self, artifact: str, report: str) -> str | None:
+        """git's object id of that table; None if there is none."""
+        return self.tree.ids.get(paths.table(artifact, report))
+
+    def provenance(self, artifact: str) -> dict[str, Any] | None:
+        """The statement that the artifact's build wrote; None if it is absent or malformed."""
+        if artifact not in self._provenance:
+            self._provenance[artifact] = _statement(self.tree.read(paths.provenance(artifact)))
+        return self._provenance[artifact]
+
+    def directions(self, artifact: str) -> dict[str, str]:
+        """Metric, or a group of them -> `higher` or `lower` is better, as its stage declares."""
         path = paths.metrics(artifact)
-        entries = (self.provenance(artifact) or {}).get("subject", ())
+        subjects = (self.provenance(artifact) or {}).get("subject", ())
         notes = next(
-            (entry.get("annotations") for entry in entries if entry.get("name") == path), None
+            (item.get("annotations") for item in subjects if item.get("name") == path), None
         )
-        found = notes.get("better") if isinstance(notes, dict) else None
-        return found if isinstance(found, dict) else {}
+        better = notes.get("better") if isinstance(notes, dict) else None
+        return better if isinstance(better, dict) else {}
 
 
 def read(name: str, root: Path) -> Revision:
-    """A branch, tag or commit, or `worktree`. Raises LmspecError if git does not know it, or it holds no project."""
-    found = of_tree(repository.tree(name, root, FOLDERS))
+    """Open a branch, tag or commit, or `worktree`.
+
+    Raises LmspecError if git does not know it, or it holds no project.
+    """
+    revision = of_tree(repository.tree(name, root, FOLDERS))
     try:
-        _require_project(found)
+        _require_project(revision)
     except LmspecError:
-        found.tree.close()
+        revision.tree.close()
         raise
-    return found
+    return revision
 
 
 def of_tree(tree: Tree) -> Revision:
-    """With the modules outside of `stages` and `lmspec` that its stages import, by its dvc.lock. tree: of `FOLDERS`"""
+    """A tree of `FOLDERS`, extended by the modules elsewhere that dvc.lock lists as dependencies."""
     revision = Revision(tree)
     with contextlib.suppress(LmspecError):  # raised again where dvc.lock is needed
         deps = {path for run in revision.lock.values() for path in run.deps if path.endswith(".py")}
@@ -156,49 +158,55 @@ def of_tree(tree: Tree) -> Revision:
 
 
 def is_elsewhere(path: str) -> bool:
-    """Does a file lie outside of the folders of code? It may be in no git: a build makes it, or a submodule holds it."""
+    """Does a file lie outside the code folders? A build or a submodule may provide it, not git."""
     return path.partition("/")[0] not in CODE
 
 
-def _require_project(found: Revision) -> None:
-    if PARAMS not in found.tree.ids:
-        remedy = (
-            "run lmspec in the folder that holds params.yaml"
-            if found.commit is None
-            else "name a commit that has one"
-        )
-        raise LmspecError(_place(found.tree, PARAMS), "there is no such file", remedy)
-    if not found.params:
-        raise LmspecError(
-            _place(found.tree, PARAMS), "it is empty", "restore it: `git checkout params.yaml`"
-        )
+def _require_project(revision: Revision) -> None:
+    place = _place(revision.tree, PARAMS)
+    if PARAMS not in revision.tree.ids:
+        here = "run lmspec in the folder that holds params.yaml"
+        remedy = here if revision.commit is None else "name a commit that has one"
+        raise LmspecError(place, "there is no such file", remedy)
+    if not revision.params:
+        raise LmspecError(place, "it is empty", "restore it: `git checkout params.yaml`")
 
 
-def executed(*sides: Revision) -> dict[str, tuple[str, ...]] | None:
-    """File -> the stages of artifacts that execute or read it, on any side, by dvc.lock; None if that tells none."""
-    found: dict[str, dict[str, None]] = {}
-    for side in sides:
-        for stage in map(paths.stage_name, side.artifacts):
-            for path in side.lock.get(stage, NEVER).deps:
-                found.setdefault(path, {})[stage] = None
-    return {path: tuple(stages) for path, stages in found.items()} or None
+def executed(*revisions: Revision) -> dict[str, tuple[str, ...]] | None:
+    """File -> stages that depend on it in any of the revisions' dvc.lock; None if none is listed."""
+    stages: dict[str, dict[str, None]] = {}
+    for revision in revisions:
+        for artifact in revision.artifacts:
+            for path in revision.run(artifact).deps:
+                stages.setdefault(path, {})[paths.stage_name(artifact)] = None
+    return {path: tuple(names) for path, names in stages.items()} or None
 
 
-def at(values: Any, path: tuple[str, ...]) -> Any:
-    """What stands at a path of names, which may hold dots; None if nothing does."""
+def at(values: Any, path: MetricPath) -> Any:
+    """The value at a path of names, each of which may hold dots; None if there is none."""
     for name in path:
         values = values.get(name) if isinstance(values, Mapping) else None
     return values
 
 
 def number(value: Any) -> float | None:
-    """A finite number, else None: true is no number."""
+    """A finite number, else None; a boolean is not a number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:
         return float(value) if math.isfinite(value) else None
-    except OverflowError:  # a whole number of more than 308 digits
+    except OverflowError:  # an int of more than 308 digits
         return None
+
+
+def _statement(content: bytes | None) -> dict[str, Any] | None:
+    try:
+        (statement,) = json.loads(content or b"[]")
+        build = statement["predicate"]["buildDefinition"]
+        entries = (*statement["subject"], *build["resolvedDependencies"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return statement if all(isinstance(entry, dict) for entry in entries) else None
 
 
 def _yaml(tree: Tree, path: str) -> dict[str, Any]:

@@ -1,45 +1,46 @@
-"""seeds: what several trainings of one model came to, beside what differs over examples."""
+"""seeds: a metric over several trainings of one model, beside its test on the examples."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import Evidence
-from lmspec.compare.judging import CONFIDENCE
 from lmspec.compare.report import Metric, Seeds
-from lmspec.compare.revision import Revision, number
+from lmspec.compare.revision import number
+from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
 
 
-def seeded(evidence: Evidence, metrics: Iterable[Metric]) -> Iterator[Metric]:
-    """With what several seeds came to, where what is scored, or what it was made from, was trained with several."""
-    for metric in metrics:
-        noun, key, *path = metric.name.split(".")
-        trained = _trained(evidence.new, f"{noun}.{key}")
-        if trained and metric.family == "test sets" and metric.verdict != "missing":
-            old = _over_seeds(evidence.old, evidence.name("old", trained), path[-1])
-            new = _over_seeds(evidence.new, trained, path[-1])
-            if max(len(old), len(new)) > 1:
-                metric = replace(
-                    metric, seeds=Seeds(trained, old, new, exact.welch(old, new, CONFIDENCE))
-                )
-        yield metric
+def with_seeds(evidence: Evidence, metric: Metric) -> Metric:
+    """Adds the values over seeds, if the model behind the metric was trained with several."""
+    if metric.family != "test sets":
+        return metric
+    noun, name, *path = metric.name.split(".")
+    trained = _trained(evidence.pair(f"{noun}.{name}").candidate)
+    if trained is None:
+        return metric
+    old, new = (tuple(_over_seeds(end, path[-1])) for end in evidence.pair(trained))
+    if max(len(old), len(new)) < 2:
+        return metric
+    seeds = Seeds(trained, old, new, exact.welch(old, new, CONFIDENCE))
+    return replace(metric, seeds=seeds)
 
 
-def _trained(revision: Revision, name: str) -> str | None:
-    """The artifact itself, or what it was made from, if it was trained."""
-    seen = set()
-    while name in revision.artifacts and name not in seen:
-        spec = revision.artifacts[name]
-        if isinstance(spec.get("training"), dict):
-            return name
-        seen.add(name)
-        name = str(spec.get("of"))
+def _trained(artifact: Artifact) -> str | None:
+    """The artifact itself, or what it was made from, if that was trained."""
+    visited: set[str] = set()
+    while artifact.exists and artifact.name not in visited:
+        if isinstance(artifact.spec.get("training"), dict):
+            return artifact.name
+        visited.add(artifact.name)
+        artifact = Artifact(artifact.revision, str(artifact.spec.get("of")))
     return None
 
 
-def _over_seeds(revision: Revision, name: str, metric: str) -> tuple[float, ...]:
-    values = revision.metrics(name)
-    seeds = values.get("seeds") if isinstance(values, Mapping) else None
-    each = seeds.values() if isinstance(seeds, dict) else ()
-    found = (number(one.get(metric)) for one in each if isinstance(one, dict))
-    return tuple(value for value in found if value is not None)
+def _over_seeds(artifact: Artifact, metric: str) -> Iterator[float]:
+    metrics = artifact.metrics
+    seeds = metrics.get("seeds") if isinstance(metrics, Mapping) else None
+    for values in seeds.values() if isinstance(seeds, dict) else ():
+        value = number(values.get(metric)) if isinstance(values, dict) else None
+        if value is not None:
+            yield value

@@ -7,13 +7,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from lmspec.compare import comparison, gates
-from lmspec.compare.evidence import Evidence
+from lmspec.compare import comparison, gates, out_of_date
+from lmspec.compare.artifact import Artifact
+from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import GateVerdict, Report
-from lmspec.compare.revision import PARAMS, WORKTREE, Revision
-from lmspec.compare.stale import unknown
+from lmspec.compare.revision import PARAMS, Revision
 from lmspec.errors import LmspecError, some
 from lmspec.git import tree
+from lmspec.git.tree import WORKTREE
 from lmspec.history import commits
 from lmspec.history.commits import Commit, Files
 from lmspec.language.suggest import nearest
@@ -23,7 +24,7 @@ from lmspec.specs.names import MetricName
 
 COMPARING = (specs.NonInferiority, specs.Improvement, specs.NegativeFlipRate, specs.Ratio)
 State = Literal["pass", "fail", "skipped"]
-SKIPPED: tuple[GateVerdict, ...] = ("missing", "stale", "not comparable")
+SKIPPED: tuple[GateVerdict, ...] = ("missing", "out of date", "not comparable")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def gate_named(name: str, root: Path) -> specs.Gate:
         raise LmspecError(
             PARAMS, "there is no such file", "run lmspec in the folder that holds params.yaml"
         )
-    known = gates.demanded(Evidence(now, now, {}))
+    known = gates.demanded(now)
     if name not in known:
         near = nearest(name, known)
         remedy = f"did you mean '{near}'?" if near else f"it has {some(sorted(known))}"
@@ -205,40 +206,32 @@ class _Search:
     def check(self, commit: Commit) -> Check:
         """Check a commit; commits with the same files are evaluated once."""
         try:
-            out_of_date = self._out_of_date(commit)
-            key = (self.baseline, out_of_date, *self._files(commit))
+            reason = self._out_of_date(commit)
+            key = (self.baseline, reason, *self._files(commit))
             if key not in self._known:
-                self._known[key] = self._evaluated(commit, out_of_date)
+                self._known[key] = self._evaluated(commit, reason)
             return replace(self._known[key], commit=commit)
         except LmspecError as error:
             return Check(commit, "skipped", "not comparable", f"{error.place}: {error.found}")
 
-    def _evaluated(self, commit: Commit, out_of_date: str | None) -> Check:
+    def _evaluated(self, commit: Commit, reason: str | None) -> Check:
         candidate = self.files.revision(commit)
         baseline = self.files.revision(self.baseline) if self.baseline else candidate
-        names = {self.artifact: self.artifact} if self.artifact in baseline.artifacts else {}
-        stale, old_stale = (
-            {self.artifact: why} if why else {}
-            for why in (out_of_date, self._out_of_date(self.baseline))
+        pair = ArtifactPair(
+            Artifact(baseline, self.artifact, self._out_of_date(self.baseline)),
+            Artifact(candidate, self.artifact, reason),
         )
-        gate = gates.held(
-            Evidence(baseline, candidate, names),
-            self.name,
-            self.gate,
-            stale,
-            datetime.date.today(),
-            old_stale,
-        )
+        gate = gates.evaluated(pair, self.name, self.gate, datetime.date.today())
         state: State = "pass" if gate.passed else "skipped" if gate.verdict in SKIPPED else "fail"
-        return Check(commit, state, gate.verdict, gate.found)
+        return Check(commit, state, gate.verdict, gate.observed)
 
     def _out_of_date(self, commit: Commit | None) -> str | None:
         """Why its metrics are not of its own spec and code."""
         if commit is None:
             return None
-        if unknown(self.files.revision(commit)):
+        if out_of_date.unknown(self.files.revision(commit)):
             self.unchecked.add(commit)
-        return self.files.stale(commit).get(self.artifact)
+        return self.files.out_of_date(commit).get(self.artifact)
 
     def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
         """The files that the verdict depends on, as (path, git's hash of the content)."""

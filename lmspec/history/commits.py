@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from lmspec.compare import stale
+from lmspec.compare import out_of_date
 from lmspec.compare.revision import FOLDERS, Revision, of_tree
 from lmspec.git import command as git
 from lmspec.git import tree
@@ -97,7 +97,7 @@ class Files:
         self._objects = Objects(root)
         self._tree = functools.cache(self._read)
         self.revision = functools.lru_cache(RECENT)(self._revision)
-        self._stale: dict[str, dict[str, str]] = {}
+        self._reasons: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -113,10 +113,10 @@ class Files:
         files = tree.of_commit(commit.short, commit.hash, self.root, FOLDERS, self._objects)
         return of_tree(files).tree
 
-    def stale(self, commit: Commit) -> dict[str, str]:
+    def out_of_date(self, commit: Commit) -> dict[str, str]:
         """Artifact -> why its metrics are out of date: they are not of the commit's own spec."""
         revision = self.revision(commit)
         files = hashlib.sha256(repr(sorted(revision.tree.ids.items())).encode()).hexdigest()
-        if files not in self._stale:
-            self._stale[files] = stale.artifacts(revision)
-        return self._stale[files]
+        if files not in self._reasons:
+            self._reasons[files] = out_of_date.artifacts(revision)
+        return self._reasons[files]

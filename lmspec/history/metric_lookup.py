@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from lmspec.compare import gates
-from lmspec.compare.evidence import Evidence, leaves
+from lmspec.compare.artifact import leaves
 from lmspec.compare.revision import Revision, number
 from lmspec.errors import LmspecError, some
 from lmspec.history import commits
@@ -85,7 +85,7 @@ def of_gates(line: list[Commit], files: Files) -> list[MetricName]:
     Raises LmspecError if it has no gates, or an invalid one.
     """
     tip = files.revision(line[0])
-    demanded = gates.demanded(Evidence(tip, tip, {}))
+    demanded = gates.demanded(tip)
     if not demanded:
         raise LmspecError(
             f"{tip.name}:params.yaml",

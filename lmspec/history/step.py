@@ -3,15 +3,17 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, judging, spread
-from lmspec.compare.evidence import NO_PREDICTIONS, UNSCORED, Evidence
+from lmspec.compare import bounds, untested
+from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
+from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better, Interval, Verdict
-from lmspec.compare.revision import Fault, Revision
+from lmspec.compare.revision import Revision, Unavailable
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
-from lmspec.statistics.paired import part_of
+from lmspec.statistics.paired import split_metric
 
-TWO_SIDED = (1 + judging.CONFIDENCE) / 2  # level of each bound of a two-sided interval
+TWO_SIDED = (1 + CONFIDENCE) / 2  # level of each bound of a two-sided interval
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Step:
 
 def direction(revision: Revision, name: MetricName) -> Better | None:
     """Which way the metric is better, as its stage declared it."""
-    return bounds.better(_alone(revision, name), str(name.artifact), name.path)
+    return bounds.better(_pair(revision, revision, name), name.path)
 
 
 def interval(revision: Revision, name: MetricName, value: float) -> Interval | None:
@@ -38,7 +40,7 @@ def interval(revision: Revision, name: MetricName, value: float) -> Interval | N
         return value, value
     if not _is_scored(name):
         return None
-    limits = bounds.of_value(_alone(revision, name), str(name.artifact), name.path, TWO_SIDED)
+    limits = bounds.of_value(Artifact(revision, str(name.artifact)), name.path, TWO_SIDED)
     if isinstance(limits, str) or not (math.isfinite(limits.low) and math.isfinite(limits.high)):
         return None
     return limits.low, limits.high
@@ -58,60 +60,60 @@ def step(
     out_of_date  why the metrics of one of them are
     better       which way the metric is better, if neither commit has that on record
     """
-    artifact = str(name.artifact)
-    evidence = Evidence(baseline, candidate, {artifact: artifact})
+    pair = _pair(baseline, candidate, name)
     plain = values[1] - values[0]
     if out_of_date is not None:
         return Step("not comparable", plain, reason=out_of_date)
-    better = bounds.better(evidence, str(name.artifact), name.path) or better
+    better = bounds.better(pair, name.path) or better
     if _is_scored(name) and better:
-        return _scored(evidence, name, plain, better)
+        return _scored(pair, name, plain, better)
     if plain == 0:
         return Step("same", 0.0)
     if better is None:
         return Step("changed", plain)
     if nouns.evidence(name.artifact, name.path) == "size":
         return Step(_towards(plain, better), plain)
-    return _measured(evidence, name, plain)
+    return _measured(pair, name, plain)
 
 
-def _alone(revision: Revision, name: MetricName) -> Evidence:
-    return Evidence(revision, revision, {str(name.artifact): str(name.artifact)})
+def _pair(baseline: Revision, candidate: Revision, name: MetricName) -> ArtifactPair:
+    artifact = str(name.artifact)
+    return ArtifactPair(Artifact(baseline, artifact), Artifact(candidate, artifact))
 
 
 def _is_scored(name: MetricName) -> bool:
     return name.artifact.noun == "scores" and len(name.path) > 1
 
 
-def _scored(evidence: Evidence, name: MetricName, plain: float, better: Better) -> Step:
+def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) -> Step:
     """Test it on paired predictions, as `lmspec diff` does."""
-    paired = evidence.scored(str(name.artifact), name.path)
-    if paired == UNSCORED:
+    paired = pair.testable(name.path)
+    if paired == NOT_DERIVABLE:
         return Step("same" if plain == 0 else "untested", plain)
-    if isinstance(paired, Fault):
+    if isinstance(paired, Unavailable):
         verdict: Verdict = "untested" if NO_PREDICTIONS in paired.reason else "not comparable"
         return Step(verdict, plain, reason=paired.reason)
-    part = part_of(name.path[1:])
+    part = split_metric(name.path[1:])
     left_out = paired.left_out(part)
-    if plain == 0 and left_out is None and not paired.moved[paired.rows(part.table)].any():
+    if plain == 0 and left_out is None and not paired.differing[paired.rows(part.table)].any():
         return Step("same", 0.0)
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)
-    significant = p <= judging.LEVEL and estimate.value != 0
-    verdict = _towards(estimate.value, better) if significant else "~"
+    significant = p <= LEVEL and estimate.value != 0
+    verdict = _towards(estimate.value, better) if significant else "inconclusive"
     return Step(verdict, estimate.value, p, left_out)
 
 
-def _measured(evidence: Evidence, name: MetricName, plain: float) -> Step:
+def _measured(pair: ArtifactPair, name: MetricName, plain: float) -> Step:
     """Compare rounds of measurement by their ratio; git keeps nothing that tells other spreads."""
     metric = nouns.metric(name.artifact, name.path)
     if metric is None or metric.column is None:
-        return Step("untested", plain, reason=spread.unknown(str(name.artifact), name.path))
-    ratio = bounds.of_ratio(evidence, str(name.artifact), name.path, TWO_SIDED)
+        return Step("untested", plain, reason=untested.reason(pair.name, name.path))
+    ratio = bounds.of_ratio(pair, name.path, TWO_SIDED)
     if isinstance(ratio, str):
         return Step("untested", plain, reason=ratio)
     if ratio.low <= 1 <= ratio.high:
-        return Step("~", plain)
+        return Step("inconclusive", plain)
     better = metric.better or "lower"
     return Step(_towards(ratio.value - 1, better), plain)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmspec.compare import stale
+from lmspec.compare import out_of_date
 from lmspec.compare.report import Better, Interval, Verdict
-from lmspec.compare.revision import Fault, at, number
+from lmspec.compare.revision import Unavailable, at, number
 from lmspec.errors import LmspecError
 from lmspec.history import commits, metric_lookup, step
 from lmspec.history.commits import Commit, Files
@@ -110,7 +110,7 @@ class _MetricHistory:
             metrics = revision.metrics(str(self.name.artifact))
         except LmspecError as error:
             return _Reading(None, error.found)
-        if isinstance(metrics, Fault):
+        if isinstance(metrics, Unavailable):
             return _Reading(None, metrics.reason, absent=self.file not in revision.tree.ids)
         section = at(metrics, path[:-1])
         if not isinstance(section, Mapping) or path[-1] not in section:
@@ -147,20 +147,18 @@ class _MetricHistory:
         if point.value is None:
             return replace(point, commit=commit)
         try:
-            out_of_date = self._out_of_date(commit, older)
+            reason = self._out_of_date(commit, older)
         except LmspecError as error:
-            out_of_date = f"{error.place}: {error.found}"
-        verdict: Verdict = "not comparable" if out_of_date else "same"
-        return Point(
-            commit, point.value, point.interval, verdict, older.short, 0.0, reason=out_of_date
-        )
+            reason = f"{error.place}: {error.found}"
+        verdict: Verdict = "not comparable" if reason else "same"
+        return Point(commit, point.value, point.interval, verdict, older.short, 0.0, reason=reason)
 
     def _step(self, before: Commit, commit: Commit) -> Step:
         values = self.reading(before).value or 0.0, self.reading(commit).value or 0.0
         revisions = self.files.revision(before), self.files.revision(commit)
         try:
-            out_of_date = self._out_of_date(commit, before)
-            return step.step(*revisions, self.name, values, out_of_date, self.better)
+            reason = self._out_of_date(commit, before)
+            return step.step(*revisions, self.name, values, reason, self.better)
         except LmspecError as error:
             reason = f"{error.place}: {error.found}"
             return Step("not comparable", values[1] - values[0], reason=reason)
@@ -168,7 +166,7 @@ class _MetricHistory:
     def _out_of_date(self, *pair: Commit) -> str | None:
         """Why the metrics of one of them are not of its own spec and code."""
         reasons = (
-            (commit, self.files.stale(commit).get(str(self.name.artifact))) for commit in pair
+            (commit, self.files.out_of_date(commit).get(str(self.name.artifact))) for commit in pair
         )
         return next(
             (f"out of date in {commit.short}: {why}" for commit, why in reasons if why), None
@@ -198,4 +196,4 @@ class _MetricHistory:
         else:
             yield from commits.cut_off(first, self.files.root)
         revisions = (self.files.revision(point.commit) for point in points)
-        yield from commits.unchecked(sum(map(stale.unknown, revisions)))
+        yield from commits.unchecked(sum(map(out_of_date.unknown, revisions)))

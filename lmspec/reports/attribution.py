@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lmspec.attribution import factors as causes
 from lmspec.attribution.effects import Amount, Attribution
-from lmspec.compare.report import Side
+from lmspec.compare.report import RevisionId
 from lmspec.errors import some
 from lmspec.pipeline.durations import about
 from lmspec.reports import aligned, values, words
@@ -44,8 +44,8 @@ class Hybrid:
 class Found:
     """All that is to be said. built: False if only the cost was told; factors: name -> what differs, in words."""
 
-    baseline: Side
-    candidate: Side
+    baseline: RevisionId
+    candidate: RevisionId
     factors: Mapping[str, tuple[str, ...]]
     hybrids: tuple[Hybrid, ...] = ()
     metrics: tuple[Attribution, ...] = ()

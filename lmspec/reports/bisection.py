@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from lmspec.compare import gates, spread
+from lmspec.compare import gates, untested
 from lmspec.compare.report import Metric, Report
 from lmspec.history.bisection import Bisection, FirstBadCommit, NotFound, State
 from lmspec.history.commits import Commit
@@ -83,7 +83,7 @@ def _notes(bisection: Bisection) -> Iterator[str]:
     result, metric = bisection.result, bisection.gate.metric
     if isinstance(result, FirstBadCommit):
         good, bad = result.good.commit.short, result.bad.commit.short
-        if spread.differs_when_repeated(metric):
+        if untested.varies(metric):
             stage = MetricName.parse(metric).artifact.stage
             yield (
                 f"{metric} differs from one measurement to the next, so it may have failed by "

@@ -69,7 +69,7 @@ class Forest:
 
     def region(self, metric: Metric) -> float | None:
         """A difference of no effect: the margin of its gate, else the MDE."""
-        return self.margins.get(metric.name, metric.smallest)
+        return self.margins.get(metric.name, metric.mde)
 
 
 def kind(metric: Metric) -> str:
@@ -158,12 +158,12 @@ def curves(curve: Curve) -> Iterator[Chart]:
 def fronts(points: Sequence[Point]) -> Iterator[Chart]:
     """Size against accuracy, one chart per dataset; a line joins the revisions of an artifact."""
     datasets: dict[str, dict[str, list[Point]]] = {}
-    for point in sorted(points, key=lambda point: point.side):
+    for point in sorted(points, key=lambda point: point.revision):
         datasets.setdefault(point.dataset, {}).setdefault(point.artifact, []).append(point)
     for dataset, artifacts in datasets.items():
         series = []
         for artifact, ends in artifacts.items():
             places = [(end.bytes / 1e6, end.accuracy) for end in ends]
             series.append(Series("move", places, words.line(artifact, 40)))
-            series += [Series(end.side, [at]) for end, at in zip(ends, places, strict=True)]
+            series += [Series(end.revision, [at]) for end, at in zip(ends, places, strict=True)]
         yield Chart(f"size against accuracy on {dataset}", "size in MB", "accuracy", series)

@@ -60,7 +60,7 @@ def _gate(gate: Gate) -> Element:
 
 
 def _fail(case: Element, gate: Gate) -> None:
-    message = f"gate {gate.gate}: {words.gate_verdict(gate)}: {gate.found}"
+    message = f"gate {gate.gate}: {words.gate_verdict(gate)}: {gate.observed}"
     _add(case, "failure", words.findings(gate), type=gate.verdict, message=message)
 
 

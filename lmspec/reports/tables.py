@@ -218,7 +218,7 @@ def examples(report: Report, most: int | None = None) -> Table:
             e.label,
             e.baseline,
             e.candidate,
-            f"{e.old_probability:.2f} -> {e.new_probability:.2f}",
+            f"{e.baseline_probability:.2f} -> {e.candidate_probability:.2f}",
             words.NO_TEXT if e.text is None else e.text,
         )
         for f, e in worst(report, most)
@@ -255,7 +255,7 @@ def gates(report: Report) -> Table:
             g.kind,
             g.metric,
             g.demand,
-            g.found,
+            g.observed,
             g.needed and f"about {g.needed}",
             g.why,
         )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lmspec.compare.report import Gate, Interval, Metric, Report, Seeds, Side, Verdict
+from lmspec.compare.report import Gate, Interval, Metric, Report, RevisionId, Seeds, Verdict
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
 
@@ -23,7 +23,7 @@ TONES: dict[Verdict, Tone] = {
     "untested": "unsure",
     "new": "plain",
     "removed": "plain",
-    "~": "plain",
+    "inconclusive": "plain",
     "same": "plain",
 }
 RANK = {verdict: rank for rank, verdict in enumerate(TONES)}
@@ -111,9 +111,9 @@ def ratio(value: float, bounds: Interval | None = None) -> str:
 
 
 def verdict(metric: Metric) -> str:
-    """The verdict; `~` with the smallest difference that would have shown."""
-    shown = metric.verdict == "~" and metric.smallest is not None
-    return f"~ (could show {metric.smallest:.2g})" if shown else metric.verdict
+    """The verdict; an inconclusive one with its minimum detectable effect."""
+    shown = metric.verdict == "inconclusive" and metric.mde is not None
+    return f"inconclusive (MDE {metric.mde:.2g})" if shown else metric.verdict
 
 
 def passing(gates: Sequence[Gate]) -> str:
@@ -137,7 +137,7 @@ def gate_verdict(gate: Gate) -> str:
 def findings(gate: Gate) -> str:
     """What a gate demands and what was found, on up to three lines."""
     needed = None if gate.needed is None else f"about {gate.needed} examples would decide"
-    parts = [f"{gate.metric}: {gate.demand}; found: {gate.found}", needed, gate.why]
+    parts = [f"{gate.metric}: {gate.demand}; observed: {gate.observed}", needed, gate.why]
     return "\n".join(part for part in parts if part)
 
 
@@ -178,7 +178,7 @@ def counted(metrics: Sequence[Metric]) -> str:
     return ", ".join(f"{count[verdict]} {verdict}" for verdict in TONES if count[verdict]) or "none"
 
 
-def revision(side: Side) -> str:
+def revision(side: RevisionId) -> str:
     """`main (1a2b3c4d5e6f)`; only the name if that is the hash."""
     name = line(side.name, 80)
     named = side.commit is None or side.commit.startswith(side.name)

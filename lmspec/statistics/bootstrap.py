@@ -166,12 +166,12 @@ class Estimate:
 
     value      of the examples as they are
     replicates (b,) of the replicates
-    knife      (units,) without each unit in turn: for the acceleration
+    jackknife      (units,) without each unit in turn: for the acceleration
     """
 
     value: float
     replicates: Floats
-    knife: Floats
+    jackknife: Floats
 
     @functools.cached_property
     def error(self) -> float:
@@ -201,16 +201,22 @@ class Estimate:
         """Two-sided and symmetric: the values that the test of `p` does not reject, as wide as few units need.
 
         Of differences it holds nearer to its confidence than two ends by `bound`, which it loses where few pairs are discordant
-        or losses have long tails. Source: Hall 1988, JRSS B 50 (symmetric bootstrap intervals); `wide`.
+        or losses have long tails. Source: Hall 1988, JRSS B 50 (symmetric bootstrap intervals); `student_corrected`.
         """
-        share = 2 * NORMAL.cdf(wide(NORMAL.inv_cdf((1 + confidence) / 2), len(self.knife))) - 1
+        share = (
+            2
+            * NORMAL.cdf(
+                student_corrected(NORMAL.inv_cdf((1 + confidence) / 2), len(self.jackknife))
+            )
+            - 1
+        )
         reach = float(np.quantile(np.abs(self.replicates - self.replicates.mean()), share))
         return self.value - reach, self.value + reach
 
     def bound(self, level: float) -> float:
         """The end of an interval below which lies this share of confidence: 0.05 for the lower end of 95 % one-sided.
 
-        Bias-corrected and accelerated, and as far out as few units need. Source: Efron 1987, JASA 82; `wide`.
+        Bias-corrected and accelerated, and as far out as few units need. Source: Efron 1987, JASA 82; `student_corrected`.
         """
         count = len(self.replicates)
         low = (
@@ -220,19 +226,21 @@ class Estimate:
         if not self.error:
             return self.value
         bias = NORMAL.inv_cdf(min(max(low / count, 0.5 / count), 1 - 0.5 / count))
-        off = self.knife.mean() - self.knife
+        off = self.jackknife.mean() - self.jackknife
         spread = float((off**2).sum())
         acceleration = float((off**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-        reach = bias + wide(NORMAL.inv_cdf(level), len(self.knife))
+        reach = bias + student_corrected(NORMAL.inv_cdf(level), len(self.jackknife))
         share = NORMAL.cdf(bias + reach / max(1e-9, 1 - acceleration * reach))
         found = float(np.quantile(self.replicates, min(max(share, 0.0), 1.0)))
         if min(level, 1 - level) * count >= FEW:
             return found
-        plain = self.value + wide(NORMAL.inv_cdf(level), len(self.knife)) * self.error
+        plain = (
+            self.value + student_corrected(NORMAL.inv_cdf(level), len(self.jackknife)) * self.error
+        )
         return min(found, plain) if level < 0.5 else max(found, plain)
 
 
-def wide(deviate: float, units: int) -> float:
+def student_corrected(deviate: float, units: int) -> float:
     """A normal deviate -> one that is right for few units, whose replicates vary less than their mean does.
 
     Source: Hesterberg 2015, The American Statistician 69 (expanded percentile interval); Student's quantile by Abramowitz &
@@ -245,8 +253,8 @@ def wide(deviate: float, units: int) -> float:
     return (z + more) * math.sqrt(1 + 1 / freedom)
 
 
-def narrow(p: float, units: int) -> float:
-    """A two-sided p by replicates of few units -> one that is right: about the opposite of `wide`.
+def corrected_p(p: float, units: int) -> float:
+    """A two-sided p by replicates of few units -> one that is right: about the opposite of `student_corrected`.
 
     Source: Abramowitz & Stegun 1964, 26.7.8.
     """
@@ -261,11 +269,11 @@ def estimate(drawn: Draws, statistic: Statistic, strata: Sequence[int] | None = 
     """A statistic of the sums over some strata (all, if not given)."""
     chosen = list(range(len(drawn.whole))) if strata is None else list(strata)
     total = drawn.whole[chosen].sum(0)
-    knife = np.concatenate([statistic(total - drawn.units[stratum]) for stratum in chosen])
-    return Estimate(float(statistic(total)), statistic(drawn.drawn[:, chosen].sum(1)), knife)
+    jackknife = np.concatenate([statistic(total - drawn.units[stratum]) for stratum in chosen])
+    return Estimate(float(statistic(total)), statistic(drawn.drawn[:, chosen].sum(1)), jackknife)
 
 
-def smallest(error: float, level: float, power: float = 0.8) -> float:
+def detectable(error: float, level: float, power: float = 0.8) -> float:
     """The smallest difference that a two-sided test at a level shows with that power, if its spread is what was seen.
 
     Source: Cohen 1988, Statistical Power Analysis, chapter 2.

@@ -17,7 +17,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Reach:
+class Margin:
     """What a metric follows from: its answers, by class.
 
     effects  (classes,) what one answer moves the metric by
@@ -42,7 +42,7 @@ class Reach:
         return float(below), float(above)
 
 
-def changed(old: Bools, new: Bools, label: Ints, effects: Floats, worth: float) -> Reach:
+def of_difference(old: Bools, new: Bools, label: Ints, effects: Floats, worth: float) -> Margin:
     """Of a difference. old, new: (n,) was the answer right? label: (n,) number of its class.
 
     Source: Tango 1998, Statistics in Medicine 17.
@@ -59,10 +59,10 @@ def changed(old: Bools, new: Bools, label: Ints, effects: Floats, worth: float) 
         )
         return seen - low, high - seen
 
-    return Reach(effects, sizes, limits, worth)
+    return Margin(effects, sizes, limits, worth)
 
 
-def level(right: Bools, label: Ints, effects: Floats, worth: float) -> Reach:
+def of_level(right: Bools, label: Ints, effects: Floats, worth: float) -> Margin:
     """Of the metric itself. Source: Clopper & Pearson 1934, Biometrika 26; in groups Korn & Graubard 1998."""
     hits, sizes = (
         _per_class(right, label, effects),
@@ -74,7 +74,7 @@ def level(right: Bools, label: Ints, effects: Floats, worth: float) -> Reach:
         low, high = exact.clopper_pearson(hits[number] * weight, sizes[number] * weight, confidence)
         return seen - low, high - seen
 
-    return Reach(effects, sizes, limits, worth)
+    return Margin(effects, sizes, limits, worth)
 
 
 def _per_class(some: Bools, label: Ints, effects: Floats) -> Floats:

@@ -182,17 +182,17 @@ def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The examples that both sides have, with the same label, in the same order.
+    """The examples that both revisions have with the same label, in the same order.
 
-    strata, groups  (n,) numbers of table and group; groups: None if each example stands alone
-    tables         in the order of their numbers; what is in another table on either side has a number beyond them
-    left_out        examples that one side lacks
-    relabelled      examples whose label is another: they are in no pair
-    moved           pairs whose table is another: they are in the pairs of no table
+    strata, groups  (n,) numbers of table and of group; groups: None if each example stands alone
+    tables          by their numbers; an example that moved between tables has a number beyond them
+    left_out        examples in one revision only
+    relabelled      examples with another label; they are in no pair
+    moved           pairs in another table now; they are in the pairs of no table
     """
 
-    old: Predictions
-    new: Predictions
+    baseline: Predictions
+    candidate: Predictions
     strata: Ints
     tables: tuple[str, ...]
     groups: Ints | None
@@ -201,27 +201,29 @@ class Pairs:
     moved: int
 
 
-def pair(old: Predictions, new: Predictions) -> Pairs:
-    """Both sides by id. There may be no pair at all."""
-    if old.id == new.id and old.label == new.label:
-        return _paired(old, new, 0, 0)
-    place = {name: i for i, name in enumerate(old.id)}
-    both = [(place[name], i) for i, name in enumerate(new.id) if name in place]
-    same = [(i, j) for i, j in both if old.label[i] == new.label[j]]
-    one, other = (
-        (old.rows([i for i, _ in same]), new.rows([j for _, j in same]))
-        if same
-        else (old.rows([]), new.rows([]))
+def pair(baseline: Predictions, candidate: Predictions) -> Pairs:
+    """Match two sets of predictions by id; there may be no pair at all."""
+    if baseline.id == candidate.id and baseline.label == candidate.label:
+        return _paired(baseline, candidate, 0, 0)
+    place = {name: i for i, name in enumerate(baseline.id)}
+    common = [(place[name], j) for j, name in enumerate(candidate.id) if name in place]
+    same = [(i, j) for i, j in common if baseline.label[i] == candidate.label[j]]
+    return _paired(
+        baseline.rows([i for i, _ in same]),
+        candidate.rows([j for _, j in same]),
+        len(baseline.id) + len(candidate.id) - 2 * len(common),
+        len(common) - len(same),
     )
-    return _paired(one, other, len(old.id) + len(new.id) - 2 * len(both), len(both) - len(same))
 
 
-def _paired(old: Predictions, new: Predictions, left_out: int, relabelled: int) -> Pairs:
-    stays = np.fromiter(map(operator.eq, old.table, new.table), np.bool_, len(new.id))
-    found, tables = numbered(list(itertools.compress(new.table, stays)))
-    strata = np.full(len(new.id), len(tables), np.int64)
-    strata[stays] = found
-    return Pairs(old, new, strata, tables, grouped(new), left_out, relabelled, int((~stays).sum()))
+def _paired(baseline: Predictions, candidate: Predictions, left_out: int, relabelled: int) -> Pairs:
+    size = len(candidate.id)
+    stays = np.fromiter(map(operator.eq, baseline.table, candidate.table), np.bool_, size)
+    numbers, tables = numbered(list(itertools.compress(candidate.table, stays)))
+    strata = np.full(size, len(tables), np.int64)
+    strata[stays] = numbers
+    groups, moved = grouped(candidate), int((~stays).sum())
+    return Pairs(baseline, candidate, strata, tables, groups, left_out, relabelled, moved)
 
 
 def grouped(side: Predictions) -> Ints | None:

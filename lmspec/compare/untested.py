@@ -1,4 +1,4 @@
-"""spread: why git cannot tell how much a metric would vary if it were measured again."""
+"""untested: why git cannot tell how much a metric would vary if it were measured again."""
 
 from lmspec.language import nouns
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
@@ -11,7 +11,7 @@ def is_measured(artifact: str) -> bool:
     return nouns.of(ArtifactName.parse(artifact).noun).measured
 
 
-def differs_when_repeated(metric: str) -> bool:
+def varies(metric: str) -> bool:
     """Whether another measurement gives another number; the sizes of files stay the same."""
     artifact, path = MetricName.parse(metric)
     noun = nouns.of(artifact.noun)
@@ -20,8 +20,8 @@ def differs_when_repeated(metric: str) -> bool:
     return noun.measured and not (related and related.evidence == "size")
 
 
-def unknown(artifact: str, path: MetricPath) -> str:
-    """The reason in words, and the metric to look at instead, if there is one."""
+def reason(artifact: str, path: MetricPath) -> str:
+    """Why its spread is unknown, and the metric to look at instead, if there is one."""
     noun = nouns.of(ArtifactName.parse(artifact).noun)
     metric = noun.metric(path)
     related = noun.metric(tuple(metric.see.split("."))) if metric and metric.see else metric

@@ -1,0 +1,220 @@
+"""metrics: every metric of an artifact in two revisions, each tested on its own."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lmspec.compare import bounds, expected, untested
+from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
+from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
+from lmspec.compare.report import Family, Metric
+from lmspec.compare.revision import Unavailable, at, number
+from lmspec.compare.verdicts import CONFIDENCE, Row
+from lmspec.language import nouns
+from lmspec.pipeline import paths
+from lmspec.pipeline.paths import METRICS
+from lmspec.specs.names import MetricPath
+from lmspec.statistics import exact
+from lmspec.statistics.paired import PairedSample, split_metric
+
+MISSING = "missing"
+
+
+def rows(pair: ArtifactPair) -> Iterator[Row]:
+    """One for each metric of either revision, in the order of the candidate."""
+    old, new = (_metrics(pair, end) for end in pair)
+    if new is None and not isinstance(old, Mapping):
+        return
+    lost = [
+        f"{metrics.reason} in {end.revision.name}"
+        for metrics, end in ((new, pair.candidate), (old, pair.baseline))
+        if isinstance(metrics, Unavailable)
+    ]
+    reason = lost[0] if lost else None
+    before, after = (
+        dict(leaves(metrics)) if isinstance(metrics, Mapping) else {} for metrics in (old, new)
+    )
+    if reason and not before and not after:
+        name = f"{pair.name}.*"
+        yield Row(Metric(name, MISSING, MISSING, None, None, "missing", reason=reason))
+    for path in dict.fromkeys([*after, *before]):
+        metric = _untested_metric(pair, path, before.get(path, MISSING), after.get(path, MISSING))
+        yield _row(pair, path, metric, reason)
+
+
+def _metrics(pair: ArtifactPair, end: Artifact) -> Mapping[str, Any] | Unavailable | None:
+    """None where the spec has no such artifact, or its noun has no metrics."""
+    if not end.exists:
+        return None
+    if isinstance(end.metrics, Unavailable) and not _has_metrics(pair):
+        return None
+    return end.metrics
+
+
+def _has_metrics(pair: ArtifactPair) -> bool:
+    """Does the noun write metrics? Judged by the files of its other artifacts, too."""
+    prefix = f"{METRICS}/{pair.noun}-"
+    files = (path for end in pair for path in end.revision.tree.ids)
+    return bool(nouns.of(pair.noun).metrics) or any(path.startswith(prefix) for path in files)
+
+
+def _untested_metric(pair: ArtifactPair, path: MetricPath, old: Any, new: Any) -> Metric:
+    values = number(old), number(new)
+    change = values[1] - values[0] if values[0] is not None and values[1] is not None else None
+    better = bounds.better(pair, path)
+    return Metric(f"{pair.name}.{'.'.join(path)}", old, new, change, better, "changed")
+
+
+def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None) -> Row:
+    if lacking := _lacking(pair, path, metric, lost):
+        return Row(lacking)
+    for end in (pair.candidate, pair.baseline):
+        if end.out_of_date is not None:
+            reason = f"out of date in {end.revision.name}: {end.out_of_date}"
+            return Row(replace(metric, verdict="not comparable", reason=reason))
+    if pair.noun == "scores" and len(path) > 1 and metric.better:
+        return scored(pair, path, metric)
+    old, new = metric.baseline, metric.candidate
+    if old == new and type(old) is type(new):
+        return Row(replace(metric, verdict="same"))
+    return Row(_without_predictions(pair, path, metric))
+
+
+def _lacking(
+    pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None
+) -> Metric | None:
+    """The verdict on a value that is absent, or is not a number.
+
+    One that the baseline's file lacks is new; one that the candidate's lacks is missing, unless
+    its spec no longer asks for it.
+    """
+    if not pair.candidate.exists:
+        return replace(metric, verdict="removed")
+    readable = not (pair.baseline.exists and isinstance(pair.baseline.metrics, Unavailable))
+    if (
+        metric.baseline == MISSING != metric.candidate
+        and readable
+        and not _is_no_number(metric.candidate, metric)
+    ):
+        return replace(metric, verdict="new")
+    if metric.candidate == MISSING and not lost and expected.dropped(pair, path):
+        reason = f"the spec of {pair.candidate.revision.name} does not ask for it"
+        return replace(metric, verdict="removed", reason=reason)
+    for value, end in ((metric.candidate, pair.candidate), (metric.baseline, pair.baseline)):
+        if value == MISSING:
+            reason = lost or f"{end.revision.name} does not have it"
+            return replace(metric, verdict="missing", reason=reason)
+        if _is_no_number(value, metric):
+            shown = json.dumps(value, ensure_ascii=False)
+            reason = f"its value in {end.revision.name} is {shown}, not a number"
+            return replace(metric, difference=None, verdict="missing", reason=reason)
+    return None
+
+
+def _is_no_number(value: Any, metric: Metric) -> bool:
+    """Is it not a number where one is due: by the other revision, or as it has a direction?"""
+    if value == MISSING or number(value) is not None:
+        return False
+    values = (metric.baseline, metric.candidate)
+    due = metric.better is not None or any(number(other) is not None for other in values)
+    return due or isinstance(value, float)  # NaN, infinity
+
+
+def scored(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Row:
+    """A metric of a test split, tested on the predictions that both revisions have."""
+    if metric.difference == 0 and pair.same_predictions:
+        return Row(replace(metric, verdict="same"))
+    paired = pair.testable(path)
+    if paired == NOT_DERIVABLE:
+        return Row(_without_predictions(pair, path, metric))
+    if isinstance(paired, Unavailable):
+        return Row(_unpaired_or_not(pair, path, metric, paired.reason))
+    return tested(paired, path, metric)
+
+
+def tested(paired: PairedSample, path: MetricPath, metric: Metric) -> Row:
+    """A metric with its test; its verdict waits for Holm's correction."""
+    part = split_metric(path[1:])
+    places = paired.rows(part.table)
+    metric = replace(metric, examples=len(places), reason=paired.left_out(part))
+    if metric.difference == 0 and not metric.reason and not paired.differing[places].any():
+        return Row(replace(metric, verdict="same"))
+    estimate = paired.difference(part)
+    p, method = paired.p(part, estimate)
+    whole = part.table is None and not part.name.startswith("f1.")
+    metric = replace(
+        metric,
+        verdict="inconclusive",
+        difference=estimate.value,
+        interval=paired.interval(part, estimate, CONFIDENCE),
+        p=p,
+        family="test sets" if whole else "slices",
+        method=method,
+    )
+    return Row(metric, estimate)
+
+
+def _unpaired_or_not(pair: ArtifactPair, path: MetricPath, metric: Metric, reason: str) -> Metric:
+    """Without predictions two accuracies can still be compared, as if of different examples."""
+    if NO_PREDICTIONS not in reason:
+        return replace(metric, verdict="not comparable", reason=reason)
+    sizes = [at(end.metrics, (*path[:-1], "examples")) for end in pair]
+    size = sizes[0] if isinstance(sizes[0], int) and sizes[0] == sizes[1] else 0
+    if path[-1] == "accuracy" and size > 0 and _are_shares(metric):
+        return _unpaired(metric, size, reason, "slices" if path[1] == "table" else "test sets")
+    same = metric.baseline == metric.candidate
+    return replace(metric, verdict="same" if same else "untested", reason=reason)
+
+
+def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Metric:
+    """A number of which git keeps no predictions."""
+    if metric.difference == 0:
+        return replace(metric, verdict="same")
+    if metric.better is None or metric.difference is None:
+        return replace(metric, verdict="changed")
+    if nouns.evidence(pair.name, path) == "size":
+        up = (metric.difference > 0) == (metric.better == "higher")
+        return replace(metric, verdict="better" if up else "worse", method="exact")
+    dataset = nouns.of(pair.noun).dev_field
+    if dataset and path == ("dev", "accuracy") and _are_shares(metric):
+        old, new = (_dev_split(end, dataset) for end in pair)
+        if old != new:
+            return replace(metric, verdict="not comparable", reason="another dev set")
+        if old[0]:
+            return _unpaired(metric, old[0], "git keeps no predictions of dev splits", "test sets")
+    reason = untested.reason(pair.name, path)
+    if path[0] == "seeds":
+        reason = "one of several trainings; `dev` shows their spread"
+    return replace(metric, verdict="untested", reason=reason)
+
+
+def _dev_split(artifact: Artifact, field: str) -> tuple[int, str | None]:
+    """(documents of its dev split, MD5 of the splits that it belongs to)."""
+    splits = Artifact(artifact.revision, str(artifact.spec.get(field)))
+    documents = at(splits.metrics, ("dev", "documents"))
+    md5 = splits.revision.run(splits.name).outs.get(paths.folder(splits.name))
+    return documents if isinstance(documents, int) and documents > 0 else 0, md5
+
+
+def _are_shares(metric: Metric) -> bool:
+    """Is it in 0..1, not percent or whatever else a user's stage calls accuracy?"""
+    values = (metric.baseline, metric.candidate)
+    return all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)
+
+
+def _unpaired(metric: Metric, size: int, reason: str, family: Family) -> Metric:
+    if metric.baseline == metric.candidate:
+        return replace(metric, verdict="same")
+    old, new = float(metric.baseline), float(metric.candidate)
+    p, low, high = exact.two_proportions(old, new, size, size, CONFIDENCE)
+    return replace(
+        metric,
+        verdict="inconclusive",
+        p=p,
+        interval=(low, high),
+        family=family,
+        method="Fisher's exact test, unpaired: less powerful than a paired one",
+        examples=size,
+        reason=reason,
+    )
