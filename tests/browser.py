@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+NAMES = ("chromium", "google-chrome", "chromium-browser")
 # --no-sandbox: its own sandbox does not start as root, as in a container; pages here are our own
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
          "--hide-scrollbars", "--no-first-run", "--disable-extensions",

@@ -427,6 +427,13 @@ def test_the_released_model_comes_first(report: Report) -> None:
         assert section.index(name) < section.index("<details")
 
 
+def test_what_a_bundle_quotes_is_the_release() -> None:
+    """Of this project: by its spec, whatever the names are."""
+    command = [sys.executable, "-m", "lmspec", "diff", "--format", "json"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert json.loads(run.stdout)["shipped"] == ["scores.release"]
+
+
 def test_gates_that_pass_by_a_waiver_are_counted_apart(report: Report) -> None:
     """In every form that counts gates; without waivers none is mentioned."""
     count = "2 of 7 gates pass, 1 of them by a waiver"

@@ -244,6 +244,7 @@ def test_a_margin_is_kept_broken_or_not_known(tmp_path: Path) -> None:
         == "fail"
     )
     found = both(tmp_path, REVIEWS, worse, **margin("non_inferiority", 0.03))
+    assert found.margin == 0.03
     assert (
         found.observed.startswith("test.accuracy changed by -0.02 [")
         and not found.passed
