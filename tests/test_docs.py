@@ -81,6 +81,13 @@ def test_the_rooms_are_drawn_from_the_top_floor_down() -> None:
     assert [name for name, _, _ in ROWS] == list(reversed(FLOORS))
 
 
+def test_the_diagram_has_every_room_on_its_floor() -> None:
+    """From the top floor down, and from left to right, as the laws have them."""
+    diagram = ARCHITECTURE.split("```")[1]
+    rooms = re.findall(rf"(?<=[| ] )({'|'.join(sorted(FLOORS, reverse=True))})(?=  )", diagram)
+    assert rooms == list(reversed(FLOORS))
+
+
 def test_a_room_has_the_caption_of_its_docstring() -> None:
     """Where it has one. If not: `make docs`."""
     assert generate.captioned(ARCHITECTURE) == ARCHITECTURE
