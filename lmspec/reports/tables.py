@@ -1,11 +1,11 @@
 """tables: the rows of a report as text, which the terminal, Markdown and HTML lay out."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lmspec.compare.report import Change, Example, Flips, Metric, Report
+from lmspec.compare.revision import number
 from lmspec.reports import words
 from lmspec.reports.words import Tone
 
@@ -162,7 +162,7 @@ def _metric(metric: Metric) -> Sequence[object]:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+    return number(value) is not None
 
 
 def _test(metric: Metric) -> Sequence[object]:
