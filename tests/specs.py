@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from lmspec.cli import loading
-from lmspec.language import problems
+from lmspec.language import problems, validate
 
 ROOT = Path(__file__).parent.parent
 GOOD = (
@@ -23,7 +22,7 @@ def written(text: str | bytes, folder: Path) -> Path:
 
 def complaints(text: str | bytes, folder: Path) -> list[str]:
     """What `lmspec validate` would print, a string per problem; warnings too."""
-    report = loading.report(written(text, folder))
+    report = validate.file(written(text, folder))
     return [
         problems.as_text(problem, Path("params.yaml"), report.lines) for problem in report.problems
     ]

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.cli import loading
-from lmspec.language import problems, rules, schema
+from lmspec.language import problems, rules, schema, validate
 from tests.specs import GOOD, ROOT, written
 
 TABLE = ROOT / "tests/broken_specs.txt"
@@ -78,7 +77,7 @@ class Case:
         for line in self.given:
             if line[0] == "!":
                 PREPARATIONS[line[2:]](folder)
-        report = loading.report(path)
+        report = validate.file(path)
         output = [
             problems.as_text(problem, Path("params.yaml"), report.lines)
             for problem in report.problems

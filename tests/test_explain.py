@@ -9,10 +9,9 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from lmspec.cli import loading
 from lmspec.cli.explain import command
 from lmspec.errors import LmspecError
-from lmspec.language import document, examples, explain, schema
+from lmspec.language import document, examples, explain, schema, validate
 from tests.specs import GOOD, ROOT, written
 
 HEAVY = ("pydantic", "rich", "torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn")
@@ -92,7 +91,7 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "raw/reviews.csv").touch()
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
-    assert loading.report(path).problems == ()
+    assert validate.file(path).problems == ()
     jsonschema.validate(VALUES, schema.load())
 
 

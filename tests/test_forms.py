@@ -24,6 +24,7 @@ from rich.console import Console
 
 from lmspec.compare.report import Change, Confusion, Metric, Report
 from lmspec.history.bisection import Bisection, NotFound
+from lmspec.language.problems import columns
 from lmspec.pipeline.difference import MISSING
 from lmspec.reports import (
     bisection,
@@ -202,13 +203,13 @@ def test_columns_are_aligned_where_characters_are_wide() -> None:
     assert (
         len(
             {
-                words.columns(line[: line.index(name)])
+                columns(line[: line.index(name)])
                 for line, name in zip(lines[1:], ("漢字", "abc"), strict=True)
             }
         )
         == 1
     )
-    assert words.columns("漢字") == 4 and words.columns("e\u0301") == 1
+    assert columns("漢字") == 4 and words.columns("e\u0301") == 1
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])

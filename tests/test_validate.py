@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.cli import loading
-from lmspec.language import document, rules
+from lmspec.language import document, rules, validate
 from tests.specs import GOOD, ROOT, complaints
 
 
@@ -56,7 +55,7 @@ def test_what_is_no_mapping_is_refused(text: str, words: str, tmp_path: Path) ->
 
 def test_a_missing_or_unreadable_file_is_one_problem(tmp_path: Path) -> None:
     """No file, and bytes that are not UTF-8."""
-    (missing,) = loading.report(tmp_path / "none.yaml").problems
+    (missing,) = validate.file(tmp_path / "none.yaml").problems
     assert missing.found == "there is no such file"
     assert "byte 3 is not UTF-8" in complaints(b"a: \xff\n", tmp_path)[0]
 
@@ -70,7 +69,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 def test_the_projects_own_spec_is_valid() -> None:
     """What the repository makes, without a warning."""
-    assert loading.report(ROOT / "params.yaml").problems == ()
+    assert validate.file(ROOT / "params.yaml").problems == ()
 
 
 def test_every_rule_is_documented() -> None:

@@ -14,7 +14,7 @@ from lmspec.attribution import factors as causes
 from lmspec.attribution import question, worktrees
 from lmspec.attribution.design import OLD, Corner, Design
 from lmspec.attribution.effects import Attribution, Seen, attribution
-from lmspec.cli import mistakes, reporting
+from lmspec.cli import mistakes
 from lmspec.compare import revision
 from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Revision
@@ -190,7 +190,7 @@ def _forecast(corner: Corner, steps: list[plan.Step]) -> forms.Hybrid:
 
 def _agreed(found: forms.Found, yes: bool) -> bool:
     """Is it to be built? On a terminal the cost is shown and a person asked; elsewhere only `--yes` says so."""
-    asks = not yes and reporting.is_terminal(sys.stdin) and reporting.is_terminal(sys.stderr)
+    asks = not yes and mistakes.is_terminal(sys.stdin) and mistakes.is_terminal(sys.stderr)
     if asks:
         click.echo(f"{forms.differing(found)}\n", err=True)
     if yes or asks:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading, mistakes, publishing, reporting
+from lmspec.cli import loading, mistakes, publishing
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, some
 from lmspec.git import committed, tree
+from lmspec.language import validate
 from lmspec.pipeline import subprocesses
-from lmspec.reports import words
+from lmspec.reports import problems, words
 
 COULD_NOT_COMPARE = 2  # exit code of `lmspec diff`
 
@@ -106,11 +107,11 @@ def _stop(step: str, error: LmspecError, output: Path) -> None:
 
 
 def _validate(asked: Asked) -> str:
-    report = loading.report()
+    report = validate.file(loading.PARAMS)
     if report.errors:
-        click.echo(reporting.text(report, reporting.is_terminal(sys.stderr)), err=True)
+        loading.show(report)
         if publishing.on_github():
-            click.echo(reporting.as_github(report))
+            click.echo(problems.as_github(report))
         what = "a mistake" if report.errors == 1 else f"{report.errors} mistakes"
         raise LmspecError(
             str(report.path),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmspec.cli import reporting
+from lmspec.cli import mistakes
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 
@@ -80,7 +80,7 @@ def _render(form: str, everything: bool) -> Callable[[Any], str]:
 
 def show(found: "Report", everything: bool) -> None:
     """On a terminal with rich; plain where the output is piped."""
-    if not reporting.is_terminal(sys.stdout):
+    if not mistakes.is_terminal(sys.stdout):
         click.echo(shown(found, "text", everything), nl=False)
         return
     from rich.console import Console

@@ -11,6 +11,7 @@ from lmspec.cli import comparing, loading, mistakes
 from lmspec.compare.report import Report
 from lmspec.errors import LmspecError
 from lmspec.git import tree
+from lmspec.language.problems import columns
 from lmspec.reports import aligned, words
 
 
@@ -64,7 +65,7 @@ def _text(found: Report) -> str:
     """The two sides, a block for each gate, and how many pass."""
     names = {gate.gate: words.line(gate.gate) for gate in found.gates}
     width, most = (
-        max(map(words.columns, names.values())),
+        max(map(columns, names.values())),
         max(len(gate.verdict) for gate in found.gates),
     )
     lines = [words.revisions(found), ""]

@@ -6,38 +6,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmspec.cli import reporting
+from lmspec.cli import mistakes
 from lmspec.errors import LmspecError, some
-from lmspec.language import document as documents
 from lmspec.language import validate
-from lmspec.language.problems import ProblemsFound
+from lmspec.language.problems import plain
+from lmspec.language.suggest import did_you_mean, nearest
+from lmspec.language.validate import Validation
+from lmspec.reports import problems
 from lmspec.specs.names import ArtifactName
 
 if TYPE_CHECKING:
     from lmspec.specs.project import Project
 
 PARAMS = Path("params.yaml")
+LOOKS: dict[str, dict[str, Any]] = {
+    "place": {"bold": True},
+    "error": {"fg": "red"},
+    "warning": {"fg": "yellow"},
+    "other": {"fg": "blue"},
+}
 
 
-def report(path: Path = PARAMS) -> reporting.Report:
-    """Everything that is to be said about a params.yaml."""
-    try:
-        document = documents.read(path)
-    except ProblemsFound as error:
-        return reporting.Report(path, error.lines, tuple(error.problems), None)
-    return reporting.Report(path, document.lines, tuple(validate.check(document)), document.values)
+def show(validation: Validation) -> None:
+    """The problems on standard error, in colour on a terminal."""
+    colour = mistakes.is_terminal(sys.stderr)
+    paint = (lambda part, role: click.style(part, **LOOKS[role])) if colour else plain
+    click.echo(problems.text(validation, paint), err=True)
 
 
 def valid_params(code: int = 1) -> tuple["Project", dict[str, Any]]:
-    """The project in the current folder, and the values of params.yaml as they stand.
+    """The project in the current folder, and the plain values of its params.yaml.
 
-    Prints every problem and exits with the code if there are errors; warnings are `lmspec validate`'s to show.
+    On errors, prints them and exits with the code. `lmspec validate` shows warnings.
     """
-    found = report()
-    if found.errors:
-        click.echo(reporting.text(found, reporting.is_terminal(sys.stderr)), err=True)
+    validation = validate.file(PARAMS)
+    if validation.errors:
+        show(validation)
         sys.exit(code)
-    return _project(found.values or {}), found.values or {}
+    values = validation.values or {}
+    return _project(values), values
 
 
 def valid_project() -> "Project":
@@ -56,14 +63,11 @@ def compiled_project() -> "Project":
 
 def artifact_named(project: "Project", target: str, command: str) -> str:
     """The name of an artifact given by name or stage. Raises LmspecError if there is none."""
-    from lmspec.language.suggest import nearest
-
     names = [name for name, _ in project.artifacts()]
     spellings = {ArtifactName.parse(name).stage: name for name in names} | {n: n for n in names}
     if target in spellings:
         return spellings[target]
-    near = nearest(target, spellings)
-    remedy = f"did you mean '{near}'?" if near else f"there are {some(names)}"
+    remedy = did_you_mean(nearest(target, spellings)) or f"there are {some(names)}"
     raise LmspecError(command, f"there is no artifact '{target}'", remedy)
 
 
@@ -78,6 +82,9 @@ def _project(values: dict[str, Any]) -> "Project":
         )
     except ValidationError as error:
         first = error.errors()[0]
-        found = f"the specs refuse what the schema takes: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        remedy = "write lmspec/language/params.schema.json anew with `lmspec schema`; elsewhere, report this"
+        path = ".".join(map(str, first["loc"]))
+        found = f"the specs reject what the schema accepts: {path}: {first['msg']}"
+        remedy = (
+            "regenerate lmspec/language/params.schema.json with `lmspec schema`, or report this"
+        )
         raise LmspecError(str(PARAMS), found, remedy) from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmspec.cli import comparing, mistakes, reporting
+from lmspec.cli import comparing, mistakes
 
 if TYPE_CHECKING:
     from lmspec.history.trend import Trend
@@ -73,7 +73,7 @@ def command(
     trends = trend.trends(metric, branch, Path.cwd(), most, unchanged)
     if output:
         comparing.write(output, _rendered(trends, form) + "\n")
-    elif form == "text" and reporting.is_terminal(sys.stdout):
+    elif form == "text" and mistakes.is_terminal(sys.stdout):
         from rich.console import Console
 
         from lmspec.reports import trends as forms

@@ -9,6 +9,7 @@ import click
 from lmspec.cli import mistakes
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
+from lmspec.reports.github import workflow_command
 from lmspec.reports.markdown import MARKER
 from lmspec.reports.words import printable
 
@@ -68,10 +69,9 @@ def warn(text: str) -> None:
 
 
 def annotate(level: str, text: str) -> None:
-    """On GitHub: show it on the page of the run. Source: GitHub, "Workflow commands for GitHub Actions"."""
+    """On GitHub, show it on the page of the run."""
     if on_github():
-        escaped = printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        click.echo(f"::{level} title=lmspec ci::{escaped}")
+        click.echo(workflow_command(level, printable(text), title="lmspec ci"))
 
 
 def _append_to_summary(text: str) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading, reporting
-from lmspec.language import schema
+from lmspec.cli import loading
+from lmspec.language import schema, validate
+from lmspec.reports import problems
 
 
 @click.command("validate")
@@ -14,28 +15,28 @@ from lmspec.language import schema
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", *reporting.FORMATS]),
+    type=click.Choice(["text", *problems.FORMATS]),
     default="text",
-    help="How to print it.",
+    help="Output format.",
 )
 def command(path: Path, form: str) -> None:
     """Check params.yaml, or PATH: every problem at file:line:column, before any compute.
 
-    Exits 0 if there is none (warnings are none), 1 if there are, 2 if the command is wrong. Text goes to standard error,
-    the other formats to standard output.
+    Exit code: 0 without problems (warnings are none), 1 with problems, 2 for a wrong command.
+    Text goes to standard error, the other formats to standard output.
 
     \b
     Example:
       lmspec validate
       lmspec validate --format github     # annotations, in CI
     """
-    report = loading.report(path)
+    validation = validate.file(path)
     if form != "text":
-        click.echo(reporting.FORMATS[form](report))
-    elif report.problems:
-        click.echo(reporting.text(report, reporting.is_terminal(sys.stderr)), err=True)
-    if form == "text" and not report.errors:
-        values = report.values or {}
+        click.echo(problems.FORMATS[form](validation))
+    elif validation.problems:
+        loading.show(validation)
+    if form == "text" and not validation.errors:
+        values = validation.values or {}
         count = sum(len(values.get(noun) or ()) for noun in schema.nouns())
         click.echo(f"{path} is valid: {count} artifacts")
-    sys.exit(1 if report.errors else 0)
+    sys.exit(1 if validation.errors else 0)

@@ -2,16 +2,44 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from lmspec.errors import some
 from lmspec.language import conformance, rules, schema
+from lmspec.language import document as documents
 from lmspec.language.conformance import Findings
 from lmspec.language.document import Document
-from lmspec.language.problems import Problem
+from lmspec.language.problems import Problem, ProblemsFound
 from lmspec.language.resolved import Reference, Specs
 from lmspec.specs.names import ArtifactName
 
 Edges = Mapping[ArtifactName, Sequence[Reference]]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The problems of a params.yaml. values: what it holds; None if it could not be parsed."""
+
+    path: Path
+    lines: Sequence[str]
+    problems: tuple[Problem, ...]
+    values: dict[str, Any] | None
+
+    @property
+    def errors(self) -> int:
+        """Number of problems that are no warnings."""
+        return sum(not problem.warning for problem in self.problems)
+
+
+def file(path: Path) -> Validation:
+    """Read and check a params.yaml."""
+    try:
+        document = documents.read(path)
+    except ProblemsFound as error:
+        return Validation(path, error.lines, tuple(error.problems), None)
+    return Validation(path, document.lines, tuple(check(document)), document.values)
 
 
 def check(document: Document) -> list[Problem]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from lmspec.reports import words
+from lmspec.language.problems import columns
 from lmspec.reports.tables import Column, Row, Table
 
 # A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
@@ -29,7 +29,7 @@ def lines(table: Table) -> Iterator[str]:
 
 def grid(rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> Iterator[str]:
     """Rows of cells, each column as wide as its widest cell. numeric: columns aligned right."""
-    widths = [max(map(words.columns, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     right = numeric or [False] * len(widths)
     for row in rows:
         yield "  ".join(map(padded, row, widths, right)).rstrip()
@@ -37,7 +37,7 @@ def grid(rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> Iterato
 
 def padded(cell: str, width: int, right: bool = False) -> str:
     """As wide as its column on a terminal."""
-    gap = " " * (width - words.columns(cell))
+    gap = " " * (width - columns(cell))
     return gap + cell if right else cell + gap
 
 

@@ -8,6 +8,7 @@ from lmspec.attribution import factors as causes
 from lmspec.attribution.effects import Amount, Attribution
 from lmspec.compare.report import RevisionId
 from lmspec.errors import some
+from lmspec.language.problems import columns
 from lmspec.pipeline.durations import about
 from lmspec.reports import aligned, values, words
 from lmspec.reports import markdown as md
@@ -124,7 +125,7 @@ def _cost(found: Found) -> list[str]:
     if not found.hybrids:
         return []
     rows = [(mix(each.factors, found), _work(each)) for each in found.hybrids]
-    width = max(words.columns(name) for name, _ in rows)
+    width = max(columns(name) for name, _ in rows)
     possible = [each for each in found.hybrids if not each.error]
     seconds, untimed = (
         sum(each.seconds for each in possible),

@@ -58,15 +58,19 @@ def _first(annotations: Sequence[Annotation], report: Report) -> Iterator[Annota
 def _command(
     level: str, title: str, message: str, line: int | None = None, file: str = PARAMS
 ) -> str:
-    """A workflow command; what could end it or begin another is escaped."""
     lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
     cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
-    place = "" if line is None else f"file={_escaped(file, ',:')},line={line},"
-    return f"::{level} {place}title={_escaped(words.line(title, 200), ',:')}::{_escaped(cut)}"
+    place = {} if line is None else {"file": file, "line": line}
+    return workflow_command(level, cut, **place, title=words.line(title, 200))
+
+
+def workflow_command(level: str, message: str, **properties: object) -> str:
+    """An annotation. Whatever could end the command or begin another is escaped."""
+    values = (f"{name}={_escaped(str(value), ',:')}" for name, value in properties.items())
+    return f"::{level} {','.join(values)}::{_escaped(message)}"
 
 
 def _escaped(text: str, also: str = "") -> str:
     """Percent signs, line breaks, and in properties `also`."""
-    return "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text).replace(
-        "##[", "## ["
-    )
+    escaped = "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text)
+    return escaped.replace("##[", "## [")

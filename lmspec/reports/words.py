@@ -3,7 +3,6 @@
 import math
 import re
 import shlex
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -52,18 +51,6 @@ def line(text: object, most: int | None = None) -> str:
     """On one line, printable, cut after `most` characters."""
     flat = UNPRINTABLE.sub("\ufffd", BREAKS.sub(" ", str(text)).strip())
     return flat if most is None or len(flat) <= most else flat[: most - 1] + "…"
-
-
-def columns(text: str) -> int:
-    """Width on a terminal."""
-    if text.isascii():
-        return len(text)
-    wide = (
-        2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-        if unicodedata.category(c) not in ("Mn", "Me", "Cf")
-    )
-    return sum(wide)
 
 
 def number(value: Any) -> str:
