@@ -209,7 +209,7 @@ def test_columns_are_aligned_where_characters_are_wide() -> None:
         )
         == 1
     )
-    assert columns("漢字") == 4 and words.columns("e\u0301") == 1
+    assert columns("漢字") == 4 and columns("e\u0301") == 1
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])
