@@ -24,8 +24,8 @@ from tests.reports import gate
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {*publishing.WHOLE}
-WORKFLOWS = (".github/workflows/lmspec.yml", "lmspec/cli/templates/workflow.yml.tmpl")
-PIPELINES = (".gitlab-ci.yml", "lmspec/cli/templates/gitlab-ci.yml.tmpl")
+WORKFLOWS = (".github/workflows/lmspec.yml", "lmspec/scaffold/templates/workflow.yml.tmpl")
+PIPELINES = (".gitlab-ci.yml", "lmspec/scaffold/templates/gitlab-ci.yml.tmpl")
 
 
 @dataclass(frozen=True)

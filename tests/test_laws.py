@@ -57,6 +57,7 @@ FLOORS = (
     "git",
     "language",
     "pipeline",
+    "scaffold",
     "audit",
     "compare",
     "history",

@@ -1,0 +1,1 @@
+"""scaffold: a new project for one table of texts and labels."""

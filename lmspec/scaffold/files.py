@@ -1,0 +1,112 @@
+"""files: the text files of a new project, from templates and the table."""
+
+import json
+import platform
+import re
+import statistics
+from collections.abc import Iterator
+from importlib import metadata, resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from lmspec.language import schema
+from lmspec.methods.sources import digest
+from lmspec.run import toolchain
+from lmspec.scaffold.table import LabelledTable
+
+# words that YAML 1.1 readers take for something else
+RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+MOST_TOKENS = 512
+TEMPLATES = {
+    "params.yaml": "params.yaml.tmpl",
+    "Makefile": "Makefile.tmpl",
+    ".github/workflows/lmspec.yml": "workflow.yml.tmpl",
+    ".gitlab-ci.yml": "gitlab-ci.yml.tmpl",
+    ".gitignore": "gitignore.tmpl",
+    ".dvcignore": "dvcignore.tmpl",
+}
+
+
+def texts(table: LabelledTable) -> Iterator[tuple[str, str]]:
+    """(path, content) of every text file of the new project."""
+    folder = resources.files("lmspec.scaffold") / "templates"
+    values = {**_values(table), "python": toolchain.minor()}
+    for path, template in TEMPLATES.items():
+        yield path, Template((folder / template).read_text(encoding="utf-8")).substitute(values)
+    yield "params.schema.json", schema.PATH.read_text(encoding="utf-8")
+    yield "requirements.txt", "\n".join(requirements()) + "\n"
+    for recipe in recipes():
+        yield f"stages/{recipe.name}", recipe.read_text(encoding="utf-8")
+
+
+def recipes() -> list[Path]:
+    """The stages, which each project owns a copy of: in an installed lmspec, or in its repository."""
+    package = Path(__file__).parents[1]
+    packaged = package / "recipes"
+    return sorted((packaged if packaged.is_dir() else package.parent / "stages").glob("*.py"))
+
+
+def _values(table: LabelledTable) -> dict[str, Any]:
+    """What the templates fill in. Small data gets larger dev and test shares and more epochs."""
+    rows = len(table.lengths)
+    usual = statistics.quantiles(table.lengths, n=20)[-1]  # characters of the 95th percentile
+    small = rows < 2000
+    # about three characters per token
+    tokens = next((n for n in (32, 64, 128, 256) if n >= usual / 3), MOST_TOKENS)
+    return {
+        "name": table.name,
+        "title": quoted(f"Labels of {table.path.name}"),
+        "path": quoted(f"raw/{table.path.name}"),
+        "file": quoted(table.path.name),
+        "sha256": quoted(digest.sha256(table.path)),
+        "format": json.dumps(table.format).replace('"', ""),
+        "text": quoted(table.text),
+        "label": quoted(table.label),
+        "labels": ", ".join(quoted(label) for label in table.labels),
+        "max_chars": max(1000, *table.lengths),
+        "train": 0.6 if small else 0.8,
+        "dev": 0.2 if small else 0.1,
+        "test": 0.2 if small else 0.1,
+        "vocabulary": 1000 if small else 8000,
+        "max_length": tokens,
+        "epochs": 20 if small else 5,
+        "batch_size": 16 if small else 64,
+        "majority": round(max(table.labels.values()) / rows, 3),
+        "threads": 2,
+        "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",
+    }
+
+
+def quoted(text: str) -> str:
+    """As a YAML scalar; double quotes unless it is a plain word."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in RESERVED
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def requirements() -> Iterator[str]:
+    """requirements.txt: lmspec and everything it needs, at the installed versions."""
+    yield "# The packages that this project began with. An upgrade reruns the stages whose code it changes."
+    pins: dict[str, str] = {}
+    queue = ["lmspec"]
+    while queue:
+        name = toolchain.canonical(queue.pop())
+        package = None if name in pins else toolchain.package(name)
+        if package is None:  # done, for another platform, or of an extra that is not installed
+            continue
+        origin = _origin(package) if name == "lmspec" else None
+        pins[name] = (
+            f"{name} @ {origin}" if origin else f"{name}=={toolchain.public(package.version)}"
+        )
+        needed = (text for text in package.requires or () if "extra ==" not in text)
+        queue += [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in needed]
+    yield from sorted(pins.values())
+
+
+def _origin(package: metadata.Distribution) -> str | None:
+    """The URL that a package was installed from; None if from an index or a local folder."""
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    if "vcs_info" in origin:
+        return f"{origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    address = str(origin.get("url", ""))
+    return address if address.startswith("https:") else None

@@ -1,0 +1,76 @@
+"""project: write a new project into a folder, with git and DVC set up."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lmspec.errors import LmspecError
+from lmspec.git import command as git
+from lmspec.git import merge_driver
+from lmspec.scaffold import files
+from lmspec.scaffold.table import LabelledTable
+
+FORGES = (".github/", ".gitlab-ci")  # read only at the top of a repository
+
+
+def require_empty(folder: Path) -> None:
+    """Raises LmspecError unless a project can be written there; an empty repository will do."""
+    if folder.exists() and not folder.is_dir():
+        raise LmspecError(str(folder), "it is a file", "name an empty folder or a new one")
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    first, *more = sorted(set(names) - {".git", ".DS_Store"}) or [""]
+    if first:
+        found = f"the folder is not empty: it holds {first}"
+        found += f" and {len(more)} more" if more else ""
+        raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
+
+
+def create(folder: Path, table: LabelledTable) -> bool:
+    """Write the project, and compile it. Returns whether the folder is the top of a git repository."""
+    texts = dict(files.texts(table))
+    top = _init_git(folder)
+    for path, content in texts.items():
+        if top or not path.startswith(FORGES):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content, encoding="utf-8")
+    (folder / "raw").mkdir()
+    shutil.copyfile(table.path, folder / "raw" / table.path.name)
+    subfolder = [] if top else ["--subdir"] if shutil.which("git") else ["--no-scm"]
+    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *subfolder)
+    _run(folder, sys.executable, "-m", "lmspec", "sync")
+    if shutil.which("git"):
+        merge_driver.install(folder)
+    return top
+
+
+def install_merge_driver(folder: Path) -> bool:
+    """For a clone of a project. Returns whether .gitattributes has to be committed."""
+    if not (folder / "params.yaml").exists():
+        raise LmspecError(
+            str(folder / "params.yaml"),
+            "there is no such file",
+            "run it in a project, or begin one with --data",
+        )
+    merge_driver.install(folder)
+    return bool(git.text(folder, "status", "--porcelain", "--", ".gitattributes"))
+
+
+def _init_git(folder: Path) -> bool:
+    """Make the folder, and a repository if it is in none. Is it the top of one?"""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = shutil.which("git")
+    if program and git.run(folder, "rev-parse", "--git-dir").returncode:
+        _run(folder, program, "init", "--quiet", "--initial-branch=main")
+    return (folder / ".git").exists()
+
+
+def _run(folder: Path, *command: str) -> None:
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if process.returncode:
+        lines = (process.stderr or process.stdout).strip().splitlines() or ["no output"]
+        raise LmspecError(
+            " ".join(command[-3:]),
+            lines[-1],
+            f"the files in {folder} are written; run it there yourself",
+        )
