@@ -15,10 +15,11 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from lmspec.cli import publishing
-from lmspec.cli.ci import STEPS, _passed, _run
+from lmspec.cli.ci import STEPS, _passed
 from lmspec.cli.main import main
 from lmspec.git import committed
+from lmspec.pipeline import subprocesses
+from lmspec.reports import publishing
 from tests import miniature
 from tests.reports import gate
 
@@ -106,7 +107,7 @@ def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
 
 def test_uncommitted_results_are_a_warning(ran: Ran) -> None:
     """As a warning, on GitHub also where the reviewer looks."""
-    assert "warning: what is committed is not what the spec builds: " in ran.output
+    assert "warning: committed results are not those of this build: " in ran.output
     assert (
         "::warning title=lmspec ci::" in ran.output and "data/metrics/model-cnn.json" in ran.output
     )
@@ -126,7 +127,7 @@ def test_a_second_run_builds_nothing_and_locked_wants_the_results_committed(copy
     git(copy, "add", "-A")
     git(copy, "commit", "-q", "-m", "built")
     output = miniature.lmspec(copy, "ci", "--base", "main", "--locked", "--output", "elsewhere")
-    assert "what is committed is what the spec builds" in output and "::" not in output
+    assert "committed results are those of this build" in output and "::" not in output
     assert {path.name for path in (copy / "elsewhere").iterdir()} >= REPORTS
 
 
@@ -209,14 +210,14 @@ def test_a_remote_spares_the_build(copy: Path, tmp_path: Path) -> None:
 
 def test_where_there_are_no_gates_none_passes() -> None:
     """A warning says so."""
-    assert _passed(()) == "there are no gates, so none was checked"
+    assert _passed(()) == "there are no gates to check"
     assert _passed([gate("pass"), gate("waived")]) == "all gates pass, 1 of them by a waiver"
 
 
 def test_a_command_runs_where_standard_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is there to be flushed."""
     monkeypatch.setattr(sys, "stdout", None)
-    assert _run("platform") == 0
+    assert subprocesses.run_module("platform") == 0
 
 
 def test_a_missing_base_is_an_error_before_any_build(copy: Path) -> None:

@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from lmspec.cli import mistakes, publishing
+from lmspec.cli import mistakes
 from lmspec.errors import LmspecError
-from lmspec.reports import words
+from lmspec.reports import publishing, words
 from tests import reports
 from tests.history import TIMES, Project, make
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,3 +22,25 @@ def die_with_parent() -> None:
     """For `preexec_fn`: if lmspec is killed, so is the DVC it started; a stage notices that itself."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run_module(*command: str) -> int:
+    """Run `python -m command`, its output passing through. Returns the exit code.
+
+    Ctrl-C reaches the module too (DVC then stops its stage and writes dvc.lock): raises
+    KeyboardInterrupt once it has ended.
+    """
+    if sys.stdout is not None:  # None if it was closed from the start
+        sys.stdout.flush()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command], env=environment(), stdin=subprocess.DEVNULL
+    )
+    interrupt = None
+    while process.returncode is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt:
+        raise interrupt
+    return process.returncode

@@ -1,4 +1,4 @@
-"""publishing: where the report of `lmspec ci` goes: its folder, from which a workflow takes its comment, and GitHub's summary."""
+"""publishing: the report folder of `lmspec ci`, and GitHub's annotations and job summary."""
 
 import json
 import os
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import mistakes
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
 from lmspec.reports.github import workflow_command
@@ -18,29 +17,29 @@ WHOLE = (MARKDOWN, DATA, "report.html", "junit.xml")
 
 
 def on_github() -> bool:
-    """Does a workflow of GitHub run this?"""
+    """Does a GitHub workflow run this?"""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def clear(folder: Path) -> None:
-    """Remove what a run before has left: nothing may take it for this one's."""
+    """Remove the files of an earlier run, so that they cannot be taken for this one's."""
     for name in (*WHOLE, ANNOTATIONS):
         (folder / name).unlink(missing_ok=True)
 
 
 def is_whole(folder: Path) -> bool:
-    """Did `lmspec diff --write` write all that it writes?"""
+    """Did `lmspec diff --write` write every file?"""
     return all((folder / name).exists() for name in WHOLE)
 
 
 def gates(folder: Path) -> list[Gate]:
-    """Those of the report in the folder."""
-    found = json.loads((folder / DATA).read_text(encoding="utf-8"))["gates"]
-    return [Gate(**gate) for gate in found]
+    """The gates of the report in the folder."""
+    rows = json.loads((folder / DATA).read_text(encoding="utf-8"))["gates"]
+    return [Gate(**row) for row in rows]
 
 
 def report(folder: Path) -> None:
-    """Publish what `lmspec diff --write` wrote into the folder. Its Markdown is short enough for a comment, so for a summary."""
+    """Append the report to the job summary, for which its Markdown is short enough, and annotate."""
     _append_to_summary((folder / MARKDOWN).read_text(encoding="utf-8"))
     annotations = folder / ANNOTATIONS
     if on_github() and annotations.exists():
@@ -48,7 +47,7 @@ def report(folder: Path) -> None:
 
 
 def failure(step: str, error: LmspecError, folder: Path) -> None:
-    """Say why it stopped; if there is no report, in its place, where one on an earlier state would be taken for one on this."""
+    """Annotate why `lmspec ci` stopped; if there is no report, write that in its place."""
     annotate("error", f"stopped at {step}: {error}")
     if is_whole(folder):
         return
@@ -62,12 +61,6 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
     _append_to_summary(text)
 
 
-def warn(text: str) -> None:
-    """Say what is no failure."""
-    mistakes.note(f"warning: {text}")
-    annotate("warning", text)
-
-
 def annotate(level: str, text: str) -> None:
     """On GitHub, show it on the page of the run."""
     if on_github():
@@ -75,7 +68,6 @@ def annotate(level: str, text: str) -> None:
 
 
 def _append_to_summary(text: str) -> None:
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as stream:
             stream.write(f"{text}\n")
