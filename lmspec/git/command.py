@@ -1,4 +1,4 @@
-"""command: one command of git, and what it says when it fails."""
+"""command: run git, and report why it failed."""
 
 import os
 import subprocess
@@ -11,35 +11,37 @@ from lmspec.errors import LmspecError
 def run(
     place: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Whatever comes of it. Its messages are English. Raises LmspecError if git is not installed."""
-    spoken = {**(os.environ if environment is None else environment), "LC_ALL": "C"}
+    """The process, whatever its exit code, with messages in English.
+
+    Raises LmspecError if git is not installed.
+    """
+    english = {**(os.environ if environment is None else environment), "LC_ALL": "C"}
     try:
         return subprocess.run(
-            ["git", *arguments], cwd=place, env=spoken, capture_output=True, check=False
+            ["git", *arguments], cwd=place, env=english, capture_output=True, check=False
         )
     except FileNotFoundError:
         raise LmspecError(
-            "git", "it is not installed", "install git: what is compared is what it keeps"
+            "git", "it is not installed", "install git; lmspec compares committed results"
         ) from None
 
 
 def text(place: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What it prints; bytes that are no UTF-8 stay what they are when encoded as paths. Raises LmspecError if it fails."""
-    ended = run(place, *arguments, environment=environment)
-    if ended.returncode:
-        said = ended.stderr.decode(errors="replace").strip() or f"`git {arguments[0]}` failed"
+    """What git prints, decoded so that paths in any encoding survive. Raises LmspecError if it fails."""
+    process = run(place, *arguments, environment=environment)
+    if process.returncode:
+        message = process.stderr.decode(errors="replace").strip()
         raise LmspecError(
             "git",
-            said,
-            "run lmspec in a whole git repository: `git fsck` tells whether this is one",
+            message or f"`git {arguments[0]}` failed",
+            "run lmspec in an intact git repository: `git fsck` checks this one",
         )
-    return ended.stdout.decode("utf-8", "surrogateescape")
+    return process.stdout.decode("utf-8", "surrogateescape")
 
 
 def prefix(place: Path) -> str:
-    """A folder's path from the top of its repository, with a slash at its end. Empty at the top, in none, and without git."""
+    """A folder's path in its repository, with a final slash; empty at the top and outside of any."""
     try:
-        ended = run(place, "rev-parse", "--show-prefix")
+        return text(place, "rev-parse", "--show-prefix").removesuffix("\n")
     except LmspecError:
         return ""
-    return "" if ended.returncode else ended.stdout.decode(errors="replace").removesuffix("\n")

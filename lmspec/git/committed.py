@@ -1,4 +1,4 @@
-"""committed: what git has of the results of a build, and what the build gives."""
+"""committed: build results that differ from what git has committed."""
 
 from pathlib import Path
 
@@ -9,14 +9,12 @@ RESULTS = ("dvc.lock", "data/metrics", "data/provenance")
 
 
 def differing(root: Path) -> list[str]:
-    """Files of results that are not as the last commit has them: changed, new or gone. Paths from the project's root.
+    """Result files that changed, appeared or disappeared since the last commit, from the root.
 
-    Raises LmspecError outside of a git repository.
+    Raises LmspecError outside a git repository.
     """
-    prefix = git.text(
-        root, "rev-parse", "--show-prefix"
-    ).strip()  # git tells paths from the top of the repository
-    found = git.text(
+    prefix = git.prefix(root)  # git prints paths from the top of the repository
+    entries = git.text(
         root,
         "status",
         "--porcelain=v1",
@@ -26,14 +24,13 @@ def differing(root: Path) -> list[str]:
         "--",
         *RESULTS,
     )
-    return sorted(entry[3:].removeprefix(prefix) for entry in found.split("\0") if entry)
+    return sorted(entry[3:].removeprefix(prefix) for entry in entries.split("\0") if entry)
 
 
 def default_base(root: Path) -> str:
-    """The branch that changes go to: what `origin/HEAD` points at, as `git clone` sets it, else `main`."""
+    """The branch that changes are merged into: origin's default branch, else `main`."""
     try:
-        return git.text(
-            root, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"
-        ).strip()
+        reference = "refs/remotes/origin/HEAD"  # set by `git clone`
+        return git.text(root, "symbolic-ref", "--quiet", "--short", reference).strip()
     except LmspecError:
         return "main"

@@ -1,18 +1,19 @@
-"""merge_driver: dvc.lock and results of two branches, three-way, as git's merge driver.
+"""merge_driver: git's merge driver for dvc.lock (stage by stage) and for results.
 
-dvc.lock is merged stage by stage. An entry says that one start gave one result; that is true on every branch, and a mix of two
-entries never was. So an entry that one side changed is taken whole, and where both sides changed it in different ways it is left
-out: DVC then builds the stage anew, or takes it from its cache.
+An entry of dvc.lock records that certain inputs gave certain outputs. That is true on every branch,
+but a mix of two entries never is. So an entry that one side changed is taken whole, and one that
+both sides changed differently is left out: DVC then rebuilds the stage, or restores it.
 
-A file of results (metrics, tables, records) cannot be merged at all: what is right is what the next build writes. Where both
-sides changed one, this side's stays as it is. It passes for no result: both dvc.locks hold the MD5 of their file, so the
-stage's entry differs on both sides too, and is left out. What dvc.lock does not know is stale to `lmspec gate`, and the next
-`dvc repro` rewrites it.
+Results (metrics, tables, provenance) cannot be merged; the next build writes the right ones. Where
+both sides changed a file, this side's stays. It is not taken for a result meanwhile: dvc.lock holds
+its MD5 on either side, so its stage's entry differs as well and is left out, which makes the metrics
+out of date to `lmspec gate` until the next `dvc repro`.
 """
 
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,50 +25,53 @@ from lmspec.git import command as git
 LOCK = lockfile.NAME
 ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")]
 REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
-NAME = "lmspec: dvc.lock stage by stage, results built anew"
+NAME = "lmspec: dvc.lock stage by stage, results rebuilt"
 
 
 @dataclass(frozen=True)
 class Merged:
-    """text: of the merged dvc.lock; dropped: stages whose entry is left out, since both sides changed it."""
+    """A merged dvc.lock. dropped: stages left out, because both sides changed their entry."""
 
     text: str
     dropped: tuple[str, ...]
 
 
 def lock(base: str, ours: str, theirs: str) -> Merged:
-    """Three dvc.locks as one. base: that of the commit where the branches parted, empty if it had none.
+    """Merge three dvc.locks. base: that of the merge base, empty if it had none.
 
-    Raises LmspecError if one is not as DVC writes it, or if both sides changed in different ways what is no stage.
+    Raises LmspecError if DVC did not write one of them, or if both sides changed another section
+    than `stages`.
     """
-    if base and not (ours and theirs):  # DVC was killed while it wrote it: no stage was removed
-        remedy = f"take the other side, `git checkout --{'ours' if ours else 'theirs'} dvc.lock`, then `dvc repro`"
-        raise LmspecError(LOCK, "it is not as DVC writes it: that of one side is empty", remedy)
-    old, one, other = (read(text) for text in (base, ours, theirs))
-    sections: dict[str, str] = {}
-    for name in {**one.sections, **other.sections}:
-        agreed, text = _chosen(*(side.sections.get(name) for side in (old, one, other)))
-        if not agreed:
-            raise LmspecError(
-                LOCK,
-                f"both sides changed its `{name}`, which is no stage",
-                "edit it by hand, then `git add dvc.lock`",
-            )
-        sections |= {} if text is None else {name: text}
-    stages: dict[str, str] = {}
-    dropped: list[str] = []
-    for name in {**one.stages, **other.stages}:
-        agreed, text = _chosen(*(side.stages.get(name) for side in (old, one, other)))
-        stages |= {name: text} if text else {}
-        dropped += [] if agreed else [name]
+    if base and not (ours and theirs):  # DVC was killed while writing: no stage was removed
+        side = "ours" if ours else "theirs"
+        remedy = f"take the other side, `git checkout --{side} dvc.lock`, then `dvc repro`"
+        raise LmspecError(LOCK, "it is not as DVC writes it: it is empty on one side", remedy)
+    locks = [read(text) for text in (base, ours, theirs)]
+    sections, conflicts = _merged(*(lock.sections for lock in locks))
+    if conflicts:
+        raise LmspecError(
+            LOCK,
+            f"both sides changed its `{conflicts[0]}`, which is no stage",
+            "edit it by hand, then `git add dvc.lock`",
+        )
+    stages, dropped = _merged(*(lock.stages for lock in locks))
     return Merged(LockFile(sections, stages).text(), tuple(dropped))
 
 
-def _chosen(base: str | None, ours: str | None, theirs: str | None) -> tuple[bool, str | None]:
-    """(True, what both sides agree on, or the one side changed), or (False, None). None: it is not there."""
-    if ours == theirs or theirs == base:
-        return True, ours
-    return (True, theirs) if ours == base else (False, None)
+def _merged(
+    base: Mapping[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """(name -> text, for what the sides agree on or one of them changed; names of the conflicts)."""
+    texts: dict[str, str] = {}
+    conflicts = []
+    for name in {**ours, **theirs}:
+        old, one, other = (side.get(name) for side in (base, ours, theirs))
+        if old != one != other != old:
+            conflicts.append(name)
+            continue
+        text = other if one == old else one
+        texts |= {} if text is None else {name: text}
+    return texts, conflicts
 
 
 def read(text: str) -> LockFile:
@@ -83,26 +87,20 @@ def read(text: str) -> LockFile:
 
 
 def stage_of(path: str) -> str:
-    """The stage that wrote a file of results: `data/metrics/scores-a.json` and `data/metrics/scores-a/rows.csv` -> `scores-a`."""
-    found = re.search(r"(?:^|/)data/(?:metrics|provenance)/([^/.]+)", path)
-    return found[1] if found else ""
+    """The stage that wrote a result: `data/metrics/scores-a/rows.csv` -> `scores-a`; else empty."""
+    match = re.search(r"(?:^|/)data/(?:metrics|provenance)/([^/.]+)", path)
+    return match[1] if match else ""
 
 
 def install(root: Path) -> None:
-    """Make git use the driver in this clone: the lines of .gitattributes, which are committed, and git's own configuration.
+    """Make git use the driver in this clone: .gitattributes (to commit) and git's configuration.
 
-    Raises LmspecError outside of a git repository.
+    Raises LmspecError outside a git repository.
     """
-    # -P: git runs it at the top of the working tree, and what lies there is no module of ours
-    driver = (
-        f"{shlex.quote(sys.executable)} -P -m lmspec merge-driver".replace("%", "%%")
-        + " %O %A %B %P"
-    )
-    for key, value in (
-        ("driver", driver),
-        ("name", NAME),
-    ):  # a name alone makes git refuse every merge
-        _configure(root, f"merge.lmspec.{key}", value)
+    # -P, as git runs it at the top of the working tree, where a file could shadow a module
+    program = f"{shlex.quote(sys.executable)} -P -m lmspec merge-driver".replace("%", "%%")
+    _configure(root, "merge.lmspec.driver", f"{program} %O %A %B %P")
+    _configure(root, "merge.lmspec.name", NAME)  # last: without a driver git refuses every merge
     path = root / ".gitattributes"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in ATTRIBUTES if line not in text.splitlines()]
@@ -111,8 +109,8 @@ def install(root: Path) -> None:
 
 
 def _configure(root: Path, key: str, value: str) -> None:
-    run = git.run(root, "config", "--local", key, value)
-    if run.returncode:
-        said = run.stderr.decode(errors="replace").strip()
-        remedy = "run it in a clone: `git init`, if there is none yet"
-        raise LmspecError(str(root), f"git cannot be configured here: {said}", remedy)
+    process = git.run(root, "config", "--local", key, value)
+    if process.returncode:
+        message = process.stderr.decode(errors="replace").strip()
+        remedy = "run it in a clone, or `git init` first"
+        raise LmspecError(str(root), f"git cannot be configured here: {message}", remedy)
