@@ -1,4 +1,4 @@
-"""main: the command `lmspec`. A command's module is imported only when it runs, so that --help and validate stay quick."""
+"""main: the command `lmspec`. Imports a command's module only to run it, as --help must be quick."""
 
 import importlib
 
@@ -7,35 +7,35 @@ import click
 from lmspec.cli import mistakes
 
 COMMANDS = {
-    "init": "A new project for your own texts and labels.",
-    "validate": "Every problem of params.yaml, at its place.",
-    "explain": "What a section or field of params.yaml is.",
+    "init": "Start a project for your own texts and labels.",
+    "validate": "Check params.yaml: every problem, with its line.",
+    "explain": "Describe a section or field of params.yaml.",
     "sync": "Compile params.yaml to dvc.yaml.",
-    "plan": "What `dvc repro` would run, and why.",
-    "build": "Build what changed, independent stages side by side.",
-    "keep": "Keep outputs over an edit of comments or layout.",
-    "verify": "Rebuild artifacts elsewhere, and compare.",
-    "trace": "What a stage reads and does not declare.",
-    "diff": "What a commit changed, what that did, and whether it is noise.",
-    "gate": "Do the metrics pass what params.yaml demands?",
-    "log": "A metric over the commits of a branch.",
-    "bisect": "The commit that broke a gate.",
-    "attribute": "Why a metric moved: data, spec or code.",
-    "ci": "What CI does, by one command.",
-    "schema": "JSON Schema of params.yaml, for editors.",
+    "plan": "Show what `dvc repro` would run, and why.",
+    "build": "Build what is out of date, in parallel.",
+    "keep": "Keep outputs after an edit of comments or layout.",
+    "verify": "Rebuild artifacts elsewhere and compare every byte.",
+    "trace": "Find files that a stage reads but does not declare.",
+    "diff": "Compare two revisions: changes, metrics, significance.",
+    "gate": "Check the metrics against the gates of params.yaml.",
+    "log": "Show a metric over the commits of a branch.",
+    "bisect": "Find the first bad commit for a gate.",
+    "attribute": "Attribute a changed metric to data, spec or code.",
+    "ci": "Run everything that CI runs.",
+    "schema": "Print the JSON Schema of params.yaml, for editors.",
 }
-HIDDEN = ("merge-driver",)  # programs call them, not people
+HIDDEN = ("merge-driver",)  # run by programs
 
 
 class LazyGroup(click.Group):
-    """Knows the names of its commands without importing them."""
+    """Lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of a day's work."""
+        """In the order in which they are used."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
+        """Imports the command."""
         if cmd_name not in (*COMMANDS, *HIDDEN):
             return None
         command: click.Command = importlib.import_module(
@@ -44,19 +44,19 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line each, without importing any."""
+        """One line each."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; a user's mistake is one message, not a traceback."""
+        """Run a command; print an LmspecError as one message, without a traceback."""
         with mistakes.exit_with(1):
             return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """An unknown command is told with the nearest one."""
+        """Suggests the nearest command for an unknown one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in (*COMMANDS, *HIDDEN):
             from lmspec.language.suggest import nearest
@@ -71,7 +71,8 @@ class LazyGroup(click.Group):
 def main() -> None:
     """A reproducible, declarative build system for language models.
 
-    params.yaml says what to make; `lmspec sync` compiles it to dvc.yaml; `dvc repro` makes what changed.
+    params.yaml declares what to build; `lmspec sync` compiles it to dvc.yaml; `dvc repro` builds
+    what is out of date.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""merge_driver: what git runs to merge dvc.lock and results; not for people."""
+"""merge_driver: git's merge driver for dvc.lock and results; git runs it, people do not."""
 
 from pathlib import Path
 
@@ -16,10 +16,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("theirs", type=FILE)
 @click.argument("path")
 def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
-    """Merge PATH, of which BASE, OURS and THEIRS are three versions; the result goes to OURS. Git calls it, with %O %A %B %P.
+    """Merge three versions of PATH into OURS. Git calls it, with %O %A %B %P.
 
-    Of dvc.lock each stage is taken from the side that changed it; where both did, it is left out, and `dvc repro` builds it
-    anew. Of a metric, a table or a record that both sides changed, this side's stays until then.
+    In dvc.lock each stage is taken from the side that changed it; if both did, it is left out, and
+    `dvc repro` rebuilds it. Metrics, tables and provenance that both sides changed stay this side's
+    until then.
 
     \b
     Example:
@@ -29,7 +30,8 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     if Path(path).name != merge_driver.LOCK:
         stage = merge_driver.stage_of(path)
         click.echo(
-            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` builds {stage or 'it'} anew",
+            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` rebuilds "
+            f"{stage or 'it'}",
             err=True,
         )
         return
@@ -38,16 +40,17 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     if merged.dropped:
         stages = some(merged.dropped)
         click.echo(
-            f"lmspec: {path}: both sides changed {stages} in different ways: left out\n  -> run `dvc repro`",
+            f"lmspec: {path}: both sides changed {stages} in different ways: left out\n"
+            "  -> run `dvc repro`",
             err=True,
         )
 
 
 def _text(version: Path) -> str:
-    """Of a dvc.lock. Raises LmspecError if it is no UTF-8."""
+    """Raises LmspecError if it is not UTF-8."""
     try:
         return version.read_bytes().decode()
     except UnicodeDecodeError:
         raise LmspecError(
-            merge_driver.LOCK, "it is not as DVC writes it: it is no UTF-8", merge_driver.REMEDY
+            merge_driver.LOCK, "it is not as DVC writes it: it is not UTF-8", merge_driver.REMEDY
         ) from None
