@@ -427,7 +427,7 @@ def test_code_is_what_a_stage_executes(two: Path) -> None:
     assert not any(causes.causes(old, other).values())
     new = _commit(two, {"stages/model.py": "x = 2\n"})
     assert causes.causes(old, new)["code"] == (
-        "stages/model.py: statements outside of its definitions",
+        "stages/model.py: statements outside its definitions",
     )
     moved_to = _commit(
         two,

@@ -144,7 +144,7 @@ def test_a_comment_costs_no_training(project: Path) -> None:
         for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))
     }
     assert plan["corpus-old"] == [
-        "lmspec/methods/grouping.py: changed statements outside of its definitions"
+        "lmspec/methods/grouping.py: changed statements outside its definitions"
     ]
 
 
