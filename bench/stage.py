@@ -53,8 +53,8 @@ def main() -> None:
         noun, _, key = ARTIFACT.partition(".")
         stage = in_turn(
             {
-                "`python -m stages.splits editorials`": (
-                    [sys.executable, "-m", f"stages.{noun}", key],
+                "`python -m lmspec.run splits editorials`": (
+                    [sys.executable, "-m", "lmspec.run", noun, key],
                     alone,
                 ),
                 "the same build, plainly": ([sys.executable, "-c", PLAIN, "plain-{round}"], alone),

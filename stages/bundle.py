@@ -33,5 +33,4 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report()
 
 
-if __name__ == "__main__":
-    stage.run("bundle", BundleSpec, build)
+STAGE = stage.Stage(BundleSpec, build)

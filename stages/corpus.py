@@ -97,5 +97,4 @@ def repeated(frame: pl.DataFrame, spec: CorpusSpec) -> Iterator[tuple[int, str, 
             yield position, "near-duplicate", stands_for[name]
 
 
-if __name__ == "__main__":
-    stage.run("corpus", CorpusSpec, build)
+STAGE = stage.Stage(CorpusSpec, build)

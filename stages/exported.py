@@ -54,5 +54,4 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(report)
 
 
-if __name__ == "__main__":
-    stage.run("exported", ExportedSpec, build)
+STAGE = stage.Stage(ExportedSpec, build)

@@ -42,5 +42,4 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(training.metrics(kept.model, fitted, others), {"curve": fitted.curve})
 
 
-if __name__ == "__main__":
-    stage.run("model", ModelSpec, build)
+STAGE = stage.Stage(ModelSpec, build)

@@ -46,5 +46,4 @@ def require(lost: dict[str, float], contract: Contract, of: str) -> None:
             )
 
 
-if __name__ == "__main__":
-    stage.run("quantized", QuantizedSpec, build)
+STAGE = stage.Stage(QuantizedSpec, build)

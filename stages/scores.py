@@ -90,5 +90,4 @@ def confusion(rows: list[dict[str, Any]], labels: tuple[str, ...]) -> list[stage
     ]
 
 
-if __name__ == "__main__":
-    stage.run("scores", ScoresSpec, build)
+STAGE = stage.Stage(ScoresSpec, build)

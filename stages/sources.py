@@ -14,5 +14,4 @@ def build(spec: SourceSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report()
 
 
-if __name__ == "__main__":
-    stage.run("sources", SourceSpec, build)
+STAGE = stage.Stage(SourceSpec, build)

@@ -100,5 +100,4 @@ def use(make: functools.partial[predicting.Predictor], texts: list[str]) -> None
         contestant.single(i)
 
 
-if __name__ == "__main__":
-    stage.run("speed", SpeedSpec, build)
+STAGE = stage.Stage(SpeedSpec, build)

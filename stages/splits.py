@@ -50,5 +50,4 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(metrics)
 
 
-if __name__ == "__main__":
-    stage.run("splits", SplitsSpec, build)
+STAGE = stage.Stage(SplitsSpec, build)

@@ -48,5 +48,4 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve})
 
 
-if __name__ == "__main__":
-    stage.run("student", StudentSpec, build)
+STAGE = stage.Stage(StudentSpec, build)

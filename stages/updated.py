@@ -62,5 +62,4 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     return Trained(earlier, fitted, {"new": len(new.ids), "replayed": len(ids) - len(new.ids)})
 
 
-if __name__ == "__main__":
-    stage.run("updated", UpdatedSpec, build)
+STAGE = stage.Stage(UpdatedSpec, build)

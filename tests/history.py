@@ -396,7 +396,7 @@ class Project:
             path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{key}")
         } | {folder: hashes[folder]}
         return {
-            "cmd": f"python -m stages.{noun} {key}",
+            "cmd": f"python -m lmspec.run {noun} {key}",
             "deps": [
                 {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())
             ],

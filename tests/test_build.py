@@ -159,9 +159,7 @@ def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
 
 def test_an_error_is_found_in_what_was_said() -> None:
     """lmspec's own message, or the last traceback, without DVC's word that it failed; else the last lines."""
-    failed = (
-        "ERROR: failed to reproduce 'a': failed to run: exec python -m stages.a b, exited with 1"
-    )
+    failed = "ERROR: failed to reproduce 'a': failed to run: exec python -m lmspec.run a b, exited with 1"
     assert repro.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == (
         "lmspec: a: b",
         "  -> c",

@@ -111,7 +111,8 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
             project, "repro", "--force", "--single-item", f"bundle-{key}", code=255
         )
         assert (
-            "lmspec.methods.card is another than it records" in refused and "lmspec sync" in refused
+            "lmspec.methods.card differs from the recorded version" in refused
+            and "lmspec sync" in refused
         )
         miniature.dvc(project, "checkout", "--quiet", "--force")
         miniature.lmspec(project, "sync")

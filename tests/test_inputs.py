@@ -91,7 +91,7 @@ def roots(project: Path, stage: str) -> set[str]:
     """The modules that a build starts from: its script, and those which it imports by a name that its spec gives."""
     specs = artifacts(project)
     spec: Artifact | None = specs[stage]
-    found = {f"stages.{stage.partition('-')[0]}", *specs[stage].modules()}
+    found = {"lmspec.run.__main__", f"stages.{stage.partition('-')[0]}", *specs[stage].modules()}
     while spec is not None:
         of = spec.reads_like()
         spec = specs[of.replace(".", "-", 1)] if of else None
@@ -600,12 +600,11 @@ def test_a_damaged_input_is_mended_and_its_reader_does_not_rerun(project: Path) 
 WITNESS = """
 import atexit, json, os, sys
 
-stream = open(os.environ["WITNESS"], "a")  # before the seal
+stream = open(os.environ["WITNESS"], "a")  # before the sandbox is closed
 
 
 def tell():
-    building = sys.modules.get("lmspec.run.child")
-    if building and building.current:
+    if any(name.startswith("stages.") for name in sys.modules):  # the supervisor imports none
         files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
         stream.write(json.dumps(files) + chr(10))
 
@@ -626,7 +625,8 @@ def imported(project: Path, stage: str, folder: Path) -> set[str]:
         f"WITNESS={witness}",
         sys.executable,
         "-m",
-        f"stages.{noun}",
+        "lmspec.run",
+        noun,
         key,
     ]
     miniature.run(project, *command)
@@ -663,7 +663,7 @@ def leave_out(project: Path, name: str) -> str:
     without["stages"][WATCHED]["deps"].remove(name)
     write(project / DVC_YAML, without)
     noun, _, key = WATCHED.partition("-")
-    said = miniature.run(project, sys.executable, "-m", f"stages.{noun}", key, code=1)
+    said = miniature.run(project, sys.executable, "-m", "lmspec.run", noun, key, code=1)
     write(project / DVC_YAML, values)
     return said
 

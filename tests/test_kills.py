@@ -35,7 +35,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Process:
-    """One that runs in a project, and is no zombie. stage: its name, if it is `python -m stages.<noun> <key>`."""
+    """One that runs in a project, and is no zombie. stage: its name, if it is `python -m lmspec.run <noun> <name>`."""
 
     pid: int
     parent: int
@@ -71,10 +71,8 @@ def processes(project: Path) -> list[Process]:
 
 
 def stage_of(words: list[str]) -> str | None:
-    """`splits-old` for a process that is `python -m stages.splits old`."""
-    if words[-3:-2] != ["-m"] or not words[-2].startswith("stages."):
-        return None
-    return f"{words[-2].removeprefix('stages.')}-{words[-1]}"
+    """`splits-old` for a process that is `python -m lmspec.run splits old`."""
+    return "-".join(words[-2:]) if words[-4:-2] == ["-m", "lmspec.run"] else None
 
 
 def victims(project: Path) -> dict[str, Process]:
@@ -286,7 +284,7 @@ def require_same(project: Path, built: Path, stages: list[str]) -> None:
         assert found.pop(measured) != undisturbed.pop(measured)
     assert found == undisturbed
     assert {Path(path).parts[1] for path in found} >= {
-        "records",
+        "provenance",
         *(stage.partition("-")[0] for stage in stages),
     } - {"speed"}
     one, two = locked(project), locked(built)
@@ -330,59 +328,75 @@ def test_thirty_kills_over_all_stages_leave_the_same_bytes(built: Path, tmp_path
     assert miniature.ran(miniature.dvc(project, "repro")) == []
 
 
+ENDLESS = """
+    import multiprocessing
+
+    multiprocessing.get_context("spawn").Process(target=hold, args=(Path.home(),)).start()
+    while True:
+        pass
+"""
+WORKER = """
+
+def hold(home: Path) -> None:
+    import time
+
+    (home / "ready").touch()
+    time.sleep(3974)
+
+
+STAGE = """
+
+
 @pytest.fixture(scope="module")
 def endless(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which splits-old does not end."""
+    """A project in which splits-old starts a worker and does not end."""
     project = tmp_path_factory.mktemp("endless") / "project"
     shutil.copytree(built, project, symlinks=True)
     script = project / "stages/splits.py"
-    mark = "    return stage.Report(metrics)"
-    assert script.read_text().count(mark) == 1
-    script.write_text(
-        script.read_text().replace(
-            mark, f"    (Path.home() / 'ready').touch()\n    while True: pass\n{mark}"
-        )
-    )
+    text = script.read_text()
+    for mark, planted in (("    return stage.Report(metrics)", ENDLESS), ("\nSTAGE = ", WORKER)):
+        assert text.count(mark) == 1
+        text = text.replace(mark, planted)
+    script.write_text(text)
     return project.resolve()
 
 
-GUARDS = {
-    "stage": ("child", "        building.die_with_parent(parent)\n", ""),
-    "starter": ("stage", "    if os.getppid() != starter:\n", "    if False:\n"),
-}
+# (killed, left running without the guard, file, guard, what replaces it)
+GUARDS = [
+    ("stage", "child", "supervisor", "            lifetime.die_with_parent(supervisor)\n", ""),
+    ("stage", "worker", "child", 'sys.modules["__main__"].__spec__ = worker.__spec__', "pass"),
+    ("starter", "stage", "supervisor", "if os.getppid() != starter:\n", "if False:\n"),
+]
 
 
-@pytest.mark.parametrize("target", GUARDS)
-def test_without_its_guard_an_orphan_is_found(endless: Path, target: str) -> None:
-    """The control of the tests above: what is not told to end with its parent is left, and the same look finds it."""
-    left, guard, without = GUARDS[target]
-    path = endless / "lmspec/run/supervisor.py"
+@pytest.mark.parametrize(("target", "orphan", "file", "guard", "without"), GUARDS)
+def test_without_its_guard_an_orphan_is_found(
+    endless: Path, target: str, orphan: str, file: str, guard: str, without: str
+) -> None:
+    """Negative control of the tests above: without what ends it with its parent, a process stays."""
+    path = endless / f"lmspec/run/{file}.py"
     text = path.read_text()
     assert text.count(guard) == 1
     assert survivors(endless, target) == []
     path.write_text(text.replace(guard, without))
     try:
-        assert left in survivors(endless, target)
+        assert orphan in survivors(endless, target)
     finally:
         path.write_text(text)
 
 
 def survivors(project: Path, target: str) -> list[str]:
-    """What is left, two seconds after SIGKILL to one of its processes, of a stage in the middle of its build."""
+    """Processes of a build that still run two seconds after SIGKILL to one of them."""
     ready = project / ".lmspec/run/splits-old/ready"
     ready.unlink(missing_ok=True)
-    starter = (
-        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'stages.splits', 'old'])"
-    )
+    command = [sys.executable, "-m", "lmspec.run", "splits", "old"]
+    starter = f"import subprocess; subprocess.run({command})"
     with started(project, sys.executable, "-c", starter) as first:
         assert wait_until(ready.exists, 30) and victims(project).keys() == {"stage", "child"}
-        pids = {"starter": first.pid} | {
-            role: process.pid for role, process in victims(project).items()
-        }
+        (worker,) = (p for p in processes(project) if "--multiprocessing-fork" in p.command)
+        pids = {role: process.pid for role, process in victims(project).items()}
+        pids |= {"starter": first.pid, "worker": worker.pid}
         os.kill(pids[target], signal.SIGKILL)
         wait_until(lambda: first.poll() is not None and not processes(project), 2)
-        return [
-            role
-            for role, pid in pids.items()
-            if pid in {process.pid for process in processes(project)}
-        ]
+        running = {process.pid for process in processes(project)}
+        return [role for role, pid in pids.items() if pid in running]

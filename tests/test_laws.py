@@ -51,8 +51,8 @@ FLOORS = (
     "statistics",
     "methods",
     "formats",
-    "run",
     "stage",
+    "run",
     "stages",
     "git",
     "language",
@@ -139,14 +139,9 @@ def test_specs_import_nothing_heavy(path: Path) -> None:
     assert {name.split(".")[0] for name in imported(path)} & HEAVY == set()
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in FILES if p.name == "__init__.py" and p.parts[0] != "stages"], ids=str
-)
+@pytest.mark.parametrize("path", [p for p in FILES if p.name == "__init__.py"], ids=str)
 def test_packages_hold_a_docstring_alone(path: Path) -> None:
-    """A re-export would put its file into every stage's key.
-
-    `stages` alone does a thing: it refuses the wrong Python.
-    """
+    """A re-export would put its file into every stage's cache key."""
     (only,) = tree(path).body
     assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant)
 
@@ -175,6 +170,53 @@ def test_nothing_runs_what_it_is_given(path: Path) -> None:
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
     }
     assert not calls & {"eval", "exec", "compile", "__import__"}
+
+
+# calls whose value nothing can change
+IMMUTABLE = {"frozenset", "tuple", "MappingProxyType", "Path", "re.compile", "ctypes.CDLL"}
+
+
+def mutable_state(code: ast.Module) -> Iterator[int]:
+    """Lines of `global`, and of module-level assignments of None or of a value that can change."""
+    yield from (node.lineno for node in ast.walk(code) if isinstance(node, ast.Global))
+    for node in code.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value:
+            parts = [node.value, *getattr(node.value, "elts", ())]
+            if any(is_mutable(part) for part in parts):
+                yield node.lineno
+
+
+def is_mutable(value: ast.expr) -> bool:
+    """None counts, since it waits for another value."""
+    if isinstance(value, ast.Call):
+        return ast.unparse(value.func) not in IMMUTABLE
+    if isinstance(value, ast.IfExp):
+        return is_mutable(value.body)  # `LIBC = ctypes.CDLL(None) if ... else None`
+    mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+    return isinstance(value, mutable) or (isinstance(value, ast.Constant) and value.value is None)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "run" in path.parts], ids=str)
+def test_running_a_stage_keeps_no_state_in_a_module(path: Path) -> None:
+    """What a build knows is passed to it; a worker or a second build finds nothing left behind."""
+    assert list(mutable_state(tree(path))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "current = None",
+        "current: int | None = None",
+        "SEEN = []",
+        "PAIR = 1, {}",
+        "BY_NAME = dict(a=1)",
+        "X = 1\n\ndef set():\n    global X\n    X = 2",
+        "CACHE = collections.defaultdict(list)",
+    ],
+)
+def test_state_in_a_module_is_found(code: str) -> None:
+    """The negative control."""
+    assert list(mutable_state(ast.parse(code)))
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -264,7 +264,7 @@ def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path)
     path = project / "dvc.lock"
     text = path.read_text()
     changed = [
-        text.replace("python -m stages.model cnn", f"python -m stages.model {word}", 1)
+        text.replace("lmspec.run model cnn", f"lmspec.run model {word}", 1)
         for word in ("one", "other")
     ]
     merged = merge_driver.lock(text, *changed)

@@ -316,7 +316,9 @@ def test_another_python_is_refused_in_one_line(project: Path) -> None:
     """With a `.venv` in the project, a stage that another interpreter, without packages, runs says so, with the remedy."""
     (project / ".venv").mkdir(exist_ok=True)
     try:
-        output = miniature.run(project, sys.executable, "-S", "-m", "stages.corpus", "old", code=1)
+        output = miniature.run(
+            project, sys.executable, "-S", "-m", "lmspec.run", "corpus", "old", code=1
+        )
     finally:
         (project / ".venv").rmdir()
     assert len(output.strip().splitlines()) == 1 and "make repro" in output

@@ -27,7 +27,7 @@ def test_records_of_a_build_agree(built: Path) -> None:
     """One for each stage; all are sealed but the sources, which are fetched."""
     said = verify(built)
     assert "21 records: they agree" in said
-    assert "18 sealed by the kernel; 3 fetched, and held to a declared hash" in said
+    assert "18 sandboxed by the kernel; 3 fetched, checked against a declared hash" in said
 
 
 def test_a_record_is_an_attestation(built: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.pipeline import compiler, paths
 from lmspec.specs.base import Artifact
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
 # what a build must not depend on: the order of sets and dicts of strings, language, time zone, home
@@ -33,11 +34,10 @@ def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
             shutil.copyfile(root / path, target)
         else:
             raise LmspecError(name, f"{path} is missing", "run `dvc repro`, or `dvc checkout`")
-    noun, _, key = name.partition(".")
     environment = {**os.environ, **SURROUNDINGS, "HOME": str(folder / "home")}
     environment.pop("DVC_STAGE", None)
     (folder / "home").mkdir()
-    command = [sys.executable, "-m", f"stages.{noun}", key]
+    command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
     run = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

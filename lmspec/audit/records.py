@@ -8,7 +8,8 @@ from typing import Any
 
 from lmspec.pipeline.paths import PROVENANCE, stage_name
 from lmspec.run import declaration, provenance, toolchain
-from lmspec.run.declaration import Stage
+from lmspec.run.declaration import Declaration
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
 PACKAGE = "pkg:pypi/"
@@ -18,7 +19,7 @@ PACKAGE = "pkg:pypi/"
 class Record:
     """What a record says. outputs, inputs: name -> entry; packages: name -> version in full, of those in the key."""
 
-    sealed: str
+    sandbox: str
     params: Mapping[str, Any]
     outputs: Mapping[str, provenance.Entry]
     inputs: Mapping[str, provenance.Entry]
@@ -46,7 +47,7 @@ def read(path: Path) -> Record | None:
             if "uri" in e and "annotations" not in e
         )
         return Record(
-            build["internalParameters"]["sealed"],
+            build["internalParameters"]["sandbox"],
             build["externalParameters"]["params"],
             {entry["name"]: entry for entry in document["subject"]},
             {entry["name"]: entry for entry in entries if "name" in entry},
@@ -66,20 +67,19 @@ def findings(project: Project, root: Path, found: Mapping[str, Record | None]) -
     """All that does not agree, stage by stage."""
     made = {name: entry for one in found.values() if one for name, entry in one.outputs.items()}
     for name, _ in project.artifacts():
-        noun, _, key = name.partition(".")
-        stage = declaration.read(root, noun, key)
-        one = found[stage.name]
+        stage = declaration.read(root, ArtifactName.parse(name))
+        one = found[stage.stage]
         if one is None:
-            yield Finding(stage.name, f"{stage.provenance} is missing, or is no record")
+            yield Finding(stage.stage, f"{stage.provenance} is missing, or is no record")
             continue
         yield from (
-            Finding(stage.name, what, absent) for what, absent in _of_outputs(root, stage, one)
+            Finding(stage.stage, what, absent) for what, absent in _of_outputs(root, stage, one)
         )
-        yield from (Finding(stage.name, what) for what in _of_inputs(root, stage, one, made))
-        yield from (Finding(stage.name, what) for what in _of_settings(root, stage, one))
+        yield from (Finding(stage.stage, what) for what in _of_inputs(root, stage, one, made))
+        yield from (Finding(stage.stage, what) for what in _of_settings(root, stage, one))
 
 
-def _of_outputs(root: Path, stage: Stage, one: Record) -> Iterator[tuple[str, bool]]:
+def _of_outputs(root: Path, stage: Declaration, one: Record) -> Iterator[tuple[str, bool]]:
     for out in stage.outs:
         if out == stage.provenance:
             continue
@@ -92,7 +92,7 @@ def _of_outputs(root: Path, stage: Stage, one: Record) -> Iterator[tuple[str, bo
 
 
 def _of_inputs(
-    root: Path, stage: Stage, one: Record, made: Mapping[str, provenance.Entry]
+    root: Path, stage: Declaration, one: Record, made: Mapping[str, provenance.Entry]
 ) -> Iterator[str]:
     """made: output -> what the record of the stage that made it says."""
     for dep in stage.deps:
@@ -116,7 +116,7 @@ def _agrees(said: provenance.Entry, here: provenance.Entry) -> bool:
     )
 
 
-def _of_settings(root: Path, stage: Stage, one: Record) -> Iterator[str]:
+def _of_settings(root: Path, stage: Declaration, one: Record) -> Iterator[str]:
     values = declaration.values(root, stage)
     for name in stage.watched[declaration.PARAMS]:
         if not declaration.same(values[declaration.PARAMS][name], one.params.get(name)):

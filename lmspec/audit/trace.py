@@ -12,6 +12,7 @@ from lmspec.errors import LmspecError
 from lmspec.pipeline.compiler import DVC_YAML, text_of
 from lmspec.pipeline.paths import folder, stage_name
 from lmspec.run import declaration, denial
+from lmspec.specs.names import ArtifactName
 
 SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
 OPENS = re.compile(
@@ -67,9 +68,8 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
 
 def _run(name: str, scratch: Path) -> str | None:
     """What it said, if it failed; its progress is passed on."""
-    noun, _, key = name.partition(".")
     environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
-    command = [sys.executable, "-m", f"stages.{noun}", key]
+    command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
     with subprocess.Popen(
         command, cwd=scratch, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -16,9 +16,9 @@ from lmspec.pipeline import paths as places
 from lmspec.specs.project import Project
 
 SEALED = {
-    "kernel": "sealed by the kernel",
-    "open": "fetched, and held to a declared hash",
-    "unenforced": "not sealed: the kernel could not, and compiled libraries can have read anything",
+    "kernel": "sandboxed by the kernel",
+    "open": "fetched, checked against a declared hash",
+    "unenforced": "not sandboxed: the kernel cannot, so compiled libraries may have read anything",
 }
 
 
@@ -87,7 +87,7 @@ def _records(project: Project, root: Path, stages: set[str]) -> int:
         absent = any(finding.absent for finding in named if finding.what == what)
         where = some([finding.stage for finding in named if finding.what == what])
         click.echo(f"{where}: {what}{', so it was not compared: `dvc pull`' if absent else ''}")
-    sealed = Counter(record.sealed for name, record in found.items() if record and name in stages)
+    sealed = Counter(record.sandbox for name, record in found.items() if record and name in stages)
     click.echo(f"{len(stages)} records: {'they agree' if not wrong else _count(wrong)}")
     click.echo("; ".join(f"{count} {SEALED.get(by, by)}" for by, count in sorted(sealed.items())))
     return 1 if wrong else 0

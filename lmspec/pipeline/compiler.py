@@ -125,7 +125,7 @@ def _versions(text: str) -> dict[str, str]:
 
 def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
     """What a build can execute: its stage, its variants, the readers of what it is made from."""
-    modules = [f"stages.{spec.noun}", *spec.modules()]
+    modules = ["lmspec.run.__main__", f"stages.{spec.noun}", *spec.modules()]
     origin: Artifact | None = spec
     while origin is not None:
         before = origin.reads_like()
@@ -141,7 +141,7 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
 
 def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
     noun, _, key = name.partition(".")
-    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 python -m stages.{noun} {key}"}
+    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 python -m lmspec.run {noun} {key}"}
     code = code_of(project, spec, root)
     stage["deps"] = [
         *(folder(need) for need in needs_of(project, spec)),

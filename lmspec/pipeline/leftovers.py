@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmspec.run import declaration
+from lmspec.specs.names import ArtifactName
 
 
 def sweep(root: Path) -> list[str]:
@@ -16,8 +17,8 @@ def sweep(root: Path) -> list[str]:
     for scratch in sorted((root / declaration.OURS / "run").glob("*-*")):
         with _nobody_runs(root, scratch.name) as free:
             if free:
-                noun, _, key = scratch.name.partition("-")
-                stage = declaration.Stage(noun, key, (), (), {})
+                name = ArtifactName.of_stage(scratch.name)
+                stage = declaration.Declaration(name, (), (), {})
                 folders = [root / folder for folder in (stage.scratch, stage.partial)]
                 for folder in folders:
                     shutil.rmtree(folder, ignore_errors=True)

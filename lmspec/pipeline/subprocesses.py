@@ -1,6 +1,5 @@
 """subprocesses: environment and end of the processes that lmspec starts, such as `dvc repro`."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -8,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+from lmspec.run import lifetime
 
 
 def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -20,8 +18,7 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 def die_with_parent() -> None:
     """For `preexec_fn`: if lmspec is killed, so is the DVC it started; a stage notices that itself."""
-    if LIBC:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    lifetime.die_with_parent(os.getppid(), signal.SIGTERM)
 
 
 def run_module(*command: str) -> int:

@@ -1,4 +1,4 @@
-"""denial: which file an error shows to have been kept from a stage, and what its author can do about it."""
+"""denial: the file that the sandbox kept from a stage, found in the error that this caused."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.run.declaration import Stage
+from lmspec.run.declaration import Declaration
 from lmspec.run.sandbox import Allowed
 
 FAILED = re.compile(
@@ -16,57 +16,52 @@ FAILED = re.compile(
     r"|could not (open|read|load)|(failed|unable) to (open|read|load)|load model|does ?n.t exist|does not exist",
     re.IGNORECASE,
 )
-OWN_FAULTS = (
-    NameError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ImportError,
-)  # their messages quote names, not files
+# messages of these quote names, not files
+OWN_FAULTS = (NameError, LookupError, TypeError, AttributeError, ImportError)
+FRAME = Path(__file__).parent  # code that runs every build is not where an undeclared read is
 
 
 @dataclass(frozen=True)
-class Refused:
-    """path: relative to the project where it lies in it; written: it could have been read."""
+class Denial:
+    """path: relative to the project if it is inside; written: reading it was allowed."""
 
     path: Path
     written: bool
 
 
-def refused(error: BaseException, allowed: Allowed, root: Path) -> Refused | None:
-    """The file that an error, or what led to it, shows to have been kept from this process; None if it is another error.
+def denied(error: BaseException, allowed: Allowed, root: Path) -> Denial | None:
+    """The file whose denial caused an error; None if something else did.
 
-    Each library says it in its own way: in an attribute, in a message that a file could not be opened (or is not there), or
-    only as "permission denied", with the path in a variable of whoever called it.
+    Libraries report it in three ways: in an attribute of the error, in its message, or as a bare
+    "permission denied" whose path is in a variable of a caller.
     """
     for part in _chain(error):
         for name in _named(part):
             if _is_kept(name, allowed, root):
-                return Refused(_relative(name, root), written=False)
+                return Denial(_relative(name, root), written=False)
         for name in _attributes(part) if isinstance(part, PermissionError) else ():
             if not allowed.writes(Path(name)) and not root.is_relative_to(os.path.realpath(name)):
-                return Refused(_relative(name, root), written=True)
+                return Denial(_relative(name, root), written=True)
     return None
 
 
 def _named(error: BaseException) -> list[str]:
-    """Names of files, the surest first."""
-    said = str(error)
+    """Names of files, the most reliable first."""
+    message = str(error)
     names = _attributes(error)
-    # a program that was started says why it failed on an output of its own
+    # a program's own output says why it failed, and subprocess does not repeat it
     if type(error).__name__ == "CalledProcessError" or (
-        FAILED.search(said) and not isinstance(error, OWN_FAULTS)
+        FAILED.search(message) and not isinstance(error, OWN_FAULTS)
     ):
-        names += _words(said)
-    if "ermission denied" in said:
+        names += _words(message)
+    if "ermission denied" in message:
         names += _variables(error)
     return names
 
 
 def _is_kept(name: str, allowed: Allowed, root: Path) -> bool:
-    with contextlib.suppress(
-        OSError, ValueError
-    ):  # no path, but some other text; or one that must not even be looked at
+    # OSError, ValueError: other text than a path, or one that must not even be looked at
+    with contextlib.suppress(OSError, ValueError):
         real = Path(os.path.realpath(name))
         return real.exists() and not root.is_relative_to(real) and not allowed.reads(real)
     return False
@@ -78,7 +73,7 @@ def _relative(name: str, root: Path) -> Path:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The first cause first. A message of ours, which can name any file as a place to look, has no part in it."""
+    """Causes first. An LmspecError is left out: its message names files as places to look."""
     if error is not None:
         yield from _chain(error.__cause__ or error.__context__)
         if not isinstance(error, LmspecError):
@@ -95,7 +90,7 @@ def _attributes(error: BaseException) -> list[str]:
 
 
 def _words(message: str) -> list[str]:
-    """What looks like a path: with a slash or a dot."""
+    """Words that look like paths: they hold a slash or a dot."""
     quoted = [
         name for pair in re.findall(r"'([^'\n]+)'|\"([^\"\n]+)\"", message) for name in pair if name
     ]
@@ -104,7 +99,7 @@ def _words(message: str) -> list[str]:
 
 
 def _variables(error: BaseException) -> list[str]:
-    """Paths in the variables and constants of the frames that it passed, the innermost first. A bare word is no folder."""
+    """Paths in variables and constants of the frames of its traceback, innermost first."""
     names: list[str] = []
     trace = error.__traceback__
     while trace is not None:
@@ -117,37 +112,37 @@ def _variables(error: BaseException) -> list[str]:
     return names
 
 
-def place(error: BaseException, root: Path, otherwise: str) -> str:
-    """File and line of the project's code that the error came from."""
-    found = otherwise
+def place(error: BaseException, root: Path, default: str) -> str:
+    """File and line of the project's code where the error came from."""
     for part in _chain(error):
+        innermost = default
         trace = part.__traceback__
         while trace is not None:
             file = Path(trace.tb_frame.f_code.co_filename)
             if (
                 file.is_relative_to(root)
                 and "site-packages" not in file.parts
-                and file.parent.name != "lmspec"
+                and file.parent != FRAME
             ):
-                found = f"{file.relative_to(root).as_posix()}:{trace.tb_lineno}"
+                innermost = f"{file.relative_to(root).as_posix()}:{trace.tb_lineno}"
             trace = trace.tb_next
-        if found != otherwise:
-            return found
-    return found
+        if innermost != default:
+            return innermost
+    return default
 
 
-def as_error(refused: Refused, place: str, stage: Stage) -> LmspecError:
+def as_error(denial: Denial, place: str, declared: Declaration) -> LmspecError:
     """What a user sees."""
-    path = refused.path
-    if refused.written:
-        remedy = f"write to its output, {stage.folder}, or to a temporary file"
+    path = denial.path
+    if denial.written:
+        remedy = f"write to its output, {declared.folder}, or to a temporary file"
         return LmspecError(place, f"it writes {path}, which is not its own", remedy)
-    remedy = f"{line_to_add(path)}; `lmspec trace {stage.name}` lists all that is missing"
+    remedy = f"{line_to_add(path)}; `lmspec trace {declared.stage}` lists all that is missing"
     return LmspecError(place, f"it opens {path}, which it does not declare", remedy)
 
 
 def line_to_add(path: Path) -> str:
-    """Where a file is declared."""
+    """How to declare a file."""
     if path.suffix == ".py" and path.is_absolute():
         return "put it into the project, or install it as a package (not with -e)"
     if path.suffix == ".py":

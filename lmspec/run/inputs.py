@@ -1,16 +1,16 @@
-"""inputs: the files that a stage is made from, and whether they held still while it was."""
+"""inputs: the files that a stage is made from, and whether they changed while it was built."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lmspec.run import declaration, provenance
-from lmspec.run.declaration import Stage
+from lmspec.run.declaration import Declaration
 
 
 class Mark(NamedTuple):
-    """What the file system says of a file. An edit changes one of the first three, unless someone restores its time."""
+    """Metadata of a file. An edit changes one of the first three, unless its time is restored."""
 
     size: int
     modified_ns: int
@@ -21,54 +21,51 @@ class Mark(NamedTuple):
 class Inputs(NamedTuple):
     """Inputs at one moment. values: file -> name -> value of the parameters."""
 
-    marks: dict[str, Mark]
-    entries: list[provenance.Entry]
-    values: dict[str, dict[str, Any]]
+    marks: Mapping[str, Mark]
+    entries: Sequence[provenance.Entry]
+    values: Mapping[str, Mapping[str, Any]]
 
 
-def files(root: Path, stage: Stage) -> Iterator[Path]:
-    """All that it is made from."""
-    for dep in stage.deps:
+def files(root: Path, declared: Declaration) -> Iterator[Path]:
+    """Every file that it depends on."""
+    for dep in declared.deps:
         yield from provenance.files(root / dep) if (root / dep).is_dir() else [root / dep]
 
 
-def marks(root: Path, stage: Stage) -> dict[str, Mark]:
-    """Path -> mark of all that it is made from."""
-    found = {}
-    for file in files(root, stage):
-        about = file.stat()
-        found[os.path.relpath(file, root)] = Mark(
-            about.st_size, about.st_mtime_ns, about.st_ino, about.st_ctime_ns
-        )
-    return found
+def marks(root: Path, declared: Declaration) -> dict[str, Mark]:
+    """Path -> mark of every file that it depends on."""
+    stats = {os.path.relpath(file, root): file.stat() for file in files(root, declared)}
+    return {
+        path: Mark(stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns)
+        for path, stat in stats.items()
+    }
 
 
-def entries(root: Path, stage: Stage) -> list[provenance.Entry]:
-    """Each input with its digest."""
-    return [provenance.of_path(root / dep, dep) for dep in stage.deps]
+def entries(root: Path, declared: Declaration) -> list[provenance.Entry]:
+    """Each dependency with its digest."""
+    return [provenance.of_path(root / dep, dep) for dep in declared.deps]
 
 
-def moved(root: Path, stage: Stage, before: Inputs) -> list[str]:
-    """Names of what is not as it was; parameters count with their types, which DVC does not see."""
-    missing = [dep for dep in stage.deps if not (root / dep).exists()]
+def changed(root: Path, declared: Declaration, before: Inputs) -> list[str]:
+    """Names of the inputs that changed; a parameter's type counts, which DVC does not see."""
+    missing = [dep for dep in declared.deps if not (root / dep).exists()]
     if missing:
         return missing
-    after = marks(root, stage)
-    found = sorted(
-        path for path in {*before.marks, *after} if _edited(before.marks.get(path), after.get(path))
-    )
+    after = marks(root, declared)
+    paths = sorted({*before.marks, *after})
+    names = [path for path in paths if _edited(before.marks.get(path), after.get(path))]
     touched = sorted(path for path in after if before.marks.get(path) != after[path])
-    if touched and not found and entries(root, stage) != before.entries:
-        found = touched  # a restored time; a new link or right would have left the content alone
-    now = declaration.values(root, stage)
-    for file, names in stage.watched.items():
-        found += [
-            f"{file}: {name}"
-            for name in names
-            if not declaration.same(now[file][name], before.values[file][name])
-        ]
-    return found
+    # only the change time differs: a restored modification time, or a new link or mode
+    if touched and not names and entries(root, declared) != before.entries:
+        names = touched
+    now = declaration.values(root, declared)
+    return names + [
+        f"{file}: {name}"
+        for file, parameters in declared.watched.items()
+        for name in parameters
+        if not declaration.same(now[file][name], before.values[file][name])
+    ]
 
 
-def _edited(one: Mark | None, other: Mark | None) -> bool:
-    return one is None or other is None or one[:3] != other[:3]
+def _edited(before: Mark | None, after: Mark | None) -> bool:
+    return before is None or after is None or before[:3] != after[:3]

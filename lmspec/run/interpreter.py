@@ -1,4 +1,7 @@
-"""interpreter: is this Python the project's? Standard library only, since the wrong one has nothing else."""
+"""interpreter: check that this Python is the project's, and set what libraries read at import.
+
+Imports the standard library only: another Python may have nothing else.
+"""
 
 import importlib.util
 import os
@@ -10,34 +13,41 @@ from types import TracebackType
 import lmspec
 
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
-PACKAGE = Path(lmspec.__path__[0])  # where this lmspec lies
-BEFORE = frozenset(sys.modules)  # what Python itself, and what hooks into its start, has imported
-# Libraries read these when they are imported: no hub is asked for what a stage did not declare, and a log stays readable.
-SETTINGS = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TQDM_DISABLE": "1",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
+PACKAGE = Path(lmspec.__path__[0])  # where this lmspec is
+BEFORE = frozenset(sys.modules)  # imported by Python itself, and by what hooks into its start
+SETTINGS = (
+    # no model hub is asked for what a stage did not declare
+    ("HF_HUB_OFFLINE", "1"),
+    ("HF_HUB_DISABLE_TELEMETRY", "1"),
+    # a log stays readable
+    ("TOKENIZERS_PARALLELISM", "false"),
+    ("TQDM_DISABLE", "1"),
+    ("TRANSFORMERS_VERBOSITY", "error"),
+)
+# What numpy dispatches to beyond AVX2. Its float64 exp and log differ there in the last bit, and
+# with them log loss and calibration error: so no processor uses it. numpy ignores the names of
+# features that a processor lacks.
+AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
 
 
 def prepare(root: Path) -> None:
-    """For a process that runs a stage: refuse the wrong Python, then set what the libraries will read."""
+    """Refuse the wrong Python, then set the environment of a stage, before any library reads it."""
     check(root)
     os.environ.update(SETTINGS)
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ["NPY_DISABLE_CPU_FEATURES"] = AVX512
     sys.excepthook = quiet_when_interrupted
 
 
 def check(root: Path) -> None:
-    """Exit with one line if the interpreter is not the one of the project's environment, `.venv` where there is one."""
+    """Exit with one line if this is not the Python of the project's environment (`.venv`, if any)."""
     venv = root / ".venv"
     if venv.is_dir() and Path(sys.prefix).resolve() != venv.resolve():
         sys.exit(
-            f"lmspec: this stage runs with {sys.executable}, and the project's environment is .venv"
+            f"lmspec: this stage runs with {sys.executable}, but the project's environment is .venv"
             " -> run `make repro`, or `source .venv/bin/activate` first"
         )
-    missing = [name for name in NEEDED if not _found(name)]
+    missing = [name for name in NEEDED if not _is_installed(name)]
     if missing:
         sys.exit(
             f"lmspec: {sys.executable} lacks {', '.join(missing)}: it is not the project's environment"
@@ -45,17 +55,29 @@ def check(root: Path) -> None:
         )
 
 
+def file_of(module: str) -> Path:
+    """File of a module of this lmspec; that of a package is called `name.__init__`."""
+    return PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def module_of(file: Path) -> str:
+    """The inverse of `file_of`."""
+    return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
 def machine() -> str:
-    """What this machine computes with: processor and number of cores."""
-    about = Path("/proc/cpuinfo")
-    lines = (
-        about.read_text(encoding="utf-8", errors="replace").splitlines() if about.exists() else []
+    """Processor and number of cores of this machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
+    names = (
+        line.partition(":")[2].strip()
+        for line in text.splitlines()
+        if line.startswith("model name")
     )
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return f"{next(names, platform.processor() or platform.machine())}, {os.cpu_count()} cores"
 
 
-def _found(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # the parent package of a dotted name is missing
@@ -65,7 +87,7 @@ def _found(name: str) -> bool:
 def quiet_when_interrupted(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Ctrl-C is one line, during the imports too; Python then exits as for any interrupt."""
+    """Report Ctrl-C in one line; Python then exits as for any interrupt."""
     if issubclass(kind, KeyboardInterrupt):
         print("lmspec: interrupted; nothing was written", file=sys.stderr)
     else:

@@ -1,7 +1,8 @@
-"""sandbox: what this process, and all that it starts, may touch from here on: enforced by the Linux kernel, without root.
+"""sandbox: restrict this process and all that it starts to the files it may use, and cut the network.
 
-It seals the content of files: that a file exists, and how large it is, can still be seen.
-Source: Linux, Documentation/userspace-api/landlock.rst; numbers are those of include/uapi/linux/landlock.h.
+The Linux kernel enforces it (Landlock, without root). It protects the content of files; that a
+file exists, and its size, remain visible.
+Source: Linux, Documentation/userspace-api/landlock.rst; numbers from include/uapi/linux/landlock.h.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 PR_SET_NO_NEW_PRIVS = 38
@@ -23,22 +25,20 @@ EXECUTE, WRITE_FILE, READ_FILE, LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 READ = EXECUTE | READ_FILE | LIST
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
-EVERYTHING = (  # all rights that a version of Landlock knows, by version
+EVERYTHING = (  # all rights that Landlock knows, by its version
     0,
     (1 << 13) - 1,
-    (1 << 14) - 1,  # and to move a file to another folder
-    (1 << 15) - 1,  # and to truncate it
+    (1 << 14) - 1,  # adds moving a file to another folder
+    (1 << 15) - 1,  # adds truncating it
     (1 << 15) - 1,
-    (1 << 16) - 1,  # and to control a device
+    (1 << 16) - 1,  # adds controlling a device
 )
 TCP = 0b11  # bind and connect, from version 4 on
 KERNEL, UNENFORCED = "kernel", "unenforced"
-OPEN = "open"  # sources: they fetch from the network, and are held to declared hashes
+OPEN = "open"  # no sandbox: sources use the network, and their hashes are declared
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
-SOCKET = {
-    "x86_64": (41, 0xC000003E),
-    "aarch64": (198, 0xC00000B7),
-}  # number of the call, audit name of the architecture
+# number of the system call `socket`, and the kernel's audit name of the architecture
+SOCKET = MappingProxyType({"x86_64": (41, 0xC000003E), "aarch64": (198, 0xC00000B7)})
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 
 SYSTEM = (
@@ -59,11 +59,11 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "dri", "kf
 
 @dataclass(frozen=True)
 class Allowed:
-    """Absolute paths without links; a folder stands for all that is in it. What is not there is skipped.
+    """Absolute paths without links; a folder includes its content. Missing paths are skipped.
 
     read   files may be read and executed
-    write  files may be read, written, made and removed
-    names  file names may be listed, and no file opened
+    write  files may also be written, made and removed
+    names  folders may be listed
     """
 
     read: tuple[Path, ...]
@@ -71,11 +71,11 @@ class Allowed:
     names: tuple[Path, ...]
 
     def reads(self, real: Path) -> bool:
-        """May a file be read? real: its path without links."""
+        """Whether a file may be read. real: its path without links."""
         return not self._readable.isdisjoint((real, *real.parents))
 
     def writes(self, path: Path) -> bool:
-        """May a file be written?"""
+        """Whether a file may be written."""
         real = path.resolve()
         return not {real, *real.parents}.isdisjoint(self.write)
 
@@ -85,11 +85,12 @@ class Allowed:
 
 
 def surroundings(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """(read, write): the interpreter, its packages and the system, but nothing of the project; devices."""
+    """(read, write): the interpreter, its packages and the system without the project; devices."""
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
     places = {Path(place).resolve() for place in (*libraries, *SYSTEM) if place}
     pythons = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    # of sys.path only installed packages, whose versions toolchain.yaml can have: not what PYTHONPATH or `pip install -e` add
+    # of sys.path only installed packages, whose versions toolchain.yaml records; nothing watches
+    # the code that PYTHONPATH or `pip install -e` adds
     packages = {
         Path(place).resolve()
         for place in sys.path
@@ -102,7 +103,7 @@ def surroundings(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
 
 
 def _without(root: Path, place: Path) -> Iterator[Path]:
-    """A folder, or, if the project lies in it (as in /usr/src/app), all that it holds beside the project."""
+    """A folder; if the project is inside (as in /usr/src/app), its other content instead."""
     if not root.is_relative_to(place):
         yield place
     elif root != place:
@@ -111,7 +112,7 @@ def _without(root: Path, place: Path) -> Iterator[Path]:
 
 
 def version() -> int:
-    """Of the kernel's Landlock; 0 where it has none, or does not let this process use it."""
+    """Version of Landlock; 0 if this kernel has none or does not let this process use it."""
     if sys.platform != "linux":
         return 0
     return max(
@@ -125,10 +126,11 @@ def version() -> int:
 
 
 def close(allowed: Allowed) -> str:
-    """Refuse all other files, and connections, to this process and its children for good. Says who enforces it.
+    """Deny all other files and the network, to this process and its children, for good.
 
-    Call it before a second thread is started: one that runs already stays free. Where the kernel cannot, Python itself
-    refuses what goes through it; what compiled libraries open is then seen by nobody. Raises OSError if the kernel refuses.
+    Returns what enforces it. Call it while there is one thread: others would stay unrestricted.
+    Without Landlock an audit hook denies what Python opens, but not what compiled libraries open.
+    Raises OSError if the kernel refuses the rules.
     """
     sys.addaudithook(_refuse_connections)
     _refuse_sockets()
@@ -157,9 +159,9 @@ def close(allowed: Allowed) -> str:
 
 
 def _refuse_sockets() -> None:
-    """Internet sockets of any kind: a filter of system calls (seccomp), since Landlock knows TCP alone.
+    """Deny internet sockets of any kind by a system call filter: Landlock covers plain TCP only.
 
-    Source: Linux, Documentation/userspace-api/seccomp_filter.rst; instructions of classic BPF as in linux/bpf_common.h.
+    Source: Linux, Documentation/userspace-api/seccomp_filter.rst; classic BPF of linux/bpf_common.h.
     """
     if sys.platform != "linux" or platform.machine() not in SOCKET:
         return
@@ -225,7 +227,7 @@ def _call(number: int, *arguments: object) -> int:
 
 
 def _refuse_connections(event: str, arguments: tuple[object, ...]) -> None:
-    """The kernel refuses sockets; this says why, where Python asks for one."""
+    """Say why, where Python asks for a socket that the kernel would deny."""
     internet = event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
     if internet or event in ("socket.getaddrinfo", "socket.gethostbyname"):
         raise PermissionError(errno.EACCES, "a stage other than sources may not reach the network")

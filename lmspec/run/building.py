@@ -1,0 +1,139 @@
+"""building: run a stage's build, and check that dvc.yaml declares all that it used."""
+
+import csv
+import hashlib
+import importlib
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.run import declaration, determinism, interpreter
+from lmspec.run.declaration import Declaration
+from lmspec.specs.base import Artifact, references
+from lmspec.specs.numerics import Machine, Numerics
+from lmspec.specs.results import Better, directions
+
+
+def build(
+    root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Better]:
+    """Build into the partial folder; metrics and tables go to the scratch folder.
+
+    values  file -> name -> value of the parameters
+    Returns the directions of the metrics.
+    """
+    script = _script(declared)
+    spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
+    folders = {str(ref): Path("data", ref.noun, ref.name) for _, ref in references(spec)}
+    known = {*declared.deps, *declared.modules}
+    _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
+    _require_declared({_file_of(module, known) for module in spec.modules()}, known, declared)
+    if spec.numerics:
+        determinism.fix(numerics)
+        determinism.require_device(machine)
+    if declared.fetches:
+        os.environ.pop("HF_HUB_OFFLINE")
+    needs = stage.Needs(folders, numerics if spec.numerics else None, machine)
+    try:
+        report = script.build(spec, needs, declared.partial)
+    except FileNotFoundError as error:
+        remedy = "if one of its inputs is damaged, `dvc checkout` restores it"
+        raise LmspecError(str(declared.name), str(error), remedy) from error
+    executed = _executed(root)
+    _require_declared(set(executed), known, declared)
+    _require_recorded(executed, values[declaration.TOOLCHAIN])
+    _write_report(spec, declared, report)
+    return directions(spec.metrics) | dict(report.better)
+
+
+def _script(declared: Declaration) -> stage.Stage:
+    module = importlib.import_module(f"stages.{declared.name.noun}")
+    script = getattr(module, "STAGE", None)
+    if not isinstance(script, stage.Stage):
+        file = f"stages/{declared.name.noun}.py"
+        remedy = "end it with `STAGE = stage.Stage(<type of its spec>, build)`"
+        raise LmspecError(file, "it does not define STAGE", remedy)
+    return script
+
+
+def _specs(
+    script: stage.Stage, declared: Declaration, params: Mapping[str, Any]
+) -> tuple[Any, Numerics, Machine]:
+    """The artifact's section, numerics and machine: the build gets no other section."""
+    try:
+        return (
+            TypeAdapter(script.spec).validate_python(params[str(declared.name)]),
+            Numerics.model_validate(params["numerics"]),
+            Machine.model_validate(params["machine"]),
+        )
+    except ValidationError:
+        message = f"{declared.name}, numerics or machine is not valid"
+        remedy = "`lmspec validate` shows each problem at its place"
+        raise LmspecError(declaration.PARAMS, message, remedy) from None
+
+
+def _require_declared(used: set[str], known: set[str], declared: Declaration) -> None:
+    """DVC would reuse an old result although something that it does not watch has changed."""
+    if used - known:
+        names = ", ".join(sorted(used - known))
+        raise LmspecError(
+            declaration.DVC_YAML,
+            f"{declared.stage} uses {names}, which it does not declare",
+            declaration.SYNC,
+        )
+
+
+def _file_of(module: str, known: set[str]) -> str:
+    """A module as dvc.yaml names it: its path in the project, or its name if it is installed."""
+    return module if module in known else f"{module.replace('.', '/')}.py"
+
+
+def _executed(root: Path) -> dict[str, Path]:
+    """Files of the project and of lmspec that this process has imported, named as in dvc.yaml."""
+    executed = {}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or os.devnull)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            executed[path.relative_to(root).as_posix()] = path
+        elif path.is_relative_to(interpreter.PACKAGE):
+            executed[interpreter.module_of(path)] = path
+    return executed
+
+
+def _require_recorded(executed: Mapping[str, Path], recorded: Mapping[str, Any]) -> None:
+    """DVC watches toolchain.yaml in place of an installed lmspec, so the two must agree."""
+    for name, path in executed.items():
+        if name in recorded and recorded[name] != hashlib.sha256(path.read_bytes()).hexdigest():
+            raise LmspecError(
+                declaration.TOOLCHAIN, f"{name} differs from the recorded version", declaration.SYNC
+            )
+
+
+def _write_report(spec: Artifact, declared: Declaration, report: stage.Report) -> None:
+    tables = sorted(table.name for table in spec.reports)
+    if sorted(report.tables) != tables or bool(report.metrics) != bool(spec.metrics):
+        reported = f"metrics {bool(report.metrics)}, tables {sorted(report.tables)}"
+        wanted = f"metrics {bool(spec.metrics)}, tables {tables}"
+        raise TypeError(f"{declared.stage} reported {reported}; its spec declares {wanted}")
+    if report.metrics:
+        text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        _write(declared.report / f"{declared.stage}.json", text)
+    for table, rows in report.tables.items():
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        _write(declared.report / declared.stage / f"{table}.csv", stream.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")

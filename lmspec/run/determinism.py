@@ -1,0 +1,49 @@
+"""determinism: settings under which torch computes the same bits every time."""
+
+import os
+import sys
+from types import MappingProxyType
+
+from lmspec.errors import LmspecError
+from lmspec.specs.numerics import Machine, Numerics
+
+# `numerics.instructions` in the words of oneDNN and MKL; MKL honours its setting only on Intel CPUs
+INSTRUCTIONS = MappingProxyType(
+    {
+        "default": ("SSE41", "SSE4_2"),
+        "avx2": ("AVX2", "AVX2"),
+        "avx512": ("AVX512_CORE_BF16", "AVX512"),
+    }
+)
+
+
+def fix(numerics: Numerics) -> None:
+    """Fix instructions, threads, algorithms and seed, where the stage has imported torch.
+
+    Raises LmspecError if this processor lacks the instructions.
+    """
+    onednn, mkl = INSTRUCTIONS[numerics.instructions]
+    os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
+    os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = onednn, mkl
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    capability = torch.backends.cpu.get_cpu_capability().lower()
+    if capability != numerics.instructions:
+        raise LmspecError(
+            "params.yaml: numerics.instructions",
+            f"it is '{numerics.instructions}', but torch uses '{capability}' on this processor",
+            "build on a processor that has them, or change the field: the model will have other bits",
+        )
+    torch.set_num_threads(numerics.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(numerics.seed)
+
+
+def require_device(machine: Machine) -> None:
+    """Raise LmspecError if params.yaml asks for a GPU and torch finds none."""
+    torch = sys.modules.get("torch")
+    if machine.device == "cuda" and torch is not None and not torch.cuda.is_available():
+        place = "params.yaml: machine.device"
+        raise LmspecError(place, "it is 'cuda', but torch finds no such device", "set it to cpu")

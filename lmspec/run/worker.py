@@ -1,0 +1,9 @@
+"""worker: main module of every process that a build spawns with multiprocessing; ends it with the build.
+
+`multiprocessing` imports the parent's main module into each worker, as `__mp_main__`.
+"""
+
+from lmspec.run import lifetime
+
+if __name__ == "__mp_main__":
+    lifetime.watch_parent()

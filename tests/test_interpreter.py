@@ -1,0 +1,66 @@
+"""The interpreter of a stage: what it refuses, and what it sets before any library is imported."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmspec.run import interpreter
+
+CPUINFO = Path("/proc/cpuinfo")
+has_avx512 = pytest.mark.skipif(
+    not CPUINFO.exists() or "avx512f" not in CPUINFO.read_text(), reason="no AVX-512 here"
+)
+COMPUTE = """
+import hashlib, json
+import numpy as np
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+x = np.linspace(-20, 20, 100_003)
+values = {"exp": np.exp(x), "log": np.log(np.abs(x) + 1e-3)}
+print(json.dumps({
+    "features": [name for name in __cpu_dispatch__ if __cpu_features__[name]],
+    "bits": {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in values.items()},
+}))
+"""
+# what lmspec.run does first
+AS_A_STAGE = """
+from pathlib import Path
+from lmspec.run import interpreter
+interpreter.prepare(Path.cwd())
+"""
+
+
+def computed(tmp_path: Path, code: str, **environment: str) -> Any:
+    """What a new process says of numpy."""
+    variables = {k: v for k, v in os.environ.items() if k != "NPY_DISABLE_CPU_FEATURES"}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=variables | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@has_avx512
+def test_a_stage_computes_the_bits_of_a_processor_without_avx512(tmp_path: Path) -> None:
+    """numpy's exp and log are those of AVX2; without the setting both differ in some last bit."""
+    stage = computed(tmp_path, AS_A_STAGE + COMPUTE)
+    avx2 = computed(tmp_path, COMPUTE, NPY_DISABLE_CPU_FEATURES=interpreter.AVX512)
+    unset = computed(tmp_path, COMPUTE)
+    assert stage["features"] == ["X86_V3"] and stage == avx2
+    assert {"X86_V3", "X86_V4"} <= set(unset["features"])
+    assert all(unset["bits"][name] != bits for name, bits in stage["bits"].items())
+
+
+def test_numpy_accepts_the_setting_without_a_warning(tmp_path: Path) -> None:
+    """Every warning is an error here, and numpy warns of a feature that it does not know."""
+    assert "X86_V4" not in computed(tmp_path, AS_A_STAGE + COMPUTE)["features"]
