@@ -1,22 +1,13 @@
 """aligned: a table as lines with aligned columns, for pipes, logs and grep."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from lmspec.language.problems import columns
-from lmspec.reports.tables import Column, Row, Table
+from lmspec.reports.tables import Table
 
 # A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
 COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
-
-
-def table(title: str, columns: Sequence[Column], rows: Iterable[Row]) -> Table:
-    """Drops the columns that are empty in every row."""
-    every = tuple(rows)
-    kept = [i for i in range(len(columns)) if any(row.cells[i] for row in every)]
-    shown = tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in every)
-    return Table(title, tuple(columns[i] for i in kept), shown)
 
 
 def lines(table: Table) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """tables: the rows of a report as text, which the terminal, Markdown and HTML lay out."""
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Literal
 
 from lmspec.compare.report import Change, Example, Flips, Metric, Report
@@ -57,20 +59,25 @@ class Table:
     note: str = ""
 
 
+def compact(title: str, columns: Iterable[Column], rows: Iterable[Row], note: str = "") -> Table:
+    """A table without the columns that are empty in every row."""
+    rows, heads = tuple(rows), tuple(columns)
+    kept = [i for i in range(len(heads)) if any(row.cells[i] for row in rows)]
+    shown = (replace(row, cells=tuple(row.cells[i] for i in kept)) for row in rows)
+    return Table(title, tuple(heads[i] for i in kept), tuple(shown), note if rows else "")
+
+
 def _table(
     title: str,
     columns: str,
     rows: Iterable[Sequence[object]],
-    tones: Iterable[Tone] = (),
+    tones: Iterable[Tone] = itertools.repeat("plain"),
     note: str = "",
 ) -> Table:
-    """columns: `head:kind|head:kind`. A column that is empty in every row is dropped."""
-    cells = [["" if cell is None else words.line(cell) for cell in row] for row in rows]
-    heads = [Column(*column.split(":")) for column in columns.split("|")]  # type: ignore[arg-type]
-    kept = [i for i in range(len(heads)) if any(row[i] for row in cells)]
-    tone = list(tones) or ["plain"] * len(cells)
-    shown = (Row(tuple(row[i] for i in kept), t) for row, t in zip(cells, tone, strict=True))
-    return Table(title, tuple(heads[i] for i in kept), tuple(shown), note if cells else "")
+    """columns: `head:kind|head:kind`; cells of any type, None for an empty one."""
+    heads = (Column(*column.split(":")) for column in columns.split("|"))  # type: ignore[arg-type]
+    cells = (tuple("" if cell is None else words.line(cell) for cell in row) for row in rows)
+    return compact(title, heads, map(Row, cells, tones), note)
 
 
 def split(table: Table, count: int) -> tuple[Table, Table]:
@@ -96,11 +103,8 @@ def _change(change: Change) -> Sequence[object]:
 def data(report: Report) -> Table:
     """Rows added, removed and relabelled."""
     heads = "artifact:name|table:name|label:name|rows in:number|rows out:number|relabelled:number"
-    rows = (
-        (r.artifact, r.table, r.label, r.added, r.removed, r.relabelled)
-        for r in report.changes.data
-    )
-    return _table("data", heads, rows)
+    cells = attrgetter("artifact", "table", "label", "added", "removed", "relabelled")
+    return _table("data", heads, map(cells, report.changes.data))
 
 
 def code(report: Report) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lmspec.history.trend import Point, Trend
-from lmspec.reports import aligned, markdown, terminal, values, words
+from lmspec.reports import aligned, markdown, tables, terminal, values, words
 from lmspec.reports.tables import Column, Row, Table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SUBJECT, REMARK = 60, 160  # characters
 
 
 def _table(trend: Trend) -> Table:
-    return aligned.table(trend.metric, COLUMNS, map(_row, trend.points))
+    return tables.compact(trend.metric, COLUMNS, map(_row, trend.points))
 
 
 def _row(point: Point) -> Row:
