@@ -20,7 +20,7 @@ SCORES = "data/metrics/scores-cnn.json"
 
 @dataclass(frozen=True)
 class Situation:
-    """act: makes it, and gives the arguments of `lmspec diff`; says: parts of what is printed, blanks in a row being one."""
+    """act: makes it, and gives the arguments of `lmspec diff`; says: parts of what is printed; runs of spaces count as one."""
 
     case: str
     says: tuple[str, ...]
@@ -146,7 +146,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 def upgraded(project: Project) -> None:
-    """Another version of a package, and all built anew to the same bits."""
+    """Another version of a package, and everything rebuilt to the same bits."""
     project.edit("toolchain.yaml", "numpy: 2.4.6", "numpy: 2.5.0")
     project.lock()
     project.commit("upgrade")
@@ -169,7 +169,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "the project is a folder of the repository, and others lie beside it",
+    "the project is a folder of the repository, and others are beside it",
     "scores.cnn.reviews.accuracy 0.8850 0.9350",
     "better",
 )
@@ -221,7 +221,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "the same, not kept: DVC would build it anew",
+    "the same, not kept: DVC would rebuild it",
     "not comparable out of date in worktree: stages/scores.py is not what it was built with",
     "note: scores.cnn is out of date in worktree: stages/scores.py is not what it was built with: run `dvc repro`",
 )
@@ -625,7 +625,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("the labels stand in another order", "metrics: 56 same")
+@situation("the labels are in another order", "metrics: 56 same")
 def _(project: Project) -> tuple[str, ...]:
     project.score("scores.cnn", {"reviews": REVIEWS}, labels=("good", "bad"))
     project.lock()
@@ -1072,7 +1072,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a stage of one's own reads a module outside of the repository",
+    "a stage of the project reads a module outside the repository",
     "metrics: 56 same",
     "ok",
 )
@@ -1200,11 +1200,11 @@ def _(project: Project) -> tuple[str, ...]:
     "ok",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("level", EXCEPTED.replace("DAY", "2999-01-31"))
+    project.gate("level", WAIVED.replace("DAY", "2999-01-31"))
     return ()
 
 
-EXCEPTED = (
+WAIVED = (
     "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.95, "
     "waiver: {reason: the data of June, signed_off_by: A. Person, until: 'DAY'}}"
 )
@@ -1212,7 +1212,7 @@ EXCEPTED = (
 
 @situation("the waiver has ended", "fail level floor", "its waiver expired on 2020-01-31", code=1)
 def _(project: Project) -> tuple[str, ...]:
-    project.gate("level", EXCEPTED.replace("DAY", "2020-01-31"))
+    project.gate("level", WAIVED.replace("DAY", "2020-01-31"))
     return ()
 
 
@@ -1227,7 +1227,10 @@ def _(project: Project) -> tuple[str, ...]:
 
 
 @situation(
-    "a gate is none", "params.yaml: gates.level", "`lmspec validate` shows it at its place", code=2
+    "a gate is invalid",
+    "params.yaml: gates.level",
+    "`lmspec validate` shows it at its place",
+    code=2,
 )
 def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy}")

@@ -11,13 +11,13 @@ from lmspec.compare import bounds
 from lmspec.statistics import exact, margins, predictions
 from lmspec.statistics import paired as samples
 from lmspec.statistics.paired import SplitMetric
-from tests.test_statistics import paired, side, two_sides
+from tests.test_statistics import paired, side, two_models
 
 SIZE = 300
 
 
 def certain(right: np.ndarray, group: np.ndarray | None = None) -> predictions.Predictions:
-    """Answers of two labels in turn, those right that are said to be."""
+    """Answers of two labels in turn, right where the argument says so."""
     truth = np.arange(len(right)) % 2
     probability = np.full((len(right), 3), 0.05)
     probability[np.arange(len(right)), np.where(right, truth, 1 - truth)] = 0.9
@@ -32,7 +32,7 @@ def flipped(*places: int, size: int = SIZE) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "f1.a", "f1.b"])
 def test_what_one_answer_moves_is_what_it_moves_when_it_flips(name: str) -> None:
-    """Counted anew from predictions with one more wrong answer of a class, the larger of both ways."""
+    """Recomputed from predictions with one more wrong answer of a class, the larger of both ways."""
     scale = predictions.Scale(("a", "b"), 10)
     begin = flipped(*range(12))
 
@@ -84,7 +84,7 @@ def test_where_no_answer_changed_more_examples_tell_more_and_none_tells_all(name
     assert found.high - found.low > 5 * widths[1]
 
 
-def test_one_mended_answer_is_no_proof_that_nothing_broke() -> None:
+def test_one_positive_flip_is_no_proof_that_nothing_broke() -> None:
     """Replicates of it never say less than 0, and the bound does."""
     old, new = certain(flipped(0, 1, size=50)), certain(flipped(1, size=50))
     found = paired(old, new)
@@ -96,7 +96,7 @@ def test_one_mended_answer_is_no_proof_that_nothing_broke() -> None:
 
 def test_where_many_answers_changed_the_bootstrap_alone_decides() -> None:
     """Nearly: exact intervals cost a tenth of the width at most."""
-    found = paired(*two_sides(2_000, 4))
+    found = paired(*two_models(2_000, 4))
     for name in ("accuracy", "macro_f1", "f1.b"):
         part = SplitMetric(name, None)
         plain, wide = found.difference(part), bounds.of_pairs(found, part, 0.95)

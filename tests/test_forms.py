@@ -393,7 +393,7 @@ def test_accuracy_and_loss_share_no_axis(report: Report) -> None:
     assert charts.kind(label) == "f1"
 
 
-def test_marks_stand_where_their_numbers_are() -> None:
+def test_marks_are_where_their_numbers_are() -> None:
     """On one linear axis, zero included; the region is the gate's margin, else the MDE."""
     metric = replace(reports.metric("worse"), difference=-0.02, interval=(-0.03, -0.01))
     gate = replace(reports.gate("fail"), metric="scores.release.*.accuracy", margin=0.015)
@@ -443,7 +443,7 @@ def test_gates_that_pass_by_a_waiver_are_counted_apart(report: Report) -> None:
     assert "1 of 1 gates pass; " in words.headline(replace(report, gates=(reports.gate("pass"),)))
 
 
-def test_a_side_without_a_parameter_shows_a_dash() -> None:
+def test_a_revision_without_a_parameter_shows_a_dash() -> None:
     """`missing` is a failing verdict and null is a value; JSON writes an absent one as "missing"."""
     added = replace(
         reports.changes(),

@@ -39,7 +39,7 @@ WRONG = range(0, 200, 9)  # places in REVIEWS that are answered wrong
 
 
 def written(root: Path, name: str = "new") -> Revision:
-    """One side, of the files in a folder."""
+    """The revision with the files of a folder."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     ids = {
         path.relative_to(root).as_posix(): f"{name}:{path.stat().st_mtime_ns}:{path}"
@@ -51,7 +51,7 @@ def written(root: Path, name: str = "new") -> Revision:
 def scored(
     root: Path, rows: Sequence[Example] | Mapping[str, Sequence[Example]], name: str = "new"
 ) -> Revision:
-    """A side with one scores artifact, on the test split `test` if no other is given."""
+    """A revision with one scores artifact, on the test split `test` if no other is given."""
     project = Project(root)
     project.write("params.yaml", PARAMS_YAML)
     project.score("scores.a", rows if isinstance(rows, Mapping) else {"test": rows})
@@ -96,7 +96,7 @@ def level(
 def margin(
     kind: str, by: float, metric: str = "scores.a.test.accuracy", confidence: float = 0.95
 ) -> dict[str, Any]:
-    """A comparison of both sides."""
+    """A comparison of both revisions."""
     return {
         "kind": kind,
         "metric": metric,
@@ -156,9 +156,7 @@ def test_a_bound_belongs_to_what_passes_and_no_number_is_no_pass(
     assert [gate.passed for gate in found] == [floor == "pass", ceiling == "pass"]
 
 
-def test_a_metric_that_is_not_there_and_one_that_is_stale_fail(
-    tmp_path: Path, side: Revision
-) -> None:
+def test_a_missing_metric_and_one_that_is_out_of_date_fail(tmp_path: Path, side: Revision) -> None:
     """No file, no path, no artifact, and an artifact that is not what the spec would build."""
     empty = scored(tmp_path / "empty", REVIEWS)
     (tmp_path / "empty/data/metrics/scores-a.json").unlink()
@@ -201,8 +199,8 @@ def test_with_a_confidence_the_bound_of_the_interval_counts(side: Revision) -> N
     )
 
 
-def test_what_does_not_follow_from_outcomes_has_no_confidence(tmp_path: Path) -> None:
-    """A number of nodes is what it is; asked to be sure of it, nobody can say."""
+def test_what_does_not_follow_from_predictions_has_no_confidence(tmp_path: Path) -> None:
+    """A number of nodes has no interval, so a confidence cannot be met."""
     project = Project(tmp_path)
     project.write("params.yaml", PARAMS_YAML)
     project.measure("exported.a", {"nodes": 20})
@@ -269,8 +267,8 @@ def test_an_improvement_must_be_known_to_be_one(tmp_path: Path) -> None:
     )
 
 
-def test_the_same_outcomes_pass_without_data(tmp_path: Path) -> None:
-    """One example is enough, if both sides have given the same answer: nothing can be worse."""
+def test_the_same_predictions_pass_without_data(tmp_path: Path) -> None:
+    """One example is enough, if both revisions have the same answer: nothing can be worse."""
     for rows in (REVIEWS[:1], REVIEWS[:3]):
         for gate in (margin("non_inferiority", 1e-6), flip_rate(0.0)):
             assert both(tmp_path, rows, rows, **gate).verdict == "pass"
@@ -333,7 +331,7 @@ def test_as_many_examples_as_are_needed_decide(
 
 
 def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
-    """Of classes, of tables, of both; and it is the one that is told."""
+    """Of classes, of tables, of both; and it is the one in the report."""
     rows = [
         replace(row, predicted="good") if row.table == "movies" and i % 8 == 0 else row
         for i, row in enumerate(REVIEWS)
@@ -353,7 +351,7 @@ def test_the_worst_of_a_pattern_decides(tmp_path: Path) -> None:
     assert held(one, one, **level("ceiling", 0.99, "scores.a.test.f1.*")).verdict == "pass"
 
 
-def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> None:
+def test_a_negative_flip_rate_is_of_a_test_split_a_class_or_a_table(tmp_path: Path) -> None:
     """All that broke were movies."""
     places = [i for i, row in enumerate(REVIEWS) if row.table == "movies" and row.right][:12]
     old, new = (
@@ -388,7 +386,7 @@ def test_a_flip_rate_is_of_a_test_side_a_class_or_a_source(tmp_path: Path) -> No
     )
 
 
-def test_a_gap_lies_between_best_and_worst(tmp_path: Path) -> None:
+def test_a_gap_is_between_best_and_worst(tmp_path: Path) -> None:
     """Of classes or of tables of one test split; a number of other things has none."""
     rows = [
         replace(row, predicted="bad" if row.label == "good" else "good")
@@ -449,8 +447,8 @@ def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
     assert found.verdict == "pass", found
 
 
-def test_a_gap_to_what_nobody_knows_is_not_decided(tmp_path: Path) -> None:
-    """One example of a table tells nothing of its spread, however close its loss lies to that of the other."""
+def test_a_gap_to_an_unknown_value_is_not_decided(tmp_path: Path) -> None:
+    """One example of a table says nothing about its spread, however close its loss is to the other."""
     rows = [row for row in REVIEWS if row.table == "movies"] + [
         next(row for row in REVIEWS if row.table == "products")
     ]
@@ -471,7 +469,7 @@ def timed(
     rival: str = "the model",
     size: int = 100,
 ) -> Revision:
-    """A side with rounds of a measurement, and a file of a size."""
+    """A revision with rounds of a measurement, and a file of a size."""
     project = Project(root)
     project.write("params.yaml", PARAMS_YAML)
     project.speed(rounds, "speed.a", rival)
@@ -503,7 +501,7 @@ def test_a_ratio_is_known_by_rounds_or_exact(tmp_path: Path) -> None:
 
 
 def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
-    """Against another model, or of what nobody weighs or times."""
+    """Against another model, or of what is neither weighed nor timed."""
     old, new = (
         timed(tmp_path / "old", TIMES, "old"),
         timed(tmp_path / "new", TIMES[1:], rival="another", size=90),
@@ -514,7 +512,7 @@ def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
 
 
 def test_rounds_are_too_few_for_some_confidence(tmp_path: Path) -> None:
-    """Five and five can lie in no order that chance makes less often than once in 252; their file unchanged, they are one run."""
+    """No order of five and five has a probability below 1 in 252; their file unchanged, they are one run."""
     old = timed(tmp_path / "old", TIMES[:5], "old")
     faster = timed(tmp_path / "new", [(of / 3, other) for of, other in TIMES[:5]])
     gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 0.1}
@@ -566,7 +564,7 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
 def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     tmp_path: Path, side: Revision
 ) -> None:
-    """The artifact is new, its baseline stale, its test set, labels or scorer another, its predictions lost."""
+    """The artifact is new, its baseline out of date, its test set, labels or scorer another, its predictions lost."""
     projects = {name: Project(tmp_path / name) for name in ("new", "labels", "scorer", "lost")}
     for project in projects.values():
         project.write("params.yaml", PARAMS_YAML)
@@ -586,15 +584,15 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
         assert held(old, side, **flip_rate(1.0)).verdict == (
             "pass" if name == "scorer" else "not comparable"
         )
-    late = {"scores.a": "it was edited"}
+    reasons = {"scores.a": "it was edited"}
     for gate in (margin("non_inferiority", 0.9), margin("improvement", 0.0), flip_rate(1.0)):
-        found = held(side, side, (late, {}), **gate)
+        found = held(side, side, (reasons, {}), **gate)
         assert found.verdict == "not comparable" and "out of date: it was edited" in found.observed
-    assert held(side, side, (late, {}), **level("floor", 0.8)).verdict == "pass"
+    assert held(side, side, (reasons, {}), **level("floor", 0.8)).verdict == "pass"
 
 
 def test_what_has_no_direction_is_not_comparable(side: Revision) -> None:
-    """Nobody says that more examples are better."""
+    """A number of examples has no direction."""
     assert (
         "no direction"
         in held(side, side, **margin("non_inferiority", 1, "scores.a.test.examples")).observed
@@ -636,15 +634,15 @@ def test_a_waiver_holds_through_its_last_day(
     side: Revision, until: str, limit: float, verdict: str, passed: bool, why: str | None
 ) -> None:
     """It says who answers for what; a gate that passes needs none."""
-    exception = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": until}
-    found = held(side, side, **level("floor", limit), waiver=exception)
+    waiver = {"reason": "a reason of ten letters", "signed_off_by": "B. Person", "until": until}
+    found = held(side, side, **level("floor", limit), waiver=waiver)
     assert (found.verdict, found.passed) == (verdict, passed)
     assert found.why is None if why is None else why in (found.why or "")
 
 
 def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
-    """Undecided and not comparable can be signed off, and are told; nobody can sign off a metric that is lost or stale."""
-    exception = {
+    """Undecided and not comparable can be waived, and are named; a metric that is missing or out of date cannot."""
+    waiver = {
         "reason": "a reason of ten letters",
         "signed_off_by": "B. Person",
         "until": "2026-12-31",
@@ -654,7 +652,7 @@ def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision
         (side, level("floor", 0.88, confidence=0.95), "undecided"),
         (other, margin("improvement", 0.0), "not comparable"),
     ):
-        found = held(old, side, **gate, waiver=exception)
+        found = held(old, side, **gate, waiver=waiver)
         assert (found.verdict, found.passed) == (
             "waived",
             True,
@@ -663,12 +661,12 @@ def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision
         (level("floor", 0.1, "scores.a.no.accuracy"), {}, "missing"),
         (level("floor", 0.1), {"scores.a": "x"}, "out of date"),
     )
-    for gate, stale, verdict in cases:
-        found = held(side, side, ({}, stale), **gate, waiver=exception)
+    for gate, reasons, verdict in cases:
+        found = held(side, side, ({}, reasons), **gate, waiver=waiver)
         assert (found.verdict, found.passed, found.why) == (verdict, False, None)
 
 
-def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
+def test_of_several_metrics_the_worst_is_shown_with_what_would_decide_them_all(
     tmp_path: Path,
 ) -> None:
     """Which one is nearest to the wrong side does not depend on their order; the number is that of the one that needs most."""
@@ -685,7 +683,7 @@ def test_of_several_metrics_the_worst_is_told_with_what_would_decide_them_all(
         assert (
             found.verdict == "pass"
             and found.observed
-            == f"{min(values.values(), key=lambda said: said.split()[-1])} (the worst of 2)"
+            == f"{min(values.values(), key=lambda text: text.split()[-1])} (the worst of 2)"
         )
         alone = [
             held(new, new, **level("floor", 0.9, path.replace("*", name), 0.95))

@@ -78,7 +78,7 @@ def test_a_machine_has_a_name_and_a_number_of_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (0.2, "less than 1 s"),
         (1, "about 1 s"),
@@ -90,9 +90,9 @@ def test_a_machine_has_a_name_and_a_number_of_cores() -> None:
         (90000, "about 25.0 h"),
     ],
 )
-def test_a_duration_has_the_digits_of_a_guess(seconds: float, said: str) -> None:
+def test_a_duration_has_the_digits_of_a_guess(seconds: float, text: str) -> None:
     """Whole seconds, then whole minutes, then tenths of hours."""
-    assert durations.about(seconds) == said
+    assert durations.about(seconds) == text
 
 
 def steps(**expected: durations.Expected | None) -> list[plan.Step]:

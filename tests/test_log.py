@@ -178,7 +178,7 @@ def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project)
     )
 
 
-def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) -> None:
+def test_a_commit_that_put_its_metrics_out_of_date_is_not_the_same(project: Project) -> None:
     """Its spec is another, and nothing was built; `lmspec diff` says so, too."""
     project.scored(0.9)
     params = "    params: {params.yaml: {model.a.width: 8}}\n"
@@ -198,7 +198,7 @@ def test_a_commit_that_made_its_metrics_stale_is_not_the_same(project: Project) 
     )
 
 
-def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Project) -> None:
+def test_a_size_is_exact_and_what_has_no_predictions_has_no_interval(project: Project) -> None:
     """`bytes` of two graphs differ or do not; two accuracies without predictions are untested."""
     better = {
         "name": "data/metrics/quantized-a.json",
@@ -215,7 +215,7 @@ def test_a_size_is_exact_and_what_has_no_outcomes_has_no_interval(project: Proje
     assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
 
 
-def test_a_commit_without_a_direction_on_record_is_tested_in_the_one_of_the_heading(
+def test_a_commit_without_a_direction_is_tested_in_the_one_of_the_heading(
     project: Project,
 ) -> None:
     """`changed` is a number that has none anywhere."""
@@ -419,7 +419,7 @@ def test_a_detached_head_another_branch_and_no_commit(
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "culprit"),
+    ("accuracies", "bad"),
     [
         ([0.9, 0.9, 0.85, 0.7, 0.7, 0.6], 3),  # once and for all
         ([0.9, 0.7, 0.9, 0.6, 0.5], 3),  # the second time counts
@@ -428,24 +428,23 @@ def test_a_detached_head_another_branch_and_no_commit(
     ],
 )
 def test_the_last_time_that_it_broke_is_found(
-    project: Project, accuracies: list[float], culprit: int
+    project: Project, accuracies: list[float], bad: int
 ) -> None:
     """With what it was before and after, and the verdict on pairs; whether or not the good commit is named."""
     hashes = project.history(accuracies)
     found = bisected()
-    assert found["first_bad_commit"]["commit"]["short"] == hashes[culprit] and one_of(found) == [
-        hashes[culprit]
+    assert found["first_bad_commit"]["commit"]["short"] == hashes[bad] and one_of(found) == [
+        hashes[bad]
     ]
     assert (
-        found["before"]["commit"]["short"] == hashes[culprit - 1]
-        and found["before"]["state"] == "pass"
+        found["before"]["commit"]["short"] == hashes[bad - 1] and found["before"]["state"] == "pass"
     )
     assert bisected("--good", hashes[0])["first_bad_commit"] == found["first_bad_commit"]
     (metric,) = found["metrics"]
     assert (metric["name"], metric["verdict"], metric["candidate"]) == (
         METRIC,
         "worse",
-        pytest.approx(accuracies[culprit]),
+        pytest.approx(accuracies[bad]),
     )
 
 
@@ -461,8 +460,10 @@ def test_a_gate_that_broke_more_than_once_has_a_note(project: Project) -> None:
     )
 
 
-def test_a_culprit_among_commits_without_metrics_is_named_as_a_range(project: Project) -> None:
-    """One of these three, and no culprit; skipped ones elsewhere do not matter."""
+def test_a_first_bad_commit_among_commits_without_metrics_is_named_as_a_range(
+    project: Project,
+) -> None:
+    """One of these three, and no first bad commit; skipped ones elsewhere do not matter."""
     hashes = project.history([0.9, None, 0.9, None, None, 0.6, None, 0.5])
     found = bisected()
     assert found["first_bad_commit"] is None and one_of(found) == hashes[3:6]
@@ -475,13 +476,13 @@ def test_a_culprit_among_commits_without_metrics_is_named_as_a_range(project: Pr
     assert f"the changes are those between {hashes[2]} and {hashes[5]}" in text
 
 
-def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
+def test_a_commit_with_metrics_out_of_date_is_skipped(project: Project) -> None:
     """By its own dvc.lock: such metrics are no verdict on the commit."""
     hashes = []
-    for accuracy, stale in ((0.9, False), (0.5, True), (0.6, False)):
+    for accuracy, edited in ((0.9, False), (0.5, True), (0.6, False)):
         project.scored(accuracy)
         written = (project.folder / "data/metrics/scores-a.json").read_bytes()
-        md5 = "0" * 32 if stale else hashlib.md5(written).hexdigest()
+        md5 = "0" * 32 if edited else hashlib.md5(written).hexdigest()
         out = f"    - {{path: data/metrics/scores-a.json, md5: {md5}}}"
         project.write(
             "dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n    outs:\n{out}\n"
@@ -498,7 +499,7 @@ def test_a_commit_with_stale_metrics_is_skipped(project: Project) -> None:
 
 
 def test_a_search_says_what_it_did_not_check(project: Project) -> None:
-    """Without a dvc.lock nobody can tell whether metrics are stale; whether or not a culprit is found."""
+    """Without a dvc.lock no metric can be called out of date, with or without a first bad commit."""
     printed = "of these commits have no dvc.lock, so whether their metrics are out of date was not checked"
     hashes = project.history([0.7, 0.9, 0.9, 0.6])
     assert (
@@ -510,7 +511,7 @@ def test_a_search_says_what_it_did_not_check(project: Project) -> None:
     assert f"note: 1 {printed}" in run("bisect", "floor", "--bad", hashes[0], code=1).stdout
 
 
-def test_what_the_culprit_changed_is_shown(project: Project) -> None:
+def test_what_the_first_bad_commit_changed_is_shown(project: Project) -> None:
     """The value in the spec, beside who and when."""
     project.scored(0.9)
     project.commit("good")
@@ -558,10 +559,10 @@ def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(
 
 
 @pytest.mark.parametrize(
-    ("metric", "anew"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)]
+    ("metric", "remeasured"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)]
 )
-def test_what_is_measured_anew_is_no_proof_against_a_commit(
-    project: Project, metric: str, anew: bool
+def test_a_new_measurement_is_no_proof_against_a_commit(
+    project: Project, metric: str, remeasured: bool
 ) -> None:
     """Unlike a size, each measurement gives another number: a note says so, and how to find out."""
     project.write(
@@ -576,10 +577,10 @@ def test_what_is_measured_anew_is_no_proof_against_a_commit(
     notes = [
         note for note in bisected()["notes"] if "differs from one measurement to the next" in note
     ]
-    assert len(notes) == anew and all(
+    assert len(notes) == remeasured and all(
         "`dvc repro --force --single-item speed-a` at" in note for note in notes
     )
-    assert ("from one measurement to the next" in run("bisect", "floor").stdout) == anew
+    assert ("from one measurement to the next" in run("bisect", "floor").stdout) == remeasured
 
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:

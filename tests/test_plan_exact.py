@@ -165,7 +165,7 @@ class Scratch:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Scratch]:
-    """Makes the project anew, all built."""
+    """Make the project again, all built."""
     folder = tmp_path_factory.mktemp("scratch")
     (folder / "built").mkdir()
     with contextlib.chdir(folder / "built"):
@@ -287,7 +287,7 @@ def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]
 def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
     scratch: Callable[[], Scratch],
 ) -> None:
-    """Its own change makes it run; unless what it waits for can come out as in a run that the cache remembers."""
+    """Its own change makes it run; unless what it waits for can have the output of a run that the cache has."""
     project = scratch()
     project.value("top", 1)
     project.value("right", 1)
@@ -418,10 +418,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("ask", [plan.plan, dvc.status])
-def test_a_broken_file_of_dvcs_is_told_with_its_place(
+def test_a_broken_file_of_dvc_is_reported_with_its_place(
     scratch: Callable[[], Scratch], name: str, ask: Callable[[Path], object]
 ) -> None:
-    """In DVC's words, with what to do, to whoever asks."""
+    """In DVC's words, with what to do, by every command."""
     project = scratch()
     text, words = BROKEN[name]
     (project.folder / name).write_text(text)
@@ -446,7 +446,7 @@ def test_what_a_build_is_writing_is_not_planned(
         ask(project.folder)
 
 
-def test_a_folder_that_is_not_dvcs_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_dvc_is_reported(tmp_path: Path) -> None:
     """Where DVC was never initialised the error says so; it is no traceback."""
     with pytest.raises(LmspecError, match="DVC"):
         plan.plan(tmp_path)

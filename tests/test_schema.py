@@ -142,7 +142,7 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: t
 STRICT = validators.extend(Draft202012Validator, {"pattern": _matches}, type_checker=TYPES)(WRITTEN)
 
 
-def said_by_specs(values: Mapping[str, Any]) -> bool:
+def accepted_by_specs(values: Mapping[str, Any]) -> bool:
     try:
         Project.model_validate(values)
     except ValidationError:
@@ -161,7 +161,7 @@ def held(value: Any) -> set[str]:
 CHECKS = held(WRITTEN)
 
 
-def said_by_walk(text: str, folder: Path) -> tuple[bool, bool, Mapping[str, Any]]:
+def result_of_walk(text: str, folder: Path) -> tuple[bool, bool, Mapping[str, Any]]:
     """(is each value right alone, do those of each part agree as well, the values)"""
     path = folder / "params.yaml"
     path.write_text(text, encoding="utf-8")
@@ -181,9 +181,9 @@ def said_by_walk(text: str, folder: Path) -> tuple[bool, bool, Mapping[str, Any]
 
 def agree(text: str, folder: Path) -> bool:
     """The one answer of all three."""
-    alone, together, values = said_by_walk(text, folder)
+    alone, together, values = result_of_walk(text, folder)
     assert STRICT.is_valid(values) == alone
-    assert said_by_specs(values) == together
+    assert accepted_by_specs(values) == together
     return together
 
 
@@ -322,7 +322,7 @@ def test_bad_values_are_bad_for_all_three(at: str, value: object, folder: Path) 
     """Beyond the bounds, of another type, of another form, missing, too many."""
     text = changed(at, value)
     assert not agree(text, folder)
-    assert not said_by_walk(text, folder)[0]
+    assert not result_of_walk(text, folder)[0]
 
 
 @pytest.mark.parametrize(("at", "value"), APART)
@@ -332,7 +332,7 @@ def test_fields_that_disagree_are_bad_for_specs_and_walk(
     """What JSON Schema cannot say: each value is right, but not beside another."""
     text = changed(at, value)
     assert not agree(text, folder)
-    alone, together, values = said_by_walk(text, folder)
+    alone, together, values = result_of_walk(text, folder)
     assert alone and not together and STANDARD.is_valid(values)
 
 
@@ -340,7 +340,7 @@ def test_a_whole_number_with_a_point_is_one_to_json_schema_alone(folder: Path) -
     """The one value that an editor lets pass and lmspec does not: 16.0, which DVC takes for another value than 16."""
     text = changed("model.bert.training.batch_size", 16.0)
     assert not agree(text, folder)
-    assert STANDARD.is_valid(said_by_walk(text, folder)[2])
+    assert STANDARD.is_valid(result_of_walk(text, folder)[2])
 
 
 def all_paths(value: Any, at: str = "") -> Iterator[str]:

@@ -35,7 +35,7 @@ def side(
     )
 
 
-def two_sides(
+def two_models(
     size: int,
     seed: int,
     shared: float = 0.7,
@@ -111,7 +111,7 @@ def test_sign_flip_is_the_full_permutation_test(sums: list[int]) -> None:
 
 
 def test_sign_flip_of_groups_of_one_is_mcnemar() -> None:
-    """And is not where the same examples stand in groups: there are fewer independent differences."""
+    """And is not where the same examples are in groups: there are fewer independent differences."""
     ones = [1] * 14 + [-1] * 3 + [0] * 40
     assert exact.sign_flip(ones) == exact.mcnemar(14, 3)
     assert exact.sign_flip([7, 7, -3]) > exact.mcnemar(14, 3)
@@ -219,7 +219,7 @@ def test_tango_is_where_the_score_test_no_longer_rejects(gained: int, lost: int,
     assert exact.tango(gained, lost, size, 0.975) == pytest.approx((min(held), max(held)), abs=2e-3)
 
 
-def test_effective_size_is_all_of_them_for_examples_that_stand_alone() -> None:
+def test_effective_size_is_all_of_them_for_examples_without_groups() -> None:
     """In groups whose examples all go together, about as many as there are groups; in groups by lot, nearly all."""
     rng = np.random.default_rng(1)
     assert exact.effective_size(rng.random(500) < 0.1, np.arange(500)) == 500
@@ -319,7 +319,7 @@ def test_bca_of_a_symmetric_statistic_is_the_percentile_interval() -> None:
 
 @pytest.mark.parametrize("size", [30, 400])
 def test_an_interval_holds_what_its_test_does_not_reject(size: int) -> None:
-    """Moved so that 0 lies just within an end, a sample has a p just above the level; just without, just below."""
+    """Moved so that 0 is just within an end, a sample has a p just above the level; just without, just below."""
     rng = np.random.default_rng(9)
     values = rng.exponential(size=size)
     low, high = sampled(values).interval(0.95)
@@ -381,7 +381,7 @@ def test_paired_bootstrap_is_that_of_sacrebleu(
 ) -> None:
     """BLEU follows from sums over sentences: the same draws of them give the same mean, spread and p.
 
-    sacrebleu takes absolute differences before it shifts them, so its p counts one side, and ours both.
+    sacrebleu takes absolute differences before it shifts them, so its p is one-sided, and ours two-sided.
     """
     references, old, new = translations
     _, peers = significance.PairedTest(
@@ -407,8 +407,8 @@ def test_paired_bootstrap_is_that_of_sacrebleu(
     assert bleu(sums.whole[0, 10:]) == pytest.approx(peer.score, abs=1e-6)
     assert found.value == pytest.approx(peer.score - peers["BLEU"][0].score, abs=1e-6)
     folded = np.abs(found.replicates)
-    one_side = (int((folded - folded.mean() > abs(found.value)).sum()) + 1) / 1_001
-    assert one_side == peer.p_value
+    one_sided = (int((folded - folded.mean() > abs(found.value)).sum()) + 1) / 1_001
+    assert one_sided == peer.p_value
     assert found.p == pytest.approx(2 * peer.p_value, rel=0.35) and found.p > peer.p_value
 
 
@@ -439,7 +439,7 @@ def test_our_own_draws_agree_with_sacrebleu(
 def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, grouped: bool) -> None:
     """Another order of the same rows gives the same difference, and the same p and interval but for which are drawn."""
     group = np.arange(400) // 4 if grouped else None
-    old, new = two_sides(400, 10, group=group)
+    old, new = two_models(400, 10, group=group)
     order = np.random.default_rng(0).permutation(400)
     straight, mixed = paired(old, new), paired(old.rows(order), new.rows(np.arange(400)[order]))
     apart = paired(old, new.rows(order))
@@ -461,7 +461,7 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
     name: str, table: str | None
 ) -> None:
     """The difference changes its sign alone, p not at all, whatever the metric."""
-    old, new = two_sides(300, 11)
+    old, new = two_models(300, 11)
     part = samples.SplitMetric(name, table)
     there, back = paired(old, new), paired(new, old)
     one, other = there.difference(part), back.difference(part)
@@ -472,22 +472,22 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
 
 
 def test_without_pairs_a_difference_is_harder_to_see() -> None:
-    """With the new side's answers under the ids of others with the same label, errors no longer go together: less power."""
+    """With the candidate's answers under the ids of others with the same label, errors no longer go together: less power."""
     shown = np.zeros((2, 3), int)
     parts = [samples.SplitMetric(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
     for seed in range(12):
-        old, new = two_sides(300, seed, shared=0.97, skills=(1.5, 1.62))
+        old, new = two_models(300, seed, shared=0.97, skills=(1.5, 1.62))
         label, order = np.asarray(new.label), np.arange(300)
         for name in LABELS:
             order[label == name] = np.random.default_rng(seed).permutation(
                 np.flatnonzero(label == name)
             )
-        told = new.rows(order)
+        permuted = new.rows(order)
         apart = replace(
             new,
-            predicted=told.predicted,
-            confidence=told.confidence,
-            label_probability=told.label_probability,
+            predicted=permuted.predicted,
+            confidence=permuted.confidence,
+            label_probability=permuted.label_probability,
         )
         for i, part in enumerate(parts):
             found = [
@@ -500,8 +500,8 @@ def test_without_pairs_a_difference_is_harder_to_see() -> None:
 
 
 def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
-    """Four that the new side alone has right, of 200, and all else the same: no p below 1/8, whatever the metric of labels."""
-    old, _ = two_sides(200, 13)
+    """Four that the candidate alone has right, of 200, and all else the same: no p below 1/8, whatever the metric of labels."""
+    old, _ = two_models(200, 13)
     wrong = np.flatnonzero(~old.right)[:4]
     predicted = tuple(
         label if i in wrong else old.predicted[i] for i, label in enumerate(old.label)
@@ -539,9 +539,9 @@ def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
         assert (low > 0) == (size == 12) and low < estimate.value <= high
 
 
-def test_a_difference_of_very_many_examples_is_told_however_clear_it_is() -> None:
+def test_a_difference_of_very_many_examples_is_tested_however_clear_it_is() -> None:
     """Beyond the smallest float of a tail's probability, where no p would be left."""
-    old, new = two_sides(6_000, 5, skills=(0.0, 6.0))
+    old, new = two_models(6_000, 5, skills=(0.0, 6.0))
     found = paired(old, new)
     for name in METRICS:
         part = samples.SplitMetric(name, None)
@@ -560,7 +560,7 @@ def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
     assert near.p >= 1 / 1000
 
 
-def test_a_calibration_error_that_changes_its_sign_is_told() -> None:
+def test_a_calibration_error_that_changes_its_sign_is_tested() -> None:
     """Too unsure, then too sure: a pair that changes places moves both errors alike, and each pair counts all the same."""
     rng = np.random.default_rng(5)
     truth = np.zeros(300, np.int64)
@@ -583,7 +583,7 @@ def test_a_calibration_error_that_changes_its_sign_is_told() -> None:
 
 @pytest.mark.parametrize("confidence", [0.999, 0.99999])
 def test_an_end_beyond_all_replicates_is_as_far_as_the_normal_one(confidence: float) -> None:
-    """A thousand replicates do not tell where one of a hundred thousand lies."""
+    """A thousand replicates do not show where one in a hundred thousand is."""
     found = sampled(np.random.default_rng(7).normal(size=400), replicates=1_000)
     assert found.bound(confidence) >= found.value + 0.99 * stats.norm.ppf(confidence) * found.error
     assert (
@@ -614,7 +614,7 @@ def test_a_calibration_error_is_bounded_though_chance_makes_it_larger(overconfid
 
 def test_groups_make_a_test_more_careful() -> None:
     """Ten differences in two documents are two, and not ten."""
-    old, _ = two_sides(300, 14)
+    old, _ = two_models(300, 14)
     wrong = np.flatnonzero(~old.right)[:10]
     predicted = tuple(
         label if i in wrong else old.predicted[i] for i, label in enumerate(old.label)
