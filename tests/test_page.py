@@ -23,7 +23,7 @@ OVERFLOW = """((width) => [
     return (!box || box === element && box.matches('.wide'))
       && element.getBoundingClientRect().right > width + 1;
   }).map((element) => element.tagName + '.' + element.className),
-  ...[...document.querySelectorAll('.forest :is(tbody, thead) :is(th, td)')]
+  ...[...document.querySelectorAll('.forest :is(tbody, thead) :is(th, td), .gates .verdict')]
     .filter((cell) => cell.checkVisibility() && cell.scrollWidth > cell.clientWidth + 1)
     .map((cell) => 'covered by the next: ' + cell.textContent),
 ])"""

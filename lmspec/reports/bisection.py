@@ -73,7 +73,10 @@ def _named(commit: Commit) -> str:
 
 def _changed(report: Report, metrics: Sequence[Metric]) -> Iterator[str]:
     changes = (table(report) for table in tables.CHANGES)
-    for table in (tables.metrics(report, metrics, "metric"), *changes):
+    for table in (
+        tables.metrics(metrics, "metric"),
+        *changes,
+    ):
         if table.rows:
             yield from ("", f"{table.title}:", *aligned.lines(table))
 

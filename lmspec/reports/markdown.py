@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lmspec.compare.report import Report
 from lmspec.reports import tables, words
@@ -80,19 +80,18 @@ def _blocks(report: Report) -> Iterator[Block]:
     first = [m for m in ordered if m.verdict in words.SIGNIFICANT]
     rest = [m for m in ordered if m.verdict not in words.SIGNIFICANT and m.verdict != "same"]
     same = [m for m in ordered if m.verdict == "same"]
-    differing = tables.metrics(report, first, "metrics that differ")
-    others = tables.metrics(report, rest, "other metrics")
-    unchanged = tables.metrics(report, same, "metrics that are the same")
+    note = words.explanation(ordered)
     yield Block(tables.gates(report), 0)
     for urgency, table in enumerate((made(report) for made in tables.CHANGES), start=5):
         yield Block(table, min(urgency, 7), folded=len(table.rows) > OPEN_ROWS)
-    yield Block(differing, 3)
+    yield Block(tables.metrics(first, "metrics that differ", note=note), 3)
     yield Block(tables.flips(report), 2, folded=len(report.flips) > OPEN_ROWS)
     yield Block(tables.examples(report), 9, folded=True)
     yield Block(tables.slices(report, everything=False), 8, folded=True)
     yield Block(tables.ratios(report), 4)
-    yield Block(replace(others, note="") if first else others, 10, folded=True)
-    yield Block(replace(unchanged, note=""), 11, folded=True)
+    others = tables.metrics(rest, "other metrics", note="" if first else note)
+    yield Block(others, 10, folded=True)
+    yield Block(tables.metrics(same, "metrics that are the same"), 11, folded=True)
     notes = tuple(Row((words.line(note),)) for note in report.notes)
     yield Block(Table("notes", (Column("note", "text"),), notes), 1)
 

@@ -132,12 +132,12 @@ CHANGES: tuple[Callable[[Report], Table], ...] = (parameters, data, code, toolch
 
 
 def metrics(
-    report: Report, shown: Sequence[Metric], title: str = "metrics", tested: bool = False
+    shown: Sequence[Metric], title: str = "metrics", tested: bool = False, note: str = ""
 ) -> Table:
     """One row per metric, in the order given. tested: with how it was tested."""
     rows = ((*_metric(m), *(_test(m) if tested else ())) for m in shown)
     heads = f"{METRIC}|{TEST}" if tested else METRIC
-    return _table(title, heads, rows, _tones(shown), words.explanation(report.metrics))
+    return _table(title, heads, rows, _tones(shown), note)
 
 
 def tests(report: Report) -> Table:

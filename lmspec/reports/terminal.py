@@ -39,7 +39,7 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
     hidden = "" if len(shown) == len(report.metrics) else " (`same` is not shown: --all shows it)"
     yield Section(
         f"metrics: {words.counted(report.metrics)}{hidden}",
-        table=tables.metrics(report, shown, tested=everything),
+        table=tables.metrics(shown, tested=everything, note=words.explanation(report.metrics)),
     )
     yield from _tables(
         tables.flips(report),
