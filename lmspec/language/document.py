@@ -1,4 +1,4 @@
-"""document: params.yaml as YAML 1.2, the way DVC reads it, with the place of every key and value."""
+"""document: params.yaml as YAML 1.2, as DVC reads it, with the place of every key and value."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lmspec.language.compose import Node
 from lmspec.language.problems import BREAK, Problem, ProblemsFound, Span
 from lmspec.specs.disagreement import Steps
 
-CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")  # the marks that git leaves
+CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")  # the markers that git leaves
 MOST_BYTES = 4 * 2**20  # a spec of 1,000 artifacts has less than 0.5 MB
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
@@ -28,134 +28,109 @@ class Document:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the file maps to what, at the top."""
+        """The mapping that the file holds."""
         values: dict[str, Any] = self.root.value
         return values
 
-    def place(self, steps: Steps, key: bool = False) -> Span:
-        """Of the value at that path, or of its key; of the key of the nearest parent where the path leads nowhere."""
-        node, span, owner = self.root, self.root.span, self.root.span
-        for i, step in enumerate(steps):
+    def _descend(self, steps: Steps) -> list[tuple[Span, Node]]:
+        """(place of the key, value) at the end of each step, as far as the path leads."""
+        trail, node = [], self.root
+        for step in steps:
             entries = node.entries
             if isinstance(entries, dict) and step in entries:
-                owner, node = entries[step]
+                trail.append(entries[step])
             elif isinstance(entries, list) and isinstance(step, int) and step < len(entries):
-                node = entries[step]
-                owner = node.span
-            else:
-                return owner if i else span
-        return owner if key else node.span
-
-    def detours(self, steps: Steps) -> tuple[Span, ...]:
-        """Where a path leads over an alias or a merged mapping to a value that is written elsewhere."""
-        node, spans = self.root, []
-        for step in steps:
-            if node.alias:
-                spans.append(node.span)
-            if isinstance(node.entries, dict) and step in node.entries:
-                if step in node.merged:
-                    spans.append(node.merged[step])
-                node = node.entries[step][1]
-            elif (
-                isinstance(node.entries, list)
-                and isinstance(step, int)
-                and step < len(node.entries)
-            ):
-                node = node.entries[step]
+                trail.append((entries[step].span, entries[step]))
             else:
                 break
+            node = trail[-1][1]
+        return trail
+
+    def place(self, steps: Steps, key: bool = False) -> Span:
+        """Of the value at a path, or of its key; of the nearest key if the path leads nowhere."""
+        trail = self._descend(steps)
+        if not trail:
+            return self.root.span
+        owner, node = trail[-1]
+        return owner if key or len(trail) < len(steps) else node.span
+
+    def detours(self, steps: Steps) -> tuple[Span, ...]:
+        """Where a path leads over an alias or a merged mapping to a value written elsewhere."""
+        parents = [self.root, *(node for _, node in self._descend(steps))]
+        spans = []
+        for parent, step in zip(parents, steps, strict=False):
+            spans += [parent.span] if parent.alias else []
+            spans += [parent.merged[step]] if step in parent.merged else []
         return tuple(spans)
 
 
 def read(path: Path) -> Document:
     """Parse a file. Raises ProblemsFound if it cannot be read, or is not a mapping in YAML."""
-    return parsed(_text(path)[0], path)
+    return parsed(_text(path), path)
 
 
 def parsed(text: str, path: Path) -> Document:
-    """The document of a text that was read from a file, or is to be written there. Raises as `read` does."""
+    """The document of a text from that file. Raises as `read` does."""
     lines = BREAK.split(text)
-    composer = compose.Composer()
     conflict = next((i for i, line in enumerate(lines, 1) if CONFLICT.match(line)), None)
     if conflict:
-        hint = "take one split, and remove the marks"
-        raise ProblemsFound(
-            path,
-            lines,
-            [
-                Problem(
-                    "yaml", Span(conflict, 1, 7), "YAML", "a merge conflict is not resolved", hint
-                )
-            ],
-        )
+        found, hint = "a merge conflict is not resolved", "keep one side, and remove the markers"
+        problem = Problem("yaml", Span(conflict, 1, 7), "YAML", found, hint)
+        raise ProblemsFound(path, lines, [problem])
+    composer = compose.Composer()
     try:
         for event in YAML(typ="safe").parse(text):
             composer.take(event)
     except YAMLError as error:
         composer.problems.append(syntax.problem(error, lines))
-    except compose.Stop as stop:
-        composer.problems.append(stop.problem)
-    root = composer.root
-    if root is None or not isinstance(root.value, dict):
-        what = (
-            "empty"
-            if root is None or root.value is None
-            else f"a {'list' if isinstance(root.value, list) else 'single value'}"
-        )
+    except compose.Unreadable as error:
+        composer.problems.append(error.problem)
+    root, problems = composer.root, composer.problems
+    if not problems and (root is None or not isinstance(root.value, dict)):
+        value = root.value if root else None
+        kind = "a list" if isinstance(value, list) else "a single value"
+        found = f"the file is {'empty' if value is None else kind}"
         hint = "it must map sections to artifacts; `lmspec init` writes one into an empty folder"
-        composer.problems = composer.problems or [
-            Problem("yaml", Span(1, 1), "YAML", f"the file is {what}", hint)
-        ]
-    if root is None or composer.problems:
+        problems = [Problem("yaml", Span(1, 1), "YAML", found, hint)]
+    if root is None or problems:
         raise ProblemsFound(
-            path, lines, sorted(composer.problems, key=lambda p: (p.span.line, p.span.column))
+            path, lines, sorted(problems, key=lambda p: (p.span.line, p.span.column))
         )
     return Document(path, lines, root)
 
 
-def _text(path: Path) -> tuple[str, list[str]]:
-    """The text and its lines. Raises ProblemsFound."""
+def _text(path: Path) -> str:
+    """The text of a file. Raises ProblemsFound."""
 
-    def refuse(
-        found: str, hint: str, span: Span | None = None, lines: list[str] | None = None
-    ) -> ProblemsFound:
-        what = "YAML" if span else path.name
-        return ProblemsFound(
-            path, lines or [], [Problem("file", span or Span(1, 1), what, found, hint)]
-        )
+    def rejected(found: str, hint: str, before: str | None = None, text: str = "") -> ProblemsFound:
+        """before: the part of the text in front of the place."""
+        if before is None:
+            return ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
+        *above, last = BREAK.split(before)
+        span = Span(len(above) + 1, len(last) + 1)
+        problem = Problem("file", span, "YAML", found, hint)
+        return ProblemsFound(path, BREAK.split(text), [problem])
 
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        hint = (
-            "run lmspec in the folder that holds it; `lmspec init` writes one into an empty folder"
-        )
-        raise refuse("there is no such file", hint) from None
+        hint = "run lmspec in the folder that has it; `lmspec init` writes one into an empty folder"
+        raise rejected("there is no such file", hint) from None
     except OSError as error:
-        raise refuse(
-            f"it cannot be read: {error.strerror}", "it must be a file that you may read"
-        ) from None
+        hint = "it must be a file that you may read"
+        raise rejected(f"it cannot be read: {error.strerror}", hint) from None
     if len(content) > MOST_BYTES:
-        raise refuse(
-            f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}",
-            "data belong in files of their own",
-        )
+        found = f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"
+        raise rejected(found, "data belong in files of their own")
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8", "replace")
-        lines = BREAK.split(content.decode("utf-8", "replace"))
-        raise refuse(
-            f"byte {error.start} is not UTF-8", "save the file as UTF-8", _end(before), lines
-        ) from None
-    lines = BREAK.split(text)
-    wrong = CONTROL.search(text)
-    if wrong:
-        found = f"the control character U+{ord(wrong[0]):04X} must not stand in YAML"
-        raise refuse(found, "remove it", _end(text[: wrong.start()]), lines)
-    return text, lines
-
-
-def _end(text: str) -> Span:
-    *before, last = BREAK.split(text)
-    return Span(len(before) + 1, len(last) + 1)
+        before, whole = (
+            part.decode("utf-8", "replace") for part in (content[: error.start], content)
+        )
+        found, hint = f"byte {error.start} is not UTF-8", "save the file as UTF-8"
+        raise rejected(found, hint, before, whole) from None
+    if control := CONTROL.search(text):
+        found = f"the control character U+{ord(control[0]):04X} is not allowed"
+        raise rejected(found, "remove it", text[: control.start()], text)
+    return text

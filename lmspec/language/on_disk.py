@@ -1,4 +1,4 @@
-"""on_disk: what lies on disk already, as far as a few lines tell: configurations, ids of rows. Never weights."""
+"""on_disk: what a few lines of files on disk say: configurations, row ids. Never weights."""
 
 import functools
 import json
@@ -11,7 +11,7 @@ from lmspec.formats import lockfile
 
 DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 POSITIONS = ("max_position_embeddings", "n_positions")
-# They spend the first positions of their table on the padding: `padding_idx` and all before it.
+# Their position ids start after `padding_idx`, so the positions up to it are unusable.
 # Source: transformers, create_position_ids_from_input_ids of each.
 AFTER_PADDING = {
     "camembert",
@@ -22,18 +22,18 @@ AFTER_PADDING = {
     "roberta",
     "roberta-prelayernorm",
     "xlm-roberta",
+    "xlm-roberta-xl",
     "xmod",
 }
-AFTER_PADDING |= {"xlm-roberta-xl"}
 
 
 def config(folder: Path) -> Mapping[str, Any] | None:
-    """The configuration of pretrained weights; None if they are not there yet, or are none."""
+    """The configuration of pretrained weights; None if it is missing or not valid."""
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return config if isinstance(config, dict) else None
 
 
 def depth(config: Mapping[str, Any]) -> int | None:
@@ -42,7 +42,7 @@ def depth(config: Mapping[str, Any]) -> int | None:
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
-    """Tokens that a text may have; None if the configuration does not say."""
+    """Longest text in tokens; None if the configuration does not say."""
     size = _first_number(config, POSITIONS)
     if size is None or config.get("model_type") not in AFTER_PADDING:
         return size
@@ -56,7 +56,7 @@ def _first_number(config: Mapping[str, Any], names: tuple[str, ...]) -> int | No
 
 @functools.lru_cache(maxsize=256)
 def ids(splits: Path, split: str) -> frozenset[str]:
-    """Ids of the rows of one split; none if the splits are not built."""
+    """Row ids of one split; empty if the splits are not built."""
     try:
         return frozenset((splits / f"{split}.ids").read_text(encoding="utf-8").split())
     except (OSError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""disagreement: two fields, or two artifacts, that cannot both be right. Standard library only: a check costs no import."""
+"""disagreement: two fields or artifacts that contradict each other. Standard library only."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ Steps = tuple[str | int, ...]
 class Disagreement:
     """What disagrees, and where.
 
-    steps   path of the field that is shown first, from what was checked
+    steps   path of the field that is shown first, from the mapping that was checked
     found   what is wrong, and the rule
     remedy  what to do
-    others  paths of the other places, each with what stands there
+    others  paths of related places, each with a few words
     """
 
     steps: Steps
@@ -23,5 +23,13 @@ class Disagreement:
     others: tuple[tuple[Steps, str], ...] = ()
 
 
-# Looks at the plain values of one part of params.yaml, each of which has the right type already.
+# Gets the plain values of one mapping of params.yaml, each of the right type already.
 Check = Callable[[Mapping[str, Any]], Iterator[Disagreement]]
+
+
+def repeated(names: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """(position, first position, name) of each name that occurred before."""
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if first.setdefault(name, i) != i:
+            yield i, first[name], name

@@ -4,78 +4,73 @@ import itertools
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lmspec.errors import some
-from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.disagreement import Disagreement, Steps, repeated
 
 Values = Mapping[str, Any]
 
 
 def bands_are_apart(rule: Values) -> Iterator[Disagreement]:
-    """No score falls into two bands, and each band can hold one."""
+    """No score is in two bands, and no band is empty."""
     spans = []
     for i, band in enumerate(rule["bands"]):
         low = -math.inf if band["at_least"] is None else band["at_least"]
         high = math.inf if band["at_most"] is None else band["at_most"]
         if low > high:
-            found = f"the band of '{band['label']}' is empty: at_least is {low:g}, and at_most is {high:g}"
-            others = ((("bands", i, "at_most"), "its upper bound"),)
-            yield Disagreement(("bands", i, "at_least"), found, "exchange the two", others)
+            found = f"the band of '{band['label']}' is empty:"
+            found += f" at_least is {low:g}, and at_most is {high:g}"
+            upper = ((("bands", i, "at_most"), "its upper bound"),)
+            yield Disagreement(("bands", i, "at_least"), found, "swap them", upper)
         else:
             spans.append((low, high, i, str(band["label"])))
     for (_, high, i, one), (low, _, j, two) in itertools.pairwise(sorted(spans)):
         if low <= high:
             span = f"{low:g} belongs" if low == high else f"{low:g} to {high:g} belong"
             found = f"the bands of '{two}' and '{one}' overlap: {span} to both"
-            remedy = "both bounds of a band belong to it: leave a gap"
-            yield Disagreement(
-                ("bands", j), found, remedy, ((("bands", i), f"the band of '{one}'"),)
-            )
+            remedy = "leave a gap: both bounds of a band belong to it"
+            others = ((("bands", i), f"the band of '{one}'"),)
+            yield Disagreement(("bands", j), found, remedy, others)
 
 
 def pattern_has_a_group(group: Values) -> Iterator[Disagreement]:
-    """The part to take stands in parentheses."""
+    """The part to extract is in parentheses."""
     if group["pattern"] is None:
         return
+    found, remedy = "the pattern has no group", "put the part to extract in parentheses"
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what a later Python may read otherwise
+        with warnings.catch_warnings(action="ignore"):  # about syntax of later versions of Python
             groups = re.compile(group["pattern"]).groups
     except (re.error, OverflowError, RecursionError) as error:
-        yield Disagreement(
-            ("pattern",), f"it is not a regular expression: {error}", "see Python's `re`"
-        )
-        return
+        groups, found, remedy = 0, f"it is not a regular expression: {error}", "see Python's `re`"
     if groups == 0:
-        yield Disagreement(
-            ("pattern",), "the pattern has no group", "put the part to take into parentheses"
-        )
+        yield Disagreement(("pattern",), found, remedy)
 
 
 def bounds_are_in_order(clean: Values) -> Iterator[Disagreement]:
-    """Some length passes."""
+    """Some length is accepted."""
     low, high = clean["min_chars"], clean["max_chars"]
     if low > high:
         found = f"every text would be rejected: min_chars is {low}, and max_chars is {high}"
-        yield Disagreement(
-            ("min_chars",), found, "exchange the two", ((("max_chars",), "the upper bound"),)
-        )
+        others = ((("max_chars",), "the upper bound"),)
+        yield Disagreement(("min_chars",), found, "swap them", others)
 
 
 def few_pairs_are_missed(near: Values) -> Iterator[Disagreement]:
     """MinHash with that many permutations finds nearly all pairs at the threshold."""
-    if rows_per_band(near["threshold"], near["permutations"]) == 0:
-        found = f"with {near['permutations']} permutations too many pairs at {near['threshold']:g} would be missed"
-        yield Disagreement(
-            ("permutations",), found, "use more permutations", ((("threshold",), "the similarity"),)
-        )
+    permutations, threshold = near["permutations"], near["threshold"]
+    if rows_per_band(threshold, permutations) == 0:
+        found = f"{permutations} permutations would miss too many pairs at {threshold:g}"
+        others = ((("threshold",), "the similarity"),)
+        yield Disagreement(("permutations",), found, "use more permutations", others)
 
 
 def rows_per_band(threshold: float, permutations: int) -> int:
-    """Permutations per band of the MinHash index: the most that miss a pair at the threshold less than once in 10,000.
+    """Permutations per band of the MinHash index; 0 if no number is good enough.
 
-    0 if none do.
+    The most that miss a pair at the threshold with a probability below 1e-4.
     """
     fit = [
         r
@@ -86,14 +81,12 @@ def rows_per_band(threshold: float, permutations: int) -> int:
 
 
 def columns_are_named(table: Values) -> Iterator[Disagreement]:
-    """Where the spec names the columns of a file, the text, the label and the group stand in one of them."""
+    """If the spec names the columns of a file, text, label and group are among them."""
     columns = table["format"].get("columns")
     if columns is None:
         return
-    yield from (
-        _twice(("format", "columns", i), f"column '{name}'", j) for i, j, name in _repeated(columns)
-    )
-    used: list[tuple[tuple[str, ...], str]] = [
+    yield from _listed_once(("format", "columns"), "column", columns)
+    used: list[tuple[Steps, str]] = [
         (("text",), table["text"]),
         (("label", "column"), table["label"]["column"]),
     ]
@@ -108,37 +101,31 @@ def columns_are_named(table: Values) -> Iterator[Disagreement]:
 def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
     """Each label once, and no table gives another."""
     labels = corpus["labels"]
-    yield from (_twice(("labels", i), f"label '{name}'", j) for i, j, name in _repeated(labels))
+    yield from _listed_once(("labels",), "label", labels)
     for i, table in enumerate(corpus["tables"]):
         for steps, label in _given(table["label"]):
             if label not in labels:
                 found = f"label '{label}' is not among the corpus's labels, {some(labels)}"
                 others = ((("labels",), "the corpus's labels"),)
-                yield Disagreement(
-                    ("tables", i, "label", *steps),
-                    found,
-                    "give one of them, or list it there",
-                    others,
-                )
+                steps = ("tables", i, "label", *steps)
+                yield Disagreement(steps, found, "use one of them, or add it there", others)
 
 
 def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
-    """Where every table derives its labels from a score, each label has a band: one that none gives cannot be learned."""
+    """If all labels are derived from scores, each has a band: others could not be learned."""
     rules = [table["label"] for table in corpus["tables"]]
     given = {label for rule in rules for _, label in _given(rule)}
     if all(rule["kind"] == "threshold" for rule in rules) and given <= set(corpus["labels"]):
         for i, label in enumerate(corpus["labels"]):
             if label not in given:
-                others = ((("tables", 0, "label", "bands"), "the bands"),)
-                yield Disagreement(
-                    ("labels", i),
-                    f"no band gives label '{label}'",
-                    "remove it, or give it a band",
-                    others,
-                )
+                found, others = f"no band gives label '{label}'", ((BANDS, "the bands"),)
+                yield Disagreement(("labels", i), found, "remove it, or give it a band", others)
 
 
-def _given(rule: Values) -> Iterator[tuple[tuple[str | int, ...], str]]:
+BANDS: Steps = ("tables", 0, "label", "bands")
+
+
+def _given(rule: Values) -> Iterator[tuple[Steps, str]]:
     if rule["kind"] == "threshold":
         yield from ((("bands", i, "label"), band["label"]) for i, band in enumerate(rule["bands"]))
     else:
@@ -147,23 +134,16 @@ def _given(rule: Values) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 def tables_have_their_own_names(corpus: Values) -> Iterator[Disagreement]:
     """Metrics are broken down by them."""
-    names = [table["name"] for table in corpus["tables"]]
-    for i, j, name in _repeated(names):
-        other = (("tables", j, "name"), "the first")
-        yield Disagreement(
-            ("tables", i, "name"), f"two tables are called '{name}'", "rename one", (other,)
+    for i, first, name in repeated([table["name"] for table in corpus["tables"]]):
+        found, others = (
+            f"two tables are called '{name}'",
+            ((("tables", first, "name"), "the first"),),
         )
+        yield Disagreement(("tables", i, "name"), found, "rename one", others)
 
 
-def _repeated(names: list[str] | tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
-    """(position, earlier position, name) of each name that came before."""
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if first.setdefault(name, i) != i:
-            yield i, first[name], name
-
-
-def _twice(steps: tuple[str | int, ...], what: str, first: int) -> Disagreement:
-    return Disagreement(
-        steps, f"{what} is listed twice", "remove one", (((*steps[:-1], first), "the first"),)
-    )
+def _listed_once(steps: Steps, what: str, names: Sequence[str]) -> Iterator[Disagreement]:
+    for i, first, name in repeated(names):
+        others = (((*steps, first), "the first"),)
+        found = f"{what} '{name}' is listed twice"
+        yield Disagreement((*steps, i), found, "remove one", others)

@@ -12,17 +12,12 @@ def day_exists(waiver: Mapping[str, Any]) -> Iterator[Disagreement]:
     try:
         datetime.date.fromisoformat(waiver["until"])
     except ValueError:
-        yield Disagreement(
-            ("until",),
-            f"there is no day {waiver['until']}",
-            "write year-month-day, such as '2027-01-31'",
-        )
+        remedy = "write year-month-day, such as '2027-01-31'"
+        yield Disagreement(("until",), f"there is no day {waiver['until']}", remedy)
 
 
 def gap_is_among_several(gate: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """A gap lies between several values."""
+    """A gap is between several values."""
     if "*" not in gate["metric"].split("."):
         remedy = "put `*` in the place of the class or table, such as scores.release.test.f1.*"
-        yield Disagreement(
-            ("metric",), "it names one value, and a gap lies between several", remedy
-        )
+        yield Disagreement(("metric",), "it names one value, and a gap needs several", remedy)

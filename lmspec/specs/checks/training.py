@@ -1,4 +1,4 @@
-"""training checks: settings of an optimizer that belong together."""
+"""training checks: settings of an optimizer that depend on each other."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,5 @@ from lmspec.specs.disagreement import Disagreement
 def nesterov_has_momentum(sgd: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Nesterov's step looks ahead along the momentum."""
     if sgd["nesterov"] and sgd["momentum"] == 0:
-        other = (("momentum",), "the momentum")
-        yield Disagreement(
-            ("nesterov",), "nesterov needs a momentum above 0", "raise the momentum", (other,)
-        )
+        found, others = "nesterov needs a momentum above 0", ((("momentum",), "the momentum"),)
+        yield Disagreement(("nesterov",), found, "raise the momentum", others)

@@ -3,20 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.disagreement import Disagreement, Steps, repeated
 
 
 def new_and_old_are_apart(updated: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """Rows that are new are not replayed as old ones, and no rows are replayed twice."""
-    first: dict[str, tuple[str | int, ...]] = {updated["on"]: ("on",)}
-    for i, replay in enumerate(updated["replay"]):
-        steps = ("replay", i, "of")
-        if first.setdefault(replay["of"], steps) != steps:
-            there = first[replay["of"]]
-            remedy = (
-                "new rows are not old ones: replay what the earlier model was trained on"
-                if there == ("on",)
-                else "remove one"
-            )
-            found = f"{replay['of']} is named twice among `on` and `replay`"
-            yield Disagreement(steps, found, remedy, ((there, "the first"),))
+    """New rows are not replayed as old ones, and no rows are replayed twice."""
+    named = [updated["on"], *(replay["of"] for replay in updated["replay"])]
+    for i, first, name in repeated(named):
+        place: Steps = ("replay", first - 1, "of") if first else ("on",)
+        remedy = "remove one" if first else "replay what the earlier model was trained on"
+        found = f"{name} is named twice in `on` and `replay`"
+        yield Disagreement(("replay", i - 1, "of"), found, remedy, ((place, "the first"),))
