@@ -1,14 +1,23 @@
 """junit: gates and metrics as test cases, as CI systems list them."""
 
 from collections.abc import Sequence
-from xml.etree import ElementTree
+from typing import Literal, NamedTuple
 
 from lmspec.compare.report import Gate, Metric, Report
 from lmspec.language import metric_names
 from lmspec.reports import words
-from lmspec.reports.words import printable
 
-Element = ElementTree.Element
+
+class Case(NamedTuple):
+    """A test case. text: of a failure; output: what a case that does not fail prints."""
+
+    classname: str
+    name: str
+    output: str = ""
+    outcome: Literal["", "failure", "skipped"] = ""
+    message: str = ""
+    type: str = ""
+    text: str = ""
 
 
 def render(report: Report) -> str:
@@ -17,66 +26,44 @@ def render(report: Report) -> str:
     A missing metric fails, one that is not comparable is skipped; a worse one fails with the gate
     that is about it. Texts are printable, so they hold nothing that XML 1.0 forbids.
     """
-    root = Element("testsuites", name=printable(f"lmspec diff {words.revisions(report)}"))
+    from lmspec.reports.templating import environment
+
     blocked = [gate for gate in report.gates if not gate.passed]
-    root.append(_suite("lmspec gates", [_gate(gate) for gate in report.gates]))
-    root.append(_suite("lmspec metrics", [_metric(metric, blocked) for metric in report.metrics]))
-    for count in ("tests", "failures", "errors", "skipped"):
-        root.set(count, str(sum(int(suite.get(count, 0)) for suite in root)))
-    ElementTree.indent(root)
-    xml = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}\n'
+    suites = {
+        "lmspec gates": [_gate(gate) for gate in report.gates],
+        "lmspec metrics": [_metric(metric, blocked) for metric in report.metrics],
+    }
+    template = environment(words.printable, autoescape=True).get_template("junit.xml.j2")
+    return template.render(revisions=words.revisions(report), suites=suites)
 
 
-def _suite(name: str, cases: Sequence[Element]) -> Element:
-    failures, skipped = (
-        sum(case.find(tag) is not None for case in cases) for tag in ("failure", "skipped")
-    )
-    counts = {"tests": len(cases), "failures": failures, "errors": 0, "skipped": skipped}
-    suite = Element("testsuite", {"name": name, **{key: str(n) for key, n in counts.items()}})
-    suite.extend(cases)
-    return suite
-
-
-def _add(case: Element, tag: str, text: str = "", **attributes: str) -> None:
-    shown = {key: printable(value) for key, value in attributes.items()}
-    ElementTree.SubElement(case, tag, shown).text = printable(text) or None
-
-
-def _case(group: str, name: str) -> Element:
-    return Element("testcase", classname=words.line(f"lmspec.{group}"), name=words.line(name))
-
-
-def _gate(gate: Gate) -> Element:
-    case = _case(f"gates.{gate.kind}", gate.gate)
+def _gate(gate: Gate) -> Case:
+    case = Case(f"lmspec.gates.{gate.kind}", gate.gate)
     findings = words.findings(gate)
     if not gate.passed:
-        _fail(case, gate)
-    elif gate.verdict != "pass":
-        _add(case, "skipped", message=f"{words.gate_verdict(gate)}: {findings}")
-    else:
-        _add(case, "system-out", findings)
-    return case
+        return _failed(case, gate)
+    if gate.verdict == "pass":
+        return case._replace(output=findings)
+    return case._replace(outcome="skipped", message=f"{words.gate_verdict(gate)}: {findings}")
 
 
-def _fail(case: Element, gate: Gate) -> None:
+def _failed(case: Case, gate: Gate) -> Case:
     message = f"gate {gate.gate}: {words.gate_verdict(gate)}: {gate.observed}"
-    _add(case, "failure", words.findings(gate), type=gate.verdict, message=message)
+    findings = words.findings(gate)
+    return case._replace(outcome="failure", type=gate.verdict, message=message, text=findings)
 
 
-def _metric(metric: Metric, blocked: Sequence[Gate]) -> Element:
-    case = _case("metrics", metric.name)
+def _metric(metric: Metric, blocked: Sequence[Gate]) -> Case:
+    case = Case("lmspec.metrics", metric.name, _summary(metric))
     if metric.verdict == "missing":
         message = f"missing: {metric.reason or 'not there'}"
-        _add(case, "failure", type="missing", message=message)
-    elif metric.verdict == "not comparable":
-        _add(case, "skipped", message=f"not comparable: {metric.reason or 'no reason is known'}")
-    elif metric.verdict == "worse":
-        for gate in blocked:
-            if metric_names.named(tuple(gate.metric.split(".")), metric.name):
-                _fail(case, gate)
-                break
-    _add(case, "system-out", _summary(metric))
+        return case._replace(outcome="failure", type="missing", message=message)
+    if metric.verdict == "not comparable":
+        message = f"not comparable: {metric.reason or 'no reason is known'}"
+        return case._replace(outcome="skipped", message=message)
+    for gate in blocked if metric.verdict == "worse" else ():
+        if metric_names.named(tuple(gate.metric.split(".")), metric.name):
+            return _failed(case, gate)
     return case
 
 
