@@ -172,7 +172,7 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (
             "splits.seed.x",
-            "splits.seed has no field or kind 'x'\n  -> it is a value, with nothing in it",
+            "splits.seed has no field or kind 'x'\n  -> it is a value, without fields",
         ),
         (
             "model.nobody.training",
@@ -193,10 +193,10 @@ def test_checks_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> N
     """The first line of the docstring, with the part that they are about."""
     rows = list(explain.checks(schema.sections()["corpus"]))
     assert ("", "tables-have-their-own-names", "Metrics are broken down by them.") in rows
-    assert ("clean", "bounds-are-in-order", "Some length passes.") in rows
+    assert ("clean", "bounds-are-in-order", "Some length is accepted.") in rows
     assert "tables.label.threshold" in said(
         "corpus", monkeypatch
-    ) and "Some length passes." in said("corpus", monkeypatch)
+    ) and "Some length is accepted." in said("corpus", monkeypatch)
 
 
 def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,22 @@
-"""explain: what a path into params.yaml means, from the JSON Schema alone: fields, kinds, checks, and who refers to it."""
+"""explain: what a path into params.yaml means, by the JSON Schema: fields, kinds, checks, users."""
 
-import importlib
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from lmspec.errors import LmspecError
 from lmspec.language import schema as schemas
-from lmspec.language.schema import Schema
-from lmspec.language.suggest import nearest
+from lmspec.language.conformance import function
+from lmspec.language.schema import Schema, listed
+from lmspec.language.suggest import did_you_mean, nearest
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What a path means.
 
-    steps   the path, with every kind that it goes through
-    kinds   under which of them it means that; empty: always
+    steps   the path, with every kind on the way
+    kinds   kinds under which it means that; empty: always
     schema  with the description of the field, if it is one
     """
 
@@ -25,41 +25,35 @@ class Meaning:
     schema: Schema
 
 
-def meanings(path: str, keys: Mapping[str, Collection[str]]) -> tuple[Meaning, ...]:
-    """All that a path may mean: a field of the same name can mean something else under another kind.
+def meanings(path: str, names: Mapping[str, Collection[str]]) -> tuple[Meaning, ...]:
+    """All that a path may mean: fields of two kinds can share a name.
 
-    path  `noun.field.field`, kinds among them or not; as in a message, `noun.key.field[0]`, too
-    keys  noun -> keys of artifacts, which are skipped
+    path   `noun.field.field`, with or without kinds; also `noun.name.field[0]`, as messages have it
+    names  noun -> names of its artifacts, which are skipped
     Raises LmspecError if it leads nowhere.
     """
     noun, *steps = re.sub(r"\[\d*\]", "", path).split(".")
-    if noun not in schemas.sections():
-        raise _nowhere(
-            path, f"params.yaml has no section '{noun}'", noun, tuple(schemas.sections())
-        )
-    found: tuple[Meaning, ...] = (Meaning((noun,), (), schemas.sections()[noun]),)
+    sections = schemas.sections()
+    if noun not in sections:
+        raise _nowhere(path, f"params.yaml has no section '{noun}'", noun, sections)
+    meanings: tuple[Meaning, ...] = (Meaning((noun,), (), sections[noun]),)
     reached = noun
     for i, step in enumerate(steps):
-        below = _merged([below for meaning in found for below in _below(meaning, step)])
-        if not below and i == 0 and step in keys.get(noun, ()):
+        below = _merged(deeper for meaning in meanings for deeper in _below(meaning, step))
+        if not below and i == 0 and step in names.get(noun, ()):
             continue
         if not below:
-            there = tuple(
-                dict.fromkeys(name for meaning in found for name in _names(meaning.schema))
-            )
-            raise _nowhere(path, f"{reached} has no field or kind '{step}'", step, there)
-        found, reached = below, f"{reached}.{step}"
-    return found
+            found = f"{reached} has no field or kind '{step}'"
+            raise _nowhere(path, found, step, [n for m in meanings for n in _names(m.schema)])
+        meanings, reached = below, f"{reached}.{step}"
+    return meanings
 
 
-def _nowhere(path: str, found: str, step: str, there: tuple[str, ...]) -> LmspecError:
-    near = nearest(step, there)
-    listed = (
-        f"there is {schemas.listed(there, 'and')}" if there else "it is a value, with nothing in it"
-    )
-    return LmspecError(
-        f"explain {path}", found, f"did you mean '{near}'? {listed}" if near else listed
-    )
+def _nowhere(path: str, found: str, step: str, names: Iterable[str]) -> LmspecError:
+    existing = tuple(dict.fromkeys(names))
+    remedy = f"there is {listed(existing, 'and')}" if existing else "it is a value, without fields"
+    hint = did_you_mean(nearest(step, existing))
+    return LmspecError(f"explain {path}", found, f"{hint} {remedy}".strip())
 
 
 def _below(meaning: Meaning, step: str) -> Iterator[Meaning]:
@@ -80,16 +74,15 @@ def _below(meaning: Meaning, step: str) -> Iterator[Meaning]:
                 )
 
 
-def _merged(found: list[Meaning]) -> tuple[Meaning, ...]:
-    """One for each meaning, with all kinds that have it."""
+def _merged(meanings: Iterable[Meaning]) -> tuple[Meaning, ...]:
+    """Each meaning once, with all kinds that have it."""
     merged: list[Meaning] = []
-    for meaning in found:
-        for i, other in enumerate(merged):
-            if other.schema == meaning.schema:
-                merged[i] = Meaning(other.steps, (*other.kinds, *meaning.kinds), other.schema)
-                break
-        else:
+    for meaning in meanings:
+        i = next((i for i, other in enumerate(merged) if other.schema == meaning.schema), None)
+        if i is None:
             merged.append(meaning)
+        else:
+            merged[i] = replace(merged[i], kinds=(*merged[i].kinds, *meaning.kinds))
     return tuple(merged)
 
 
@@ -101,7 +94,7 @@ def _names(schema: Schema) -> Iterator[str]:
 
 
 def docstring(schema: Schema) -> str:
-    """What a mapping is, apart from what it is good for in the field that holds it; empty for a value or a choice."""
+    """What the class of a mapping says, beside the description of the field; else empty."""
     if "$ref" in schema:
         return str(schemas.resolved({"$ref": schema["$ref"]}).get("description", ""))
     below = schema.get("items") or schemas.entries(schema)
@@ -109,33 +102,28 @@ def docstring(schema: Schema) -> str:
     return docstring(below or options[0]) if below or options else ""
 
 
-def fields(schema: Schema) -> dict[tuple[str, ...], dict[str, Schema]]:
-    """Kinds -> the fields that they have, by name; () -> fields, where there is no choice. Empty for a value."""
+def fields(schema: Schema) -> dict[tuple[str, ...], Mapping[str, Schema]]:
+    """Kinds -> their fields by name; () -> fields, if there are no kinds. Empty for a value."""
     schema = schemas.inner(schema)
-    found: list[tuple[tuple[str, ...], dict[str, Schema]]] = []
-    for kind, chosen in schemas.kinds(schema).items():
-        own = {name: field for name, field in chosen["properties"].items() if name != "kind"}
-        same = next((i for i, (_, other) in enumerate(found) if other == own), None)
-        if same is None:
-            found.append(((kind,), own))
-        else:
-            found[same] = ((*found[same][0], kind), own)
-    return dict(found) or ({(): dict(schema["properties"])} if "properties" in schema else {})
+    if not (kinds := schemas.kinds(schema)):
+        return {(): schema["properties"]} if "properties" in schema else {}
+    alike = _merged(
+        Meaning((), (kind,), {k: v for k, v in chosen["properties"].items() if k != "kind"})
+        for kind, chosen in kinds.items()
+    )
+    return {meaning.kinds: meaning.schema for meaning in alike}
 
 
 def checks(schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """(path below it, name of the check, why) of all that must hold among its fields."""
-    for steps, part in schemas.parts(schema, ()):
+    """(path, name, reason) of the checks that compare fields."""
+    for steps, part in schemas.parts(schema):
         for name in part.get("x-holds", ()):
-            module, _, function = name.partition(":")
-            why = (getattr(importlib.import_module(module), function).__doc__ or "").partition(
-                "\n"
-            )[0]
-            yield ".".join(steps), function.replace("_", "-"), why
+            reason, *_ = (function(name).__doc__ or "").splitlines()
+            yield ".".join(steps), name.rpartition(":")[2].replace("_", "-"), reason
 
 
 def referring(noun: str) -> Iterator[str]:
-    """Paths of the fields that may name an artifact of a noun."""
+    """Paths of the fields that may refer to a noun."""
     for section, schema in schemas.sections().items():
         for steps, part in schemas.parts(schema, (section,)):
             if noun in part.get("x-refers-to", ()):
