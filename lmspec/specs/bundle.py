@@ -1,6 +1,6 @@
 """bundle: what is deployed: graph, tokenizer, labels, an example script, a model card."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,8 +11,8 @@ from lmspec.specs.scores import GRAPHS
 class BundleSpec(Artifact):
     """A folder that predicts with onnxruntime, tokenizers and numpy alone."""
 
-    noun: ClassVar[str] = "bundle"
-    final: ClassVar[bool] = True
+    noun = "bundle"
+    final = True
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
     scores: Annotated[Ref, To(("scores",))] = Field(
         description="scores of that graph, for the model card"

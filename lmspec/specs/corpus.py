@@ -1,6 +1,6 @@
 """corpus: cleaned, labelled documents, and the rejected rows with the reason for each."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -121,15 +121,15 @@ class NearDuplicates(Spec):
 class CorpusSpec(Artifact):
     """Documents from one or more files. Of exact duplicates only the first is kept."""
 
-    noun: ClassVar[str] = "corpus"
-    is_data: ClassVar[bool] = True
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    noun = "corpus"
+    is_data = True
+    metrics = (
         Metric("documents"),
         Metric("rejected.{reason}"),
         Metric("table.{table}.documents"),
         Metric("table.{table}.label.{label}"),
     )
-    reports: ClassVar[tuple[Report, ...]] = (
+    reports = (
         Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
     )
     holds = (checks.labels_are_listed, checks.labels_are_given, checks.tables_have_their_own_names)

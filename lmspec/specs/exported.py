@@ -1,6 +1,6 @@
 """exported: a model as an ONNX graph, checked against the model it came from."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,10 +11,10 @@ from lmspec.specs.results import Metric
 class ExportedSpec(Artifact):
     """A graph with dynamic batch and length. The build fails if a logit exceeds the tolerance."""
 
-    noun: ClassVar[str] = "exported"
-    numerics: ClassVar[bool] = True
-    origin: ClassVar[str] = "of"
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    noun = "exported"
+    numerics = True
+    origin = "of"
+    metrics = (
         Metric("largest_logit_difference", "lower"),
         Metric("nodes"),
         Metric("bytes", "lower", evidence="size"),

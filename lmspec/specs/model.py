@@ -1,22 +1,21 @@
 """model: a candidate, fitted to the train split of a dataset."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from lmspec.specs.architecture import Architecture
 from lmspec.specs.base import Artifact, Ref, To
-from lmspec.specs.results import Metric, Table
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 
 class ModelSpec(Artifact):
     """A classifier and its tokenizer, saved as safetensors and JSON."""
 
-    noun: ClassVar[str] = "model"
-    numerics: ClassVar[bool] = True
-    metrics: ClassVar[tuple[Metric, ...]] = TRAINED
-    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
+    noun = "model"
+    numerics = True
+    metrics = TRAINED
+    reports = (CURVE,)
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
     )

@@ -1,6 +1,6 @@
 """quantized: a graph in int8, checked against the fp32 graph it came from."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -47,10 +47,10 @@ class Contract(Spec):
 class QuantizedSpec(Artifact):
     """Calibrated and checked on rows of a dev split, never on a test split."""
 
-    noun: ClassVar[str] = "quantized"
-    numerics: ClassVar[bool] = True
-    origin: ClassVar[str] = "of"
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    noun = "quantized"
+    numerics = True
+    origin = "of"
+    metrics = (
         Metric("disagreement_rate", "lower", share=True),
         Metric("mean_probability_difference", "lower", share=True),
         Metric("bytes", "lower", evidence="size"),

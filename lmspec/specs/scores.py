@@ -1,7 +1,7 @@
 """scores: how often any model or graph is right on the test splits of any datasets."""
 
 import dataclasses
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -33,16 +33,16 @@ class ScoresSpec(Artifact):
     A paired test of two commits needs the predictions.
     """
 
-    noun: ClassVar[str] = "scores"
-    numerics: ClassVar[bool] = True
-    final: ClassVar[bool] = True
-    origin: ClassVar[str] = "of"
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(
+    noun = "scores"
+    numerics = True
+    final = True
+    origin = "of"
+    metrics = tuple(
         dataclasses.replace(metric, path=f"{part}.{metric.path}")
         for part in ("{dataset}", "{dataset}.table.{table}")
         for metric in SCORED
     )
-    reports: ClassVar[tuple[Table, ...]] = (
+    reports = (
         Table(
             "confusion",
             {

@@ -1,6 +1,6 @@
 """sources: raw inputs with a declared SHA-256; the only stage that reaches the network."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,8 +19,8 @@ DIGEST = (
 class Source(Artifact):
     """Something that is not built here."""
 
-    noun: ClassVar[str] = "sources"
-    is_data: ClassVar[bool] = True
+    noun = "sources"
+    is_data = True
     kind: str
 
     def modules(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """speed: a graph timed against another model in one run: latency, throughput, size, memory."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -32,12 +32,12 @@ class SpeedSpec(Artifact):
     It is measured again only when its inputs change.
     """
 
-    noun: ClassVar[str] = "speed"
-    numerics: ClassVar[bool] = True
-    measured: ClassVar[bool] = True
-    final: ClassVar[bool] = True
-    origin: ClassVar[str] = "of"
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    noun = "speed"
+    numerics = True
+    measured = True
+    final = True
+    origin = "of"
+    metrics = (
         *TIMED.values(),
         *(
             Metric(
@@ -52,9 +52,7 @@ class SpeedSpec(Artifact):
             for name, timed in RATIOS.items()
         ),
     )
-    reports: ClassVar[tuple[Table, ...]] = (
-        Table("rounds", {"x": "round", "y": "of_p50_ms", "title": "median latency"}),
-    )
+    reports = (Table("rounds", {"x": "round", "y": "of_p50_ms", "title": "median latency"}),)
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to time")
     against: Annotated[Ref, To(MODELS + GRAPHS)] = Field(
         description="the model or graph it is compared with"

@@ -1,6 +1,6 @@
 """splits: a corpus cut into train, dev and test; groups and near-duplicates stay together."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,9 +13,9 @@ from lmspec.specs.results import Metric
 class SplitsSpec(Artifact):
     """Stratified by label and table. A fraction of 0 leaves that split empty."""
 
-    noun: ClassVar[str] = "splits"
-    is_data: ClassVar[bool] = True
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    noun = "splits"
+    is_data = True
+    metrics = (
         Metric("{split}.documents"),
         Metric("{split}.label.{label}"),
     )

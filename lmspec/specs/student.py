@@ -1,13 +1,12 @@
 """student: a smaller transformer, taught by a larger one."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import student as checks
-from lmspec.specs.results import Metric, Table
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 
@@ -36,11 +35,11 @@ class Distillation(Spec):
 class StudentSpec(Artifact):
     """Starts from some of its teacher's layers, and keeps its embeddings, tokenizer and length."""
 
-    noun: ClassVar[str] = "student"
-    numerics: ClassVar[bool] = True
-    origin: ClassVar[str] = "teacher"
-    metrics: ClassVar[tuple[Metric, ...]] = TRAINED
-    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
+    noun = "student"
+    numerics = True
+    origin = "teacher"
+    metrics = TRAINED
+    reports = (CURVE,)
     holds = (checks.layers_ascend, checks.frozen_layers_exist, checks.something_is_learned)
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
         description="the transformer to learn from"

@@ -1,13 +1,13 @@
 """updated: an earlier model trained further on new data, without forgetting what it knew."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from lmspec.specs.architecture import FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import updated as checks
-from lmspec.specs.results import Metric, Table
+from lmspec.specs.results import Metric
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 
@@ -42,11 +42,11 @@ class Retention(Spec):
 class UpdatedSpec(Artifact):
     """Trained from the earlier model's weights on new rows and replayed old ones."""
 
-    noun: ClassVar[str] = "updated"
-    numerics: ClassVar[bool] = True
-    origin: ClassVar[str] = "of"
-    metrics: ClassVar[tuple[Metric, ...]] = (*TRAINED, Metric("rows.new"), Metric("rows.replayed"))
-    reports: ClassVar[tuple[Table, ...]] = (CURVE,)
+    noun = "updated"
+    numerics = True
+    origin = "of"
+    metrics = (*TRAINED, Metric("rows.new"), Metric("rows.replayed"))
+    reports = (CURVE,)
     holds = (checks.new_and_old_are_apart,)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
