@@ -1,18 +1,21 @@
-"""rebuild: one stage again, in another folder and other surroundings, from the same inputs."""
+"""rebuild: build an artifact again in another folder and environment, and compare the two."""
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from lmspec.audit import contents
 from lmspec.errors import LmspecError
 from lmspec.pipeline import compiler, paths
 from lmspec.specs.base import Artifact
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
-# what a build must not depend on: the order of sets and dicts of strings, language, time zone, home
+# what a build must not depend on: the order of a set of strings, language, time zone
 SURROUNDINGS = {
     "PYTHONHASHSEED": "4242",
     "LC_ALL": "C.UTF-8",
@@ -22,8 +25,50 @@ SURROUNDINGS = {
 }
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """How a rebuild compares. lines: what differs, in which file."""
+
+    text: str
+    lines: tuple[str, ...] = ()
+
+    @property
+    def different(self) -> bool:
+        """Beyond the tolerance?"""
+        return self.text == contents.DIFFERENT
+
+
+def verdict(project: Project, name: str, root: Path, tolerance: float) -> Verdict:
+    """Rebuild an artifact and compare its output, metrics and tables with those that are here."""
+    spec = project.find(name)
+    if spec.measured:
+        return Verdict("measured, not compared")
+    if spec.noun == "sources":
+        return Verdict("has its declared hash, not fetched again")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        rebuild(project, name, root, folder)
+        places = [paths.folder(name), *([paths.metrics(name)] if spec.metrics else [])]
+        places += [paths.table(name, report.name) for report in spec.reports]
+        findings = [
+            finding for path in places for finding in contents.findings(root / path, folder / path)
+        ]
+    if not findings:
+        return Verdict("same bytes")
+    lines = tuple(f"{finding.file}: {finding.what}" for finding in findings)
+    largest = [f.largest for f in findings if f.verdict == contents.DIFFERENT]
+    if not largest:
+        return Verdict(contents.SAME, lines)
+    if all(difference is not None and difference <= tolerance for difference in largest):
+        return Verdict(f"within {tolerance:g}", lines)
+    return Verdict(contents.DIFFERENT, lines)
+
+
 def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
-    """Build an artifact in an empty folder from copies of its inputs. Raises LmspecError if the build fails."""
+    """Build an artifact in an empty folder, from copies of its inputs.
+
+    Raises LmspecError if the build fails.
+    """
     spec = project.find(name)
     for path in inputs(project, spec, root):
         target = folder / path
@@ -42,14 +87,14 @@ def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["it said nothing"]
+        lines = run.stderr.strip().splitlines() or ["no message"]
         raise LmspecError(
             name, f"the rebuild failed: {lines[-1]}", "see whether `dvc repro` builds it"
         )
 
 
 def inputs(project: Project, spec: Artifact, root: Path) -> list[str]:
-    """Paths of all that a stage declares that it reads, with the files that say what to do."""
+    """Paths of what a stage declares to read, and of the files that configure it."""
     code = compiler.code_of(project, spec, root)
     needs = [paths.folder(need) for need in compiler.needs_of(project, spec)]
     return [

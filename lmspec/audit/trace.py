@@ -12,7 +12,7 @@ from lmspec.errors import LmspecError
 from lmspec.pipeline.compiler import DVC_YAML, text_of
 from lmspec.pipeline.paths import folder, stage_name
 from lmspec.run import declaration, denial
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
 OPENS = re.compile(
@@ -61,7 +61,7 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
         folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]
         (scratch / inside).mkdir(parents=True, exist_ok=True)
         for file in files:
-            if inside.parts[:2] not in (declaration.METRICS.parts, declaration.PROVENANCE.parts):
+            if inside.as_posix() != PROVENANCE and not inside.is_relative_to(METRICS):
                 (scratch / inside / file).symlink_to(root / inside / file)
     (scratch / DVC_YAML).unlink()
 

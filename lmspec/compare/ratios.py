@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -146,11 +145,13 @@ def _setting(artifact: Artifact) -> tuple[object, ...] | None:
 
     None if the provenance does not tell.
     """
-    spec = artifact.spec
+    spec, provenance = artifact.spec, artifact.revision.provenance(artifact.name)
+    if provenance is None:
+        return None
     folders = {
-        str(entry.get("name")): str(entry.get("digest"))
-        for entry in _inputs(artifact)
-        if str(entry.get("name")).startswith("data/")
+        name: str(entry.get("digest"))
+        for name, entry in provenance.inputs.items()
+        if name.startswith("data/")
     }
     if paths.folder(str(spec.get("against"))) not in folders:
         return None
@@ -158,24 +159,10 @@ def _setting(artifact: Artifact) -> tuple[object, ...] | None:
     return spec.get("texts"), spec.get("batch_size"), *sorted(folders.items())
 
 
-def _versions(artifact: Artifact) -> dict[str, str]:
+def _versions(artifact: Artifact) -> Mapping[str, str]:
     """Package -> version, of those that the stage executes."""
-    versions = {}
-    for entry in _inputs(artifact):
-        notes = entry.get("annotations")
-        if not (isinstance(notes, Mapping) and notes.get("declared") is False):
-            package, _, version = str(entry.get("uri", "")).removeprefix("pkg:pypi/").partition("@")
-            versions[package] = version
-    return versions
-
-
-def _inputs(artifact: Artifact) -> Sequence[Mapping[str, Any]]:
-    """What it was built from, by its provenance."""
-    statement = artifact.revision.provenance(artifact.name) or {}
-    inputs: Sequence[Mapping[str, Any]] = (
-        statement.get("predicate", {}).get("buildDefinition", {}).get("resolvedDependencies", ())
-    )
-    return inputs
+    provenance = artifact.revision.provenance(artifact.name)
+    return provenance.packages if provenance else {}
 
 
 def _verdict(ratio: Ratio, significant: bool) -> Verdict:

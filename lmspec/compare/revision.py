@@ -20,6 +20,8 @@ from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
 from lmspec.git.tree import Tree
 from lmspec.pipeline import paths
+from lmspec.run import provenance
+from lmspec.run.provenance import Provenance
 from lmspec.specs.names import NO_NOUNS, MetricPath
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
@@ -42,7 +44,7 @@ class Revision:
         self.tree = tree
         self.name, self.commit = tree.name, tree.commit
         self._metrics: dict[str, Mapping[str, Any] | Unavailable] = {}
-        self._provenance: dict[str, dict[str, Any] | None] = {}
+        self._provenance: dict[str, Provenance | None] = {}
 
     @functools.cached_property
     def params(self) -> dict[str, Any]:
@@ -116,21 +118,17 @@ class Revision:
         """git's object id of that table; None if there is none."""
         return self.tree.ids.get(paths.table(artifact, report))
 
-    def provenance(self, artifact: str) -> dict[str, Any] | None:
-        """The statement that the artifact's build wrote; None if it is absent or malformed."""
+    def provenance(self, artifact: str) -> Provenance | None:
+        """What the artifact's build was made from; None if the file is absent or malformed."""
         if artifact not in self._provenance:
-            self._provenance[artifact] = _statement(self.tree.read(paths.provenance(artifact)))
+            content = self.tree.read(paths.provenance(artifact))
+            self._provenance[artifact] = provenance.read(content)
         return self._provenance[artifact]
 
     def directions(self, artifact: str) -> dict[str, str]:
         """Metric, or a group of them -> `higher` or `lower` is better, as its stage declares."""
-        path = paths.metrics(artifact)
-        subjects = (self.provenance(artifact) or {}).get("subject", ())
-        notes = next(
-            (item.get("annotations") for item in subjects if item.get("name") == path), None
-        )
-        better = notes.get("better") if isinstance(notes, dict) else None
-        return better if isinstance(better, dict) else {}
+        made = self.provenance(artifact)
+        return made.directions(paths.metrics(artifact)) if made else {}
 
 
 def read(name: str, root: Path) -> Revision:
@@ -197,16 +195,6 @@ def number(value: Any) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:  # an int of more than 308 digits
         return None
-
-
-def _statement(content: bytes | None) -> dict[str, Any] | None:
-    try:
-        (statement,) = json.loads(content or b"[]")
-        build = statement["predicate"]["buildDefinition"]
-        entries = (*statement["subject"], *build["resolvedDependencies"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return statement if all(isinstance(entry, dict) for entry in entries) else None
 
 
 def _yaml(tree: Tree, path: str) -> dict[str, Any]:

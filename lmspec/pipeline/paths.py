@@ -1,29 +1,31 @@
-"""paths: where an artifact's results are, relative to the root of a project."""
+"""paths: where the results of an artifact are, by its name as text."""
 
-METRICS = "data/metrics"
-PROVENANCE = "data/provenance"
+from lmspec.specs import names
+from lmspec.specs.names import ArtifactName
+
+METRICS, PROVENANCE = names.METRICS, names.PROVENANCE
 
 
 def stage_name(name: str) -> str:
     """`model.minilm` -> `model-minilm`: DVC allows no dot."""
-    return name.replace(".", "-", 1)
+    return ArtifactName.parse(name).stage
 
 
 def folder(name: str) -> str:
     """`model.minilm` -> `data/model/minilm`."""
-    return f"data/{name.replace('.', '/', 1)}"
+    return ArtifactName.parse(name).folder
 
 
 def metrics(name: str) -> str:
     """The file of its metrics."""
-    return f"{METRICS}/{stage_name(name)}.json"
+    return ArtifactName.parse(name).metrics
 
 
 def provenance(name: str) -> str:
     """Its provenance: what it was made from."""
-    return f"{PROVENANCE}/{stage_name(name)}.json"
+    return ArtifactName.parse(name).provenance
 
 
 def table(name: str, report: str) -> str:
     """The file of one of its tables."""
-    return f"{METRICS}/{stage_name(name)}/{report}.csv"
+    return ArtifactName.parse(name).table(report)

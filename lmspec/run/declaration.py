@@ -14,7 +14,7 @@ from lmspec.errors import LmspecError
 from lmspec.specs.names import ArtifactName
 
 PARAMS, DVC_YAML, TOOLCHAIN = "params.yaml", "dvc.yaml", "toolchain.yaml"
-METRICS, PROVENANCE, OURS = Path("data/metrics"), Path("data/provenance"), Path(".lmspec")
+OURS = Path(".lmspec")  # what git and DVC ignore: locks, scratch folders, durations
 SYNC = "run `lmspec sync`, then `dvc repro`"
 SHARED = (
     "machine",
@@ -63,16 +63,6 @@ class Declaration:
     def report(self) -> Path:
         """Metrics and tables, until the supervisor moves them to data/metrics."""
         return self.scratch / "report"
-
-    @property
-    def metrics(self) -> str:
-        """Its file of metrics."""
-        return (METRICS / f"{self.stage}.json").as_posix()
-
-    @property
-    def provenance(self) -> str:
-        """Its file of provenance."""
-        return (PROVENANCE / f"{self.stage}.json").as_posix()
 
     @property
     def modules(self) -> tuple[str, ...]:

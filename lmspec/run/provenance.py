@@ -1,6 +1,8 @@
-"""provenance: what a stage was given and what it made, as a statement that holds nothing of the clock, the host or a path.
+"""provenance: what a stage was built from and what it made; holds no time, host or path.
 
-Source: in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance).
+An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an array:
+DVC shows the numbers of an object in a metrics file as metrics, and keeps no run-cache for a stage
+with an output in git that is neither metric nor plot.
 """
 
 import ast
@@ -8,15 +10,62 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lmspec:stage:v1"
-
+PACKAGE = "pkg:pypi/"
 
 Entry = dict[str, Any]  # in-toto's ResourceDescriptor
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a file of provenance says.
+
+    params    parameter of params.yaml -> value
+    inputs    path, or module of an installed lmspec -> its entry
+    packages  package -> full version, of those in the cache key
+    outputs   path -> its entry
+    sandbox   what enforced the sandbox: see run/sandbox.py
+    """
+
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Entry]
+    packages: Mapping[str, str]
+    outputs: Mapping[str, Entry]
+    sandbox: str
+
+    def directions(self, path: str) -> dict[str, str]:
+        """Metric in that file, or a group of them -> `higher` or `lower` is better."""
+        notes = self.outputs.get(path, {}).get("annotations")
+        better = notes.get("better") if isinstance(notes, dict) else None
+        return better if isinstance(better, dict) else {}
+
+
+def read(content: bytes | None) -> Provenance | None:
+    """Parse a file of provenance; None if there is none or it is malformed."""
+    try:
+        (document,) = json.loads(content or b"[]")
+        build = document["predicate"]["buildDefinition"]
+        made_from, made = build["resolvedDependencies"], document["subject"]
+        packages = (
+            entry["uri"].removeprefix(PACKAGE).partition("@")
+            for entry in made_from
+            if "uri" in entry and entry.get("annotations", {}).get("declared", True)
+        )
+        return Provenance(
+            build["externalParameters"]["params"],
+            {entry["name"]: entry for entry in made_from if entry.get("name")},
+            {name: version for name, _, version in packages},
+            {entry["name"]: entry for entry in made if entry.get("name")},
+            build["internalParameters"].get("sandbox", "unknown"),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def statement(
@@ -26,14 +75,11 @@ def statement(
     outputs: Sequence[Entry],
     how: Entry,
 ) -> str:
-    """The text of a record: an array of one statement.
+    """Text of a file of provenance.
 
-    An array, since DVC shows all that an object in a file of metrics holds as a metric, and keeps no run-cache for a stage
-    that has an output in git which is neither metric nor plot.
-
-    params           name -> value, of all of params.yaml that decides the bytes
-    inputs, outputs  what `of_path` and `of_package` give
-    how              `sealed`, the version of Python
+    params           parameter -> value, all of params.yaml that decides the bytes
+    inputs, outputs  what `of_path` and `of_package` return
+    how              `sandbox` and the version of Python
     """
     return f"""[{{
 "_type": {_json(STATEMENT)},
@@ -57,49 +103,49 @@ def _json(value: Any) -> str:
 
 
 def _lines(entries: Sequence[Entry]) -> str:
-    """One to a line, so that a diff of two records shows which of them differ."""
+    """One entry per line, so that a diff shows which ones differ."""
     return "[\n" + ",\n".join(f"   {_json(entry)}" for entry in entries) + "\n  ]"
 
 
 def of_path(place: Path, name: str) -> Entry:
-    """An input or output, with its digest: of code, that of the parsed code as well, which comments and layout leave alone."""
+    """Entry of an input or output; code has a second digest that ignores comments and layout."""
     if place.is_dir():
         return {"name": name, "digest": {"dirHash": of_folder(place)}}
-    found: Entry = {"name": name, "digest": {"sha256": _sha256(place)}}
+    entry: Entry = {"name": name, "digest": {"sha256": _sha256(place)}}
     if place.suffix == ".py":
-        found["annotations"] = {"parsed": parsed(place.read_bytes())}
-    return found
+        entry["annotations"] = {"parsed": parsed(place.read_bytes())}
+    return entry
 
 
 def annotate(entries: Iterable[Entry], name: str, better: Mapping[str, str]) -> None:
-    """Say of the metrics called `name` which way each is better: who compares two commits reads it here, from git alone."""
+    """Add the directions of metrics to the entry of their file: a comparison reads them from git."""
     for entry in entries:
         if better and entry["name"] == name:
             entry["annotations"] = {"better": dict(better)}
 
 
 def of_package(name: str, version: str, declared: bool) -> Entry:
-    """A Python package; a local label of its version, as `+cpu`, stays in the record and is in no key."""
-    found: Entry = {"uri": f"pkg:pypi/{name}@{version}"}
-    return found if declared else found | {"annotations": {"declared": False}}
+    """Entry of a Python package, with the local label of its version, as `+cpu`."""
+    entry: Entry = {"uri": f"{PACKAGE}{name}@{version}"}
+    return entry if declared else entry | {"annotations": {"declared": False}}
 
 
 def of_folder(folder: Path) -> str:
-    """SHA-256 of the list of its files with their SHA-256: `dirHash` of in-toto, Hash1 of Go's module `dirhash`, in hex."""
+    """SHA-256 of the list of files and their SHA-256: in-toto's `dirHash`, Go's Hash1, in hex."""
     names = sorted((file.relative_to(folder).as_posix(), file) for file in files(folder))
     lines = "".join(f"{_sha256(file)}  {name}\n" for name, file in names)
     return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
 
 
 def files(folder: Path) -> Iterable[Path]:
-    """All files beneath a folder but what Python compiled."""
+    """All files beneath a folder, without compiled Python."""
     return (
         file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts
     )
 
 
 def parsed(content: bytes) -> str:
-    """SHA-256 of the parsed code of a file, docstrings included; of the content, if it does not parse."""
+    """SHA-256 of a file's syntax tree, docstrings included; of the content if it does not parse."""
     with contextlib.suppress(SyntaxError, ValueError):
         content = ast.dump(ast.parse(content)).encode()
     return hashlib.sha256(content).hexdigest()

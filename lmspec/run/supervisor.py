@@ -24,7 +24,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.run import child, declaration, inputs, interpreter, lifetime, provenance, toolchain
 from lmspec.run.declaration import Declaration
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import METRICS, ArtifactName
 
 LOCK_SECONDS = 10  # a run that was killed can take a moment to end
 
@@ -186,17 +186,17 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
         (root / declared.partial).replace(root / declared.folder)
     for path in sorted((root / declared.report).rglob("*")):
         if path.is_file():
-            place = root / declaration.METRICS / path.relative_to(root / declared.report)
+            place = root / METRICS / path.relative_to(root / declared.report)
             _write(place, path.read_bytes())
     names = declared.watched[declaration.PARAMS]
     params = {name: before.values[declaration.PARAMS][name] for name in names}
-    outs = [out for out in declared.outs if out != declared.provenance]
+    outs = [out for out in declared.outs if out != declared.name.provenance]
     outputs = [provenance.of_path(root / out, out) for out in outs]
-    provenance.annotate(outputs, declared.metrics, result.better)
+    provenance.annotate(outputs, declared.name.metrics, result.better)
     how = {"sandbox": result.sandbox, "python": toolchain.python()}
     made_from = [*before.entries, *modules, *packages]
     text = provenance.statement(str(declared.name), params, made_from, outputs, how)
-    _write(root / declared.provenance, text.encode())
+    _write(root / declared.name.provenance, text.encode())
 
 
 def _write(path: Path, content: bytes) -> None:

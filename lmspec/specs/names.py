@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 MetricPath = tuple[str, ...]
+METRICS, PROVENANCE = "data/metrics", "data/provenance"
 NO_NOUNS = ("gates", "numerics", "machine")  # sections of params.yaml without artifacts
 # What follows one of these is a label, which may hold dots.
 LABELLED = frozenset({"f1", "label"})
@@ -41,6 +42,20 @@ class ArtifactName(NamedTuple):
     def folder(self) -> str:
         """Its output, from the root of the project: `data/model/minilm`."""
         return f"data/{self.noun}/{self.name}"
+
+    @property
+    def metrics(self) -> str:
+        """Its file of metrics."""
+        return f"{METRICS}/{self.stage}.json"
+
+    @property
+    def provenance(self) -> str:
+        """Its provenance: what it was made from."""
+        return f"{PROVENANCE}/{self.stage}.json"
+
+    def table(self, report: str) -> str:
+        """The file of one of its tables."""
+        return f"{METRICS}/{self.stage}/{report}.csv"
 
 
 class MetricName(NamedTuple):

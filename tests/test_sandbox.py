@@ -1,4 +1,4 @@
-"""The seal: a stage cannot read what it does not declare, whichever library opens the file, and the error names it."""
+"""The sandbox: a stage cannot read what it does not declare, whichever library opens the file, and the error names it."""
 
 import contextlib
 import importlib.metadata
@@ -45,9 +45,9 @@ READS = {
 
 
 @pytest.fixture(scope="module")
-def sealed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which splits-old can run, with a folder of files that nothing declares."""
-    folder = tmp_path_factory.mktemp("sealed") / "project"
+    folder = tmp_path_factory.mktemp("project") / "project"
     shutil.copytree(
         built,
         folder,
@@ -74,9 +74,9 @@ def write_secrets(outside: Path) -> None:
 
 
 @pytest.fixture
-def plant(sealed: Path) -> Iterator[Plant]:
+def plant(project: Path) -> Iterator[Plant]:
     """Put a statement into the build of splits, run it, and give what it said; the stage is put back."""
-    script = sealed / "stages/splits.py"
+    script = project / "stages/splits.py"
     source = script.read_text()
     mark = "    return stage.Report(metrics)"
     assert source.count(mark) == 1
@@ -84,7 +84,9 @@ def plant(sealed: Path) -> Iterator[Plant]:
     def run(statement: str, code: int) -> str:
         lines = "\n".join(f"    {line}" for line in statement.splitlines())
         script.write_text(source.replace(mark, f"{lines}\n{mark}"))
-        return miniature.run(sealed, sys.executable, "-m", "lmspec.run", "splits", "old", code=code)
+        return miniature.run(
+            project, sys.executable, "-m", "lmspec.run", "splits", "old", code=code
+        )
 
     yield run
     script.write_text(source)
@@ -104,13 +106,13 @@ def test_an_undeclared_read_is_stopped_and_named(plant: Plant, library: str) -> 
     )
 
 
-def test_a_seal_with_one_rule_too_many_is_caught(plant: Plant, sealed: Path) -> None:
+def test_a_sandbox_with_one_rule_too_many_is_caught(plant: Plant, project: Path) -> None:
     """The control of the test above: with the project's folder in the rules, each of the eight reads goes through."""
     loose = "lmspec/run/child.py", "        read=(*read,", "        read=(root, *read,"
     reads = "; ".join(
         read.replace("SECRET", f"'{SECRET}.{ending}'") for ending, read in READS.values()
     )
-    with edited(sealed, *loose):
+    with edited(project, *loose):
         plant(reads, 0)
     assert "which it does not declare" in plant(reads, 1)
 
@@ -144,10 +146,10 @@ FAULTS = [
 
 
 def test_another_error_is_left_as_it_is(
-    plant: Plant, sealed: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error that merely names a file keeps its traceback."""
-    root = sealed.resolve()
+    root = project.resolve()
     monkeypatch.chdir(root)
     declared = declaration.read(root, ArtifactName("splits", "old"))
     allowed = child.allowed_to(root, declared, root / "temporary")
@@ -160,10 +162,10 @@ def test_another_error_is_left_as_it_is(
 
 
 def test_code_that_nobody_watches_is_refused(
-    plant: Plant, sealed: Path, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that PYTHONPATH adds has no version and is in no key."""
-    folder = sealed.parent / "aside"
+    folder = project.parent / "aside"
     folder.mkdir()
     (folder / "strange.py").write_text("X = 1\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
@@ -171,7 +173,7 @@ def test_code_that_nobody_watches_is_refused(
     assert f"it opens {folder}/strange.py" in said and "install it as a package" in said
 
 
-def test_what_a_stage_starts_ends_with_it(plant: Plant, sealed: Path) -> None:
+def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
     """A program, and a forked worker, that a build leaves behind are gone when the stage is, and hold no lock."""
     plant("__import__('subprocess').Popen(['sleep', '3971'])", 0)
     plant("__import__('os').fork() or __import__('time').sleep(3972)", 0)
@@ -186,9 +188,9 @@ def test_what_a_stage_starts_ends_with_it(plant: Plant, sealed: Path) -> None:
     plant("pass", 0)
 
 
-def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, sealed: Path) -> None:
+def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, project: Path) -> None:
     """With `cache.type symlink` an input lies elsewhere; it can be read, and nothing beside it."""
-    file, elsewhere = sealed / "data/corpus/old/documents.parquet", sealed / ".dvc/elsewhere"
+    file, elsewhere = project / "data/corpus/old/documents.parquet", project / ".dvc/elsewhere"
     elsewhere.mkdir()
     file.rename(elsewhere / file.name)
     file.symlink_to(elsewhere / file.name)
@@ -234,7 +236,7 @@ def test_the_network_is_refused(plant: Plant) -> None:
     )
 
 
-def test_home_and_temporary_folder_are_its_own(plant: Plant, sealed: Path) -> None:
+def test_home_and_temporary_folder_are_its_own(plant: Plant, project: Path) -> None:
     """A library that keeps a cache at home or writes a temporary file finds an empty folder, which is removed.
 
     The temporary one has a short path, since that of a socket in it must have at most 107 characters.
@@ -249,77 +251,82 @@ def test_home_and_temporary_folder_are_its_own(plant: Plant, sealed: Path) -> No
         and folder.parent == Path(tempfile.gettempdir()).resolve()
         and not folder.exists()
     )
-    assert list((sealed / ".lmspec/run").iterdir()) == []
+    assert list((project / ".lmspec/run").iterdir()) == []
 
 
-@pytest.mark.parametrize(("value", "sealed_by"), [("7", "kernel"), ("0", "unenforced")])
-def test_the_record_says_who_sealed(plant: Plant, sealed: Path, value: str, sealed_by: str) -> None:
+@pytest.mark.parametrize(("value", "enforced_by"), [("7", "kernel"), ("0", "unenforced")])
+def test_provenance_says_what_enforced_the_sandbox(
+    plant: Plant, project: Path, value: str, enforced_by: str
+) -> None:
     """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims no more."""
-    with edited(sealed, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
+    with edited(project, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
-        (record,) = json.loads((sealed / "data/provenance/splits-old.json").read_text())
-        assert record["predicate"]["buildDefinition"]["internalParameters"]["sandbox"] == sealed_by
+        (statement,) = json.loads((project / "data/provenance/splits-old.json").read_text())
+        assert (
+            statement["predicate"]["buildDefinition"]["internalParameters"]["sandbox"]
+            == enforced_by
+        )
         assert f"it opens {SECRET}.txt" in plant(f"open('{SECRET}.txt')", 1)
 
 
-def test_trace_lists_all_that_is_missing(plant: Plant, sealed: Path) -> None:
+def test_trace_lists_all_that_is_missing(plant: Plant, project: Path) -> None:
     """A file, another artifact and a module, each with the line to add; the project is left as it is."""
     hidden = "__import__('importlib').import_module('lmspec.methods.sources.digest')"
-    before = miniature.fingerprints(sealed)
+    before = miniature.fingerprints(project)
     plant(
         f"Path('{SECRET}.txt').read_text(); documents.read_labels(Path('data/corpus/new')); {hidden}",
         1,
     )
-    said = miniature.lmspec(sealed, "trace", "splits.old", code=1)
+    said = miniature.lmspec(project, "trace", "splits.old", code=1)
     assert f"{SECRET}.txt\n  -> make it a source of kind `file`" in said
     assert "data/corpus/new/labels.json\n  -> refer to corpus.new in params.yaml" in said
     assert "lmspec/methods/sources/digest.py\n  -> import it where `lmspec sync` can see it" in said
     assert "splits.old reads 3 undeclared files" in said
-    assert miniature.fingerprints(sealed) == before
-    assert "did you mean 'splits.old'" in miniature.lmspec(sealed, "trace", "split.old", code=1)
+    assert miniature.fingerprints(project) == before
+    assert "did you mean 'splits.old'" in miniature.lmspec(project, "trace", "split.old", code=1)
 
 
-def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, sealed: Path) -> None:
+def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, project: Path) -> None:
     """DVC takes hashes after the run: what was read must be what is there then (dvc#11058)."""
-    before = (sealed / "data/provenance/splits-old.json").read_bytes()
+    before = (project / "data/provenance/splits-old.json").read_bytes()
     wait = "import time; (Path.home() / 'ready').touch(); time.sleep(2)"
     edits = {
         "params.yaml": ("seed: 1", "seed: 1.0", "params.yaml: splits.old"),
         "lmspec/formats/documents.py": ('"""', '""" ', "lmspec/formats/documents.py"),
     }
     for path, (old, new, named) in edits.items():
-        text = (sealed / path).read_text()
+        text = (project / path).read_text()
         assert old in text
         with during(
-            sealed,
-            lambda path=path, text=text, old=old, new=new: (sealed / path).write_text(
+            project,
+            lambda path=path, text=text, old=old, new=new: (project / path).write_text(
                 text.replace(old, new, 1)
             ),
         ):
             said = plant(wait, 1)
-        (sealed / path).write_text(text)
+        (project / path).write_text(text)
         assert f"{named}: it changed while splits-old was being built from it" in said
-    assert (sealed / "data/provenance/splits-old.json").read_bytes() == before
+    assert (project / "data/provenance/splits-old.json").read_bytes() == before
 
 
-def test_another_version_of_a_package_is_refused(plant: Plant, sealed: Path) -> None:
+def test_another_version_of_a_package_is_refused(plant: Plant, project: Path) -> None:
     """A stage runs with the packages that toolchain.yaml records, and says how to get them; a local label is no version."""
-    recorded = YAML(typ="safe").load(sealed / "toolchain.yaml")["packages"]
+    recorded = YAML(typ="safe").load(project / "toolchain.yaml")["packages"]
     torch = importlib.metadata.version("torch")
     assert recorded["torch"] == torch.partition("+")[0]
-    with edited(sealed, "toolchain.yaml", f"polars: {recorded['polars']}", "polars: 0.0.1"):
+    with edited(project, "toolchain.yaml", f"polars: {recorded['polars']}", "polars: 0.0.1"):
         said = plant("pass", 1)
     assert (
         f"polars is {recorded['polars']}, and 0.0.1 is recorded" in said
         and "pip install polars==0.0.1" in said
     )
-    with edited(sealed, "toolchain.yaml", "python: '", "python: '2."):
+    with edited(project, "toolchain.yaml", "python: '", "python: '2."):
         assert "python is 3." in plant("pass", 1)
-    with edited(sealed, "toolchain.yaml", f"torch: {recorded['torch']}", "torch: 0.0.1"):
+    with edited(project, "toolchain.yaml", f"torch: {recorded['torch']}", "torch: 0.0.1"):
         plant("pass", 0)
 
 
-def test_two_runs_of_a_stage_do_not_overlap(plant: Plant, sealed: Path) -> None:
+def test_two_runs_of_a_stage_do_not_overlap(plant: Plant, project: Path) -> None:
     """The second waits for the first, and builds after it."""
     wait = (
         "import time; (Path.home() / 'ready').touch(); time.sleep(1.5); metrics['at'] = time.time()"
@@ -330,16 +337,16 @@ def test_two_runs_of_a_stage_do_not_overlap(plant: Plant, sealed: Path) -> None:
         second.append(
             subprocess.Popen(
                 [sys.executable, "-m", "lmspec.run", "splits", "old"],
-                cwd=sealed,
+                cwd=project,
                 env=miniature.environment(),
             )
         )
 
-    with during(sealed, again):
+    with during(project, again):
         plant(wait, 0)
-        first = json.loads((sealed / "data/metrics/splits-old.json").read_text())["at"]
+        first = json.loads((project / "data/metrics/splits-old.json").read_text())["at"]
         assert second[0].wait(30) == 0
-    assert json.loads((sealed / "data/metrics/splits-old.json").read_text())["at"] > first + 1.5
+    assert json.loads((project / "data/metrics/splits-old.json").read_text())["at"] > first + 1.5
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Records: what they say agrees with each other and with what is here, or `lmspec verify --provenance` says where not."""
+"""Provenance agrees with itself and with what is here, or `lmspec verify` says where not."""
 
 import json
 import shutil
@@ -23,14 +23,14 @@ def verify(project: Path, code: int = 0) -> str:
     return miniature.lmspec(project, "verify", "--provenance", code=code)
 
 
-def test_records_of_a_build_agree(built: Path) -> None:
+def test_the_provenance_of_a_build_agrees(built: Path) -> None:
     """One for each stage; all are sealed but the sources, which are fetched."""
     said = verify(built)
-    assert "21 records: they agree" in said
+    assert "provenance of 21 stages: it agrees" in said
     assert "18 sandboxed by the kernel; 3 fetched, checked against a declared hash" in said
 
 
-def test_a_record_is_an_attestation(built: Path) -> None:
+def test_provenance_is_an_attestation(built: Path) -> None:
     """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name data, code and packages."""
     text = (built / "data/provenance/model-cnn.json").read_text()
     (document,) = json.loads(text)
@@ -75,12 +75,12 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("path", "old", "new", "said"),
     [
-        ("data/splits/old/labels.json", "bad", "ill", "splits-old: data/splits/old is not what its record says"),
-        ("data/metrics/model-cnn.json", "steps", "step", "model-cnn: data/metrics/model-cnn.json is not what its record says"),
-        ("params.yaml", "filters: 16", "filters: 17", "model-cnn: model.cnn of params.yaml is not what it was built with"),
-        ("lmspec/methods/card.py", "def ", "X = 1\n\n\ndef ", "bundle-release: lmspec/methods/card.py is not what it was"),
+        ("data/splits/old/labels.json", "bad", "ill", "splits-old: data/splits/old differs from its provenance"),
+        ("data/metrics/model-cnn.json", "steps", "step", "model-cnn: data/metrics/model-cnn.json differs from its provenance"),
+        ("params.yaml", "filters: 16", "filters: 17", "model-cnn: model.cnn of params.yaml changed since it was built"),
+        ("lmspec/methods/card.py", "def ", "X = 1\n\n\ndef ", "bundle-release: lmspec/methods/card.py changed since"),
         ("toolchain.yaml", "ftfy: ", "ftfy: 9", "corpus-old, corpus-new, splits-old, splits-new: it was built with ftfy "),
-        ("data/provenance/model-cnn.json", "[", "", "model-cnn: data/provenance/model-cnn.json is missing, or is no record"),
+        ("data/provenance/model-cnn.json", "[", "", "model-cnn: data/provenance/model-cnn.json is missing or malformed"),
         ("data/provenance/splits-new.json", '{"dirHash": "', '{"dirHash": "0',
          "updated-first, scores-release, speed-release: it was made from another data/splits/new"),
     ],
@@ -88,7 +88,7 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
 def test_what_does_not_agree_is_named(
     project: Path, path: str, old: str, new: str, said: str
 ) -> None:
-    """An output, a metric, a parameter, code, a version, a record, what a record says of another's output."""
+    """An output, a metric, a parameter, code, a version, a file of provenance, what it says of another's output."""
     text = (project / path).read_text()
     assert old in text
     (project / path).write_text(text.replace(old, new, 1))
@@ -103,5 +103,47 @@ def test_layout_and_absent_outputs_are_no_disagreement(project: Path) -> None:
     said = verify(project)
     assert (
         "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in said
-        and "they agree" in said
+        and "it agrees" in said
     )
+
+
+WHOLE = provenance.statement("a.b", {}, [], [{"name": "x", "digest": {}}], {"sandbox": "kernel"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[",
+        "{}",
+        "[]",
+        "[1]",
+        WHOLE.replace('{"name": "x", "digest": {}}', "1"),
+        WHOLE.replace('{"name": "x", "digest": {}}', '{"name": {}}'),
+        WHOLE.replace('"params"', '"p"'),
+        "[" * 100_000,
+    ],
+)
+def test_malformed_provenance_is_none(text: str | None) -> None:
+    """A reader of old commits meets everything; the text as written is read."""
+    assert provenance.read(WHOLE.encode()) is not None
+    assert provenance.read(None if text is None else text.encode()) is None
+
+
+def test_what_is_written_is_read() -> None:
+    """Parameters, inputs, packages in the cache key, outputs with directions, the sandbox."""
+    outputs: list[provenance.Entry] = [{"name": "data/metrics/a-b.json", "digest": {"sha256": "0"}}]
+    provenance.annotate(outputs, "data/metrics/a-b.json", {"loss": "lower"})
+    inputs = [
+        {"name": "data/x", "digest": {"dirHash": "1"}},
+        provenance.of_package("torch", "2.13.0+cpu", True),
+        provenance.of_package("scipy", "1.16.0", False),
+    ]
+    how = {"sandbox": "kernel", "python": "3.11.7"}
+    text = provenance.statement("a.b", {"a.b": {"c": 1}}, inputs, outputs, how)
+    stated = provenance.read(text.encode())
+    assert stated is not None and stated.params == {"a.b": {"c": 1}}
+    assert list(stated.inputs) == ["data/x"] and list(stated.outputs) == ["data/metrics/a-b.json"]
+    assert stated.packages == {"torch": "2.13.0+cpu"} and stated.sandbox == "kernel"
+    assert stated.directions("data/metrics/a-b.json") == {"loss": "lower"}

@@ -1,0 +1,126 @@
+"""agreement: do provenance files agree with each other and with the files that are here?"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmspec.errors import some
+from lmspec.run import declaration, provenance, toolchain
+from lmspec.run.declaration import Declaration
+from lmspec.run.provenance import Entry, Provenance
+from lmspec.specs.names import ArtifactName
+from lmspec.specs.project import Project
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """absent: the output is not here, so it was not compared."""
+
+    stage: str
+    what: str
+    absent: bool = False
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """lines: what disagrees, each with its stages; sandboxes: what enforced it -> builds."""
+
+    lines: tuple[str, ...]
+    disagreements: int
+    sandboxes: Mapping[str, int]
+
+
+def check(project: Project, root: Path, stages: Collection[str]) -> Agreement:
+    """Compare the provenance of those stages with that of all others and with the files here."""
+    by_stage = provenances(project, root)
+    named = [found for found in disagreements(root, by_stage) if found.stage in stages]
+    lines = []
+    for what in dict.fromkeys(found.what for found in named):
+        same = [found for found in named if found.what == what]
+        absent = any(found.absent for found in same)
+        note = ", so it was not compared: `dvc pull`" if absent else ""
+        lines.append(f"{some([found.stage for found in same])}: {what}{note}")
+    sandboxes = Counter(stated.sandbox for stage in stages if (stated := by_stage[stage]))
+    return Agreement(tuple(lines), sum(not found.absent for found in named), sandboxes)
+
+
+def provenances(project: Project, root: Path) -> dict[str, Provenance | None]:
+    """Stage -> its provenance; None if the file is missing or malformed."""
+    by_stage = {}
+    for name, _ in project.artifacts():
+        artifact = ArtifactName.parse(name)
+        path = root / artifact.provenance
+        by_stage[artifact.stage] = provenance.read(path.read_bytes() if path.is_file() else None)
+    return by_stage
+
+
+def disagreements(root: Path, by_stage: Mapping[str, Provenance | None]) -> Iterator[Disagreement]:
+    """All of them, stage by stage."""
+    made = {
+        name: entry
+        for stated in by_stage.values()
+        if stated
+        for name, entry in stated.outputs.items()
+    }
+    for stage, stated in by_stage.items():
+        declared = declaration.read(root, ArtifactName.of_stage(stage))
+        if stated is None:
+            yield Disagreement(stage, f"{declared.name.provenance} is missing or malformed")
+            continue
+        yield from _of_outputs(root, declared, stated)
+        for what in (
+            *_of_inputs(root, declared, stated, made),
+            *_of_settings(root, declared, stated),
+        ):
+            yield Disagreement(stage, what)
+
+
+def _of_outputs(root: Path, declared: Declaration, stated: Provenance) -> Iterator[Disagreement]:
+    for out in declared.outs:
+        if out == declared.name.provenance:
+            continue
+        if out not in stated.outputs:
+            yield Disagreement(declared.stage, f"{out} is not in its provenance")
+        elif not (root / out).exists():
+            absent = out == declared.folder.as_posix()
+            yield Disagreement(declared.stage, f"{out} is not here", absent)
+        elif provenance.of_path(root / out, out)["digest"] != stated.outputs[out]["digest"]:
+            yield Disagreement(declared.stage, f"{out} differs from its provenance")
+
+
+def _of_inputs(
+    root: Path, declared: Declaration, stated: Provenance, made: Mapping[str, Entry]
+) -> Iterator[str]:
+    """made: output -> its entry in the provenance of the stage that made it."""
+    for dep in declared.deps:
+        entry = stated.inputs.get(dep)
+        if entry is None:
+            yield f"{dep} is not in its provenance"
+        elif dep in made:
+            if entry != made[dep]:
+                yield f"it was made from another {dep} than the one that was built"
+        elif not (root / dep).exists():
+            yield f"{dep} is not here"
+        elif not _same(entry, provenance.of_path(root / dep, dep)):
+            yield f"{dep} changed since it was built"
+
+
+def _same(stated: Entry, here: Entry) -> bool:
+    """The same bytes, or the same parsed code."""
+    parsed = stated.get("annotations")
+    return stated["digest"] == here["digest"] or (
+        parsed is not None and parsed == here.get("annotations")
+    )
+
+
+def _of_settings(root: Path, declared: Declaration, stated: Provenance) -> Iterator[str]:
+    values = declaration.values(root, declared)
+    for name in declared.watched[declaration.PARAMS]:
+        if not declaration.same(values[declaration.PARAMS][name], stated.params.get(name)):
+            yield f"{name} of params.yaml changed since it was built"
+    for key, version in values[declaration.TOOLCHAIN].items():
+        name = key.removeprefix("packages.")
+        built_with = stated.packages.get(name, "an unknown version")
+        if name != key and toolchain.public(built_with) != version:
+            yield f"it was built with {name} {built_with}; toolchain.yaml has {version}"
