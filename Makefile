@@ -1,4 +1,4 @@
-# Two commands do it all: `make repro` builds the project's artifacts, `make test` runs the suite.
+# `make repro` builds the project's artifacts, `make test` runs the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,17 +6,17 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: repro test bench test-slow test-gpu lint docs format env clean
 
-repro: env ## build everything that params.yaml names and that is not built yet
+repro: env ## build what is out of date
 	@lmspec sync --check
 	dvc --wait-for-lock repro
 
 test: env ## the suite, miniature project included, in two processes
 	pytest -n 2 --durations 20
 
-test-slow: env ## what takes minutes
+test-slow: env ## tests that take minutes
 	pytest -m slow --timeout 5400
 
-bench: env ## what a mistake in a spec costs, what a trusted cache, and are verdicts right, beside peers; in a repository that is built
+bench: env ## validation, cache, comparison and verdicts beside peers; needs a built repository
 	python bench/validate.py > bench/validate.md
 	python bench/stage.py > bench/stage.md
 	python bench/diff.py > bench/diff.md
@@ -24,10 +24,10 @@ bench: env ## what a mistake in a spec costs, what a trusted cache, and are verd
 	python bench/bounds.py > bench/bounds.md
 	cat bench/validate.md bench/stage.md bench/diff.md bench/verdicts.md bench/bounds.md
 
-test-gpu: env ## the checks that need a CUDA device
+test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu
 
-lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
+lint: env ## style, types, params.yaml, and that dvc.yaml is up to date
 	ruff check .
 	ruff format --check .
 	mypy
@@ -35,7 +35,7 @@ lint: env ## style, types, and is dvc.yaml what params.yaml and the code say?
 	lmspec sync --check
 	lmspec schema | cmp - lmspec/language/params.schema.json
 
-docs: env ## write what the documentation takes from the code and from data/metrics
+docs: env ## generate what the documentation takes from code and data/metrics
 	python docs/generate.py
 
 format: env
@@ -51,5 +51,5 @@ $(BIN)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-clean: ## remove the environment; what is built stays
+clean: ## remove the environment; builds stay
 	rm -rf .venv

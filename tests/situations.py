@@ -1426,7 +1426,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the repository belongs to another user, as in a container",
-    "git does not read a repository that belongs to another user",
+    "git refuses a repository that belongs to another user",
     "safe.directory",
     code=2,
 )

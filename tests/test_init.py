@@ -193,7 +193,7 @@ def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
     assert (repository / "dvc.yaml").exists() and (
         repository / ".github/workflows/lmspec.yml"
     ).exists()
-    assert "no workflow for CI" in init(repository, "part", "--data", "../x.csv", *columns)
+    assert "no CI workflow" in init(repository, "part", "--data", "../x.csv", *columns)
     assert (repository / "part/.dvc/config").exists() and not (repository / "part/.github").exists()
 
 

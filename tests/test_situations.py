@@ -70,7 +70,7 @@ def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (
         printed
-        == "lmspec: no-such: there is no such commit\n  -> name a branch, a tag or a commit: `git log --oneline` shows some\n"
+        == "lmspec: no-such: there is no such commit\n  -> name a branch, a tag or a commit: `git log --oneline` lists some\n"
     )
 
 

@@ -54,8 +54,8 @@ class StepFailure(LmspecError):
 )
 @click.option("--no-pull", is_flag=True, help="Do not pull from the DVC remote.")
 def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None:
-    """Check the spec, pull what was built elsewhere, build the rest, and report what the change does
-    to the model. Run it locally to see what CI will report.
+    """Check the spec, pull what was built elsewhere, build the rest, and report what the change
+    does to the model. Run it locally to see what CI will report.
 
     Stops at the first step that fails: params.yaml is valid; dvc.yaml is up to date; `dvc pull`, if
     there is a remote; `dvc repro`; dvc.lock, metrics and provenance are committed as built; `lmspec
@@ -174,7 +174,7 @@ def _passed(gates: Sequence[Gate]) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One step. run: returns its result, raises LmspecError; announcement: set if it prints lines."""
+    """run: returns its result, raises LmspecError; announcement: set if it prints lines."""
 
     name: str
     run: Callable[[Options], str]

@@ -35,7 +35,7 @@ def report(old: str, new: str | None) -> "Report":
     root = Path.cwd()
     opened: list[revision.Revision] = []
     try:
-        for name in tree.sides(old, new, root):
+        for name in tree.baseline_and_candidate(old, new, root):
             opened.append(revision.read(name, root))
         found = comparison.compare(opened[0], opened[1], root)
         return gate_lines.located(found, opened[1])

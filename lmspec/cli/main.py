@@ -1,4 +1,4 @@
-"""main: the command `lmspec`. Imports a command's module only to run it, as --help must be quick."""
+"""main: the command `lmspec`. Imports a command only to run it, as --help must be quick."""
 
 import importlib
 

@@ -12,7 +12,7 @@ from lmspec.pipeline import compiler
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is out of date.")
 def command(check: bool) -> None:
     """Compile params.yaml to dvc.yaml: one stage per artifact, with every code file it can import.
-    Also writes toolchain.yaml: the installed versions of Python and of the packages that stages use.
+    Also writes toolchain.yaml: the installed versions of Python and of packages that stages use.
 
     \b
     Example:

@@ -117,7 +117,7 @@ def _of_revision(revision: Revision, reasons: Mapping[str, str]) -> Iterator[str
         remedy = "`git checkout` it, or run `dvc repro`" if edited else "run `dvc repro`"
         there = " there, and commit" if revision.commit else ""
         yield f"{name} is out of date in {revision.name}: {why}: {remedy}{there}"
-    for path in revision.tree.others:
+    for path in revision.tree.submodules:
         yield (
             f"{path} of {revision.name} is a submodule: its content is in another repository, "
             "and was not looked at"

@@ -98,7 +98,7 @@ class _Check:
             if self._md5(path) != md5:
                 yield f"{path} is not what it was built with"
         elif not is_elsewhere(path) and not any(
-            path.startswith(f"{submodule}/") for submodule in self.revision.tree.others
+            path.startswith(f"{submodule}/") for submodule in self.revision.tree.submodules
         ):
             yield f"{path}, which it was built with, is gone"
 

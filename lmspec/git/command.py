@@ -27,7 +27,7 @@ def run(
 
 
 def text(place: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What git prints, decoded so that paths in any encoding survive. Raises LmspecError if it fails."""
+    """What git prints; bytes that are not UTF-8 survive. Raises LmspecError if it fails."""
     process = run(place, *arguments, environment=environment)
     if process.returncode:
         message = process.stderr.decode(errors="replace").strip()
@@ -40,7 +40,7 @@ def text(place: Path, *arguments: str, environment: Mapping[str, str] | None = N
 
 
 def prefix(place: Path) -> str:
-    """A folder's path in its repository, with a final slash; empty at the top and outside of any."""
+    """A folder's path in its repository, with a final slash; empty at the top or outside."""
     try:
         return text(place, "rev-parse", "--show-prefix").removesuffix("\n")
     except LmspecError:

@@ -5,9 +5,9 @@ but a mix of two entries never is. So an entry that one side changed is taken wh
 both sides changed differently is left out: DVC then rebuilds the stage, or restores it.
 
 Results (metrics, tables, provenance) cannot be merged; the next build writes the right ones. Where
-both sides changed a file, this side's stays. It is not taken for a result meanwhile: dvc.lock holds
-its MD5 on either side, so its stage's entry differs as well and is left out, which makes the metrics
-out of date to `lmspec gate` until the next `dvc repro`.
+both sides changed a file, this side's stays. It is not taken for a result meanwhile: each dvc.lock
+holds its MD5, so its stage's entry differs as well and is left out. To `lmspec gate` the metrics
+are out of date until the next `dvc repro`.
 """
 
 import re
@@ -61,7 +61,7 @@ def lock(base: str, ours: str, theirs: str) -> Merged:
 def _merged(
     base: Mapping[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
-    """(name -> text, for what the sides agree on or one of them changed; names of the conflicts)."""
+    """(name -> text, where the sides agree or one of them changed it; names of the conflicts)."""
     texts: dict[str, str] = {}
     conflicts = []
     for name in {**ours, **theirs}:

@@ -1,4 +1,4 @@
-"""tree: the files of a commit, or of the working tree, read from git alone: no cache, no network."""
+"""tree: the files of a commit or of the working tree, read through git: no cache, no network."""
 
 import hashlib
 import subprocess
@@ -10,17 +10,17 @@ from lmspec.errors import LmspecError
 from lmspec.git import command as git
 
 WORKTREE = "worktree"
-LARGEST_BYTES = 256 * 2**20  # of one file: what is larger is no metric
+LARGEST_BYTES = 256 * 2**20  # of one file; no metric is larger
 
 
 @dataclass
 class Tree:
-    """The files of one side.
+    """The files of one revision.
 
-    name    as the user gave it, or the merge base that it stands for
-    commit  its hash in full; None for the working tree
-    ids     path from the root of the project -> name of the content as git has it
-    others  paths of submodules: what they hold is in another repository
+    name        as the user gave it, or the merge base that it stands for
+    commit      its full hash; None for the working tree
+    ids         path from the root of the project -> git's hash of the content
+    submodules  paths whose content is in another repository
     """
 
     name: str
@@ -28,21 +28,20 @@ class Tree:
     root: Path
     ids: dict[str, str]
     _objects: "Objects | None" = field(default=None, repr=False)
-    others: tuple[str, ...] = ()
+    submodules: tuple[str, ...] = ()
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file; None if this side has none. Raises LmspecError for one that is too large to be a metric."""
+        """The content of a file; None if there is none. Raises LmspecError if it is too large."""
         if path not in self.ids:
             return None
         if self._objects is not None:
             return self._objects.read(self.ids[path], f"{self.name}:{path}")
-        size = (self.root / path).stat().st_size
-        if size > LARGEST_BYTES:
-            raise _too_large(path, size)
-        return (self.root / path).read_bytes()
+        file = self.root / path
+        _require_small(path, file.stat().st_size)
+        return file.read_bytes()
 
     def text(self, path: str) -> str | None:
-        """The same, as UTF-8; what is not becomes U+FFFD."""
+        """The same as UTF-8, with U+FFFD for invalid bytes."""
         content = self.read(path)
         return None if content is None else content.decode("utf-8", "replace")
 
@@ -53,13 +52,13 @@ class Tree:
 
 
 class Objects:
-    """One `git cat-file --batch` for all that is read."""
+    """One `git cat-file --batch` for everything that is read."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._begin()
+        self._start()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self.process = subprocess.Popen(
             ["git", "cat-file", "--batch"],
             cwd=self.root,
@@ -69,33 +68,31 @@ class Objects:
         )
 
     def read(self, name: str, place: str) -> bytes:
-        """The content of an object. Raises LmspecError if it cannot be had; others can be read after that."""
+        """The content of an object. Raises LmspecError if git cannot give it; others can be read then."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
-        if pipe_in is None or pipe_out is None:
-            raise RuntimeError("it was started with pipes")
+        assert pipe_in is not None and pipe_out is not None
         try:
             pipe_in.write(f"{name}\n".encode())
             pipe_in.flush()
         except BrokenPipeError:
-            self._begin_again()
+            self._restart()
             raise LmspecError(
                 place,
                 "git ended before it was read",
-                "run it again; `git fsck` tells what git lacks",
+                "run it again; `git fsck` shows what is missing",
             ) from None
         header = pipe_out.readline().split()
         if len(header) != 3:
-            raise LmspecError(
-                place,
-                "git does not have its content",
-                "a partial clone: `git fetch --refetch`, or clone it whole",
-            )
+            remedy = "in a partial clone `git fetch --refetch`, or clone it whole"
+            raise LmspecError(place, "git does not have its content", remedy)
         size = int(header[2])
-        if size > LARGEST_BYTES:
-            self._begin_again()  # the rest of it would have to be read first
-            raise _too_large(place, size)
+        try:
+            _require_small(place, size)
+        except LmspecError:
+            self._restart()  # instead of reading to its end
+            raise
         content = pipe_out.read(size)
-        pipe_out.read(1)
+        pipe_out.read(1)  # a newline
         return content
 
     def close(self) -> None:
@@ -103,75 +100,66 @@ class Objects:
         self.process.kill()
         self.process.communicate()
 
-    def _begin_again(self) -> None:
+    def _restart(self) -> None:
         self.close()
-        self._begin()
+        self._start()
 
 
-def _too_large(place: str, size: int) -> LmspecError:
-    return LmspecError(
-        place,
-        f"it has {size:,} bytes, and a metric may have {LARGEST_BYTES:,}",
-        "keep data in DVC's cache",
-    )
+def _require_small(place: str, size: int) -> None:
+    if size > LARGEST_BYTES:
+        found = f"it has {size:,} bytes, and a metric may have {LARGEST_BYTES:,}"
+        raise LmspecError(place, found, "keep data in DVC's cache")
 
 
-def sides(old: str, new: str | None, root: Path) -> tuple[str, str]:
-    """What two arguments of the command line mean: `A B`, `A`, `A..B`, `A...B`, `A...`: with three dots the merge base."""
-    if new is None and "..." in old:
-        one, _, other = old.partition("...")
-        return merge_base(one or "HEAD", other or "HEAD", root), other or WORKTREE
-    if new is None and ".." in old:
-        one, _, other = old.partition("..")
-        return one or "HEAD", other or "HEAD"
-    if old.endswith("..."):
-        return merge_base(
-            old.removesuffix("..."), "HEAD" if new == WORKTREE or new is None else new, root
-        ), new or WORKTREE
-    return old, new or WORKTREE
+def baseline_and_candidate(first: str, second: str | None, root: Path) -> tuple[str, str]:
+    """The two revisions of a command line: `A B`, `A`, `A..B`, `A...B`, `A...` or `A... B`.
+
+    Without B it is the working tree; three dots stand for the merge base.
+    """
+    if second is None and "..." in first:
+        left, _, right = first.partition("...")
+        return merge_base(left or "HEAD", right or "HEAD", root), right or WORKTREE
+    if second is None and ".." in first:
+        left, _, right = first.partition("..")
+        return left or "HEAD", right or "HEAD"
+    if first.endswith("..."):
+        tip = "HEAD" if second in (WORKTREE, None) else str(second)
+        return merge_base(first.removesuffix("..."), tip, root), second or WORKTREE
+    return first, second or WORKTREE
 
 
-def merge_base(one: str, other: str, root: Path) -> str:
-    """The commit at which two branches parted. Raises LmspecError if they have none in common."""
-    commits = [commit_of(name, root) for name in (one, other)]
-    run = git.run(root, "merge-base", *commits)
-    if run.returncode:
-        remedy = (
-            "fetch more: `git fetch --unshallow`"
-            if _shallow(root)
-            else "name a branch that it came from"
-        )
-        raise LmspecError(f"{one}...{other}", "they have no commit in common", remedy)
-    return run.stdout.decode().strip()
+def merge_base(first: str, second: str, root: Path) -> str:
+    """The last commit that two branches share. Raises LmspecError if there is none."""
+    commits = [commit_of(name, root) for name in (first, second)]
+    process = git.run(root, "merge-base", *commits)
+    if process.returncode:
+        fetch = "fetch more: `git fetch --unshallow`"
+        remedy = fetch if _shallow(root) else "name a branch that it came from"
+        raise LmspecError(f"{first}...{second}", "they have no commit in common", remedy)
+    return process.stdout.decode().strip()
 
 
 def commit_of(name: str, root: Path) -> str:
-    """The hash of a branch, tag or commit. Raises LmspecError, and says why there is none."""
-    run = git.run(
-        root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
-    )
-    if not run.returncode:
-        return run.stdout.decode().strip()
+    """The hash of a branch, tag or commit. Raises LmspecError with the reason if there is none."""
+    reference = f"{name}^{{commit}}"
+    process = git.run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", reference)
+    if not process.returncode:
+        return process.stdout.decode().strip()
     repository = git.run(root, "rev-parse", "--git-dir")
+    place, found = name, "there is no such commit"
+    remedy = "name a branch, a tag or a commit: `git log --oneline` lists some"
     if b"dubious ownership" in repository.stderr:  # as in a container that runs as another user
+        place, found = str(root), "git refuses a repository that belongs to another user"
         remedy = f"if you trust it: `git config --global --add safe.directory {root}`"
-        raise LmspecError(
-            str(root), "git does not read a repository that belongs to another user", remedy
-        )
-    if repository.returncode:
-        raise LmspecError(
-            str(root), "it is in no git repository", "`git init`, and commit what you have built"
-        )
-    if git.run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
-        raise LmspecError(
-            name,
-            "the repository has no commit yet",
-            "commit what you have built: `git add -A && git commit`",
-        )
-    remedy = "name a branch, a tag or a commit: `git log --oneline` shows some"
-    if _shallow(root):
-        remedy = "this clone is shallow: `git fetch --unshallow` gets the commits that it lacks"
-    raise LmspecError(name, "there is no such commit", remedy)
+    elif repository.returncode:
+        place, found = str(root), "it is in no git repository"
+        remedy = "`git init`, and commit what you have built"
+    elif not has_commit(root):
+        found = "the repository has no commit yet"
+        remedy = "commit what you have built: `git add -A && git commit`"
+    elif _shallow(root):
+        remedy = "this clone is shallow: `git fetch --unshallow` gets the missing commits"
+    raise LmspecError(place, found, remedy)
 
 
 def has_commit(root: Path) -> bool:
@@ -180,7 +168,7 @@ def has_commit(root: Path) -> bool:
 
 
 def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
-    """One side: a branch, tag or commit, or `worktree`.
+    """The files of a branch, tag or commit, or of the working tree (`worktree`).
 
     folders  paths that will be read, relative to the root
     """
@@ -190,59 +178,54 @@ def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
 
 
 def add(tree: Tree, paths: Sequence[str]) -> None:
-    """Further paths that will be read; what lies outside of the repository is not there."""
+    """Further paths that will be read; those outside the repository are skipped."""
     for path in paths:
         if tree.commit is None:
             tree.ids |= _files(tree.root, [path])
         else:
-            run = git.run(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", path)
-            tree.ids |= _listed(run.stdout.decode("utf-8", "surrogateescape"))["blob"]
+            process = git.run(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", path)
+            tree.ids |= _listed(process.stdout.decode("utf-8", "surrogateescape"))["blob"]
 
 
 def of_commit(
     name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None
 ) -> Tree:
-    """The same of a commit by its hash in full. objects: what reads them, if others are read by it too."""
+    """The files of a commit, given by its full hash. objects: a reader to share with other trees."""
     ids = _listed(git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders))
     return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
 
 
 def _listed(rows: str) -> dict[str, dict[str, str]]:
-    """Kind -> path -> name of what git has there, as `git ls-tree -z` says it. A submodule is a commit."""
+    """Kind -> path -> hash, from `git ls-tree -z`. A submodule is of kind `commit`."""
     ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
-    for row in rows.split("\0"):
+    for row in filter(None, rows.split("\0")):
         about, _, path = row.partition("\t")
-        if path:
-            _, kind, content = about.split()
-            ids[kind][path] = content
+        _, kind, content = about.split()
+        ids[kind][path] = content
     return ids
 
 
 def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the working tree, by the index."""
-    run = git.run(root, "ls-files", "--stage", "-z", "--", *folders)
-    lines = run.stdout.decode("utf-8", "surrogateescape").split("\0")
+    process = git.run(root, "ls-files", "--stage", "-z", "--", *folders)
+    lines = process.stdout.decode("utf-8", "surrogateescape").split("\0")
     return tuple(line.partition("\t")[2] for line in lines if line.startswith("160000 "))
 
 
 def _files(root: Path, folders: Sequence[str]) -> dict[str, str]:
-    found = {}
+    ids = {}
     for folder in folders:
         place = root / folder
-        paths = (
-            [place]
-            if place.is_file()
-            else (p for p in place.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-        )
-        for path in paths:
-            if path.stat().st_size <= LARGEST_BYTES:
-                content = path.read_bytes()
-                found[path.relative_to(root).as_posix()] = hashlib.sha1(
-                    b"blob %d\0" % len(content) + content, usedforsecurity=False
-                ).hexdigest()
-            else:
-                found[path.relative_to(root).as_posix()] = "too large"
-    return dict(sorted(found.items()))
+        for file in [place] if place.is_file() else place.rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                path = file.relative_to(root).as_posix()
+                ids[path] = _id(file) if file.stat().st_size <= LARGEST_BYTES else "too large"
+    return dict(sorted(ids.items()))
+
+
+def _id(file: Path) -> str:
+    content = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _shallow(root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""closure: the files of the project and of lmspec that a module can import, found without running it."""
+"""closure: the files of the project and of lmspec that a module can import, by its source."""
 
 import ast
 import sys
@@ -68,7 +68,7 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module in the project, or of lmspec where it is installed; None if it has none."""
+    """The file of a module of the project or of lmspec; None if it has none."""
     package, *_ = module.split(".")
     if package in sys.stdlib_module_names:
         return None

@@ -23,7 +23,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Expected:
-    """How long a stage will take, and the machine on which that was measured. here: is it this one?"""
+    """How long a stage will take, measured on a machine. here: is it this one?"""
 
     seconds: float
     machine: str
@@ -47,7 +47,7 @@ def _parsed(text: str) -> Iterator[Duration]:
 
 
 def expected(root: Path, stage: str) -> Expected | None:
-    """The median of its last runs on this machine, else on that of the newest; None if never timed."""
+    """The median of its last runs here, else on the newest's machine; None if never timed."""
     known = runs(root, stage)
     if not known:
         return None

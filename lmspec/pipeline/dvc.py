@@ -1,4 +1,4 @@
-"""dvc: what changed since each stage's last run, and what the cache can restore, asked of DVC's own Python.
+"""dvc: what changed since a stage's last run, and what the cache can restore, by DVC's own code.
 
 DVC promises none of this API: tests/test_plan_exact.py holds it to what `dvc repro` does.
 """
@@ -135,7 +135,7 @@ class Stage:
         return self._in_cache(entry) if entry else None
 
     def might_be_restored(self) -> bool:
-        """Could the unknown inputs turn out so that the cache has the result? If not, it will run."""
+        """Does the cache have its result for some value of the unknown inputs? If not, it runs."""
         if not self._cacheable():
             return False
         if self._unchanged() and self._in_cache(to_single_stage_lockfile(self._stage)):

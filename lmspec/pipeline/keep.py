@@ -1,4 +1,4 @@
-"""keep: which outputs an edit of code cannot have changed: those of stages whose AST is the same."""
+"""keep: outputs that an edit of code cannot have changed, as the AST is the same."""
 
 import functools
 import hashlib
@@ -82,7 +82,7 @@ def _read_as_text(root: Path, path: str) -> frozenset[str]:
 
 
 def _text_then(root: Path, path: str, md5: str) -> str | None:
-    """The text of a file when it had that MD5, as remembered or from the commits that touched it."""
+    """The text of a file when it had that MD5, as remembered or from its commits."""
     remembered = root / REMEMBERED / md5
     if remembered.exists():
         return remembered.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""packages: those that a stage executes: what its code imports, and the compiled ones they require."""
+"""packages: those that a stage's code imports, and the compiled ones they require."""
 
 import functools
 import re
@@ -31,7 +31,7 @@ class Package:
 
 @functools.cache
 def executed(modules: frozenset[str]) -> dict[str, str]:
-    """Name -> version of the packages with those top-level modules, and of compiled ones they require.
+    """Name -> version of packages with those top-level modules, and of compiled ones they need.
 
     Packages that are not installed and requirements of one platform are left out.
     """

@@ -27,7 +27,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Step:
-    """One stage. reasons: for its verdict; expected: how long it takes, if it may run and was timed."""
+    """One stage. reasons: for its verdict; expected: its duration, if it may run and was timed."""
 
     stage: str
     verdict: str

@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class End:
-    """outcome: BUILT, RESTORED (from DVC's cache), SAME, FAILED or STOPPED; error: lines saying why it failed."""
+    """outcome: BUILT, RESTORED (from DVC's cache), SAME, FAILED or STOPPED; error: why it failed."""
 
     stage: str
     outcome: str
@@ -59,7 +59,7 @@ class End:
 
 
 class StopSignal:
-    """A request to stop. number: the first signal, 0 if none came; at_once: a second one followed."""
+    """A request to stop. number: the first signal, else 0; at_once: a second one followed."""
 
     def __init__(self) -> None:
         self.number, self.since, self.at_once = 0, 0.0, False
@@ -78,7 +78,7 @@ class StopSignal:
 
 
 class Repro:
-    """One `dvc repro --single-item`, in its own process group, so that Ctrl-C does not reach it directly.
+    """One `dvc repro --single-item`, in its own process group, which Ctrl-C does not reach.
 
     end  None while it runs
     """

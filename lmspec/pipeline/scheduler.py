@@ -1,4 +1,4 @@
-"""scheduler: stages side by side, each a `dvc repro --single-item` that starts once its inputs are built.
+"""scheduler: stages side by side, each a `dvc repro --single-item` started once its inputs exist.
 
 DVC does the work and writes dvc.lock: its processes take the repository's lock in turn, and release
 it while a stage runs.

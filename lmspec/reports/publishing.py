@@ -39,7 +39,7 @@ def gates(folder: Path) -> list[Gate]:
 
 
 def report(folder: Path) -> None:
-    """Append the report to the job summary, for which its Markdown is short enough, and annotate."""
+    """Append the report to the job summary (its Markdown is short enough), and annotate."""
     _append_to_summary((folder / MARKDOWN).read_text(encoding="utf-8"))
     annotations = folder / ANNOTATIONS
     if on_github() and annotations.exists():

@@ -41,7 +41,7 @@ def texts(table: LabelledTable) -> Iterator[tuple[str, str]]:
 
 
 def recipes() -> list[Path]:
-    """The stages, which each project owns a copy of: in an installed lmspec, or in its repository."""
+    """The stages that a project gets a copy of, in an installed lmspec or its repository."""
     package = Path(__file__).parents[1]
     packaged = package / "recipes"
     return sorted((packaged if packaged.is_dir() else package.parent / "stages").glob("*.py"))
@@ -86,7 +86,7 @@ def quoted(text: str) -> str:
 
 def requirements() -> Iterator[str]:
     """requirements.txt: lmspec and everything it needs, at the installed versions."""
-    yield "# The packages that this project began with. An upgrade reruns the stages whose code it changes."
+    yield "# The packages this project began with. An upgrade reruns the stages whose code it changes."
     pins: dict[str, str] = {}
     queue = ["lmspec"]
     while queue:

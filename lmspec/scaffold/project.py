@@ -27,7 +27,7 @@ def require_empty(folder: Path) -> None:
 
 
 def create(folder: Path, table: LabelledTable) -> bool:
-    """Write the project, and compile it. Returns whether the folder is the top of a git repository."""
+    """Write and compile the project. Returns whether the folder is the top of a repository."""
     texts = dict(files.texts(table))
     top = _init_git(folder)
     for path, content in texts.items():
