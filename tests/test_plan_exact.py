@@ -208,14 +208,14 @@ def holds(project: Scratch, targets: tuple[str, ...] = ()) -> dict[str, str]:
     """Plan and build; each stage must fare as foretold. Returns what was foretold."""
     with dvc.stages(project.folder, targets) as stages:
         forecasts = list(plan.forecasts(stages))
-    foretold = {forecast.stage.name: forecast.verdict for forecast in forecasts}
+    foretold = {stage.name: verdict for stage, verdict in forecasts}
     done = project.build(targets)
     assert set(done) <= set(foretold)
-    for forecast in forecasts:
-        name, verdict = forecast.stage.name, forecast.verdict
+    for stage, verdict in forecasts:
+        name = stage.name
         if verdict == plan.MAY:
-            assert forecast.stage.waits and all(
-                foretold[stage] in (plan.RUN, plan.MAY) for stage in forecast.stage.waits
+            assert stage.waits and all(
+                foretold[before] in (plan.RUN, plan.MAY) for before in stage.waits
             )
         else:
             assert done.get(name, plan.HIT) == verdict, (

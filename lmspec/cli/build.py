@@ -52,7 +52,7 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
         click.echo(f"removed what killed runs had left: {some(removed)}")
     started = time.monotonic()
     with dvc.stages(root, [paths.stage_name(name) for name in names]) as listed:
-        verdicts = {step.stage.name: step.verdict for step in plan.forecasts(listed)}
+        verdicts = {stage.name: verdict for stage, verdict in plan.forecasts(listed)}
     known = lockfile.split(lockfile.text_in(root)).stages
     changed = [stage for stage, verdict in verdicts.items() if verdict != plan.HIT]
     before = scheduler.affected(scheduler.graph(project, verdicts), changed)

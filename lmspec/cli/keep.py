@@ -23,18 +23,18 @@ def command(dry_run: bool) -> None:
       lmspec keep && git commit -am "comments"
     """
     loading.compiled_project()
-    edits, verdicts = keep.verdicts(Path.cwd())
+    edits, stages = keep.check(Path.cwd())
     for path, change in edits.items():
         click.echo(f"{path}: {change}")
-    kept = [verdict.stage for verdict in verdicts if not verdict.reasons]
+    kept = [stage for stage, reasons in stages.items() if not reasons]
     if kept and not dry_run:
         keep.keep(Path.cwd(), kept, edits)
     if kept:
         click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
-    left = [verdict for verdict in verdicts if verdict.reasons]
-    for verdict in left:
-        more = f", and {len(verdict.reasons) - 1} more" if len(verdict.reasons) > 1 else ""
-        click.echo(f"left {verdict.stage}: {verdict.reasons[0]}{more}")
-    if not verdicts:
+    for stage, reasons in stages.items():
+        if reasons:
+            more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+            click.echo(f"left {stage}: {reasons[0]}{more}")
+    if not stages:
         click.echo("everything is up to date")
-    sys.exit(1 if left else 0)
+    sys.exit(1 if any(stages.values()) else 0)

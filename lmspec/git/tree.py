@@ -68,7 +68,7 @@ class Objects:
         )
 
     def read(self, name: str, place: str) -> bytes:
-        """The content of an object. Raises LmspecError if git cannot give it; others can be read then."""
+        """The content of an object. Raises LmspecError if git cannot give it; others stay readable."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
         assert pipe_in is not None and pipe_out is not None
         try:
@@ -190,7 +190,7 @@ def add(tree: Tree, paths: Sequence[str]) -> None:
 def of_commit(
     name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None
 ) -> Tree:
-    """The files of a commit, given by its full hash. objects: a reader to share with other trees."""
+    """The files of a commit, by its full hash. objects: a reader shared with other trees."""
     ids = _listed(git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders))
     return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
 

@@ -32,7 +32,13 @@ class Closure:
 def imports(path: Path) -> frozenset[str]:
     """Names that a file imports anywhere, modules or not, except under `if TYPE_CHECKING`."""
     names: set[str] = set()
-    for node in _nodes(_parse(path)):
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise LmspecError(
+            f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
+        ) from None
+    for node in _nodes(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level > 0:
@@ -47,17 +53,8 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-def _parse(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise LmspecError(
-            f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
-        ) from None
-
-
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    stack = [tree]
+    stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
         yield node

@@ -37,20 +37,17 @@ class OutOfDate(LmspecError):
 
 
 def dvc_yaml_text(project: Project, root: Path) -> str:
-    """The text of dvc.yaml: one stage per artifact, in the order of the nouns and of params.yaml."""
+    """The text of dvc.yaml: one stage per artifact, in the order of nouns and of params.yaml."""
     stages, plots, artifacts = {}, [], {}
     for name, spec in project.artifacts():
         stage = stage_name(name)
         stages[stage] = _stage(project, name, spec, root)
         plots += _plots(stage, spec)
         if isinstance(spec, BundleSpec):
-            artifacts[stage] = {"path": f"{folder(name)}", "type": "model", "desc": spec.title}
-    document: dict[str, Any] = {"stages": stages}
-    if plots:
-        document["plots"] = plots
-    if artifacts:
-        document["artifacts"] = artifacts
-    return f"{WRITTEN}\n{text_of(document)}"
+            artifacts[stage] = {"path": folder(name), "type": "model", "desc": spec.title}
+    document = {"stages": stages, "plots": plots, "artifacts": artifacts}
+    used = {section: value for section, value in document.items() if value or value is stages}
+    return f"{WRITTEN}\n{text_of(used)}"
 
 
 def text_of(document: dict[str, Any]) -> str:
@@ -69,12 +66,9 @@ def toolchain_text(project: Project, root: Path) -> str:
     With the SHA-256 of each module of an installed lmspec, whose files DVC cannot watch.
     """
     closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
-    versions: dict[str, str] = {}
-    outside: dict[str, Path] = {}
-    for code in closures:
-        versions |= packages.executed(code.foreign)
-        outside |= code.outside
-    tree: dict[str, Any] = {"python": toolchain.minor(), "packages": dict(sorted(versions.items()))}
+    versions = packages.executed(frozenset().union(*(code.foreign for code in closures)))
+    tree: dict[str, Any] = {"python": toolchain.minor(), "packages": versions}
+    outside = {module: path for code in closures for module, path in code.outside.items()}
     for module, path in sorted(outside.items()):
         *parents, name = module.split(".")
         branch = tree

@@ -1,5 +1,6 @@
 """durations: how long a stage took, and about how long it will take."""
 
+import contextlib
 import json
 import statistics
 from collections.abc import Iterator
@@ -13,15 +14,6 @@ LAST = 5  # runs that count: older ones had other code and data
 
 
 @dataclass(frozen=True)
-class Duration:
-    """One run of a stage. machine: see `interpreter.machine`."""
-
-    seconds: float
-    machine: str
-    peak_mib: float
-
-
-@dataclass(frozen=True)
 class Expected:
     """How long a stage will take, measured on a machine. here: is it this one?"""
 
@@ -30,31 +22,25 @@ class Expected:
     here: bool
 
 
-def runs(root: Path, stage: str) -> list[Duration]:
-    """The runs of a stage in .lmspec/runs, oldest first; lines that a crash cut off are skipped."""
-    path = root / FOLDER / f"{stage}.jsonl"
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    return list(_parsed(text))
-
-
-def _parsed(text: str) -> Iterator[Duration]:
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-            yield Duration(float(row["seconds"]), str(row["machine"]), float(row["peak_mib"]))
-        except (ValueError, KeyError, TypeError):
-            continue
-
-
 def expected(root: Path, stage: str) -> Expected | None:
     """The median of its last runs here, else on the newest's machine; None if never timed."""
-    known = runs(root, stage)
-    if not known:
+    runs = list(_runs(root / FOLDER / f"{stage}.jsonl"))
+    if not runs:
         return None
     here = interpreter.machine()
-    machine = here if any(run.machine == here for run in known) else known[-1].machine
-    seconds = [run.seconds for run in known if run.machine == machine][-LAST:]
+    machines = [machine for machine, _ in runs]
+    machine = here if here in machines else machines[-1]
+    seconds = [seconds for of, seconds in runs if of == machine][-LAST:]
     return Expected(statistics.median(seconds), machine, machine == here)
+
+
+def _runs(path: Path) -> Iterator[tuple[str, float]]:
+    """(machine, seconds) of each run, oldest first. Skips lines that a crash cut off."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            row = json.loads(line)
+            yield str(row["machine"]), float(row["seconds"])
 
 
 def about(seconds: float) -> str:

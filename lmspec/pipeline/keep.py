@@ -4,7 +4,6 @@ import functools
 import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,14 @@ REMEMBERED = Path(".lmspec/code")
 COMMITS = 50  # how far back to look for the text of a file
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One stage that is out of date. reasons: why it cannot be kept; empty if it can."""
-
-    stage: str
-    reasons: tuple[str, ...]
-
-
-def verdicts(root: Path) -> tuple[dict[str, str], list[Verdict]]:
-    """(code file -> what its edit changed, a verdict for each stage that is out of date)."""
+def check(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """(code file -> what its edit changed, stage out of date -> why it cannot be kept, if so)."""
     runs = lockfile.runs(lockfile.text_in(root))
     edits: dict[str, str] = {}
-    stages = []
+    stages = {}
     for stage, changes in dvc.status(root).items():
-        reasons = tuple(_reasons(root, runs.get(stage, NEVER), changes, edits))
-        stages.append(Verdict(stage, reasons if stage in runs else ("it has never run",)))
+        reasons = list(_reasons(root, runs.get(stage, NEVER), changes, edits))
+        stages[stage] = reasons if stage in runs else ["it has never run"]
     return edits, stages
 
 

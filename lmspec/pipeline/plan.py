@@ -7,22 +7,11 @@ from typing import Any
 
 from lmspec.pipeline import difference, durations, dvc, keep
 
-HIT, RESTORE, RUN, MAY = "hit", "restore", "run", "may run"
+HIT = "hit"  # up to date
+RESTORE = "restore"  # DVC takes its result from the cache
+RUN = "run"
+MAY = "may run"  # depends on the results of stages that run before it
 SHOWN = 60  # characters of a value
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What `dvc repro` does with one stage. verdict:
-
-    hit      nothing: it is up to date
-    restore  takes its result from DVC's cache
-    run      runs it
-    may run  depends on the results of stages that run before it
-    """
-
-    stage: dvc.Stage
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -38,11 +27,11 @@ class Step:
 def plan(root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
     """A step for each stage, or for the targets and what they are made from, in DVC's order."""
     with dvc.stages(root, targets) as stages:
-        return [_step(root, forecast) for forecast in forecasts(stages)]
+        return [_step(root, stage, verdict) for stage, verdict in forecasts(stages)]
 
 
-def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[Forecast]:
-    """Follow `dvc repro` through the stages, with what each leaves behind as far as it is known.
+def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[tuple[dvc.Stage, str]]:
+    """(stage, verdict), following `dvc repro` with what each stage leaves behind, where known.
 
     One thing is left out: a run can restore what the cache lacks of another stage, if its output
     has the same bytes.
@@ -60,11 +49,10 @@ def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[Forecast]:
             runs = not stage.waits or (stage.changes and not stage.might_be_restored())
             verdict = RUN if runs else MAY
             coming |= stage.unknown()
-        yield Forecast(stage, verdict)
+        yield stage, verdict
 
 
-def _step(root: Path, forecast: Forecast) -> Step:
-    stage, verdict = forecast.stage, forecast.verdict
+def _step(root: Path, stage: dvc.Stage, verdict: str) -> Step:
     if verdict == HIT:
         return Step(stage.name, verdict, ())
     reasons = ["it has never run"]

@@ -50,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class End:
-    """outcome: BUILT, RESTORED (from DVC's cache), SAME, FAILED or STOPPED; error: why it failed."""
+    """outcome: BUILT, RESTORED (from the cache), SAME, FAILED or STOPPED; error: why it failed."""
 
     stage: str
     outcome: str

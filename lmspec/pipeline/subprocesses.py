@@ -17,7 +17,7 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def die_with_parent() -> None:
-    """For `preexec_fn`: if lmspec is killed, so is the DVC it started; a stage notices that itself."""
+    """For `preexec_fn`: if lmspec is killed, so is its DVC; a stage notices that itself."""
     lifetime.die_with_parent(os.getppid(), signal.SIGTERM)
 
 

@@ -86,7 +86,7 @@ def quoted(text: str) -> str:
 
 def requirements() -> Iterator[str]:
     """requirements.txt: lmspec and everything it needs, at the installed versions."""
-    yield "# The packages this project began with. An upgrade reruns the stages whose code it changes."
+    yield "# What this project began with. An upgrade reruns the stages whose code it changes."
     pins: dict[str, str] = {}
     queue = ["lmspec"]
     while queue:
