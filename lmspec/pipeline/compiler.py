@@ -15,6 +15,7 @@ from lmspec.pipeline.paths import METRICS, folder, stage_name
 from lmspec.run import toolchain
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 from lmspec.specs.results import Table
 
@@ -134,14 +135,11 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
 
 
 def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
-    noun, _, key = name.partition(".")
-    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 python -m lmspec.run {noun} {key}"}
+    command = f"python -m lmspec.run {' '.join(ArtifactName.parse(name))}"
+    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
     code = code_of(project, spec, root)
-    stage["deps"] = [
-        *(folder(need) for need in needs_of(project, spec)),
-        *spec.files(),
-        *code.files,
-    ]
+    needs = map(folder, needs_of(project, spec))
+    stage["deps"] = [*needs, *spec.files(), *code.files]
     executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
     watched = ["python", *executed, *code.outside]
     stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
