@@ -177,7 +177,7 @@ def test_a_lock_that_is_no_utf_8_is_not_merged(project: Project) -> None:
     found = project.run("merge-driver", "a", "b", "c", "dvc.lock")
     assert (
         found.exit_code == 1
-        and "it is no UTF-8" in found.stderr
+        and "it is not UTF-8" in found.stderr
         and project.text("b") == "stages: {}\n"
     )
 
