@@ -429,6 +429,25 @@ def test_the_released_model_comes_first(report: Report) -> None:
         assert section.index(name) < section.index("<details")
 
 
+def test_the_decision_is_one_sentence_with_its_reasons(report: Report) -> None:
+    """Three gates by name at most; what passes says what it rests on."""
+    assert words.decision(report) == (
+        "Fails",
+        "5 of 7 gates do not pass (fail_gate: fail, undecided_gate: undecided, "
+        "missing_gate: missing and 2 more); 1 metric is missing",
+    )
+    better = (reports.metric("better"), reports.metric("worse"), reports.metric("changed"))
+    passes = replace(report, gates=(reports.gate("pass"),), metrics=better)
+    assert words.decision(passes) == (
+        "Passes",
+        "1 of 1 gates pass; of 2 tested metrics 1 worse, 1 better",
+    )
+    assert words.decision(reports.quiet()) == (
+        "Passes",
+        "no gates are defined; no metric was tested",
+    )
+
+
 def test_what_a_bundle_quotes_is_the_release() -> None:
     """Of this project: by its spec, whatever the names are."""
     command = [sys.executable, "-m", "lmspec", "diff", "--format", "json"]

@@ -208,7 +208,8 @@ def decision(report: Report) -> tuple[str, str]:
     if not report.failures:
         tested = [metric for metric in report.metrics if metric.p is not None]
         gates = passing(report.gates) if report.gates else "no gates are defined"
-        return "Passes", f"{gates}; of {len(tested)} tested metrics: {counted(tested)}"
+        verdicts = f"of {len(tested)} tested metrics {counted(tested)}"
+        return "Passes", f"{gates}; {verdicts if tested else 'no metric was tested'}"
     blocked = [gate for gate in report.gates if not gate.passed]
     lost = sum(metric.verdict == "missing" for metric in report.metrics)
     reasons = []
