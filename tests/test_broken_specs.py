@@ -1,9 +1,9 @@
-"""Broken specs, each with the words that `lmspec validate` has for it: broken_specs.txt is the table.
+"""Broken specs, each with the message of `lmspec validate`: broken_specs.txt is the table.
 
-A case there is `== what is broken [rules]`, an edit of the valid spec (lines with - are replaced by those with +; without
-+ they are removed) or a whole file (lines with |), perhaps functions of this file that prepare the folder (lines with !),
-a blank line, and what is printed. <0x09> is the byte with that number. `python -m tests.test_broken_specs` writes what is
-printed now into the table, for a person to read line by line.
+A case there is `== what is broken [rules]`, then an edit of the valid spec (lines with - are
+replaced by those with +, or removed) or a whole file (lines with |), perhaps functions of this file
+that prepare the folder (lines with !), a blank line, and the output. <0x09> is a byte.
+`python -m tests.test_broken_specs` writes the present output: read its diff.
 """
 
 import ast
@@ -72,7 +72,7 @@ class Case:
         return text
 
     def printed(self, folder: Path) -> tuple[str, tuple[str, ...]]:
-        """What `lmspec validate` prints for it, but for the last line, and the names of the rules."""
+        """What `lmspec validate` prints, without the last line, and the names of the rules."""
         path = written(self.text(), folder)
         for line in self.given:
             if line[0] == "!":
@@ -185,7 +185,7 @@ def test_the_table_has_every_rule() -> None:
 
 
 def test_the_rules_that_the_code_names_are_those_listed_here() -> None:
-    """Every `report("name", ...)` and `Problem("name", ...)`: the negative control of the test above."""
+    """Every `report("name", ...)` and `Problem("name", ...)`: the test above sees them all."""
     assert set(_literals()) <= LITERAL and {"cycle", "file", "wrong-type"} <= set(_literals())
 
 

@@ -51,7 +51,7 @@ def test_validate_imports_nothing_heavy() -> None:
 
 
 def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:
-    """No params.yaml, an unknown stage, an unknown revision: exit 1, or 2 if nothing can be compared, with what to do."""
+    """No params.yaml, an unknown stage or revision: exit 1, or 2 if nothing can be compared."""
     for arguments, cwd, code in (
         (("validate",), tmp_path, 1),
         (("plan", "nonsense"), ROOT, 1),

@@ -68,7 +68,7 @@ def exemplified(path: tuple[str, ...], nouns: Iterable[str]) -> bool:
 
 
 def test_the_examples_hold_everything() -> None:
-    """Every noun, kind and field; only another kind of optimizer is left to another noun, and what all gates may have to one."""
+    """Every noun, kind and field; one noun shows each optimizer, one gate what all may have."""
     assert len(EVERY) > 150
     lacking = [path for path in EVERY if not exemplified(path, schema.sections())]
     assert {path[2] for path in lacking} == {"undecided", "waiver"} and {
@@ -97,7 +97,7 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("noun", schema.sections())
 def test_every_path_is_explained(noun: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its rule or its fields, its description, and an example that parses and has the value of the examples."""
+    """With its rule or fields, its description, and an example that parses."""
     for path in (path for path in EVERY if path[0] == noun):
         (meaning,) = explain.meanings(".".join(path), {})
         text = said(".".join(path), monkeypatch)
@@ -164,7 +164,7 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
     [
         (
             "modle",
-            "params.yaml has no section 'modle'\n  -> did you mean 'model'? there is sources, corpus,",
+            "params.yaml has no section 'modle'\n  -> did you mean 'model'? there is sources,",
         ),
         (
             "model.architecture.celll",

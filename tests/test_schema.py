@@ -1,4 +1,4 @@
-"""The JSON Schema says all that one part of params.yaml can be asked alone; lmspec's walk and the pydantic specs say the same."""
+"""The JSON Schema, lmspec's walk and the pydantic specs agree on every single value."""
 
 import copy
 import json
@@ -137,7 +137,7 @@ def _matches(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Exception]:
 
 
 STANDARD = Draft202012Validator(WRITTEN)
-# JSON Schema takes 16.0 for an integer; and in its regular expressions, unlike Python's, `$` is the end of the text
+# JSON Schema accepts 16.0 as an integer; `$` in its regular expressions is the end of the text
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
 STRICT = validators.extend(Draft202012Validator, {"pattern": _matches}, type_checker=TYPES)(WRITTEN)
 
@@ -337,7 +337,7 @@ def test_fields_that_disagree_are_bad_for_specs_and_walk(
 
 
 def test_a_whole_number_with_a_point_is_one_to_json_schema_alone(folder: Path) -> None:
-    """The one value that an editor lets pass and lmspec does not: 16.0, which DVC takes for another value than 16."""
+    """The one value that an editor accepts and lmspec rejects: 16.0, which is not 16 to DVC."""
     text = changed("model.bert.training.batch_size", 16.0)
     assert not agree(text, folder)
     assert STANDARD.is_valid(result_of_walk(text, folder)[2])

@@ -73,7 +73,7 @@ def test_the_projects_own_spec_is_valid() -> None:
 
 
 def test_every_rule_is_documented() -> None:
-    """docs/rules.md has each rule between artifacts with its reason, word for word, and no rule that is not there."""
+    """docs/rules.md has each rule with its reason, word for word, and no other rule."""
     rows = dict(
         re.findall(r"^\| ([a-z][a-z-]+) \| (.*) \|$", (ROOT / "docs/rules.md").read_text(), re.M)
     )

@@ -25,7 +25,7 @@ def lines(steps: tuple[str, ...], document: Document | None = None) -> list[str]
     """The first entry of examples.yaml that a path leads to; of a noun without kinds, an artifact.
 
     If no artifact of the noun has that field under that kind, one of another noun (`training` is
-    the same everywhere) or another kind (every gate may have a waiver) shows it. Empty if none does.
+    the same everywhere) or another kind (every gate may have a waiver) shows it. Else empty.
 
     steps     as `explain.Meaning` has them
     document  another one than examples.yaml
@@ -63,7 +63,7 @@ def _within(noun: str, section: Entry, steps: tuple[str, ...], strict: bool) -> 
 def _reached(
     key: Span, node: Node, steps: tuple[str, ...], strict: bool, chosen: bool = False
 ) -> Iterator[Entry]:
-    """All that a path leads to. strict: of that kind only; chosen: a step named the kind already."""
+    """All that a path leads to. strict: of that kind only; chosen: a step named the kind."""
     if not steps:
         yield key, node
     elif isinstance(node.entries, list):

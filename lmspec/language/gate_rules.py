@@ -1,4 +1,4 @@
-"""gate_rules: the rules about gates: each names metrics that exist, and can be decided and passed."""
+"""gate_rules: rules about gates: their metrics exist, and they can be decided and passed."""
 
 import datetime
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def _no_such_metric(specs: Specs, kind: str, metric: MetricName) -> tuple[str, s
 
 
 def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
-    """A comparison needs a direction, an interval needs predictions in git, a gap several slices."""
+    """A comparison needs a direction, an interval predictions in git, a gap several slices."""
     for own, gate in gates(specs):
         metric, kind = MetricName.parse(gate["metric"]), gate["kind"]
         if kind == "negative_flip_rate" or metric.artifact not in specs.names:

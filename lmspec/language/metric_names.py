@@ -29,7 +29,7 @@ def matching(specs: Specs, pattern: MetricName) -> list[MetricPath]:
 
 
 def matches(pattern: MetricPath, path: MetricPath) -> bool:
-    """Whether a path has these steps; `*` stands for any one. A step may hold dots, as labels do."""
+    """Whether a path has these steps; `*` stands for any. A step may hold dots, as labels do."""
     if not path or not pattern:
         return not path and not pattern
     if pattern[0] == "*":
@@ -50,7 +50,7 @@ def without_label(path: MetricPath) -> MetricPath:
 
 
 def flip_slices(specs: Specs, name: ArtifactName) -> list[MetricPath]:
-    """Where flips are counted: the test splits of a scores artifact, their classes, their tables."""
+    """Where flips are counted: test splits of a scores artifact, their classes and tables."""
     slices: list[MetricPath] = []
     for splits in specs[name]["on"] if name.noun == "scores" else ():
         corpus, dataset = specs[specs[splits]["of"]], ArtifactName.parse(splits).name
@@ -111,7 +111,7 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
 
 
 def _corpus(specs: Specs, name: ArtifactName, before: MetricPath) -> Values:
-    """The corpus that an artifact is about; of one with several datasets, that of the first step."""
+    """The corpus of an artifact; of one with several datasets, that of the first step."""
     spec = specs[name]
     if name.noun == "corpus":
         return spec

@@ -1,4 +1,4 @@
-"""nouns: what each noun declares beside its fields, from the JSON Schema: no pydantic is imported."""
+"""nouns: what each noun declares beside its fields, read from the JSON Schema."""
 
 import functools
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Noun:
     reads: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def metric(self, path: MetricPath) -> Metric | None:
-        """The declared metric that a path, or a pattern with `*`, belongs to; None if there is none."""
+        """The declared metric that a path, or a pattern with `*`, belongs to; or None."""
         return next((metric for metric in self.metrics if metric.fits(path)), None)
 
     @property

@@ -112,7 +112,8 @@ def shared(specs: Specs, tested: str, learned: str, split: str) -> str | None:
     )
     common = len(test & seen)
     if common and all(_is_built(specs, splits) for splits in (tested, learned)):
-        return f"{tested} shares {common} of its {len(test)} test rows with the {split} split of {learned}"
+        rows = f"{common} of its {len(test)} test rows"
+        return f"{tested} shares {rows} with the {split} split of {learned}"
     return None
 
 

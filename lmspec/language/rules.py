@@ -106,7 +106,7 @@ def layers_to_freeze_exist(specs: Specs) -> Iterator[Disagreement]:
 
 
 def splits_are_not_empty(specs: Specs) -> Iterator[Disagreement]:
-    """Training needs train and dev splits; calibration a dev split; scoring, timing a test split."""
+    """Training needs train and dev splits, calibration a dev split, scoring a test split."""
     for name in specs.names:
         for reference in specs.reads(name):
             splits = reference.target

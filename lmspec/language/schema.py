@@ -64,7 +64,7 @@ def entries(schema: Schema) -> Schema | None:
 
 
 def inner(schema: Schema) -> Schema:
-    """What is in a list or behind a free name: a mapping with fields, a choice of kinds, a value."""
+    """What is in a list or behind a free name: a mapping with fields, kinds, or a value."""
     schema, _ = concrete(schema)
     below = schema["items"] if schema.get("type") == "array" else entries(schema)
     return schema if below is None else inner(below)

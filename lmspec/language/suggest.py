@@ -10,7 +10,7 @@ from lmspec.language.schema import Schema, fits
 
 TRUE, FALSE = {"yes", "on", "y", "true"}, {"no", "off", "n", "false"}
 LIKE = 0.7  # at 0.6 `gpu` would be taken for a misspelt `cpu`
-# Of an unknown field where one is missing: `at_least` for `at_most`, but not `filters` for `layers`.
+# If a field is missing: an unknown `at_least` is `at_most`, but `filters` is not `layers`.
 LIKE_ONE_MISSING = 0.65
 
 

@@ -1,4 +1,4 @@
-"""base: what every spec is made of: frozen closed records, and typed references between artifacts."""
+"""base: what every spec is made of: frozen closed records, typed references to artifacts."""
 
 import dataclasses
 from collections.abc import Iterator

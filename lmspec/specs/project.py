@@ -60,7 +60,7 @@ class Project(Spec):
         return written
 
     def artifacts(self) -> Iterator[tuple[str, Artifact]]:
-        """Every artifact with its name `noun.name`, in the order of the nouns above and of the file."""
+        """Every artifact with its name, in the order of the nouns above and of the file."""
         for noun in NOUNS:
             for name, spec in getattr(self, noun).items():
                 yield str(ArtifactName(noun, name)), spec
