@@ -13,7 +13,7 @@ PLANTED = {
         '    import time\n\n    metrics["clock"] = {"at": time.time()}\n',
     ),
     "stages/corpus.py": (
-        "    sources = {\n",
+        "    tables = {\n",
         '    import random\n\n    (out / "note.json").write_text(f\'{{"planted": {random.random()}}}\')\n',
     ),
 }

@@ -1,22 +1,60 @@
-"""duplicates: pairs of texts that are nearly the same. MinHash proposes them, the exact Jaccard similarity decides."""
+"""duplicates: texts that repeat an earlier one, exactly or nearly.
+
+MinHash proposes pairs, the exact Jaccard similarity decides.
+"""
 
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from datasketch import MinHash, MinHashLSH
 
 from lmspec.methods.cleaning import normalised
 from lmspec.specs.corpus import NearDuplicates
 
-# Any constant does: it names the family of hash functions, and the exact test after it decides alone.
+# names the family of hash functions; any value does, since the exact test decides
 PERMUTATION_SEED = 1
 
 
-def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int, int]]:
-    """Pairs (earlier, later) of positions whose shingles reach the threshold, ordered by the later one.
+class Repeat(NamedTuple):
+    """of: id of the document that is kept."""
 
-    No pair is false; one at the threshold is missed less than once in 10,000, one above it more rarely. Source: Broder
-    1997, "On the resemblance and containment of documents"; bands: Leskovec et al., "Mining of Massive Datasets", chapter 3.
+    reason: str
+    of: str
+
+
+def repeats(
+    ids: Sequence[str], texts: Sequence[str], rule: NearDuplicates | None
+) -> dict[int, Repeat]:
+    """Position -> what it repeats, for every document that repeats an earlier one.
+
+    ids  equal for texts that count as the same
+    """
+    first: dict[str, int] = {}
+    for position, name in enumerate(ids):
+        first.setdefault(name, position)
+    unique = list(first.values())
+    stands_for: dict[str, str] = {}
+    # not transitive: a document that is dropped itself drops no other one
+    for earlier, later in near_pairs([texts[i] for i in unique], rule) if rule else ():
+        kept, dropped = ids[unique[earlier]], ids[unique[later]]
+        if kept not in stands_for and dropped not in stands_for:
+            stands_for[dropped] = kept
+    found = {}
+    for position, name in enumerate(ids):
+        if first[name] != position:
+            found[position] = Repeat("exact duplicate", stands_for.get(name, name))
+        elif name in stands_for:
+            found[position] = Repeat("near-duplicate", stands_for[name])
+    return found
+
+
+def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int, int]]:
+    """Pairs (earlier, later) of positions whose shingles reach the threshold, by the later one.
+
+    No pair is false. One exactly at the threshold is missed less than once in 10,000.
+    Source: Broder 1997, "On the resemblance and containment of documents"; bands: Leskovec et al.,
+    "Mining of Massive Datasets", chapter 3.
     """
     shingles = [_shingles(text, rule.shingle_chars) for text in texts]
     sketches = MinHash.bulk(
@@ -25,13 +63,15 @@ def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int
         seed=PERMUTATION_SEED,
         hashfunc=zlib.crc32,
     )
-    # a false candidate costs one exact comparison, a missed pair a leak: datasketch's own choice weighs them the same
+    # A false candidate costs one exact comparison, a missed pair is a leak from train to test:
+    # datasketch's default number of bands weighs them the same.
     rows = rule.rows_per_band()
     index = MinHashLSH(num_perm=rule.permutations, params=(rule.permutations // rows, rows))
     for later, sketch in enumerate(sketches):
         for earlier in sorted(index.query(sketch)):
-            both = len(shingles[earlier] & shingles[later])
-            if both / (len(shingles[earlier]) + len(shingles[later]) - both) >= rule.threshold:
+            common = len(shingles[earlier] & shingles[later])
+            total = len(shingles[earlier]) + len(shingles[later]) - common
+            if common / total >= rule.threshold:
                 yield earlier, later
         index.insert(later, sketch)
 

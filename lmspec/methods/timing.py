@@ -1,4 +1,4 @@
-"""timing: two ways to do the same, timed in turn, so that a drift of the machine's speed falls on both alike."""
+"""timing: two models timed in turn, so that drift of the machine's speed affects both alike."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,10 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmspec.methods.encoding import Batch, collate, encode
+from lmspec.methods.predicting import Predictor
+
+
+class Contestant:
+    """A model with its batches prepared, so that only its own work is timed."""
+
+    def __init__(self, model: Predictor, texts: list[str], batch_size: int) -> None:
+        ids = encode(model.tokenizer, texts)
+        self.model = model
+        self.singles = [collate(ids, [i], model.pad_id) for i in range(len(ids))]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        self.batches = [
+            collate(ids, order[i : i + batch_size], model.pad_id)
+            for i in range(0, len(ids), batch_size)
+        ]
+
+    def single(self, i: int) -> object:
+        """Predict text i alone."""
+        return self._run(self.singles[i])
+
+    def batch(self, i: int) -> object:
+        """Predict batch i, from short to long texts."""
+        return self._run(self.batches[i])
+
+    def _run(self, batch: Batch) -> object:
+        return self.model.forward(batch.input_ids, batch.attention_mask)
+
 
 @dataclass(frozen=True)
 class Timed:
-    """seconds (rounds, n) of each call of one contestant."""
+    """seconds (rounds, calls) of one contestant."""
 
     seconds: NDArray[np.float64]
 
@@ -22,7 +50,10 @@ class Timed:
 def in_turn(
     one: Callable[[int], object], other: Callable[[int], object], calls: int, rounds: int
 ) -> tuple[Timed, Timed]:
-    """Each round runs calls 0..calls-1 of one, then of the other; odd rounds the other way round. One round warms up."""
+    """Time calls 0..calls-1 of the one, then of the other, in every round; odd rounds reverse.
+
+    One round before the first is not timed: it warms caches.
+    """
     times = np.zeros((2, rounds, calls))
     for turn in range(-1, rounds):
         order: Sequence[int] = (0, 1) if turn % 2 == 0 else (1, 0)
@@ -39,10 +70,10 @@ def in_turn(
 def rounds(
     latency: tuple[Timed, Timed], batched: tuple[Timed, Timed], texts: int
 ) -> list[dict[str, float]]:
-    """One row a round: median and 95th percentile of the latency, and the throughput, of the one and of the other.
+    """One row per round: median and 95th percentile of latency, and throughput, of both.
 
     latency  of single calls
-    batched  of the batches that hold `texts` texts together
+    batched  of batches that hold `texts` texts together
     """
     columns = {}
     for side, single, batch in zip(("of", "against"), latency, batched, strict=True):
@@ -57,7 +88,7 @@ def rounds(
 
 
 def ratio(one: Timed, other: Timed, quantile: float) -> dict[str, float]:
-    """How many times as long the other takes: median over the rounds, and the 5th and 95th percentile of the rounds."""
+    """Time of the other / time of the one: median, 5th and 95th percentile over rounds."""
     per_round = np.quantile(other.seconds, quantile, axis=1) / np.quantile(
         one.seconds, quantile, axis=1
     )
