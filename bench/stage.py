@@ -1,9 +1,9 @@
-"""bench/stage: what it costs that a cache can be trusted: whole processes, in turn, in one run.
+"""bench/stage: the overhead of a cache that can be trusted, in wall time of whole processes.
 
-    python bench/stage.py > bench/stage.md      (in a repository that is built: `dvc repro` has nothing to do)
+    python bench/stage.py > bench/stage.md      (in a built repository: `dvc repro` does nothing)
 
-Two peers: the same graph in DVC with trivial commands, the same folders and no code among its inputs; and the same build of
-the same artifact in a process that is neither sealed, watched nor recorded.
+Two peers: the same graph in DVC with trivial commands and no code among its inputs; and the same
+build of the same artifact without sandbox, input checks and provenance.
 """
 
 import os
@@ -57,23 +57,27 @@ def main() -> None:
                     [sys.executable, "-m", "lmspec.run", noun, key],
                     alone,
                 ),
-                "the same build, plainly": ([sys.executable, "-c", PLAIN, "plain-{round}"], alone),
+                "the same build, unguarded": (
+                    [sys.executable, "-c", PLAIN, "plain-{round}"],
+                    alone,
+                ),
             }
         )
-    print("# What it costs that a cache can be trusted\n")
+    print("# Overhead of a cache that can be trusted\n")
     print(
-        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians.\n"
+        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; "
+        f"{ROUNDS} rounds, medians.\n"
     )
     ours, theirs = (statistics.median(seconds) for seconds in noop.values())
     table("`dvc repro` with nothing to do", noop)
     print(f"\nRatio {ours / theirs:.2f} (at most 1.5).\n")
     table(f"one stage, {ARTIFACT}", stage)
     more = statistics.median(one - other for one, other in zip(*stage.values(), strict=True))
-    print(f"\nSeal, watch and record add {more:.2f} s (at most 0.3).")
+    print(f"\nSandbox, input checks and provenance add {more:.2f} s (at most 0.3).")
 
 
 def table(title: str, seconds: dict[str, list[float]]) -> None:
-    """One row for each."""
+    """One row per command."""
     print(f"| {title} | median, s | 5 % to 95 % |\n| --- | ---: | ---: |")
     for name, times in seconds.items():
         low, *_, high = statistics.quantiles(times, n=20)
@@ -81,7 +85,7 @@ def table(title: str, seconds: dict[str, list[float]]) -> None:
 
 
 def in_turn(commands: dict[str, tuple[list[str], Path]]) -> dict[str, list[float]]:
-    """Wall seconds of each command in its folder, ROUNDS times; one round before is not counted."""
+    """Wall seconds of each command in its folder, ROUNDS times, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(ROUNDS + 1):
         for name, (command, folder) in commands.items():
@@ -98,7 +102,7 @@ def in_turn(commands: dict[str, tuple[list[str], Path]]) -> dict[str, list[float
 
 
 def make_trivial(folder: Path) -> None:
-    """The graph of this repository: its stages, their folders, metrics and parameters, each made by `echo`."""
+    """This repository's graph: its stages, folders, metrics and parameters, each made by `echo`."""
     stages: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     for name, stage in stages.items():
         outs = [

@@ -1,4 +1,4 @@
-"""`lmspec build`: stages side by side give what `dvc repro` gives, and a build that is stopped leaves nothing behind."""
+"""`lmspec build`: the result of `dvc repro`, in parallel; stopping it leaves nothing behind."""
 
 import contextlib
 import fcntl
@@ -27,8 +27,11 @@ from lmspec.pipeline import dvc, repro, scheduler
 from lmspec.specs.project import Project
 from tests import miniature
 
-# left and right meet: each waits until the other one has begun, which never happens if they run one after the other
-MEET = "touch ../met/{}; for i in $(seq 300); do test -e ../met/{} && break; sleep 0.1; done; test -e ../met/{}"
+# left and right meet: each waits for the other to start, which never happens in sequence
+MEET = (
+    "touch ../met/{}; for i in $(seq 300); do test -e ../met/{} && break; sleep 0.1; done; "
+    "test -e ../met/{}"
+)
 DVC_YAML = f"""\
 stages:
   join: {{cmd: cat left.txt right.txt > join.txt, deps: [left.txt, right.txt], outs: [join.txt]}}
@@ -52,7 +55,10 @@ BEFORE = {
     "other": [],
     "last": ["other"],
 }
-WAIT = "    import time; Path(f'begun{out.name}').touch()\n    while not Path('go').exists(): time.sleep(0.05)\n"
+WAIT = (
+    "    import time; Path(f'begun{out.name}').touch()\n"
+    "    while not Path('go').exists(): time.sleep(0.05)\n"
+)
 
 
 @st.composite
@@ -68,7 +74,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 def run(
     rules: scheduler.Schedule, bad: set[str], rng: random.Random
 ) -> tuple[dict[str, bool], list[set[str]]]:
-    """Follow the rules with stages that end in any order: how each ended, and what ran at each moment."""
+    """Follow the schedule; stages end in any order. Returns their success, and what ran when."""
     running: set[str] = set()
     ended: dict[str, bool] = {}
     moments = []
@@ -95,9 +101,9 @@ def below(before: dict[str, list[str]], stages: set[str]) -> set[str]:
 def test_no_stage_starts_too_early_and_never_too_many(
     before: dict[str, list[str]], jobs: int, keep_going: bool, data: st.DataObject
 ) -> None:
-    """Not before all that it is made from, never more than are allowed, nothing beside one that measures; all are built.
+    """Not before their inputs, at most `jobs` at once, nothing beside one that measures; all run.
 
-    After a failure nothing starts; or, to keep going, all but what is made from what failed.
+    After a failure nothing starts, or with keep_going all but what is made from what failed.
     """
     some = st.sets(st.sampled_from(sorted(before))) if before else st.just(set())
     alone, bad = data.draw(some), data.draw(some)
@@ -127,7 +133,7 @@ def test_no_stage_starts_too_early_and_never_too_many(
 def test_what_the_longest_line_waits_for_comes_first(
     before: dict[str, list[str]], data: st.DataObject
 ) -> None:
-    """Same graph, each stage after what it is made from; of two that are ready the one with more behind it is first."""
+    """The same graph, inputs first; of two stages that are ready, the longer path is first."""
     seconds = {name: data.draw(st.floats(0.1, 100)) for name in before}
     order = scheduler.longest_first(before, seconds)
     assert order == before
@@ -142,7 +148,7 @@ def test_what_the_longest_line_waits_for_comes_first(
 
 
 def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
-    """What was there keeps its place; what is new follows in DVC's order; a section behind the stages stays there."""
+    """Known stages keep their place, new ones follow in DVC's order; other sections stay."""
     text = "schema: '2.0'\nstages:\n" + "".join(
         f"  {name}:\n    cmd: x\n    outs:\n    - path: {name}\n" for name in "zcab"
     )
@@ -158,8 +164,11 @@ def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
 
 
 def test_an_error_is_found_in_what_was_said() -> None:
-    """lmspec's own message, or the last traceback, without DVC's word that it failed; else the last lines."""
-    failed = "ERROR: failed to reproduce 'a': failed to run: exec python -m lmspec.run a b, exited with 1"
+    """lmspec's message or the last traceback, without DVC's failure line; else the last lines."""
+    failed = (
+        "ERROR: failed to reproduce 'a': failed to run: exec python -m lmspec.run a b, "
+        "exited with 1"
+    )
     assert repro.error(["  step 1", "lmspec: a: b", "  -> c", failed]) == (
         "lmspec: a: b",
         "  -> c",
@@ -209,11 +218,11 @@ def scratch(empty: Path, folder: Path) -> Path:
 def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(
     empty: Path, tmp_path: Path
 ) -> None:
-    """Two that only end if they run at once do; dvc.lock, outputs and .gitignore are those of `dvc repro`; then all is there."""
+    """Two stages that meet do; dvc.lock, outputs and .gitignore are those of `dvc repro`."""
     project, other = (scratch(empty, tmp_path / name) for name in ("one", "two"))
     for name in ("left", "right"):
         (other.parent / "met" / name).touch()
-    said = miniature.dvc(other, "repro")
+    output = miniature.dvc(other, "repro")
     events = list(scheduler.build(project, scheduler.Schedule(BEFORE, jobs=3), repro.StopSignal()))
     ended = [
         event.stage
@@ -227,7 +236,7 @@ def test_stages_that_need_not_wait_overlap_and_the_result_is_that_of_dvc_repro(
         "half",
         "whole",
     ]
-    lock = scheduler.in_order((project / "dvc.lock").read_text(), [], miniature.ran(said))
+    lock = scheduler.in_order((project / "dvc.lock").read_text(), [], miniature.ran(output))
     assert lock == (other / "dvc.lock").read_text()
     for path in project.glob("*.txt"):
         assert path.read_bytes() == (other / path.name).read_bytes()
@@ -254,7 +263,8 @@ def sources(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         (made / key).write_text(f"this is {key}")
         digest = hashlib.sha256((made / key).read_bytes()).hexdigest()
         text += f"  {key}: {{kind: file, path: {key}, sha256: '{digest}'}}\n"
-    text += "numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}\nmachine: {device: cpu}\n"
+    text += "numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}\n"
+    text += "machine: {device: cpu}\n"
     (made / "params.yaml").write_text(text)
     miniature.lmspec(made, "sync")
     return lambda folder: shutil.copytree(made, folder / "project")
@@ -270,7 +280,7 @@ def change(path: Path, old: str, new: str) -> None:
 def test_mistakes_are_told_before_anything_runs(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """An artifact that there is not, with the nearest name; a dvc.yaml that is out of date; a params.yaml that is wrong."""
+    """An unknown artifact, with the nearest name; dvc.yaml out of date; an invalid params.yaml."""
     project = sources(tmp_path)
     assert "there is no artifact 'source.a'\n  -> did you mean 'sources.a'?" in miniature.lmspec(
         project, "build", "source.a", code=1
@@ -285,14 +295,14 @@ def test_mistakes_are_told_before_anything_runs(
 def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """The rest is not started and listed as such, or built with --keep-going; exit code 1, and the error stands at the end."""
+    """The rest is listed as not started, or built with --keep-going. Exit code 1, error last."""
     project = sources(tmp_path)
     (project / "a").write_text("another")
-    said = miniature.lmspec(project, "build", "-j", "1", code=1)
-    assert "1 failed; 1 not started, since sources-a failed: sources-b" in said
+    output = miniature.lmspec(project, "build", "-j", "1", code=1)
+    assert "1 failed; 1 not started, since sources-a failed: sources-b" in output
     assert (
-        "sources-a failed:\nlmspec: a: its SHA-256 is" in said
-        and "failed to reproduce" not in said[said.index("a failed:") :]
+        "sources-a failed:\nlmspec: a: its SHA-256 is" in output
+        and "failed to reproduce" not in output[output.index("a failed:") :]
     )
     assert "1 built; 1 failed (" in miniature.lmspec(project, "build", "-k", "-j", "2", code=1)
 
@@ -300,7 +310,7 @@ def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(
 def test_a_build_that_is_stopped_leaves_no_process_and_the_next_one_goes_on(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """Ctrl-C, which goes to the whole group, and `kill`, to one process: both end all stages; the next build is whole."""
+    """Ctrl-C (to the group) and `kill` (to one process) end all stages; the next build is whole."""
     project = sources(tmp_path)
     stage = project / "stages/sources.py"
     (first,) = (line for line in stage.read_text().splitlines() if line.startswith("def build("))
@@ -326,8 +336,8 @@ def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_
     (project / ".lmspec/lock").mkdir()
     with (project / ".lmspec/lock/sources-b").open("w") as running:
         fcntl.flock(running, fcntl.LOCK_EX)
-        said = miniature.lmspec(project, "build", "sources.a")
-    assert "removed what killed runs had left: sources-a, sources-gone\n" in said
+        output = miniature.lmspec(project, "build", "sources.a")
+    assert "removed what killed runs had left: sources-a, sources-gone\n" in output
     assert [file for file in left if file.exists()] == [left[2], left[5]]
     assert "had left: sources-b\n" in miniature.lmspec(project, "build", "sources.a")
     assert "had left" not in miniature.lmspec(project, "build") and not list(
@@ -338,13 +348,13 @@ def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_
 def test_a_dvc_lock_that_was_cut_short_is_told(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
-    """DVC empties dvc.lock and writes it in parts: wherever it is cut, it is read, or an error says what to do."""
+    """DVC writes dvc.lock in parts: wherever it is cut, it is read, or an error says what to do."""
     project = sources(tmp_path)
     miniature.lmspec(project, "build")
     path = project / "dvc.lock"
     whole = path.read_text()
     ends = [i + 1 for i, sign in enumerate(whole) if sign == "\n"][:12]
-    told = set()
+    cut = set()
     for end in (0, *ends, *(end - 3 for end in ends)):
         path.write_text(whole[:end])
         try:
@@ -352,29 +362,29 @@ def test_a_dvc_lock_that_was_cut_short_is_told(
                 assert all(stage.changes is not None for stage in found)
         except LmspecError as error:
             assert error.place == "dvc.lock" and "cut short" in str(error)
-            told.add(whole[:end])
-    assert "" in told and any(text.endswith("hash: m") for text in told)
+            cut.add(whole[:end])
+    assert "" in cut and any(text.endswith("hash: m") for text in cut)
     path.write_text("")
     for command in ("plan", "build", "keep"):
-        said = miniature.lmspec(project, command, code=1)
+        output = miniature.lmspec(project, command, code=1)
         assert (
-            "dvc.lock: it is cut short" in said
-            and "`git checkout dvc.lock`, or remove it" in said
-            and "Traceback" not in said
+            "dvc.lock: it is cut short" in output
+            and "`git checkout dvc.lock`, or remove it" in output
+            and "Traceback" not in output
         )
     path.unlink()
     miniature.dvc(project, "repro")
     assert path.read_text() == whole
     rwlock = project / dvc.RWLOCK
     rwlock.write_text("")
-    said = miniature.lmspec(project, "plan", code=1)
-    assert f"{dvc.RWLOCK}: it is cut short" in said and "remove it" in said
+    output = miniature.lmspec(project, "plan", code=1)
+    assert f"{dvc.RWLOCK}: it is cut short" in output and "remove it" in output
     rwlock.unlink()
     assert "2 are up to date" in miniature.lmspec(project, "plan")
 
 
 def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int:
-    """The exit code of a build that was stopped while two stages ran. None of its processes may be left."""
+    """The exit code of a build stopped while two stages ran; none of its processes is left."""
     command = [sys.executable, "-m", "lmspec", "build", "-j", "2"]
     environment, pipe = miniature.environment(), subprocess.PIPE
     build = subprocess.Popen(
@@ -389,9 +399,9 @@ def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int
         time.sleep(0.05)
     under_way = len(processes(project))
     stop(build)
-    said = build.communicate(timeout=60)[0]
+    output = build.communicate(timeout=60)[0]
     assert under_way >= 7  # lmspec, and for each stage DVC, its parent and itself
-    assert processes(project) == [] and "2 stopped (" in said
+    assert processes(project) == [] and "2 stopped (" in output
     for mark in begun:
         mark.unlink()
     return build.returncode
@@ -405,7 +415,7 @@ def processes(folder: Path) -> list[int]:
 
 @pytest.mark.slow
 def test_a_project_built_side_by_side_is_the_same_to_the_byte(built: Path, tmp_path: Path) -> None:
-    """Every noun, two stages at once: all outputs and dvc.lock are those of `dvc repro`, but for the measurement."""
+    """Every noun, two stages at once: outputs and dvc.lock as `dvc repro` gives, bar `speed`."""
     project = miniature.make(tmp_path / "miniature")
     assert "up to date" not in miniature.lmspec(project, "build", "-j", "2")
     one, two = miniature.fingerprints(built), miniature.fingerprints(project)

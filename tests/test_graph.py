@@ -17,7 +17,8 @@ def tree(tmp_path: Path) -> Path:
         "stages/a.py": "import os\nfrom lmspec import b\nfrom lmspec.c import name\n",
         "lmspec/__init__.py": "",
         "lmspec/b.py": "def f():\n    import lmspec.d\n",
-        "lmspec/c.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lmspec.e\nelse:\n    import lmspec.f\n",
+        "lmspec/c.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    import lmspec.e\nelse:\n    import lmspec.f\n",
         "lmspec/d.py": "if not TYPE_CHECKING:\n    import lmspec.g\n",
         **{f"lmspec/{name}.py": "" for name in "efgh"},
     }
@@ -28,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_the_closure_is_what_can_be_imported(tree: Path) -> None:
-    """Submodules by either form, inside functions and branches, packages too; not what only a type checker reads."""
+    """Submodules in either form, in functions and branches, and packages; no type-checking ones."""
     names = ["__init__", *"bcdfg"]
     assert closure(("stages.a",), tree).files == (
         *(f"lmspec/{n}.py" for n in names),
@@ -38,7 +39,7 @@ def test_the_closure_is_what_can_be_imported(tree: Path) -> None:
 
 
 def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
-    """A relative import, a file that does not parse, a module that is not there: where, and what to do."""
+    """A relative import, a file that does not parse, a missing module: the place and the remedy."""
     (tree / "lmspec/b.py").write_text("\nfrom . import h\n")
     with pytest.raises(LmspecError, match=r"b\.py:2: a relative import"):
         closure(("stages.a",), tree)

@@ -130,7 +130,7 @@ def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
 
 
 def test_a_plan_for_a_pull_request_or_a_program_has_it_too() -> None:
-    """Markdown leaves out what is up to date, and escapes what it must; JSON has every stage and number."""
+    """Markdown omits what is up to date and escapes markup; JSON has every stage and number."""
     here = durations.Expected(120, "a", True)
     rows = plans.as_markdown(steps(a=here)).splitlines()
     assert rows[0].startswith("**1 will run") and rows[0].endswith(

@@ -1,4 +1,4 @@
-"""`lmspec init`: a project for one's own table, with lmspec installed as a package elsewhere, that validates and builds."""
+"""`lmspec init`: a project that is valid and builds, with lmspec installed as a package."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def init(folder: Path, *arguments: str, code: int = 0) -> str:
 
 
 def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
-    """It validates without a warning, builds, passes its gate, and an upgrade of lmspec reruns what it changed alone."""
+    """Valid without a warning, builds, passes its gate; an upgrade reruns only what it changed."""
     write_csv(elsewhere / "What People Say.csv", table())
     init(
         elsewhere,
@@ -128,7 +128,7 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
 
 
 def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
-    """TSV, JSON lines and Parquet, with labels that are words, numbers, or what YAML would take for something else."""
+    """TSV, JSON lines and Parquet; labels that are words, numbers, or special in YAML."""
     import polars as pl
 
     rows = table()

@@ -62,12 +62,12 @@ def test_comments_and_layout_change_nothing(old: str, new: str) -> None:
     ],
 )
 def test_what_a_program_can_tell_apart_is_named(old: str, new: str, names: tuple[str, ...]) -> None:
-    """Code, docstrings and constants of another type: by the function, method or class around them."""
+    """Code, docstrings, types of constants: by the enclosing function, method or class."""
     assert old in SOURCE and codediff.changed(SOURCE, SOURCE.replace(old, new, 1)) == names
 
 
 def test_order_counts() -> None:
-    """Two functions in another order are not the same module: the first may run while the second is not there."""
+    """Order matters: the first function may run before the second is defined."""
     assert codediff.changed("def a(): pass\ndef b(): pass\n", "def b(): pass\ndef a(): pass\n") == (
         codediff.ORDER,
     )

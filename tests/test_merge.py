@@ -1,4 +1,4 @@
-"""Two branches of a project: git merges their dvc.locks stage by stage, and what both built otherwise is built anew."""
+"""Git merges the dvc.lock of two branches stage by stage; conflicting stages are rebuilt."""
 
 import hashlib
 import json
@@ -26,7 +26,8 @@ def entry(stage: str, version: int, files: Mapping[str, bytes]) -> str:
         f"    - path: {path}\n      hash: md5\n      md5: {md5(content)}\n"
         for path, content in files.items()
     )
-    return f"  {stage}:\n    cmd: make {stage}\n    params:\n      params.yaml:\n        {stage}: {version}\n    outs:\n{outs}"
+    params = f"    params:\n      params.yaml:\n        {stage}: {version}\n"
+    return f"  {stage}:\n    cmd: make {stage}\n{params}    outs:\n{outs}"
 
 
 def md5(content: bytes) -> str:
@@ -94,7 +95,7 @@ def locked(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def require_true(folder: Path) -> None:
-    """No file of results passes for one that its stage in dvc.lock wrote, and is not; git has nothing left to do."""
+    """Every result of a stage in dvc.lock has the MD5 recorded there; the merge is finished."""
     for outs in locked(folder).values():
         files = {
             path: there for path, there in outs.items() if not there.endswith(".dir")
@@ -106,8 +107,8 @@ def require_true(folder: Path) -> None:
 def test_stages_that_one_side_changed_are_taken_from_it(repository: Path) -> None:
     """Nobody has to do a thing: the lock is that of a build of both changes."""
     branches(repository, {"model-a": 2, "scores-a": 2}, {"model-b": 3, "scores-b": 3, "model-c": 1})
-    said = git(repository, "merge", "theirs", "-m", "both")
-    assert "lmspec:" not in said and "CONFLICT" not in said
+    output = git(repository, "merge", "theirs", "-m", "both")
+    assert "lmspec:" not in output and "CONFLICT" not in output
     assert (repository / "dvc.lock").read_text() == lock(
         {"model-a": 2, "model-b": 3, "scores-a": 2, "scores-b": 3, "model-c": 1}
     )
@@ -121,12 +122,12 @@ def test_a_stage_that_both_changed_is_left_out_and_said(repository: Path) -> Non
         {"model-a": 2, "scores-a": 2, "model-b": 2},
         {"model-a": 3, "scores-a": 3, "scores-b": 3},
     )
-    said = git(repository, "merge", "theirs", "-m", "both")
+    output = git(repository, "merge", "theirs", "-m", "both")
     assert (
-        "both sides changed model-a, scores-a in different ways" in said
-        and "run `dvc repro`" in said
+        "both sides changed model-a, scores-a in different ways" in output
+        and "run `dvc repro`" in output
     )
-    assert "data/metrics/scores-a/rows.csv: both sides changed it" in said
+    assert "data/metrics/scores-a/rows.csv: both sides changed it" in output
     assert (repository / "dvc.lock").read_text() == lock({"model-b": 2, "scores-b": 3})
     assert json.loads((repository / "data/metrics/model-a.json").read_text()) == {"value": 2}
     require_true(repository)
@@ -136,10 +137,10 @@ def test_without_the_driver_git_reports_a_conflict(repository: Path) -> None:
     """What the driver is for; a clone that does not have it is no worse off than before."""
     git(repository, "config", "--remove-section", "merge.lmspec")
     branches(repository, {"model-a": 2}, {"model-a": 3})
-    said = git(repository, "merge", "theirs", "-m", "both", code=1)
+    output = git(repository, "merge", "theirs", "-m", "both", code=1)
     assert (
-        "CONFLICT" in said
-        and "dvc.lock" in said
+        "CONFLICT" in output
+        and "dvc.lock" in output
         and "<<<<<<<" in (repository / "dvc.lock").read_text()
     )
 
@@ -149,8 +150,8 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
     branches(repository, {"model-a": 2, "model-b": 2}, {"model-a": 3})
     git(repository, "checkout", "-q", "theirs")
     build(repository, {**BASE, "model-a": 4, "scores-b": 4})
-    said = git(repository, "rebase", "main")
-    assert "both sides changed model-a in different ways" in said
+    output = git(repository, "rebase", "main")
+    assert "both sides changed model-a in different ways" in output
     assert (repository / "dvc.lock").read_text() == lock(
         {"model-b": 2, "scores-a": 1, "scores-b": 4}
     )
@@ -159,7 +160,7 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_dvc_lock_knows_is_what_its_build_wrote(repository: Path, seed: int) -> None:
-    """Over random changes of both sides: whatever file both changed, its stage is left out; and every entry is one side's."""
+    """Random changes of both sides: a stage both changed is left out; every entry is one side's."""
     draw = random.Random(seed)
     sides = [
         {stage: draw.choice([1, 1, 2, 3, 8, 9]) for stage in [*BASE, "model-new"]} for _ in range(2)
@@ -180,8 +181,8 @@ def test_of_a_lock_that_dvc_did_not_write_git_keeps_the_conflict(repository: Pat
     git(repository, "commit", "-q", "-a", "-m", "not merged")
     git(repository, "checkout", "-q", "main")
     build(repository, {**BASE, "model-a": 2})
-    said = git(repository, "merge", "theirs", "-m", "both", code=1)
-    assert "it is not as DVC writes it" in said and "CONFLICT" in said
+    output = git(repository, "merge", "theirs", "-m", "both", code=1)
+    assert "it is not as DVC writes it" in output and "CONFLICT" in output
 
 
 def test_a_lock_goes_through_byte_for_byte() -> None:
@@ -217,7 +218,7 @@ def test_a_lock_goes_through_byte_for_byte() -> None:
 def test_stages_that_come_and_go(
     old: Versions, one: Versions, other: Versions, versions: Versions, dropped: tuple[str, ...]
 ) -> None:
-    """A stage that one side removed and the other rebuilt is left out; that of nobody is no stage."""
+    """A stage that one side removed and the other rebuilt is left out."""
     sides = [lock(side) if side else "schema: '2.0'\nstages: {}\n" for side in (old, one, other)]
     merged = merge_driver.lock(*sides)
     assert merged.dropped == dropped
@@ -237,12 +238,12 @@ def test_what_is_no_stage_is_merged_whole_or_not() -> None:
 
 
 def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path) -> None:
-    """The lines of .gitattributes that were there stay; outside of git, and of a project, it is refused."""
+    """Existing lines of .gitattributes stay; refused outside git, and outside a project."""
     attributes = repository / ".gitattributes"
     attributes.write_text("*.png binary")
     for _ in range(2):
-        said = miniature.lmspec(repository, "init", "--merge-driver")
-    assert "next: commit .gitattributes" in said  # it was not, after the first time
+        output = miniature.lmspec(repository, "init", "--merge-driver")
+    assert "next: commit .gitattributes" in output  # it was not, after the first time
     git(repository, "add", ".gitattributes")
     git(repository, "commit", "-q", "-m", "attributes")
     assert "next" not in miniature.lmspec(repository, "init", "--merge-driver")
@@ -258,7 +259,7 @@ def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path)
 
 
 def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path) -> None:
-    """The merged lock is one that DVC reads; a stage that is not in it, and whose result is known, costs no run."""
+    """DVC reads the merged lock; a stage left out whose result is cached does not run."""
     project = tmp_path / "copy"
     shutil.copytree(built, project, symlinks=True)
     path = project / "dvc.lock"
@@ -276,7 +277,7 @@ def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_path: Path) -> None:
-    """Two branches train the CNN in ways of their own; the merge trains it in both, and git then has what was built."""
+    """Two branches train the CNN differently; the merge trains it with both changes."""
     project = tmp_path / "copy"
     shutil.copytree(built, project, symlinks=True)
     miniature.lmspec(project, "init", "--merge-driver")
@@ -293,8 +294,8 @@ def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_p
         assert "model-cnn" in miniature.ran(miniature.dvc(project, "repro", "model-cnn"))
         git(project, "add", "-A")
         git(project, "commit", "-q", "-m", branch)
-    said = git(project, "merge", "theirs", "-m", "both")
-    assert "model-cnn in different ways" in said and "model-cnn" not in locked(project)
+    output = git(project, "merge", "theirs", "-m", "both")
+    assert "model-cnn in different ways" in output and "model-cnn" not in locked(project)
     require_true(project)
     assert miniature.ran(miniature.dvc(project, "repro", "model-cnn")) == ["model-cnn"]
     spec_then = YAML(typ="safe").load(project / "dvc.lock")["stages"]["model-cnn"]["params"][
@@ -304,7 +305,7 @@ def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_p
 
 
 def test_an_empty_lock_is_merged_with_nothing() -> None:
-    """DVC was killed while it wrote it: no stage was removed. Where the base is empty, both sides added what they have."""
+    """DVC was killed while writing it: no stage was removed. An empty base has no stages."""
     base, built = lock(BASE), lock({**BASE, "model-c": 1})
     for ours, theirs, whole in (("", built, "theirs"), (built, "", "ours")):
         with pytest.raises(LmspecError, match="it is not as DVC writes it") as refused:

@@ -16,7 +16,7 @@ from tests import miniature
 
 @pytest.fixture
 def project(built: Path) -> Iterator[Path]:
-    """The built project; whatever a test did to its params.yaml and outputs is undone, from git and DVC's cache."""
+    """The built project, restored after each test from git and DVC's cache."""
     yield built
     miniature.run(built, "git", "reset", "-q", "--hard", "main")
     miniature.dvc(built, "checkout", "-q", "--force")
@@ -32,7 +32,7 @@ def edit(project: Path, old: str, new: str) -> None:
 
 @pytest.mark.slow
 def test_two_folders_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    """A build elsewhere, from nothing, gives every file the same bytes and the same dvc.lock, but for the measurement."""
+    """A fresh build elsewhere gives the same bytes and the same dvc.lock, except for `speed`."""
     other = miniature.make(tmp_path / "another" / "place")
     assert "speed-release" in miniature.ran(miniature.dvc(other, "repro"))
     one, two = miniature.fingerprints(built), miniature.fingerprints(other)
@@ -106,7 +106,7 @@ def test_an_edit_of_the_cnn_module_concerns_cnns_alone(project: Path) -> None:
 
 
 def test_a_comment_costs_no_training(project: Path) -> None:
-    """After an edit of comments `lmspec keep` keeps what it touched, and the outputs are those that a rebuild gives.
+    """`lmspec keep` keeps stages after an edit of comments; a rebuild gives the same outputs.
 
     A file that the bundle holds as text, and an edit of code, are left to `dvc repro`.
     """
@@ -134,11 +134,11 @@ def test_a_comment_costs_no_training(project: Path) -> None:
             "changed statements outside of its def",
         ),
     }
-    for path, (old, new, said) in edits.items():
+    for path, (old, new, output) in edits.items():
         text = (project / path).read_text()
         assert text.count(old) == 1
         (project / path).write_text(text.replace(old, new))
-        assert said in miniature.lmspec(project, "keep", code=1)
+        assert output in miniature.lmspec(project, "keep", code=1)
     plan = {
         s["stage"]: s["reasons"]
         for s in json.loads(miniature.lmspec(project, "plan", "--format", "json"))
@@ -149,11 +149,11 @@ def test_a_comment_costs_no_training(project: Path) -> None:
 
 
 def test_a_rebuild_elsewhere_gives_the_same_bytes_and_a_clock_is_found(project: Path) -> None:
-    """`lmspec verify` agrees with what is there, and names the key that a planted clock or the hash seed changed."""
-    said = miniature.lmspec(
+    """`lmspec verify` confirms the build, and finds a planted clock and the hash seed."""
+    output = miniature.lmspec(
         project, "verify", "corpus.old", "model.cnn", "exported-cnn", "speed.release", "sources.old"
     )
-    assert said.count(": same bytes (") == 3 and "5 of 5 reproduced" in said
+    assert output.count(": same bytes (") == 3 and "5 of 5 reproduced" in output
     path = project / "stages/splits.py"
     planted = 'metrics["planted"] = {"clock": time.time_ns(), "seed": hash("a")}'
     table = path.read_text().replace(
@@ -163,16 +163,16 @@ def test_a_rebuild_elsewhere_gives_the_same_bytes_and_a_clock_is_found(project: 
     path.write_text(table)
     assert "it is out of date" in miniature.lmspec(project, "verify", "splits.old", code=1)
     miniature.dvc(project, "repro", "--single-item", "splits-old")
-    said = miniature.lmspec(project, "verify", "splits.old", code=1)
+    output = miniature.lmspec(project, "verify", "splits.old", code=1)
     assert (
-        "splits.old: different" in said
-        and "splits-old.json: planted.clock: " in said
-        and "2 values differ" in said
+        "splits.old: different" in output
+        and "splits-old.json: planted.clock: " in output
+        and "2 values differ" in output
     )
 
 
 def test_a_stage_behind_one_that_was_built_alone_will_run(project: Path) -> None:
-    """After `dvc repro model-cnn`, that stage is up to date and the plan says that its graph is not."""
+    """After `dvc repro model-cnn` that stage is up to date, and its graph is not."""
     edit(project, "filters: 16", "filters: 8")
     miniature.dvc(project, "repro", "model-cnn")
     plan = {
@@ -187,7 +187,7 @@ def test_a_stage_behind_one_that_was_built_alone_will_run(project: Path) -> None
 
 
 def test_a_spec_that_was_not_synced_is_refused(project: Path) -> None:
-    """Without `lmspec sync` a stage would read what DVC does not know of: it stops, and says what to do."""
+    """Without `lmspec sync` a stage would read an undeclared file: it stops with the remedy."""
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("gru: {of: model.gru", "gru: {of: model.bert"))
     output = miniature.dvc(project, "repro", "scores-gru", code=255)
@@ -200,7 +200,7 @@ def test_a_spec_that_was_not_synced_is_refused(project: Path) -> None:
 
 
 def test_code_that_dvc_does_not_know_of_is_refused(project: Path) -> None:
-    """An import that is hidden from the static search is seen when it happens, and nothing is built."""
+    """An import hidden from the static search is caught at run time; nothing is built."""
     path = project / "lmspec/methods/grouping.py"
     hidden = '__import__("importlib").import_module("lmspec.methods.card")\n'
     path.write_text(path.read_text() + "\n" + hidden)
@@ -210,7 +210,7 @@ def test_code_that_dvc_does_not_know_of_is_refused(project: Path) -> None:
 
 
 def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> None:
-    """`dvc exp run -S model.cnn...=` works as a DVC user expects, and the metrics show its effect."""
+    """`dvc exp run -S model.cnn...=` works, and the metrics show its effect."""
     output = miniature.dvc(project, "exp", "run", "-S", "model.cnn.training.epochs=1", "model-cnn")
     assert miniature.ran(output) == ["model-cnn"]
     changes = json.loads(miniature.dvc(project, "metrics", "diff", "--json"))
@@ -227,7 +227,7 @@ def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:
 
 
 def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
-    """A renamed artifact is compared under its new name; until it is built its metrics are missing. Two gates fail anyway."""
+    """A renamed artifact is compared under its new name; its metrics are missing until built."""
     assert re.search(
         r"^metrics: \d+ same ", miniature.lmspec(project, "diff", "HEAD", "HEAD", code=1), re.M
     )
@@ -257,14 +257,14 @@ def test_diff_between_commits_and_the_working_tree(project: Path) -> None:
 
 
 def test_diff_after_an_edit_and_after_its_build(project: Path) -> None:
-    """Nothing is compared that is not what the spec would build; then the model and its scores are, on pairs."""
+    """What is out of date is not compared; once built, the model and its scores are, in pairs."""
     edit(project, "filters: 16", "filters: 12")
-    said = miniature.lmspec(project, "diff", code=1)
+    output = miniature.lmspec(project, "diff", code=1)
     assert (
-        "model.cnn is out of date in worktree: model.cnn of params.yaml is not what it was built with: run `dvc repro`"
-        in said
+        "model.cnn is out of date in worktree: model.cnn of params.yaml is not what it was built "
+        "with: run `dvc repro`" in output
     )
-    assert "out of date, fails  cnn " in said
+    assert "out of date, fails  cnn " in output
     miniature.dvc(project, "repro", "scores-cnn")
     report = json.loads(miniature.lmspec(project, "diff", "--format", "json", code=1))
     assert {change["name"] for change in report["changes"]["parameters"]} == {
@@ -313,7 +313,7 @@ def test_a_killed_or_failing_build_leaves_no_half_output(project: Path) -> None:
 
 
 def test_another_python_is_refused_in_one_line(project: Path) -> None:
-    """With a `.venv` in the project, a stage that another interpreter, without packages, runs says so, with the remedy."""
+    """A stage run by an interpreter without the packages names the project's `.venv`."""
     (project / ".venv").mkdir(exist_ok=True)
     try:
         output = miniature.run(

@@ -346,7 +346,7 @@ def test_the_run_cache_gives_results_back_without_dvc_lock(
 
 
 def test_repro_takes_a_lost_output_from_the_cache(built: Path, copy: Path) -> None:
-    """A model that is gone is not trained again, nor are its provenance and its table made again."""
+    """A deleted model is not trained again, nor are its provenance and table rewritten."""
     shutil.rmtree(copy / "data/model/cnn")
     (copy / "data/provenance/model-cnn.json").unlink()
     (copy / "data/metrics/model-cnn/curve.csv").unlink()
@@ -358,7 +358,7 @@ def test_repro_takes_a_lost_output_from_the_cache(built: Path, copy: Path) -> No
 @pytest.mark.xfail(
     raises=Repeated,
     strict=True,
-    reason="`dvc push` sends what it remembers of runs, and no copy of an output with `cache: false`",
+    reason="`dvc push` sends the run-cache, but no copy of an output with `cache: false`",
 )
 def test_a_remote_gives_results_back_without_dvc_lock(copy: Path, tmp_path: Path) -> None:
     """A clone without dvc.lock pulls what is remembered of runs, and runs nothing."""

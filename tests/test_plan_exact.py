@@ -1,4 +1,4 @@
-"""`lmspec plan` against `dvc repro`: what was foretold of each stage is what DVC then does with it."""
+"""`lmspec plan` against `dvc repro`: each stage's verdict is what DVC then does with it."""
 
 import contextlib
 import io
@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from lmspec.errors import LmspecError
 from lmspec.pipeline import dvc, plan
 
-# Stages say in ran.log that they ran; the first character of a source is all that `head` reads of it. Contents differ from
-# stage to stage, so that no run puts into the cache what another stage lacks.
+# Stages log their runs in ran.log; `head` reads only the first character of a source. Contents
+# differ between stages, so that no run puts into the cache what another stage lacks.
 DVC_YAML = """\
 stages:
   top:
@@ -73,7 +73,7 @@ STAGES = ("top", "head", "left", "right", "part", "join", "report", "rootless")
 
 
 class Scratch:
-    """A project of trivial stages in a folder, edited as its user, its cache and its dvc.lock may be edited."""
+    """A project of trivial stages, whose files, cache and dvc.lock the tests edit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,7 +170,8 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Scratch]:
     (folder / "built").mkdir()
     with contextlib.chdir(folder / "built"):
         Repo.init(".", no_scm=True).close()
-    config = f"[core]\n    no_scm = true\n    analytics = false\n    site_cache_dir = {folder / 'site'}\n"
+    config = "[core]\n    no_scm = true\n    analytics = false\n"
+    config += f"    site_cache_dir = {folder / 'site'}\n"
     (folder / "built/.dvc/config").write_text(config)
     assert Scratch(folder / "built").build(()) == dict.fromkeys(STAGES, plan.RUN)
 
@@ -241,7 +242,7 @@ CHECKS: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Health
 @settings(max_examples=8, derandomize=True, **CHECKS)
 @given(sequences)
 def test_a_plan_is_what_dvc_then_does(scratch: Callable[[], Scratch], sequence: list[Any]) -> None:
-    """After any edits, reverts and losses: what is to be up to date, restored or run is. `may run` only where it is open."""
+    """After any edits, reverts and losses every verdict is right; `may run` only if it is open."""
     follow(scratch, sequence)
 
 
@@ -265,7 +266,7 @@ def reasons(project: Scratch, stage: str) -> tuple[str, ...]:
 
 
 def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]) -> None:
-    """All that was built with it comes back, and what depends on that, and the reasons are those of a run."""
+    """Everything built with it is restored, and what depends on that, with the reasons of a run."""
     project = scratch()
     assert verdicts(project) == {}
     project.value("top", 1)
@@ -287,7 +288,7 @@ def test_a_value_put_back_is_restored_and_says_so(scratch: Callable[[], Scratch]
 def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
     scratch: Callable[[], Scratch],
 ) -> None:
-    """Its own change makes it run; unless what it waits for can have the output of a run that the cache has."""
+    """Its own change makes it run, unless its inputs can turn out as in a cached run."""
     project = scratch()
     project.value("top", 1)
     project.value("right", 1)
@@ -309,7 +310,7 @@ def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
 def test_what_is_missing_is_restored_from_its_own_run_while_the_cache_has_it(
     scratch: Callable[[], Scratch],
 ) -> None:
-    """Metrics too. A stage with an uncached output that is no metric runs: DVC keeps nothing to restore it from."""
+    """Metrics too. A stage with an uncached output that is no metric runs: nothing to restore."""
     project = scratch()
     for name in ("right.txt", "right.json", "left", "report.csv", "rootless.txt"):
         project.delete(name)
@@ -343,7 +344,7 @@ def test_without_a_lock_file_the_cache_still_has_the_results(
 
 
 def test_of_two_results_of_one_start_the_newest_counts(scratch: Callable[[], Scratch]) -> None:
-    """As when a stage is not deterministic. Where the cache has lost the newest, DVC runs the stage, whatever else it has."""
+    """As with a nondeterministic stage. If the cache lost the newest result, DVC runs the stage."""
     project = scratch()
     project.value("top", 1)
     project.build(())

@@ -68,7 +68,7 @@ class Objects:
         )
 
     def read(self, name: str, place: str) -> bytes:
-        """The content of an object. Raises LmspecError if git cannot give it; others stay readable."""
+        """The content of an object. Raises LmspecError if git cannot give it; then read others."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
         assert pipe_in is not None and pipe_out is not None
         try:
