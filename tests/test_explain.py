@@ -1,4 +1,4 @@
-"""lmspec explain: every path leads somewhere, and what is said of it is what the schema says."""
+"""lmspec explain: every path leads somewhere, and its description agrees with the schema."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ GATES = ("ceiling", "floor", "gap", "improvement", "negative_flip_rate", "non_in
 EVERY = [path for name, section in schema.sections().items() for path in paths(section, (name,))]
 
 
-def said(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -> str:
+def explained(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -> str:
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(
         command, [path] if path else [], catch_exceptions=False, standalone_mode=False
@@ -100,7 +100,7 @@ def test_every_path_is_explained(noun: str, monkeypatch: pytest.MonkeyPatch) -> 
     """With its rule or fields, its description, and an example that parses."""
     for path in (path for path in EVERY if path[0] == noun):
         (meaning,) = explain.meanings(".".join(path), {})
-        text = said(".".join(path), monkeypatch)
+        text = explained(".".join(path), monkeypatch)
         assert meaning.steps == path and text.startswith(".".join(path)) and "\nexample\n" in text
         rule, description = schema.rule(meaning.schema), meaning.schema.get("description", "")
         flat = " ".join(text.split())
@@ -130,13 +130,13 @@ def test_the_example_is_the_part_that_fits() -> None:
 
 def test_without_a_path_the_sections_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the flow."""
-    lines = said("", monkeypatch).splitlines()
+    lines = explained("", monkeypatch).splitlines()
     assert [line.split()[0] for line in lines if line.startswith("  ")] == list(schema.sections())
 
 
 def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A field of one kind is found; one of several is told for each, those that agree together."""
-    assert said("model.architecture.cell", monkeypatch) == said(
+    """A field of one kind is found; one of several is described once per meaning."""
+    assert explained("model.architecture.cell", monkeypatch) == explained(
         "model.architecture.rnn.cell", monkeypatch
     )
     assert [m.kinds for m in explain.meanings("model.architecture.dropout", {})] == [
@@ -150,13 +150,15 @@ def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("url",),
     ]
     assert [m.kinds for m in explain.meanings("gates.metric", {})] == [GATES]
-    assert said("model.architecture.kind", monkeypatch) == said("model.architecture", monkeypatch)
+    assert explained("model.architecture.kind", monkeypatch) == explained(
+        "model.architecture", monkeypatch
+    )
 
 
 def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the key of an artifact, and places in lists."""
-    asked = said("corpus.reviews.tables[0].label", monkeypatch)
-    assert asked == said("corpus.tables.label", monkeypatch)
+    asked = explained("corpus.reviews.tables[0].label", monkeypatch)
+    assert asked == explained("corpus.tables.label", monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -189,14 +191,14 @@ def test_a_path_that_leads_nowhere_is_one_error(path: str, words: str) -> None:
     assert words in str(error.value)
 
 
-def test_checks_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_are_shown_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line of the docstring, with the part that they are about."""
     rows = list(explain.checks(schema.sections()["corpus"]))
     assert ("", "tables-have-their-own-names", "Metrics are broken down by them.") in rows
     assert ("clean", "bounds-are-in-order", "Some length is accepted.") in rows
-    assert "tables.label.threshold" in said(
+    assert "tables.label.threshold" in explained(
         "corpus", monkeypatch
-    ) and "Some length is accepted." in said("corpus", monkeypatch)
+    ) and "Some length is accepted." in explained("corpus", monkeypatch)
 
 
 def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,15 +216,15 @@ def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     path = written(GOOD, tmp_path)
     line = GOOD.splitlines().index("  cnn:") + 1
-    assert f"model.cnn (line {line}), named by exported.cnn.of" in said(
+    assert f"model.cnn (line {line}), named by exported.cnn.of" in explained(
         "model", monkeypatch, tmp_path
     )
-    assert "\n  exported.cnn (line" in said("bundle.of", monkeypatch, tmp_path)
+    assert "\n  exported.cnn (line" in explained("bundle.of", monkeypatch, tmp_path)
     for broken in ("sources: [1\n", "sources: [1]\nmodel: {a: 1}\n1: {}\n"):
         path.write_text(broken)
-        assert said("sources", monkeypatch, tmp_path).startswith("sources\n")
+        assert explained("sources", monkeypatch, tmp_path).startswith("sources\n")
     path.unlink()
-    assert "in params.yaml" not in said("sources", monkeypatch, tmp_path)
+    assert "in params.yaml" not in explained("sources", monkeypatch, tmp_path)
 
 
 def test_it_is_quick_and_plain_when_piped() -> None:

@@ -7,7 +7,7 @@ import click
 
 @click.command("schema")
 def command() -> None:
-    """Print the JSON Schema of params.yaml. Its first line tells editors where it lies.
+    """Print the JSON Schema of params.yaml, with which editors complete and check it.
 
     \b
     Example:

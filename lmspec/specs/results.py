@@ -1,5 +1,6 @@
 """results: the metrics and tables that a noun declares: which way is better, how DVC plots them."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Metric:
     column: str | None = None
     see: str | None = None
 
-    @property
+    @functools.cached_property
     def steps(self) -> MetricPath:
         """The path, split."""
         return tuple(self.path.split("."))
