@@ -60,6 +60,19 @@ def test_provenance_is_an_attestation(built: Path) -> None:
     assert str(built) not in text and "time" not in build["internalParameters"]
 
 
+def test_provenance_says_which_processors_give_the_same_bits(built: Path) -> None:
+    """By what the build imported: tables anywhere, torch by maker, onnxruntime by instructions."""
+    by_stage = {
+        "splits-old": "x86-64 processors with AVX2",
+        "model-cnn": "x86-64 processors of the same maker with AVX2",
+        "quantized-release": "processors with the same instructions",
+    }
+    for stage, processors in by_stage.items():
+        (document,) = json.loads((built / f"data/provenance/{stage}.json").read_text())
+        how = document["predicate"]["buildDefinition"]["internalParameters"]
+        assert how["sameBitsOn"] == processors
+
+
 def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> None:
     """Hash1 of Go's dirhash: SHA-256 over sorted lines of SHA-256, two spaces, name (as `sha256sum` prints them)."""
     (tmp_path / "b").mkdir()

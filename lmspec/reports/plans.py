@@ -8,6 +8,12 @@ from dataclasses import asdict
 from lmspec.pipeline.durations import about
 from lmspec.pipeline.plan import HIT, MAY, RESTORE, RUN, Step
 
+# see run/determinism.same_bits_on
+OTHER_PROCESSOR = (
+    "timed on another machine: if its processor is of another kind, stages that run onnxruntime "
+    "differ in last digits, and if it is of another maker, models too"
+)
+
 
 def as_text(steps: Sequence[Step]) -> str:
     """A line for each stage, more for further reasons, then the totals."""
@@ -17,7 +23,8 @@ def as_text(steps: Sequence[Step]) -> str:
         first, *rest = [*step.reasons, _time(step)] if _time(step) else step.reasons or ("",)
         lines.append(f"{step.stage:{width}}  {step.verdict:7}  {first}".rstrip())
         lines += [f"{'':{width}}  {'':7}  {line}" for line in rest]
-    return "\n".join([*lines, "", *_totals(steps)])
+    elsewhere = any(step.expected and not step.expected.here for step in steps)
+    return "\n".join([*lines, "", *_totals(steps), *([OTHER_PROCESSOR] if elsewhere else [])])
 
 
 def as_markdown(steps: Sequence[Step]) -> str:

@@ -1,7 +1,8 @@
-"""determinism: settings under which torch computes the same bits every time."""
+"""determinism: settings under which a build computes the same bits, and where."""
 
 import os
 import sys
+from collections.abc import Collection
 from types import MappingProxyType
 
 from lmspec.errors import LmspecError
@@ -15,6 +16,18 @@ INSTRUCTIONS = MappingProxyType(
         "avx512": ("AVX512_CORE_BF16", "AVX512"),
     }
 )
+
+
+def same_bits_on(packages: Collection[str]) -> str:
+    """Processors on which a build that imported these packages gives the same bits.
+
+    onnxruntime chooses its kernels by processor, and no setting limits them. MKL, beneath torch,
+    has other kernels for Intel's CPUs than for others. numpy's are limited by run/interpreter.py.
+    """
+    if "onnxruntime" in packages:
+        return "processors with the same instructions"
+    maker = " of the same maker" if "torch" in packages else ""
+    return f"x86-64 processors{maker} with AVX2"
 
 
 def fix(numerics: Numerics) -> None:

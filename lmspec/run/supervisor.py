@@ -22,7 +22,16 @@ from typing import IO, NoReturn
 
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
-from lmspec.run import child, declaration, inputs, interpreter, lifetime, provenance, toolchain
+from lmspec.run import (
+    child,
+    declaration,
+    determinism,
+    inputs,
+    interpreter,
+    lifetime,
+    provenance,
+    toolchain,
+)
 from lmspec.run.declaration import Declaration
 from lmspec.specs.names import METRICS, ArtifactName
 
@@ -193,7 +202,11 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     outs = [out for out in declared.outs if out != declared.name.provenance]
     outputs = [provenance.of_path(root / out, out) for out in outs]
     provenance.annotate(outputs, declared.name.metrics, result.better)
-    how = {"sandbox": result.sandbox, "python": toolchain.python()}
+    how = {
+        "sandbox": result.sandbox,
+        "python": toolchain.python(),
+        "sameBitsOn": determinism.same_bits_on(result.loaded),
+    }
     made_from = [*before.entries, *modules, *packages]
     text = provenance.statement(str(declared.name), params, made_from, outputs, how)
     _write(root / declared.name.provenance, text.encode())
