@@ -118,11 +118,12 @@ def test_a_plan_says_how_long_it_takes_where_it_is_known() -> None:
         "model-d   hit\n"
         "\n"
         "1 will run, 1 may run, 1 restored from the cache, 1 are up to date\n"
-        "about 2 min for what will run, at most about 3 min with what may run"
+        "about 2 min for what will run, at most about 3 min with what may run\n"
+        f"{plans.OTHER_PROCESSOR}"
     )
     assert plans.as_text(steps(a=here)).endswith("\nabout 2 min, and 1 not timed yet")
     assert plans.as_text(steps(b=there)).endswith(
-        "\nat most about 60 s with what may run, and 1 not timed yet"
+        f"\nat most about 60 s with what may run, and 1 not timed yet\n{plans.OTHER_PROCESSOR}"
     )
     assert plans.as_text(steps()).endswith("1 are up to date") and "about" not in plans.as_text(
         steps()

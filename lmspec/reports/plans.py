@@ -10,8 +10,7 @@ from lmspec.pipeline.plan import HIT, MAY, RESTORE, RUN, Step
 
 # see run/determinism.same_bits_on
 OTHER_PROCESSOR = (
-    "timed on another machine: if its processor is of another kind, stages that run onnxruntime "
-    "differ in last digits, and if it is of another maker, models too"
+    "another processor can change last digits: any one with onnxruntime, another maker's with torch"
 )
 
 
