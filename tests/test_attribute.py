@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmspec.attribution import factors as causes
-from lmspec.attribution import worktrees
-from lmspec.attribution.design import OLD, Corner, Design
-from lmspec.attribution.effects import Amount, Attribution, Seen, attribution
+from lmspec.attribution import factors, worktrees
+from lmspec.attribution.design import BASELINE, Design, Mix
+from lmspec.attribution.effects import Amount, Attribution, Measurement, attribute
+from lmspec.attribution.result import AttributionReport, MixBuild
 from lmspec.compare import revision
-from lmspec.compare.report import Side
+from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Unavailable
 from lmspec.errors import LmspecError
 from lmspec.methods.sources.digest import sha256
@@ -37,8 +37,8 @@ FACTORS = ("data", "spec", "code")
 
 
 def answers(
-    shares: Mapping[Corner, float], ids: Mapping[Corner, Sequence[int]] | None = None
-) -> dict[Corner, Seen]:
+    shares: Mapping[Mix, float], ids: Mapping[Mix, Sequence[int]] | None = None
+) -> dict[Mix, Measurement]:
     """Corners where about such a share of 400 examples is right: the same draws everywhere, as one model is like another."""
     rng = np.random.default_rng(5)
     luck, labels = rng.random(400), rng.integers(0, 2, 400)
@@ -58,13 +58,13 @@ def answers(
             np.full(len(rows), 0.75),
             np.where(right, 0.75, 0.25),
         )
-        found[corner] = Seen(float(right.mean()), Sample(side, Scale(LABELS, 5)))
+        found[corner] = Measurement(float(right.mean()), Sample(side, Scale(LABELS, 5)))
     return found
 
 
-def values(truth: Mapping[Corner, float]) -> dict[Corner, Seen]:
+def values(truth: Mapping[Mix, float]) -> dict[Mix, Measurement]:
     """Corners of which only the metric is known."""
-    return {corner: Seen(value, NO_PREDICTIONS) for corner, value in truth.items()}
+    return {corner: Measurement(value, NO_PREDICTIONS) for corner, value in truth.items()}
 
 
 def told(found: Attribution) -> dict[str, float | None]:
@@ -89,14 +89,14 @@ def test_the_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> 
     """Exactly, whatever the metric; and each lies within its interval."""
     design = Design(FACTORS[:count])
     corners = answers(
-        {corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.corners}
+        {corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.mixes}
     )
     told = {
-        corner: Seen(seen.predictions.plain(part)[0], seen.predictions)
+        corner: Measurement(seen.sample.plain(part)[0], seen.sample)
         for corner, seen in corners.items()
         if _has(seen)
     }
-    found = attribution("m", part, design, told)
+    found = attribute("m", part, design, told)
     assert found.examples == (400 if part.table is None else 200)
     assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
         found.total.value, abs=1e-12
@@ -107,8 +107,8 @@ def test_the_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> 
         assert effect.effect.interval[0] <= effect.effect.value <= effect.effect.interval[1]
 
 
-def _has(seen: Seen) -> bool:
-    return isinstance(seen.predictions, Sample)
+def _has(seen: Measurement) -> bool:
+    return isinstance(seen.sample, Sample)
 
 
 def _value(amount: Any) -> float:
@@ -119,9 +119,9 @@ def _value(amount: Any) -> float:
 def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
     """The difference of two commits is the effect of all that differs."""
     design = Design(("code",))
-    corners = answers({OLD: 0.6, design.new: 0.7})
-    found = attribution("m", ACCURACY, design, corners)
-    sides = [corners[corner].predictions for corner in (OLD, design.new)]
+    corners = answers({BASELINE: 0.6, design.candidate: 0.7})
+    found = attribute("m", ACCURACY, design, corners)
+    sides = [corners[corner].sample for corner in (BASELINE, design.candidate)]
     old, new = (side for side in sides if isinstance(side, Sample))
     paired = PairedSample(predictions.pair(old.predictions, new.predictions), old.scale, False)
     (effect,) = found.effects
@@ -135,8 +135,8 @@ def test_what_adds_up_has_no_interaction() -> None:
     """Each factor's effect is its own, alone and last."""
     design = Design(FACTORS)
     own = {"data": 0.1, "spec": -0.03, "code": 0.002}
-    found = attribution(
-        "m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.corners})
+    found = attribute(
+        "m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.mixes})
     )
     effects = told(found)
     assert {name: effects[name] for name in own} == pytest.approx(own)
@@ -153,16 +153,16 @@ def test_what_multiplies_interacts() -> None:
     design = Design(FACTORS)
     gains = {"data": 0.2, "spec": 0.5, "code": 0.1}
     truth = {
-        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners
+        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.mixes
     }
-    found = attribution("m", ACCURACY, design, values(truth))
+    found = attribute("m", ACCURACY, design, values(truth))
     effects = told(found)
     assert effects["dataxspec"] == pytest.approx(0.5 * 0.2 * 0.5)
     assert effects["dataxspecxcode"] == pytest.approx(0.5 * 0.2 * 0.5 * 0.1)
     assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
-        truth[design.new] - 0.5
+        truth[design.candidate] - 0.5
     )
-    two = attribution(
+    two = attribute(
         "m",
         ACCURACY,
         Design(("data", "spec")),
@@ -179,7 +179,7 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
     """Of one document an answer is gained and one lost, so no replicate differs; what the spec leaves alone it moves nowhere."""
     design, half = Design(("data", "spec")), np.full(4, 0.5)
 
-    def seen(*predicted: str) -> Seen:
+    def seen(*predicted: str) -> Measurement:
         side = Predictions(
             tuple("abcd"),
             ("s",) * 4,
@@ -189,14 +189,14 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
             half,
             half,
         )
-        return Seen(0.75, Sample(side, Scale(LABELS, 5)))
+        return Measurement(0.75, Sample(side, Scale(LABELS, 5)))
 
     one, other = seen("bad", "bad", "good", "bad"), seen("bad", "good", "good", "good")
-    found = attribution(
+    found = attribute(
         "m",
         ACCURACY,
         design,
-        {corner: other if "data" in corner else one for corner in design.corners},
+        {corner: other if "data" in corner else one for corner in design.mixes},
     )
     data, spec = (effect.effect for effect in found.effects)
     assert data == found.total == Amount(0.0, None) and spec == Amount(0.0, (0.0, 0.0))
@@ -215,38 +215,36 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
 def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None:
     """Nothing is guessed: of the data only what it adds last is known, of the spec only what it does alone."""
     design = Design(("data", "spec"))
-    corners = answers({corner: 0.5 + 0.1 * len(corner) for corner in design.corners})
+    corners = answers({corner: 0.5 + 0.1 * len(corner) for corner in design.mixes})
     del corners[frozenset({"data"})]
-    found = attribution("m", ACCURACY, design, corners)
+    found = attribute("m", ACCURACY, design, corners)
     data, spec = found.effects
     assert data.effect is data.alone is spec.effect is spec.last is None
     assert data.last and spec.alone and data.last.interval and found.total.interval
     assert [each.amount for each in found.interactions] == [None]
-    shown = forms.text(_found(found, forms.Hybrid(("data",), error="no such field")))
+    shown = forms.text(_found(found, MixBuild(("data",), error="no such field")))
     assert (
         shown.count(forms.UNKNOWN) == 5
         and "A with data of B: cannot be built: no such field" in shown
     )
 
 
-def _found(metric: Attribution, *mixes: forms.Hybrid, built: bool = True) -> forms.Found:
+def _found(metric: Attribution, *mixes: MixBuild, built: bool = True) -> AttributionReport:
     factors = {"data": ("a",), "spec": ("b | c",), "code": (), "toolchain": ()}
-    return forms.Found(Side("A", "1" * 40), Side("B", "2" * 40), factors, mixes, (metric,), built)
+    return AttributionReport(
+        RevisionId("A", "1" * 40), RevisionId("B", "2" * 40), factors, mixes, (metric,), built
+    )
 
 
 def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
     """And it is said how many were left out; without any, the values alone are told."""
     design = Design(("data", "spec"))
-    shares = {corner: 0.5 + 0.1 * len(corner) for corner in design.corners}
-    half = {
-        corner: range(200, 400) if "data" in corner else range(300) for corner in design.corners
-    }
-    some = attribution("m", ACCURACY, design, answers(shares, half))
-    assert some.examples == 100 and "of 200 to 300 on their test splits" in some.notes[0]
-    apart = {
-        corner: range(200, 400) if "data" in corner else range(200) for corner in design.corners
-    }
-    none = attribution("m", ACCURACY, design, answers(shares, apart))
+    shares = {corner: 0.5 + 0.1 * len(corner) for corner in design.mixes}
+    half = {corner: range(200, 400) if "data" in corner else range(300) for corner in design.mixes}
+    some = attribute("m", ACCURACY, design, answers(shares, half))
+    assert some.examples == 100 and "of 200 to 300 in their test splits" in some.notes[0]
+    apart = {corner: range(200, 400) if "data" in corner else range(200) for corner in design.mixes}
+    none = attribute("m", ACCURACY, design, answers(shares, apart))
     assert (
         none.examples is None
         and none.total.interval is None
@@ -258,9 +256,9 @@ def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
 def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
     """Other code can count another way: then the effects are those of the values."""
     design = Design(("code",))
-    corners = answers({OLD: 0.6, design.new: 0.7})
-    corners[design.new] = Seen(0.9, corners[design.new].predictions)
-    found = attribution("m", ACCURACY, design, corners)
+    corners = answers({BASELINE: 0.6, design.candidate: 0.7})
+    corners[design.candidate] = Measurement(0.9, corners[design.candidate].sample)
+    found = attribute("m", ACCURACY, design, corners)
     assert found.total.interval is None and "another scorer" in found.notes[0]
     assert found.total.value == pytest.approx(0.9 - found.baseline)
 
@@ -269,16 +267,16 @@ def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
 def test_the_toolchain_has_what_the_mixes_leave_over(installed: bool) -> None:
     """Every mix that is built has one toolchain: the other factors move within it, and all effects still add up."""
     design = Design(("data", "spec"), "toolchain", installed)
-    assert len(design.hybrids) == 3 and all(
-        ("toolchain" in corner) == installed for corner in design.hybrids
+    assert len(design.to_build) == 3 and all(
+        ("toolchain" in corner) == installed for corner in design.to_build
     )
     gains = {"data": 0.2, "spec": 0.5, "toolchain": 0.1}
     truth = {
-        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.corners
+        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.mixes
     }
-    found = attribution("m", ACCURACY, design, values(truth))
+    found = attribute("m", ACCURACY, design, values(truth))
     assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
-        truth[design.new] - 0.5
+        truth[design.candidate] - 0.5
     )
     assert told(found)["toolchain"] == pytest.approx(0.05 if installed else 0.5 * 1.2 * 1.5 * 0.1)
     toolchain = found.effects[-1]
@@ -289,7 +287,7 @@ def test_the_forms_say_the_same() -> None:
     """Markdown has the numbers of the text, with no sign that would break its tables; JSON is one object."""
     design = Design(("data", "spec"))
     found = _found(
-        attribution("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.corners}))
+        attribute("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.mixes}))
     )
     numbers = re.compile(r"[+-]\d\.\d{4}")
     assert sorted(numbers.findall(forms.text(found))) == sorted(
@@ -302,18 +300,18 @@ def test_the_forms_say_the_same() -> None:
 def test_hostile_texts_are_read_and_do_nothing() -> None:
     """Values, labels and reasons of errors come from files: to a terminal, a runner or a site they are text."""
     design = Design(("data", "spec"))
-    metric = attribution(
+    metric = attribute(
         f"scores.{reports.EVERYTHING}",
         ACCURACY,
         design,
-        answers(dict.fromkeys(design.corners, 0.5)),
+        answers(dict.fromkeys(design.mixes, 0.5)),
     )
-    mixes = [forms.Hybrid(("data",), error=text) for text in ("::error::x", *reports.HOSTILE)]
+    mixes = [MixBuild(("data",), error=text) for text in ("::error::x", *reports.HOSTILE)]
     plain = _found(replace(metric, notes=("# heading\n::error::x", *reports.HOSTILE)), *mixes)
     found = replace(
         plain,
         factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)},
-        baseline=Side("@a\n::b\ud83d", None),
+        baseline=RevisionId("@a\n::b\ud83d", None),
     )
     for told in (
         forms.text(found),
@@ -344,21 +342,21 @@ def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
     """Gates build nothing, and the machine is that of the code, whose schema it must fit."""
     sides = [
         dict.fromkeys(("sources", "splits", "model", "numerics", "machine", "gates"), side)
-        for side in ("old", "new")
+        for side in ("baseline", "candidate")
     ]
-    assert worktrees.params(*sides, {"data"}) == {
-        "sources": "new",
-        "splits": "new",
-        "model": "old",
-        "numerics": "old",
-        "machine": "old",
+    assert worktrees.params(*sides, frozenset({"data"})) == {
+        "sources": "candidate",
+        "splits": "candidate",
+        "model": "baseline",
+        "numerics": "baseline",
+        "machine": "baseline",
     }
-    assert worktrees.params(*sides, {"spec", "code"}) == {
-        "sources": "old",
-        "splits": "old",
-        "model": "new",
-        "numerics": "new",
-        "machine": "new",
+    assert worktrees.params(*sides, frozenset({"spec", "code"})) == {
+        "sources": "baseline",
+        "splits": "baseline",
+        "model": "candidate",
+        "numerics": "candidate",
+        "machine": "candidate",
     }
 
 
@@ -385,7 +383,7 @@ BASE = {
     "params.yaml": "sources: {a: {kind: file, path: raw/a}}\nmodel: {m: {epochs: 1}}\ngates: {g: 1}\nmachine: {device: cpu}\n",
     "raw/a": "one",
     "stages/model.py": "x = 1\n",
-    "toolchain.yaml": f"python: '{causes.toolchain.minor()}'\npackages: {{numpy: {np.__version__}}}\n",
+    "toolchain.yaml": f"python: '{factors.toolchain.minor()}'\npackages: {{numpy: {np.__version__}}}\n",
 }
 
 
@@ -411,7 +409,7 @@ def test_a_factor_differs_where_what_is_built_from_does(
 ) -> None:
     """A comment, a gate, the machine and what no stage reads are none."""
     old, new = _commit(two, BASE), _commit(two, {file: text})
-    assert [name for name, what in causes.causes(old, new).items() if what] == (
+    assert [name for name, what in factors.differing(old, new).items() if what] == (
         [factor] if factor else []
     )
 
@@ -424,29 +422,22 @@ def test_code_is_what_a_stage_executes(two: Path) -> None:
         "lmspec/statistics/margins.py": "x = 1\n",
     }
     old, other = _commit(two, base), _commit(two, {"lmspec/statistics/margins.py": "x = 2\n"})
-    assert not any(causes.causes(old, other).values())
+    assert not any(factors.differing(old, other).values())
     new = _commit(two, {"stages/model.py": "x = 2\n"})
-    assert causes.causes(old, new)["code"] == (
+    assert factors.differing(old, new)["code"] == (
         "stages/model.py: statements outside its definitions",
     )
     moved_to = _commit(
         two,
         {"dvc.lock": base["dvc.lock"].replace("stages/model.py", "lmspec/statistics/margins.py")},
     )
-    assert len(causes.causes(old, moved_to)["code"]) == 2
+    assert len(factors.differing(old, moved_to)["code"]) == 2
     helped = _commit(two, {"helpers.py": "x = 2\n"})
-    assert causes.causes(new, helped)["code"] == ("helpers.py: a new file",)
-    mix = worktrees.Mix(
-        str(old.commit),
-        str(helped.commit),
-        ("code",),
-        new.params,
-        (),
-        causes.code_files(old, helped),
-    )
+    assert factors.differing(new, helped)["code"] == ("helpers.py: a new file",)
     place = two.parent / "mix"
-    miniature.run(two, "git", "worktree", "add", "-q", "--detach", str(place), mix.old)
-    worktrees._restore(place, mix, mix.code)
+    miniature.run(two, "git", "worktree", "add", "-q", "--detach", str(place), str(old.commit))
+    paths = factors.code_files(old, helped)
+    worktrees.restore(place, str(old.commit), str(helped.commit), paths)
     code = ("stages/model.py", "lmspec/statistics/margins.py", "helpers.py")
     assert [(place / path).read_text() for path in code] == ["x = 2\n"] * 3
 
@@ -458,13 +449,13 @@ def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
         _commit(two, BASE | {"toolchain.yaml": here.replace(np.__version__, v)})
         for v in (np.__version__, "1.0", "1.1")
     ]
-    assert causes.installed(sides[0], sides[0]) == "both"
+    assert factors.installed(sides[0], sides[0]) == "both"
     assert (
-        causes.installed(sides[0], sides[1]) == "old"
-        and causes.installed(sides[1], sides[0]) == "new"
+        factors.installed(sides[0], sides[1]) == "baseline"
+        and factors.installed(sides[1], sides[0]) == "candidate"
     )
     with pytest.raises(LmspecError) as refused:
-        causes.installed(sides[1], sides[2])
+        factors.installed(sides[1], sides[2])
     assert (
         f"numpy {np.__version__}" in str(refused.value)
         and "numpy 1.0 or 1.1" in refused.value.remedy
@@ -474,11 +465,12 @@ def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
 def test_mixes_need_a_project_of_dvcs(tmp_path: Path) -> None:
     """Its cache is where DVC keeps it if nothing is set; without one it is no matter of the two commits."""
     root = make(tmp_path / "project").root
-    with pytest.raises(LmspecError) as refused, worktrees.workshop(root):
+    head = revision.read("HEAD", root)
+    with pytest.raises(LmspecError) as refused, worktrees.workshop(root, head, head):
         pass
     assert refused.value.place == "dvc cache dir" and "`dvc init`" in refused.value.remedy
     miniature.dvc(root, "init", "-q")
-    with worktrees.workshop(root) as shop:
+    with worktrees.workshop(root, head, head) as shop:
         assert shop._cache == str(root / ".dvc/cache")
 
 
@@ -562,7 +554,7 @@ def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path
         miniature.lmspec(project, *asked, "--yes", "--format", "json")
     )[0]
     assert all(
-        mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["hybrids"]
+        mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["mixes"]
     )
     for metric in found["metrics"]:
         assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(

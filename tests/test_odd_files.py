@@ -18,6 +18,7 @@ from lmspec.git import tree
 from lmspec.history import commits, metric_lookup
 from lmspec.pipeline import leftovers
 from lmspec.reports.trends import sparkline
+from lmspec.specs.names import ArtifactName
 from lmspec.statistics import predictions
 from tests.history import Project, examples, make
 
@@ -103,13 +104,17 @@ def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str
         _ = files(tmp_path, dvc_lock=f"{LOCK}  model-a: {entry}\n").lock
 
 
+def asked(artifact: str, path: tuple[str, ...]) -> question.MetricPair:
+    """A metric of an artifact that both commits call the same."""
+    return question.MetricPair(*2 * (ArtifactName.parse(artifact),), path)
+
+
 def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
     """Sources and gates: `lmspec validate` tells of them."""
     odd = files(tmp_path, params_yaml="sources: [a]\ngates: [b, {kind: floor}]\n")
     assert (
         factors.raw_files(odd) == []
-        and question._gated(odd, [question.Asked("scores.a", "scores.a", ("test", "accuracy"))])
-        == []
+        and question._gated(odd, [asked("scores.a", ("test", "accuracy"))]) == []
     )
 
 
@@ -122,8 +127,8 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
         ("t", "table", "s", "accuracy"),
         ("t", "log_loss"),
     )
-    differing = [question.Asked("scores.a", "scores.a", path) for path in paths]
-    differing.append(question.Asked("speed.a", "speed.a", ("of", "latency_ms", "p50")))
+    changed = [asked("scores.a", path) for path in paths]
+    changed.append(asked("speed.a", ("of", "latency_ms", "p50")))
     about = {
         "{kind: negative_flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
         "{kind: negative_flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
@@ -139,7 +144,7 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
     }
     for gate, names in about.items():
         side = files(tmp_path, params_yaml=f"gates: {{g: {gate}}}\n")
-        assert [each.name for each in question._gated(side, differing)] == names, gate
+        assert [each.name for each in question._gated(side, changed)] == names, gate
 
 
 @pytest.mark.parametrize(("count", "drawn"), [(50, True), (51, False)])

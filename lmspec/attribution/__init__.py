@@ -1,1 +1,1 @@
-"""attribution: was it data, spec or code? The mixes of two commits, built and weighed."""
+"""attribution: was it data, spec or code? Mixes of two commits, built and measured."""

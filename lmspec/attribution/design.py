@@ -1,26 +1,26 @@
-"""design: which mixes of two commits there are, and what of a metric at each of them makes an effect or an interaction.
+"""design: which mixes of two commits there are, and which of them give an effect.
 
-A corner is a mix: the names of the factors that are as in the new commit; the others are as in the old one. An effect is a sum
-of the metric at some corners, each with a weight.
+A mix is the set of factors that are as in the candidate; the others are as in the baseline. An
+effect is a weighted sum of the metric at some mixes.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-Corner = frozenset[str]
-Weights = Mapping[Corner, float]
-OLD: Corner = frozenset()
+Mix = frozenset[str]
+Weights = Mapping[Mix, float]
+BASELINE: Mix = frozenset()
 
 
 @dataclass(frozen=True)
 class Design:
-    """Which mixes there are.
+    """The mixes that can be built.
 
-    free       factors of which any mix can be had
-    pinned     a factor that every build of today has in one state, as the toolchain; None: there is none
-    installed  that state is the new commit's, not the old one's
+    free       factors that can be combined in any way
+    pinned     the toolchain, if it differs: every build of today has one commit's
+    installed  that one is the candidate's
     """
 
     free: tuple[str, ...]
@@ -30,82 +30,71 @@ class Design:
     @property
     def factors(self) -> tuple[str, ...]:
         """All that differ."""
-        return (*self.free, *([self.pinned] if self.pinned else []))
+        return self.free if self.pinned is None else (*self.free, self.pinned)
 
     @property
-    def new(self) -> Corner:
-        """The new commit."""
+    def candidate(self) -> Mix:
+        """The candidate itself."""
         return frozenset(self.factors)
 
-    def corner(self, *free: str) -> Corner:
-        """With these as in the new commit, and what is pinned as it is installed."""
-        return frozenset((*free, *([self.pinned] if self.pinned and self.installed else [])))
+    def mix(self, *free: str) -> Mix:
+        """With these as in the candidate, and the pinned factor as installed."""
+        return frozenset((*free, self.pinned) if self.pinned and self.installed else free)
 
     @property
-    def corners(self) -> list[Corner]:
-        """All that an effect can need, both commits among them; few factors of the new commit first."""
-        mixes = (
-            self.corner(*some)
-            for size in range(len(self.free) + 1)
-            for some in itertools.combinations(self.free, size)
-        )
-        return list(dict.fromkeys([OLD, *mixes, self.new]))
+    def mixes(self) -> list[Mix]:
+        """All that an effect can need, with both commits, smaller ones first."""
+        between = (self.mix(*some) for some in _subsets(self.free))
+        return list(dict.fromkeys([BASELINE, *between, self.candidate]))
 
     @property
-    def hybrids(self) -> list[Corner]:
-        """The corners that are neither commit: they must be built."""
-        return [corner for corner in self.corners if corner not in (OLD, self.new)]
+    def to_build(self) -> list[Mix]:
+        """The mixes that are neither commit."""
+        return [mix for mix in self.mixes if mix not in (BASELINE, self.candidate)]
 
     def total(self) -> Weights:
-        """new - old."""
-        return _sum([(self.new, 1.0), (OLD, -1.0)])
+        """candidate - baseline."""
+        return {self.candidate: 1.0, BASELINE: -1.0}
 
     def alone(self, factor: str) -> Weights | None:
-        """What it does to the old commit; None for one that is pinned there."""
+        """What it does to the baseline; None if it is pinned to the baseline's."""
         if factor == self.pinned:
-            return _sum([(self.corner(), 1.0), (OLD, -1.0)]) if self.installed else None
-        return _sum([(self.corner(factor), 1.0), (self.corner(), -1.0)])
+            return {self.mix(): 1.0, BASELINE: -1.0} if self.installed else None
+        return {self.mix(factor): 1.0, self.mix(): -1.0}
 
     def last(self, factor: str) -> Weights | None:
-        """What it adds when all others are as in the new commit; None for one that is pinned there."""
+        """What it adds to all other factors; None if it is pinned to the candidate's."""
+        without = self.mix(*(name for name in self.free if name != factor))
         if factor == self.pinned:
-            return (
-                None if self.installed else _sum([(self.new, 1.0), (self.corner(*self.free), -1.0)])
-            )
-        others = [other for other in self.free if other != factor]
-        return _sum([(self.corner(*self.free), 1.0), (self.corner(*others), -1.0)])
+            return None if self.installed else {self.candidate: 1.0, without: -1.0}
+        return {self.mix(*self.free): 1.0, without: -1.0}
 
     def effect(self, factor: str) -> Weights:
-        """Its Shapley value: what it adds, as the mean over all orders of change. With two factors the mean of alone and last.
+        """Its Shapley value: what it adds, averaged over all orders of change.
 
-        All effects together are the total. What is pinned comes first, or last. Source: Shapley 1953.
+        All effects add up to the total. A pinned factor changes first or last.
+        Source: Shapley 1953.
         """
         if factor == self.pinned:
             return self.alone(factor) or self.last(factor) or {}
-        others, count = [other for other in self.free if other != factor], len(self.free)
-        terms: list[tuple[Corner, float]] = []
-        for size in range(count):
-            share = math.factorial(size) * math.factorial(count - size - 1) / math.factorial(count)
-            for some in itertools.combinations(others, size):
-                terms += [(self.corner(*some, factor), share), (self.corner(*some), -share)]
-        return _sum(terms)
+        others = [name for name in self.free if name != factor]
+        weights: dict[Mix, float] = {}
+        for before in _subsets(others):
+            share = 1 / (len(self.free) * math.comb(len(others), len(before)))
+            weights |= {self.mix(*before, factor): share, self.mix(*before): -share}
+        return weights
 
-    def interaction(self, factors: tuple[str, ...]) -> Weights:
-        """What they do together beyond what fewer of them do, with the rest as in the old commit."""
-        return _sum(
-            (self.corner(*some), (-1.0) ** (len(factors) - size))
-            for size in range(len(factors) + 1)
-            for some in itertools.combinations(factors, size)
-        )
+    def interaction(self, factors: Sequence[str]) -> Weights:
+        """What they do together beyond what fewer of them do, the rest as in the baseline."""
+        size = len(factors)
+        return {self.mix(*some): (-1.0) ** (size - len(some)) for some in _subsets(factors)}
 
     def interactions(self) -> Iterator[tuple[str, ...]]:
         """Every two of the free factors, then every three."""
-        for size in range(2, len(self.free) + 1):
-            yield from itertools.combinations(self.free, size)
+        return (some for some in _subsets(self.free) if len(some) > 1)
 
 
-def _sum(terms: Iterable[tuple[Corner, float]]) -> dict[Corner, float]:
-    found: dict[Corner, float] = {}
-    for corner, weight in terms:
-        found[corner] = found.get(corner, 0.0) + weight
-    return {corner: weight for corner, weight in found.items() if weight}
+def _subsets(items: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Smaller ones first."""
+    for size in range(len(items) + 1):
+        yield from itertools.combinations(items, size)

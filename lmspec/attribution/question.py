@@ -1,11 +1,11 @@
-"""question: which metrics are asked about, what they are called in either commit, and what a build says of them."""
+"""question: which metrics to explain, under their names in either commit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lmspec.attribution import factors
-from lmspec.attribution.design import Corner
-from lmspec.attribution.effects import Seen
+from lmspec.attribution.design import Mix
+from lmspec.attribution.effects import Measurement
 from lmspec.compare import out_of_date
 from lmspec.compare.artifact import Artifact, leaves
 from lmspec.compare.evidence import Evidence
@@ -14,127 +14,131 @@ from lmspec.compare.untested import is_measured
 from lmspec.errors import LmspecError
 from lmspec.history import metric_lookup
 from lmspec.language import metric_names, suggest
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 from lmspec.statistics.paired import SplitMetric, split_metric
 
 BY_DEFAULT = ("accuracy", "macro_f1")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A metric. old, new: names of its artifact in each commit; path: within the artifact's metrics."""
+class MetricPair:
+    """baseline, candidate: its artifact's name in each commit; path: within the metrics."""
 
-    old: str
-    new: str
-    path: tuple[str, ...]
+    baseline: ArtifactName
+    candidate: ArtifactName
+    path: MetricPath
 
     @property
     def name(self) -> str:
         """As `lmspec diff` has it."""
-        return f"{self.new}.{'.'.join(self.path)}"
+        return str(MetricName(self.candidate, self.path))
 
-    def at(self, corner: Corner) -> str:
-        """What its artifact is called at a corner: the spec says so, or, for what data is made of, the data's."""
-        decides = (
-            factors.DATA if factors.is_data(ArtifactName.parse(self.new).noun) else factors.SPEC
-        )
-        return self.new if decides in corner else self.old
+    def artifact(self, mix: Mix) -> ArtifactName:
+        """Its name in a mix, whose data or spec declares it."""
+        return self.candidate if factors.of_section(self.candidate.noun) in mix else self.baseline
 
     @property
-    def part(self) -> SplitMetric:
-        """What it is of the predictions of a test split."""
+    def of_split(self) -> SplitMetric:
+        """What it is of the predictions on a test split."""
         return split_metric(self.path[1:])
 
+    def measure(self, mix: Mix, revision: Revision) -> Measurement | None:
+        """The metric of a built mix; None if it has none.
 
-def asked(old: Revision, new: Revision, names: Sequence[str]) -> list[Asked]:
-    """The metrics of those names; if there are none, those that moved of the ones that gates are about, else of all scores.
+        Everything needed is read now: the files of a mix are deleted afterwards.
+        """
+        artifact = Artifact(revision, str(self.artifact(mix)))
+        value = artifact.number(self.path)
+        if value is None:
+            return None
+        if self.candidate.noun == "scores" and len(self.path) > 1:
+            return Measurement(value, artifact.sample(self.path[0]))
+        return Measurement(value, Unavailable("git keeps nothing that tells its spread"))
 
-    Raises LmspecError for one that a commit lacks, that is measured, or that is not what its commit would build;
+
+def metrics(baseline: Revision, candidate: Revision, names: Sequence[str]) -> list[MetricPair]:
+    """The metrics of those names, or the default ones that changed.
+
+    Raises LmspecError for a metric that a commit lacks, that is measured, or that is out of date;
     and if the commits have none in common.
     """
-    every = {each.name: each for each in _both(old, new)}
-    if not every:
+    common = {pair.name: pair for pair in _common(baseline, candidate)}
+    if not common:
         raise LmspecError(
-            f"{old.name}, {new.name}",
+            f"{baseline.name}, {candidate.name}",
             "they have no metric in common",
-            "name commits that keep what `dvc repro` wrote",
+            "name commits that hold the results of `dvc repro`",
         )
     for name in names:
-        _require(name, every, old, new)
-    found = [every[name] for name in dict.fromkeys(names)]
+        _require(name, common, baseline, candidate)
+    pairs = [common[name] for name in dict.fromkeys(names)]
     if not names:
-        differing = [
-            each
-            for each in every.values()
-            if old.number(each.old, each.path) != new.number(each.new, each.path)
+        changed = [
+            pair
+            for pair in common.values()
+            if baseline.number(str(pair.baseline), pair.path)
+            != candidate.number(str(pair.candidate), pair.path)
         ]
-        found = _gated(new, differing) or _scored(differing)
-    stales = [(side, out_of_date.artifacts(side)) for side in (old, new)]
-    for each in found:
-        for (side, reasons), artifact in zip(stales, (each.old, each.new), strict=True):
-            if artifact in reasons:
-                told = f"it is not what its spec would build: {reasons[artifact]}"
+        pairs = _gated(candidate, changed) or _scored(changed)
+    for revision, artifacts in (
+        (baseline, {str(pair.baseline) for pair in pairs}),
+        (candidate, {str(pair.candidate) for pair in pairs}),
+    ):
+        for artifact, reason in out_of_date.artifacts(revision).items():
+            if artifact in artifacts:
                 raise LmspecError(
-                    f"{side.name}: {artifact}",
-                    told,
+                    f"{revision.name}: {artifact}",
+                    f"it is out of date: {reason}",
                     "check that commit out, `dvc repro`, and commit the results",
                 )
-    return found
+    return pairs
 
 
-def seen(side: Revision, each: Asked, artifact: str) -> Seen | None:
-    """The metric at one side; None if it has no such number. All that it needs is read now: the side's files may go."""
-    value = side.number(artifact, each.path)
-    if value is None:
-        return None
-    scored = artifact.startswith("scores.") and len(each.path) > 1
-    none = Unavailable("git keeps nothing from which their spread could be told")
-    return Seen(value, Artifact(side, artifact).sample(each.path[0]) if scored else none)
-
-
-def _both(old: Revision, new: Revision) -> Iterator[Asked]:
+def _common(baseline: Revision, candidate: Revision) -> Iterator[MetricPair]:
     """Every metric that is a number in both commits."""
-    for pair in Evidence(old, new).in_both:
-        metrics = pair.candidate.metrics
-        for path, _ in leaves(metrics) if isinstance(metrics, Mapping) else ():
+    for pair in Evidence(baseline, candidate).in_both:
+        old, new = (ArtifactName.parse(end.name) for end in pair)
+        for path, _ in leaves(pair.candidate.metrics):
             if all(end.number(path) is not None for end in pair):
-                yield Asked(pair.baseline.name, pair.name, path)
+                yield MetricPair(old, new, path)
 
 
-def _require(name: str, every: Mapping[str, Asked], old: Revision, new: Revision) -> None:
+def _require(
+    name: str, common: Mapping[str, MetricPair], baseline: Revision, candidate: Revision
+) -> None:
     if is_measured(name):
-        raise LmspecError(
-            name,
-            "it is measured, and each measurement gives another number",
-            "name a metric that is computed",
+        reason = "it is measured, and differs from one measurement to the next"
+        raise LmspecError(name, reason, "name a metric that is computed")
+    if name not in common:
+        near = suggest.nearest(name, common)
+        remedy = f"did you mean '{near}'?" if near else "`lmspec diff --all` lists the metrics"
+        reason = f"{baseline.name} and {candidate.name} do not both have such a number"
+        raise LmspecError(name, reason, remedy)
+
+
+def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> list[MetricPair]:
+    """Those that gates are about, in the order of the gates; an invalid gate is skipped."""
+    section = candidate.params.get("gates")
+    gates = section.values() if isinstance(section, dict) else ()
+    patterns = [
+        metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
+        for gate in gates
+        if isinstance(gate, dict)
+    ]
+    return list(
+        dict.fromkeys(
+            pair
+            for pattern in patterns
+            for pair in changed
+            if not is_measured(pair.candidate.noun)
+            and metric_names.matches(pattern, (*pair.candidate, *pair.path))
         )
-    if name not in every:
-        near = suggest.nearest(name, every)
-        remedy = (
-            f"did you mean '{near}'?" if near else "`lmspec diff --all` shows those that there are"
-        )
-        raise LmspecError(name, f"{old.name} and {new.name} do not both have such a number", remedy)
+    )
 
 
-def _gated(new: Revision, differing: Sequence[Asked]) -> list[Asked]:
-    """What gates are about. A gate that is none is passed over."""
-    found: dict[str, Asked] = {}
-    section = new.params.get("gates")
-    for gate in section.values() if isinstance(section, dict) else ():
-        if not isinstance(gate, dict):
-            continue
-        noun, *steps = metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
-        for each in differing if not is_measured(noun) else ():
-            if each.new == ".".join((noun, *steps[:1])) and metric_names.matches(
-                tuple(steps[1:]), each.path
-            ):
-                found[each.name] = each
-    return list(found.values())
-
-
-def _scored(differing: Sequence[Asked]) -> list[Asked]:
+def _scored(changed: Sequence[MetricPair]) -> list[MetricPair]:
     return [
-        each
-        for each in differing
-        if each.new.startswith("scores.") and len(each.path) == 2 and each.path[1] in BY_DEFAULT
+        pair
+        for pair in changed
+        if pair.candidate.noun == "scores" and len(pair.path) == 2 and pair.path[1] in BY_DEFAULT
     ]

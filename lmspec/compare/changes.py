@@ -23,7 +23,7 @@ def changes(evidence: Evidence) -> Changes:
     return Changes(
         parameters=tuple(_parameters(baseline, candidate, former)),
         data=tuple(_data(pairs)),
-        code=tuple(_code(baseline, candidate)),
+        code=tuple(code(baseline, candidate)),
         toolchain=tuple(_toolchain(baseline, candidate)),
         rebuilt=tuple(pair.name for pair in pairs if _is_rebuilt(pair)),
         new=tuple(name for name in candidate.artifacts if name not in former),
@@ -114,7 +114,7 @@ def _where(table: Mapping[str, list[str]], dataset: str) -> dict[str, list[str]]
     return {name: [table[name][i] for i in places] for name in columns}
 
 
-def _code(baseline: Revision, candidate: Revision) -> Iterator[Code]:
+def code(baseline: Revision, candidate: Revision) -> Iterator[Code]:
     """Files that a stage of either executes, by dvc.lock; without one, all code of the project."""
     stages = executed(baseline, candidate)
     old, new = baseline.tree, candidate.tree

@@ -1,201 +1,155 @@
-"""attribution: why metrics moved, as text, Markdown and JSON: what differs, which mixes were built, what each factor did."""
+"""attribution: why metrics changed, as text, Markdown and JSON: factors, mixes, effects."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from lmspec.attribution import factors as causes
+from lmspec.attribution import factors
 from lmspec.attribution.effects import Amount, Attribution
-from lmspec.compare.report import RevisionId
+from lmspec.attribution.result import AttributionReport, MixBuild
 from lmspec.errors import some
-from lmspec.language.problems import columns
 from lmspec.pipeline.durations import about
 from lmspec.reports import aligned, values, words
 from lmspec.reports import markdown as md
 
 UNKNOWN, SAME = "not known", "no change"
-OF_EXAMPLES = (
-    "intervals: 95 %, over the examples; training with another seed would move each mix, too"
+INTERVALS = (
+    "intervals: 95 %, over the examples; another seed of training would change each mix, too"
 )
-OF_EFFECTS = (
-    "effect: what a factor adds, as the mean over all orders of change; all effects together are the difference",
-    "alone: added to the old commit; last: added to all others; a x b: what both do beyond what each does alone",
+EFFECTS = (
+    "effect: what a factor adds, averaged over all orders of change; "
+    "all effects add up to the difference",
+    "alone: added to the baseline; last: added to all others; "
+    "a x b: what both do beyond what each does alone",
 )
 
 
-@dataclass(frozen=True)
-class Hybrid:
-    """One mix.
-
-    runs, may_run, ready  numbers of stages; ready: the cache has them
-    seconds, untimed      about how long those that run or may run take; how many of them were never timed
-    error                 why it cannot be built; None if nothing is known that forbids it
-    """
-
-    factors: tuple[str, ...]
-    runs: int = 0
-    may_run: int = 0
-    ready: int = 0
-    seconds: float = 0.0
-    untimed: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """All that is to be said. built: False if only the cost was told; factors: name -> what differs, in words."""
-
-    baseline: RevisionId
-    candidate: RevisionId
-    factors: Mapping[str, tuple[str, ...]]
-    hybrids: tuple[Hybrid, ...] = ()
-    metrics: tuple[Attribution, ...] = ()
-    built: bool = False
-    notes: tuple[str, ...] = ()
-
-
-def text(found: Found) -> str:
+def text(report: AttributionReport) -> str:
     """Plain text."""
-    blocks = [_differing(found), _mixes(found), *map(_metric, found.metrics), list(_foot(found))]
+    blocks = [
+        _differing(report),
+        _mixes(report),
+        *map(_metric, report.metrics),
+        list(_footnotes(report)),
+    ]
     return aligned.harmless("\n\n".join("\n".join(block) for block in blocks if block))
 
 
-def markdown(found: Found) -> str:
+def markdown(report: AttributionReport) -> str:
     """For a pull request."""
-    lines = [
-        f"**{md.code(_title(found), md.LONGEST)}**",
-        "",
-        *(f"- {name}: {md.prose(said)}" for name, said in _factors(found)),
-    ]
-    mixes = _mixes(found)
-    lines += ["", *(f"- {md.prose(words.line(line))}" for line in mixes)] if mixes else []
-    for each in found.metrics:
-        lines += ["", f"**{md.code(each.metric, md.LONGEST)}: {_headline(each)}**", ""]
-        lines += ["| | effect | alone | last |", "| --- | --- | --- | --- |"]
-        lines += [f"| {' | '.join(row)} |" for row in _rows(each)]
-        lines += (
-            ["", *(f"- {md.prose(words.line(note))}" for note in each.notes)] if each.notes else []
-        )
-    foot = list(_foot(found))
-    return "\n".join([*lines, *(["", *(f"- {md.prose(line)}" for line in foot)] if foot else [])])
+    title = f"**{md.code(_title(report), md.LONGEST)}**"
+    differing = [f"- {name}: {md.prose(what)}" for name, what in _factors(report)]
+    blocks = [[title], differing, _items(_mixes(report))]
+    for metric in report.metrics:
+        rows = (("", "effect", "alone", "last"), ("---",) * 4, *_rows(metric))
+        blocks += [
+            [f"**{md.code(metric.metric, md.LONGEST)}: {_headline(metric)}**"],
+            [f"| {' | '.join(row)} |" for row in rows],
+            _items(metric.notes),
+        ]
+    blocks.append(_items(_footnotes(report)))
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def as_json(found: Found) -> str:
-    """One object; its keys are the fields of the classes here and in compare/factors.py."""
-    return json.dumps(values.finite(found), indent=2)
+def _items(lines: Iterable[str]) -> list[str]:
+    return [f"- {md.prose(words.line(line))}" for line in lines]
 
 
-def differing(found: Found) -> str:
-    """The two commits, and each factor."""
-    return aligned.harmless("\n".join(_differing(found)))
+def as_json(report: AttributionReport) -> str:
+    """One object with the fields of `AttributionReport`."""
+    return json.dumps(values.finite(report), indent=2)
 
 
-def costs(found: Found) -> str:
-    """What it takes to tell the factors apart."""
-    return aligned.harmless("\n".join(_cost(found)))
+def differing(report: AttributionReport) -> str:
+    """The two commits, and what differs in each factor."""
+    return aligned.harmless("\n".join(_differing(report)))
 
 
-def mix(factors: Sequence[str], found: Found) -> str:
-    """What a hybrid is, in words."""
-    old, new = (words.line(side.name, 80) for side in (found.baseline, found.candidate))
-    return f"{old} with {' and '.join(factors)} of {new}" if factors else f"{old} built anew"
+def costs(report: AttributionReport) -> str:
+    """The mixes to build, and what that takes."""
+    return aligned.harmless("\n".join(_costs(report)))
 
 
-def _title(found: Found) -> str:
-    return f"{words.revision(found.baseline)} -> {words.revision(found.candidate)}"
+def _title(report: AttributionReport) -> str:
+    return f"{words.revision(report.baseline)} -> {words.revision(report.candidate)}"
 
 
-def _factors(found: Found) -> Iterator[tuple[str, str]]:
-    for name, what in found.factors.items():
+def _factors(report: AttributionReport) -> Iterator[tuple[str, str]]:
+    for name, what in report.factors.items():
         yield name, words.line(some(what)) if what else "the same"
 
 
-def _differing(found: Found) -> list[str]:
-    return [_title(found), *(f"  {name:9}  {said}" for name, said in _factors(found))]
+def _differing(report: AttributionReport) -> list[str]:
+    return [_title(report), *(f"  {name:9}  {what}" for name, what in _factors(report))]
 
 
-def _mixes(found: Found) -> list[str]:
-    """Before they are built, what they cost; then only those that could not be."""
-    if not found.built:
-        return _cost(found)
-    return [f"{mix(each.factors, found)}: {_work(each)}" for each in found.hybrids if each.error]
+def _mixes(report: AttributionReport) -> list[str]:
+    """Their cost before they are built, then those that could not be."""
+    if not report.built:
+        return _costs(report)
+    return [f"{_name(report, mix)}: {_work(mix)}" for mix in report.mixes if mix.error]
 
 
-def _cost(found: Found) -> list[str]:
-    if not found.hybrids:
+def _costs(report: AttributionReport) -> list[str]:
+    if not report.mixes:
         return []
-    rows = [(mix(each.factors, found), _work(each)) for each in found.hybrids]
-    width = max(columns(name) for name, _ in rows)
-    possible = [each for each in found.hybrids if not each.error]
-    seconds, untimed = (
-        sum(each.seconds for each in possible),
-        sum(each.untimed for each in possible),
-    )
-    total = (
-        f"together at most {about(seconds)}"
-        if seconds
-        else "times not known"
-        if untimed
-        else "nothing runs"
-    )
-    total += f", and {untimed} that were never timed" if untimed and seconds else ""
-    head = "mixes to build, each in a folder of its own that is removed again, and their stages:"
-    return [head, *(f"  {aligned.padded(name, width)}  {said}" for name, said in rows), total]
+    possible = [mix for mix in report.mixes if not mix.error]
+    seconds, untimed = sum(mix.seconds for mix in possible), sum(mix.untimed for mix in possible)
+    if not seconds:
+        total = "durations not known" if untimed else "nothing runs"
+    else:
+        total = f"in total {about(seconds)} at most"
+        total += f", and {untimed} stages that were never timed" if untimed else ""
+    rows = aligned.grid([(f"  {_name(report, mix)}", _work(mix)) for mix in report.mixes])
+    return ["mixes to build, each in a temporary folder, and their stages:", *rows, total]
 
 
-def _work(each: Hybrid) -> str:
-    if each.error:
-        return f"cannot be built: {words.line(each.error)}"
-    timed = f" ({about(each.seconds)})" if each.seconds else ""
-    may = f", {each.may_run} that may run" if each.may_run else ""
-    return f"{each.runs} to run{may}{timed}, {each.ready} from the cache"
+def _name(report: AttributionReport, mix: MixBuild) -> str:
+    return words.line(report.mix_name(mix.factors))
 
 
-def _metric(each: Attribution) -> list[str]:
-    rows = [("", "effect", "alone", "last"), *_rows(each)]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    notes = [f"  {words.line(note)}" for note in each.notes]
-    return [
-        f"{words.line(each.metric)}: {_headline(each)}",
-        *(lines if len(each.effects) > 1 else []),
-        *notes,
-    ]
+def _work(mix: MixBuild) -> str:
+    if mix.error:
+        return f"cannot be built: {words.line(mix.error)}"
+    timed = f" ({about(mix.seconds)})" if mix.seconds else ""
+    may = f", {mix.may_run} that may run" if mix.may_run else ""
+    return f"{mix.runs} to run{may}{timed}, {mix.ready} from the cache"
 
 
-def _headline(each: Attribution) -> str:
-    tested = each.examples is not None
-    size = f" on {each.examples:,} examples" if tested else ""
-    return f"{each.baseline:.6g} -> {each.candidate:.6g}: {_amount(each.total, tested)}{size}"
+def _metric(metric: Attribution) -> list[str]:
+    lines = [f"{words.line(metric.metric)}: {_headline(metric)}"]
+    if len(metric.effects) > 1:
+        lines += aligned.grid([("  ", "effect", "alone", "last"), *_rows(metric, indent="  ")])
+    return [*lines, *(f"  {words.line(note)}" for note in metric.notes)]
 
 
-def _rows(each: Attribution) -> Iterator[tuple[str, str, str, str]]:
-    """Interactions have one number only; of what is pinned one of the two others is not defined."""
-    tested = each.examples is not None
-    for effect in each.effects:
-        pinned = effect.factor == causes.TOOLCHAIN
+def _headline(metric: Attribution) -> str:
+    size = f" on {metric.examples:,} examples" if metric.examples is not None else ""
+    change = f"{metric.baseline:.6g} -> {metric.candidate:.6g}"
+    return f"{change}: {_amount(metric, metric.total)}{size}"
+
+
+def _rows(metric: Attribution, indent: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """An interaction has one amount; for a pinned factor, alone or last is not defined."""
+    for effect in metric.effects:
         alone, last = (
-            "" if side is None and pinned else _amount(side, tested)
-            for side in (effect.alone, effect.last)
+            "" if amount is None and effect.factor == factors.TOOLCHAIN else _amount(metric, amount)
+            for amount in (effect.alone, effect.last)
         )
-        yield effect.factor, _amount(effect.effect, tested), alone, last
-    for together in each.interactions:
-        yield " x ".join(together.factors), _amount(together.amount, tested), "", ""
+        yield f"{indent}{effect.factor}", _amount(metric, effect.effect), alone, last
+    for interaction in metric.interactions:
+        name = f"{indent}{' x '.join(interaction.factors)}"
+        yield name, _amount(metric, interaction.amount), "", ""
 
 
-def _amount(amount: Amount | None, tested: bool) -> str:
-    """tested: has the metric intervals at all?"""
+def _amount(metric: Attribution, amount: Amount | None) -> str:
     if amount is None:
         return UNKNOWN
     if amount.interval is None:
-        return f"{_number(amount.value)}{' [spread not known]' if tested else ''}"
+        spread = "" if metric.examples is None else " [spread not known]"
+        return f"{_number(amount.value)}{spread}"
     if amount.interval == (0.0, 0.0):
         return SAME
-    return f"{_number(amount.value)} [{_number(amount.interval[0])}, {_number(amount.interval[1])}]"
+    return f"{_number(amount.value)} [{', '.join(map(_number, amount.interval))}]"
 
 
 def _number(value: float) -> str:
@@ -203,9 +157,9 @@ def _number(value: float) -> str:
     return f"{value:+.4f}" if value == 0 or 5e-5 <= abs(value) < 100 else f"{value:+.4g}"
 
 
-def _foot(found: Found) -> Iterator[str]:
-    yield from map(words.line, found.notes)
-    if any(each.examples is not None for each in found.metrics):
-        yield OF_EXAMPLES
-    if any(len(each.effects) > 1 for each in found.metrics):
-        yield from OF_EFFECTS
+def _footnotes(report: AttributionReport) -> Iterator[str]:
+    yield from map(words.line, report.notes)
+    if any(metric.examples is not None for metric in report.metrics):
+        yield INTERVALS
+    if any(len(metric.effects) > 1 for metric in report.metrics):
+        yield from EFFECTS

@@ -1,0 +1,178 @@
+"""inquiry: why metrics changed between two commits: plans the mixes, builds and measures them."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lmspec.attribution import factors, question, worktrees
+from lmspec.attribution.design import BASELINE, Design, Mix
+from lmspec.attribution.effects import Attribution, Measurement, attribute
+from lmspec.attribution.result import AttributionReport, MixBuild
+from lmspec.attribution.worktrees import Workshop
+from lmspec.compare import revision
+from lmspec.compare.report import RevisionId
+from lmspec.compare.revision import Revision
+from lmspec.errors import LmspecError
+from lmspec.git.tree import WORKTREE
+from lmspec.pipeline import plan
+
+
+def run(
+    baseline: str,
+    candidate: str,
+    metrics: Sequence[str],
+    root: Path,
+    agree: Callable[[AttributionReport], bool],
+    note: Callable[[str], None],
+) -> AttributionReport:
+    """Explain metrics; without names, the default ones.
+
+    agree  is told the cost before anything is built, and decides
+    note   is told of progress
+
+    Raises LmspecError if there is no such commit or metric, or no mix can be built here.
+    """
+    with _read(baseline, root) as old, _read(candidate, root) as new:
+        inquiry = _Inquiry(old, new, metrics)
+        report = inquiry.report
+        if not report.built:
+            with worktrees.workshop(root, old, new) as shop:
+                report = inquiry.build(shop, agree, note)
+    return replace(report, metrics=tuple(inquiry.attributions())) if report.built else report
+
+
+@contextlib.contextmanager
+def _read(name: str, root: Path) -> Iterator[Revision]:
+    if name == WORKTREE:
+        reason = "it is no commit, and mixes are made of what git has"
+        raise LmspecError(name, reason, "commit it first")
+    commit = revision.read(name, root)
+    try:
+        yield commit
+    finally:
+        commit.tree.close()
+
+
+class _Inquiry:
+    """Two commits, the metrics to explain, and what they are at each mix."""
+
+    def __init__(self, baseline: Revision, candidate: Revision, names: Sequence[str]) -> None:
+        self.baseline, self.candidate = baseline, candidate
+        self.metrics = question.metrics(baseline, candidate, names)
+        differing = factors.differing(baseline, candidate)
+        self.design = self._design([name for name, what in differing.items() if what])
+        self._measured: dict[Mix, dict[str, Measurement]] = {}
+        self._measure(BASELINE, baseline)
+        self._measure(self.design.candidate, candidate)
+        self.report = AttributionReport(
+            RevisionId(baseline.name, baseline.commit),
+            RevisionId(candidate.name, candidate.commit),
+            differing,
+            built=not self.metrics or not self.design.to_build,
+            notes=tuple(self._notes()),
+        )
+
+    def _design(self, differing: Sequence[str]) -> Design:
+        """Raises LmspecError if mixes are needed and the installed toolchain can build none."""
+        free = tuple(name for name in differing if name != factors.TOOLCHAIN)
+        design = Design(free, factors.TOOLCHAIN if factors.TOOLCHAIN in differing else None)
+        if not self.metrics or not design.to_build:
+            return design
+        installed = factors.installed(self.baseline, self.candidate)
+        return replace(design, installed=installed == "candidate")
+
+    def _notes(self) -> Iterator[str]:
+        design = self.design
+        if not design.factors:
+            yield "they differ in nothing that builds: not in data, spec, code or toolchain"
+        elif not self.metrics:
+            yield "no metric changed; name one to look at it all the same"
+        elif not design.to_build:
+            yield f"nothing but the {design.factors[0]} differs, so all of it is due to that"
+        elif design.pinned:
+            here, elsewhere = self.baseline, self.candidate
+            if design.installed:
+                here, elsewhere = elsewhere, here
+            yield (
+                "toolchain: not separated: mixes are built with the installed versions, those of "
+                f"{here.name}, and its effect is what they leave over; for the other half run "
+                f"this where those of {elsewhere.name} are installed"
+            )
+
+    def _stages(self, mix: Mix) -> tuple[str, ...]:
+        """Stages that have to be built for the metrics."""
+        return tuple(dict.fromkeys(pair.artifact(mix).stage for pair in self.metrics))
+
+    def _measure(self, mix: Mix, built: Revision) -> None:
+        """Read the metrics of a mix; those that it lacks stay unknown."""
+        measured = {pair.name: pair.measure(mix, built) for pair in self.metrics}
+        self._measured[mix] = {name: value for name, value in measured.items() if value}
+
+    def build(
+        self,
+        shop: Workshop,
+        agree: Callable[[AttributionReport], bool],
+        note: Callable[[str], None],
+    ) -> AttributionReport:
+        """Lay out the mixes, forecast their cost, and build them if that is agreed."""
+        places: dict[Mix, Path] = {}
+        builds: dict[Mix, MixBuild] = {}
+        for mix in self.design.to_build:
+            names = tuple(name for name in factors.FACTORS if name in mix)
+            try:
+                places[mix] = shop.lay(mix)
+                steps = shop.forecast(places[mix], self._stages(mix))
+                builds[mix] = _forecast(names, steps)
+            except LmspecError as error:
+                builds[mix] = MixBuild(names, error=error.found)
+        report = replace(self.report, mixes=tuple(builds.values()))
+        if not agree(report):
+            return replace(report, notes=(*report.notes, "nothing was built: `--yes` builds them"))
+        for mix, build in builds.items():
+            if not build.error:
+                name = report.mix_name(build.factors)
+                builds[mix] = replace(build, error=self._build(shop, mix, places[mix], name, note))
+                shop.drop(places[mix])
+        return replace(report, mixes=tuple(builds.values()), built=True)
+
+    def _build(
+        self, shop: Workshop, mix: Mix, place: Path, name: str, note: Callable[[str], None]
+    ) -> str | None:
+        """Build and measure a mix. Returns why that failed; None if it did not."""
+        begun = time.monotonic()
+        try:
+            for stage in shop.build(place, self._stages(mix)):
+                note(f"{name}: {stage} runs")
+        except LmspecError as error:
+            note(f"{name}: {error.found}\n  -> {error.remedy}")
+            return f"{error.found} ({error.remedy})"
+        note(f"{name}: built ({time.monotonic() - begun:.0f} s)")
+        self._measure(mix, revision.read(WORKTREE, place))
+        return None
+
+    def attributions(self) -> Iterator[Attribution]:
+        """One for each metric."""
+        for pair in self.metrics if self.design.factors else ():
+            measured = {
+                mix: values[pair.name]
+                for mix, values in self._measured.items()
+                if pair.name in values
+            }
+            yield attribute(pair.name, pair.of_split, self.design, measured)
+
+
+def _forecast(names: tuple[str, ...], steps: Sequence[plan.Step]) -> MixBuild:
+    counts = Counter(step.verdict for step in steps)
+    pending = [step.expected for step in steps if step.verdict in (plan.RUN, plan.MAY)]
+    seconds = [expected.seconds for expected in pending if expected]
+    return MixBuild(
+        names,
+        counts[plan.RUN],
+        counts[plan.MAY],
+        counts[plan.RESTORE] + counts[plan.HIT],
+        sum(seconds),
+        len(pending) - len(seconds),
+    )
