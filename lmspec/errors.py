@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class LmspecError(Exception):
-    """A user's mistake, or the world's: shown as one message, never as a traceback.
+    """A mistake of the user or a fault of the system: one message, never a traceback.
 
     place   where: `params.yaml:41:11`, `model.minilm`, a file
     found   what was found there, and the rule that it breaks
@@ -20,9 +20,6 @@ class LmspecError(Exception):
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few of a list of names, and how many more there are."""
-    return (
-        ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-        if names
-        else "nothing"
-    )
+    """The first eight names, and how many more there are."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more if names else "nothing"

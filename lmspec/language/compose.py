@@ -131,12 +131,12 @@ class Composer:
         if len(self._open) >= DEEPEST:
             found = f"it is nested more than {DEEPEST} levels deep"
             raise Unreadable(span, found, "a spec is a few levels deep")
-        node = Node(span, {}, {}) if is_mapping else Node(span, [], [])
+        node = Node(span, None, {} if is_mapping else [])
         self._open.append(_Open(node, event.anchor))
 
     def _is_at_key(self) -> bool:
         top = self._open[-1] if self._open else None
-        return top is not None and isinstance(top.node.value, dict) and top.key_span is None
+        return top is not None and isinstance(top.node.entries, dict) and top.key_span is None
 
     def _aliased(self, anchor: str, span: Span) -> Node:
         if any(collection.anchor == anchor for collection in self._open):
@@ -169,10 +169,11 @@ class Composer:
                 for key, entry in source.entries.items():
                     if key not in entries:
                         entries[key] = entry
-                        node.value[key] = entry[1].value
                         node.merged[key] = source.span
+            node.value = {key: value.value for key, (_, value) in entries.items()}
             node.size += len(entries) + sum(value.size for _, value in entries.values())
         elif isinstance(entries, list):
+            node.value = [item.value for item in entries]
             node.size += sum(item.size for item in entries)
         if done.anchor:
             self._anchors[done.anchor] = node
@@ -185,7 +186,6 @@ class Composer:
         top = self._open[-1]
         if isinstance(top.node.entries, list):
             top.node.entries.append(node)
-            top.node.value.append(node.value)
         elif top.key_span is None:
             self._key(top, node, merge)
         else:
@@ -215,7 +215,6 @@ class Composer:
             self._duplicate(printable(str(key))[:60], span, "remove one", entries[key][0])
         else:
             entries[key] = (span, node)
-            top.node.value[key] = node.value
 
     def _duplicate(self, key: str, span: Span, hint: str, first: Span) -> None:
         found, others = f"this mapping has the key '{key}' twice", ((first, "the first"),)

@@ -36,11 +36,10 @@ class Findings:
 
     def report(
         self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False
-    ) -> bool:
-        """Note a problem at the value (or key) of a path; False, so that a check can return it."""
+    ) -> None:
+        """Note a problem at the value (or key) of a path."""
         span = self.document.place(steps, key)
         self._note(Problem(rule, span, dotted(steps), found, hint), steps)
-        return False
 
     def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> None:
         """Note a disagreement among fields below `base`."""
@@ -77,51 +76,50 @@ class Findings:
             return None
         return suggest.nearest(name, names, likeness)
 
-    def check(self, value: Any, schema: Schema, steps: Steps) -> bool:
-        """Note what is wrong with a value. False if anything is."""
+    def check(self, value: Any, schema: Schema, steps: Steps) -> None:
+        """Note what is wrong with a value."""
         whole, (schema, nullable) = schema, schemas.concrete(schema)
         if value is None and nullable:
-            return True
+            return
         if kinds := schemas.kinds(schema):
-            return self._choice_of_kinds(value, schema, kinds, steps)
-        if choices := schemas.choices(schema):
-            if isinstance(value, str) and value in choices:
-                return True
-            near = self.near(value, choices) if isinstance(value, str) else None
-            hint = suggest.did_you_mean(near)
-            return self.report("unknown-choice", steps, _must_be(whole, value), hint)
-        if isinstance(value, dict) and schema["type"] == "object":
+            self._choice_of_kinds(value, schema, kinds, steps)
+        elif choices := schemas.choices(schema):
+            if not (isinstance(value, str) and value in choices):
+                near = self.near(value, choices) if isinstance(value, str) else None
+                hint = suggest.did_you_mean(near)
+                self.report("unknown-choice", steps, _must_be(whole, value), hint)
+        elif isinstance(value, dict) and schema["type"] == "object":
             of_free_names = schemas.entries(schema) is not None
-            return (self._map if of_free_names else self.object)(value, schema, steps)
-        if isinstance(value, list) and schema["type"] == "array":
-            return self._list(value, schema, whole, steps)
-        if isinstance(value, str) and "x-refers-to" in schema:  # validate.py resolves it
+            (self._map if of_free_names else self.object)(value, schema, steps)
+        elif isinstance(value, list) and schema["type"] == "array":
+            self._list(value, schema, whole, steps)
+        elif isinstance(value, str) and "x-refers-to" in schema:  # validate.py resolves it
             nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
             self.references.append(Reference(steps, value, nouns, reads))
-            return True
-        return schemas.fits(value, schema) or self.report(*_misfit(value, schema, whole, steps))
+        elif not schemas.fits(value, schema):
+            self.report(*_misfit(value, schema, whole, steps))
 
     def _choice_of_kinds(
         self, value: Any, schema: Schema, kinds: Mapping[str, Schema], steps: Steps
-    ) -> bool:
-        named = listed(tuple(kinds), "and")
+    ) -> None:
+        named = f"the kinds are {listed(tuple(kinds), 'and')}"
         if not isinstance(value, dict):
             is_kind = isinstance(value, str) and value in kinds
             hint = f"write `kind: {value}` and its fields" if is_kind else ""
-            return self.report("wrong-type", steps, _must_be(schema, value), hint)
-        if "kind" not in value:
+            self.report("wrong-type", steps, _must_be(schema, value), hint)
+        elif "kind" not in value:
             meant = self.near("kind", [name for name in value if isinstance(name, str)])
             if meant:
                 found, hint = "there is no such field", suggest.did_you_mean("kind")
-                return self.report("unknown-field", (*steps, meant), found, hint, key=True)
-            found, hint = "the field 'kind' is missing", f"the kinds are {named}"
-            return self.report("missing-field", steps, found, hint, key=True)
-        kind = value["kind"]
-        if not isinstance(kind, str) or kind not in kinds:
-            found = f"there is no kind {shown(kind)}; the kinds are {named}"
-            hint = suggest.kind(str(kind), kinds)
-            return self.report("unknown-kind", (*steps, "kind"), found, hint)
-        return self.object(value, kinds[kind], steps, kinds)
+                self.report("unknown-field", (*steps, meant), found, hint, key=True)
+            else:
+                self.report("missing-field", steps, "the field 'kind' is missing", named, key=True)
+        elif isinstance(value["kind"], str) and value["kind"] in kinds:
+            self.object(value, kinds[value["kind"]], steps, kinds)
+        else:
+            found = f"there is no kind {shown(value['kind'])}; {named}"
+            hint = suggest.kind(str(value["kind"]), kinds)
+            self.report("unknown-kind", (*steps, "kind"), found, hint)
 
     def object(
         self,
@@ -129,24 +127,21 @@ class Findings:
         schema: Schema,
         steps: Steps,
         kinds: Mapping[str, Schema] | None = None,
-    ) -> bool:
+    ) -> None:
         """Note what is wrong with a mapping with fields. kinds: those that it could be."""
         fields: Mapping[str, Schema] = schema["properties"]
         before = len(self.problems)
         missing = [name for name in schema.get("required", ()) if name not in value]
         explained = self._unknown(value, fields, missing, steps, kinds or {})
-        missing = [name for name in missing if name not in explained]
-        if missing:
+        if missing := [name for name in missing if name not in explained]:
             self._missing(missing, fields, steps)
         for name, item in value.items():
             if name in fields:
                 self.check(item, fields[name], (*steps, name))
-        if len(self.problems) > before:
-            return False
-        for name in schema.get("x-holds", ()):
-            for disagreement in function(name)(value):
-                self.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
-        return len(self.problems) == before
+        if len(self.problems) == before:  # the checks expect each field to be right by itself
+            for name in schema.get("x-holds", ()):
+                for disagreement in function(name)(value):
+                    self.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
 
     def _unknown(
         self,
@@ -194,32 +189,25 @@ class Findings:
         found = f"the {what}{plural} {names} {verb} missing"
         self.report(f"missing-{what}", steps, found, hint, key=True)
 
-    def _map(self, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> bool:
-        before = len(self.problems)
-        names, items = (
-            {"type": "string", **schema.get("propertyNames", {})},
-            schemas.entries(schema),
-        )
-        assert items is not None
+    def _map(self, value: Mapping[Any, Any], schema: Schema, steps: Steps) -> None:
+        names = {"type": "string", **schema.get("propertyNames", {})}
         for name, item in value.items():
             if schemas.fits(name, names):
-                self.check(item, items, (*steps, name))
+                self.check(item, schema["additionalProperties"], (*steps, name))
             else:
                 rule, _, found, _ = _misfit(name, names, names, ())
                 unquoted = not isinstance(name, str) and schemas.fits(str(name), names)
                 found = f"a name {found.removeprefix('it ')}"
                 hint = "put it in quotes" if unquoted else ""
                 self.report(rule, (*steps, name), found, hint, key=True)
-        return len(self.problems) == before
 
-    def _list(self, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> bool:
-        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
+    def _list(self, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> None:
+        if schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):
+            for i, item in enumerate(value):
+                self.check(item, schema["items"], (*steps, i))
+        else:
             found = f"it must be {schemas.rule(whole)}; it has {len(value) or 'none'}"
-            return self.report("out-of-bounds", steps, found)
-        before = len(self.problems)
-        for i, item in enumerate(value):
-            self.check(item, schema["items"], (*steps, i))
-        return len(self.problems) == before
+            self.report("out-of-bounds", steps, found)
 
 
 def check(document: Document) -> Findings:

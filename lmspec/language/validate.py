@@ -86,22 +86,21 @@ def _gates(findings: Findings) -> tuple[str, ...]:
 
 def _resolves(findings: Findings, reference: Reference, names: Collection[ArtifactName]) -> bool:
     """Whether it names another artifact of a right noun; if not, a problem is reported."""
-    target = ArtifactName.parse(reference.target)
+    target, steps = ArtifactName.parse(reference.target), reference.steps
     if target == reference.owner:
-        found = "an artifact cannot be made from itself"
-        return findings.report("cycle", reference.steps, found, "name another")
-    if target in names and target.noun in reference.nouns:
+        findings.report("cycle", steps, "an artifact cannot be made from itself", "name another")
+    elif target in names and target.noun in reference.nouns:
         return True
-    if target.noun in findings.lost:
-        findings.unsound.add(reference.steps[:2])
-        return False
-    hint = _hint(findings, reference, names)
-    if target.noun in schema.nouns() and target.noun not in reference.nouns:
-        wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
-        found = f"it must be {wanted}, not {conformance.shown(reference.target)}"
-        return findings.report("wrong-noun", reference.steps, found, hint)
-    found = f"there is no artifact {conformance.shown(reference.target)}"
-    return findings.report("no-such-artifact", reference.steps, found, hint)
+    elif target.noun in findings.lost:
+        findings.unsound.add(steps[:2])
+    else:
+        shown = conformance.shown(reference.target)
+        rule, found = "no-such-artifact", f"there is no artifact {shown}"
+        if target.noun in schema.nouns() and target.noun not in reference.nouns:
+            wanted = schema.listed([f"{noun}.NAME" for noun in reference.nouns], "or")
+            rule, found = "wrong-noun", f"it must be {wanted}, not {shown}"
+        findings.report(rule, steps, found, _hint(findings, reference, names))
+    return False
 
 
 def _hint(findings: Findings, reference: Reference, names: Collection[ArtifactName]) -> str:
