@@ -15,6 +15,14 @@ from lmspec.reports import charts, tables, templating, words
 Parts = dict[str, Confusion | Calibration]  # `confusion`, `calibration`: what there is
 OPEN_MARKS = 30  # metrics of the forest plot that are not folded
 OPEN_ROWS = 20  # of a table or a list; the rest is folded
+# verdicts whose metrics are folded, as tables
+TITLES = {
+    "untested": "untested",
+    "same": "unchanged",
+    "changed": "changed, without a direction",
+    "new": "new",
+    "removed": "removed",
+}
 MOST_CHARTS = 30  # of each kind; the tables have the rest
 
 
@@ -22,6 +30,7 @@ def environment() -> Environment:
     """The templates of the page."""
     templates = templating.environment(words.printable, autoescape=True)
     templates.filters["name"] = _breakable
+    templates.filters["thousands"] = "{:,}".format
     templates.tests["is_drawn"] = charts.is_drawn
     return templates
 
@@ -42,6 +51,7 @@ def render(report: Report) -> str:
         script=Markup(script),
         digest=digest,
         metrics=_metrics(report),
+        titles=TITLES,
         margins=charts.margins(report),
         models=_models(report),
         gates=words.gates_by_urgency(report.gates),
