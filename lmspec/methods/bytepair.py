@@ -1,4 +1,4 @@
-"""bytepair: a byte-level BPE tokenizer trained on texts, for models that bring none."""
+"""bytepair: train a byte-level BPE tokenizer, for models without a pretrained one."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,12 @@ PAD_ID = 0  # the trainer numbers the special tokens first
 
 
 def train(texts: Sequence[str], vocabulary: int, max_length: int) -> Tokenizer:
-    """Lower-cased; every byte is in the vocabulary, so no text is unknown. The same texts give the same bytes.
+    """Lower-cased. Every byte is in the vocabulary, so no token is unknown.
 
-    tokenizers' WordPiece trainer does not: it numbers its `##` pieces in the order of a randomly seeded hash map.
+    The same texts give the same bytes.
+
+    The WordPiece trainer of `tokenizers` does not guarantee that: it numbers its `##` pieces in the
+    order of a randomly seeded hash map.
     Source: Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et al. 2019 (GPT-2).
     """
     tokenizer = Tokenizer(models.BPE())

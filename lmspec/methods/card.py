@@ -1,4 +1,7 @@
-"""card: a model card in Markdown, from a spec and its metrics. Source: Mitchell et al. 2019, arXiv:1810.03993."""
+"""card: a model card in Markdown, from a spec and its metrics.
+
+Source: Mitchell et al. 2019, arXiv:1810.03993.
+"""
 
 from collections.abc import Mapping
 from typing import Any

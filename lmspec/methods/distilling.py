@@ -1,4 +1,4 @@
-"""distilling: another model's answers, and the loss that holds a model to them."""
+"""distilling: a teacher's outputs on the training texts, and the loss against them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ ANSWER_BATCH = 64
 
 @dataclass(frozen=True)
 class Answers:
-    """What a teacher says of n texts, computed once: it does not change while a student learns.
+    """Outputs of a teacher on n texts, computed once: it does not change during training.
 
     logits  (n, k)
-    states  (n, l, d): of l of its layers, the hidden state of the first token, scaled to length 1
+    states  (n, l, d) hidden state of the first token after each of l layers, of length 1
     """
 
     logits: Tensor
@@ -28,7 +28,7 @@ class Answers:
 def answers(
     teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: Sequence[int]
 ) -> Answers:
-    """The teacher's logits, and the states behind those of its layers (from 0); no layers, no states."""
+    """The teacher's logits, and its hidden states after those layers (from 0), if any."""
     logits: list[Tensor] = [torch.empty(0)] * len(ids)
     states: list[Tensor] = [torch.empty(0)] * len(ids)
     teacher.eval()
@@ -52,7 +52,9 @@ def answers(
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Mean cross-entropy of the softened probabilities, times temperature squared. student, teacher (b, k) logits.
+    """Mean cross-entropy of softened probabilities, times temperature squared.
+
+    student, teacher  (b, k) logits
 
     The factor keeps the size of the gradient the same at every temperature. Source: Hinton et al. 2015, arXiv:1503.02531.
     """
@@ -64,5 +66,5 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
 
 
 def first_token(out: object, layer: int) -> Tensor:
-    """(b, d): the hidden state of the first token behind a layer (from 0), scaled to length 1."""
+    """(b, d) hidden state of the first token after a layer (from 0), scaled to length 1."""
     return functional.normalize(out.hidden_states[layer + 1][:, 0].float(), dim=-1)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 Ids = NDArray[np.int64]
-# Batches are cut from the sorted lengths of that many batches' rows: little padding, and still a random order.
+# Rows of this many batches are sorted by length before they are cut: little padding, random order
 BUCKET_BATCHES = 50
 ORDER = 1  # number of its stream of draws
 
@@ -23,12 +23,12 @@ class Batch:
 
 
 def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
-    """The token ids of each text, special tokens included, cut to the tokenizer's length."""
+    """Token ids of each text with special tokens, truncated to the tokenizer's length."""
     return [np.asarray(e.ids, np.int64) for e in tokenizer.encode_batch(list(texts))]
 
 
 def collate(ids: Sequence[Ids], rows: Sequence[int] | Ids, pad_id: int) -> Batch:
-    """Those rows in one array, as long as the longest of them."""
+    """Rows as one batch, padded to the longest of them."""
     length = max(1, *(len(ids[i]) for i in rows))
     input_ids = np.full((len(rows), length), pad_id, np.int64)
     attention_mask = np.zeros((len(rows), length), np.int64)
@@ -39,7 +39,7 @@ def collate(ids: Sequence[Ids], rows: Sequence[int] | Ids, pad_id: int) -> Batch
 
 
 def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[Ids]:
-    """Rows of each batch of one epoch: shuffled, bucketed by length, and the buckets' batches shuffled again.
+    """Rows of each batch of an epoch: shuffled, bucketed by length, then batches shuffled again.
 
     A function of its arguments alone, so that a run which resumes anywhere sees the same order.
     """
@@ -54,6 +54,6 @@ def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: in
 
 
 def length_order(lengths: Sequence[int], batch_size: int) -> list[Ids]:
-    """Rows of each batch, from short to long: the least padding. Ties keep the order of the data."""
+    """Rows of each batch, from short to long, for the least padding; ties keep their order."""
     rows = np.argsort(np.asarray(lengths), kind="stable")
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]

@@ -1,4 +1,4 @@
-"""exporting: a torch classifier as an ONNX graph with dynamic batch and length, and how far the two are apart."""
+"""exporting: a torch classifier as an ONNX graph, and the largest difference between the two."""
 
 import contextlib
 import io
@@ -21,7 +21,9 @@ PROBE = 3  # number of its stream of draws
 
 
 def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
-    """input_ids, attention_mask (batch, length) -> logits (batch, k); batch and length are free, length up to the maximum.
+    """input_ids, attention_mask (batch, length) -> logits (batch, k).
+
+    batch and length are dynamic, length up to the maximum.
 
     Traced with a batch of 2 and half the length: a sample of size 1, or of the maximum, is frozen into the graph.
     """
@@ -51,14 +53,14 @@ def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
 
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants computed once. Without it the weights of an LSTM stay sums of parts, which no quantizer recognises."""
+    """Fold constants: else an LSTM's weights stay concatenations, which no quantizer recognises."""
     graph = onnx_ir.from_proto(model)
     optimizer.optimize(graph, input_size_limit=10**9, output_size_limit=10**9)
     return onnx_ir.to_proto(graph)
 
 
 class _Logits(nn.Module):
-    """The logits alone: a graph's output is a tensor, not a dataclass."""
+    """Return the logits alone: the output of a graph is a tensor, not a dataclass."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -84,7 +86,7 @@ def batch(
 
 
 def cases(max_length: int, masks: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """(batch, length, mask): single tokens, odd sizes, the maximum; every mask with every shape."""
+    """(batch, length, mask): one token, odd sizes, the maximum; every mask with every shape."""
     shapes = [(1, 1), (1, 7), (3, 17), (8, 32), (2, max_length)]
     return ((b, min(t, max_length), mask) for (b, t), mask in itertools.product(shapes, masks))
 
@@ -92,11 +94,11 @@ def cases(max_length: int, masks: Sequence[str]) -> Iterator[tuple[int, int, str
 def largest_difference(
     one: Forward, other: Forward, max_length: int, masks: Sequence[str], vocabulary: int
 ) -> tuple[float, str]:
-    """(largest absolute difference of a logit, the case where it was), over all cases."""
+    """(largest absolute difference of a logit, its case) over all cases."""
     worst, where = -1.0, ""
     for size, length, mask in cases(max_length, masks):
         ids, attention = batch(size, length, mask, vocabulary)
         difference = float(np.abs(one(ids, attention) - other(ids, attention)).max())
-        if not difference <= worst:  # also when it is not a number
+        if not difference <= worst:  # true for NaN too
             worst, where = difference, f"batch {size}, length {length}, mask {mask}"
     return worst, where

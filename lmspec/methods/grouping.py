@@ -1,4 +1,4 @@
-"""grouping: the group of a row, whose rows are never split apart."""
+"""grouping: the group of a row; all rows of a group go to the same split."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,10 @@ from lmspec.specs.corpus import Group
 
 
 def group_of(row: Mapping[str, str | None], rule: Group | None, table: str) -> str | None:
-    """`<table>:<group>`, or None if the row stands alone. Raises LmspecError if the pattern does not match a value."""
+    """`<table>:<group>`, or None if the row is a group of its own.
+
+    Raises LmspecError if the pattern does not match a value.
+    """
     if rule is None or row[rule.column] is None:
         return None
     value = str(row[rule.column])

@@ -10,7 +10,7 @@ NOT_A_LABEL = "not a label"
 
 @dataclass(frozen=True)
 class NoLabel:
-    """Why a row has no label: the reason, to be counted, and the value that gave it."""
+    """Why a row has no label. reason: counted in the metrics; detail: the value that caused it."""
 
     reason: str
     detail: str
@@ -19,7 +19,7 @@ class NoLabel:
 def label_of(
     value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tuple[str, ...]
 ) -> str | NoLabel:
-    """The label that a value stands for."""
+    """The label of a value, or why it has none."""
     if value is None:
         return NoLabel("no value for the label", rule.column)
     if isinstance(rule, ThresholdLabel):

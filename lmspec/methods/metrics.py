@@ -1,4 +1,4 @@
-"""metrics: how right a classifier is, and how well it knows it."""
+"""metrics: accuracy and calibration of a classifier."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Ints = NDArray[np.int64]
 
 
 def summary(truth: Ints, probability: Floats) -> dict[str, float]:
-    """accuracy, macro_f1, log_loss (nats): what training watches.
+    """accuracy, macro_f1 and log_loss (nats), which early stopping can watch.
 
     truth        (n,) positions of the labels
     probability  (n, k)
@@ -44,7 +44,7 @@ def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, in 0..1, weighted by the bins' sizes.
+    """Gap between confidence and accuracy in equal-width bins, weighted by size; in 0..1.
 
     confidence  (n,) probability of the predicted class
     correct     (n,)

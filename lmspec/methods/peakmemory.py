@@ -1,4 +1,4 @@
-"""peakmemory: how much memory a function needs, in a process of its own."""
+"""peakmemory: peak memory of a function, in a process of its own."""
 
 import multiprocessing
 import resource
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Highest resident size of a new interpreter that runs `work` (a picklable callable), in bytes.
+    """Peak resident size, in bytes, of a new interpreter that runs `work` (picklable).
 
     Raises RuntimeError if the process dies.
     """
@@ -34,7 +34,7 @@ def _measure(work: Callable[[], object], pipe: Connection) -> None:
 
 def _own_peak() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the parent had when it forked
+    if status.exists():  # getrusage counts the parent's size at the fork
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (

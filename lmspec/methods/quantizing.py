@@ -1,4 +1,4 @@
-"""quantizing: a graph in int8, and what that changed."""
+"""quantizing: convert a graph to int8, and measure what that changes."""
 
 import logging
 import tempfile
@@ -30,7 +30,7 @@ CALIBRATION = 4  # number of its stream of draws
 def quantize(
     model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]
 ) -> onnx.ModelProto:
-    """The graph in int8. feeds: calibration inputs, read by the static scheme alone.
+    """Convert a graph to int8. feeds: calibration inputs, which only the static scheme reads.
 
     Raises LmspecError if the quantizer finds nothing to do: it says nothing of it itself.
     """
@@ -80,12 +80,12 @@ class _Reader(ortq.CalibrationDataReader):
 
 
 def quantized_operations(model: onnx.ModelProto) -> int:
-    """Operations that compute in int8, or whose weights a runtime fuses into such."""
+    """Number of operations in int8, or that the runtime fuses into such."""
     return sum(node.op_type in (*INTEGER_OPS, DEQUANTIZE) for node in model.graph.node)
 
 
 def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str, float]:
-    """disagreement_rate and mean_probability_difference between two (n, k) arrays of logits of the same texts."""
+    """disagreement_rate and mean_probability_difference of (n, k) logits of the same texts."""
     one, other = probabilities(before), probabilities(after)
     predicted = one.argmax(1)
     rows = np.arange(len(one))
@@ -98,7 +98,7 @@ def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str
 
 
 def drawn(rows: int, wanted: int, seed: int) -> Sequence[int]:
-    """Positions of the calibration texts, ascending: a uniform sample without repetition."""
+    """Positions of the calibration texts, ascending: uniform, without replacement."""
     return sorted(
         np.random.default_rng([seed, CALIBRATION])
         .choice(rows, min(rows, wanted), replace=False)

@@ -1,4 +1,4 @@
-"""splitting: which split each document goes to: whole groups, in proportion for every label and table."""
+"""splitting: assign documents to splits: whole groups, stratified by label and table."""
 
 import hashlib
 import math
@@ -11,7 +11,10 @@ SPLITS = ("train", "dev", "test")
 def components(
     size: int, groups: Sequence[Hashable | None], pairs: Iterable[tuple[int, int]]
 ) -> list[list[int]]:
-    """Positions that must share a split: the connected components of equal groups and of pairs, ordered by first position."""
+    """Positions that must share a split: connected components of equal groups and of pairs.
+
+    Ordered by first position.
+    """
     parent = list(range(size))
 
     def root(i: int) -> int:
@@ -43,11 +46,11 @@ def assign(
     fractions: Sequence[float],
     seed: int,
 ) -> list[str]:
-    """The split of each position.
+    """Choose the split of each position.
 
-    units      positions that stay together; each position in exactly one
-    ids        (n,) names of the documents: the draw depends on them, not on the order of the rows
-    strata     (n,) what is to be kept in proportion, such as (label, table)
+    units      positions that stay together; each position is in exactly one
+    ids        (n,) document ids: the draw depends on them, not on the order of rows
+    strata     (n,) kept in proportion, such as (label, table)
     fractions  of train, dev, test
 
     Large units go first, then in the order of a keyed hash. Each goes to the split that is left with the most room,

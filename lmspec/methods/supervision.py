@@ -1,4 +1,4 @@
-"""supervision: the loss against labels, and the metrics of a model on labelled texts."""
+"""supervision: loss and metrics on labelled texts."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,12 +12,13 @@ from lmspec.methods import metrics, predicting, torchrun
 from lmspec.methods.encoding import Batch, Ids
 from lmspec.methods.training import Objective
 
-# Of evaluations during training: it decides which step is best, so it is fixed here and not a setting of the machine.
+# Of evaluations during training. It can change last digits, and with them which step is best: so
+# it is no setting of the machine.
 EVALUATION_BATCH = 64
 
 
 def cross_entropy(truth: NDArray[np.int64]) -> Objective:
-    """Mean cross-entropy with the labels. truth (n,) positions of the labels of the training texts."""
+    """Mean cross-entropy. truth: (n,) positions of the labels of the training texts."""
     targets = torch.from_numpy(truth)
 
     def loss(
@@ -34,7 +35,7 @@ def cross_entropy(truth: NDArray[np.int64]) -> Objective:
 def evaluation(
     model: PreTrainedModel, ids: Sequence[Ids], truth: NDArray[np.int64], pad_id: int
 ) -> Callable[[], dict[str, float]]:
-    """A function that scores the model as it is at the time of the call."""
+    """A function that evaluates the model in its state at the call."""
 
     def evaluate() -> dict[str, float]:
         values = predicting.logits(torchrun.forward(model), ids, pad_id, EVALUATION_BATCH)

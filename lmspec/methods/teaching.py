@@ -1,4 +1,4 @@
-"""teaching: what a student is held to: its teacher's answers, its hidden states, and the labels."""
+"""teaching: loss of a student: its teacher's outputs and hidden states, and the labels."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from lmspec.specs.student import Distillation
 
 
 def taught(truth: NDArray[np.int64], teacher: Answers, spec: Distillation) -> Objective:
-    """Weighted sum of soft cross-entropy, distance of hidden states at every layer, and cross-entropy with the labels."""
+    """Weighted sum of soft cross-entropy, distance of hidden states, and cross-entropy."""
     targets = torch.from_numpy(truth)
 
     def loss(

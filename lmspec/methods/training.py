@@ -27,11 +27,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @dataclass(frozen=True)
 class Task:
-    """What a model learns.
+    """What a model learns from.
 
-    ids        token ids of each training text
-    objective  its loss on a batch of them
-    evaluate   metrics of the model as it is now, on the dev split
+    ids        token ids of each of the n training texts
+    objective  loss on a batch of them
+    evaluate   metrics of the model in its present state on the dev split
     """
 
     ids: Sequence[Ids]
@@ -42,7 +42,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """curve: one row an evaluation; best: the row whose weights the model now has; steps: optimizer steps taken."""
+    """Result of a training.
+
+    curve  one row per evaluation
+    best   the row of the evaluation whose weights the model has
+    steps  optimizer steps taken
+    """
 
     curve: Curve
     best: dict[str, Any]
@@ -50,14 +55,17 @@ class Fitted:
 
 
 def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) -> Fitted:
-    """Train in place; the model ends with the weights of its best evaluation. Raises LmspecError if the loss is not finite."""
+    """Train in place; the model ends with the weights of its best evaluation.
+
+    Raises LmspecError if the loss is not finite.
+    """
     per_epoch = math.ceil(len(task.ids) / spec.batch_size)
     total = per_epoch * spec.epochs
     optimizer, schedule = _optimizer(model, spec, total)
     watch = _Watch(model, task.evaluate, spec)
     progress = _Progress(total, spec.batch_size)
     looks = spec.early_stopping.evaluations_per_epoch
-    marks = {math.ceil(per_epoch * (i + 1) / looks) for i in range(looks)}
+    marks = {math.ceil(per_epoch * (i + 1) / looks) for i in range(looks)}  # steps of an epoch
     lengths = [len(i) for i in task.ids]
     step = 0
     for epoch in range(spec.epochs):
@@ -65,15 +73,17 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
         for at, rows in enumerate(
             training_order(lengths, spec.batch_size, numerics.seed, epoch), start=1
         ):
+            # per step, so that dropout does not depend on how many draws came before
             torch.manual_seed(derived_seed(numerics.seed, "dropout", step))
-            loss = _loss(model, collate(task.ids, rows, task.pad_id), task.objective, numerics)
+            batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
+            loss = _loss(model, batch, task.objective, numerics)
             if not torch.isfinite(loss):
                 raise LmspecError(
                     "training",
                     f"the loss is {loss.item()} at step {step + 1}",
                     "lower peak_learning_rate",
                 )
-            learning_rate = optimizer.param_groups[0]["lr"]
+            learning_rate = optimizer.param_groups[0]["lr"]  # of this step: the schedule moves on
             _descend(loss, optimizer, spec.max_gradient_norm)
             schedule.step()
             step += 1
@@ -88,8 +98,9 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
 
 
 def _loss(model: PreTrainedModel, batch: Batch, objective: Objective, numerics: Numerics) -> Tensor:
-    input_ids = torch.from_numpy(batch.input_ids).to(model.device)
-    attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)
+    input_ids = torch.from_numpy(batch.input_ids).to(model.device)  # (b, t) int64
+    attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)  # (b, t) int64
+    # bf16 has the exponent range of fp32, so its gradients need no loss scaling
     with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
         return objective(model, batch, input_ids, attention_mask)
 
@@ -104,21 +115,21 @@ def _descend(loss: Tensor, optimizer: torch.optim.Optimizer, max_gradient_norm: 
 
 
 def derived_seed(seed: int, use: str, step: int) -> int:
-    """A seed of its own for each use and step: a draw more elsewhere shifts no other draw."""
+    """A separate seed for each use and step: another draw elsewhere shifts none of these."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{use}:{step}".encode()).digest()[:4])
 
 
 def seed_weights(numerics: Numerics) -> None:
-    """Before a network is made: the weights that it does not get from elsewhere follow from the seed."""
+    """Seed the weights of the network that is created next, as far as they are not pretrained."""
     torch.manual_seed(derived_seed(numerics.seed, "weights", 0))
 
 
 def over_seeds(
     train: Callable[[Numerics], Fitted], spec: Training, numerics: Numerics
 ) -> list[Fitted]:
-    """What the further seeds of a spec come to, in order.
+    """Train once more with each further seed of the spec; results in order.
 
-    train  makes a network and fits it, with the numerics that it is given
+    train  creates a network and fits it, with the numerics that it is given
     """
     others = []
     for number in range(2, spec.seeds + 1):
@@ -128,9 +139,9 @@ def over_seeds(
 
 
 def metrics(model: PreTrainedModel, fitted: Fitted, others: Sequence[Fitted]) -> dict[str, Any]:
-    """What git keeps of a training: the best evaluation, how far it went, the size of the model, what each seed came to.
+    """Metrics of a training: best evaluation, steps, number of parameters, and each seed's result.
 
-    others  the same with further seeds, as `over_seeds` gives them
+    others  trainings with further seeds, from `over_seeds`
     """
     report = {
         "dev": _best(fitted),
@@ -151,7 +162,7 @@ def _best(fitted: Fitted) -> dict[str, float]:
 
 
 def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: str) -> float:
-    """Share of the peak learning rate at a step, from 0: a linear rise, then constant, linear or half a cosine to 0."""
+    """Share of the peak learning rate at a step (from 0): linear warm-up, then decay to 0."""
     warmup = round(total * warmup_fraction)
     if step < warmup:
         return (step + 1) / warmup
@@ -166,6 +177,7 @@ def _optimizer(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     trained = [p for p in model.parameters() if p.requires_grad]
     rule = spec.optimizer
+    # no decay of biases and norms: pulling them to 0 regularises nothing
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": rule.weight_decay},
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
@@ -190,7 +202,7 @@ def _optimizer(
 
 
 class _Watch:
-    """Evaluates, remembers the best weights, and counts how long nothing was better."""
+    """Evaluate, keep the best weights, and count evaluations since the best one."""
 
     def __init__(
         self, model: PreTrainedModel, evaluate: Callable[[], dict[str, float]], spec: Training
@@ -214,7 +226,7 @@ class _Watch:
             f"dev_{name}": value for name, value in dev.items()
         }
         self.curve.append(row)
-        self.losses.clear()
+        self.losses.clear()  # train_loss is the mean since the last evaluation
         name = f"dev_{self.rule.metric}"
         sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
         self.waited += 1
@@ -232,7 +244,7 @@ class _Watch:
 
 
 class _Progress:
-    """A line to standard error every few seconds, plain, so that a log reads as well as a terminal."""
+    """Print a plain line every few seconds, which reads well in a terminal and in a log."""
 
     def __init__(self, total: int, batch_size: int) -> None:
         self.total, self.batch_size = total, batch_size
@@ -249,7 +261,7 @@ class _Progress:
             )
 
     def evaluated(self, step: int, row: dict[str, Any]) -> None:
-        """What an evaluation found."""
+        """Print the result of an evaluation."""
         shown = (
             f"{name} {value:.4f}"
             for name, value in row.items()
@@ -258,5 +270,5 @@ class _Progress:
         self.say(f"step {step}/{self.total}  " + "  ".join(shown))
 
     def say(self, line: str) -> None:
-        """One line, at once."""
+        """Print a line at once."""
         print(f"  {line}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""updating: which old rows are replayed beside the new ones, and the loss that remembers the earlier model's answers."""
+"""updating: which old rows are replayed, and the loss that retains the earlier model's outputs."""
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ REPLAY = 2  # number of its stream of draws
 def replayed(
     available: int, new_rows: int, per_new_row: float, seed: int, which: int
 ) -> NDArray[np.int64]:
-    """Positions of the old rows to replay, ascending: a uniform sample without repetition, all of them if too few.
+    """Positions of the old rows to replay, ascending: uniform, without replacement; at most all.
 
-    which  number of the replayed splits, so that two of the same size draw apart
+    which  number of the replayed dataset, so that two of the same size draw differently
     """
     size = min(available, round(new_rows * per_new_row))
     if size == 0:
@@ -37,10 +37,10 @@ def replayed(
 def retaining(
     truth: NDArray[np.int64], earlier: Answers, new_rows: int, spec: Retention
 ) -> Objective:
-    """Cross-entropy with the labels on all rows, and with the earlier model's answers on the old ones.
+    """Cross-entropy with the labels on all rows, and with the earlier model's outputs on old ones.
 
-    truth    (n,) positions of the labels: those of the new rows, then those of the old
-    earlier  the earlier model's answers on the n - new_rows old rows
+    truth    (n,) positions of the labels: new rows, then old rows
+    earlier  outputs of the earlier model on the n - new_rows old rows
     """
     targets = torch.from_numpy(truth)
 
@@ -52,7 +52,7 @@ def retaining(
         total = functional.cross_entropy(logits, targets[rows].to(logits.device))
         old = rows >= new_rows
         if old.any():
-            # scaled by the share of old rows, so that each of them weighs the same in whatever batch it falls
+            # times their share of the batch, so that an old row weighs the same in every batch
             kept = soft_cross_entropy(
                 logits[old], earlier.logits[rows[old] - new_rows], spec.temperature
             )
