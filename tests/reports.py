@@ -361,7 +361,7 @@ def realistic() -> Report:
 
 
 def _realistic_metrics(names: tuple[str, ...]) -> Iterator[Metric]:
-    """Eight per scores artifact and dataset, judged by fixed intervals; then unchanged and facts."""
+    """Eight per scores artifact and dataset, judged by fixed intervals; then others."""
     better: dict[str, Better] = {"log_loss": "lower", "expected_calibration_error": "lower"}
     paths = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.negative",
              "f1.positive", "table.movies.accuracy", "table.editorials.accuracy")  # fmt: skip

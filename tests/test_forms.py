@@ -147,7 +147,7 @@ def test_what_needs_a_look_comes_first(report: Report) -> None:
 
 
 def test_plain_text_is_for_grep(report: Report) -> None:
-    """No escape codes or boxes; one line per metric; `same` is only counted; the verdict is last."""
+    """No escape codes or boxes; one line per metric; `same` is only counted; verdict last."""
     text = terminal.plain(report)
     assert not set(text) & set("│─┃━")
     assert not [c for c in text if c != "\n" and not c.isprintable() and c != "\u200d"]
@@ -463,7 +463,7 @@ def test_gates_that_pass_by_a_waiver_are_counted_apart(report: Report) -> None:
 
 
 def test_a_revision_without_a_parameter_shows_a_dash() -> None:
-    """`missing` is a failing verdict and null is a value; JSON writes an absent one as "missing"."""
+    """`missing` is a failing verdict and null is a value; JSON has "missing" for an absent one."""
     added = replace(
         reports.changes(),
         parameters=(Change("gates.level.kind", MISSING, "floor"), Change("a.b", None, MISSING)),
