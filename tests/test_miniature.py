@@ -131,7 +131,7 @@ def test_a_comment_costs_no_training(project: Path) -> None:
         "lmspec/methods/grouping.py": (
             "def group_of",
             "X = 1\n\n\ndef group_of",
-            "changed statements outside of its def",
+            "changed statements outside its def",
         ),
     }
     for path, (old, new, output) in edits.items():
