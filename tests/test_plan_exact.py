@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import dvc, plan
+from lmspec.pipeline import dvc, keep, plan
 
 # Stages log their runs in ran.log; `head` reads only the first character of a source. Contents
 # differ between stages, so that no run puts into the cache what another stage lacks.
@@ -418,7 +418,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("ask", [plan.plan, dvc.status])
+@pytest.mark.parametrize("ask", [plan.plan, keep.check])
 def test_a_broken_file_of_dvc_is_reported_with_its_place(
     scratch: Callable[[], Scratch], name: str, ask: Callable[[Path], object]
 ) -> None:
@@ -431,7 +431,7 @@ def test_a_broken_file_of_dvc_is_reported_with_its_place(
     assert all(word in error.value.found for word in words) and "dvc.lock" in error.value.remedy
 
 
-@pytest.mark.parametrize("ask", [plan.plan, dvc.status])
+@pytest.mark.parametrize("ask", [plan.plan, keep.check])
 def test_what_a_build_is_writing_is_not_planned(
     scratch: Callable[[], Scratch], ask: Callable[[Path], object]
 ) -> None:
@@ -453,19 +453,18 @@ def test_a_folder_without_dvc_is_reported(tmp_path: Path) -> None:
         plan.plan(tmp_path)
 
 
-def test_status_and_commit_are_those_of_dvc(scratch: Callable[[], Scratch]) -> None:
+def test_changes_and_commit_are_those_of_dvc(scratch: Callable[[], Scratch]) -> None:
     """`lmspec keep` and `lmspec verify` rest on them."""
     project = scratch()
-    assert dvc.status(project.folder) == {}
+    assert keep.check(project.folder) == ({}, {})
     project.source("a.txt", 0, 1)
     (project.folder / "b.txt").write_text("another\n")
-    assert dvc.status(project.folder) == {
-        "top": [{"changed deps": {"a.txt": "modified"}}],
-        "head": [{"changed deps": {"a.txt": "modified"}}],
-        "left": [{"changed deps": {"b.txt": "modified"}}],
-    }
+    assert keep.check(project.folder) == (
+        {},
+        {"top": ["a.txt modified"], "head": ["a.txt modified"], "left": ["b.txt modified"]},
+    )
     dvc.commit(project.folder, ["top", "head"])
-    assert list(dvc.status(project.folder)) == ["left"] and project.build(()) == {
+    assert list(keep.check(project.folder)[1]) == ["left"] and project.build(()) == {
         "left": plan.RUN,
         "part": plan.RUN,
     } | {"join": plan.RUN}

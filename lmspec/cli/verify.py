@@ -59,7 +59,8 @@ def command(targets: tuple[str, ...], tolerance: float, only_provenance: bool) -
     names = [loading.artifact_named(project, target, "verify") for target in targets] or every
     if only_provenance:
         sys.exit(_provenance(project, root, [stage_name(name) for name in names]))
-    changed = dvc.status(root)
+    with dvc.stages(root) as stages:
+        changed = {stage.name for stage in stages if stage.changes}
     different = 0
     for name in names:
         if stage_name(name) in changed:

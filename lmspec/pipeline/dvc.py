@@ -92,6 +92,11 @@ class Stage:
         self.name: str = stage.name
         self.ran = stage.cmd_changed or any(item.hash_info for item in (*stage.deps, *stage.outs))
 
+    @property
+    def code(self) -> list[str]:
+        """The code files among its inputs."""
+        return [dep.def_path for dep in self._stage.deps if dep.def_path.endswith(".py")]
+
     def after(self, coming: Mapping[str, Arrival]) -> "Stage":
         """The same stage when its turn comes."""
         return Stage(self._stage, self._cache, coming)
@@ -215,13 +220,6 @@ def stages(root: Path, targets: Sequence[str] = ()) -> Iterator[list[Stage]]:
         with rwlock(repo.tmp_dir, repo.fs, "lmspec plan", paths, [], hardlink), _parsed_once():
             cache = RunCache(Path(repo.stage_cache.cache_dir))
             yield [Stage(stage, cache) for stage in listed]
-
-
-def status(root: Path) -> dict[str, list[Any]]:
-    """`dvc status --json`: stage -> what changed since its last run, for stages out of date."""
-    with _repo(root) as repo:
-        changed: dict[str, list[Any]] = repo.status()
-    return changed
 
 
 def commit(root: Path, stages: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmspec.pipeline import difference, durations, dvc, keep
+from lmspec.pipeline import difference, durations, dvc, edits
 
 HIT = "hit"  # up to date
 RESTORE = "restore"  # DVC takes its result from the cache
@@ -57,7 +57,7 @@ def _step(root: Path, stage: dvc.Stage, verdict: str) -> Step:
         return Step(stage.name, verdict, ())
     reasons = ["it has never run"]
     if stage.ran:
-        reasons = [reason for change in stage.changes for reason in _reasons(change, root)]
+        reasons = [reason for change in stage.changes for reason in reasons_of(change, root)]
     if verdict == MAY and stage.changes:
         reasons += [f"cached if {before} is rebuilt to a known output" for before in stage.waits]
     elif verdict == MAY:
@@ -66,7 +66,8 @@ def _step(root: Path, stage: dvc.Stage, verdict: str) -> Step:
     return Step(stage.name, verdict, tuple(reasons), expected)
 
 
-def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
+def reasons_of(change: dvc.Change, root: Path) -> Iterator[str]:
+    """One change in words, with old and new values."""
     if change.kind == dvc.COMMAND:
         yield change.state
     elif change.kind == dvc.OUTPUT:
@@ -82,7 +83,7 @@ def _reasons(change: dvc.Change, root: Path) -> Iterator[str]:
         name = change.name.removeprefix("packages.")
         yield f"{name} {change.old or 'none'} -> {change.new or 'none'}"
     elif change.path.endswith(".py") and change.state == "modified":
-        yield f"{change.path}: {keep.edit(root, change.path, change.old or '')}"
+        yield f"{change.path}: {edits.described(root, change.path, change.old or '')}"
     else:
         yield f"{change.path} {change.state}"
 

@@ -1,0 +1,55 @@
+"""edits: what changed in a code file since a stage's last run."""
+
+import functools
+import hashlib
+import shutil
+from pathlib import Path
+
+from lmspec.errors import LmspecError
+from lmspec.git import command as git
+from lmspec.pipeline import codediff
+
+LAYOUT = "only comments or layout"
+REMEMBERED = Path(".lmspec/code")
+COMMITS = 50  # how far back to look for the text of a file
+
+
+@functools.cache
+def described(root: Path, path: str, md5: str) -> str:
+    """What changed in a file since it had that MD5: LAYOUT, or the names of definitions."""
+    before = _text_then(root, path, md5)
+    if before is None:
+        return "no commit has it as it was at the last run"
+    try:
+        names = codediff.changed(before, (root / path).read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise LmspecError(
+            f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
+        ) from None
+    return f"changed {', '.join(names)}" if names else LAYOUT
+
+
+def _text_then(root: Path, path: str, md5: str) -> str | None:
+    """The text of a file when it had that MD5, as remembered or from its commits."""
+    remembered = root / REMEMBERED / md5
+    if remembered.exists():
+        return remembered.read_text(encoding="utf-8")
+    if shutil.which("git") is None:  # DVC works without it
+        return None
+    commits = git.run(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path).stdout
+    for commit in commits.decode().split():
+        content = git.run(root, "show", f"{commit}:./{path}").stdout
+        if _md5(content) == md5:
+            return content.decode("utf-8", "replace")
+    return None
+
+
+def remember(root: Path, path: str) -> None:
+    """Keep the text of a file that may be in no commit yet."""
+    content = (root / path).read_bytes()
+    (root / REMEMBERED).mkdir(parents=True, exist_ok=True)
+    (root / REMEMBERED / _md5(content)).write_bytes(content)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
