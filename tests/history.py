@@ -58,7 +58,7 @@ scores:
 speed:
   cnn: {of: exported.cnn, against: model.cnn, on: splits.reviews, texts: 8, rounds: 12, batch_size: 4}
 gates:
-  # gates stand here
+  # further gates
 numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}
 machine: {device: cpu}
 """.replace("SHA", "0" * 64).replace(
@@ -68,7 +68,7 @@ machine: {device: cpu}
 )
 TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
 CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'
-GATES = "  # gates stand here\n"
+GATES = "  # further gates\n"
 # noun -> fields that name what an artifact is made from
 MADE_FROM = {
     "splits": ("of",),
@@ -99,7 +99,8 @@ class Example:
 def examples(
     count: int, wrong: Iterable[int] = (), labels: Sequence[str] = ("bad", "good"), start: int = 0
 ) -> list[Example]:
-    """So many, of two tables and some labels in turn; those at the places in `wrong` are answered with the next label."""
+    """So many, of two tables and some labels in turn; those at the places in `wrong` are answered
+    with the next label."""
     missed = set(wrong)
     rng = random.Random(count)
     found = []
@@ -131,11 +132,11 @@ def measured(
     """The metrics of a test split, as `stages/scores.py` computes them."""
     number = {label: i for i, label in enumerate(labels)}
     truth = np.array([number[row.label] for row in rows])
-    told = [
+    probabilities = [
         [row.confidence if row.predicted == label else _other(row, labels) for label in labels]
         for row in rows
     ]
-    probability = np.array(told)
+    probability = np.array(probabilities)
     found = metrics.full(truth, probability, tuple(labels), bins)
     tables = sorted({row.table for row in rows})
     if len(tables) > 1:
@@ -151,7 +152,8 @@ def _other(row: Example, labels: Sequence[str]) -> float:
 
 
 class Project:
-    """A project in a git repository. root: the folder of its params.yaml; git: the repository, the same if not given."""
+    """A project in a git repository. root: the folder of its params.yaml; git: the repository, the
+    same if not given."""
 
     def __init__(self, root: Path, git: Path | None = None) -> None:
         self.root, self.top = root, git or root
@@ -228,9 +230,9 @@ class Project:
         return (self.root / path).read_bytes().decode()
 
     def edit(self, path: str, old: str, new: str) -> None:
-        """Replace a text that stands once in a file."""
+        """Replace a text that occurs once in a file."""
         text = self.text(path)
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
         self.write(path, text.replace(old, new))
 
     def gate(self, name: str, gate: str) -> None:
@@ -255,7 +257,8 @@ class Project:
         better: Mapping[str, str] | None = None,
         **how: Any,
     ) -> None:
-        """Metrics, and the record that says which way each is better. how: name -> content of what it was made from."""
+        """Metrics, and the record that says which way each is better. how: name -> content of what
+        it was made from."""
         path = f"data/metrics/{_stage(artifact)}.json"
         self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
         outputs = [provenance.of_path(self.root / path, path)]
@@ -293,7 +296,8 @@ class Project:
         labels: Sequence[str] = ("bad", "good"),
         bins: int = 5,
     ) -> None:
-        """What `stages/scores.py` leaves for those answers: metrics, predictions, confusion, record."""
+        """What `stages/scores.py` leaves for those answers: metrics, predictions, confusion,
+        record."""
         self.measure(
             artifact, {dataset: measured(rows, labels, bins) for dataset, rows in sides.items()}
         )
@@ -301,7 +305,7 @@ class Project:
         self.table(
             artifact,
             "predictions",
-            [_outcome(dataset, row, labels) for dataset, row in rows],
+            [_prediction(dataset, row, labels) for dataset, row in rows],
             PREDICTIONS,
         )
         count = Counter((dataset, row.label, row.predicted) for dataset, row in rows)
@@ -370,7 +374,8 @@ class Project:
         self.table(artifact, "rounds", rows)
 
     def lock(self) -> None:
-        """dvc.lock, as `dvc repro` would leave it now: of what is here, with the hashes that it has."""
+        """dvc.lock, as `dvc repro` would leave it now: of what is here, with the hashes that it
+        has."""
         spec, toolchain = self.spec, YAML(typ="safe").load(self.text("toolchain.yaml"))
         stages: dict[str, Any] = {}
         hashes: dict[str, str] = {}
@@ -446,8 +451,8 @@ PREDICTIONS = (
 ROWS = ("id", "table", "label")
 
 
-def _outcome(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, object]:
-    told = row.confidence if row.right else _other(row, labels)
+def _prediction(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, object]:
+    of_label = row.confidence if row.right else _other(row, labels)
     return dict(
         zip(
             PREDICTIONS,
@@ -459,7 +464,7 @@ def _outcome(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, obj
                 row.label,
                 row.predicted,
                 round(row.confidence, 6),
-                round(told, 6),
+                round(of_label, 6),
             ),
             strict=True,
         )

@@ -28,7 +28,8 @@ ENDS = ["", " from start to end", " on the whole", " once again"]
 
 
 def sentences(extra: str) -> list[tuple[str, str, int]]:
-    """(document, text, stars): every combination, in a fixed order; the stars follow from the words."""
+    """(document, text, stars): every combination, in a fixed order; the stars follow from the
+    words."""
     rows = []
     for i, (subject, end) in enumerate(itertools.product(SUBJECTS, ENDS)):
         for j, (words, stars) in enumerate([(w, 5) for w in GOOD] + [(w, 1) for w in BAD]):
@@ -38,7 +39,8 @@ def sentences(extra: str) -> list[tuple[str, str, int]]:
 
 
 def make(folder: Path) -> Path:
-    """Write the project, with its own copy of the code, as a git repository with DVC; nothing is built yet."""
+    """Write the project, with its own copy of the code, as a git repository with DVC; nothing is
+    built yet."""
     for package in ("lmspec", "stages"):
         shutil.copytree(
             ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
@@ -70,7 +72,8 @@ def make(folder: Path) -> Path:
 
 
 def run(folder: Path, *command: str, code: int = 0) -> str:
-    """Run a command in the project with this interpreter first on the path; what it printed, both streams together."""
+    """Run a command in the project with this interpreter first on the path; what it printed, both
+    streams together."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -128,7 +131,8 @@ def write_texts(path: Path, rows: list[tuple[str, str, int]]) -> None:
 
 
 def write_weights(folder: Path) -> None:
-    """A BERT of two layers with random weights, and a tokenizer that knows the words: the files of a hub repository."""
+    """A BERT of two layers with random weights, and a tokenizer that knows the words: the files of
+    a hub repository."""
     import torch
     from transformers import BertConfig, BertModel
 

@@ -1,4 +1,5 @@
-"""`lmspec gate`: what passes is known to; what is not known is undecided, and says how much would decide."""
+"""`lmspec gate`: what passes is known to; what is not known is undecided, and says how much would
+decide."""
 
 import datetime
 import json
@@ -212,7 +213,8 @@ def test_what_does_not_follow_from_predictions_has_no_confidence(tmp_path: Path)
 
 
 def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
-    """Labels are names of metrics too, and may hold dots; `*` is one name, however many dots it has."""
+    """Labels are names of metrics too, and may hold dots; `*` is one name, however many dots it
+    has."""
     labels = ("v1", "v1.0")
     rows = examples(100, range(0, 100, 7), labels)
     project = Project(tmp_path)
@@ -275,7 +277,8 @@ def test_the_same_predictions_pass_without_data(tmp_path: Path) -> None:
 
 
 def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None:
-    """Other probabilities, the same answers: up to six in a hundred could be negative_flips, for all that fifty can tell."""
+    """Other probabilities, the same answers: up to six in a hundred could be negative_flips, for
+    all that fifty can tell."""
     old = REVIEWS[:50]
     new = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in old]
     for gate in (margin("non_inferiority", 0.005), flip_rate(0.005)):
@@ -440,7 +443,8 @@ def test_a_label_may_have_the_name_of_a_metric(tmp_path: Path) -> None:
 
 
 def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
-    """Six digits tell 0.000012 from 0.0000121 no more, and of no probability is written that it is 0."""
+    """Six digits tell 0.000012 from 0.0000121 no more, and of no probability is written that it is
+    0."""
     old = [replace(row, confidence=1 - 1.21e-5) if not row.right else row for row in REVIEWS]
     new = [replace(row, confidence=1 - 1.27e-5) if not row.right else row for row in REVIEWS]
     found = both(tmp_path, old, new, **margin("non_inferiority", 0.5, "scores.a.test.log_loss"))
@@ -512,7 +516,8 @@ def test_a_ratio_of_two_runs_apart_is_not_comparable(tmp_path: Path) -> None:
 
 
 def test_rounds_are_too_few_for_some_confidence(tmp_path: Path) -> None:
-    """No order of five and five has a probability below 1 in 252; their file unchanged, they are one run."""
+    """No order of five and five has a probability below 1 in 252; their file unchanged, they are
+    one run."""
     old = timed(tmp_path / "old", TIMES[:5], "old")
     faster = timed(tmp_path / "new", [(of / 3, other) for of, other in TIMES[:5]])
     gate = {"kind": "ratio", "metric": "speed.a.of.latency_ms.p50", "tolerance": 0.1}
@@ -533,7 +538,10 @@ def test_the_same_time_on_another_machine_is_no_ratio_of_one(tmp_path: Path) -> 
 
 
 def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
-    """What was measured beside it tells nothing of the machine then. A package that lmspec does not watch is nothing."""
+    """What was measured beside it tells nothing of the machine then.
+
+    A package that lmspec does not watch is nothing.
+    """
     old, new = Project(tmp_path / "old"), Project(tmp_path / "new")
     for project, torch, pandas in ((old, "2.13.0", "1"), (new, "2.14.0", "2")):
         timed(project.root, TIMES if project is old else [(of, other / 2) for of, other in TIMES])
@@ -564,7 +572,8 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
 def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
     tmp_path: Path, side: Revision
 ) -> None:
-    """The artifact is new, its baseline out of date, its test set, labels or scorer another, its predictions lost."""
+    """The artifact is new, its baseline out of date, its test set, labels or scorer another, its
+    predictions lost."""
     projects = {name: Project(tmp_path / name) for name in ("new", "labels", "scorer", "lost")}
     for project in projects.values():
         project.write("params.yaml", PARAMS_YAML)
@@ -641,7 +650,8 @@ def test_a_waiver_holds_through_its_last_day(
 
 
 def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision) -> None:
-    """Undecided and not comparable can be waived, and are named; a metric that is missing or out of date cannot."""
+    """Undecided and not comparable can be waived, and are named; a metric that is missing or out of
+    date cannot."""
     waiver = {
         "reason": "a reason of ten letters",
         "signed_off_by": "B. Person",
@@ -669,7 +679,8 @@ def test_a_waiver_covers_what_was_looked_at_alone(tmp_path: Path, side: Revision
 def test_of_several_metrics_the_worst_is_shown_with_what_would_decide_them_all(
     tmp_path: Path,
 ) -> None:
-    """Which one is nearest to the wrong side does not depend on their order; the number is that of the one that needs most."""
+    """Which one is nearest to the wrong side does not depend on their order; the number is that of
+    the one that needs most."""
     rows = examples(400, [*range(0, 40, 2), *range(1, 30, 2)])
     half = [replace(row, table="first" if row.label == "bad" else "second") for row in rows]
     for each in (half, half[::-1]):
@@ -698,7 +709,8 @@ def test_of_several_metrics_the_worst_is_shown_with_what_would_decide_them_all(
 
 
 def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide() -> None:
-    """Of every metric of this project: as its stage has declared it, and with an interval where it has predictions."""
+    """Of every metric of this project: as its stage has declared it, and with an interval where it
+    has predictions."""
     repository = Revision(Tree("worktree", None, ROOT, _ids(ROOT)))
     seen = 0
     for artifact in repository.artifacts:
@@ -771,7 +783,8 @@ def test_a_larger_margin_never_fails_what_a_smaller_one_passes(
 def test_more_confidence_is_a_stricter_gate(
     sides: tuple[list[Example], list[Example]], metric: str, limit: float, confidence: float
 ) -> None:
-    """A floor that passes with a confidence passes without; what is better for certain is not inferior."""
+    """A floor that passes with a confidence passes without; what is better for certain is not
+    inferior."""
     name = f"scores.a.test.{metric}"
     sure, plain, better, kept = judged(
         *sides,
@@ -788,7 +801,8 @@ def test_more_confidence_is_a_stricter_gate(
 
 
 def test_the_command_says_which_and_why(tmp_path: Path) -> None:
-    """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, says so, and exits 2."""
+    """Exit 1 if one does not pass, 0 if all do; without gates it checked nothing, says so, and
+    exits 2."""
     project = make(tmp_path / "project")
     assert (
         project.run("gate").exit_code == 2
@@ -823,7 +837,8 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
 
 
 def test_the_command_passes_and_refuses(tmp_path: Path) -> None:
-    """0 where all pass; 2 where nothing can be compared, or with every problem of a params.yaml that is not valid."""
+    """0 where all pass; 2 where nothing can be compared, or with every problem of a params.yaml
+    that is not valid."""
     project = make(tmp_path / "project")
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.commit()

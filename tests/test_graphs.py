@@ -42,7 +42,8 @@ def forward(model: onnx.ModelProto, folder: Path) -> exporting.Forward:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_graph_is_the_model_at_every_shape(kind: str, exported: dict, tmp_path: Path) -> None:
-    """Over batch, length and padding the largest difference is rounding; a changed weight is seen (the negative control)."""
+    """Over batch, length and padding the largest difference is rounding; a changed weight is seen
+    (the negative control)."""
     model, proto = exported[kind]
     reference = torchrun.forward(model)
     worst, _ = exporting.largest_difference(

@@ -1,4 +1,4 @@
-"""Inputs: what a stage is made from is all declared; a change of it makes the stage stale, and one of anything else does not."""
+"""Inputs: each one is declared; changing it puts the stage out of date, and nothing else does."""
 
 import contextlib
 import copy
@@ -51,7 +51,8 @@ def write(path: Path, values: Any) -> None:
         yaml.dump(values, stream)
 
 
-# What a stage must declare, from its section of params.yaml and from its code, without a look at dvc.yaml
+# What a stage must declare, from its section of params.yaml and from its code, without a look at
+# dvc.yaml
 
 
 def artifacts(project: Path) -> dict[str, Artifact]:
@@ -73,8 +74,8 @@ def texts(value: Any) -> Iterator[str]:
 
 def section(values: dict[str, Any], stage: str) -> Any:
     """Of params.yaml, that of the artifact which a stage makes."""
-    noun, _, key = stage.partition("-")
-    return values[noun][key]
+    noun, _, name = stage.partition("-")
+    return values[noun][name]
 
 
 def data_of(project: Path, stage: str) -> set[str]:
@@ -82,13 +83,17 @@ def data_of(project: Path, stage: str) -> set[str]:
     values = load(project / PARAMS)
     named = set(texts(section(values, stage)))
     folders = {
-        f"data/{noun}/{key}" for noun in values for key in values[noun] if f"{noun}.{key}" in named
+        f"data/{noun}/{name}"
+        for noun in values
+        for name in values[noun]
+        if f"{noun}.{name}" in named
     }
     return folders | {text for text in named if "/" in text and (project / text).exists()}
 
 
 def roots(project: Path, stage: str) -> set[str]:
-    """The modules that a build starts from: its script, and those which it imports by a name that its spec gives."""
+    """The modules that a build starts from: its script, and those which it imports by a name that
+    its spec gives."""
     specs = artifacts(project)
     spec: Artifact | None = specs[stage]
     found = {"lmspec.run.__main__", f"stages.{stage.partition('-')[0]}", *specs[stage].modules()}
@@ -100,13 +105,18 @@ def roots(project: Path, stage: str) -> set[str]:
 
 
 def code_of(project: Path, stage: str) -> tuple[set[str], set[str]]:
-    """(files, top-level names of foreign modules) that they import, as `modulefinder` of the standard library has it."""
+    """(files, top-level names of foreign modules) that they import, as `modulefinder` of the
+    standard library has it."""
     return imports(project, frozenset(roots(project, stage)))
 
 
 @functools.cache
 def imports(project: Path, modules: frozenset[str]) -> tuple[set[str], set[str]]:
-    """As above. It knows no folder without `__init__.py` for a package, so it looks at a copy in which each has one."""
+    """As above.
+
+    It knows no folder without `__init__.py` for a package, so it looks at a copy in which each has
+    one.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch).resolve()
         for package in ("lmspec", "stages"):
@@ -166,10 +176,10 @@ def packages_with(module: str) -> set[str]:
     }
 
 
-# What DVC finds stale
+# What DVC finds out of date
 
 
-def stale_files(project: Path) -> tuple[Names, Names]:
+def changed_files(project: Path) -> tuple[Names, Names]:
     """(stage -> its inputs that DVC finds changed, stage -> its outputs), of the whole project."""
     inputs: Names = {}
     outputs: Names = {}
@@ -185,7 +195,8 @@ def stale_files(project: Path) -> tuple[Names, Names]:
 
 
 class Values:
-    """Which parameters DVC finds changed, again and again; it reads a file once for each content, not once for each stage."""
+    """Which parameters DVC finds changed, again and again; it reads a file once for each content,
+    not once for each stage."""
 
     def __init__(self, project: Path, patch: pytest.MonkeyPatch) -> None:
         parse, read = dvc.dependency.param.load_path, dvc.dependency.param.read_param_file
@@ -220,7 +231,7 @@ class Values:
             if hasattr(dep, "read_params")
         ]
 
-    def stale(self) -> Names:
+    def changed(self) -> Names:
         """Stage -> names of its parameters that are not what they were."""
         found: Names = {}
         for stage, dep in self.watching:
@@ -268,7 +279,7 @@ def add_bystanders(project: Path) -> list[str]:
     names = [
         "README.md",
         "tests/test_one.py",
-        "lmspec/methods/nobody.py",
+        "lmspec/methods/unused.py",
         "lmspec/__pycache__/stage.cpython-311.pyc",
         "stages/__pycache__/new.pyc",
         "data/corpus/old/__pycache__/x.pyc",
@@ -282,8 +293,10 @@ def add_bystanders(project: Path) -> list[str]:
 
 
 def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -> None:
-    """Each stage's files and folders are those that its section of params.yaml names and that its code imports, as another
-    search than lmspec's own finds them; its packages are those that the code imports, and compiled ones beneath."""
+    """Each stage's files and folders are those that its section of params.yaml names and that its
+    code imports, as another
+    search than lmspec's own finds them; its packages are those that the code imports, and the
+    compiled ones below."""
     numerics = {stage for stage, spec in artifacts(built).items() if spec.numerics}
     stages, values, versions = (
         load(built / DVC_YAML)["stages"],
@@ -310,9 +323,10 @@ def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_a_changed_file_makes_those_stale_that_declare_it(project: Path, half: int) -> None:
-    """One half of all files of the project is changed, then the other: each stage is stale for exactly those that it must
-    declare, and a file that no stage must declare makes none stale."""
+def test_a_changed_file_puts_those_out_of_date_that_declare_it(project: Path, half: int) -> None:
+    """One half of all files of the project is changed, then the other: each stage is out of date
+    for exactly those that it must
+    declare, and a file that no stage must declare puts none out of date."""
     folders = {
         name for names in needed(project).values() for name in names if (project / name).is_dir()
     }
@@ -330,8 +344,8 @@ def test_a_changed_file_makes_those_stale_that_declare_it(project: Path, half: i
     expected = {
         stage: names & changed for stage, names in needed(project).items() if names & changed
     }
-    stale, outputs = stale_files(project)
-    assert stale == expected
+    changed, outputs = changed_files(project)
+    assert changed == expected
     assert sum(map(len, expected.values())) > 200
     assert {out for names in outputs.values() for out in names} == {
         name for name in changed & folders if "data/" in name
@@ -339,7 +353,7 @@ def test_a_changed_file_makes_those_stale_that_declare_it(project: Path, half: i
 
 
 @pytest.mark.slow
-def test_each_file_alone_makes_those_stale_that_declare_it(project: Path) -> None:
+def test_each_file_alone_puts_those_out_of_date_that_declare_it(project: Path) -> None:
     """As above, one after the other."""
     bystanders = add_bystanders(project)
     for name in sorted(
@@ -357,13 +371,14 @@ def test_each_file_alone_makes_those_stale_that_declare_it(project: Path) -> Non
         }
         if name not in bystanders:
             declaring |= {stage: names for stage, names in inside.items() if names}
-        assert stale_files(project)[0] == declaring, name
+        assert changed_files(project)[0] == declaring, name
         put_back()
-    assert stale_files(project) == ({}, {})
+    assert changed_files(project) == ({}, {})
 
 
-def test_what_is_nobodys_input_makes_nothing_stale(project: Path) -> None:
-    """Changed alone: files that no stage must declare, machine, gates, comments and layout of params.yaml, artifacts to come."""
+def test_what_is_no_input_puts_nothing_out_of_date(project: Path) -> None:
+    """Changed alone: files that no stage must declare, machine, gates, comments and layout of
+    params.yaml, artifacts to come."""
     declared = {name for names in needed(project).values() for name in names}
     inside = {
         name
@@ -379,9 +394,9 @@ def test_what_is_nobodys_input_makes_nothing_stale(project: Path) -> None:
     values["gates"] = {}
     values["splits"]["third"] = values["splits"]["old"]
     write(project / PARAMS, values)
-    assert stale_files(project) == ({}, {})
+    assert changed_files(project) == ({}, {})
     touch(project / min(inside))
-    assert stale_files(project)[0]
+    assert changed_files(project)[0]
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -416,10 +431,11 @@ def changed(values: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return found
 
 
-def test_a_changed_value_makes_those_stale_that_declare_it(
+def test_a_changed_value_puts_those_out_of_date_that_declare_it(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each leaf of params.yaml and of toolchain.yaml, one after the other: its own stage, those with numerics, those that
+    """Each leaf of params.yaml and of toolchain.yaml, one after the other: its own stage, those
+    with numerics, those that
     execute the package, or, for machine and gates, none."""
     numerics = {stage for stage, spec in artifacts(project).items() if spec.numerics}
     observed = Values(project, monkeypatch)
@@ -435,15 +451,15 @@ def test_a_changed_value_makes_those_stale_that_declare_it(
                     for stage, names in watched(project)[TOOLCHAIN].items()
                     if name in names
                 }
-                assert expected, f"no stage has {name} in its key"
+                assert expected, f"no stage has {name} in its cache key"
             elif path[0] in SECTIONS:
                 expected = {stage: {"numerics"} for stage in numerics if path[0] == "numerics"}
             else:
                 expected = {f"{path[0]}-{path[1]}": {f"{path[0]}.{path[1]}"}}
-            assert observed.stale() == expected, f"{file}: {path}"
+            assert observed.changed() == expected, f"{file}: {path}"
             count.update([file])
         write(project / file, values)
-        assert observed.stale() == {}
+        assert observed.changed() == {}
     assert count[PARAMS] > 200 and count[TOOLCHAIN] > 20
 
 
@@ -519,18 +535,19 @@ def apply(project: Path, stage: str, kind: str) -> str:
         name = rarest(project, stage, watched(project)[TOOLCHAIN][stage] - {"python"})
         path_in = tuple(name.split("."))
     else:
-        noun, _, key = stage.partition("-")
+        noun, _, name = stage.partition("-")
         path_in = next(
-            (noun, key, *path)
+            (noun, name, *path)
             for path in leaves(section(values, stage))
-            if is_valid(values, (noun, key, *path))
+            if is_valid(values, (noun, name, *path))
         )
     write(project / file, changed(values, path_in))
     return f"{file}: {'.'.join(map(str, path_in))}"
 
 
 def is_valid(values: dict[str, Any], path: tuple[Any, ...]) -> bool:
-    """Is the spec still a spec, and another one, with another number, switch or prose in this place?"""
+    """Is the spec still a spec, and another one, with another number, switch or prose in this
+    place?"""
     value = functools.reduce(lambda item, key: item[key], path, values)
     if not isinstance(value, int | float) and " " not in str(value):
         return False
@@ -540,7 +557,8 @@ def is_valid(values: dict[str, Any], path: tuple[Any, ...]) -> bool:
 
 
 def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> None:
-    """After a change of an input, `dvc repro` runs the stages whose inputs are not what they were, and no other."""
+    """After a change of an input, `dvc repro` runs the stages whose inputs are not what they were,
+    and no other."""
     concerned = list(dict.fromkeys(name for goal in goals for name in ancestors(project, goal)))
     before = contents(project, concerned)
     name = apply(project, stage, kind)
@@ -550,12 +568,13 @@ def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> No
     assert stage in declaring
     if (
         kind == VERSION
-    ):  # they start, and refuse, since this environment has another; what is behind them is not tried
-        said = miniature.dvc(project, "repro", "--keep-going", *goals, code=255)
+        # they start, and refuse, since this environment has another; what is behind them is not tried
+    ):
+        output = miniature.dvc(project, "repro", "--keep-going", *goals, code=255)
         first = [other for other in declaring if not {*ancestors(project, other)[1:]} & declaring]
-        assert sorted(miniature.ran(said)) == sorted(first) and said.count("is recorded") == len(
-            first
-        ), name
+        assert sorted(miniature.ran(output)) == sorted(first) and output.count(
+            "is recorded"
+        ) == len(first), name
         return
     ran = miniature.ran(miniature.dvc(project, "repro", *goals))
     after = contents(project, concerned)
@@ -567,7 +586,8 @@ def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> No
 
 @pytest.mark.parametrize("kind", [CODE, VALUE, VERSION])
 def test_repro_runs_what_a_change_concerns(project: Path, kind: str) -> None:
-    """For a stage that computes nothing, drawn by a seed: it runs, and so does what is downstream if what it reads changed."""
+    """For a stage that computes nothing, drawn by a seed: it runs, and so does what is downstream
+    if what it reads changed."""
     goals = cheap(project)
     stage = random.Random(kind).choice(
         [name for name in goals if not name.startswith("sources-") or kind != VALUE]
@@ -587,7 +607,7 @@ def test_repro_runs_what_a_change_concerns_in_every_stage(project: Path, kind: s
             miniature.dvc(project, "checkout", "-q", "--force")
 
 
-def test_a_damaged_input_is_mended_and_its_reader_does_not_rerun(project: Path) -> None:
+def test_a_damaged_input_is_restored_and_its_reader_does_not_rerun(project: Path) -> None:
     """What another stage made is made again, or taken from DVC's cache, and is then what it was."""
     before = miniature.fingerprints(project)
     (folder,) = data_of(project, WATCHED)
@@ -614,10 +634,11 @@ atexit.register(tell)
 
 
 def imported(project: Path, stage: str, folder: Path) -> set[str]:
-    """Files of the project that the process of a stage has imported when it ends; Python itself keeps the list."""
+    """Files of the project that the process of a stage has imported when it ends; Python itself
+    keeps the list."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(WITNESS)
-    noun, _, key = stage.partition("-")
+    noun, _, name = stage.partition("-")
     witness = folder / f"{stage}.json"
     command = [
         "env",
@@ -627,7 +648,7 @@ def imported(project: Path, stage: str, folder: Path) -> set[str]:
         "-m",
         "lmspec.run",
         noun,
-        key,
+        name,
     ]
     miniature.run(project, *command)
     (line,) = witness.read_text().splitlines()
@@ -636,7 +657,8 @@ def imported(project: Path, stage: str, folder: Path) -> set[str]:
 
 
 def require_imported(project: Path, stage: str, folder: Path) -> None:
-    """What it has imported is declared, and of what is declared it has imported at least all modules that its spec names."""
+    """What it has imported is declared, and of what is declared it has imported at least all
+    modules that its spec names."""
     found = imported(project, stage, folder)
     assert found <= needed(project)[stage], stage
     assert {f"{module.replace('.', '/')}.py" for module in roots(project, stage)} <= found, stage
@@ -657,19 +679,20 @@ def test_every_stage_imports_what_it_declares(project: Path, tmp_path: Path) -> 
 
 
 def leave_out(project: Path, name: str) -> str:
-    """What the stage says with one of its inputs left out of dvc.yaml; it must not run."""
+    """Output of the stage with one of its inputs left out of dvc.yaml; it must not run."""
     values = load(project / DVC_YAML)
     without = copy.deepcopy(values)
     without["stages"][WATCHED]["deps"].remove(name)
     write(project / DVC_YAML, without)
-    noun, _, key = WATCHED.partition("-")
-    said = miniature.run(project, sys.executable, "-m", "lmspec.run", noun, key, code=1)
+    noun, _, name = WATCHED.partition("-")
+    output = miniature.run(project, sys.executable, "-m", "lmspec.run", noun, name, code=1)
     write(project / DVC_YAML, values)
-    return said
+    return output
 
 
 def test_a_stage_refuses_to_run_without_one_of_its_inputs(project: Path, tmp_path: Path) -> None:
-    """The control of the law: three files that it imports, drawn by a seed, and what it reads, each left out of dvc.yaml."""
+    """The control of the law: three files that it imports, drawn by a seed, and what it reads, each
+    left out of dvc.yaml."""
     used = sorted(imported(project, WATCHED, tmp_path / "witness"))
     before = miniature.fingerprints(project)
     for name in (*random.Random(4).sample(used, 3), *sorted(data_of(project, WATCHED))):
@@ -688,15 +711,16 @@ def test_a_stage_refuses_to_run_without_any_of_its_inputs(project: Path, tmp_pat
 
 def require_refused(project: Path, name: str) -> None:
     """One message that names it."""
-    said = leave_out(project, name)
+    output = leave_out(project, name)
     assert (
-        re.search(rf"{re.escape(name)}\b.*, which it does not declare", said)
-        and "Traceback" not in said
-    ), f"{name}: {said}"
+        re.search(rf"{re.escape(name)}\b.*, which it does not declare", output)
+        and "Traceback" not in output
+    ), f"{name}: {output}"
 
 
 def test_sync_reports_a_declaration_too_many_and_one_too_few(project: Path) -> None:
-    """`lmspec sync --check` finds a dvc.yaml that declares what the code does not import, or the other way round."""
+    """`lmspec sync --check` finds a dvc.yaml that declares what the code does not import, or the
+    other way round."""
     text = (project / DVC_YAML).read_text()
     assert "up to date" in miniature.lmspec(project, "sync", "--check")
     line = "    - stages/splits.py\n"

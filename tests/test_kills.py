@@ -1,4 +1,4 @@
-"""Kills: wherever a build is killed, nothing of it is left running, and going on gives the bytes of one that was not."""
+"""Kills: a killed build leaves nothing running, and the next one gives the same bytes."""
 
 import contextlib
 import itertools
@@ -35,7 +35,8 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Process:
-    """One that runs in a project, and is no zombie. stage: its name, if it is `python -m lmspec.run <noun> <name>`."""
+    """One that runs in a project, and is no zombie. stage: its name, if it is `python -m lmspec.run
+    <noun> <name>`."""
 
     pid: int
     parent: int
@@ -45,7 +46,8 @@ class Process:
 
 @dataclass(frozen=True)
 class Hit:
-    """A kill. at: seconds after the start of the stage; gone: seconds from the kill until nothing was left."""
+    """A kill. at: seconds after the start of the stage; gone: seconds from the kill until nothing
+    was left."""
 
     stage: str
     target: str
@@ -92,15 +94,16 @@ def wait_until(done: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-def said_by(project: Path) -> Path:
-    """Where lies what the last command said."""
-    return project.parent / "said"
+def output_of(project: Path) -> Path:
+    """Path of the last command's output."""
+    return project.parent / "output"
 
 
 @contextlib.contextmanager
 def started(project: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command in a session of its own; what it says goes to `said`. In the end nothing that runs in the project is left."""
-    with said_by(project).open("w") as out:
+    """Run a command in a session of its own, its output to a file; afterwards nothing is left
+    running."""
+    with output_of(project).open("w") as out:
         first = subprocess.Popen(
             command,
             cwd=project,
@@ -121,7 +124,10 @@ def started(project: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 def send(
     number: signal.Signals, target: str, repro: subprocess.Popen[bytes], project: Path, stage: str
 ) -> bool:
-    """Send a signal to the whole session, to DVC, or to a process of the stage, once it has that. False: it was over before."""
+    """Send a signal to the whole session, to DVC, or to a process of the stage, once it has that.
+
+    False: it was over before.
+    """
     if target in ("dvc", "group"):
         if repro.poll() is None:
             (os.killpg if target == "group" else os.kill)(repro.pid, number)
@@ -142,9 +148,10 @@ def kill_once(
     moments: dict[str, float],
     how: tuple[str, signal.Signals],
 ) -> Hit | None:
-    """Start `dvc repro`, and kill it when it runs a stage of the quota, `moments` of it after that began.
+    """Start `dvc repro`, and kill it when it runs a stage of the quota, `moments` of it after that
+    began.
 
-    Asserts that nothing is left running. None if the signal came too late for that stage.
+    Asserts that nothing is left running. None if that stage had ended before the signal.
     """
     target, number = how
     done: set[str] = set()
@@ -173,7 +180,7 @@ def kill_once(
                 return None
             return Hit(stage, target, number, moments[stage], time.monotonic() - killed)
     assert sent or repro.returncode == 0, (
-        f"`dvc repro` failed, and nobody had killed it:\n{said_by(project).read_text()}"
+        f"`dvc repro` failed without a kill:\n{output_of(project).read_text()}"
     )
     return None
 
@@ -190,7 +197,8 @@ def running(project: Path) -> set[str]:
 
 
 def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -> list[Hit]:
-    """Kill builds as often as the quota says, of each stage, at moments drawn from its length, with each pair in turn.
+    """Kill builds as often as the quota says, of each stage, at moments drawn from its length, with
+    each pair in turn.
 
     A stage that was over too early is killed in a run of its own.
     """
@@ -212,12 +220,13 @@ def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -
             what = goal
             hits.append(hit)
             quota[hit.stage] -= 1
-        mend(project)
+        repair(project)
     return hits
 
 
-def mend(project: Path) -> None:
-    """As `lmspec plan` advises: DVC empties these files before it writes them, so that a kill in that moment cuts one short."""
+def repair(project: Path) -> None:
+    """As `lmspec plan` advises: DVC empties these files before it writes them, so that a kill in
+    that moment cuts one short."""
     rwlock = project / dvc.RWLOCK
     try:
         json.loads(rwlock.read_text() if rwlock.exists() else "{}")
@@ -262,9 +271,11 @@ def locked(project: Path) -> dict[str, object]:
 
 
 def require_same(project: Path, built: Path, stages: list[str]) -> None:
-    """The outputs of these stages, and what DVC knows of them, are those of the undisturbed build, and there is nothing else.
+    """The outputs of these stages, and what DVC knows of them, are those of the undisturbed build,
+    and there is nothing else.
 
-    What a killed run left of a stage that then came from DVC's cache is removed as `lmspec build` does it.
+    What a killed run left of a stage that then came from DVC's cache is removed as `lmspec build`
+    does it.
     """
     leftovers.sweep(project)
     declared = [
@@ -296,8 +307,9 @@ def require_same(project: Path, built: Path, stages: list[str]) -> None:
 
 
 def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    """Eight kills in three short stages, each pair of a signal and what it goes to: nothing is left running, and in the end
-    all is as if nothing had been."""
+    """Eight kills in three short stages, each pair of a signal and what it goes to: nothing is left
+    running, and in the end
+    everything is as if nothing had happened."""
     project = unbuilt(built, tmp_path / "project")
     stages = ["sources-old", "corpus-old", "splits-old"]
     (project / "dvc.yaml").write_text(
@@ -312,7 +324,8 @@ def test_a_build_that_was_killed_goes_on_to_the_same_bytes(built: Path, tmp_path
 
 @pytest.mark.slow
 def test_thirty_kills_over_all_stages_leave_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    """Each stage is killed at least once, at any moment of it, and the whole project comes out as if nothing had been."""
+    """Each stage is killed at least once, at any moment of it, and the whole project is as if
+    nothing had happened."""
     project = unbuilt(built, tmp_path / "project")
     stages = list(graph(project))
     quota = Counter(stages) + Counter(random.Random(2).sample(stages, 30 - len(stages)))

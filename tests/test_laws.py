@@ -43,7 +43,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-# The rooms from the ground up: a room imports those that stand before it. docs/architecture.md says
+# The rooms from the ground up: a room imports those before it. docs/architecture.md says
 # what each one holds.
 FLOORS = (
     "errors",
@@ -221,7 +221,7 @@ def test_state_in_a_module_is_found(code: str) -> None:
 
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_stage_shows_its_arrow(noun: str) -> None:
-    """The caption says what goes in and what comes out."""
+    """The caption shows inputs and outputs."""
     assert "->" in (ast.get_docstring(tree(Path("stages", f"{noun}.py"))) or "")
 
 

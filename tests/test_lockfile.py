@@ -79,7 +79,7 @@ def test_this_repositorys_own_is_read_as_yaml_reads_it() -> None:
     assert rest and not any("- path:" in entry for entry in rest)
 
 
-def test_one_that_dvc_did_not_lay_out_is_read_all_the_same() -> None:
+def test_a_lockfile_in_another_layout_is_read_too() -> None:
     """Comments, other indentation, flow style, CRLF."""
     text = dvc_lock(["data/a", "data/b"])
     for other in (

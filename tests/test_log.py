@@ -1,4 +1,5 @@
-"""`lmspec log` and `lmspec bisect`: a metric over the commits of a branch, and the commit that broke a gate."""
+"""`lmspec log` and `lmspec bisect`: a metric over the commits of a branch, and the commit that
+broke a gate."""
 
 import hashlib
 import json
@@ -71,7 +72,8 @@ class Project:
         self.write("params.yaml", SPEC.format(gate=gate, width=width))
 
     def scored(self, accuracy: float, predictions: bool = True) -> None:
-        """Metrics, their record, and the predictions that they follow from: the first ones are wrong."""
+        """Metrics, their record, and the predictions that they follow from: the first ones are
+        wrong."""
         wrong = round((1 - accuracy) * SIZE)
         values = {"test": {"accuracy": (SIZE - wrong) / SIZE, "examples": SIZE}}
         path = "data/metrics/scores-a.json"
@@ -143,7 +145,8 @@ def one_of(found: dict[str, Any]) -> list[str]:
 
 
 def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project) -> None:
-    """Newest first: clearly worse, a difference that the test set cannot show, better, and the first."""
+    """Newest first: clearly worse, a difference that the test set cannot show, better, and the
+    first."""
     hashes = project.history([0.8, 0.9, 0.91, 0.7])
     found = trend(METRIC)
     assert (
@@ -430,7 +433,8 @@ def test_a_detached_head_another_branch_and_no_commit(
 def test_the_last_time_that_it_broke_is_found(
     project: Project, accuracies: list[float], bad: int
 ) -> None:
-    """With what it was before and after, and the verdict on pairs; whether or not the good commit is named."""
+    """With what it was before and after, and the verdict on pairs; whether or not the good commit
+    is named."""
     hashes = project.history(accuracies)
     found = bisected()
     assert found["first_bad_commit"]["commit"]["short"] == hashes[bad] and one_of(found) == [
@@ -584,7 +588,8 @@ def test_a_new_measurement_is_no_proof_against_a_commit(
 
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:
-    """Going back cannot find what was to be improved on; with it, the commit that lost the progress is found."""
+    """Going back cannot find what was to be improved on; with it, the commit that lost the progress
+    is found."""
     project.spec(f"{{kind: improvement, metric: {METRIC}, by: 0.0, confidence: 0.95}}")
     hashes = project.history([0.6, 0.9, 0.6])
     assert "--good REV" in run("bisect", "floor", code=2).stderr

@@ -1,4 +1,5 @@
-"""How commands that compare end: 0, 1 if a gate fails, 2 for every mistake; and no text in what they say does anything."""
+"""How commands that compare end: 0, 1 if a gate fails, 2 for every mistake; and no text in what
+they say does anything."""
 
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_error_output_cannot_control_a_terminal_or_ci(capsys: pytest.CaptureFixture[str]) -> None:
-    """An error keeps its lines; controls, surrogates and commands to a runner are shown, and nothing more."""
+    """An error keeps its lines; controls, surrogates and commands to a runner are shown, and
+    nothing more."""
     for text in reports.HOSTILE:
         mistakes.tell(LmspecError(text, f"{text}\n::error::x\n##[error]y", text))
     output = capsys.readouterr().err
@@ -136,7 +138,8 @@ def test_an_invalid_gate_of_a_commit_is_reported_at_its_place(project: Project) 
 
 
 def test_the_text_of_a_gate_is_text(project: Project) -> None:
-    """Its exception's reason and a label's name, which anybody may write, are on one line and without effect."""
+    """Its exception's reason and a label's name, which anybody may write, are on one line and
+    without effect."""
     project.gate(
         "signed",
         LEVEL.replace(
@@ -155,7 +158,7 @@ def test_the_text_of_a_gate_is_text(project: Project) -> None:
     )
 
 
-def test_a_gate_that_fails_is_annotated_where_it_stands(project: Project) -> None:
+def test_a_gate_that_fails_is_annotated_at_its_line(project: Project) -> None:
     """At its line of params.yaml, of either kind of split; one that passes has its line in JSON."""
     project.gate("high", LEVEL.replace("0.8", "0.99"))
     place = (

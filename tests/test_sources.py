@@ -1,4 +1,5 @@
-"""test_sources: every kind of source gives exactly what its hash declares, or one message and nothing on disk."""
+"""test_sources: every kind of source gives exactly what its hash declares, or one message and
+nothing on disk."""
 
 import hashlib
 import io
@@ -50,7 +51,8 @@ def sha256(content: bytes) -> str:
 
 
 def folder_sha256(files: Files) -> str:
-    """What the documented pipeline prints: lines in the order of the paths' bytes, as `sort` with LC_ALL=C has them."""
+    """What the documented pipeline prints: lines in the order of the paths' bytes, as `sort` with
+    LC_ALL=C has them."""
     by_bytes = sorted(files.items(), key=lambda item: item[0].encode())
     return sha256("".join(f"{sha256(content)}  {path}\n" for path, content in by_bytes).encode())
 
@@ -82,7 +84,11 @@ def zipped(files: Files) -> bytes:
 
 
 def tarred(files: Files, links: Links | None = None, compression: str = "gz") -> bytes:
-    """A tar archive. Links are path -> (type, target); they come first, so that a naive reader would write through them."""
+    """A tar archive.
+
+    Links are path -> (type, target); they come first, so that a naive reader would write through
+    them.
+    """
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode=f"w:{compression}") as packed:
         for path, (kind, target) in (links or {}).items():
@@ -148,7 +154,8 @@ def test_digest_of_a_folder_is_what_the_shell_prints(root: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_digest_of_a_folder_covers_each_byte_and_each_name(root: Path, name: str) -> None:
-    """One byte changed, one file renamed, one file moved: each has another number, and undone it has the first again."""
+    """One byte changed, one file renamed, one file moved: each has another number, and undone it
+    has the first again."""
     path = write(root, {name: name.encode() for name in NAMES}) / name
     numbers = [digest.sha256(root)]
     path.write_bytes(name.encode() + b"\0")
@@ -200,7 +207,8 @@ def test_archive_in_an_archive_in_an_archive(
 def test_archive_that_climbs_out_writes_nothing_outside(
     tmp_path: Path, out: Path, pack: Pack, evil: str
 ) -> None:
-    """A wanted entry that climbs out is refused and takes the good ones with it; asked for by name, it is refused too."""
+    """A wanted entry that climbs out is refused and takes the good ones with it; asked for by name,
+    it is refused too."""
     packed = write(tmp_path, {"archive": pack({"pkg/good": b"good", evil: b"evil"})}) / "archive"
     asked = refused(out, lambda: archive.take(packed, (evil,), out, "it"))
     assert "climbs out" in str(asked) and evil in str(asked)
@@ -216,7 +224,8 @@ def test_archive_that_climbs_out_writes_nothing_outside(
 def test_archive_with_a_link_is_refused_where_the_link_is_wanted(
     tmp_path: Path, out: Path, kind: bytes
 ) -> None:
-    """A folder's link to the outside gets nothing written through it; elsewhere in the archive it does no harm."""
+    """A folder's link to the outside gets nothing written through it; elsewhere in the archive it
+    does no harm."""
     outside = write(tmp_path / "outside", {"secret": b"s"})
     packed = tarred(
         {"pkg/way/evil": b"evil", "other/good": b"good"}, {"pkg/way": (kind, str(outside))}
@@ -245,7 +254,8 @@ def test_archive_with_a_link_in_a_zip_is_refused(tmp_path: Path, out: Path) -> N
 def test_archive_without_the_member_names_some_that_are_there(
     tmp_path: Path, out: Path, pack: Pack
 ) -> None:
-    """The error holds the member, the archive, and names to choose from: some of many, or that there are none."""
+    """The error holds the member, the archive, and names to choose from: some of many, or that
+    there are none."""
     write(
         tmp_path,
         {"few": pack(PACKED), "many": pack({f"f{i}": b"" for i in range(30)}), "none": pack({})},
@@ -261,7 +271,8 @@ def test_archive_without_the_member_names_some_that_are_there(
 
 
 def test_archive_that_is_none_is_refused(tmp_path: Path, out: Path) -> None:
-    """A text, an empty file, and a folder in the place of an inner archive: the error says that each is no archive."""
+    """A text, an empty file, and a folder in the place of an inner archive: the error says that
+    each is no archive."""
     write(tmp_path, {"text": b"plain", "empty": b"", "outer": zipped({"in/text": b"plain"})})
     for members in (("text",), ("empty",), ("outer", "in/text")):
         error = refused(
@@ -353,7 +364,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address under which Python's own HTTP server, which knows no ranges, gives it."""
+    """A folder, and the address under which Python's own HTTP server, which knows no ranges, gives
+    it."""
     folder = write(
         tmp_path / "www",
         {"raw.txt": b"raw", "packed.tar.gz": tarred(PACKED), "big.bin": bytes(range(256)) * 24_000},
@@ -370,7 +382,8 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def test_url_gives_the_file_or_what_is_in_it(
     root: Path, out: Path, served: tuple[Path, str]
 ) -> None:
-    """Without members the file under its own name, whatever is asked for after it; with members what they name."""
+    """Without members the file under its own name, whatever is asked for after it; with members
+    what they name."""
     folder, address = served
     build(
         root,
@@ -391,7 +404,8 @@ def test_url_gives_the_file_or_what_is_in_it(
 def test_url_of_a_large_file_needs_no_ranges(
     root: Path, out: Path, served: tuple[Path, str]
 ) -> None:
-    """6 MB arrive whole: fsspec reads in ranges of 5 MiB where it may, and this server ignores ranges."""
+    """6 MB arrive whole: fsspec reads in ranges of 5 MiB where it may, and this server ignores
+    ranges."""
     folder, address = served
     build(
         root,
@@ -429,7 +443,8 @@ def test_url_with_another_hash_gives_nothing(
 def test_url_that_cannot_be_read_gives_nothing(
     root: Path, out: Path, served: tuple[Path, str]
 ) -> None:
-    """A missing page, a closed port, an unknown scheme, a folder, and a member that is not there: one message each."""
+    """A missing page, a closed port, an unknown scheme, a folder, and a member that is not there:
+    one message each."""
     folder, address = served
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -470,7 +485,10 @@ def build_wheel(folder, settings=None, metadata=None):
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with toy 1.0 as a wheel and as a source distribution: all that pip can find. A build touches `ran`."""
+    """A folder with toy 1.0 as a wheel and as a source distribution: all that pip can find.
+
+    A build touches `ran`.
+    """
     metadata = b"Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n"
     tags = b"Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     info = {
@@ -527,7 +545,8 @@ def test_pypi_gives_the_member_of_the_distribution(
 def test_pypi_with_another_hash_gives_nothing_and_runs_nothing(
     root: Path, out: Path, index: Path, distribution: str
 ) -> None:
-    """The error names both hashes, and the build of a source distribution, which pip runs, has not been run."""
+    """The error names both hashes, and the build of a source distribution, which pip runs, has not
+    been run."""
     fields = pypi(index, distribution, ["pkg/data"])
     error = refused(out, lambda: build(root, out, **{**fields, "sha256": WRONG}))
     assert (
@@ -563,7 +582,8 @@ TAKEN = {path: content for path, content in SNAPSHOT.items() if path.endswith(".
 
 
 def stage(root: Path, endpoint: str, **changes: object) -> subprocess.CompletedProcess[str]:
-    """Run the stage as DVC does, on a source of the hub at `endpoint`; each change is to a field of a right spec."""
+    """Run the stage as DVC does, on a source of the hub at `endpoint`; each change is to a field of
+    a right spec."""
     spec = {
         "kind": "huggingface",
         "repo": "me/toy",
@@ -608,7 +628,8 @@ def hub() -> Iterator[Hub]:
 
 
 def test_huggingface_gives_the_allowed_files_and_no_others(root: Path, hub: Hub) -> None:
-    """Files that match no pattern are not even asked for, and the client's bookkeeping stays behind."""
+    """Files that match no pattern are not even asked for, and the client's bookkeeping stays
+    behind."""
     run = stage(root, hub.endpoint)
     assert (run.returncode, run.stderr) == (0, "")
     assert read(root / "data/sources/toy") == TAKEN
@@ -633,7 +654,8 @@ def test_huggingface_gives_the_allowed_files_and_no_others(root: Path, hub: Hub)
 def test_huggingface_that_is_not_as_declared_gives_nothing(
     root: Path, hub: Hub, changes: dict[str, object], found: str
 ) -> None:
-    """Another hash, a revision or repository that is not there, a pattern that matches nothing: one message each."""
+    """Another hash, a revision or repository that is not there, a pattern that matches nothing: one
+    message each."""
     run = stage(root, hub.endpoint, **changes)
     assert run.returncode == 1 and found in run.stderr and "Traceback" not in run.stderr
     assert (

@@ -1,4 +1,5 @@
-"""The statistics of `lmspec diff` against SciPy, statsmodels, sacrebleu, published figures and full enumeration."""
+"""The statistics of `lmspec diff` against SciPy, statsmodels, sacrebleu, published figures and full
+enumeration."""
 
 import itertools
 from collections.abc import Callable
@@ -168,7 +169,8 @@ def test_two_proportions_is_that_of_scipy_and_statsmodels(
 
 
 def test_holm_is_that_of_statsmodels() -> None:
-    """Corrected and in the order given; the smallest is multiplied by all, and none is below its own p."""
+    """Corrected and in the order given; the smallest is multiplied by all, and none is below its
+    own p."""
     rng = np.random.default_rng(3)
     for size in (1, 2, 7, 30):
         levels = (rng.random(size) ** 3).tolist()
@@ -203,7 +205,8 @@ def test_tango_is_that_of_others(
     ("gained", "lost", "size"), [(0, 0, 50), (3, 0, 50), (4, 9, 60), (40, 20, 160)]
 )
 def test_tango_is_where_the_score_test_no_longer_rejects(gained: int, lost: int, size: int) -> None:
-    """By brute force: a grid of differences, for each the likeliest share of lost pairs, on a grid too."""
+    """By brute force: a grid of differences, for each the likeliest share of lost pairs, on a grid
+    too."""
     shares = np.linspace(1e-6, 0.6, 8_001)
     held = []
     for delta in np.linspace(-0.3, 0.4, 701):
@@ -220,7 +223,8 @@ def test_tango_is_where_the_score_test_no_longer_rejects(gained: int, lost: int,
 
 
 def test_effective_size_is_all_of_them_for_examples_without_groups() -> None:
-    """In groups whose examples all go together, about as many as there are groups; in groups by lot, nearly all."""
+    """In groups whose examples all go together, about as many as there are groups; in groups by
+    lot, nearly all."""
     rng = np.random.default_rng(1)
     assert exact.effective_size(rng.random(500) < 0.1, np.arange(500)) == 500
     groups = np.repeat(np.arange(400), 5)
@@ -244,7 +248,8 @@ def test_effective_size_supposes_the_worst_where_hits_tell_nothing() -> None:
 
 @pytest.mark.parametrize("size", [40, bootstrap.MANY], ids=["multinomial", "Poisson"])
 def test_examples_are_drawn_as_often_as_the_multinomial_says(size: int) -> None:
-    """Mean 1, variance 1 - 1/n, as many in all as there are; Poisson weights once they are brought to that."""
+    """Mean 1, variance 1 - 1/n, as many in all as there are; Poisson weights once they are brought
+    to that."""
     drawn = bootstrap.resampling(np.zeros(size, np.int64), None, 2_000, seed=5).times[0]
     times = drawn * (size / drawn.sum(1, keepdims=True))
     assert times.mean() == pytest.approx(1)
@@ -256,7 +261,8 @@ def test_examples_are_drawn_as_often_as_the_multinomial_says(size: int) -> None:
 
 
 def test_strata_keep_their_sizes_and_groups_stay_together() -> None:
-    """Each draw has as many groups of a stratum as there are, and a group comes with all of its rows."""
+    """Each draw has as many groups of a stratum as there are, and a group comes with all of its
+    rows."""
     strata = np.asarray([0] * 30 + [1] * 12)
     groups = np.concatenate([np.arange(30) // 3, 10 + np.arange(12) // 4])
     plan = bootstrap.resampling(strata, groups, 500)
@@ -319,7 +325,8 @@ def test_bca_of_a_symmetric_statistic_is_the_percentile_interval() -> None:
 
 @pytest.mark.parametrize("size", [30, 400])
 def test_an_interval_holds_what_its_test_does_not_reject(size: int) -> None:
-    """Moved so that 0 is just within an end, a sample has a p just above the level; just without, just below."""
+    """Moved so that 0 is just within an end, a sample has a p just above the level; just without,
+    just below."""
     rng = np.random.default_rng(9)
     values = rng.exponential(size=size)
     low, high = sampled(values).interval(0.95)
@@ -379,9 +386,11 @@ def translations() -> tuple[list[str], list[str], list[str]]:
 def test_paired_bootstrap_is_that_of_sacrebleu(
     translations: tuple[list[str], list[str], list[str]],
 ) -> None:
-    """BLEU follows from sums over sentences: the same draws of them give the same mean, spread and p.
+    """BLEU follows from sums over sentences: the same draws of them give the same mean, spread and
+    p.
 
-    sacrebleu takes absolute differences before it shifts them, so its p is one-sided, and ours two-sided.
+    sacrebleu takes absolute differences before it shifts them, so its p is one-sided, and ours
+    two-sided.
     """
     references, old, new = translations
     _, peers = significance.PairedTest(
@@ -437,7 +446,8 @@ def test_our_own_draws_agree_with_sacrebleu(
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("grouped", [False, True])
 def test_metrics_are_those_of_the_examples_whatever_their_order(name: str, grouped: bool) -> None:
-    """Another order of the same rows gives the same difference, and the same p and interval but for which are drawn."""
+    """Another order of the same rows gives the same difference, and the same p and interval but for
+    which are drawn."""
     group = np.arange(400) // 4 if grouped else None
     old, new = two_models(400, 10, group=group)
     order = np.random.default_rng(0).permutation(400)
@@ -472,7 +482,8 @@ def test_swapped_sides_give_the_same_verdict_with_the_other_sign(
 
 
 def test_without_pairs_a_difference_is_harder_to_see() -> None:
-    """With the candidate's answers under the ids of others with the same label, errors no longer go together: less power."""
+    """With the candidate's answers under the ids of others with the same label, errors no longer go
+    together: less power."""
     shown = np.zeros((2, 3), int)
     parts = [samples.SplitMetric(name, None) for name in ("accuracy", "macro_f1", "log_loss")]
     for seed in range(12):
@@ -500,7 +511,8 @@ def test_without_pairs_a_difference_is_harder_to_see() -> None:
 
 
 def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
-    """Four that the candidate alone has right, of 200, and all else the same: no p below 1/8, whatever the metric of labels."""
+    """Four that the candidate alone has right, of 200, and all else the same: no p below 1/8,
+    whatever the metric of labels."""
     old, _ = two_models(200, 13)
     wrong = np.flatnonzero(~old.right)[:4]
     predicted = tuple(
@@ -524,7 +536,10 @@ def test_few_examples_that_differ_never_tell_more_than_their_signs() -> None:
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
 def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
-    """Twelve of twelve that became right: replicates are all the same, and the signs alone tell. One of one tells nothing."""
+    """Twelve of twelve that became right: replicates are all the same, and the signs alone tell.
+
+    One of one tells nothing.
+    """
     for size, p in ((12, 2 * 0.5**12), (1, 1.0)):
         wrong, right = np.tile([0.1, 0.9, 0.0], (size, 1)), np.tile([0.9, 0.1, 0.0], (size, 1))
         found = paired(side(np.zeros(size, np.int64), wrong), side(np.zeros(size, np.int64), right))
@@ -549,7 +564,8 @@ def test_a_difference_of_very_many_examples_is_tested_however_clear_it_is() -> N
 
 
 def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
-    """Where no replicate is as far, the tail tells how far it is, and not how many replicates there are."""
+    """Where no replicate is as far, the tail tells how far it is, and not how many replicates there
+    are."""
     found = sampled(np.random.default_rng(6).normal(1.0, 1.0, 200), replicates=999)
     z = found.value / found.error
     assert found.p == pytest.approx(2 * stats.norm.sf(z)) and found.p < 1e-12
@@ -561,7 +577,8 @@ def test_a_clear_difference_outlasts_the_correction_of_many_metrics() -> None:
 
 
 def test_a_calibration_error_that_changes_its_sign_is_tested() -> None:
-    """Too unsure, then too sure: a pair that changes places moves both errors alike, and each pair counts all the same."""
+    """Too unsure, then too sure: a pair that changes places moves both errors alike, and each pair
+    counts all the same."""
     rng = np.random.default_rng(5)
     truth = np.zeros(300, np.int64)
     sides = []
@@ -593,7 +610,10 @@ def test_an_end_beyond_all_replicates_is_as_far_as_the_normal_one(confidence: fl
 
 @pytest.mark.parametrize("overconfident", [0.0, 0.1])
 def test_a_calibration_error_is_bounded_though_chance_makes_it_larger(overconfident: float) -> None:
-    """Of a calibrated model it is never 0 in a sample: the lower end is 0 all the same. Neither end misses often."""
+    """Of a calibrated model it is never 0 in a sample: the lower end is 0 all the same.
+
+    Neither end misses often.
+    """
     rng = np.random.default_rng(8)
     low, high = 0, 0
     for _ in range(60):
