@@ -12,9 +12,8 @@ from transformers import PreTrainedModel
 
 from lmspec.methods import torchrun
 from lmspec.methods.predicting import Predictor
+from lmspec.specs.architecture import KINDS
 from lmspec.specs.numerics import Machine, Numerics
-
-KINDS = ("transformer", "rnn", "cnn")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""architecture: the kinds of model, each with the module that implements it."""
+"""architecture: the kinds of model; each names the module that implements it."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -26,10 +26,20 @@ FrozenLayers = Annotated[
 ]
 
 
-class Transformer(Spec):
+class Network(Spec):
+    """A kind of model."""
+
+    kind: str
+
+    @property
+    def module(self) -> str:
+        """The module that implements the kind; only its own artifacts have it in their key."""
+        return f"lmspec.methods.architectures.{self.kind}"
+
+
+class Transformer(Network):
     """A pretrained encoder with a classification head (AutoModelForSequenceClassification)."""
 
-    module: ClassVar[str] = "lmspec.methods.architectures.transformer"
     kind: Literal["transformer"] = Field(description="start from pretrained weights")
     weights: Annotated[Ref, To(("sources",))] = Field(
         description="folder with config.json, model.safetensors and tokenizer.json"
@@ -41,10 +51,9 @@ class Transformer(Spec):
     frozen_layers: FrozenLayers
 
 
-class Rnn(Spec):
+class Rnn(Network):
     """Embedding, LSTM or GRU, max and mean over time, linear head. Padding changes nothing."""
 
-    module: ClassVar[str] = "lmspec.methods.architectures.rnn"
     kind: Literal["rnn"] = Field(description="a recurrent network, trained from scratch")
     cell: Literal["lstm", "gru"] = Field(
         description="lstm can be quantized to int8; gru has fewer weights"
@@ -58,13 +67,12 @@ class Rnn(Spec):
     dropout: Dropout = Field(description="after the embedding, between layers and before the head")
 
 
-class Cnn(Spec):
+class Cnn(Network):
     """Convolutions over token embeddings, max over time. Source: Kim 2014, arXiv:1408.5882.
 
     Padding changes nothing.
     """
 
-    module: ClassVar[str] = "lmspec.methods.architectures.cnn"
     kind: Literal["cnn"] = Field(description="a convolutional network, trained from scratch")
     embedding_dim: EmbeddingDim
     filters: int = Field(ge=1, le=65536, description="number of filters of each width")
@@ -77,3 +85,8 @@ class Cnn(Spec):
 
 
 Architecture = Annotated[Transformer | Rnn | Cnn, Field(discriminator="kind")]
+KINDS = tuple(
+    kind
+    for network in get_args(get_args(Architecture)[0])
+    for kind in get_args(network.model_fields["kind"].annotation)
+)
