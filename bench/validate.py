@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from lmspec.specs.names import NO_NOUNS
+
 ROOT = Path(__file__).parent.parent
 ROUNDS = 20
 BIN = Path(sys.executable).parent
@@ -84,7 +86,7 @@ def many(artifacts: int) -> str:
     from ruamel.yaml import YAML
 
     values = YAML(typ="safe").load(ROOT / "params.yaml")
-    nouns = [noun for noun in values if noun not in ("gates", "numerics", "machine")]
+    nouns = [noun for noun in values if noun not in NO_NOUNS]
     each = sum(len(values[noun]) for noun in nouns)
     text = {section: [] for section in values}
     names = {f"{noun}.{key}" for noun in nouns for key in values[noun]}

@@ -67,7 +67,7 @@ def exemplified(path: tuple[str, ...], nouns: Iterable[str]) -> bool:
     return any(True for item in items for _ in shown(item, path[1:]))
 
 
-def test_the_examples_hold_everything() -> None:
+def test_the_examples_are_complete() -> None:
     """Every noun, kind and field; one noun shows each optimizer, one gate what all may have."""
     assert len(EVERY) > 150
     lacking = [path for path in EVERY if not exemplified(path, schema.sections())]
@@ -113,7 +113,7 @@ def test_every_path_is_explained(noun: str, monkeypatch: pytest.MonkeyPatch) -> 
         ]
 
 
-def test_the_example_is_the_part_that_fits() -> None:
+def test_the_example_shows_the_requested_kind() -> None:
     """The kind that was asked for, in its own place."""
     assert examples.lines(("model", "architecture", "rnn", "cell")) == ["cell: lstm"]
     assert examples.lines(("model", "architecture", "cnn", "widths")) == ["widths: [2, 3, 4]"]
@@ -156,7 +156,7 @@ def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the key of an artifact, and places in lists."""
+    """With the name of an artifact, and indices of lists."""
     asked = explained("corpus.reviews.tables[0].label", monkeypatch)
     assert asked == explained("corpus.tables.label", monkeypatch)
 
@@ -201,7 +201,7 @@ def test_checks_are_shown_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> 
     ) and "Some length is accepted." in explained("corpus", monkeypatch)
 
 
-def test_it_tells_who_refers_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",

@@ -395,7 +395,7 @@ BOMBS: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_what_would_exhaust_a_machine_is_refused_at_once(
+def test_what_would_exhaust_a_machine_is_rejected_at_once(
     name: str, folder: Path, start_up: float
 ) -> None:
     """One message with a place, in less than a second beyond start-up and less than 200 MB."""
@@ -407,8 +407,8 @@ def test_what_would_exhaust_a_machine_is_refused_at_once(
     assert peak < PEAK_BYTES
 
 
-def test_many_values_are_refused_where_there_are_too_many(folder: Path) -> None:
-    """Two million values, without aliases: refused before they fill the memory."""
+def test_too_many_values_are_rejected(folder: Path) -> None:
+    """Two million values, without aliases: rejected before they fill the memory."""
     code, seconds, peak, output = cost("a: [" + "1," * 2_000_000 + "]", folder)
     assert code == 1 and "it has more than 200,000 values" in output
     assert seconds < 20 and peak < PEAK_BYTES

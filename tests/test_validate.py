@@ -35,7 +35,7 @@ def test_a_list_with_a_wrong_item_is_one_problem(tmp_path: Path) -> None:
     assert "there is no such field" in found and "did you mean 'text'?" in found
 
 
-def test_a_noun_with_nothing_under_it_is_no_problem(tmp_path: Path) -> None:
+def test_an_empty_section_is_no_problem(tmp_path: Path) -> None:
     """All its entries may be commented out."""
     start = GOOD.index("bundle:")
     text = GOOD[: start + len("bundle:\n")] + GOOD[GOOD.index("gates:") :]
@@ -47,7 +47,7 @@ def test_a_noun_with_nothing_under_it_is_no_problem(tmp_path: Path) -> None:
     ("text", "words"),
     [("", "the file is empty"), ("- a\n", "the file is a list"), ("a: [1\n", "YAML")],
 )
-def test_what_is_no_mapping_is_refused(text: str, words: str, tmp_path: Path) -> None:
+def test_what_is_not_a_mapping_is_rejected(text: str, words: str, tmp_path: Path) -> None:
     """Empty, a list, cut off: one problem with a place."""
     (found,) = complaints(text, tmp_path)
     assert words in found and found.startswith("params.yaml:")
@@ -68,7 +68,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_spec_is_valid() -> None:
-    """What the repository makes, without a warning."""
+    """params.yaml, without a warning."""
     assert validate.file(ROOT / "params.yaml").problems == ()
 
 
