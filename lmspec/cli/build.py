@@ -9,8 +9,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.errors import some
-from lmspec.formats import lockfile
-from lmspec.pipeline import durations, dvc, leftovers, paths, plan, repro, scheduler
+from lmspec.pipeline import leftovers, paths, repro, scheduler
 from lmspec.reports import progress
 
 
@@ -51,31 +50,20 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     if removed := leftovers.sweep(root):
         click.echo(f"removed what killed runs had left: {some(removed)}")
     started = time.monotonic()
-    with dvc.stages(root, [paths.stage_name(name) for name in names]) as listed:
-        verdicts = {stage.name: verdict for stage, verdict in plan.forecasts(listed)}
-    known = lockfile.split(lockfile.text_in(root)).stages
-    changed = [stage for stage, verdict in verdicts.items() if verdict != plan.HIT]
-    before = scheduler.affected(scheduler.graph(project, verdicts), changed)
-    seconds = {
-        stage: expected.seconds for stage in before if (expected := durations.expected(root, stage))
-    }
-    schedule = scheduler.Schedule(
-        scheduler.longest_first(before, seconds),
-        jobs or scheduler.default_jobs(project),
-        scheduler.measuring(project),
-        keep_going,
-    )
+    targets = tuple(map(paths.stage_name, names))
+    prepared = scheduler.prepare(root, project, targets, jobs, keep_going)
+    scheduled = prepared.schedule.before
     stop, ends = repro.StopSignal(), []
     stop.listen()
-    lines = progress.Progress(schedule.before, seconds)
-    with contextlib.closing(scheduler.build(root, schedule, stop)) as events:
+    lines = progress.Progress(scheduled, prepared.seconds)
+    with contextlib.closing(scheduler.build(root, prepared.schedule, stop)) as events:
         for event in events:
             click.echo(lines.line(event))
             ends += [event] if isinstance(event, repro.End) else []
     if any(end.outcome in (repro.BUILT, repro.RESTORED) for end in ends):
-        scheduler.settle(root, known, list(verdicts))
-    untouched = len(verdicts) - len(before)
-    click.echo(progress.summary(ends, before, untouched, time.monotonic() - started))
+        scheduler.settle(root, prepared)
+    untouched = len(prepared.order) - len(scheduled)
+    click.echo(progress.summary(ends, scheduled, untouched, time.monotonic() - started))
     failed = [end for end in ends if end.outcome == repro.FAILED]
     for end in failed:
         click.echo("\n".join([f"{end.stage} failed:", *end.error]), err=True)

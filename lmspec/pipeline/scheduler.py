@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
-from lmspec.pipeline import compiler, dvc
+from lmspec.pipeline import compiler, durations, dvc, plan
 from lmspec.pipeline.paths import stage_name
 from lmspec.pipeline.repro import (
     FAILED,
@@ -102,26 +102,50 @@ def longest_first(
     return {stage: before[stage] for stage in sorted(before, key=lambda stage: -path[stage])}
 
 
-def graph(project: Project, stages: Collection[str]) -> dict[str, list[str]]:
-    """Stage -> the stages it is made from, in the order of `stages`."""
-    needs = {
-        stage_name(name): [stage_name(need) for need in compiler.needs_of(project, spec)]
-        for name, spec in project.artifacts()
-    }
-    return {stage: needs[stage] for stage in stages}
-
-
-def measuring(project: Project) -> list[str]:
-    """Stages that run alone, since load beside them would change what they measure."""
-    return [stage_name(name) for name, spec in project.artifacts() if spec.measured]
-
-
 def default_jobs(project: Project) -> int:
     """As many as this process has cores for; one on a GPU, which they would share."""
     if project.machine.device != "cpu":
         return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, cores // project.numerics.threads)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a build needs to know.
+
+    order    every stage of the targets, in the order of `dvc repro`
+    known    stages that dvc.lock had before
+    seconds  stage -> how long it will take, if it was timed before
+    """
+
+    schedule: Schedule
+    order: list[str]
+    known: Collection[str]
+    seconds: Mapping[str, float]
+
+
+def prepare(
+    root: Path, project: Project, targets: Sequence[str], jobs: int | None, keep_going: bool
+) -> Preparation:
+    """Schedule the stages of the targets that are out of date. jobs: None for the default."""
+    with dvc.stages(root, targets) as stages:
+        verdicts = {stage.name: verdict for stage, verdict in plan.forecasts(stages)}
+    needs = {
+        stage_name(name): list(map(stage_name, compiler.needs_of(project, spec)))
+        for name, spec in project.artifacts()
+    }
+    changed = [stage for stage, verdict in verdicts.items() if verdict != plan.HIT]
+    before = affected({stage: needs[stage] for stage in verdicts}, changed)
+    times = {stage: durations.expected(root, stage) for stage in before}
+    seconds = {stage: time.seconds for stage, time in times.items() if time}
+    # load beside a stage that measures would change what it measures
+    alone = [stage_name(name) for name, spec in project.artifacts() if spec.measured]
+    schedule = Schedule(
+        longest_first(before, seconds), jobs or default_jobs(project), alone, keep_going
+    )
+    known = lockfile.split(lockfile.text_in(root)).stages
+    return Preparation(schedule, list(verdicts), known, seconds)
 
 
 def build(root: Path, schedule: Schedule, stop: StopSignal) -> Generator[Event, None, None]:
@@ -161,13 +185,13 @@ def build(root: Path, schedule: Schedule, stop: StopSignal) -> Generator[Event, 
             time.sleep(POLL_SECONDS)
 
 
-def settle(root: Path, known: Collection[str], order: Sequence[str]) -> None:
+def settle(root: Path, prepared: Preparation) -> None:
     """Write dvc.lock in the order of `dvc repro`: stages that ran side by side end in any."""
     path = root / lockfile.NAME
     # under DVC's lock nothing else writes the file; if another build holds it, leave the order
     with contextlib.suppress(LmspecError), dvc.stages(root):
         text = path.read_text(encoding="utf-8")
-        ordered = in_order(text, known, order)
+        ordered = in_order(text, prepared.known, prepared.order)
         if ordered != text:
             partial = path.with_name("dvc.lock.partial")
             partial.write_text(ordered, encoding="utf-8")
