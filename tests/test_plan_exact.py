@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import dvc, keep, plan
+from lmspec.pipeline import dvc, dvc_stage, keep, plan
 
 # Stages log their runs in ran.log; `head` reads only the first character of a source. Contents
 # differ between stages, so that no run puts into the cache what another stage lacks.
@@ -400,7 +400,7 @@ def test_a_run_cache_that_is_overlooked_is_noticed(
     project.value("top", 1)
     holds(project)
     project.value("top", 0)
-    monkeypatch.setattr(dvc.Stage, "restored", lambda stage: None)
+    monkeypatch.setattr(dvc_stage.Stage, "restored", lambda stage: None)
     with pytest.raises(AssertionError, match="top: run in"):
         holds(project)
 

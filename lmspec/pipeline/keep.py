@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-from lmspec.pipeline import codediff, dvc, edits, plan
+from lmspec.pipeline import codediff, dvc, dvc_stage, edits, plan
 
 
 def check(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -19,11 +19,15 @@ def check(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     return files, reasons
 
 
-def _reasons(root: Path, stage: dvc.Stage, files: dict[str, str]) -> Iterator[str]:
+def _reasons(root: Path, stage: dvc_stage.Stage, files: dict[str, str]) -> Iterator[str]:
     """Why the stage's outputs may change. Adds the files that it looks at to `files`."""
     texts = frozenset[str]().union(*(_read_as_text(root, path) for path in stage.code))
     for change in stage.changes:
-        if change.kind == dvc.FILE and change.path in stage.code and change.state == "modified":
+        if (
+            change.kind == dvc_stage.FILE
+            and change.path in stage.code
+            and change.state == "modified"
+        ):
             files[change.path] = edits.described(root, change.path, change.old)
             if files[change.path] == edits.LAYOUT:
                 if "*" in texts or Path(change.path).stem in texts:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmspec.pipeline import difference, durations, dvc, edits
+from lmspec.pipeline import difference, durations, dvc, dvc_stage, edits
 
 HIT = "hit"  # up to date
 RESTORE = "restore"  # DVC takes its result from the cache
@@ -30,13 +30,13 @@ def plan(root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
         return [_step(root, stage, verdict) for stage, verdict in forecasts(stages)]
 
 
-def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[tuple[dvc.Stage, str]]:
+def forecasts(stages: Iterable[dvc_stage.Stage]) -> Iterator[tuple[dvc_stage.Stage, str]]:
     """(stage, verdict), following `dvc repro` with what each stage leaves behind, where known.
 
     One thing is left out: a run can restore what the cache lacks of another stage, if its output
     has the same bytes.
     """
-    coming: dict[str, dvc.Arrival] = {}
+    coming: dict[str, dvc_stage.Arrival] = {}
     for listed in stages:
         stage = listed.after(coming)
         restored = stage.restored() if stage.changes and not stage.waits else None
@@ -52,7 +52,7 @@ def forecasts(stages: Iterable[dvc.Stage]) -> Iterator[tuple[dvc.Stage, str]]:
         yield stage, verdict
 
 
-def _step(root: Path, stage: dvc.Stage, verdict: str) -> Step:
+def _step(root: Path, stage: dvc_stage.Stage, verdict: str) -> Step:
     if verdict == HIT:
         return Step(stage.name, verdict, ())
     reasons = ["it has never run"]
@@ -66,20 +66,22 @@ def _step(root: Path, stage: dvc.Stage, verdict: str) -> Step:
     return Step(stage.name, verdict, tuple(reasons), expected)
 
 
-def reasons_of(change: dvc.Change, root: Path) -> Iterator[str]:
+def reasons_of(change: dvc_stage.Change, root: Path) -> Iterator[str]:
     """One change in words, with old and new values."""
-    if change.kind == dvc.COMMAND:
+    if change.kind == dvc_stage.COMMAND:
         yield change.state
-    elif change.kind == dvc.OUTPUT:
+    elif change.kind == dvc_stage.OUTPUT:
         yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
-    elif change.kind == dvc.VALUE and change.path == "params.yaml":
+    elif change.kind == dvc_stage.VALUE and change.path == "params.yaml":
         rows = difference.rows(change.old, change.new, change.name)
         yield from (
             f"{row.name}: {_short(row.old)} -> {_short(row.new)}" for row in rows if row.differs
         )
-    elif change.kind == dvc.VALUE and change.name.startswith("lmspec."):  # a digest of a module
+    elif change.kind == dvc_stage.VALUE and change.name.startswith(
+        "lmspec."
+    ):  # a digest of a module
         yield f"{change.path}: {change.name} {change.state}"
-    elif change.kind == dvc.VALUE:
+    elif change.kind == dvc_stage.VALUE:
         name = change.name.removeprefix("packages.")
         yield f"{name} {change.old or 'none'} -> {change.new or 'none'}"
     elif change.path.endswith(".py") and change.state == "modified":
