@@ -1,6 +1,7 @@
 """tree: the files of a commit or of the working tree, read through git: no cache, no network."""
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -116,16 +117,14 @@ def baseline_and_candidate(first: str, second: str | None, root: Path) -> tuple[
 
     Without B it is the working tree; three dots stand for the merge base.
     """
-    if second is None and "..." in first:
-        left, _, right = first.partition("...")
-        return merge_base(left or "HEAD", right or "HEAD", root), right or WORKTREE
-    if second is None and ".." in first:
-        left, _, right = first.partition("..")
+    span = re.fullmatch(r"(.*?)(\.\.\.?)(.*)", f"{first}{second or ''}")
+    if span is None or (second is not None and not first.endswith("...")):
+        return first, second or WORKTREE
+    left, dots, right = span.groups()
+    if dots == "..":
         return left or "HEAD", right or "HEAD"
-    if first.endswith("..."):
-        tip = "HEAD" if second in (WORKTREE, None) else str(second)
-        return merge_base(first.removesuffix("..."), tip, root), second or WORKTREE
-    return first, second or WORKTREE
+    tip = "HEAD" if right in ("", WORKTREE) else right
+    return merge_base(left or "HEAD", tip, root), right or WORKTREE
 
 
 def merge_base(first: str, second: str, root: Path) -> str:
