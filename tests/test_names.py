@@ -1,10 +1,15 @@
-"""Names of artifacts and metrics, parsed and written."""
+"""Names of artifacts and metrics, and what nouns declare about metrics."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmspec.language import nouns
+from lmspec.specs.corpus import CorpusSpec
+from lmspec.specs.model import ModelSpec
 from lmspec.specs.names import ArtifactName, MetricName
+from lmspec.specs.results import WATCHED, directions
+from lmspec.specs.scores import ScoresSpec
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
 NOUNS = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
@@ -42,3 +47,44 @@ def test_a_label_may_hold_dots(noun: str, name: str, dataset: str, kind: str, la
 def test_the_path_of_a_metric(text: str, path: tuple[str, ...]) -> None:
     """Steps are parted by dots, up to a label."""
     assert MetricName.parse(text).path == path
+
+
+def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
+    """As `lmspec diff` matches them: what stands for a dataset, table, label or seed is left out."""
+    assert directions(ScoresSpec.metrics) == {
+        "accuracy": "higher",
+        "macro_f1": "higher",
+        "log_loss": "lower",
+        "expected_calibration_error": "lower",
+        "f1": "higher",
+    }
+    assert directions(ModelSpec.metrics) == {
+        **{f"dev.{name}": way for name, way in WATCHED.items()},
+        **WATCHED,
+    }
+    assert directions(CorpusSpec.metrics) == {}
+
+
+@pytest.mark.parametrize(
+    ("noun", "path", "declared"),
+    [
+        ("scores", ("test", "f1", "a.b"), "{dataset}.f1.{label}"),
+        ("scores", ("test", "table", "x", "f1", "*"), "{dataset}.table.{table}.f1.{label}"),
+        ("scores", ("test", "f2"), None),
+        ("corpus", ("rejected", "too short"), "rejected.{reason}"),
+        ("quantized", ("bytes",), "bytes"),
+        ("unknown", ("bytes",), None),
+    ],
+)
+def test_a_path_belongs_to_a_declared_metric(
+    noun: str, path: tuple[str, ...], declared: str | None
+) -> None:
+    """With labels that hold dots, and with `*` as gates write it."""
+    metric = nouns.metric(ArtifactName(noun, "a"), path)
+    assert (metric and metric.path) == declared
+
+
+def test_the_dev_split_of_a_noun_is_the_only_one_that_it_reads() -> None:
+    """An update reads the dev splits of its replay too, so its accuracy is of no single one."""
+    fields = {noun: nouns.of(noun).dev_field for noun in ("model", "student", "updated", "scores")}
+    assert fields == {"model": "on", "student": "on", "updated": None, "scores": None}
