@@ -50,11 +50,11 @@ def main() -> None:
         dvc = [sys.executable, "-m", "dvc", "repro"]
         noop = in_turn({"this repository": (dvc, ROOT), "the same graph, trivial": (dvc, trivial)})
         rebuild.rebuild(valid_project(), ARTIFACT, ROOT, alone)
-        noun, _, key = ARTIFACT.partition(".")
+        noun, _, name = ARTIFACT.partition(".")
         stage = in_turn(
             {
                 "`python -m lmspec.run splits editorials`": (
-                    [sys.executable, "-m", "lmspec.run", noun, key],
+                    [sys.executable, "-m", "lmspec.run", noun, name],
                     alone,
                 ),
                 "the same build, unguarded": (

@@ -89,7 +89,7 @@ def many(artifacts: int) -> str:
     nouns = [noun for noun in values if noun not in NO_NOUNS]
     each = sum(len(values[noun]) for noun in nouns)
     text = {section: [] for section in values}
-    names = {f"{noun}.{key}" for noun in nouns for key in values[noun]}
+    names = {f"{noun}.{name}" for noun in nouns for name in values[noun]}
     for copy in range(-(-artifacts // each)):
         for noun, key in itertools.chain.from_iterable(
             ((n, k) for k in values[n]) for n in (*nouns, "gates")

@@ -19,7 +19,7 @@ DIGITS = 6
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test split of every splits; git keeps the outcome of each example, since a paired test needs it."""
+    """Score the test split of every splits; git keeps each prediction, since a paired test needs it."""
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}

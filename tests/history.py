@@ -106,10 +106,10 @@ def examples(
     found = []
     for i in range(count):
         place = (i // 2) % len(labels)
-        said = labels[(place + (i in missed)) % len(labels)]
+        answer = labels[(place + (i in missed)) % len(labels)]
         sure = round(0.55 + 0.4 * rng.random(), 6)
         found.append(
-            Example(f"e{start + i:05}", ("movies", "products")[i % 2], labels[place], said, sure)
+            Example(f"e{start + i:05}", ("movies", "products")[i % 2], labels[place], answer, sure)
         )
     return found
 
@@ -380,8 +380,8 @@ class Project:
         stages: dict[str, Any] = {}
         hashes: dict[str, str] = {}
         for noun in ("sources", "corpus", *MADE_FROM):
-            for key, fields in (spec.get(noun) or {}).items():
-                stages[f"{noun}-{key}"] = self._locked(noun, key, fields, spec, toolchain, hashes)
+            for name, fields in (spec.get(noun) or {}).items():
+                stages[f"{noun}-{name}"] = self._locked(noun, name, fields, spec, toolchain, hashes)
         yaml, text = YAML(typ="safe"), io.StringIO()
         yaml.default_flow_style = False
         yaml.representer.ignore_aliases = lambda _: True
@@ -389,24 +389,24 @@ class Project:
         self.write("dvc.lock", text.getvalue())
 
     def _locked(
-        self, noun: str, key: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]
+        self, noun: str, name: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]
     ) -> dict[str, Any]:
         code = [f"stages/{noun}.py", "lmspec/shared.py"]
         deps = {path: _md5((self.root / path).read_bytes()) for path in code}
         deps |= {path: hashes[path] for path in self._folders(noun, fields)}
-        folder = f"data/{noun}/{key}"
+        folder = f"data/{noun}/{name}"
         hashes[folder] = _md5(json.dumps([fields, deps])) + ".dir"
         packages = {f"packages.{name}": version for name, version in toolchain["packages"].items()}
         outs = {
-            path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{key}")
+            path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{name}")
         } | {folder: hashes[folder]}
         return {
-            "cmd": f"python -m lmspec.run {noun} {key}",
+            "cmd": f"python -m lmspec.run {noun} {name}",
             "deps": [
                 {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())
             ],
             "params": {
-                "params.yaml": {f"{noun}.{key}": fields, "numerics": spec["numerics"]},
+                "params.yaml": {f"{noun}.{name}": fields, "numerics": spec["numerics"]},
                 "toolchain.yaml": {**packages, "python": toolchain["python"]},
             },
             "outs": [

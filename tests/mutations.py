@@ -449,7 +449,7 @@ OF_TREE: dict[str, Callable[[Any, int, Any, int, Any], object]] = {
     "retype": lambda one, i, other, j, piece: put(one, i, _retyped(get(one, i))),
 }
 VALUES = tuple(YAML(typ="safe").load(text) for text in TEXTS)
-NAMES = sorted({f"{noun}.{key}" for values in VALUES for noun in values for key in values[noun]})
+NAMES = sorted({f"{noun}.{name}" for values in VALUES for noun in values for name in values[noun]})
 ODD_VALUES = [
     *map(Raw, PLAIN),
     *NAMES,

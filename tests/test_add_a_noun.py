@@ -152,7 +152,7 @@ def test_a_gate_on_it_is_checked_beforehand(project: Path) -> None:
     before = path.read_text()
     for old, new, message in (
         ("reviews.coverage", "reviews.coverag", "did you mean 'vocabulary.reviews.coverage'?"),
-        ("at_least: 0.5", "at_least: 50", "coverage lies between 0 and 1"),
+        ("at_least: 0.5", "at_least: 50", "coverage must be between 0 and 1"),
         (
             "{kind: floor, metric: vocabulary.reviews.coverage, at_least: 0.5}",
             "{kind: improvement, metric: vocabulary.reviews.words, by: 0, confidence: 0.95}",

@@ -2,7 +2,7 @@
 
 A case there is `== what is broken [rules]`, then an edit of the valid spec (lines with - are
 replaced by those with +, or removed) or a whole file (lines with |), perhaps functions of this file
-that prepare the folder (lines with !), a blank line, and the output. <0x09> is a byte.
+that prepare the folder (lines with !), an empty line, and the output. <0x09> is a byte.
 `python -m tests.test_broken_specs` writes the present output: read its diff.
 """
 
@@ -66,7 +66,7 @@ class Case:
             tuple(re.sub("^. ?", "", part, flags=re.M) for part in hunk) for hunk in hunks
         ):
             assert hunks and text.count(old) == 1, (
-                f"{self.name}: what is replaced stands {text.count(old)} times:\n{old}"
+                f"{self.name}: what is replaced occurs {text.count(old)} times:\n{old}"
             )
             text = text.replace(old, new)
         return text

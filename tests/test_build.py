@@ -163,7 +163,7 @@ def test_dvc_lock_comes_into_the_order_of_one_repro() -> None:
     )
 
 
-def test_an_error_is_found_in_what_was_said() -> None:
+def test_an_error_is_found_in_the_output() -> None:
     """lmspec's message or the last traceback, without DVC's failure line; else the last lines."""
     failed = (
         "ERROR: failed to reproduce 'a': failed to run: exec python -m lmspec.run a b, "
@@ -271,13 +271,13 @@ def sources(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 
 def change(path: Path, old: str, new: str) -> None:
-    """Replace text that stands once in a file."""
+    """Replace text that occurs once in a file."""
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
 
 
-def test_mistakes_are_told_before_anything_runs(
+def test_mistakes_are_reported_before_anything_runs(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     """An unknown artifact, with the nearest name; dvc.yaml out of date; an invalid params.yaml."""
@@ -292,7 +292,7 @@ def test_mistakes_are_told_before_anything_runs(
     assert not (project / "data").exists()
 
 
-def test_a_failure_is_told_last_and_what_does_not_depend_on_it_can_go_on(
+def test_a_failure_is_reported_last_and_what_does_not_depend_on_it_can_go_on(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     """The rest is listed as not started, or built with --keep-going. Exit code 1, error last."""
@@ -345,7 +345,7 @@ def test_what_a_killed_run_left_is_removed(sources: Callable[[Path], Path], tmp_
     )
 
 
-def test_a_dvc_lock_that_was_cut_short_is_told(
+def test_a_dvc_lock_that_was_cut_short_is_reported(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     """DVC writes dvc.lock in parts: wherever it is cut, it is read, or an error says what to do."""

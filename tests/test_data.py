@@ -51,9 +51,9 @@ NASTY = [
 ]
 
 
-def mended(text: str, **changes: object) -> str:
+def repaired(text: str, **changes: object) -> str:
     """A text after cleaning; changes are to the fields of CLEAN."""
-    return cleaning.mend(text, Clean.model_validate({**CLEAN, **changes}))
+    return cleaning.repair(text, Clean.model_validate({**CLEAN, **changes}))
 
 
 @pytest.mark.parametrize(
@@ -68,31 +68,31 @@ def mended(text: str, **changes: object) -> str:
         ("plain text, 3 < 4 & so on;", "plain text, 3 < 4 & so on;"),
     ],
 )
-def test_mend_repairs_html_mojibake_and_white_space(raw: str, clean: str) -> None:
+def test_repair_repairs_html_mojibake_and_white_space(raw: str, clean: str) -> None:
     """Entities that were escaped twice, text that was decoded twice, every kind of white space;
     what is correct stays."""
-    assert mended(raw) == clean
+    assert repaired(raw) == clean
 
 
-def test_mend_repairs_only_what_the_spec_names() -> None:
-    """White space is always mended, HTML and Unicode each on their own."""
+def test_repair_repairs_only_what_the_spec_names() -> None:
+    """White space is always repaired, HTML and Unicode each on their own."""
     raw = "itâ€™s  &amp;amp;"
-    assert mended(raw, fix_unicode=False) == "itâ€™s &"
-    assert mended(raw, unescape_html=False) == "it's &amp;amp;"
-    assert mended(raw, fix_unicode=False, unescape_html=False) == "itâ€™s &amp;amp;"
+    assert repaired(raw, fix_unicode=False) == "itâ€™s &"
+    assert repaired(raw, unescape_html=False) == "it's &amp;amp;"
+    assert repaired(raw, fix_unicode=False, unescape_html=False) == "itâ€™s &amp;amp;"
 
 
-def test_mend_twice_is_mend_once() -> None:
+def test_repair_twice_is_repair_once() -> None:
     """On nasty strings and on all pairs of them with something between."""
     for text in NASTY + [f"{a}|{b}" for a in NASTY for b in NASTY]:
-        assert mended(mended(text)) == mended(text)
+        assert repaired(repaired(text)) == repaired(text)
 
 
 @pytest.mark.parametrize("text", ["Ã\nb", "Ã\tla", "Â\n5", "âœ\n œ", " Ã la"])
-def test_mend_twice_is_mend_once_where_a_blank_completes_mojibake(text: str) -> None:
-    """A line break becomes a blank, or one at the edge goes; what a second run would then repair,
+def test_repair_twice_is_repair_once_where_a_space_completes_mojibake(text: str) -> None:
+    """A line break becomes a space, or one at the edge goes; what a second run would then repair,
     the first must."""
-    assert mended(mended(text)) == mended(text)
+    assert repaired(repaired(text)) == repaired(text)
 
 
 @pytest.mark.parametrize(

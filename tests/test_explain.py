@@ -177,8 +177,8 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
             "splits.seed has no field or kind 'x'\n  -> it is a value, without fields",
         ),
         (
-            "model.nobody.training",
-            "model has no field or kind 'nobody'\n  -> there is on, architecture and training",
+            "model.unknown.training",
+            "model has no field or kind 'unknown'\n  -> there is on, architecture and training",
         ),
         ("", "params.yaml has no section ''\n  -> there is sources"),
         ("model..on", "model has no field or kind ''"),

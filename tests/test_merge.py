@@ -105,7 +105,7 @@ def require_true(folder: Path) -> None:
 
 
 def test_stages_that_one_side_changed_are_taken_from_it(repository: Path) -> None:
-    """Nobody has to do a thing: the lock is that of a build of both changes."""
+    """Nothing is left to do: the lock is that of a build of both changes."""
     branches(repository, {"model-a": 2, "scores-a": 2}, {"model-b": 3, "scores-b": 3, "model-c": 1})
     output = git(repository, "merge", "theirs", "-m", "both")
     assert "lmspec:" not in output and "CONFLICT" not in output
@@ -115,8 +115,8 @@ def test_stages_that_one_side_changed_are_taken_from_it(repository: Path) -> Non
     require_true(repository)
 
 
-def test_a_stage_that_both_changed_is_left_out_and_said(repository: Path) -> None:
-    """No mix of hashes; its files stay this side's, and dvc.lock does not know them."""
+def test_a_stage_that_both_changed_is_left_out_and_named(repository: Path) -> None:
+    """No mix of hashes; its files stay those of the current branch, and dvc.lock does not know them."""
     branches(
         repository,
         {"model-a": 2, "scores-a": 2, "model-b": 2},
@@ -124,10 +124,10 @@ def test_a_stage_that_both_changed_is_left_out_and_said(repository: Path) -> Non
     )
     output = git(repository, "merge", "theirs", "-m", "both")
     assert (
-        "both sides changed model-a, scores-a in different ways" in output
+        "both branches changed model-a, scores-a in different ways" in output
         and "run `dvc repro`" in output
     )
-    assert "data/metrics/scores-a/rows.csv: both sides changed it" in output
+    assert "data/metrics/scores-a/rows.csv: both branches changed it" in output
     assert (repository / "dvc.lock").read_text() == lock({"model-b": 2, "scores-b": 3})
     assert json.loads((repository / "data/metrics/model-a.json").read_text()) == {"value": 2}
     require_true(repository)
@@ -151,7 +151,7 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
     git(repository, "checkout", "-q", "theirs")
     build(repository, {**BASE, "model-a": 4, "scores-b": 4})
     output = git(repository, "rebase", "main")
-    assert "both sides changed model-a in different ways" in output
+    assert "both branches changed model-a in different ways" in output
     assert (repository / "dvc.lock").read_text() == lock(
         {"model-b": 2, "scores-a": 1, "scores-b": 4}
     )
@@ -160,7 +160,7 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_dvc_lock_knows_is_what_its_build_wrote(repository: Path, seed: int) -> None:
-    """Random changes of both sides: a stage both changed is left out; every entry is one side's."""
+    """Random changes of both branches: a stage both changed is left out; every entry is that of one branch."""
     draw = random.Random(seed)
     sides = [
         {stage: draw.choice([1, 1, 2, 3, 8, 9]) for stage in [*BASE, "model-new"]} for _ in range(2)
@@ -233,7 +233,7 @@ def test_what_is_no_stage_is_merged_whole_or_not() -> None:
     assert (
         merge_driver.lock(plain, one, plain).text == one == merge_driver.lock("", plain, one).text
     )
-    with pytest.raises(LmspecError, match="both sides changed its `datasets`"):
+    with pytest.raises(LmspecError, match="both branches changed its `datasets`"):
         merge_driver.lock(plain, one, other)
 
 
@@ -276,7 +276,7 @@ def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_merged_project_is_built_anew_where_both_changed_it(built: Path, tmp_path: Path) -> None:
+def test_a_merged_project_is_rebuilt_where_both_changed_it(built: Path, tmp_path: Path) -> None:
     """Two branches train the CNN differently; the merge trains it with both changes."""
     project = tmp_path / "copy"
     shutil.copytree(built, project, symlinks=True)

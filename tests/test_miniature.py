@@ -23,9 +23,9 @@ def project(built: Path) -> Iterator[Path]:
 
 
 def edit(project: Path, old: str, new: str) -> None:
-    """Replace text that stands once in params.yaml, and sync."""
+    """Replace text that occurs once in params.yaml, and sync."""
     path = project / "params.yaml"
-    assert path.read_text().count(old) == 1, f"{old!r} does not stand once in params.yaml"
+    assert path.read_text().count(old) == 1, f"{old!r} does not occur once in params.yaml"
     path.write_text(path.read_text().replace(old, new))
     miniature.lmspec(project, "sync")
 
@@ -287,8 +287,8 @@ def test_diff_after_an_edit_and_after_its_build(project: Path) -> None:
 def test_the_bundle_predicts_on_its_own(built: Path, tmp_path: Path) -> None:
     """The folder alone, far from the project, predicts; its answers are those of the scores."""
     folder = shutil.copytree(built / "data/bundle/release", tmp_path / "bundle")
-    outcome = (built / "data/metrics/scores-release/predictions.csv").read_text().splitlines()
-    assert outcome[0] == "dataset,id,table,group,label,predicted,confidence,label_probability"
+    rows = (built / "data/metrics/scores-release/predictions.csv").read_text().splitlines()
+    assert rows[0] == "dataset,id,table,group,label,predicted,confidence,label_probability"
     import polars as pl
 
     rows = pl.read_parquet(built / "data/scores/release/predictions.parquet").head(5)

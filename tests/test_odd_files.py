@@ -99,7 +99,7 @@ def test_a_line_of_spaces_in_a_lock_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["x", "[x]", "3", "{deps: 3}", "{outs: x}", "{params: [x]}"])
 def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str) -> None:
-    """It is told that the file is not DVC's."""
+    """The error says that the file is not DVC's."""
     with pytest.raises(LmspecError, match="it is not as DVC writes it"):
         _ = files(tmp_path, dvc_lock=f"{LOCK}  model-a: {entry}\n").lock
 
@@ -149,7 +149,7 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
 
 @pytest.mark.parametrize(("count", "drawn"), [(50, True), (51, False)])
 def test_a_matrix_is_counted_up_to_fifty_labels(project: Project, count: int, drawn: bool) -> None:
-    """With a thousand a report would have a million cells; its labels are told all the same."""
+    """With a thousand a report would have a million cells; its labels are named all the same."""
     labels = [f"label-{i}" for i in range(count)]
     project.score("scores.cnn", {"reviews": examples(200, wrong=range(5), labels=labels)}, labels)
     project.lock()
@@ -236,7 +236,7 @@ def test_a_table_of_what_is_no_probability_has_no_predictions(
     assert predictions.read(table | {column: [text, *table[column][1:]]}) is None
 
 
-def test_a_difference_beyond_the_largest_number_is_told(project: Project) -> None:
+def test_a_difference_beyond_the_largest_number_is_reported(project: Project) -> None:
     """By its name, in a plot by one that can be drawn."""
     for value in (1.7e308, -1.7e308):
         project.measure(
@@ -269,7 +269,7 @@ def test_a_command_that_cannot_write_anything_ends_as_it_would(
 
 
 @pytest.mark.parametrize("documents", [0, -3, None])
-def test_a_dev_side_of_no_documents_has_no_test(project: Project, documents: object) -> None:
+def test_a_dev_split_of_no_documents_has_no_test(project: Project, documents: object) -> None:
     """Of a count that is none nothing can be computed."""
     sizes = project.metrics("splits.reviews")
     project.measure("splits.reviews", sizes | {"dev": sizes["dev"] | {"documents": documents}})
@@ -282,7 +282,7 @@ def test_a_dev_side_of_no_documents_has_no_test(project: Project, documents: obj
 
 
 @pytest.mark.parametrize(("examples", "verdict"), [(-200, "untested"), (200, "inconclusive")])
-def test_a_test_side_of_no_examples_has_no_test(
+def test_a_test_split_of_no_examples_has_no_test(
     project: Project, examples: int, verdict: str
 ) -> None:
     """Where no predictions were kept either, which are compared without their number."""
@@ -298,7 +298,7 @@ def test_a_test_side_of_no_examples_has_no_test(
     assert metric(project, "scores.cnn.reviews.accuracy", "HEAD~1", "HEAD")["verdict"] == verdict
 
 
-def test_a_gap_of_nothing_lies_between_two(project: Project) -> None:
+def test_a_gap_of_nothing_is_between_two(project: Project) -> None:
     """It names both, though their values are one."""
     project.score("scores.cnn", {"reviews": examples(200, wrong=(0, 2))})
     project.gate(
@@ -316,7 +316,7 @@ def killed(root: Path, *stages: str) -> None:
             (root / folder).mkdir(parents=True)
 
 
-def test_what_could_not_be_removed_is_not_told_as_removed(tmp_path: Path) -> None:
+def test_what_could_not_be_removed_is_not_reported_as_removed(tmp_path: Path) -> None:
     """Each build would say it again."""
     killed(tmp_path, "model-a", "model-c")
     (tmp_path / ".lmspec/run/model-b").write_text("")  # no folder, so `rmtree` leaves it

@@ -27,7 +27,7 @@ OVERFLOW = """((width) => [
     .filter((cell) => cell.checkVisibility() && cell.scrollWidth > cell.clientWidth + 1)
     .map((cell) => 'covered by the next: ' + cell.textContent),
 ])"""
-# WCAG 2: contrast of each visible text with what lies behind it; [text, ratio] of those below 4.5.
+# WCAG 2: contrast of each visible text with what is behind it; [text, ratio] of those below 4.5.
 CONTRAST = """(() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgba = (colour) => {

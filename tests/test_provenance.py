@@ -24,10 +24,10 @@ def verify(project: Path, code: int = 0) -> str:
 
 
 def test_the_provenance_of_a_build_agrees(built: Path) -> None:
-    """One for each stage; all are sealed but the sources, which are fetched."""
-    said = verify(built)
-    assert "provenance of 21 stages: it agrees" in said
-    assert "18 sandboxed by the kernel; 3 fetched, checked against a declared hash" in said
+    """One for each stage; all run in a sandbox but the sources, which are fetched."""
+    output = verify(built)
+    assert "provenance of 21 stages: it agrees" in output
+    assert "18 sandboxed by the kernel; 3 fetched, checked against a declared hash" in output
 
 
 def test_provenance_is_an_attestation(built: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("path", "old", "new", "said"),
+    ("path", "old", "new", "output"),
     [
         ("data/splits/old/labels.json", "bad", "ill", "splits-old: data/splits/old differs from its provenance"),
         ("data/metrics/model-cnn.json", "steps", "step", "model-cnn: data/metrics/model-cnn.json differs from its provenance"),
@@ -99,24 +99,24 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
     ],
 )  # fmt: skip
 def test_what_does_not_agree_is_named(
-    project: Path, path: str, old: str, new: str, said: str
+    project: Path, path: str, old: str, new: str, output: str
 ) -> None:
     """An output, a metric, a parameter, code, a version, a file of provenance, what it says of another's output."""
     text = (project / path).read_text()
     assert old in text
     (project / path).write_text(text.replace(old, new, 1))
-    assert said in verify(project, 1)
+    assert output in verify(project, 1)
 
 
 def test_layout_and_absent_outputs_are_no_disagreement(project: Path) -> None:
-    """A comment is not code, and what was not pulled cannot be compared, which is said."""
+    """A comment is not code, and what was not pulled cannot be compared, which is reported."""
     path = project / "lmspec/methods/card.py"
     path.write_text("# a comment\n" + path.read_text())
     shutil.rmtree(project / "data/model/cnn")
-    said = verify(project)
+    output = verify(project)
     assert (
-        "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in said
-        and "it agrees" in said
+        "model-cnn: data/model/cnn is not here, so it was not compared: `dvc pull`" in output
+        and "it agrees" in output
     )
 
 

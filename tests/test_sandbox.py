@@ -26,9 +26,7 @@ from lmspec.specs.names import ArtifactName
 from tests import miniature
 
 SECRET = "outside/secret"
-Plant = Callable[
-    [str, int], str
-]  # (statement in the build of splits-old, exit code) -> what was said
+Plant = Callable[[str, int], str]  # (statement in the build of splits-old, exit code) -> its output
 READS = {
     "open": ("txt", "open(SECRET).read()"),
     "numpy": ("npy", "__import__('numpy').load(SECRET)"),
@@ -61,7 +59,7 @@ def write_secrets(outside: Path) -> None:
     """One valid file for each library."""
     outside.mkdir()
     secret = outside / "secret"
-    secret.with_suffix(".txt").write_text("what nobody declared")
+    secret.with_suffix(".txt").write_text("not declared")
     np.save(secret.with_suffix(".npy"), np.arange(3))
     save_file({"x": np.arange(3)}, secret.with_suffix(".safetensors"))
     Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).save(str(secret.with_suffix(".json")))
@@ -75,7 +73,7 @@ def write_secrets(outside: Path) -> None:
 
 @pytest.fixture
 def plant(project: Path) -> Iterator[Plant]:
-    """Put a statement into the build of splits, run it, and give what it said; the stage is put back."""
+    """Put a statement into the build of splits, and run it; the stage is restored afterwards."""
     script = project / "stages/splits.py"
     source = script.read_text()
     mark = "    return stage.Report(metrics)"
@@ -94,15 +92,15 @@ def plant(project: Path) -> Iterator[Plant]:
 
 @pytest.mark.parametrize("library", READS)
 def test_an_undeclared_read_is_stopped_and_named(plant: Plant, library: str) -> None:
-    """It ends in one error with the file, the line of the stage and what to do, whoever opened it."""
+    """It ends in one error with the file, the line of the stage and what to do, for every library."""
     ending, read = READS[library]
     secret = "outside/link.txt" if library == "symbolic link" else f"{SECRET}.{ending}"
-    said = plant(read.replace("SECRET", f"'{secret}'"), 1)
-    assert f"it opens {secret}, which it does not declare" in said
+    output = plant(read.replace("SECRET", f"'{secret}'"), 1)
+    assert f"it opens {secret}, which it does not declare" in output
     assert (
-        "stages/splits.py:" in said
-        and "lmspec trace splits-old" in said
-        and "Traceback" not in said
+        "stages/splits.py:" in output
+        and "lmspec trace splits-old" in output
+        and "Traceback" not in output
     )
 
 
@@ -119,17 +117,17 @@ def test_a_sandbox_with_one_rule_too_many_is_caught(plant: Plant, project: Path)
 
 def test_what_is_another_stages_is_refused(plant: Plant) -> None:
     """Neither the output of an artifact that the spec does not name can be opened, nor anything be written but one's own."""
-    said = plant("Path('data/corpus/new/labels.json').absolute().read_text()", 1)
+    output = plant("Path('data/corpus/new/labels.json').absolute().read_text()", 1)
     assert (
-        "it opens data/corpus/new/labels.json" in said
-        and "refer to corpus.new in params.yaml" in said
+        "it opens data/corpus/new/labels.json" in output
+        and "refer to corpus.new in params.yaml" in output
     )
     assert "it opens params.yaml" in plant("Path('params.yaml').read_text()", 1)
     for path in ("data/corpus/old/extra", "data/corpus/old/labels.json"):
-        said = plant(f"Path('{path}').write_text('x')", 1)
+        output = plant(f"Path('{path}').write_text('x')", 1)
         assert (
-            f"it writes {path}, which is not its own" in said
-            and "write to its output, data/splits/old" in said
+            f"it writes {path}, which is not its own" in output
+            and "write to its output, data/splits/old" in output
         )
 
 
@@ -157,11 +155,11 @@ def test_another_error_is_left_as_it_is(
     assert [error for error in FAULTS if denial.denied(error, allowed, root)] == []
     assert "it opens params.yaml" in plant("raise ValueError('cannot open params.yaml')", 1)
     for fault in ("{}['data']", "frame['raw']", "(lambda x: x)(data=1)"):
-        said = plant(fault, 1)
-        assert "Traceback" in said and "stages/splits.py" in said and "lmspec:" not in said
+        output = plant(fault, 1)
+        assert "Traceback" in output and "stages/splits.py" in output and "lmspec:" not in output
 
 
-def test_code_that_nobody_watches_is_refused(
+def test_code_that_nothing_watches_is_refused(
     plant: Plant, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A module that PYTHONPATH adds has no version and is in no key."""
@@ -169,8 +167,8 @@ def test_code_that_nobody_watches_is_refused(
     folder.mkdir()
     (folder / "strange.py").write_text("X = 1\n")
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    said = plant("import strange", 1)
-    assert f"it opens {folder}/strange.py" in said and "install it as a package" in said
+    output = plant("import strange", 1)
+    assert f"it opens {folder}/strange.py" in output and "install it as a package" in output
 
 
 def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
@@ -189,7 +187,7 @@ def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
 
 
 def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, project: Path) -> None:
-    """With `cache.type symlink` an input lies elsewhere; it can be read, and nothing beside it."""
+    """With `cache.type symlink` an input is elsewhere; it can be read, and nothing beside it."""
     file, elsewhere = project / "data/corpus/old/documents.parquet", project / ".dvc/elsewhere"
     elsewhere.mkdir()
     file.rename(elsewhere / file.name)
@@ -244,8 +242,8 @@ def test_home_and_temporary_folder_are_its_own(plant: Plant, project: Path) -> N
     write = (
         "(Path.home() / '.cache').mkdir(); tempfile.NamedTemporaryFile(delete=False).write(b'x')"
     )
-    said = plant(f"import tempfile; {write}; stage.say(tempfile.gettempdir())", 0)
-    folder = Path(said.strip().splitlines()[-1].strip())
+    output = plant(f"import tempfile; {write}; stage.say(tempfile.gettempdir())", 0)
+    folder = Path(output.strip().splitlines()[-1].strip())
     assert (
         folder.name.startswith("lmspec-")
         and folder.parent == Path(tempfile.gettempdir()).resolve()
@@ -277,11 +275,13 @@ def test_trace_lists_all_that_is_missing(plant: Plant, project: Path) -> None:
         f"Path('{SECRET}.txt').read_text(); documents.read_labels(Path('data/corpus/new')); {hidden}",
         1,
     )
-    said = miniature.lmspec(project, "trace", "splits.old", code=1)
-    assert f"{SECRET}.txt\n  -> make it a source of kind `file`" in said
-    assert "data/corpus/new/labels.json\n  -> refer to corpus.new in params.yaml" in said
-    assert "lmspec/methods/sources/digest.py\n  -> import it where `lmspec sync` can see it" in said
-    assert "splits.old reads 3 undeclared files" in said
+    output = miniature.lmspec(project, "trace", "splits.old", code=1)
+    assert f"{SECRET}.txt\n  -> make it a source of kind `file`" in output
+    assert "data/corpus/new/labels.json\n  -> refer to corpus.new in params.yaml" in output
+    assert (
+        "lmspec/methods/sources/digest.py\n  -> import it where `lmspec sync` can see it" in output
+    )
+    assert "splits.old reads 3 undeclared files" in output
     assert miniature.fingerprints(project) == before
     assert "did you mean 'splits.old'" in miniature.lmspec(project, "trace", "split.old", code=1)
 
@@ -303,9 +303,9 @@ def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, project: Path
                 text.replace(old, new, 1)
             ),
         ):
-            said = plant(wait, 1)
+            output = plant(wait, 1)
         (project / path).write_text(text)
-        assert f"{named}: it changed while splits-old was being built from it" in said
+        assert f"{named}: it changed while splits-old was being built from it" in output
     assert (project / "data/provenance/splits-old.json").read_bytes() == before
 
 
@@ -315,10 +315,10 @@ def test_another_version_of_a_package_is_refused(plant: Plant, project: Path) ->
     torch = importlib.metadata.version("torch")
     assert recorded["torch"] == torch.partition("+")[0]
     with edited(project, "toolchain.yaml", f"polars: {recorded['polars']}", "polars: 0.0.1"):
-        said = plant("pass", 1)
+        output = plant("pass", 1)
     assert (
-        f"polars is {recorded['polars']}, and 0.0.1 is recorded" in said
-        and "pip install polars==0.0.1" in said
+        f"polars is {recorded['polars']}, and 0.0.1 is recorded" in output
+        and "pip install polars==0.0.1" in output
     )
     with edited(project, "toolchain.yaml", "python: '", "python: '2."):
         assert "python is 3." in plant("pass", 1)

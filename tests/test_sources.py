@@ -342,7 +342,7 @@ def test_file_outside_the_repository_is_not_copied(root: Path, out: Path) -> Non
         with pytest.raises(ValidationError, match="match pattern"):
             build(root, out, kind="file", path=path, sha256=secret)
     error = refused(out, lambda: build(root, out, kind="file", path="link/secret", sha256=secret))
-    assert (error.place, error.found) == ("link/secret", "it lies outside the repository")
+    assert (error.place, error.found) == ("link/secret", "it is outside the repository")
     write(root / "folder", {"a": b"a"})
     (root / "folder" / "way").symlink_to(outside)
     error = refused(

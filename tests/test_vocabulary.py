@@ -3,6 +3,7 @@ repository."""
 
 import bisect
 import functools
+import itertools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ GENERATED = ("data/*", "dvc.lock", "requirements.lock", "LICENSE", "*.png")
 ITSELF = ("tests/vocabulary.txt", "tests/test_vocabulary.py")
 # `NotGiven`, `not_given`, `not given` and `notGiven` are the same two words
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# between the words of one term: not the comma or the colon that ends a phrase or a name
+BETWEEN = re.compile(r"""[\s_.\-/<>{}"'`#*]*""")
 
 
 class Exemption(NamedTuple):
@@ -65,6 +68,10 @@ class Text:
         text = "\n".join(self.lines)
         matches = list(WORD.finditer(text))
         self.words = [match.group().lower() for match in matches]
+        self.joined = [
+            BETWEEN.fullmatch(text, one.end(), other.start()) is not None
+            for one, other in itertools.pairwise(matches)
+        ]
         starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self.line_of = [bisect.bisect_right(starts, match.start()) - 1 for match in matches]
         self.places: dict[str, list[int]] = {}
@@ -75,7 +82,8 @@ class Text:
         """(number, text) of each line with the term; 0 is the file's name."""
         for form in entry.forms:
             for place in self.places.get(form[0], ()):
-                if tuple(self.words[place : place + len(form)]) == form:
+                end = place + len(form)
+                if tuple(self.words[place:end]) == form and all(self.joined[place : end - 1]):
                     number = self.line_of[place]
                     yield number, self.lines[number]
 
@@ -137,7 +145,8 @@ def test_every_term_has_a_replacement_and_stands_once() -> None:
     assert all(entry.replacement and all(entry.forms) for entry in VOCABULARY)
 
 
-def test_the_words_of_a_longer_one_are_not_found() -> None:
-    """`inside` holds no `side`."""
-    entry = Entry((("side",),), "split", ())
-    assert not list(Text("inside.py", "beside = outsides + sidecar").uses(entry))
+def test_only_whole_words_of_one_phrase_are_found() -> None:
+    """`inside` has no `side`, and a comma or a colon ends a phrase."""
+    entry = Entry((("side",), ("old", "commit")), "revision", ())
+    text = "beside = outsides + sidecar\ndef f(old: Commit): ...\nthe old, commit it"
+    assert not list(Text("inside.py", text).uses(entry))

@@ -30,8 +30,8 @@ def run(
 ) -> AttributionReport:
     """Explain metrics; without names, the default ones.
 
-    agree  is told the cost before anything is built, and decides
-    note   is told of progress
+    agree  gets the cost before anything is built, and decides
+    note   gets lines of progress
 
     Raises LmspecError if there is no such commit or metric, or no mix can be built here.
     """

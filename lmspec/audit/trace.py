@@ -31,14 +31,14 @@ def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]
     document = declaration.load(root / DVC_YAML)
     for _ in range(MOST):
         (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
-        said = _run(name, scratch)
-        if said is None:
+        output = _run(name, scratch)
+        if output is None:
             return
-        match = OPENS.search(said)
+        match = OPENS.search(output)
         if match is None:
             raise LmspecError(
                 stage,
-                f"it fails for another reason:\n{said.strip()}",
+                f"it fails for another reason:\n{output.strip()}",
                 "see whether `dvc repro` builds it",
             )
         for path in (match[1] or match[2]).split(", "):
@@ -67,7 +67,7 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
 
 
 def _run(name: str, scratch: Path) -> str | None:
-    """What it said, if it failed; its progress is passed on."""
+    """Its output, if it failed; its progress is passed on."""
     environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
     command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
     with subprocess.Popen(

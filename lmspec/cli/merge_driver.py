@@ -19,7 +19,7 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     """Merge three versions of PATH into OURS. Git calls it, with %O %A %B %P.
 
     In dvc.lock each stage is taken from the side that changed it; if both did, it is left out, and
-    `dvc repro` rebuilds it. Metrics, tables and provenance that both sides changed stay this side's
+    `dvc repro` rebuilds it. Metrics, tables and provenance that both branches changed stay those of the current branch
     until then.
 
     \b
@@ -30,7 +30,7 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     if Path(path).name != merge_driver.LOCK:
         stage = merge_driver.stage_of(path)
         click.echo(
-            f"lmspec: {path}: both sides changed it: this side's stays until `dvc repro` rebuilds "
+            f"lmspec: {path}: both branches changed it: that of the current branch stays until `dvc repro` rebuilds "
             f"{stage or 'it'}",
             err=True,
         )
@@ -40,7 +40,7 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     if merged.dropped:
         stages = some(merged.dropped)
         click.echo(
-            f"lmspec: {path}: both sides changed {stages} in different ways: left out\n"
+            f"lmspec: {path}: both branches changed {stages} in different ways: left out\n"
             "  -> run `dvc repro`",
             err=True,
         )

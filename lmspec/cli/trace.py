@@ -15,7 +15,7 @@ from lmspec.cli import loading
 def command(target: str) -> None:
     """Build an artifact aside, and list every file that it reads and does not declare, with the line to add.
 
-    The build runs sealed, once for each file that is missing, whichever library opens it. Nothing of the project is changed.
+    The build runs in a sandbox, once for each missing file, whichever library opens it. Nothing in the project is changed.
     Exits 1 if a file is missing.
 
     \b

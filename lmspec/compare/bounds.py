@@ -183,7 +183,7 @@ def of_gap(artifact: Artifact, paths: Sequence[MetricPath], confidence: float) -
     metrics = [split_metric(path[1:]) for path in paths]
     kinds = {metric.name.partition(".")[0] for metric in metrics}
     if len({path[0] for path in paths}) > 1 or len(kinds) > 1:
-        return "a gap lies between classes or tables of one test split, by one metric"
+        return "a gap is between classes or tables of one test split, in one metric"
     if not all(sample.scale.computes(metric.name) for metric in metrics):
         return NOT_DERIVABLE.reason
     reasons = [artifact.disagreement(dataset, metric) for metric in metrics]

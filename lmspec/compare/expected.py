@@ -7,7 +7,7 @@ from lmspec.language import metric_names
 from lmspec.language.resolved import Specs
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 
-# what an invalid spec may raise here: that of an old commit need not be valid
+# what an invalid spec may raise here: that of an earlier commit need not be valid
 UNSOUND = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 
 

@@ -1,4 +1,4 @@
-"""gate_lines: the line of params.yaml at which each gate stands, for annotations on a forge."""
+"""gate_lines: the line of each gate in params.yaml, for annotations on a forge."""
 
 from dataclasses import replace
 from pathlib import Path

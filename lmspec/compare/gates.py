@@ -240,7 +240,7 @@ class _Evaluation:
         return artifact.disagreement(path[0], metric) if computes else None
 
     def _change(self, path: MetricPath, limit: float, confidence: float) -> Finding:
-        """limit: what the difference must lie above, counted in the direction of progress."""
+        """limit: what the difference must exceed, counted in the direction of progress."""
         way = bounds.better(self.pair, path)
         if way is None:
             problem = f"{_name(path)} has no direction: its stage declares none"
@@ -271,7 +271,7 @@ class _Evaluation:
 
     def _gap(self, gate: specs.Gap, values: Mapping[MetricPath, float]) -> Finding:
         if len(values) < 2:
-            problem = f"{gate.metric} names one value, and a gap lies between several"
+            problem = f"{gate.metric} names one value, and a gap needs several"
             return Finding("not comparable", problem)
         interval = bounds.of_gap(self.pair.candidate, list(values), gate.confidence)
         if isinstance(interval, str):

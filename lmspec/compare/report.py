@@ -114,7 +114,7 @@ class Seeds:
 class Metric:
     """One number of one artifact in both revisions.
 
-    name        `noun.key.path`; under its new name where the artifact was renamed
+    name        `noun.name.path`; under its new name where the artifact was renamed
     difference  candidate - baseline, on the common examples; None unless both are numbers
     better      the direction of progress, as its stage declares it; None if it has none
     interval    95 %, of the difference, for this metric alone

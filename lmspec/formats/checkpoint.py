@@ -65,7 +65,10 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
 
 
 def read(folder: Path) -> Checkpoint:
-    """The model in evaluation mode. The module of its kind is imported here: it is in the key of whoever reads it."""
+    """The model in evaluation mode.
+
+    The module of its kind is imported here: it is in the cache key of every stage that reads it.
+    """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     model = architecture(about["kind"]).load(folder).eval()

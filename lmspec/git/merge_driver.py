@@ -2,10 +2,10 @@
 
 An entry of dvc.lock records that certain inputs gave certain outputs. That is true on every branch,
 but a mix of two entries never is. So an entry that one side changed is taken whole, and one that
-both sides changed differently is left out: DVC then rebuilds the stage, or restores it.
+both branches changed differently is left out: DVC then rebuilds the stage, or restores it.
 
 Results (metrics, tables, provenance) cannot be merged; the next build writes the right ones. Where
-both sides changed a file, this side's stays. It is not taken for a result meanwhile: each dvc.lock
+both branches changed a file, that of the current branch stays. It is not taken for a result meanwhile: each dvc.lock
 holds its MD5, so its stage's entry differs as well and is left out. To `lmspec gate` the metrics
 are out of date until the next `dvc repro`.
 """
@@ -30,7 +30,7 @@ NAME = "lmspec: dvc.lock stage by stage, results rebuilt"
 
 @dataclass(frozen=True)
 class Merged:
-    """A merged dvc.lock. dropped: stages left out, because both sides changed their entry."""
+    """A merged dvc.lock. dropped: stages left out, because both branches changed their entry."""
 
     text: str
     dropped: tuple[str, ...]
@@ -39,19 +39,19 @@ class Merged:
 def lock(base: str, ours: str, theirs: str) -> Merged:
     """Merge three dvc.locks. base: that of the merge base, empty if it had none.
 
-    Raises LmspecError if DVC did not write one of them, or if both sides changed another section
+    Raises LmspecError if DVC did not write one of them, or if both branches changed another section
     than `stages`.
     """
     if base and not (ours and theirs):  # DVC was killed while writing: no stage was removed
         side = "ours" if ours else "theirs"
-        remedy = f"take the other side, `git checkout --{side} dvc.lock`, then `dvc repro`"
+        remedy = f"take the other version, `git checkout --{side} dvc.lock`, then `dvc repro`"
         raise LmspecError(LOCK, "it is not as DVC writes it: it is empty on one side", remedy)
     locks = [read(text) for text in (base, ours, theirs)]
     sections, conflicts = _merged(*(lock.sections for lock in locks))
     if conflicts:
         raise LmspecError(
             LOCK,
-            f"both sides changed its `{conflicts[0]}`, which is no stage",
+            f"both branches changed its `{conflicts[0]}`, which is no stage",
             "edit it by hand, then `git add dvc.lock`",
         )
     stages, dropped = _merged(*(lock.stages for lock in locks))
@@ -65,7 +65,7 @@ def _merged(
     texts: dict[str, str] = {}
     conflicts = []
     for name in {**ours, **theirs}:
-        old, one, other = (side.get(name) for side in (base, ours, theirs))
+        old, one, other = (version.get(name) for version in (base, ours, theirs))
         if old != one != other != old:
             conflicts.append(name)
             continue

@@ -163,7 +163,7 @@ class _Search:
             good = self.baseline = good or self._newest_baseline()
             if good is None:
                 return NotFound(f"{tip.short} passes against each commit before it{self._end()}")
-        # the good commit may lie on a branch that was merged, off the first-parent line
+        # the good commit may be on a branch that was merged, off the first-parent line
         line = [*commits.line(tip.hash, root, since=good.hash), good] if good else self.line
         checks: list[Check] = []
         for commit in line:

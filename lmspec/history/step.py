@@ -58,7 +58,7 @@ def step(
 
     values       of the metric in the baseline and in the candidate
     out_of_date  why the metrics of one of them are
-    better       which way the metric is better, if neither commit has that on record
+    better       which way the metric is better, if neither commit declares it
     """
     pair = _pair(baseline, candidate, name)
     plain = values[1] - values[0]

@@ -28,7 +28,7 @@ def lines(steps: tuple[str, ...], document: Document | None = None) -> list[str]
     the same everywhere) or another kind (every gate may have a waiver) shows it. Else empty.
 
     steps     as `explain.Meaning` has them
-    document  another one than examples.yaml
+    document  other than examples.yaml
     """
     document = document or load()
     sections = document.root.entries

@@ -118,14 +118,14 @@ def _watched(specs: Specs, gate: Values) -> list[MetricPath]:
 
 
 def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
-    """A share lies between 0 and 1: a bound or margin beyond that passes always or never."""
+    """A share is between 0 and 1: a bound or margin beyond that passes always or never."""
     for own, gate in gates(specs):
         bound = BOUNDS.get(gate["kind"])
         metric = MetricName.parse(gate["metric"])
         declared = nouns.metric(metric.artifact, metric.path)
         if bound and declared and declared.share and not 0 <= gate[bound] <= 1:
             share = metric_names.without_label(metric.path)[-1]
-            found = f"{share} lies between 0 and 1, and {bound} is {gate[bound]:g}"
+            found = f"{share} must be between 0 and 1, and {bound} is {gate[bound]:g}"
             percent = 1 < gate[bound] <= 100
             remedy = f"write {gate[bound] / 100:g}" if percent else "use a number from 0 to 1"
             others = ((("gates", own, "metric"), "the metric"),)

@@ -1,4 +1,4 @@
-"""syntax: the message of the YAML parser, at the place of the mistake: a parser notices late."""
+"""syntax: the message of the YAML parser, at the place of the mistake: a parser notices it only further on."""
 
 import re
 

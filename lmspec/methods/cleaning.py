@@ -11,7 +11,7 @@ from lmspec.specs.corpus import Clean
 SPACE = re.compile(r"\s+")
 
 
-def mend(text: str, clean: Clean) -> str:
+def repair(text: str, clean: Clean) -> str:
     """Repair Unicode and HTML, and turn every run of white space into one space.
 
     Repeats until nothing changes: twice-escaped entities (`&amp;amp;`) occur in real data.

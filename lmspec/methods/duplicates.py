@@ -34,18 +34,18 @@ def repeats(
     for position, name in enumerate(ids):
         first.setdefault(name, position)
     unique = list(first.values())
-    stands_for: dict[str, str] = {}
+    kept_for: dict[str, str] = {}
     # not transitive: a document that is dropped itself drops no other one
     for earlier, later in near_pairs([texts[i] for i in unique], rule) if rule else ():
         kept, dropped = ids[unique[earlier]], ids[unique[later]]
-        if kept not in stands_for and dropped not in stands_for:
-            stands_for[dropped] = kept
+        if kept not in kept_for and dropped not in kept_for:
+            kept_for[dropped] = kept
     found = {}
     for position, name in enumerate(ids):
         if first[name] != position:
-            found[position] = Repeat("exact duplicate", stands_for.get(name, name))
-        elif name in stands_for:
-            found[position] = Repeat("near-duplicate", stands_for[name])
+            found[position] = Repeat("exact duplicate", kept_for.get(name, name))
+        elif name in kept_for:
+            found[position] = Repeat("near-duplicate", kept_for[name])
     return found
 
 

@@ -32,7 +32,7 @@ def screened(
     cells: Mapping[str, str | None], row: int, table: Table, spec: CorpusSpec
 ) -> Document | Rejected:
     """Clean and label a row."""
-    text = cleaning.mend(cells[table.text] or "", spec.clean)
+    text = cleaning.repair(cells[table.text] or "", spec.clean)
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")

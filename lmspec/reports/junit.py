@@ -14,7 +14,7 @@ class Case(NamedTuple):
     classname: str
     name: str
     output: str = ""
-    outcome: Literal["", "failure", "skipped"] = ""
+    result: Literal["", "failure", "skipped"] = ""
     message: str = ""
     type: str = ""
     text: str = ""
@@ -44,23 +44,23 @@ def _gate(gate: Gate) -> Case:
         return _failed(case, gate)
     if gate.verdict == "pass":
         return case._replace(output=findings)
-    return case._replace(outcome="skipped", message=f"{words.gate_verdict(gate)}: {findings}")
+    return case._replace(result="skipped", message=f"{words.gate_verdict(gate)}: {findings}")
 
 
 def _failed(case: Case, gate: Gate) -> Case:
     message = f"gate {gate.gate}: {words.gate_verdict(gate)}: {gate.observed}"
     findings = words.findings(gate)
-    return case._replace(outcome="failure", type=gate.verdict, message=message, text=findings)
+    return case._replace(result="failure", type=gate.verdict, message=message, text=findings)
 
 
 def _metric(metric: Metric, blocked: Sequence[Gate]) -> Case:
     case = Case("lmspec.metrics", metric.name, _summary(metric))
     if metric.verdict == "missing":
         message = f"missing: {metric.reason or 'not there'}"
-        return case._replace(outcome="failure", type="missing", message=message)
+        return case._replace(result="failure", type="missing", message=message)
     if metric.verdict == "not comparable":
         message = f"not comparable: {metric.reason or 'no reason is known'}"
-        return case._replace(outcome="skipped", message=message)
+        return case._replace(result="skipped", message=message)
     for gate in blocked if metric.verdict == "worse" else ():
         if metric_names.named(tuple(gate.metric.split(".")), metric.name):
             return _failed(case, gate)

@@ -1,7 +1,7 @@
 """toolchain: the Python packages that a stage executes: those that its code imports, and the compiled ones beneath them.
 
 toolchain.yaml records them, and DVC watches it: an upgrade reruns what it can change. Of Python itself the minor version counts
-(3.11), of a package its public version (2.13.0 of 2.13.0+cpu); a record has both in full.
+(3.11), of a package its public version (2.13.0 of 2.13.0+cpu); provenance has both in full.
 """
 
 import contextlib
@@ -100,7 +100,7 @@ def require(recorded: Mapping[str, Any]) -> None:
 def loaded(root: Path) -> list[str]:
     """Files, or top folders of packages, of all that this process has imported since it started and that is not the project's.
 
-    Raises LmspecError if one of them is watched by nobody.
+    Raises LmspecError if one of them is in no file that DVC watches.
     """
     standard = Path(sysconfig.get_path("stdlib"))
     found = set()

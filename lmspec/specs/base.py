@@ -145,7 +145,7 @@ class Artifact(Spec):
         return ()
 
     def reader_modules(self) -> tuple[str, ...]:
-        """Modules that whoever loads it needs, beside its format."""
+        """Modules that a stage needs to load it, beside its format."""
         return ()
 
     def reads_like(self) -> Ref | None:

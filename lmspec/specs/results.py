@@ -21,7 +21,7 @@ class Metric:
     path      steps joined by dots; `{label}` stands for each of what language/metric_names.py
               knows by that name
     better    None: a fact, neither good nor bad
-    share     it lies between 0 and 1
+    share     it is between 0 and 1
     evidence  what separates a change from noise: `predictions` of each example, `rounds` of timing;
               the `size` of a file is exact; a `peak` is measured once, without any
     column    its column in the table of rounds

@@ -244,7 +244,7 @@ class Sample:
         )
 
     def scatter(self, metric: SplitMetric, confidence: float) -> float:
-        """Upper limit of how far a calibration error lies above the true one.
+        """Upper limit of how far a calibration error is above the true one.
 
         Chance in one bin never cancels chance in another, so by the triangle inequality it is at
         most the sum of the bins' deviations, whose distribution the replicates give.

@@ -80,7 +80,7 @@ def load(folder: Path) -> CnnClassifier:
 
 
 def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
-    """Layers cannot be frozen one by one here: the convolutions stand side by side."""
+    """Layers cannot be frozen one by one here: the convolutions are parallel."""
     model.embedding.requires_grad_(not embeddings)
     if layers:
         raise LmspecError("frozen_layers", "a cnn has no layers above each other", "set it to 0")

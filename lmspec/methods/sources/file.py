@@ -14,7 +14,7 @@ def fetch(spec: FileSource, root: Path, out: Path) -> None:
     if not path.is_relative_to(root.resolve()):
         raise LmspecError(
             spec.path,
-            "it lies outside the repository",
+            "it is outside the repository",
             "copy it into the repository, or use `kind: url`",
         )
     if not path.exists():

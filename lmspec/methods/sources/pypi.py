@@ -62,5 +62,7 @@ def _explain(what: str, declared: str, stderr: str) -> LmspecError:
 
 
 def _last_error(lines: list[str]) -> str:
-    errors = [line for line in lines if line.startswith("ERROR")] or lines or ["pip said nothing"]
-    return f"check the name, the version and the network; pip said: {errors[-1]}"
+    errors = (
+        [line for line in lines if line.startswith("ERROR")] or lines or ["pip printed nothing"]
+    )
+    return f"check the name, the version and the network; pip: {errors[-1]}"
