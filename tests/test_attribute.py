@@ -1,4 +1,4 @@
-"""`lmspec attribute`: effects of known truths, and mixes of commits of a real project."""
+"""`lmspec attribute`: effects that are known in advance, and mixes of a real project's commits."""
 
 import json
 import re
@@ -39,12 +39,15 @@ FACTORS = ("data", "spec", "code")
 def answers(
     shares: Mapping[Mix, float], ids: Mapping[Mix, Sequence[int]] | None = None
 ) -> dict[Mix, Measurement]:
-    """Corners where about such a share of 400 examples is right: the same draws everywhere, as one model is like another."""
+    """Mixes that get about such a share of 400 examples right.
+
+    All use the same draws, since models of similar mixes err on similar examples.
+    """
     rng = np.random.default_rng(5)
     luck, labels = rng.random(400), rng.integers(0, 2, 400)
-    found = {}
-    for corner, share in shares.items():
-        rows = np.arange(400) if ids is None else np.array(ids[corner])
+    result = {}
+    for mix, share in shares.items():
+        rows = np.arange(400) if ids is None else np.array(ids[mix])
         right = luck[rows] + rng.normal(0, 0.05, len(rows)) < share
         label = [LABELS[i] for i in labels[rows]]
         predicted = [LABELS[i if ok else 1 - i] for i, ok in zip(labels[rows], right, strict=True)]
@@ -58,20 +61,20 @@ def answers(
             np.full(len(rows), 0.75),
             np.where(right, 0.75, 0.25),
         )
-        found[corner] = Measurement(float(right.mean()), Sample(side, Scale(LABELS, 5)))
-    return found
+        result[mix] = Measurement(float(right.mean()), Sample(side, Scale(LABELS, 5)))
+    return result
 
 
 def values(truth: Mapping[Mix, float]) -> dict[Mix, Measurement]:
-    """Corners of which only the metric is known."""
-    return {corner: Measurement(value, NO_PREDICTIONS) for corner, value in truth.items()}
+    """Mixes of which only the metric is known."""
+    return {mix: Measurement(value, NO_PREDICTIONS) for mix, value in truth.items()}
 
 
-def told(found: Attribution) -> dict[str, float | None]:
-    """Factor, or factors joined by x -> its effect."""
-    effects = {effect.factor: effect.effect and effect.effect.value for effect in found.effects}
+def effects_of(result: Attribution) -> dict[str, float | None]:
+    """Factor, or factors joined by x -> effect or interaction."""
+    effects = {effect.factor: effect.effect and effect.effect.value for effect in result.effects}
     return effects | {
-        "x".join(each.factors): each.amount and each.amount.value for each in found.interactions
+        "x".join(each.factors): each.amount and each.amount.value for each in result.interactions
     }
 
 
@@ -85,30 +88,28 @@ def told(found: Attribution) -> dict[str, float | None]:
         SplitMetric("log_loss", "even"),
     ],
 )
-def test_the_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> None:
-    """Exactly, whatever the metric; and each lies within its interval."""
+def test_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> None:
+    """Exactly, for every metric; and each effect lies within its interval."""
     design = Design(FACTORS[:count])
-    corners = answers(
-        {corner: 0.5 + 0.07 * len(corner) + 0.05 * ("spec" in corner) for corner in design.mixes}
-    )
-    told = {
-        corner: Measurement(seen.sample.plain(part)[0], seen.sample)
-        for corner, seen in corners.items()
-        if _has(seen)
+    mixes = answers({mix: 0.5 + 0.07 * len(mix) + 0.05 * ("spec" in mix) for mix in design.mixes})
+    measured = {
+        mix: Measurement(measurement.sample.plain(part)[0], measurement.sample)
+        for mix, measurement in mixes.items()
+        if _has(measurement)
     }
-    found = attribute("m", part, design, told)
-    assert found.examples == (400 if part.table is None else 200)
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
-        found.total.value, abs=1e-12
+    result = attribute("m", part, design, measured)
+    assert result.examples == (400 if part.table is None else 200)
+    assert sum(_value(effect.effect) for effect in result.effects) == pytest.approx(
+        result.total.value, abs=1e-12
     )
-    assert found.total.value == pytest.approx(found.candidate - found.baseline, abs=1e-12)
-    for effect in found.effects:
+    assert result.total.value == pytest.approx(result.candidate - result.baseline, abs=1e-12)
+    for effect in result.effects:
         assert effect.effect and effect.effect.interval
         assert effect.effect.interval[0] <= effect.effect.value <= effect.effect.interval[1]
 
 
-def _has(seen: Measurement) -> bool:
-    return isinstance(seen.sample, Sample)
+def _has(measurement: Measurement) -> bool:
+    return isinstance(measurement.sample, Sample)
 
 
 def _value(amount: Any) -> float:
@@ -117,49 +118,47 @@ def _value(amount: Any) -> float:
 
 
 def test_one_factor_has_the_interval_that_lmspec_diff_gives() -> None:
-    """The difference of two commits is the effect of all that differs."""
+    """If one factor differs, its effect is the whole difference."""
     design = Design(("code",))
-    corners = answers({BASELINE: 0.6, design.candidate: 0.7})
-    found = attribute("m", ACCURACY, design, corners)
-    sides = [corners[corner].sample for corner in (BASELINE, design.candidate)]
+    mixes = answers({BASELINE: 0.6, design.candidate: 0.7})
+    result = attribute("m", ACCURACY, design, mixes)
+    sides = [mixes[mix].sample for mix in (BASELINE, design.candidate)]
     old, new = (side for side in sides if isinstance(side, Sample))
     paired = PairedSample(predictions.pair(old.predictions, new.predictions), old.scale, False)
-    (effect,) = found.effects
-    assert effect.effect == effect.alone == effect.last == found.total
-    assert found.total.interval == pytest.approx(
+    (effect,) = result.effects
+    assert effect.effect == effect.alone == effect.last == result.total
+    assert result.total.interval == pytest.approx(
         paired.difference(ACCURACY).interval(0.95), abs=1e-12
     )
 
 
-def test_what_adds_up_has_no_interaction() -> None:
-    """Each factor's effect is its own, alone and last."""
+def test_additive_factors_do_not_interact() -> None:
+    """Each factor has the same effect alone and last."""
     design = Design(FACTORS)
     own = {"data": 0.1, "spec": -0.03, "code": 0.002}
-    found = attribute(
+    result = attribute(
         "m", ACCURACY, design, values({c: 0.5 + sum(own[f] for f in c) for c in design.mixes})
     )
-    effects = told(found)
+    effects = effects_of(result)
     assert {name: effects[name] for name in own} == pytest.approx(own)
     assert [
         effects[name] for name in ("dataxspec", "dataxcode", "specxcode", "dataxspecxcode")
     ] == pytest.approx([0] * 4)
     assert all(
-        _value(effect.alone) == pytest.approx(_value(effect.last)) for effect in found.effects
+        _value(effect.alone) == pytest.approx(_value(effect.last)) for effect in result.effects
     )
 
 
-def test_what_multiplies_interacts() -> None:
-    """Of 0.5 * 1.2 * 1.5 * 1.1 every interaction is the product of the gains; effects still add up."""
+def test_multiplicative_factors_interact() -> None:
+    """In 0.5 * 1.2 * 1.5 * 1.1 each interaction is the product of gains; effects still add up."""
     design = Design(FACTORS)
     gains = {"data": 0.2, "spec": 0.5, "code": 0.1}
-    truth = {
-        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.mixes
-    }
-    found = attribute("m", ACCURACY, design, values(truth))
-    effects = told(found)
+    truth = {mix: 0.5 * float(np.prod([1 + gains[f] for f in mix])) for mix in design.mixes}
+    result = attribute("m", ACCURACY, design, values(truth))
+    effects = effects_of(result)
     assert effects["dataxspec"] == pytest.approx(0.5 * 0.2 * 0.5)
     assert effects["dataxspecxcode"] == pytest.approx(0.5 * 0.2 * 0.5 * 0.1)
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
+    assert sum(_value(effect.effect) for effect in result.effects) == pytest.approx(
         truth[design.candidate] - 0.5
     )
     two = attribute(
@@ -172,14 +171,19 @@ def test_what_multiplies_interacts() -> None:
         assert _value(effect.effect) == pytest.approx(
             (_value(effect.alone) + _value(effect.last)) / 2
         )
-        assert told(two)["dataxspec"] == pytest.approx(_value(effect.last) - _value(effect.alone))
+        assert effects_of(two)["dataxspec"] == pytest.approx(
+            _value(effect.last) - _value(effect.alone)
+        )
 
 
-def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
-    """Of one document an answer is gained and one lost, so no replicate differs; what the spec leaves alone it moves nowhere."""
+def test_answers_that_cancel_out_do_not_prove_an_effect_of_zero() -> None:
+    """One answer of a document is gained and one lost, so no replicate differs.
+
+    An effect is exactly 0 only where no answer differs at all, as that of the spec here.
+    """
     design, half = Design(("data", "spec")), np.full(4, 0.5)
 
-    def seen(*predicted: str) -> Measurement:
+    def measured(*predicted: str) -> Measurement:
         side = Predictions(
             tuple("abcd"),
             ("s",) * 4,
@@ -191,59 +195,60 @@ def test_answers_that_cancel_out_are_no_sign_that_nothing_moves() -> None:
         )
         return Measurement(0.75, Sample(side, Scale(LABELS, 5)))
 
-    one, other = seen("bad", "bad", "good", "bad"), seen("bad", "good", "good", "good")
-    found = attribute(
+    one = measured("bad", "bad", "good", "bad")
+    other = measured("bad", "good", "good", "good")
+    result = attribute(
         "m",
         ACCURACY,
         design,
-        {corner: other if "data" in corner else one for corner in design.mixes},
+        {mix: other if "data" in mix else one for mix in design.mixes},
     )
-    data, spec = (effect.effect for effect in found.effects)
-    assert data == found.total == Amount(0.0, None) and spec == Amount(0.0, (0.0, 0.0))
-    text, written = forms.text(_found(found)), forms.markdown(_found(found))
+    data, spec = (effect.effect for effect in result.effects)
+    assert data == result.total == Amount(0.0, None) and spec == Amount(0.0, (0.0, 0.0))
+    text, written = forms.text(_report(result)), forms.markdown(_report(result))
     assert (
         "+0.0000 [spread not known]" in text
         and "+0.0000 [spread not known]" in written
         and forms.SAME in text
     )
-    assert json.loads(forms.as_json(_found(found)))["metrics"][0]["total"] == {
+    assert json.loads(forms.as_json(_report(result)))["metrics"][0]["total"] == {
         "value": 0.0,
         "interval": None,
     }
 
 
-def test_a_missing_corner_makes_unknown_what_needs_it_and_nothing_else() -> None:
-    """Nothing is guessed: of the data only what it adds last is known, of the spec only what it does alone."""
+def test_a_missing_mix_leaves_unknown_only_what_needs_it() -> None:
+    """Nothing is guessed: the data has only `last`, the spec only `alone`."""
     design = Design(("data", "spec"))
-    corners = answers({corner: 0.5 + 0.1 * len(corner) for corner in design.mixes})
-    del corners[frozenset({"data"})]
-    found = attribute("m", ACCURACY, design, corners)
-    data, spec = found.effects
+    mixes = answers({mix: 0.5 + 0.1 * len(mix) for mix in design.mixes})
+    del mixes[frozenset({"data"})]
+    result = attribute("m", ACCURACY, design, mixes)
+    data, spec = result.effects
     assert data.effect is data.alone is spec.effect is spec.last is None
-    assert data.last and spec.alone and data.last.interval and found.total.interval
-    assert [each.amount for each in found.interactions] == [None]
-    shown = forms.text(_found(found, MixBuild(("data",), error="no such field")))
+    assert data.last and spec.alone and data.last.interval and result.total.interval
+    assert [each.amount for each in result.interactions] == [None]
+    shown = forms.text(_report(result, MixBuild(("data",), error="no such field")))
     assert (
         shown.count(forms.UNKNOWN) == 5
         and "A with data of B: cannot be built: no such field" in shown
     )
 
 
-def _found(metric: Attribution, *mixes: MixBuild, built: bool = True) -> AttributionReport:
+def _report(metric: Attribution, *mixes: MixBuild, built: bool = True) -> AttributionReport:
     factors = {"data": ("a",), "spec": ("b | c",), "code": (), "toolchain": ()}
     return AttributionReport(
         RevisionId("A", "1" * 40), RevisionId("B", "2" * 40), factors, mixes, (metric,), built
     )
 
 
-def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
-    """And it is said how many were left out; without any, the values alone are told."""
+def test_amounts_are_over_the_examples_common_to_all_mixes() -> None:
+    """A note gives the sizes; without common examples, amounts follow from the values alone."""
     design = Design(("data", "spec"))
-    shares = {corner: 0.5 + 0.1 * len(corner) for corner in design.mixes}
-    half = {corner: range(200, 400) if "data" in corner else range(300) for corner in design.mixes}
+    shares = {mix: 0.5 + 0.1 * len(mix) for mix in design.mixes}
+    half = {mix: range(200, 400) if "data" in mix else range(300) for mix in design.mixes}
     some = attribute("m", ACCURACY, design, answers(shares, half))
     assert some.examples == 100 and "of 200 to 300 in their test splits" in some.notes[0]
-    apart = {corner: range(200, 400) if "data" in corner else range(200) for corner in design.mixes}
+    apart = {mix: range(200, 400) if "data" in mix else range(200) for mix in design.mixes}
     none = attribute("m", ACCURACY, design, answers(shares, apart))
     assert (
         none.examples is None
@@ -253,52 +258,52 @@ def test_amounts_are_of_the_examples_that_all_corners_have() -> None:
     assert none.total.value == pytest.approx(none.candidate - none.baseline)
 
 
-def test_a_metric_that_its_outcomes_do_not_give_has_no_interval() -> None:
-    """Other code can count another way: then the effects are those of the values."""
+def test_a_metric_that_contradicts_its_predictions_has_no_interval() -> None:
+    """Other code may have another scorer: then effects follow from the values alone."""
     design = Design(("code",))
-    corners = answers({BASELINE: 0.6, design.candidate: 0.7})
-    corners[design.candidate] = Measurement(0.9, corners[design.candidate].sample)
-    found = attribute("m", ACCURACY, design, corners)
-    assert found.total.interval is None and "another scorer" in found.notes[0]
-    assert found.total.value == pytest.approx(0.9 - found.baseline)
+    mixes = answers({BASELINE: 0.6, design.candidate: 0.7})
+    mixes[design.candidate] = Measurement(0.9, mixes[design.candidate].sample)
+    result = attribute("m", ACCURACY, design, mixes)
+    assert result.total.interval is None and "another scorer" in result.notes[0]
+    assert result.total.value == pytest.approx(0.9 - result.baseline)
 
 
 @pytest.mark.parametrize("installed", [False, True])
-def test_the_toolchain_has_what_the_mixes_leave_over(installed: bool) -> None:
-    """Every mix that is built has one toolchain: the other factors move within it, and all effects still add up."""
+def test_the_toolchain_gets_what_the_mixes_leave_over(installed: bool) -> None:
+    """All mixes are built with one toolchain; all effects still add up."""
     design = Design(("data", "spec"), "toolchain", installed)
     assert len(design.to_build) == 3 and all(
-        ("toolchain" in corner) == installed for corner in design.to_build
+        ("toolchain" in mix) == installed for mix in design.to_build
     )
     gains = {"data": 0.2, "spec": 0.5, "toolchain": 0.1}
-    truth = {
-        corner: 0.5 * float(np.prod([1 + gains[f] for f in corner])) for corner in design.mixes
-    }
-    found = attribute("m", ACCURACY, design, values(truth))
-    assert sum(_value(effect.effect) for effect in found.effects) == pytest.approx(
+    truth = {mix: 0.5 * float(np.prod([1 + gains[f] for f in mix])) for mix in design.mixes}
+    result = attribute("m", ACCURACY, design, values(truth))
+    assert sum(_value(effect.effect) for effect in result.effects) == pytest.approx(
         truth[design.candidate] - 0.5
     )
-    assert told(found)["toolchain"] == pytest.approx(0.05 if installed else 0.5 * 1.2 * 1.5 * 0.1)
-    toolchain = found.effects[-1]
+    assert effects_of(result)["toolchain"] == pytest.approx(
+        0.05 if installed else 0.5 * 1.2 * 1.5 * 0.1
+    )
+    toolchain = result.effects[-1]
     assert (toolchain.alone is None, toolchain.last is None) == (not installed, installed)
 
 
-def test_the_forms_say_the_same() -> None:
-    """Markdown has the numbers of the text, with no sign that would break its tables; JSON is one object."""
+def test_text_markdown_and_json_agree() -> None:
+    """Markdown has the same numbers, and nothing that breaks its tables; JSON is one object."""
     design = Design(("data", "spec"))
-    found = _found(
+    result = _report(
         attribute("m", ACCURACY, design, answers({c: 0.5 + 0.1 * len(c) for c in design.mixes}))
     )
     numbers = re.compile(r"[+-]\d\.\d{4}")
-    assert sorted(numbers.findall(forms.text(found))) == sorted(
-        numbers.findall(forms.markdown(found))
+    assert sorted(numbers.findall(forms.text(result))) == sorted(
+        numbers.findall(forms.markdown(result))
     )
-    assert "b &#124; c" in forms.markdown(found)
-    assert json.loads(forms.as_json(found))["metrics"][0]["effects"][0]["factor"] == "data"
+    assert "b &#124; c" in forms.markdown(result)
+    assert json.loads(forms.as_json(result))["metrics"][0]["effects"][0]["factor"] == "data"
 
 
-def test_hostile_texts_are_read_and_do_nothing() -> None:
-    """Values, labels and reasons of errors come from files: to a terminal, a runner or a site they are text."""
+def test_output_cannot_control_terminal_ci_or_site() -> None:
+    """Values, labels and reasons of errors come from files."""
     design = Design(("data", "spec"))
     metric = attribute(
         f"scores.{reports.EVERYTHING}",
@@ -307,24 +312,24 @@ def test_hostile_texts_are_read_and_do_nothing() -> None:
         answers(dict.fromkeys(design.mixes, 0.5)),
     )
     mixes = [MixBuild(("data",), error=text) for text in ("::error::x", *reports.HOSTILE)]
-    plain = _found(replace(metric, notes=("# heading\n::error::x", *reports.HOSTILE)), *mixes)
-    found = replace(
+    plain = _report(replace(metric, notes=("# heading\n::error::x", *reports.HOSTILE)), *mixes)
+    result = replace(
         plain,
         factors={"data": reports.HOSTILE, "spec": ("\n::error::x",)},
         baseline=RevisionId("@a\n::b\ud83d", None),
     )
-    for told in (
-        forms.text(found),
-        forms.differing(found),
-        forms.costs(found),
-        forms.markdown(found),
+    for output in (
+        forms.text(result),
+        forms.differing(result),
+        forms.costs(result),
+        forms.markdown(result),
     ):
         assert (
-            not [line for line in told.splitlines() if line.lstrip().startswith("::")]
-            and "##[" not in told
+            not [line for line in output.splitlines() if line.lstrip().startswith("::")]
+            and "##[" not in output
         )
-        assert not words.UNPRINTABLE.search(told) and told.encode()
-    shown = rendered(forms.markdown(found))
+        assert not words.UNPRINTABLE.search(output) and output.encode()
+    shown = rendered(forms.markdown(result))
     assert {tag for tag, _ in shown.tags} == {
         "p",
         "strong",
@@ -334,12 +339,12 @@ def test_hostile_texts_are_read_and_do_nothing() -> None:
         *("table", "thead", "tbody", "tr", "th", "td"),
     }
     assert shown.open == [] and shown.comments == []
-    outside = unescape(re.sub(r"<code>.*?</code>|`[^`]*`", "", forms.markdown(found)))
+    outside = unescape(re.sub(r"<code>.*?</code>|`[^`]*`", "", forms.markdown(result)))
     assert not re.search(r"[@#]\w|://|www\.", outside)
 
 
-def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
-    """Gates build nothing, and the machine is that of the code, whose schema it must fit."""
+def test_each_section_of_a_mix_comes_from_the_commit_of_its_factor() -> None:
+    """Gates build nothing; `machine` must fit the schema of the code."""
     sides = [
         dict.fromkeys(("sources", "splits", "model", "numerics", "machine", "gates"), side)
         for side in ("baseline", "candidate")
@@ -362,7 +367,7 @@ def test_each_section_of_a_mix_comes_from_the_side_of_its_factor() -> None:
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
-    """A repository that is to have two commits."""
+    """A repository without commits."""
     miniature.run(tmp_path, "git", "init", "-q", "-b", "main")
     for name, value in (("user.name", "t"), ("user.email", "t@example.org")):
         miniature.run(tmp_path, "git", "config", name, value)
@@ -380,10 +385,15 @@ def _commit(folder: Path, files: Mapping[str, str]) -> revision.Revision:
 
 
 BASE = {
-    "params.yaml": "sources: {a: {kind: file, path: raw/a}}\nmodel: {m: {epochs: 1}}\ngates: {g: 1}\nmachine: {device: cpu}\n",
+    "params.yaml": (
+        "sources: {a: {kind: file, path: raw/a}}\nmodel: {m: {epochs: 1}}\n"
+        "gates: {g: 1}\nmachine: {device: cpu}\n"
+    ),
     "raw/a": "one",
     "stages/model.py": "x = 1\n",
-    "toolchain.yaml": f"python: '{factors.toolchain.minor()}'\npackages: {{numpy: {np.__version__}}}\n",
+    "toolchain.yaml": (
+        f"python: '{factors.toolchain.minor()}'\npackages: {{numpy: {np.__version__}}}\n"
+    ),
 }
 
 
@@ -404,19 +414,21 @@ BASE = {
         ("README.md", "words", None),
     ],
 )
-def test_a_factor_differs_where_what_is_built_from_does(
+def test_a_factor_differs_if_an_input_of_a_build_does(
     two: Path, file: str, text: str, factor: str | None
 ) -> None:
-    """A comment, a gate, the machine and what no stage reads are none."""
+    """Comments, gates, `machine` and files that no stage reads are none."""
     old, new = _commit(two, BASE), _commit(two, {file: text})
     assert [name for name, what in factors.differing(old, new).items() if what] == (
         [factor] if factor else []
     )
 
 
-def test_code_is_what_a_stage_executes(two: Path) -> None:
-    """By dvc.lock of either side. A mix has all code from one commit nevertheless."""
-    deps = "    deps:\n    - path: stages/model.py\n      md5: a\n    - path: helpers.py\n      md5: b\n"
+def test_only_code_that_a_stage_executes_differs(two: Path) -> None:
+    """By dvc.lock of either commit; still, a mix has all its code from one commit."""
+    deps = "    deps:\n" + "".join(
+        f"    - path: {path}\n      md5: a\n" for path in ("stages/model.py", "helpers.py")
+    )
     base = BASE | {
         "dvc.lock": f"schema: '2.0'\nstages:\n  model-m:\n    cmd: none\n{deps}",
         "lmspec/statistics/margins.py": "x = 1\n",
@@ -442,8 +454,8 @@ def test_code_is_what_a_stage_executes(two: Path) -> None:
     assert [(place / path).read_text() for path in code] == ["x = 2\n"] * 3
 
 
-def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
-    """It is told whose are installed; if neither's are, which differ and where to run it."""
+def test_mixes_need_the_versions_of_either_commit(two: Path) -> None:
+    """If neither's are installed, the error says which differ and where to run it."""
     here = BASE["toolchain.yaml"]
     sides = [
         _commit(two, BASE | {"toolchain.yaml": here.replace(np.__version__, v)})
@@ -462,8 +474,8 @@ def test_mixes_need_the_versions_of_one_of_the_two(two: Path) -> None:
     )
 
 
-def test_mixes_need_a_project_of_dvcs(tmp_path: Path) -> None:
-    """Its cache is where DVC keeps it if nothing is set; without one it is no matter of the two commits."""
+def test_mixes_need_a_dvc_project(tmp_path: Path) -> None:
+    """Its cache is DVC's default unless set; the error does not blame the two commits."""
     root = make(tmp_path / "project").root
     head = revision.read("HEAD", root)
     with pytest.raises(LmspecError) as refused, worktrees.workshop(root, head, head):
@@ -495,14 +507,14 @@ def _build_and_commit(project: Path, *stages: str) -> None:
 
 
 def _learn_faster(project: Path) -> None:
-    """In params.yaml the CNN's learning rate, and that alone."""
+    """Change only the CNN's learning rate."""
     head, mark, rest = (project / "params.yaml").read_text().partition("  cnn:\n    on: splits.old")
     assert mark and rest.count("peak_learning_rate: 3.0e-3") > 1
     (project / "params.yaml").write_text(head + mark + rest.replace("3.0e-3", "3.0e-2", 1))
 
 
 def _drop_rows(project: Path) -> None:
-    """Of raw/old.csv some rows, and the hash in the spec."""
+    """Drop some rows of raw/old.csv, and update its hash in the spec."""
     raw = project / "raw" / "old.csv"
     before = sha256(raw)
     lines = raw.read_text().splitlines(keepends=True)
@@ -511,7 +523,7 @@ def _drop_rows(project: Path) -> None:
 
 
 def _state(project: Path) -> dict[str, Any]:
-    """All that a command must leave as it is."""
+    """Everything that the command must not change."""
     git = [
         ("rev-parse", "HEAD"),
         ("branch", "-a"),
@@ -520,7 +532,7 @@ def _state(project: Path) -> dict[str, Any]:
         ("stash", "list"),
         ("tag",),
     ]
-    found: dict[str, Any] = {" ".join(each): miniature.run(project, "git", *each) for each in git}
+    result: dict[str, Any] = {" ".join(each): miniature.run(project, "git", *each) for each in git}
     ours = (".git", ".lmspec", "__pycache__", "cache", "tmp")
     files = (
         p
@@ -528,15 +540,15 @@ def _state(project: Path) -> dict[str, Any]:
         if p.is_file() and not {*ours} & {*p.relative_to(project).parts}
     )
     return (
-        found
+        result
         | {str(path): path.read_bytes() for path in files}
         | {"index": (project / ".git" / "index").read_bytes()}
     )
 
 
 @pytest.mark.slow
-def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path) -> None:
-    """Data and spec: two mixes are built; a second run takes them from the cache; nothing of the project is touched."""
+def test_two_factors_are_separated_without_touching_the_project(project: Path) -> None:
+    """Data and spec need two mixes; a second run takes them from the cache."""
     _learn_faster(project)
     _drop_rows(project)
     _build_and_commit(project, "scores-cnn")
@@ -548,25 +560,27 @@ def test_two_factors_are_told_apart_and_the_project_stays_as_it_is(project: Path
         and "HEAD~1 with data of HEAD" in cost
         and "to run" in cost
     )
-    said = miniature.lmspec(project, *asked, "--yes")
-    assert "model-cnn runs" in said and "data x spec" in said
-    found = json.JSONDecoder().raw_decode(
+    output = miniature.lmspec(project, *asked, "--yes")
+    assert "model-cnn runs" in output and "data x spec" in output
+    result = json.JSONDecoder().raw_decode(
         miniature.lmspec(project, *asked, "--yes", "--format", "json")
     )[0]
     assert all(
-        mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in found["mixes"]
+        mix["runs"] == mix["may_run"] == 0 and mix["error"] is None for mix in result["mixes"]
     )
-    for metric in found["metrics"]:
+    for metric in result["metrics"]:
         assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(
             metric["total"]["value"], abs=1e-9
         )
-    assert found["metrics"][1]["total"]["interval"][0] < found["metrics"][1]["total"]["interval"][1]
+    assert (
+        result["metrics"][1]["total"]["interval"][0] < result["metrics"][1]["total"]["interval"][1]
+    )
     assert _state(project) == before
 
 
 @pytest.mark.slow
 def test_one_factor_needs_no_mix(project: Path) -> None:
-    """An edit of a method alone: all of it is due to the code."""
+    """If only a method was edited, all of it is due to the code."""
     cnn = project / "lmspec" / "methods" / "architectures" / "cnn.py"
     _edit(
         cnn,
@@ -574,22 +588,23 @@ def test_one_factor_needs_no_mix(project: Path) -> None:
         "logits=self.head(self.dropout(torch.cat(pooled, 1))) * 3",
     )
     _build_and_commit(project, "scores-cnn")
-    said = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss")
-    assert "lmspec/methods/architectures/cnn.py: CnnClassifier.forward" in said
+    output = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss")
+    assert "lmspec/methods/architectures/cnn.py: CnnClassifier.forward" in output
     assert (
-        "nothing but the code differs, so all of it is due to that" in said
-        and "mixes to build" not in said
+        "nothing but the code differs, so all of it is due to that" in output
+        and "mixes to build" not in output
     )
 
 
 @pytest.mark.slow
-def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Path) -> None:
-    """The new spec has a field that the old code does not know; the old spec is fine for the new code."""
+def test_a_mix_that_cannot_be_built_is_listed_and_nothing_is_guessed(project: Path) -> None:
+    """The candidate's spec has a field that the baseline's code does not know; not vice versa."""
     scores = project / "lmspec" / "specs" / "scores.py"
     _edit(
         scores,
         "    calibration_bins: int",
-        '    note: str = Field(default="", max_length=9, description="of no use")\n    calibration_bins: int',
+        '    note: str = Field(default="", max_length=9, description="of no use")\n'
+        "    calibration_bins: int",
     )
     schema = miniature.lmspec(project, "schema")
     (project / "lmspec" / "graph" / "params.schema.json").write_text(schema)
@@ -600,14 +615,16 @@ def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Pat
     )
     _learn_faster(project)
     _build_and_commit(project, "scores-cnn")
-    said = miniature.lmspec(
+    output = miniature.lmspec(
         project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss", "--yes"
     )
-    assert "HEAD~1 with spec of HEAD: cannot be built: " in said and "note" in said
-    assert "HEAD~1 with code of HEAD: built" in said
+    assert "HEAD~1 with spec of HEAD: cannot be built: " in output and "note" in output
+    assert "HEAD~1 with code of HEAD: built" in output
     spec, code, both = (
         re.split(r" {2,}", line.strip())
-        for line in re.findall(r"^  (?:spec|code|spec x code) .*(?:known|\]|change).*$", said, re.M)
+        for line in re.findall(
+            r"^  (?:spec|code|spec x code) .*(?:known|\]|change).*$", output, re.M
+        )
     )
     assert spec[1:3] == ["not known", "not known"] and spec[3] != "not known"
     assert code[1] == code[3] == "not known" and code[2] == "no change"
@@ -615,8 +632,8 @@ def test_a_mix_that_cannot_be_built_is_named_and_nothing_is_guessed(project: Pat
     assert miniature.run(project, "git", "worktree", "list").count("\n") == 1
 
 
-def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
-    """Its effect is what mixes with the installed one leave over; with neither side's versions no mix is comparable."""
+def test_another_toolchain_is_left_over_or_refused(project: Path) -> None:
+    """Its effect is what the mixes leave over; if neither commit's is installed, it is refused."""
     version = next(
         line
         for line in (project / "toolchain.yaml").read_text().splitlines()
@@ -629,16 +646,13 @@ def test_another_toolchain_is_kept_apart_or_refused(project: Path) -> None:
         _edit(project / "params.yaml", "title: Good or bad", f"title: Good or bad, {other}")
         version = f"numpy: {other}"
         miniature.run(project, "git", "commit", "-q", "-a", "-m", other)
-    said = miniature.lmspec(project, "attribute", "HEAD~2", "HEAD~1", "scores.cnn.old.accuracy")
+    output = miniature.lmspec(project, "attribute", "HEAD~2", "HEAD~1", "scores.cnn.old.accuracy")
     assert (
-        "toolchain  numpy" in said
-        and "toolchain: not separated" in said
-        and "HEAD~2 with spec of HEAD~1" in said
+        "toolchain  numpy" in output
+        and "toolchain: not separated" in output
+        and "HEAD~2 with spec of HEAD~1" in output
     )
-    assert (
-        "lmspec: nothing was built, so no effect is known: `lmspec attribute ... --yes` builds the mixes"
-        in said
-    )
+    assert "lmspec: nothing was built, so no effect is known: `lmspec attribute" in output
     refused = miniature.lmspec(
         project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1
     )

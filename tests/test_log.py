@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from lmspec.cli.main import main
 from lmspec.reports.trends import sparkline
+from lmspec.run import provenance
 
 SIZE = 300  # examples of the test split
 FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
@@ -29,15 +30,13 @@ gates:
 
 
 def recorded(subject: dict[str, Any]) -> str:
-    """What a build leaves beside its metrics, as far as it is read here."""
-    return json.dumps(
-        [{"subject": [subject], "predicate": {"buildDefinition": {"resolvedDependencies": []}}}]
-    )
+    """The provenance of a build, as far as it is read here."""
+    return provenance.statement("scores.a", {}, (), (subject,), {})
 
 
 @dataclass
 class Project:
-    """A repository with the metrics of one scores artifact, written by hand: no build, no dvc.lock."""
+    """A repository with hand-written metrics of one scores artifact: no build, no dvc.lock."""
 
     folder: Path
     commits: int = 0
@@ -110,7 +109,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """One without a commit, in the current folder."""
+    """A repository without commits, as the current folder."""
     made = Project(tmp_path / "project")
     made.folder.mkdir()
     made.git("init", "-q", "-b", "main")
@@ -144,9 +143,8 @@ def one_of(found: dict[str, Any]) -> list[str]:
     return [held["commit"]["short"] for held in found["one_of"]]
 
 
-def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project) -> None:
-    """Newest first: clearly worse, a difference that the test set cannot show, better, and the
-    first."""
+def test_each_commit_has_value_interval_and_paired_verdict(project: Project) -> None:
+    """Newest first: worse, a difference within noise, better, and the first commit."""
     hashes = project.history([0.8, 0.9, 0.91, 0.7])
     found = trend(METRIC)
     assert (
@@ -161,8 +159,8 @@ def test_each_commit_has_value_interval_and_a_verdict_on_pairs(project: Project)
     assert found["points"][0]["difference"] == pytest.approx(-0.21)
 
 
-def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project) -> None:
-    """They cost one row each, and never a verdict of another commit."""
+def test_all_shows_commits_that_did_not_change_the_metric(project: Project) -> None:
+    """One row each, never with the verdict of another commit."""
     project.scored(0.9)
     project.commit("scored")
     for width in (9, 10, 11):
@@ -181,12 +179,13 @@ def test_commits_that_did_not_change_it_are_shown_if_asked_for(project: Project)
     )
 
 
-def test_a_commit_that_put_its_metrics_out_of_date_is_not_the_same(project: Project) -> None:
-    """Its spec is another, and nothing was built; `lmspec diff` says so, too."""
+def test_a_commit_that_put_its_metrics_out_of_date_is_not_comparable(project: Project) -> None:
+    """It changed the spec without a build."""
     project.scored(0.9)
     params = "    params: {params.yaml: {model.a.width: 8}}\n"
     path = "data/metrics/scores-a.json"
-    outs = f"    outs: [{{path: {path}, md5: {hashlib.md5((project.folder / path).read_bytes()).hexdigest()}}}]\n"
+    md5 = hashlib.md5((project.folder / path).read_bytes()).hexdigest()
+    outs = f"    outs: [{{path: {path}, md5: {md5}}}]\n"
     project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n{params}{outs}")
     project.commit("scored")
     for width in (9, 8):
@@ -201,8 +200,8 @@ def test_a_commit_that_put_its_metrics_out_of_date_is_not_the_same(project: Proj
     )
 
 
-def test_a_size_is_exact_and_what_has_no_predictions_has_no_interval(project: Project) -> None:
-    """`bytes` of two graphs differ or do not; two accuracies without predictions are untested."""
+def test_sizes_are_exact_and_metrics_without_predictions_untested(project: Project) -> None:
+    """`bytes` of two graphs need no test; accuracies without predictions have no interval."""
     better = {
         "name": "data/metrics/quantized-a.json",
         "annotations": {"better": {"bytes": "lower"}},
@@ -218,10 +217,10 @@ def test_a_size_is_exact_and_what_has_no_predictions_has_no_interval(project: Pr
     assert verdicts(untested) == ["untested", "new"] and untested["points"][0]["interval"] is None
 
 
-def test_a_commit_without_a_direction_is_tested_in_the_one_of_the_heading(
+def test_a_commit_without_a_direction_takes_the_newest_one(
     project: Project,
 ) -> None:
-    """`changed` is a number that has none anywhere."""
+    """A number without a direction anywhere is `changed`."""
     for accuracy in (0.7, 0.9):
         project.scored(accuracy)
         project.write(
@@ -254,8 +253,8 @@ def test_a_commit_without_a_direction_is_tested_in_the_one_of_the_heading(
     assert verdicts(trend("steps")) == ["changed", "changed", "new"]
 
 
-def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: Project) -> None:
-    """Git has the rounds; a note about missing ones concerns only this metric."""
+def test_summaries_of_rounds_refer_to_the_metric_that_is_compared(project: Project) -> None:
+    """Each untested metric has a reason of its own."""
     path = "data/metrics/speed-a.json"
     project.write("params.yaml", "speed: {a: {of: quantized.a, against: model.a}}\n")
     project.write(
@@ -271,9 +270,10 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
         }
         project.write(path, json.dumps({"ratio": ratio}))
         project.commit()
+    rounds = "it summarizes the rounds of one run; `{}` is compared by these rounds"
     reasons = {
-        "latency_p95.p5": "it summarizes the rounds of one run; `of.latency_ms.p95` is compared by these rounds",
-        "throughput.median": "it summarizes the rounds of one run; `of.texts_per_second` is compared by these rounds",
+        "latency_p95.p5": rounds.format("of.latency_ms.p95"),
+        "throughput.median": rounds.format("of.texts_per_second"),
         "weights": "it is a quotient of two sizes; `of.weights_bytes` is exact",
         "peak_memory": "it was measured once in each commit",
     }
@@ -282,8 +282,8 @@ def test_what_sums_up_rounds_names_the_metric_that_is_compared_by_them(project: 
         assert (found["points"][0]["verdict"], found["points"][0]["reason"]) == ("untested", reason)
 
 
-def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -> None:
-    """The verdict of the next one is against the last that has it; a deleted file is missing, too."""
+def test_a_commit_with_broken_metrics_is_missing(project: Project) -> None:
+    """So is one without the file; the next verdict is against the last commit with the metric."""
     hashes = project.history([0.9, None, 0.6])
     (project.folder / "data/metrics/scores-a.json").unlink()
     project.commit("gone")
@@ -296,8 +296,8 @@ def test_a_commit_with_broken_metrics_has_a_row_that_says_so(project: Project) -
     assert found["points"][1]["before"] == hashes[0]
 
 
-def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
-    """What means several is refused with their names, and what means none with the nearest."""
+def test_a_metric_can_be_a_suffix_or_contain_a_star(project: Project) -> None:
+    """An ambiguous one is rejected with the matches, an unknown one with the nearest."""
     project.history([0.9])
     for text in (
         METRIC,
@@ -322,11 +322,11 @@ def test_a_metric_is_known_by_its_end_and_with_a_star(project: Project) -> None:
     )
 
 
-def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
-    """Each once; a project without gates gets a message with what to do."""
+def test_the_default_metrics_are_those_of_the_gates(project: Project) -> None:
+    """Each once; without gates, the error says what to do."""
     project.spec(
-        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n  other: "
-        + FLOOR
+        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n"
+        f"  other: {FLOOR}"
     )
     project.history([0.9, 0.8])
     found = json.loads(run("log", "--format", "json").stdout)["metrics"]
@@ -336,8 +336,8 @@ def test_without_a_metric_it_is_those_of_the_gates(project: Project) -> None:
     assert "it has no gates" in run("log", code=2).stderr
 
 
-def test_a_renamed_metric_has_a_note_where_its_name_begins(project: Project) -> None:
-    """A renamed artifact is another one."""
+def test_a_note_says_where_a_name_begins(project: Project) -> None:
+    """Renames are not followed."""
     project.commit("a spec alone")
     (first,) = project.history([0.9])
     found = trend(METRIC)
@@ -345,8 +345,8 @@ def test_a_renamed_metric_has_a_note_where_its_name_begins(project: Project) -> 
     assert "1 of these commits have no dvc.lock" in found["notes"][1]
 
 
-def test_text_is_aligned_and_a_hostile_subject_stays_on_its_line(project: Project) -> None:
-    """One line a commit; Markdown has a table with the same; no escape reaches a terminal."""
+def test_a_hostile_subject_stays_on_its_aligned_line(project: Project) -> None:
+    """Of text and of Markdown; no escape sequence reaches a terminal."""
     project.scored(0.9)
     project.commit("up")
     project.scored(0.5)
@@ -373,8 +373,8 @@ def test_text_is_aligned_and_a_hostile_subject_stays_on_its_line(project: Projec
     )
 
 
-def test_blocks_tell_how_high_and_where_nothing_is() -> None:
-    """Oldest first; a line that never changes is level."""
+def test_a_sparkline_is_scaled_and_shows_gaps() -> None:
+    """A constant metric is level."""
     assert (
         sparkline([0.0, 0.5, None, 1.0]) == "▁▅·█"
         and len(set(sparkline([3.0, 3.0]))) == 1
@@ -383,7 +383,7 @@ def test_blocks_tell_how_high_and_where_nothing_is() -> None:
 
 
 def test_the_same_history_gives_the_same_svg(project: Project) -> None:
-    """With no date in it; on a file, too."""
+    """It holds no date; a file holds the same."""
     pytest.importorskip("matplotlib")
     project.history([0.9, None, 0.5])
     first = run("log", METRIC, "--format", "svg").stdout
@@ -395,7 +395,7 @@ def test_the_same_history_gives_the_same_svg(project: Project) -> None:
 def test_a_shallow_clone_says_where_its_history_ends(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a metric, and of a search that finds no good commit."""
+    """In `log`, and in `bisect` that finds no good commit."""
     hashes = project.history([0.9, 0.7, 0.6, 0.5])
     project.git("clone", "-q", "--depth", "2", project.folder.as_uri(), "../clone")
     monkeypatch.chdir(project.folder.parent / "clone")
@@ -408,10 +408,10 @@ def test_a_shallow_clone_says_where_its_history_ends(
     assert answer["first_bad_commit"] is None and "git fetch --unshallow" in answer["reason"]
 
 
-def test_a_detached_head_another_branch_and_no_commit(
+def test_detached_head_another_branch_and_no_commit(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HEAD is what is checked out; without a commit there is nothing to show."""
+    """HEAD is what is checked out; without commits there is an error."""
     assert "has no commit yet" in run("log", METRIC, code=2).stderr
     assert "has no commit yet" in run("bisect", "floor", code=2).stderr
     hashes = project.history([0.9, 0.5])
@@ -430,11 +430,8 @@ def test_a_detached_head_another_branch_and_no_commit(
         ([0.9, 0.7], 1),
     ],
 )
-def test_the_last_time_that_it_broke_is_found(
-    project: Project, accuracies: list[float], bad: int
-) -> None:
-    """With what it was before and after, and the verdict on pairs; whether or not the good commit
-    is named."""
+def test_the_latest_break_is_found(project: Project, accuracies: list[float], bad: int) -> None:
+    """With the state before and after and a paired verdict; whether or not `--good` is given."""
     hashes = project.history(accuracies)
     found = bisected()
     assert found["first_bad_commit"]["commit"]["short"] == hashes[bad] and one_of(found) == [
@@ -452,22 +449,22 @@ def test_the_last_time_that_it_broke_is_found(
     )
 
 
-def test_a_gate_that_broke_more_than_once_has_a_note(project: Project) -> None:
-    """Between a good commit that is named and the bad one."""
+def test_a_note_lists_earlier_breaks(project: Project) -> None:
+    """Those between the good commit that is named and the bad one."""
     hashes = project.history([0.9, 0.7, 0.9, 0.9, 0.6, 0.9, 0.5])
     found = bisected("--good", hashes[0])
     assert one_of(found) == [hashes[6]]
     assert [held["commit"]["short"] for held in found["earlier"]] == [hashes[4], hashes[1]]
     assert (
-        f"began to fail 3 times between these commits; this is the latest, the earlier ones are {hashes[4]}, {hashes[1]}"
-        in found["notes"][0]
+        "began to fail 3 times between these commits; "
+        f"this is the latest, the earlier ones are {hashes[4]}, {hashes[1]}" in found["notes"][0]
     )
 
 
-def test_a_first_bad_commit_among_commits_without_metrics_is_named_as_a_range(
+def test_a_first_bad_commit_among_skipped_ones_is_one_of_a_range(
     project: Project,
 ) -> None:
-    """One of these three, and no first bad commit; skipped ones elsewhere do not matter."""
+    """`first_bad_commit` is null then; commits skipped elsewhere do not matter."""
     hashes = project.history([0.9, None, 0.9, None, None, 0.6, None, 0.5])
     found = bisected()
     assert found["first_bad_commit"] is None and one_of(found) == hashes[3:6]
@@ -480,8 +477,8 @@ def test_a_first_bad_commit_among_commits_without_metrics_is_named_as_a_range(
     assert f"the changes are those between {hashes[2]} and {hashes[5]}" in text
 
 
-def test_a_commit_with_metrics_out_of_date_is_skipped(project: Project) -> None:
-    """By its own dvc.lock: such metrics are no verdict on the commit."""
+def test_a_commit_with_out_of_date_metrics_is_skipped(project: Project) -> None:
+    """Its own dvc.lock shows it; such metrics say nothing about the commit."""
     hashes = []
     for accuracy, edited in ((0.9, False), (0.5, True), (0.6, False)):
         project.scored(accuracy)
@@ -502,9 +499,12 @@ def test_a_commit_with_metrics_out_of_date_is_skipped(project: Project) -> None:
     )
 
 
-def test_a_search_says_what_it_did_not_check(project: Project) -> None:
-    """Without a dvc.lock no metric can be called out of date, with or without a first bad commit."""
-    printed = "of these commits have no dvc.lock, so whether their metrics are out of date was not checked"
+def test_a_bisection_notes_what_it_did_not_check(project: Project) -> None:
+    """Without dvc.lock, out-of-date metrics go unnoticed; whether or not a commit is found."""
+    printed = (
+        "of these commits have no dvc.lock, "
+        "so whether their metrics are out of date was not checked"
+    )
     hashes = project.history([0.7, 0.9, 0.9, 0.6])
     assert (
         bisected()["notes"] == [f"2 {printed}"]
@@ -516,7 +516,7 @@ def test_a_search_says_what_it_did_not_check(project: Project) -> None:
 
 
 def test_what_the_first_bad_commit_changed_is_shown(project: Project) -> None:
-    """The value in the spec, beside who and when."""
+    """A value in the spec, with author and date."""
     project.scored(0.9)
     project.commit("good")
     project.spec(width=2)
@@ -530,8 +530,8 @@ def test_what_the_first_bad_commit_changed_is_shown(project: Project) -> None:
     assert "before" in text and "accuracy is 0.9" in text and "later" not in text
 
 
-def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
-    """Its threshold now, for every commit, and not its waiver."""
+def test_the_gate_is_taken_from_the_working_tree(project: Project) -> None:
+    """Its present threshold counts for every commit, and its waiver does not."""
     hashes = project.history([0.9, 0.85, 0.83, 0.82])
     assert "the gate passes at" in bisected(code=1)["reason"]
     signed = "waiver: {reason: not now please, signed_off_by: Ann, until: '2999-01-01'}"
@@ -550,10 +550,8 @@ def test_the_gate_is_that_of_the_working_tree(project: Project) -> None:
         "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
     ],
 )
-def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(
-    project: Project, gate: str
-) -> None:
-    """A step that is too large, and one that only together with another is."""
+def test_a_comparing_gate_takes_the_good_commit_as_baseline(project: Project, gate: str) -> None:
+    """One step that is too large, and two that are so together."""
     project.spec(gate)
     hashes = project.history([0.9, 0.89, 0.6, 0.59])
     assert one_of(bisected()) == [hashes[2]]
@@ -565,10 +563,10 @@ def test_a_gate_that_compares_has_the_good_commit_for_its_baseline(
 @pytest.mark.parametrize(
     ("metric", "remeasured"), [("of.latency_ms.p50", True), ("of.weights_bytes", False)]
 )
-def test_a_new_measurement_is_no_proof_against_a_commit(
+def test_a_measured_metric_has_a_note_that_it_may_be_chance(
     project: Project, metric: str, remeasured: bool
 ) -> None:
-    """Unlike a size, each measurement gives another number: a note says so, and how to find out."""
+    """The note says how to find out; a size has none, since it is exact."""
     project.write(
         "params.yaml",
         "speed: {a: {of: quantized.a, against: model.a}}\n"
@@ -588,16 +586,15 @@ def test_a_new_measurement_is_no_proof_against_a_commit(
 
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:
-    """Going back cannot find what was to be improved on; with it, the commit that lost the progress
-    is found."""
+    """It needs a commit to improve on; with it, the commit that lost the progress is found."""
     project.spec(f"{{kind: improvement, metric: {METRIC}, by: 0.0, confidence: 0.95}}")
     hashes = project.history([0.6, 0.9, 0.6])
     assert "--good REV" in run("bisect", "floor", code=2).stderr
     assert one_of(bisected("--good", hashes[0])) == [hashes[2]]
 
 
-def test_what_cannot_be_compared_or_found_says_why(project: Project) -> None:
-    """A bad commit without metrics, no good one, a good one of elsewhere."""
+def test_a_bisection_without_a_result_says_why(project: Project) -> None:
+    """Bad commit without metrics, no good commit, a good one that is no ancestor."""
     hashes = project.history([0.7, 0.6, None])
     assert "data/metrics/scores-a.json is not JSON" in run("bisect", "floor", code=2).stderr
     assert (
@@ -613,8 +610,8 @@ def test_what_cannot_be_compared_or_found_says_why(project: Project) -> None:
     assert "it is the bad commit itself" in run("bisect", "floor", "--good", "HEAD", code=2).stderr
 
 
-def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None:
-    """The line of first parents has only the merge; what it brought is shown with it."""
+def test_a_merge_is_one_step_and_its_commits_are_listed(project: Project) -> None:
+    """The first-parent line has only the merge; its commits are listed with it."""
     project.history([0.9])
     project.git("checkout", "-q", "-b", "side")
     brought = project.history([0.8, 0.6])
@@ -632,8 +629,8 @@ def test_a_merge_is_one_step_and_its_commits_are_named(project: Project) -> None
     assert "a merge of 2 commits" in run("bisect", "floor").stdout
 
 
-def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
-    """Not a byte, not an index; what is edited there makes no difference."""
+def test_the_working_tree_is_not_touched(project: Project) -> None:
+    """Not a byte, not the index; uncommitted edits make no difference."""
     project.history([0.9, 0.5])
     project.write("data/metrics/scores-a.json", "edited")
 
@@ -655,8 +652,8 @@ def test_nothing_in_the_working_tree_is_touched(project: Project) -> None:
     )
 
 
-def test_a_long_history_is_read_by_the_commits_that_changed_it(project: Project) -> None:
-    """Of hundreds of commits, the few that touch the file are looked at."""
+def test_in_a_long_history_only_commits_that_changed_the_metric_are_read(project: Project) -> None:
+    """Two of 500 commits touch the file."""
     project.history([0.9])
     stream = "".join(
         f"commit refs/heads/main\ncommitter Ann <a@b.c> {1930000000 + i} +0000\ndata 4\nstep\n"

@@ -1,4 +1,4 @@
-"""What git may hold though no build would write it: an error that says so, or nothing; never a traceback."""
+"""Files in git that no build would write: an error that says so, or no effect; no traceback."""
 
 import errno
 import json
@@ -119,7 +119,7 @@ def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -> None:
-    """A flip rate is about accuracy, of a class about its F1; what is measured is none that a mix could explain."""
+    """Flip rates are about accuracy, of a class about F1; no mix explains a measured metric."""
     paths = (
         ("t", "accuracy"),
         ("t", "f1", "good"),
@@ -329,7 +329,7 @@ def test_what_could_not_be_removed_is_not_reported_as_removed(tmp_path: Path) ->
 def test_what_cannot_be_locked_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
-    """And is no error: a file in the place of the locks, a folder in that of one, a file system that has none."""
+    """A file instead of the locks, a folder instead of a lock, a file system without locks."""
 
     def refused(*arguments: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

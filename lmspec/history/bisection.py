@@ -29,12 +29,12 @@ SKIPPED: tuple[GateVerdict, ...] = ("missing", "out of date", "not comparable")
 
 @dataclass(frozen=True)
 class Check:
-    """A gate at one commit. found: the finding in words; skipped: its metrics cannot decide."""
+    """A gate at one commit. observed: the finding in words; skipped: its metrics cannot decide."""
 
     commit: Commit
     state: State
     verdict: GateVerdict
-    found: str
+    observed: str
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Search:
         for commit in line:
             checks.append(self.check(commit))
             if checks[0].state == "pass":
-                return NotFound(f"the gate passes at {tip.short}: {checks[0].found}")
+                return NotFound(f"the gate passes at {tip.short}: {checks[0].observed}")
             _require_verdict(checks[0])
             if not good and checks[-1].state == "pass":
                 break
@@ -179,7 +179,7 @@ class _Search:
             return NotFound(f"no commit before {tip.short} passes it{self._end()}")
         _require_verdict(checks[-1])
         return NotFound(
-            f"it does not pass at {good.short}, nor at any commit since: {checks[-1].found}"
+            f"it does not pass at {good.short}, nor at any commit since: {checks[-1].observed}"
         )
 
     def _newest_baseline(self) -> Commit | None:
@@ -245,7 +245,7 @@ class _Search:
 def _require_verdict(check: Check) -> None:
     if check.state == "skipped":
         remedy = "choose another `--good` or `--bad`: `lmspec log` shows which commits have metrics"
-        raise LmspecError(check.commit.short, f"{check.verdict}: {check.found}", remedy)
+        raise LmspecError(check.commit.short, f"{check.verdict}: {check.observed}", remedy)
 
 
 def _first_bad(checks: Sequence[Check], root: Path) -> FirstBadCommit:

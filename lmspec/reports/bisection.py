@@ -37,7 +37,7 @@ def _lines(bisection: Bisection) -> Iterator[str]:
     else:
         yield from _commits(result)
         for label, check in (("before", result.good), ("after", result.bad)):
-            text = f"{check.verdict}: {words.line(check.found)}"
+            text = f"{check.verdict}: {words.line(check.observed)}"
             yield f"  {label:6}  {check.commit.short}  {text}"
         if isinstance(report, Report):
             yield from _changed(report, metrics(bisection))
@@ -53,7 +53,9 @@ def _commits(result: FirstBadCommit) -> Iterator[str]:
             f"the first bad commit is one of these {len(result.one_of)}; "
             "all but the last were skipped:"
         )
-        yield from _listed([f"{_named(c.commit)} [{c.verdict}: {c.found}]" for c in result.one_of])
+        yield from _listed(
+            [f"{_named(c.commit)} [{c.verdict}: {c.observed}]" for c in result.one_of]
+        )
         return
     yield f"first bad commit: {_named(result.bad.commit)}"
     if result.merged:
@@ -104,7 +106,7 @@ def _notes(bisection: Bisection) -> Iterator[str]:
             )
         oldest = result.checked[-1]
         if oldest.state != "pass":
-            yield f"{oldest.commit.short}, the good commit, does not pass itself: {oldest.found}"
+            yield f"{oldest.commit.short}, the good commit, does not pass itself: {oldest.observed}"
     yield from result.notes
 
 
