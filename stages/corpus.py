@@ -17,17 +17,19 @@ from lmspec.specs.corpus import CorpusSpec
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
     rows = list(read(spec, needs))
-    found = [row for row in rows if isinstance(row, Document)]
-    ids, texts = [document.id for document in found], [document.text for document in found]
+    cleaned = [row for row in rows if isinstance(row, Document)]
+    ids, texts = [document.id for document in cleaned], [document.text for document in cleaned]
     repeats = duplicates.repeats(ids, texts, spec.near_duplicates)
     repeated = [
-        Rejected(d.table, d.row, d.text, *repeats[i]) for i, d in enumerate(found) if i in repeats
+        Rejected(d.table, d.row, d.text, *repeats[i]) for i, d in enumerate(cleaned) if i in repeats
     ]
     rejected = [row for row in rows if isinstance(row, Rejected)] + repeated
     reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
-    say(rejected, reasons, kept=len(found) - len(repeats))
+    say(rejected, reasons, kept=len(cleaned) - len(repeats))
     kept = [
-        document[: len(documents.DOCUMENT)] for i, document in enumerate(found) if i not in repeats
+        document[: len(documents.DOCUMENT)]
+        for i, document in enumerate(cleaned)
+        if i not in repeats
     ]
     frame = pl.DataFrame(kept, schema=documents.DOCUMENT, orient="row").sort("id")
     documents.write(frame, out / "documents.parquet")

@@ -56,7 +56,7 @@ def lines(path: Path, second: str = "x") -> None:
             DIFFERENT,
             "tensor a.weight differs by up to 0.25; 1 of 2 differ",
         ),
-        (tensors, {"metadata": "b"}, SAME, "written otherwise"),
+        (tensors, {"metadata": "b"}, SAME, "other bytes"),
         (graph, {"weight": 1.5}, DIFFERENT, "weight w differs by up to 0.5; 1 of 1 differ"),
         (graph, {"op": "Mul"}, DIFFERENT, "node 0 is Add n and Mul n"),
         (graph, {"doc": "d"}, DIFFERENT, "its metadata differ"),
@@ -64,7 +64,7 @@ def lines(path: Path, second: str = "x") -> None:
         (table, {"rows": 2}, DIFFERENT, "it has 3 and 2 rows"),
         (values, {"accuracy": 0.75}, DIFFERENT, "test.accuracy: 0.5 and 0.75; 1 values differ"),
         (values, {"accuracy": None}, DIFFERENT, "test.accuracy: 0.5 and None"),
-        (values, {"indent": 1}, SAME, "written otherwise"),
+        (values, {"indent": 1}, SAME, "other bytes"),
         (lines, {"second": "y"}, DIFFERENT, "line 2: 'x' and 'y'"),
     ],
 )

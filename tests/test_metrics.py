@@ -110,7 +110,7 @@ def test_sklearn_agrees_on_confusion(scored: tuple[np.ndarray, np.ndarray]) -> N
     truth, probability = scored
     labels = ("a", "b", "c")
     rows = [
-        {"split": "s", "label": labels[t], "predicted": labels[p]}
+        {"dataset": "s", "label": labels[t], "predicted": labels[p]}
         for t, p in zip(truth, probability.argmax(1), strict=True)
     ]
     counts = [row["examples"] for row in confusion(rows, labels)]

@@ -609,7 +609,7 @@ def stage(root: Path, endpoint: str, **changes: object) -> subprocess.CompletedP
         "PYTHONPATH": str(ROOT),
         "NO_PROXY": "*",
     }
-    command = [sys.executable, "-m", "stages.sources", "toy"]
+    command = [sys.executable, "-m", "lmspec.run", "sources", "toy"]
     return subprocess.run(
         command,
         cwd=root,

@@ -34,15 +34,15 @@ class Agreement:
 def check(project: Project, root: Path, stages: Collection[str]) -> Agreement:
     """Compare the provenance of those stages with that of all others and with the files here."""
     by_stage = provenances(project, root)
-    named = [found for found in disagreements(root, by_stage) if found.stage in stages]
+    named = [item for item in disagreements(root, by_stage) if item.stage in stages]
     lines = []
-    for what in dict.fromkeys(found.what for found in named):
-        same = [found for found in named if found.what == what]
-        absent = any(found.absent for found in same)
+    for what in dict.fromkeys(item.what for item in named):
+        same = [item for item in named if item.what == what]
+        absent = any(item.absent for item in same)
         note = ", so it was not compared: `dvc pull`" if absent else ""
-        lines.append(f"{some([found.stage for found in same])}: {what}{note}")
+        lines.append(f"{some([item.stage for item in same])}: {what}{note}")
     sandboxes = Counter(stated.sandbox for stage in stages if (stated := by_stage[stage]))
-    return Agreement(tuple(lines), sum(not found.absent for found in named), sandboxes)
+    return Agreement(tuple(lines), sum(not item.absent for item in named), sandboxes)
 
 
 def provenances(project: Project, root: Path) -> dict[str, Provenance | None]:

@@ -1,4 +1,4 @@
-"""contents: in what two builds of one artifact differ: which file, and in it which tensor, node, row, key or line."""
+"""contents: how two builds differ: which file, and which tensor, node, row, key or line of it."""
 
 import json
 from collections.abc import Callable
@@ -17,9 +17,9 @@ SAME, DIFFERENT = "same content", "different"
 class Finding:
     """A file whose bytes differ.
 
-    verdict  same content (the same tensors, rows or values, written otherwise), or different
-    what     the first thing that differs, in words
-    largest  largest absolute difference of numbers in it; None if something else than numbers differs
+    verdict  same content (equal tensors, rows or values, other bytes), or different
+    what     the first difference, in words
+    largest  largest absolute difference of numbers; None if anything else differs
     """
 
     file: str
@@ -29,7 +29,7 @@ class Finding:
 
 
 def findings(one: Path, other: Path) -> list[Finding]:
-    """Every file of two folders (or the two files) whose bytes differ; empty if none do."""
+    """Every file of two folders, or the two files, whose bytes differ."""
     if one.is_file() and other.is_file():
         return _file(one.name, one, other)
     names = sorted(
@@ -40,13 +40,13 @@ def findings(one: Path, other: Path) -> list[Finding]:
             if p.is_file()
         }
     )
-    found = []
+    differing = []
     for name in names:
         if not (one / name).is_file() or not (other / name).is_file():
-            found.append(Finding(name, DIFFERENT, "only one of the two builds made it"))
+            differing.append(Finding(name, DIFFERENT, "only one of the two builds made it"))
         else:
-            found += _file(name, one / name, other / name)
-    return found
+            differing += _file(name, one / name, other / name)
+    return differing
 
 
 def _file(name: str, one: Path, other: Path) -> list[Finding]:
@@ -56,10 +56,12 @@ def _file(name: str, one: Path, other: Path) -> list[Finding]:
     look = READERS.get(Path(name).suffix, _bytes)
     try:
         what, largest = look(one, other)
-    except Exception as error:  # a file that its own reader refuses differs all the same, and half a dozen libraries read them
+    except Exception as error:  # half a dozen libraries read these files
         what, largest = f"{_bytes(one, other)[0]}; it cannot be read: {type(error).__name__}", None
     return [
-        Finding(name, DIFFERENT if what else SAME, what or "the same, written otherwise", largest)
+        Finding(
+            name, DIFFERENT if what else SAME, what or "the same content in other bytes", largest
+        )
     ]
 
 
@@ -73,7 +75,7 @@ def _tensors(one: Path, other: Path) -> tuple[str, float | None]:
 
 
 def _arrays(noun: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[str, float | None]:
-    """The array that differs most, and how many do."""
+    """The array that differs most, and how many differ."""
     missing = sorted(set(before) ^ set(after))
     if missing:
         return f"{noun} {missing[0]} is in one alone", None

@@ -1,4 +1,4 @@
-"""trace: all that a stage reads and does not declare: it is run again and again, with one more file declared each time."""
+"""trace: what a stage reads without declaring it, found by running it until nothing is missing."""
 
 import os
 import re
@@ -18,34 +18,35 @@ SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
 OPENS = re.compile(
     r"it opens (.+), which it does not declare$|uses (.+), which it does not declare$", re.MULTILINE
 )
-MOST = 100  # files that one stage can leave undeclared before this gives up
+MOST = 100  # undeclared files before this gives up
 
 
 def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]]:
-    """(path, what to do) of each file that the build of an artifact reads and does not declare, in the order of reading.
+    """(path, remedy) of each file that a build reads without declaring it, in order of reading.
 
-    scratch: an empty folder. The project itself is left alone. Raises LmspecError if the build fails for another reason.
+    Builds in `scratch`, an empty folder; the project is not changed. Raises LmspecError if the
+    build fails for another reason.
     """
     _mirror(root, scratch, folder(name))
     stage = stage_name(name)
     document = declaration.load(root / DVC_YAML)
     for _ in range(MOST):
         (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
-        output = _run(name, scratch)
-        if output is None:
+        error = _run(name, scratch)
+        if error is None:
             return
-        match = OPENS.search(output)
+        match = OPENS.search(error)
         if match is None:
             raise LmspecError(
                 stage,
-                f"it fails for another reason:\n{output.strip()}",
+                f"it fails for another reason:\n{error.strip()}",
                 "see whether `dvc repro` builds it",
             )
         for path in (match[1] or match[2]).split(", "):
             path = os.path.relpath(path, scratch) if Path(path).is_relative_to(scratch) else path
             if path in document["stages"][stage]["deps"]:
                 raise LmspecError(
-                    stage, f"{path} is declared, and cannot be read", "see its rights"
+                    stage, f"{path} is declared, but cannot be read", "check its permissions"
                 )
             document["stages"][stage]["deps"].append(path)
             yield path, denial.line_to_add(Path(path))
@@ -55,7 +56,7 @@ def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]
 
 
 def _mirror(root: Path, scratch: Path, own: str) -> None:
-    """The project, file by file as a link, without the artifact's own output: a link to a folder would hide its files."""
+    """Link every file of the project but the artifact's output; folder links would hide their files."""
     for place, folders, files in os.walk(root):
         inside = Path(place).relative_to(root)
         folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]
@@ -67,7 +68,7 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
 
 
 def _run(name: str, scratch: Path) -> str | None:
-    """Its output, if it failed; its progress is passed on."""
+    """Run the stage and pass on its progress; its error output if it fails."""
     environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
     command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
     with subprocess.Popen(

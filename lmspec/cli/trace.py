@@ -1,4 +1,4 @@
-"""trace: what a stage reads and does not declare."""
+"""trace: what a stage reads without declaring it."""
 
 import sys
 import tempfile
@@ -13,9 +13,10 @@ from lmspec.cli import loading
 @click.command("trace")
 @click.argument("target", metavar="ARTIFACT")
 def command(target: str) -> None:
-    """Build an artifact aside, and list every file that it reads and does not declare, with the line to add.
+    """List every file that a build reads without declaring it, with the line to add.
 
-    The build runs in a sandbox, once for each missing file, whichever library opens it. Nothing in the project is changed.
+    Builds in another folder, in the sandbox, once for each missing file, whichever library opens
+    it. The project is not changed.
     Exits 1 if a file is missing.
 
     \b

@@ -21,7 +21,7 @@ class Checkpoint:
     """A model in memory.
 
     kind       names the module in lmspec.methods.architectures that implements it
-    tokenizer  cuts texts to the model's maximum length, pads nothing
+    tokenizer  truncates texts to the model's maximum length, and does not pad
     labels     in the order of the logits
     """
 
@@ -33,7 +33,7 @@ class Checkpoint:
 
     @property
     def max_length(self) -> int:
-        """Tokens after which the tokenizer cuts a text."""
+        """Tokens to which the tokenizer truncates a text."""
         truncation = self.tokenizer.truncation
         if truncation is None:
             raise ValueError(
@@ -43,10 +43,10 @@ class Checkpoint:
 
 
 def write(checkpoint: Checkpoint, out: Path) -> None:
-    """As transformers reads it (config.json, model.safetensors, tokenizer.json), and lmspec.json beside."""
+    """Write config.json, model.safetensors and tokenizer.json of transformers, and lmspec.json."""
     checkpoint.model.config.id2label = dict(enumerate(checkpoint.labels))
     checkpoint.model.config.label2id = {label: i for i, label in enumerate(checkpoint.labels)}
-    checkpoint.model.config.name_or_path = ""  # it would hold the folder that the weights came from
+    checkpoint.model.config.name_or_path = ""  # else the folder that the weights came from
     checkpoint.model.save_pretrained(out)
     checkpoint.tokenizer.save(str(out / "tokenizer.json"))
     special = {
@@ -65,9 +65,9 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
 
 
 def read(folder: Path) -> Checkpoint:
-    """The model in evaluation mode.
+    """Read a model, in evaluation mode.
 
-    The module of its kind is imported here: it is in the cache key of every stage that reads it.
+    Imports the module of its kind, which is in the cache key of every stage that reads the model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -83,8 +83,8 @@ def architecture(kind: str) -> ModuleType:
 
 
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
-    """The model as scores and speed take it."""
+    """Read a model for prediction."""
     torch.set_num_threads(numerics.threads)
-    found = read(folder)
-    found.model.to(machine.device)
-    return Predictor(torchrun.forward(found.model), found.tokenizer, found.labels, found.pad_id)
+    model = read(folder)
+    model.model.to(machine.device)
+    return Predictor(torchrun.forward(model.model), model.tokenizer, model.labels, model.pad_id)

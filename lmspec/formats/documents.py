@@ -22,35 +22,35 @@ REJECTED = {
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
-    """One row group, zstd, no statistics: the same rows give the same bytes."""
+    """Write one row group, zstd, no statistics: the same rows give the same bytes."""
     frame.write_parquet(
         path, compression="zstd", statistics=False, row_group_size=max(1, frame.height)
     )
 
 
 def read(path: Path) -> pl.DataFrame:
-    """Columns id, text, label, group (null: a group of its own), table."""
+    """Read columns id, text, label, group (null: a group of its own), table."""
     return pl.read_parquet(path)
 
 
 def read_split(splits: Path, split: str) -> pl.DataFrame:
-    """The documents of one split of a splits folder: train, dev or test, ordered by id."""
+    """Read the documents of one split (train, dev or test), ordered by id."""
     return read(splits / f"{split}.parquet")
 
 
 def write_ids(frame: pl.DataFrame, path: Path) -> None:
-    """One id a line: `lmspec validate` reads them without a library that reads Parquet."""
+    """Write one id per line: `lmspec validate` reads them without a Parquet library."""
     path.write_text("".join(f"{name}\n" for name in frame["id"]), encoding="utf-8")
 
 
 def read_labels(folder: Path) -> list[str]:
-    """The labels of a corpus or splits folder, in the order of the model's outputs."""
+    """Read the labels of a corpus or splits folder, in the order of the model's outputs."""
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     return labels
 
 
 def write_labels(labels: tuple[str, ...] | list[str], folder: Path) -> None:
-    """A JSON list."""
+    """Write a JSON list."""
     (folder / "labels.json").write_text(
         json.dumps(list(labels), ensure_ascii=False) + "\n", encoding="utf-8"
     )

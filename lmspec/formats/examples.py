@@ -1,4 +1,4 @@
-"""examples: one split of a splits folder as a model takes it: token ids and positions of labels."""
+"""examples: one split as a model takes it: token ids and positions of labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from lmspec.methods.encoding import Ids, encode
 
 @dataclass(frozen=True)
 class Examples:
-    """ids of each text; truth (n,) positions of their labels; the documents themselves, in the same order."""
+    """n examples. ids: token ids of each text; truth: (n,) positions of the labels; documents: rows."""
 
     ids: list[Ids]
     truth: NDArray[np.int64]
@@ -23,12 +23,15 @@ class Examples:
 
 
 def read(splits: Path, split: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
-    """One split, encoded. Raises LmspecError if it is empty, or the splits have other labels than the model."""
-    there = documents.read_labels(splits)
-    if there != list(labels):
+    """Read and encode one split.
+
+    Raises LmspecError if it is empty, or has other labels than the model.
+    """
+    own = documents.read_labels(splits)
+    if own != list(labels):
         raise LmspecError(
             str(splits),
-            f"its labels are {there}, and the model's are {list(labels)}",
+            f"its labels are {own}, and the model's are {list(labels)}",
             "give both corpora the same `labels`, in the same order",
         )
     frame = documents.read_split(splits, split)

@@ -21,7 +21,7 @@ class Graph:
     """A graph ready to run.
 
     labels  in the order of the logits
-    masks   which masks it was checked with, of full, right, left, hole
+    masks   those it was checked with, of full, right, left, hole
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Graph:
 
 
 def session(path: Path, threads: int) -> ort.InferenceSession:
-    """On the CPU, with that many threads for one operation and operations one after the other."""
+    """Open a session on the CPU: threads within an operation, operations one after the other."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -51,7 +51,7 @@ def session(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def read(folder: Path, threads: int) -> Graph:
-    """The graph that `write` left in the folder."""
+    """Read what `write` wrote."""
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
     return Graph(
         folder / "model.onnx",
@@ -64,15 +64,18 @@ def read(folder: Path, threads: int) -> Graph:
 
 
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
-    """The graph as scores and speed take it; always on the CPU."""
-    found = read(folder, numerics.threads)
-    return Predictor(found.forward, found.tokenizer, found.labels, found.pad_id)
+    """Read a graph for prediction, always on the CPU."""
+    graph = read(folder, numerics.threads)
+    return Predictor(graph.forward, graph.tokenizer, graph.labels, graph.pad_id)
 
 
 def write(
     model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path
 ) -> None:
-    """about: labels, pad_id, masks. The bytes of the graph hold no path, no time and no name of the exporter's machine."""
+    """Write graph, tokenizer and lmspec.json. about: labels, pad_id, masks.
+
+    The bytes hold no path, time or name of the machine that exported.
+    """
     (out / "model.onnx").write_bytes(anonymous(model).SerializeToString(deterministic=True))
     tokenizer.save(str(out / "tokenizer.json"))
     (out / "lmspec.json").write_text(
@@ -81,7 +84,7 @@ def write(
 
 
 def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without stack traces and comments: torch's exporter writes the paths of site-packages into every node."""
+    """A copy without metadata: torch's exporter writes paths of site-packages into every node."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     nodes = [*copy.graph.node, *(node for function in copy.functions for node in function.node)]

@@ -1,4 +1,4 @@
-"""rawtable: a table as a source gives it: TSV, CSV, JSONL or Parquet, every value that is used as text."""
+"""rawtable: a table of a source, in TSV, CSV, JSONL or Parquet; used columns are read as text."""
 
 import codecs
 from pathlib import Path, PurePosixPath
@@ -10,15 +10,15 @@ from lmspec.specs.corpus import Delimited, Table, Typed
 
 
 def read(path: Path, table: Table) -> pl.DataFrame:
-    """Rows in the order of the file, the columns that the spec names as strings; an empty field is null.
+    """Rows in the order of the file; the columns that the spec names are strings, empty ones null.
 
-    Raises LmspecError if the file is missing, does not parse, or lacks a column that the spec names.
+    Raises LmspecError if the file is missing, does not parse, or lacks one of these columns.
     """
     place = f"{table.of} {table.file}"
     if not path.is_file():
         root = path.parents[len(PurePosixPath(table.file).parts) - 1]
-        there = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
-        raise LmspecError(place, "there is no such file in the source", f"it holds {some(there)}")
+        names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+        raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
         frame = _parse(path, table.format)

@@ -40,13 +40,13 @@ def repeats(
         kept, dropped = ids[unique[earlier]], ids[unique[later]]
         if kept not in kept_for and dropped not in kept_for:
             kept_for[dropped] = kept
-    found = {}
+    repeated = {}
     for position, name in enumerate(ids):
         if first[name] != position:
-            found[position] = Repeat("exact duplicate", kept_for.get(name, name))
+            repeated[position] = Repeat("exact duplicate", kept_for.get(name, name))
         elif name in kept_for:
-            found[position] = Repeat("near-duplicate", kept_for[name])
-    return found
+            repeated[position] = Repeat("near-duplicate", kept_for[name])
+    return repeated
 
 
 def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int, int]]:

@@ -62,10 +62,10 @@ def quantize(
             )
         result = onnx.load(target)
     if quantized_operations(result) == 0:
-        found = sorted({node.op_type for node in model.graph.node})
+        operations = sorted({node.op_type for node in model.graph.node})
         raise LmspecError(
             "quantized.scheme",
-            f"'{scheme.kind}' found nothing to quantize among {found}",
+            f"'{scheme.kind}' found nothing to quantize among {operations}",
             "take the other scheme",
         )
     return result

@@ -188,8 +188,8 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     modules = [provenance.of_path(interpreter.file_of(name), name) for name in declared.modules]
     changed = inputs.changed(root, declared, before)
     if changed:
-        found = f"it changed while {declared.stage} was being built from it"
-        raise LmspecError(changed[0], found, "run `dvc repro` again")
+        what = f"it changed while {declared.stage} was being built from it"
+        raise LmspecError(changed[0], what, "run `dvc repro` again")
     if declared.folder.as_posix() in declared.outs:
         shutil.rmtree(root / declared.folder, ignore_errors=True)
         (root / declared.partial).replace(root / declared.folder)

@@ -1,7 +1,8 @@
-"""toolchain: the Python packages that a stage executes: those that its code imports, and the compiled ones beneath them.
+"""toolchain: the packages that a stage executes: those it imports, and compiled ones they need.
 
-toolchain.yaml records them, and DVC watches it: an upgrade reruns what it can change. Of Python itself the minor version counts
-(3.11), of a package its public version (2.13.0 of 2.13.0+cpu); provenance has both in full.
+toolchain.yaml records them and DVC watches it, so an upgrade reruns what it can change. It has
+Python's minor version (3.11) and public versions of packages (2.13.0 of 2.13.0+cpu); provenance has
+both in full.
 """
 
 import contextlib
@@ -23,27 +24,30 @@ DISTRIBUTION = re.compile(r"^([^/\\,\s]+?)-[^-/]+\.dist-info/", re.MULTILINE)
 
 
 def python() -> str:
-    """In full, as 3.11.7."""
+    """The full version, as 3.11.7."""
     return platform.python_version()
 
 
 def minor() -> str:
-    """What toolchain.yaml records of Python, as 3.11."""
+    """The version in toolchain.yaml, as 3.11."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def public(version: str) -> str:
-    """Without its local label, which says for which device a package was built."""
+    """A version without its local label, which names the device that a package was built for."""
     return version.partition("+")[0]
 
 
 def canonical(name: str) -> str:
-    """As packages are compared (PEP 503), without a device (onnxruntime-gpu). It has no dot, which DVC takes for a level."""
+    """Name of a package as PEP 503 compares it, without a device (onnxruntime-gpu).
+
+    It has no dot, which DVC would read as a level.
+    """
     return re.sub(r"[-_.]+", "-", name).lower().removesuffix("-gpu")
 
 
 def package(name: str) -> metadata.Distribution | None:
-    """What is installed under that name, or as its variant for a device."""
+    """The installed package of that name, or its variant for a device."""
     for variant in (name, f"{name}-gpu"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.distribution(variant)
@@ -53,18 +57,18 @@ def package(name: str) -> metadata.Distribution | None:
 @functools.cache
 def owners() -> dict[str, tuple[str, ...]]:
     """Top-level module -> names of the packages that have files of it."""
-    found: dict[str, tuple[str, ...]] = {}
+    owners: dict[str, tuple[str, ...]] = {}
     for installed in metadata.distributions():
         files = installed.read_text("RECORD") or ""
-        name = DISTRIBUTION.search(files)  # a metadata file takes five times as long to read
+        name = DISTRIBUTION.search(files)  # reading METADATA takes five times as long
         if name is not None:
             for module in set(TOP.findall(files)) - {"__pycache__"}:
-                found[module] = tuple(sorted({*found.get(module, ()), canonical(name[1])}))
-    return found
+                owners[module] = tuple(sorted({*owners.get(module, ()), canonical(name[1])}))
+    return owners
 
 
 def require(recorded: Mapping[str, Any]) -> None:
-    """Raise LmspecError if this environment is not the recorded one, as far as a stage has it in its key.
+    """Raise LmspecError if a version that a stage has in its cache key is not the installed one.
 
     recorded: `python`, `packages.torch`, ... -> version
     """
@@ -87,23 +91,24 @@ def require(recorded: Mapping[str, Any]) -> None:
                     f"it does not record {name}",
                     "run `lmspec sync`, then `dvc repro`",
                 )
-            found = f"{name} is {here}, and {version} is recorded"
+            message = f"{name} is {here}, and {version} is recorded"
             get = (
                 f"`make PYTHON=python{version}`"
                 if key == "python"
                 else f"`pip install {name}=={version}`"
             )
-            remedy = f"{get} gets the recorded one; or `lmspec sync` records this one, and what uses it reruns"
-            raise LmspecError("toolchain.yaml", found, remedy)
+            sync = "`lmspec sync` records this one, and what uses it reruns"
+            remedy = f"{get} gets the recorded one; or {sync}"
+            raise LmspecError("toolchain.yaml", message, remedy)
 
 
 def loaded(root: Path) -> list[str]:
-    """Files, or top folders of packages, of all that this process has imported since it started and that is not the project's.
+    """Top-level names of the installed packages that this process has imported since it started.
 
-    Raises LmspecError if one of them is in no file that DVC watches.
+    Raises LmspecError for a module that neither DVC nor toolchain.yaml watches.
     """
     standard = Path(sysconfig.get_path("stdlib"))
-    found = set()
+    packages = set()
     for name, module in list(sys.modules.items()):
         file = Path(getattr(module, "__file__", None) or "")
         if (
@@ -116,24 +121,23 @@ def loaded(root: Path) -> list[str]:
             i for i, part in enumerate(file.parts) if part in ("site-packages", "dist-packages")
         ]
         if site:
-            found.add(file.parts[site[-1] + 1].partition(".")[0])
+            packages.add(file.parts[site[-1] + 1].partition(".")[0])
         elif not file.is_relative_to(root) and not file.is_relative_to(standard):
             remedy = "put it into the project, or install it as a package (not with -e)"
             raise LmspecError(
                 str(file), "it was imported, and neither DVC nor toolchain.yaml watches it", remedy
             )
-    return sorted(found)
+    return sorted(packages)
 
 
 def packages(recorded: Mapping[str, Any], modules: Iterable[str]) -> list[dict[str, Any]]:
-    """For the record of a stage: all packages that it declares or has imported, with their versions in full."""
+    """Provenance entries of all packages that a stage declares or has imported."""
     names = {key.removeprefix("packages."): True for key in recorded if key.startswith("packages.")}
     for module in modules:
         for name in owners().get(module, ()):
             names.setdefault(name, False)
-    found = ((name, package(name), declared) for name, declared in sorted(names.items()))
     return [
-        provenance.of_package(name, package.version, declared)
-        for name, package, declared in found
-        if package
+        provenance.of_package(name, installed.version, declared)
+        for name, declared in sorted(names.items())
+        if (installed := package(name))
     ]

@@ -29,7 +29,7 @@ class CnnConfig(PretrainedConfig):
 
 
 class CnnClassifier(PreTrainedModel):
-    """Padding changes no logit: padded embeddings are zero, and so is the activation of a window of padding alone."""
+    """Padding changes no logit: its embeddings are zero, and so are windows of padding alone."""
 
     config_class = CnnConfig
 
@@ -80,7 +80,7 @@ def load(folder: Path) -> CnnClassifier:
 
 
 def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
-    """Layers cannot be frozen one by one here: the convolutions are parallel."""
+    """Only the embedding can be frozen: the convolutions are parallel, not stacked."""
     model.embedding.requires_grad_(not embeddings)
     if layers:
         raise LmspecError("frozen_layers", "a cnn has no layers above each other", "set it to 0")

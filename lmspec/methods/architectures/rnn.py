@@ -1,4 +1,7 @@
-"""rnn: LSTM or GRU over token embeddings, pooled over time. Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling)."""
+"""rnn: LSTM or GRU over token embeddings, pooled over time.
+
+Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling).
+"""
 
 import copy
 from collections.abc import Sequence
@@ -36,8 +39,8 @@ class RnnConfig(PretrainedConfig):
 class RnnClassifier(PreTrainedModel):
     """Padding on the right changes no logit.
 
-    Each direction is a network of its own, and the backward one reads the text turned round within its length: packed
-    sequences, the usual way, can be exported by neither of torch's ONNX exporters.
+    Each direction is a network of its own; the backward one reads the text reversed within its
+    length. Neither of torch's ONNX exporters supports the usual way, packed sequences.
     """
 
     config_class = RnnConfig
@@ -83,7 +86,7 @@ class RnnClassifier(PreTrainedModel):
 
 
 def _run(cell: nn.Module, x: Tensor) -> Tensor:
-    """(b, t, d) -> (b, t, hidden_dim). In fp32 under autocast too: most CPUs have no recurrent kernel in bf16."""
+    """(b, t, d) -> (b, t, hidden_dim), in fp32 always: most CPUs have no bf16 recurrent kernel."""
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
             states: Tensor = cell(x.float())[0]
@@ -93,7 +96,7 @@ def _run(cell: nn.Module, x: Tensor) -> Tensor:
 
 
 def _turn(attention_mask: Tensor) -> Tensor:
-    """(b, t): the position that a text turned round has at each place; padding stays where it is."""
+    """(b, t): positions of the reversed text; padding stays where it is."""
     length = attention_mask.sum(1, keepdim=True)
     place = attention_mask.cumsum(1) - 1
     position = torch.arange(attention_mask.shape[1], device=attention_mask.device).unsqueeze(0)
@@ -125,7 +128,7 @@ def load(folder: Path) -> RnnClassifier:
 
 
 def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:
-    """Leave the embedding, or that many layers from the bottom, as they are."""
+    """Do not train the embedding, or that many layers from the bottom."""
     if layers > len(model.layers):
         raise LmspecError(
             "frozen_layers",
@@ -147,9 +150,9 @@ def exportable(model: RnnClassifier) -> RnnClassifier:
 
 
 class _OnnxCell(nn.Module):
-    """An LSTM or GRU as the ONNX operator: torch.export would unroll torch's own for the length of its sample.
+    """An LSTM or GRU as the ONNX operator: torch.export unrolls torch's own to the sample's length.
 
-    Source: ONNX operators LSTM and GRU, version 14; they order the gates otherwise than torch does.
+    Source: ONNX operators LSTM and GRU, version 14, whose order of gates differs from torch's.
     """
 
     def __init__(self, cell: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""transformer: a pretrained encoder with a classification head, from any architecture that transformers knows."""
+"""transformer: a pretrained encoder of any architecture of `transformers`, and a new head."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from lmspec.errors import LmspecError
 from lmspec.specs.architecture import Transformer
 
 MASKS = ("full", "right", "left", "hole")
-# The names under which architectures of transformers keep a dropout; the ones that a config lacks are not set.
+# What architectures of `transformers` call their dropouts; names that a config lacks are skipped.
 INNER_DROPOUTS = (
     "hidden_dropout_prob",
     "attention_probs_dropout_prob",
@@ -63,7 +63,7 @@ def load(folder: Path) -> PreTrainedModel:
 
 
 def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
-    """Leave the embeddings, or that many layers from the bottom, as they are."""
+    """Do not train the embeddings, or that many layers from the bottom."""
     _, stack = _layers(model)
     if layers > len(stack):
         raise LmspecError(
@@ -79,7 +79,7 @@ def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
 def shrink(
     teacher: PreTrainedModel, layers: Sequence[int], dropout: float, classifier_dropout: float
 ) -> PreTrainedModel:
-    """A model of the teacher's width with only those layers, each a copy of the teacher's; embeddings and head too.
+    """A copy of the teacher with only those layers.
 
     Source: Sanh et al. 2019, arXiv:1910.01108 (initialisation from the teacher's layers).
     """
@@ -96,13 +96,13 @@ def shrink(
     )
     _set_dropout(config, dropout, classifier_dropout)
     student = type(teacher)(config)
-    there = teacher.state_dict()
-    state = {key: value for key, value in there.items() if not key.startswith(f"{name}.")}
+    weights = teacher.state_dict()
+    state = {key: value for key, value in weights.items() if not key.startswith(f"{name}.")}
     for new, old in enumerate(layers):
         prefix = f"{name}.{old}."
         state |= {
             f"{name}.{new}.{key.removeprefix(prefix)}": value
-            for key, value in there.items()
+            for key, value in weights.items()
             if key.startswith(prefix)
         }
     student.load_state_dict(state)
@@ -116,7 +116,7 @@ def exportable(model: PreTrainedModel) -> nn.Module:
 
 
 class _Masked(nn.Module):
-    """Hands the encoder a ready additive mask: transformers' own mask builder exports to hundreds of nodes."""
+    """Gives the encoder an additive mask: the mask builder of `transformers` exports to hundreds of nodes."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -132,24 +132,24 @@ class _Masked(nn.Module):
 
 
 def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
-    """Name and content of the stack of layers: the only ModuleList as long as the config says."""
+    """Name and content of the stack of layers: the ModuleList of the configured depth."""
     depth = model.config.num_hidden_layers
-    found = [
+    stacks = [
         (n, m)
         for n, m in model.named_modules()
         if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n
     ]
-    if not found:
+    if not stacks:
         raise LmspecError(
             type(model).__name__,
-            f"no stack of {depth} layers is found in it",
+            f"it has no stack of {depth} layers",
             "this architecture is not supported",
         )
-    return found[0]
+    return stacks[0]
 
 
 def _positions(model: PreTrainedModel) -> int:
-    """Tokens that a text may have: RoBERTa and its kin spend the first positions of their table on padding."""
+    """Maximum tokens of a text; RoBERTa and its kin reserve the first positions for padding."""
     table = getattr(
         getattr(getattr(model, model.base_model_prefix), "embeddings", None),
         "position_embeddings",
@@ -165,10 +165,10 @@ def _set_dropout(config: PretrainedConfig, inner: float, head: float) -> None:
         ("dropout", INNER_DROPOUTS, inner),
         ("classifier_dropout", HEAD_DROPOUTS, head),
     ):
-        there = [name for name in names if hasattr(config, name)]
-        if not there and value > 0:
+        own = [name for name in names if hasattr(config, name)]
+        if not own and value > 0:
             raise LmspecError(
                 field, f"a {config.model_type} has no such dropout", f"set {field} to 0.0"
             )
-        for name in there:
+        for name in own:
             setattr(config, name, value)

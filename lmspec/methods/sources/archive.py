@@ -1,4 +1,4 @@
-"""archive: take one file or folder out of a zip or tar, through archives inside archives, and never past its edge."""
+"""archive: extract one file or folder from a zip or tar, through nested archives, safely."""
 
 import functools
 import shutil
@@ -16,8 +16,8 @@ from lmspec.errors import LmspecError, some
 def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
     """Copy members[-1] into `out`: a file under its own name, a folder as its content.
 
-    Each member but the last is an archive inside the one before. Links, absolute paths and `..` are refused, and then
-    nothing is written to `out`.
+    Every other member is an archive inside the one before it. Links, absolute paths and `..` are
+    rejected; nothing is written to `out` then.
     """
     with tempfile.TemporaryDirectory() as scratch:
         for depth, member in enumerate(members):
@@ -33,9 +33,8 @@ def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
                 _extract(archive, member, inner, what)
             except LmspecError:
                 raise
-            except (
-                Exception
-            ) as error:  # zipfile, tarfile and the decompressors raise half a dozen unrelated types
+            # zipfile, tarfile and the decompressors raise half a dozen unrelated types
+            except Exception as error:
                 reason = f"{archive.name} cannot be unpacked: {type(error).__name__}: {error}"
                 raise LmspecError(what, reason, "see whether the archive is whole") from error
             archive = inner / PurePosixPath(member).name
@@ -45,10 +44,10 @@ def take(archive: Path, members: tuple[str, ...], out: Path, what: str) -> None:
 
 def _extract(archive: Path, member: str, out: Path, what: str) -> None:
     wanted = _inside(member, what)
-    found = []
+    names = []
     for name, open_file in _files(archive, what):
         path = PurePosixPath(name)
-        found.append(name)
+        names.append(name)
         if path != wanted and wanted not in path.parents:
             continue
         _inside(name, what)
@@ -61,12 +60,12 @@ def _extract(archive: Path, member: str, out: Path, what: str) -> None:
         with open_file() as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink)
     if not any(out.iterdir()):
-        raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {some(found)}")
+        raise LmspecError(what, f"'{member}' is not in {archive.name}", f"it holds {some(names)}")
 
 
 def _files(archive: Path, what: str) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
-    """Name of each file and what opens it. A link has no content here: it could point anywhere."""
-    if tarfile.is_tarfile(archive):  # before zip: a plain tar passes for the zip that it holds
+    """Name of each file, and what opens it: None for a link, which could point anywhere."""
+    if tarfile.is_tarfile(archive):  # before zip: is_zipfile is true of a tar that holds a zip
         with tarfile.open(archive) as tar:
             for entry in tar:
                 if entry.isreg() or entry.issym() or entry.islnk():

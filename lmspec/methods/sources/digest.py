@@ -1,4 +1,4 @@
-"""digest: SHA-256 of a file, and of a folder as one number."""
+"""digest: SHA-256 of a file or folder, held against the declared one."""
 
 import hashlib
 from pathlib import Path
@@ -7,10 +7,10 @@ from lmspec.errors import LmspecError
 
 
 def sha256(path: Path) -> str:
-    """Of a file: of its bytes. Of a folder: of its files' `<sha256>  <path>` lines, sorted by path.
+    """Of a file's bytes, or of a folder's `<sha256>  <path>` lines, sorted by path.
 
-    The folder's number is what `find . -type f | sort | xargs sha256sum | sha256sum` prints with LC_ALL=C and paths
-    without the leading `./`.
+    For a folder: `find . -type f | sort | xargs sha256sum | sha256sum` prints the same, with
+    LC_ALL=C and paths without the leading `./`.
     """
     if path.is_file():
         with path.open("rb") as stream:
@@ -22,10 +22,15 @@ def sha256(path: Path) -> str:
 
 def require(path: Path, declared: str, what: str) -> None:
     """Raise LmspecError unless the SHA-256 of `path` is the declared one."""
-    found = sha256(path)
-    if found != declared:
-        raise LmspecError(
-            what,
-            f"its SHA-256 is {found}, and the spec declares {declared}",
-            "if the new content is what you want, put the new hash into params.yaml; if not, do not use it",
-        )
+    actual = sha256(path)
+    if actual != declared:
+        raise mismatch(what, actual, declared)
+
+
+def mismatch(what: str, actual: str, declared: str) -> LmspecError:
+    """What a user sees of a source whose content is not the declared one."""
+    return LmspecError(
+        what,
+        f"its SHA-256 is {actual}, and the spec declares {declared}",
+        "if you want the new content, put its hash into params.yaml; if not, do not use it",
+    )

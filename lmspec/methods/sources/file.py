@@ -26,7 +26,7 @@ def fetch(spec: FileSource, root: Path, out: Path) -> None:
         for p in path.rglob("*")
         if p.is_symlink() and not p.is_file()
     )
-    if links:  # the hash does not cover what is in a folder that a link leads to
+    if links:  # the hash does not cover a linked folder's content
         raise LmspecError(
             spec.path,
             f"its '{links[0]}' is a link, and not to a file",
@@ -38,4 +38,4 @@ def fetch(spec: FileSource, root: Path, out: Path) -> None:
     else:
         shutil.copyfile(
             path, out / PurePosixPath(spec.path).name
-        )  # `path` may be where a link leads
+        )  # `path` may be the target of a link

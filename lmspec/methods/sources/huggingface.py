@@ -12,7 +12,10 @@ from lmspec.specs.sources import HuggingfaceSource
 
 
 def fetch(spec: HuggingfaceSource, root: Path, out: Path) -> None:
-    """Download the allowed files, then check the hash of them all together. Endpoint and token: HF_ENDPOINT, HF_TOKEN."""
+    """Download the allowed files, then check the hash of all together.
+
+    Endpoint and token: HF_ENDPOINT, HF_TOKEN.
+    """
     what = f"{spec.repo}@{spec.revision[:12]}"
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -23,14 +26,13 @@ def fetch(spec: HuggingfaceSource, root: Path, out: Path) -> None:
                 allow_patterns=list(spec.allow),
                 local_dir=scratch,
             )
-        except (
-            Exception
-        ) as error:  # the hub client, its HTTP library and its cache raise a dozen unrelated types
+        # the hub client, its HTTP library and its cache raise a dozen unrelated types
+        except Exception as error:
             reason = f"the hub did not give it: {type(error).__name__}: {error}"
             raise LmspecError(
                 what, reason, "check the name, the revision, the token and the network"
             ) from error
-        shutil.rmtree(Path(scratch, ".cache"), ignore_errors=True)  # the client's own bookkeeping
+        shutil.rmtree(Path(scratch, ".cache"), ignore_errors=True)  # of the client
         if not any(Path(scratch).iterdir()):
             raise LmspecError(what, f"no file matches {list(spec.allow)}", "correct `allow`")
         digest.require(Path(scratch), spec.sha256, what)

@@ -1,4 +1,4 @@
-"""pypi: a file or folder inside a pinned wheel or source distribution, fetched by pip and checked by hash."""
+"""pypi: a file or folder of a pinned wheel or source distribution, fetched and checked by pip."""
 
 import os
 import subprocess
@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.methods.sources import archive
+from lmspec.methods.sources import archive, digest
 from lmspec.specs.sources import PypiSource
 
 
 def fetch(spec: PypiSource, root: Path, out: Path) -> None:
-    """pip checks the hash before it looks inside, so that no code of another archive is ever run."""
+    """pip checks the hash before it unpacks, so no code of another archive can run."""
     what = f"{spec.package}=={spec.version} ({spec.distribution})"
     with tempfile.TemporaryDirectory() as scratch:
         requirement = Path(scratch, "requirement.txt")
@@ -45,13 +45,9 @@ def fetch(spec: PypiSource, root: Path, out: Path) -> None:
 
 def _explain(what: str, declared: str, stderr: str) -> LmspecError:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    got = next((line.split()[-1] for line in lines if line.startswith("Got ")), None)
-    if got:
-        return LmspecError(
-            what,
-            f"its SHA-256 is {got}, and the spec declares {declared}",
-            "if the new content is what you want, put the new hash into params.yaml; if not, do not use it",
-        )
+    actual = next((line.split()[-1] for line in lines if line.startswith("Got ")), None)
+    if actual:
+        return digest.mismatch(what, actual, declared)
     if "No module named pip" in stderr:
         return LmspecError(what, "this environment has no pip", "run `python -m ensurepip`")
     if any("No matching distribution" in line for line in lines):

@@ -13,12 +13,15 @@ from lmspec.specs.sources import UrlSource
 
 
 def fetch(spec: UrlSource, root: Path, out: Path) -> None:
-    """Download to a scratch folder, check the hash, then take what is wanted. Credentials: as fsspec finds them."""
+    """Download to a scratch folder, check the hash, then unpack the members that the spec names.
+
+    fsspec finds the credentials.
+    """
     name = PurePosixPath(urlsplit(spec.url).path).name or "download"
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch, name)
         try:
-            # not fsspec.open: it reads in ranges, and a server that has none then fails after 5 MiB
+            # not fsspec.open: it reads in ranges, and fails after 5 MiB if a server has none
             system, path = fsspec.core.url_to_fs(spec.url)
             system.get_file(path, str(target))
         except ImportError as error:
