@@ -171,7 +171,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def restore(place: Path, old: str, new: str, paths: Sequence[str]) -> None:
-    """Make paths of a worktree what they are in the new commit; files that it lacks go."""
+    """Set paths of a worktree to what they are in commit `new`; files that it lacks are deleted."""
     known = {
         path  # git refuses a path that neither commit has
         for commit in (old, new)

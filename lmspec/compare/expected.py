@@ -16,11 +16,11 @@ def dropped(pair: ArtifactPair, path: MetricPath) -> bool:
 
     False if that is unknown.
     """
-    old, new = pair
+    baseline, candidate = pair
     try:
-        promised = metric_names.computes(_specs(old.revision), _metric(old, path))
+        promised = metric_names.computes(_specs(baseline.revision), _metric(baseline, path))
         return promised and path not in metric_names.paths(
-            _specs(new.revision), ArtifactName.parse(new.name)
+            _specs(candidate.revision), ArtifactName.parse(candidate.name)
         )
     except UNSOUND:
         return False

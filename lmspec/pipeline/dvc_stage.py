@@ -168,7 +168,7 @@ class Stage:
     def _inputs(self) -> dict[str, Any] | None:
         """What DVC will record before it runs the stage; None if an input is missing.
 
-        An input that is not known yet stands in it as at the last run.
+        An input that is not known yet has its value of the last run.
         """
         stage = copy.copy(self._stage)
         stage.deps = []
