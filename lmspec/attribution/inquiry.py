@@ -18,6 +18,8 @@ from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline import plan
+from lmspec.specs.names import ArtifactName
+from lmspec.statistics.paired import split_metric
 
 
 def run(
@@ -104,11 +106,13 @@ class _Inquiry:
 
     def _stages(self, mix: Mix) -> tuple[str, ...]:
         """Stages that have to be built for the metrics."""
-        return tuple(dict.fromkeys(pair.artifact(mix).stage for pair in self.metrics))
+        return tuple(
+            dict.fromkeys(ArtifactName.parse(metric.artifact(mix)).stage for metric in self.metrics)
+        )
 
     def _measure(self, mix: Mix, built: Revision) -> None:
         """Read the metrics of a mix; those that it lacks stay unknown."""
-        measured = {pair.name: pair.measure(mix, built) for pair in self.metrics}
+        measured = {metric.name: metric.measure(mix, built) for metric in self.metrics}
         self._measured[mix] = {name: value for name, value in measured.items() if value}
 
     def build(
@@ -155,13 +159,13 @@ class _Inquiry:
 
     def attributions(self) -> Iterator[Attribution]:
         """One for each metric."""
-        for pair in self.metrics if self.design.factors else ():
+        for metric in self.metrics if self.design.factors else ():
             measured = {
-                mix: values[pair.name]
+                mix: values[metric.name]
                 for mix, values in self._measured.items()
-                if pair.name in values
+                if metric.name in values
             }
-            yield attribute(pair.name, pair.of_split, self.design, measured)
+            yield attribute(metric.name, split_metric(metric.path[1:]), self.design, measured)
 
 
 def _forecast(names: tuple[str, ...], steps: Sequence[plan.Step]) -> MixBuild:
