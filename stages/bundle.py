@@ -1,4 +1,4 @@
-"""bundle: what is deployed.   graph, scores -> model.onnx, tokenizer.json, lmspec.json, predict.py, README.md"""
+"""bundle: what is deployed.   graph, scores -> graph, tokenizer, predict.py, model card"""
 
 import hashlib
 import json

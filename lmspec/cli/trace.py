@@ -31,7 +31,6 @@ def command(target: str) -> None:
         for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
-    click.echo(
-        f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}"
-    )
+    what = f"{count} undeclared files" if count else "nothing that it does not declare"
+    click.echo(f"{name} reads {what}")
     sys.exit(1 if count else 0)
