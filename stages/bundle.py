@@ -1,4 +1,4 @@
-"""bundle: what is deployed.   graph, scores -> graph, tokenizer, predict.py, model card"""
+"""bundle: what is deployed.   graph, scores -> model.onnx, tokenizer.json, lmspec.json, predict.py, README.md"""
 
 import hashlib
 import json

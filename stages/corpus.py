@@ -1,4 +1,4 @@
-"""corpus: cleaned, labelled documents.   sources -> documents.parquet, rejected.parquet, labels"""
+"""corpus: one table of cleaned, labelled documents.   sources -> documents.parquet, rejected.parquet, labels.json"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

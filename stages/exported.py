@@ -1,4 +1,4 @@
-"""exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer"""
+"""exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json, lmspec.json"""
 
 import tempfile
 from pathlib import Path
@@ -22,7 +22,7 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
     onnx.checker.check_model(model)
     vocabulary = source.tokenizer.get_vocab_size()
-    reference = checkpoint.read(needs[spec.of]).model  # tracing changed the attention of `source`
+    reference = checkpoint.read(needs[spec.of]).model  # tracing changed the attention of the other
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "model.onnx")
         path.write_bytes(model.SerializeToString())
@@ -37,8 +37,7 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if not worst <= spec.max_logit_difference:
         raise LmspecError(
             f"exported, of {spec.of}",
-            f"a logit of the graph differs from the model's by {worst:.3g} ({where}); "
-            f"{spec.max_logit_difference:g} is accepted",
+            f"a logit of the graph differs from the model's by {worst:.3g} ({where}); {spec.max_logit_difference:g} is accepted",
             "do not ship it: try another opset, or report the architecture",
         )
     about = {

@@ -1,4 +1,4 @@
-"""model: a network, trained.   splits (, sources) -> model.safetensors, config.json, tokenizer"""
+"""model: a candidate, fitted to data.   splits (, sources) -> model.safetensors, config.json, tokenizer.json, lmspec.json"""
 
 import importlib
 from pathlib import Path

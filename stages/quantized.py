@@ -1,4 +1,4 @@
-"""quantized: a graph in int8, checked against its source.   exported, splits -> model.onnx"""
+"""quantized: the graph in int8, checked against the one it came from.   exported, splits -> model.onnx, tokenizer.json"""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(source.masks)}
     graph.write(model, source.tokenizer, about, out)
     result = graph.read(out, needs.bits.threads)
-    # one text at a time: the scale of int8 activations depends on the other texts of the batch
+    # one text at a time: the scale of an int8 activation, so the answer, depends on who shares the batch
     before, after = (predicting.logits(g.forward, ids, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
     require(lost, spec.contract, spec.of)
@@ -42,7 +42,7 @@ def require(lost: dict[str, float], contract: Contract, of: str) -> None:
             raise LmspecError(
                 f"quantized, of {of}",
                 f"{name.removeprefix('max_')} is {value:.4g}; the contract allows {limit:g}",
-                "try per_channel, reduce_range or the other scheme, or loosen the contract",
+                "try per_channel, reduce_range or the other scheme; or loosen the contract, if you can bear the loss",
             )
 
 

@@ -1,4 +1,4 @@
-"""scores: metrics and predictions.   model or graph, splits -> predictions.parquet, metrics.json"""
+"""scores: what a model or graph gets right.   model or graph, splits -> predictions.parquet, metrics.json"""
 
 import importlib
 import json
@@ -19,7 +19,7 @@ DIGITS = 6
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test split of each dataset; git keeps each prediction, for paired tests."""
+    """Score the test split of every splits; git keeps each prediction, since a paired test needs it."""
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
@@ -58,11 +58,7 @@ def measured(
 def predictions(
     dataset: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
 ) -> pl.DataFrame:
-    """One row per example, to 6 digits.
-
-    confidence         probability of the predicted label
-    label_probability  probability of the true label
-    """
+    """One row an example. confidence: of the predicted label; label_probability: of the true one; 6 digits."""
     rows = np.arange(len(test.truth))
     return test.documents.select(
         pl.lit(dataset).alias("dataset"),

@@ -1,4 +1,4 @@
-"""speed: a graph timed against another model.   graph, model, splits -> metrics, rounds.csv"""
+"""speed: a graph and another model, timed in turn in one run.   graph, model, splits -> data/metrics/speed-<name>.json"""
 
 import functools
 import importlib

@@ -1,4 +1,4 @@
-"""splits: a corpus in train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels"""
+"""splits: a corpus cut into train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels.json"""
 
 from pathlib import Path
 
@@ -31,9 +31,12 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     for split in splitting.SPLITS:
         part = frame.filter(pl.Series(sides) == split)
         if part.is_empty() and getattr(spec, split) > 0:
-            few = f"{frame.height} documents are too few for {getattr(spec, split):g} of them"
-            remedy = "give it a larger fraction, or the corpus more documents"
-            raise LmspecError(f"splits, of {spec.of}", f"the {split} split is empty: {few}", remedy)
+            found = f"the {split} split is empty: {frame.height} documents are too few for {getattr(spec, split):g} of them"
+            raise LmspecError(
+                f"splits, of {spec.of}",
+                found,
+                "give it a larger fraction, or the corpus more documents",
+            )
         documents.write(part, out / f"{split}.parquet")
         documents.write_ids(part, out / f"{split}.ids")
         absent = sorted(set(labels) - set(part["label"])) if getattr(spec, split) > 0 else []

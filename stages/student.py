@@ -1,4 +1,4 @@
-"""student: a smaller transformer, taught by a larger one.   teacher, splits -> a model's files"""
+"""student: a smaller transformer, taught by a larger one.   teacher, splits -> the files of a model"""
 
 import dataclasses
 from pathlib import Path
@@ -14,7 +14,7 @@ from lmspec.specs.student import StudentSpec
 
 
 def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Copy some of the teacher's layers, then train on its outputs and the labels."""
+    """Copy some of the teacher's layers, then train them on the teacher's answers and the labels."""
     teacher = checkpoint.read(needs[spec.teacher])
     if teacher.kind != "transformer":
         raise LmspecError(

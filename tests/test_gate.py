@@ -826,7 +826,7 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
         kept_line.startswith("kept   undecided  reviews.f1.")
         and "not worse by more than 0.02, at 95 %" in kept_line
     )
-    assert "examples would decide, if what was seen stays as it is" in needed_line
+    assert "examples would decide, if the effect stays as it is" in needed_line
     verdicts = json.loads(project.run("gate", "--format", "json").output)
     assert [gate["verdict"] for gate in verdicts] == ["pass", "fail", "undecided"]
     project.commit()

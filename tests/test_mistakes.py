@@ -123,7 +123,7 @@ def test_before_the_first_commit_the_working_tree_is_compared_with_itself(projec
     project.remove(".git")
     project.git("init", "-q", "-b", "main")
     found = project.run("gate")
-    assert "there is no commit yet: the working tree is held against itself" in found.stderr
+    assert "there is no commit yet: the working tree is its own baseline" in found.stderr
     assert found.stdout.startswith("worktree -> worktree\n") and "2 of 2 gates pass" in found.stdout
 
 

@@ -12,14 +12,13 @@ import pytest
 
 from lmspec.attribution import factors, question
 from lmspec.compare import revision
-from lmspec.compare.artifact import Artifact
-from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git import tree
 from lmspec.history import commits, metric_lookup
 from lmspec.pipeline import leftovers
 from lmspec.reports.trends import sparkline
+from lmspec.specs.names import ArtifactName
 from lmspec.statistics import predictions
 from tests.history import Project, examples, make
 
@@ -105,10 +104,9 @@ def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str
         _ = files(tmp_path, dvc_lock=f"{LOCK}  model-a: {entry}\n").lock
 
 
-def asked(revision: Revision, name: str, path: tuple[str, ...]) -> question.MetricPair:
+def asked(artifact: str, path: tuple[str, ...]) -> question.MetricPair:
     """A metric of an artifact that both commits call the same."""
-    artifact = Artifact(revision, name)
-    return question.MetricPair(ArtifactPair(artifact, artifact), path)
+    return question.MetricPair(*2 * (ArtifactName.parse(artifact),), path)
 
 
 def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
@@ -116,7 +114,7 @@ def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
     odd = files(tmp_path, params_yaml="sources: [a]\ngates: [b, {kind: floor}]\n")
     assert (
         factors.raw_files(odd) == []
-        and question._gated(odd, [asked(odd, "scores.a", ("test", "accuracy"))]) == []
+        and question._gated(odd, [asked("scores.a", ("test", "accuracy"))]) == []
     )
 
 
@@ -129,6 +127,8 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
         ("t", "table", "s", "accuracy"),
         ("t", "log_loss"),
     )
+    changed = [asked("scores.a", path) for path in paths]
+    changed.append(asked("speed.a", ("of", "latency_ms", "p50")))
     about = {
         "{kind: negative_flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
         "{kind: negative_flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
@@ -144,8 +144,6 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
     }
     for gate, names in about.items():
         side = files(tmp_path, params_yaml=f"gates: {{g: {gate}}}\n")
-        changed = [asked(side, "scores.a", path) for path in paths]
-        changed.append(asked(side, "speed.a", ("of", "latency_ms", "p50")))
         assert [each.name for each in question._gated(side, changed)] == names, gate
 
 

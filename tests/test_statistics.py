@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sacrebleu import significance
 from sacrebleu.metrics.bleu import BLEU
-from scipy import special, stats
+from scipy import stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 from lmspec.compare import bounds
@@ -160,7 +160,7 @@ def test_two_proportions_is_that_of_scipy_and_statsmodels(
     old: int, old_size: int, new: int, new_size: int
 ) -> None:
     """Fisher's test; Newcombe's interval, which has a width for two examples too."""
-    p, low, high = exact.two_proportions(old / old_size, new / new_size, old_size, new_size, 0.95)
+    p, low, high = exact.two_proportions(old / old_size, new / new_size, (old_size, new_size), 0.95)
     assert p == pytest.approx(stats.fisher_exact([[old, old_size - old], [new, new_size - new]])[1])
     peer = proportion.confint_proportions_2indep(
         new, new_size, old, old_size, method="newcomb", compare="diff"
@@ -651,17 +651,16 @@ def test_groups_make_a_test_more_careful() -> None:
         assert p >= 0.5 and "of groups" in method
 
 
-def test_quantiles_are_scipys() -> None:
-    """Of Student's t and the beta distribution, from a few to a hundred thousand."""
+def test_quantiles_are_those_of_scipys_distributions() -> None:
+    """Of Student's t and the beta distribution, for fractional counts up to a hundred thousand."""
     for freedom in (1, 2, 3.3, 10, 100, 10_000):
-        assert exact.student_quantile(0.975, freedom) == pytest.approx(
-            special.stdtrit(freedom, 0.975), rel=1e-7
-        )
-    for a, b in ((0.5, 0.5), (1, 50), (4, 97.5), (39, 1355), (5001, 95000)):
-        for level in (0.05, 0.5, 0.95):
-            assert exact.beta_quantile(level, a, b) == pytest.approx(
-                special.betaincinv(a, b, level), rel=1e-7
-            )
-            assert exact.beta_share(exact.beta_quantile(level, a, b), a, b) == pytest.approx(
-                level, abs=1e-9
+        assert exact.student(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-7)
+    for hits, misses in ((0.5, 0.5), (1, 50), (4, 97.5), (39, 1355), (5001, 95000)):
+        for confidence in (0.5, 0.95):
+            assert exact.clopper_pearson(hits, hits + misses, confidence) == pytest.approx(
+                (
+                    stats.beta.ppf(1 - confidence, hits, misses + 1),
+                    stats.beta.ppf(confidence, hits + 1, misses),
+                ),
+                rel=1e-7,
             )

@@ -18,8 +18,6 @@ from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline import plan
-from lmspec.specs.names import ArtifactName
-from lmspec.statistics.paired import split_metric
 
 
 def run(
@@ -106,13 +104,11 @@ class _Inquiry:
 
     def _stages(self, mix: Mix) -> tuple[str, ...]:
         """Stages that have to be built for the metrics."""
-        return tuple(
-            dict.fromkeys(ArtifactName.parse(metric.artifact(mix)).stage for metric in self.metrics)
-        )
+        return tuple(dict.fromkeys(pair.artifact(mix).stage for pair in self.metrics))
 
     def _measure(self, mix: Mix, built: Revision) -> None:
         """Read the metrics of a mix; those that it lacks stay unknown."""
-        measured = {metric.name: metric.measure(mix, built) for metric in self.metrics}
+        measured = {pair.name: pair.measure(mix, built) for pair in self.metrics}
         self._measured[mix] = {name: value for name, value in measured.items() if value}
 
     def build(
@@ -159,13 +155,13 @@ class _Inquiry:
 
     def attributions(self) -> Iterator[Attribution]:
         """One for each metric."""
-        for metric in self.metrics if self.design.factors else ():
+        for pair in self.metrics if self.design.factors else ():
             measured = {
-                mix: values[metric.name]
+                mix: values[pair.name]
                 for mix, values in self._measured.items()
-                if metric.name in values
+                if pair.name in values
             }
-            yield attribute(metric.name, split_metric(metric.path[1:]), self.design, measured)
+            yield attribute(pair.name, pair.of_split, self.design, measured)
 
 
 def _forecast(names: tuple[str, ...], steps: Sequence[plan.Step]) -> MixBuild:

@@ -8,44 +8,50 @@ from lmspec.attribution.design import Mix
 from lmspec.attribution.effects import Measurement
 from lmspec.compare import out_of_date
 from lmspec.compare.artifact import Artifact, leaves
-from lmspec.compare.evidence import ArtifactPair, Evidence
+from lmspec.compare.evidence import Evidence
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.compare.untested import is_measured
 from lmspec.errors import LmspecError
 from lmspec.history import metric_lookup
 from lmspec.language import metric_names, suggest
-from lmspec.specs.names import ArtifactName, MetricPath
+from lmspec.specs.names import ArtifactName, MetricName, MetricPath
+from lmspec.statistics.paired import SplitMetric, split_metric
 
 BY_DEFAULT = ("accuracy", "macro_f1")
 
 
 @dataclass(frozen=True)
 class MetricPair:
-    """A metric in both commits. path: within the metrics of its artifact."""
+    """baseline, candidate: its artifact's name in each commit; path: within the metrics."""
 
-    artifacts: ArtifactPair
+    baseline: ArtifactName
+    candidate: ArtifactName
     path: MetricPath
 
     @property
     def name(self) -> str:
         """As `lmspec diff` has it."""
-        return f"{self.artifacts.name}.{'.'.join(self.path)}"
+        return str(MetricName(self.candidate, self.path))
 
-    def artifact(self, mix: Mix) -> str:
-        """What its artifact is called in a mix, whose data or spec declares it."""
-        baseline, candidate = self.artifacts
-        return (candidate if factors.of_section(candidate.noun) in mix else baseline).name
+    def artifact(self, mix: Mix) -> ArtifactName:
+        """Its name in a mix, whose data or spec declares it."""
+        return self.candidate if factors.of_section(self.candidate.noun) in mix else self.baseline
+
+    @property
+    def of_split(self) -> SplitMetric:
+        """What it is of the predictions on a test split."""
+        return split_metric(self.path[1:])
 
     def measure(self, mix: Mix, revision: Revision) -> Measurement | None:
         """The metric of a built mix; None if it has none.
 
         Everything needed is read now: the files of a mix are deleted afterwards.
         """
-        artifact = Artifact(revision, self.artifact(mix))
+        artifact = Artifact(revision, str(self.artifact(mix)))
         value = artifact.number(self.path)
         if value is None:
             return None
-        if artifact.noun == "scores" and len(self.path) > 1:
+        if self.candidate.noun == "scores" and len(self.path) > 1:
             return Measurement(value, artifact.sample(self.path[0]))
         return Measurement(value, Unavailable("git keeps nothing that tells its spread"))
 
@@ -56,10 +62,7 @@ def metrics(baseline: Revision, candidate: Revision, names: Sequence[str]) -> li
     Raises LmspecError for a metric that a commit lacks, that is measured, or that is out of date;
     and if the commits have none in common.
     """
-    reasons = out_of_date.artifacts(baseline), out_of_date.artifacts(candidate)
-    common = {
-        metric.name: metric for metric in _common(Evidence(baseline, candidate, reasons).in_both)
-    }
+    common = {pair.name: pair for pair in _common(baseline, candidate)}
     if not common:
         raise LmspecError(
             f"{baseline.name}, {candidate.name}",
@@ -68,30 +71,36 @@ def metrics(baseline: Revision, candidate: Revision, names: Sequence[str]) -> li
         )
     for name in names:
         _require(name, common, baseline, candidate)
-    chosen = [common[name] for name in dict.fromkeys(names)]
+    pairs = [common[name] for name in dict.fromkeys(names)]
     if not names:
         changed = [
-            metric
-            for metric in common.values()
-            if len({end.number(metric.path) for end in metric.artifacts}) > 1
+            pair
+            for pair in common.values()
+            if baseline.number(str(pair.baseline), pair.path)
+            != candidate.number(str(pair.candidate), pair.path)
         ]
-        chosen = _gated(candidate, changed) or _scored(changed)
-    for end in (end for metric in chosen for end in metric.artifacts):
-        if end.out_of_date is not None:
-            raise LmspecError(
-                f"{end.revision.name}: {end.name}",
-                f"it is out of date: {end.out_of_date}",
-                "check that commit out, `dvc repro`, and commit the results",
-            )
-    return chosen
+        pairs = _gated(candidate, changed) or _scored(changed)
+    for revision, artifacts in (
+        (baseline, {str(pair.baseline) for pair in pairs}),
+        (candidate, {str(pair.candidate) for pair in pairs}),
+    ):
+        for artifact, reason in out_of_date.artifacts(revision).items():
+            if artifact in artifacts:
+                raise LmspecError(
+                    f"{revision.name}: {artifact}",
+                    f"it is out of date: {reason}",
+                    "check that commit out, `dvc repro`, and commit the results",
+                )
+    return pairs
 
 
-def _common(pairs: Sequence[ArtifactPair]) -> Iterator[MetricPair]:
+def _common(baseline: Revision, candidate: Revision) -> Iterator[MetricPair]:
     """Every metric that is a number in both commits."""
-    for pair in pairs:
+    for pair in Evidence(baseline, candidate).in_both:
+        old, new = (ArtifactName.parse(end.name) for end in pair)
         for path, _ in leaves(pair.candidate.metrics):
             if all(end.number(path) is not None for end in pair):
-                yield MetricPair(pair, path)
+                yield MetricPair(old, new, path)
 
 
 def _require(
@@ -118,22 +127,18 @@ def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> list[MetricPai
     ]
     return list(
         dict.fromkeys(
-            metric
+            pair
             for pattern in patterns
-            for metric in changed
-            if not is_measured(metric.name)
-            and metric_names.matches(
-                pattern, (*ArtifactName.parse(metric.artifacts.name), *metric.path)
-            )
+            for pair in changed
+            if not is_measured(pair.candidate.noun)
+            and metric_names.matches(pattern, (*pair.candidate, *pair.path))
         )
     )
 
 
 def _scored(changed: Sequence[MetricPair]) -> list[MetricPair]:
     return [
-        metric
-        for metric in changed
-        if metric.artifacts.noun == "scores"
-        and len(metric.path) == 2
-        and metric.path[1] in BY_DEFAULT
+        pair
+        for pair in changed
+        if pair.candidate.noun == "scores" and len(pair.path) == 2 and pair.path[1] in BY_DEFAULT
     ]

@@ -1,6 +1,6 @@
-"""comparing: two revisions for a command: their report, its exit code, and the forms that it is written in."""
+"""comparing: two revisions for a command: their report, its exit codes, and its output forms."""
 
-import gc
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,25 +25,22 @@ WRITTEN = {
 }
 
 
-def report(old: str, new: str | None) -> "Report":
-    """What is to be said of two sides, named as on the command line. Raises LmspecError if they cannot be compared."""
-    collects = gc.isenabled()
-    gc.disable()  # to look for what nobody uses any more takes a twelfth of the time, and there is hardly any
+def report(baseline: str, candidate: str | None) -> "Report":
+    """Compare two revisions, named as on the command line.
+
+    Raises LmspecError if they cannot be compared.
+    """
     from lmspec.compare import comparison, gate_lines, revision
     from lmspec.git import tree
 
     root = Path.cwd()
-    opened: list[revision.Revision] = []
-    try:
-        for name in tree.baseline_and_candidate(old, new, root):
-            opened.append(revision.read(name, root))
-        found = comparison.compare(opened[0], opened[1], root)
-        return gate_lines.located(found, opened[1])
-    finally:
-        for side in opened:
-            side.tree.close()
-        if collects:
-            gc.enable()
+    with contextlib.ExitStack() as stack:
+        revisions = []
+        for name in tree.baseline_and_candidate(baseline, candidate, root):
+            revisions.append(revision.read(name, root))
+            stack.callback(revisions[-1].tree.close)
+        result = comparison.compare(revisions[0], revisions[1], root)
+        return gate_lines.located(result, revisions[1])
 
 
 def shown(found: "Report", form: str, everything: bool = False) -> str:

@@ -31,6 +31,7 @@ def command(target: str) -> None:
         for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
-    what = f"{count} undeclared files" if count else "nothing that it does not declare"
-    click.echo(f"{name} reads {what}")
+    click.echo(
+        f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}"
+    )
     sys.exit(1 if count else 0)

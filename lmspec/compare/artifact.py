@@ -1,4 +1,4 @@
-"""artifact: one artifact in one revision: its spec, its metrics, and the predictions behind them."""
+"""artifact: one artifact in one revision: its spec, metrics, and the predictions behind them."""
 
 import functools
 from collections.abc import Iterator, Mapping

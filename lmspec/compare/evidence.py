@@ -1,4 +1,4 @@
-"""evidence: the artifacts of two revisions in pairs, and the predictions on which a pair is tested."""
+"""evidence: the artifacts of two revisions in pairs, with the predictions that tests need."""
 
 from collections.abc import Iterator, Mapping
 
@@ -36,7 +36,7 @@ class ArtifactPair:
 
     @property
     def same_predictions(self) -> bool:
-        """Is the committed table of predictions the same file in both? Then there is nothing to read."""
+        """Is the committed table of predictions the same file in both? Then none needs reading."""
         ids = [end.table_id("predictions") for end in self]
         return ids[0] is not None and ids[0] == ids[1]
 

@@ -207,7 +207,7 @@ def _unpaired(metric: Metric, size: int, reason: str, family: Family) -> Metric:
     if metric.baseline == metric.candidate:
         return replace(metric, verdict="same")
     old, new = float(metric.baseline), float(metric.candidate)
-    p, low, high = exact.two_proportions(old, new, size, size, CONFIDENCE)
+    p, low, high = exact.two_proportions(old, new, (size, size), CONFIDENCE)
     return replace(
         metric,
         verdict="inconclusive",

@@ -67,16 +67,12 @@ class Revision:
 
     @functools.cached_property
     def artifacts(self) -> dict[str, dict[str, Any]]:
-        """`noun.key` -> its section of params.yaml, in the order of the file."""
-        sections = {
-            noun: keys
-            for noun, keys in self.params.items()
-            if noun not in NO_NOUNS and isinstance(keys, dict)
-        }
+        """`noun.name` -> its section of params.yaml, in the order of the file."""
         return {
-            f"{noun}.{key}": spec
-            for noun, keys in sections.items()
-            for key, spec in keys.items()
+            f"{noun}.{name}": spec
+            for noun, section in self.params.items()
+            if noun not in NO_NOUNS and isinstance(section, dict)
+            for name, spec in section.items()
             if isinstance(spec, dict)
         }
 
@@ -146,7 +142,7 @@ def read(name: str, root: Path) -> Revision:
 
 
 def of_tree(tree: Tree) -> Revision:
-    """A tree of `FOLDERS`, extended by the modules elsewhere that dvc.lock lists as dependencies."""
+    """A tree of `FOLDERS`, with the modules elsewhere that dvc.lock has as dependencies."""
     revision = Revision(tree)
     with contextlib.suppress(LmspecError):  # raised again where dvc.lock is needed
         deps = {path for run in revision.lock.values() for path in run.deps if path.endswith(".py")}
@@ -171,7 +167,7 @@ def _require_project(revision: Revision) -> None:
 
 
 def executed(*revisions: Revision) -> dict[str, tuple[str, ...]] | None:
-    """File -> stages that depend on it in any of the revisions' dvc.lock; None if none is listed."""
+    """File -> stages that depend on it, by any revision's dvc.lock; None if none does."""
     stages: dict[str, dict[str, None]] = {}
     for revision in revisions:
         for artifact in revision.artifacts:
@@ -216,7 +212,7 @@ def _parsed(text: str, place: str) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=8)
 def _loaded(text: str) -> Any:
-    """Both sides of a comparison often have the same params.yaml. Nobody changes what it gives."""
+    """Cached, since two revisions often share a params.yaml. Treat the result as frozen."""
     return YAML(typ="safe").load(text)
 
 

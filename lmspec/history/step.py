@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, metrics, untested, verdicts
+from lmspec.compare import bounds, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
-from lmspec.compare.report import Better, Interval, Metric, Verdict
+from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Revision, Unavailable
-from lmspec.compare.verdicts import CONFIDENCE
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
+from lmspec.statistics.paired import split_metric
 
 TWO_SIDED = (1 + CONFIDENCE) / 2  # level of each bound of a two-sided interval
 
@@ -65,8 +66,7 @@ def step(
         return Step("not comparable", plain, reason=out_of_date)
     better = bounds.better(pair, name.path) or better
     if _is_scored(name) and better:
-        metric = Metric(str(name), *values, plain, better, "changed")
-        return _scored(pair, name, metric)
+        return _scored(pair, name, plain, better)
     if plain == 0:
         return Step("same", 0.0)
     if better is None:
@@ -85,16 +85,23 @@ def _is_scored(name: MetricName) -> bool:
     return name.artifact.noun == "scores" and len(name.path) > 1
 
 
-def _scored(pair: ArtifactPair, name: MetricName, metric: Metric) -> Step:
-    """Test it on paired predictions, as `lmspec diff` does, but with no other metric."""
+def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) -> Step:
+    """Test it on paired predictions, as `lmspec diff` does."""
     paired = pair.testable(name.path)
     if paired == NOT_DERIVABLE:
-        return Step("untested" if metric.difference else "same", metric.difference)
+        return Step("same" if plain == 0 else "untested", plain)
     if isinstance(paired, Unavailable):
         verdict: Verdict = "untested" if NO_PREDICTIONS in paired.reason else "not comparable"
-        return Step(verdict, metric.difference, reason=paired.reason)
-    (metric,) = verdicts.judged([metrics.tested(paired, name.path, metric)])
-    return Step(metric.verdict, metric.difference, metric.p, metric.reason)
+        return Step(verdict, plain, reason=paired.reason)
+    part = split_metric(name.path[1:])
+    left_out = paired.left_out(part)
+    if plain == 0 and left_out is None and not paired.differing[paired.rows(part.table)].any():
+        return Step("same", 0.0)
+    estimate = paired.difference(part)
+    p, _ = paired.p(part, estimate)
+    significant = p <= LEVEL and estimate.value != 0
+    verdict = _towards(estimate.value, better) if significant else "inconclusive"
+    return Step(verdict, estimate.value, p, left_out)
 
 
 def _measured(pair: ArtifactPair, name: MetricName, plain: float) -> Step:

@@ -1,4 +1,4 @@
-"""encoding: texts -> token ids -> padded batches, in an order that depends on the seed only."""
+"""encoding: texts -> token ids -> padded batches, in an order that depends on a seed and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

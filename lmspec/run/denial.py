@@ -12,8 +12,8 @@ from lmspec.run.declaration import Declaration
 from lmspec.run.sandbox import Allowed
 
 FAILED = re.compile(
-    r"permission denied|os error 13|no such file|not found|load model|does ?n.t exist"
-    r"|(can ?not|could ?n.t|could not|failed to|unable to) (open|read|load)|does not exist",
+    r"permission denied|os error 13|no such file|not found|can ?not (open|read|load)|could ?n.t (open|read|load)"
+    r"|could not (open|read|load)|(failed|unable) to (open|read|load)|load model|does ?n.t exist|does not exist",
     re.IGNORECASE,
 )
 # messages of these quote names, not files

@@ -1,8 +1,8 @@
 """provenance: what a stage was built from and what it made; holds no time, host or path.
 
-An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an
-array: DVC keeps no run-cache for a stage with an output in git that is neither metric nor plot, and
-shows the numbers of an object in a file of metrics as metrics.
+An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an array:
+DVC shows the numbers of an object in a metrics file as metrics, and keeps no run-cache for a stage
+with an output in git that is neither metric nor plot.
 """
 
 import ast
@@ -118,7 +118,7 @@ def of_path(place: Path, name: str) -> Entry:
 
 
 def annotate(entries: Iterable[Entry], name: str, better: Mapping[str, str]) -> None:
-    """Add the directions of metrics to their file's entry: a comparison reads them from git."""
+    """Add the directions of metrics to the entry of their file: a comparison reads them from git."""
     for entry in entries:
         if better and entry["name"] == name:
             entry["annotations"] = {"better": dict(better)}

@@ -221,7 +221,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _note(job: child.Job, seconds: float, peak_mib: float) -> None:
-    """Log duration and memory for `lmspec plan`: no output, since they always differ."""
+    """Log duration and memory for `lmspec plan`: no output of the stage, since it always differs."""
     path = job.root / declaration.OURS / "runs" / f"{job.declared.stage}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     line = {

@@ -1,7 +1,7 @@
-"""bootstrap: the bootstrap of numbers that follow from sums over examples: intervals and tests, in pairs, strata and groups.
+"""bootstrap: intervals and tests of metrics that follow from sums over examples.
 
-Whatever a metric is, what it needs of the examples is a few sums: of right answers, of losses, of counts per class. So one
-product of a matrix of how often each example was drawn with the matrix of what it adds gives every metric of every draw.
+Every metric needs a few sums only: right answers, losses, counts per class. So one product of two
+matrices, how often each example was drawn and what it adds, gives all metrics of all replicates.
 """
 
 import functools
@@ -18,23 +18,23 @@ from lmspec.statistics.exact import NORMAL
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 SEED = 20_260_101
-WORK = 10_000_000  # examples to draw in all: more examples, fewer replicates
+WORK = 10_000_000  # draws in all: the more examples, the fewer replicates
 FEWEST, MOST = 1_000, 5_000
-MANY = 5_000  # units from which weights of their own are drawn for each, as their number hardly varies any more
-FEW = 10  # replicates beyond an end: fewer do not tell where it is, and the normal tail has its say too
-BLOCK = 2_000_000  # cells of the matrix of weights at a time
+MANY = 5_000  # units from which Poisson weights replace the multinomial: their sum hardly varies
+FEW = 10  # replicates beyond a bound; with fewer, the normal tail may widen it
+BLOCK = 2_000_000  # cells of the weight matrix at a time: 16 MB
 
-# sums of the examples (..., m) -> a number for each (...)
+# sums over examples (..., m) -> a metric (...)
 Statistic = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often each unit is drawn in each replicate. A unit is an example, or a group of them.
+    """How often each unit, an example or a group of them, is drawn in each replicate.
 
-    strata  for each stratum: (examples,) places of its examples
-    units   for each stratum: (examples,) number of the unit of each, from 0
-    times   for each stratum: (replicates, units) as bytes
+    strata  per stratum: (examples,) indices of its examples
+    units   per stratum: (examples,) number of the unit of each, from 0
+    times   per stratum: (replicates, units)
     """
 
     strata: tuple[Ints, ...]
@@ -45,13 +45,14 @@ class Resampling:
 def resampling(
     strata: Ints, groups: Ints | None, replicates: int | None = None, seed: int = SEED
 ) -> Resampling:
-    """Within each stratum, as many units as it has are drawn with replacement. The same arguments give the same draws.
+    """Draw the units of each stratum with replacement; the same arguments give the same draws.
 
-    strata  (n,) numbers from 0: the tables, whose shares a test set does not leave to chance
-    groups  (n,) numbers from 0 of what was drawn together, such as a document; None: each example by itself
+    strata  (n,) numbers from 0: the tables, whose sizes are fixed by design
+    groups  (n,) numbers from 0 of what was sampled together, such as a document; None: no groups
 
-    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 8; Davison & Hinkley 1997, 3.2 and 3.8;
-    for many units Chamandy et al. 2012 (Poisson weights), brought to the size of the stratum.
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 8;
+    Davison & Hinkley 1997, 3.2 and 3.8; for many units Chamandy et al. 2012 (Poisson weights,
+    here scaled to the size of the stratum).
     """
     rng = np.random.default_rng([seed, len(strata)])
     count = replicates or min(MOST, max(FEWEST, WORK // max(1, len(strata))))
@@ -71,39 +72,38 @@ def resampling(
 
 
 def _multinomial(count: int, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    found = np.empty((count, size), np.uint8)
+    """(count, size)"""
+    times = np.empty((count, size), np.uint8)
     step = max(1, BLOCK // size)
     for start in range(0, count, step):
-        some = min(step, count - start)
-        # a 32-bit draw times the size, without its lower half: four times as fast as `integers`, and as even to 1 in 800,000
-        drawn = (
-            rng.integers(0, 2**32, some * size, np.uint32).astype(np.uint64) * np.uint64(size)
-        ) >> np.uint64(32)
-        drawn += np.repeat(np.arange(some, dtype=np.uint64) * np.uint64(size), size)
-        found[start : start + some] = np.bincount(
-            drawn.view(np.int64), minlength=some * size
-        ).reshape(some, size)
-    return found
+        rows = min(step, count - start)
+        # A 32-bit draw times the size, without its lower half: four times as fast as `integers`,
+        # and uniform to 1 in 800,000.
+        drawn = rng.integers(0, 2**32, (rows, size), np.uint32).astype(np.uint64)
+        drawn *= np.uint64(size)
+        drawn >>= np.uint64(32)
+        drawn += np.arange(rows, dtype=np.uint64)[:, None] * np.uint64(size)
+        counts = np.bincount(drawn.ravel().view(np.int64), minlength=rows * size)
+        times[start : start + rows] = counts.reshape(rows, size)
+    return times
 
 
 def _poisson(count: int, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Poisson of mean 1, by 16 random bits each."""
+    """(count, size) of mean 1, from 16 random bits each."""
     chance = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
     table = np.searchsorted(chance, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
-    found = np.empty((count, size), np.uint8)
-    for row in found:
-        table.take(
-            rng.integers(0, 2**16, size, np.uint16), out=row, mode="clip"
-        )  # without it, `out` is buffered
-    return found
+    times = np.empty((count, size), np.uint8)
+    for row in times:  # "clip" since the default mode buffers `out`
+        table.take(rng.integers(0, 2**16, size, np.uint16), out=row, mode="clip")
+    return times
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Sums of the examples as they are, of each unit, and in each replicate, per stratum.
+    """Sums over the examples as they are, of each unit, and in each replicate.
 
     whole   (strata, m)
-    units   for each stratum (units, m)
+    units   per stratum: (units, m)
     drawn   (replicates, strata, m)
     """
 
@@ -113,60 +113,53 @@ class Draws:
 
     def of(self, columns: Ints) -> "Draws":
         """Some of the sums."""
-        return Draws(
-            self.whole[:, columns],
-            tuple(unit[:, columns] for unit in self.units),
-            self.drawn[:, :, columns],
-        )
+        units = tuple(unit[:, columns] for unit in self.units)
+        return Draws(self.whole[:, columns], units, self.drawn[:, :, columns])
 
 
 def draws(parts: Floats, plan: Resampling) -> Draws:
-    """Replicates of sums. parts: (n, m) what each example adds to them."""
+    """Replicates of sums. parts: (n, m) what each example adds."""
     units = tuple(
         _per_unit(parts[here], unit) for here, unit in zip(plan.strata, plan.units, strict=True)
     )
-    whole = np.stack([unit.sum(0) for unit in units])
-    drawn = np.stack(
-        [_weighted(times, unit) for times, unit in zip(plan.times, units, strict=True)], axis=1
-    )
-    return Draws(whole, units, drawn)
+    drawn = [_weighted(times, unit) for times, unit in zip(plan.times, units, strict=True)]
+    return Draws(np.stack([unit.sum(0) for unit in units]), units, np.stack(drawn, axis=1))
 
 
 def _per_unit(parts: Floats, unit: Ints) -> Floats:
+    """(units, m)"""
     size = int(unit.max()) + 1
     if size == len(unit):
         return parts
     order = np.argsort(unit, kind="stable")
-    sums: Floats = np.add.reduceat(
-        parts[order], np.flatnonzero(np.diff(unit[order], prepend=-1)), axis=0
-    )
-    return sums
+    starts = np.flatnonzero(np.diff(unit[order], prepend=-1))
+    return np.asarray(np.add.reduceat(parts[order], starts, axis=0))
 
 
 def _weighted(times: NDArray[np.uint8], unit: Floats) -> Floats:
     """(replicates, m)"""
     count, size = times.shape
-    found = np.zeros((count, unit.shape[1]))
+    sums = np.zeros((count, unit.shape[1]))
     used = np.flatnonzero(unit.any(0))  # most bins of confidence are empty
     unit = np.ascontiguousarray(unit[:, used])
     step = max(1, BLOCK // size)
     weights = np.empty((min(step, count), size))
     for start in range(0, count, step):
-        some = times[start : start + step]
-        np.copyto(weights[: len(some)], some)
-        found[start : start + step, used] = weights[: len(some)] @ unit
+        block = times[start : start + step]
+        np.copyto(weights[: len(block)], block)
+        sums[start : start + step, used] = weights[: len(block)] @ unit
     if size >= MANY:
-        found *= size / times.sum(1, dtype=np.float64)[:, None]
-    return found
+        sums *= size / times.sum(1, dtype=np.float64)[:, None]
+    return sums
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its spread over replicates.
+    """A metric, or a difference of two, with its spread.
 
-    value      of the examples as they are
-    replicates (b,) of the replicates
-    jackknife      (units,) without each unit in turn: for the acceleration
+    value       on the examples as they are
+    replicates  (b,)
+    jackknife   (units,) without each unit in turn: for the acceleration of BCa
     """
 
     value: float
@@ -175,106 +168,96 @@ class Estimate:
 
     @functools.cached_property
     def error(self) -> float:
-        """Standard error; 0 for what is only the last digit of a float: then nothing is known of the spread."""
-        found = float(self.replicates.std(ddof=1))
-        return found if found > 1e-12 * max(1.0, abs(self.value)) else 0.0
+        """Standard error; 0, which means unknown, if it is floating-point noise."""
+        error = float(self.replicates.std(ddof=1))
+        return error if error > 1e-12 * max(1.0, abs(self.value)) else 0.0
 
     @property
     def p(self) -> float:
-        """Two-sided p of the value being 0: how often a replicate, shifted so that they centre on 0, is as far from it.
+        """Two-sided p from the null-centred bootstrap; 1 if the spread is unknown.
 
-        With the observed one counted; where no replicate is, by the normal tail: 1 / (b + 1) would not outlast Holm's factors.
-        1 where nothing is known of the spread: one example, or all alike. sacrebleu's paired bootstrap takes absolute
-        differences before it shifts them, and so counts one side: where most replicates have one sign, this is twice its p.
+        The observed value counts as a replicate. Where no replicate is as far out, the normal tail
+        decides: 1 / (b + 1) would not survive Holm's correction. sacrebleu's paired bootstrap is
+        one-sided: where most replicates have one sign, this is twice its p.
         Source: Koehn 2004, EMNLP; Graham et al. 2014, WMT.
         """
         if self.value == 0 or not self.error:
             return 1.0
-        shifted = np.abs(self.replicates - self.replicates.mean())
-        far = int((shifted >= abs(self.value) * (1 - 1e-12)).sum())
+        centred = np.abs(self.replicates - self.replicates.mean())
+        far = int((centred >= abs(self.value) * (1 - 1e-12)).sum())
         p = (far + 1) / (len(self.replicates) + 1)
         if far == 0:
             return min(p, max(sys.float_info.min, 2 * NORMAL.cdf(-abs(self.value) / self.error)))
         return p
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Two-sided and symmetric: the values that the test of `p` does not reject, as wide as few units need.
+        """Two-sided and symmetric: the values that the test of `p` does not reject.
 
-        Of differences it holds nearer to its confidence than two ends by `bound`, which it loses where few pairs are discordant
-        or losses have long tails. Source: Hall 1988, JRSS B 50 (symmetric bootstrap intervals); `student_corrected`.
+        Of differences it covers nearer to its confidence than BCa, which undercovers where few
+        pairs are discordant (90.9 % for 95 %) or losses have long tails (91.8 %).
+        Source: Hall 1988, JRSS B 50 (symmetric bootstrap intervals); `student_corrected`.
         """
-        share = (
-            2
-            * NORMAL.cdf(
-                student_corrected(NORMAL.inv_cdf((1 + confidence) / 2), len(self.jackknife))
-            )
-            - 1
-        )
-        reach = float(np.quantile(np.abs(self.replicates - self.replicates.mean()), share))
+        deviate = student_corrected(NORMAL.inv_cdf((1 + confidence) / 2), len(self.jackknife))
+        centred = np.abs(self.replicates - self.replicates.mean())
+        reach = float(np.quantile(centred, 2 * NORMAL.cdf(deviate) - 1))
         return self.value - reach, self.value + reach
 
     def bound(self, level: float) -> float:
-        """The end of an interval below which lies this share of confidence: 0.05 for the lower end of 95 % one-sided.
+        """One-sided bound with that share of confidence below it: 0.05 for a lower 95 % bound.
 
-        Bias-corrected and accelerated, and as far out as few units need. Source: Efron 1987, JASA 82; `student_corrected`.
+        Bias-corrected and accelerated (BCa). Source: Efron 1987, JASA 82; `student_corrected`.
         """
-        count = len(self.replicates)
-        low = (
-            float((self.replicates < self.value).sum())
-            + float((self.replicates == self.value).sum()) / 2
-        )
         if not self.error:
             return self.value
-        bias = NORMAL.inv_cdf(min(max(low / count, 0.5 / count), 1 - 0.5 / count))
+        count, values = len(self.replicates), self.replicates
+        below = float((values < self.value).sum()) + float((values == self.value).sum()) / 2
+        bias = NORMAL.inv_cdf(min(max(below / count, 0.5 / count), 1 - 0.5 / count))
         off = self.jackknife.mean() - self.jackknife
-        spread = float((off**2).sum())
-        acceleration = float((off**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-        reach = bias + student_corrected(NORMAL.inv_cdf(level), len(self.jackknife))
+        squares = float((off**2).sum())
+        acceleration = float((off**3).sum()) / (6 * squares**1.5) if squares > 0 else 0.0
+        deviate = student_corrected(NORMAL.inv_cdf(level), len(self.jackknife))
+        reach = bias + deviate
         share = NORMAL.cdf(bias + reach / max(1e-9, 1 - acceleration * reach))
-        found = float(np.quantile(self.replicates, min(max(share, 0.0), 1.0)))
+        bound = float(np.quantile(values, min(max(share, 0.0), 1.0)))
         if min(level, 1 - level) * count >= FEW:
-            return found
-        plain = (
-            self.value + student_corrected(NORMAL.inv_cdf(level), len(self.jackknife)) * self.error
-        )
-        return min(found, plain) if level < 0.5 else max(found, plain)
+            return bound
+        plain = self.value + deviate * self.error
+        return min(bound, plain) if level < 0.5 else max(bound, plain)
 
 
 def student_corrected(deviate: float, units: int) -> float:
-    """A normal deviate -> one that is right for few units, whose replicates vary less than their mean does.
+    """A normal deviate -> one for few units, whose replicates vary less than their mean does.
 
-    Source: Hesterberg 2015, The American Statistician 69 (expanded percentile interval); Student's quantile by Abramowitz &
-    Stegun 1964, 26.7.5.
+    Source: Hesterberg 2015, The American Statistician 69 (expanded percentile interval); Student's
+    quantile by its expansion in Abramowitz & Stegun 1964, 26.7.5.
     """
     freedom, z, square = max(1, units - 1), deviate, deviate * deviate
-    more = z * (square + 1) / (4 * freedom) + z * ((5 * square + 16) * square + 3) / (
-        96 * freedom**2
-    )
-    return (z + more) * math.sqrt(1 + 1 / freedom)
+    first = z * (square + 1) / (4 * freedom)
+    second = z * ((5 * square + 16) * square + 3) / (96 * freedom**2)
+    return (z + first + second) * math.sqrt(1 + 1 / freedom)
 
 
 def corrected_p(p: float, units: int) -> float:
-    """A two-sided p by replicates of few units -> one that is right: about the opposite of `student_corrected`.
+    """A two-sided p from replicates of few units, corrected: about the inverse of the above.
 
     Source: Abramowitz & Stegun 1964, 26.7.8.
     """
     freedom = max(1, units - 1)
     t = NORMAL.inv_cdf(max(p / 2, sys.float_info.min)) / math.sqrt(1 + 1 / freedom)
-    return min(
-        1.0, 2 * NORMAL.cdf(t * (1 - 1 / (4 * freedom)) / math.sqrt(1 + t * t / (2 * freedom)))
-    )
+    z = t * (1 - 1 / (4 * freedom)) / math.sqrt(1 + t * t / (2 * freedom))
+    return min(1.0, 2 * NORMAL.cdf(z))
 
 
 def estimate(drawn: Draws, statistic: Statistic, strata: Sequence[int] | None = None) -> Estimate:
-    """A statistic of the sums over some strata (all, if not given)."""
+    """A statistic over some strata, or all."""
     chosen = list(range(len(drawn.whole))) if strata is None else list(strata)
-    total = drawn.whole[chosen].sum(0)
+    total = drawn.whole[chosen].sum(0)  # (m,)
     jackknife = np.concatenate([statistic(total - drawn.units[stratum]) for stratum in chosen])
     return Estimate(float(statistic(total)), statistic(drawn.drawn[:, chosen].sum(1)), jackknife)
 
 
 def detectable(error: float, level: float, power: float = 0.8) -> float:
-    """The smallest difference that a two-sided test at a level shows with that power, if its spread is what was seen.
+    """Minimum effect that a two-sided test at a level detects with that power.
 
     Source: Cohen 1988, Statistical Power Analysis, chapter 2.
     """
@@ -282,7 +265,7 @@ def detectable(error: float, level: float, power: float = 0.8) -> float:
 
 
 def needed(examples: int, error: float, distance: float, confidence: float) -> int | None:
-    """About how many examples would put a one-sided bound on one side of what lies `distance` away; None if it is 0."""
+    """About how many examples would put a one-sided bound `distance` from the value."""
     if distance == 0 or not math.isfinite(distance):
         return None
     return math.ceil(examples * (NORMAL.inv_cdf(confidence) * error / distance) ** 2)

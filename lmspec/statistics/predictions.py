@@ -1,4 +1,4 @@
-"""predictions: what a model answered to each example of a test split, and the metrics that follow from it."""
+"""predictions: the answers of a model on a test split, and the metrics that follow from them."""
 
 import functools
 import itertools
@@ -21,12 +21,16 @@ COLUMNS = (
     "confidence",
     "label_probability",
 )
-SMALLEST = 5e-7  # the table has six digits: a probability below is written as 0
+SMALLEST = 5e-7  # tables have six digits: a smaller probability is written as 0
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One test split, a row an example. confidence: of the predicted label; label_probability: of the true one."""
+    """One test split, a row an example.
+
+    confidence         (n,) probability of the predicted label
+    label_probability  (n,) probability of the true label
+    """
 
     id: tuple[str, ...]
     table: tuple[str, ...]
@@ -47,12 +51,12 @@ class Predictions:
 
     @functools.cached_property
     def right(self) -> NDArray[np.bool_]:
-        """(n,) is the predicted label the true one?"""
+        """(n,)"""
         return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
 
 
 def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | None:
-    """Test side -> its predictions; None if the table is not one of predictions."""
+    """Dataset -> predictions on its test split; None if the table does not hold predictions."""
     if table is None or any(name not in table for name in COLUMNS):
         return None
     try:
@@ -79,18 +83,22 @@ def _of(
 
 @dataclass(frozen=True)
 class Scale:
-    """What the sums of `parts` are sums of. labels: those of the metrics' f1, in their order; bins: of the calibration error."""
+    """Metrics as functions of sums over examples.
+
+    labels  classes, in the order of the metrics file
+    bins    of the calibration error
+    """
 
     labels: tuple[str, ...]
     bins: int
 
     @property
     def width(self) -> int:
-        """Number of sums: examples, right answers, log loss; right, predicted and true ones per label; gaps per bin."""
+        """Number of sums: examples, right answers, log loss; three per label; one per bin."""
         return 3 + 3 * len(self.labels) + self.bins
 
     def parts(self, side: Predictions) -> Floats:
-        """(n, width) what each example adds."""
+        """(n, width) what each example adds to the sums."""
         size, count = len(side.id), len(self.labels)
         number = {label: i for i, label in enumerate(self.labels)}
         label, predicted = (
@@ -98,18 +106,18 @@ class Scale:
             for column in (side.label, side.predicted)
         )
         rows, right = np.arange(size), label == predicted
-        found = np.zeros((size, self.width))
-        found[:, 0], found[:, 1] = 1, right
-        found[:, 2] = -np.log(np.maximum(side.label_probability, SMALLEST))
-        found[rows, 3 + label] = right
-        found[rows, 3 + count + predicted] = 1
-        found[rows, 3 + 2 * count + label] = 1
+        parts = np.zeros((size, self.width))
+        parts[:, 0], parts[:, 1] = 1, right
+        parts[:, 2] = -np.log(np.maximum(side.label_probability, SMALLEST))
+        parts[rows, 3 + label] = right
+        parts[rows, 3 + count + predicted] = 1
+        parts[rows, 3 + 2 * count + label] = 1
         place = np.minimum((side.confidence * self.bins).astype(np.int64), self.bins - 1)
-        found[rows, 3 + 3 * count + place] = right - side.confidence
-        return found
+        parts[rows, 3 + 3 * count + place] = right - side.confidence
+        return parts
 
     def columns(self, name: str) -> Ints:
-        """Places of the sums that a metric follows from: where there are many labels, one F1 needs few of them."""
+        """Indices of the sums that a metric needs: with many labels, one F1 needs few of them."""
         count = len(self.labels)
         if name == "macro_f1":
             return np.arange(3, 3 + 3 * count)
@@ -120,7 +128,7 @@ class Scale:
         return np.array([0, {"accuracy": 1, "log_loss": 2}[name]])
 
     def metric(self, name: str, sums: Floats) -> Floats:
-        """(...) the metric of that name, as `methods/metrics.py` defines it. sums: (..., columns) those that it follows from."""
+        """(...) a metric, as `methods/metrics.py` defines it. sums: (..., columns)"""
         if name == "macro_f1":
             return np.asarray(_f1(*np.split(sums, 3, axis=-1)).mean(-1))
         if name.startswith("f1."):
@@ -128,13 +136,15 @@ class Scale:
         size, total = sums[..., 0], sums[..., 1]
         if name == "expected_calibration_error":
             total = np.abs(sums[..., 1:]).sum(-1)
-        found: Floats = np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0)
-        return found
+        return np.asarray(np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0))
 
     def classes(
         self, name: str, side: Predictions, rows: Ints, sums: Floats
     ) -> tuple[Ints, Floats]:
-        """(class of some examples, what one answer of each class moves a metric of answers by). To accuracy all are alike."""
+        """(class of each row, how far one answer of each class moves the metric).
+
+        Accuracy has a single class: all answers count alike.
+        """
         if name == "accuracy":
             return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
         number = {label: i for i, label in enumerate(self.labels)}
@@ -143,9 +153,10 @@ class Scale:
         )
 
     def _effects(self, name: str, sums: Floats) -> Floats:
-        """(labels,) how far one answer moves an F1, by its true label: right instead of wrong, or wrong instead of right.
+        """(labels,) how far flipping one answer moves an F1, by its true label.
 
-        sums: (width,). A wrong answer is taken to be each other label as often as that was predicted.
+        sums  (width,)
+        A wrong answer is taken to be each other label as often as that was predicted.
         """
         count = len(self.labels)
         right, predicted, true = (sums[3 + i * count : 3 + (i + 1) * count] for i in range(3))
@@ -157,27 +168,24 @@ class Scale:
         shares = np.maximum(predicted, 1 / count)
         others = np.maximum(shares.sum() - shares, 1 / count)
         if name == "macro_f1":
-            found: Floats = (
-                own + ((shares * taken_for).sum() - shares * taken_for) / others
-            ) / count
-            return found
+            taken = (shares * taken_for).sum() - shares * taken_for
+            return np.asarray((own + taken / others) / count)
         place = self.labels.index(name.removeprefix("f1."))
-        found = shares[place] * taken_for[place] / others
-        found[place] = own[place]
-        return found
+        effects = shares[place] * taken_for[place] / others
+        effects[place] = own[place]
+        return np.asarray(effects)
 
     def computes(self, name: str) -> bool:
-        """Does `metric` know that name?"""
+        """Does the metric follow from predictions?"""
         return name in ("accuracy", "log_loss", "expected_calibration_error", "macro_f1") or (
             name.startswith("f1.") and name[3:] in self.labels
         )
 
 
 def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
-    """0 for a label that was neither true nor predicted."""
+    """(...) 0 for a label that was neither true nor predicted."""
     of = predicted + true
-    found: Floats = np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0)
-    return found
+    return np.asarray(np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0))
 
 
 @dataclass(frozen=True)
@@ -227,18 +235,18 @@ def _paired(baseline: Predictions, candidate: Predictions, left_out: int, relabe
 
 
 def grouped(side: Predictions) -> Ints | None:
-    """(n,) number of the group of each example; one that has none is a group of its own; None if all do."""
+    """(n,) number of the group of each example; None if no two examples share one."""
     if not any(side.group):
         return None
     names = [f"g{name}" if name else f"i{i}" for i, name in zip(side.id, side.group, strict=True)]
-    found, distinct = numbered(
+    numbers, distinct = numbered(
         [f"{table}\0{name}" for table, name in zip(side.table, names, strict=True)]
     )
-    return found if len(distinct) < len(names) else None
+    return numbers if len(distinct) < len(names) else None
 
 
 def numbered(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    """(number of each name, the names in the order of their numbers)."""
+    """((n,) number of each name, the distinct names by their numbers)."""
     distinct = sorted(set(names))
     number = {name: i for i, name in enumerate(distinct)}
     return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), tuple(distinct)

@@ -33,7 +33,7 @@ HEAD_DROPOUTS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout")
 def create(
     spec: Transformer, weights: Path, texts: Sequence[str], labels: int
 ) -> tuple[PreTrainedModel, Tokenizer, int]:
-    """The pretrained body with a new head, its tokenizer, and the padding id."""
+    """The pretrained body with a new head, its tokenizer, and the id of the padding."""
     for name in ("config.json", "tokenizer.json"):
         if not (weights / name).is_file():
             raise LmspecError(
@@ -116,7 +116,7 @@ def exportable(model: PreTrainedModel) -> nn.Module:
 
 
 class _Masked(nn.Module):
-    """Passes an additive mask: the mask builder of `transformers` exports to hundreds of nodes."""
+    """Gives the encoder an additive mask: the mask builder of `transformers` exports to hundreds of nodes."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
