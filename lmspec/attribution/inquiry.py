@@ -124,8 +124,7 @@ class _Inquiry:
             names = tuple(name for name in factors.FACTORS if name in mix)
             try:
                 places[mix] = shop.lay(mix)
-                steps = shop.forecast(places[mix], self._stages(mix))
-                builds[mix] = _forecast(names, steps)
+                builds[mix] = _forecast(names, plan.plan(places[mix], self._stages(mix)))
             except LmspecError as error:
                 builds[mix] = MixBuild(names, error=error.found)
         report = replace(self.report, mixes=tuple(builds.values()))

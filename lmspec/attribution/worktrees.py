@@ -23,7 +23,7 @@ from lmspec.attribution.design import Mix
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
-from lmspec.pipeline import compiler, durations, plan, repro, subprocesses
+from lmspec.pipeline import compiler, durations, repro, subprocesses
 
 LOGS = Path(".lmspec/attribute")
 RUNNING = re.compile(r"Running stage '(.*)':$")
@@ -90,10 +90,6 @@ class Workshop:
         self._lend(place, raw)
         _run_module(place, "lmspec", "sync")
         return place
-
-    def forecast(self, place: Path, stages: Sequence[str]) -> list[plan.Step]:
-        """What building some stages of a mix takes."""
-        return plan.plan(place, tuple(stages))
 
     def build(self, place: Path, stages: Sequence[str]) -> Iterator[str]:
         """Yield the stages that run, as they start. Raises LmspecError, which names the log."""

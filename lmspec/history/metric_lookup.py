@@ -99,14 +99,9 @@ def of_gates(line: list[Commit], files: Files) -> list[MetricName]:
 
 def _of_gate(gate: Gate, names: list[MetricName]) -> list[MetricName]:
     """Its metric as the gate names it, if the newest commit lacks it: an older one may have it."""
-    pattern = pattern_of(gate)
-    matching = [name for name in names if matches(pattern, (*name.artifact, *name.path))]
-    return matching or ([] if "*" in pattern else [MetricName.parse(".".join(pattern))])
-
-
-def pattern_of(gate: Gate) -> tuple[str, ...]:
-    """The names of a gate's metric, as `pattern` has them."""
-    return pattern(gate.kind, gate.metric)
+    wanted = pattern(gate.kind, gate.metric)
+    matching = [name for name in names if matches(wanted, (*name.artifact, *name.path))]
+    return matching or ([] if "*" in wanted else [MetricName.parse(".".join(wanted))])
 
 
 def pattern(kind: str, metric: str) -> tuple[str, ...]:

@@ -128,16 +128,9 @@ class _MetricHistory:
         older = self.changes[self.changes.index(commit) + 1 :]
         before = next((c for c in older if self.reading(c).value is not None), None)
         moved = self._step(before, commit) if before else Step("new")
-        return Point(
-            commit,
-            reading.value,
-            self._interval(commit, reading.value),
-            moved.verdict,
-            before.short if before else None,
-            moved.difference,
-            moved.p,
-            moved.reason,
-        )
+        interval = self._interval(commit, reading.value)
+        short = before.short if before else None
+        return Point(commit, reading.value, interval, before=short, **vars(moved))
 
     def _unchanged(self, commit: Commit) -> Point:
         """At a commit that left the file as the next older change had it."""

@@ -9,7 +9,7 @@ from lmspec.compare import gates, untested
 from lmspec.compare.report import Metric, Report
 from lmspec.history.bisection import Bisection, FirstBadCommit, NotFound, State
 from lmspec.history.commits import Commit
-from lmspec.history.metric_lookup import pattern_of
+from lmspec.history.metric_lookup import pattern
 from lmspec.language import metric_names
 from lmspec.reports import aligned, tables, values, words
 from lmspec.specs.names import MetricName
@@ -20,8 +20,8 @@ SHOWN = 10  # commits of a merge or a range
 def metrics(bisection: Bisection) -> list[Metric]:
     """Those that the gate is about, before and after."""
     every = bisection.report.metrics if isinstance(bisection.report, Report) else ()
-    pattern = pattern_of(bisection.gate)
-    return [metric for metric in every if metric_names.named(pattern, metric.name)]
+    wanted = pattern(bisection.gate.kind, bisection.gate.metric)
+    return [metric for metric in every if metric_names.named(wanted, metric.name)]
 
 
 def plain(bisection: Bisection) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lmspec.history.trend import Point, Trend
@@ -121,5 +120,4 @@ def _markdown(trend: Trend) -> list[str]:
 
 def as_json(trends: Sequence[Trend]) -> str:
     """`{"metrics": [...]}`, each with its points, newest first."""
-    metrics = [values.finite(asdict(trend)) for trend in trends]
-    return json.dumps({"metrics": metrics}, indent=2, allow_nan=False)
+    return json.dumps(values.finite({"metrics": trends}), indent=2, allow_nan=False)
