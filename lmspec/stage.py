@@ -1,4 +1,4 @@
-"""stage: what a stage script sees of lmspec: what a build is given, what it reports, how it is declared."""
+"""stage: what a stage script sees of lmspec: what a build is given, and what it reports."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""stages: one thin script per noun: load, do, write, report. `python -m lmspec.run <noun> <name>` runs them."""
+"""stages: one thin script per noun, run by `python -m lmspec.run <noun> <name>`."""

@@ -1,4 +1,4 @@
-"""bundle: what is deployed.   graph, scores -> model.onnx, tokenizer.json, lmspec.json, predict.py, README.md"""
+"""bundle: what is deployed.   graph, scores -> model.onnx, tokenizer.json, predict.py, README.md"""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""corpus: one table of cleaned, labelled documents.   sources -> documents.parquet, rejected.parquet, labels.json"""
+"""corpus: cleaned, labelled rows.   sources -> documents.parquet, rejected.parquet, labels.json"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json, lmspec.json"""
+"""exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json"""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""model: a candidate, fitted to data.   splits (, sources) -> model.safetensors, config.json, tokenizer.json, lmspec.json"""
+"""model: a network, fitted to data.   splits (, sources) -> model.safetensors, tokenizer.json"""
 
 import importlib
 from pathlib import Path

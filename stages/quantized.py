@@ -1,4 +1,4 @@
-"""quantized: the graph in int8, checked against the one it came from.   exported, splits -> model.onnx, tokenizer.json"""
+"""quantized: a graph in int8, checked against fp32.   exported, splits -> model.onnx"""
 
 from pathlib import Path
 
@@ -25,7 +25,8 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(source.masks)}
     graph.write(model, source.tokenizer, about, out)
     result = graph.read(out, needs.bits.threads)
-    # one text at a time: the scale of an int8 activation, so the answer, depends on who shares the batch
+    # one text at a time: the scale of an int8 activation, so the answer, depends on who shares the
+    # batch
     before, after = (predicting.logits(g.forward, ids, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
     require(lost, spec.contract, spec.of)

@@ -1,4 +1,4 @@
-"""scores: what a model or graph gets right.   model or graph, splits -> predictions.parquet, metrics.json"""
+"""scores: what a model or graph gets right.   model or graph, splits -> predictions.parquet"""
 
 import importlib
 import json
@@ -19,7 +19,8 @@ DIGITS = 6
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test split of every splits; git keeps each prediction, since a paired test needs it."""
+    """Score the test split of every splits; git keeps each prediction, since a paired test needs
+    it."""
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
@@ -58,7 +59,8 @@ def measured(
 def predictions(
     dataset: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
 ) -> pl.DataFrame:
-    """One row an example. confidence: of the predicted label; label_probability: of the true one; 6 digits."""
+    """One row an example. confidence: of the predicted label; label_probability: of the true one; 6
+    digits."""
     rows = np.arange(len(test.truth))
     return test.documents.select(
         pl.lit(dataset).alias("dataset"),

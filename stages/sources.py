@@ -1,4 +1,4 @@
-"""sources: raw inputs, fetched once and checked against their hash.   pypi | file | url | huggingface -> files"""
+"""sources: raw inputs, checked against a hash.   pypi | file | url | huggingface -> files"""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""speed: a graph and another model, timed in turn in one run.   graph, model, splits -> data/metrics/speed-<name>.json"""
+"""speed: a graph and another model, timed in turn.   graph, model, splits -> speed-<name>.json"""
 
 import functools
 import importlib

@@ -1,4 +1,4 @@
-"""splits: a corpus cut into train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels.json"""
+"""splits: a corpus in train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels.json"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""student: a smaller transformer, taught by a larger one.   teacher, splits -> the files of a model"""
+"""student: a smaller transformer, taught by a larger one.   teacher, splits -> a model"""
 
 import dataclasses
 from pathlib import Path

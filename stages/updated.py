@@ -1,4 +1,4 @@
-"""updated: an earlier model carried on to new data.   model, new splits, old splits -> the files of a model"""
+"""updated: an earlier model, trained on new data.   model, new and old splits -> a model"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ from lmspec.specs.updated import UpdatedSpec
 
 
 def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on the old."""
+    """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
+    the old."""
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
     others = training.over_seeds(

@@ -1,4 +1,5 @@
-"""conftest: the miniature project, built once for all tests that look at it, in however many processes they run."""
+"""conftest: the miniature project, built once for all tests that look at it, in however many
+processes they run."""
 
 import fcntl
 import os
@@ -11,7 +12,8 @@ from tests import miniature
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test that needs the miniature first, the others last: what is built for one process keeps no other one waiting."""
+    """One test that needs the miniature first, the others last: what is built for one process keeps
+    no other one waiting."""
     needing = [item for item in items if "built" in getattr(item, "fixturenames", ())]
     others = [item for item in items if item not in needing]
     items[:] = [*needing[:1], *others, *needing[1:]]
@@ -19,7 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A miniature project, built by `dvc repro` and committed. Tests leave it as they found it, or copy it.
+    """A miniature project, built by `dvc repro` and committed. Tests leave it as they found it, or
+    copy it.
 
     Each process of pytest-xdist has a copy of its own; the first that needs one builds for all.
     """

@@ -1,4 +1,5 @@
-"""hub: a small Hugging Face hub on 127.0.0.1: the file tree of a revision, and its files.   {path: bytes} -> HF_ENDPOINT"""
+"""hub: a small Hugging Face hub on 127.0.0.1: the file tree of a revision, and its files.   {path:
+bytes} -> HF_ENDPOINT"""
 
 import hashlib
 import json
@@ -14,8 +15,9 @@ class Hub:
     endpoint  what HF_ENDPOINT is set to
     asked     method and path of each request so far
 
-    Speaks what snapshot_download of huggingface_hub 2.4 asks for a full commit hash: the tree, and HEAD and GET of a file.
-    Left out: the request that resolves a branch, pages of a long tree, redirects to a CDN, Xet.
+    Speaks what snapshot_download of huggingface_hub 2.4 asks for a full commit hash: the tree, and
+    HEAD and GET of a file. Left out: the request that resolves a branch, pages of a long tree,
+    redirects to a CDN, Xet.
     """
 
     def __init__(self, repo: str, revision: str, files: Mapping[str, bytes]) -> None:
@@ -41,7 +43,8 @@ class Hub:
         self._server.server_close()
 
     def tree(self) -> list[dict[str, str | int]]:
-        """Entries of the files and of their folders, as /api/models/{repo}/tree/{revision} gives them."""
+        """Entries of the files and of their folders, as /api/models/{repo}/tree/{revision} gives
+        them."""
         folders = {path.rpartition("/")[0] for path in self.files} - {""}
         return [
             {"type": "directory", "path": path, "oid": "0" * 40, "size": 0}

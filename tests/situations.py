@@ -20,7 +20,8 @@ SCORES = "data/metrics/scores-cnn.json"
 
 @dataclass(frozen=True)
 class Situation:
-    """act: makes it, and gives the arguments of `lmspec diff`; says: parts of what is printed; runs of spaces count as one."""
+    """act: makes it, and gives the arguments of `lmspec diff`; says: parts of what is printed; runs
+    of spaces count as one."""
 
     case: str
     says: tuple[str, ...]
@@ -42,7 +43,8 @@ def situation(case: str, *says: str, code: int = 0) -> Callable[[Act], Act]:
 
 
 def rescored(project: Project, places: Iterable[int] = range(0, 90, 9)) -> None:
-    """Another build of the scores, with other answers at some places; those at multiples of 9 were wrong."""
+    """Another build of the scores, with other answers at some places; those at multiples of 9 were
+    wrong."""
     project.score("scores.cnn", {"reviews": flipped(REVIEWS, places)})
     project.lock()
 

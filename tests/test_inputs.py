@@ -568,7 +568,8 @@ def require_reruns(project: Path, goals: list[str], stage: str, kind: str) -> No
     assert stage in declaring
     if (
         kind == VERSION
-        # they start, and refuse, since this environment has another; what is behind them is not tried
+        # they start, and refuse, since this environment has another; what is behind them is not
+        # tried
     ):
         output = miniature.dvc(project, "repro", "--keep-going", *goals, code=255)
         first = [other for other in declaring if not {*ancestors(project, other)[1:]} & declaring]

@@ -116,7 +116,8 @@ def test_stages_that_one_side_changed_are_taken_from_it(repository: Path) -> Non
 
 
 def test_a_stage_that_both_changed_is_left_out_and_named(repository: Path) -> None:
-    """No mix of hashes; its files stay those of the current branch, and dvc.lock does not know them."""
+    """No mix of hashes; its files stay those of the current branch, and dvc.lock does not know
+    them."""
     branches(
         repository,
         {"model-a": 2, "scores-a": 2, "model-b": 2},
@@ -160,7 +161,8 @@ def test_a_rebase_merges_as_a_merge_does(repository: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_dvc_lock_knows_is_what_its_build_wrote(repository: Path, seed: int) -> None:
-    """Random changes of both branches: a stage both changed is left out; every entry is that of one branch."""
+    """Random changes of both branches: a stage both changed is left out; every entry is that of one
+    branch."""
     draw = random.Random(seed)
     sides = [
         {stage: draw.choice([1, 1, 2, 3, 8, 9]) for stage in [*BASE, "model-new"]} for _ in range(2)

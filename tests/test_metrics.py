@@ -38,7 +38,8 @@ def test_a_class_without_examples_counts_in_the_mean() -> None:
 
 
 def test_calibration_error_bin_by_bin(scored: tuple[np.ndarray, np.ndarray]) -> None:
-    """A loop over bins gives the same; a perfectly calibrated and a confidently wrong model give 0 and 1."""
+    """A loop over bins gives the same; a perfectly calibrated and a confidently wrong model give 0
+    and 1."""
     truth, probability = scored
     confidence, correct = probability.max(1), probability.argmax(1) == truth
     expected = 0.0
@@ -88,7 +89,8 @@ def test_loss_of_quantization_counts_flips() -> None:
 
 
 def test_timing_takes_turns() -> None:
-    """Odd rounds run the other way round, the first round is not counted, and the ratio favours the faster."""
+    """Odd rounds run the other way round, the first round is not counted, and the ratio favours the
+    faster."""
     log = []
     one, other = timing.in_turn(
         lambda i: log.append(("a", i)), lambda i: log.append(("b", i)), 2, 3

@@ -31,7 +31,8 @@ def test_the_provenance_of_a_build_agrees(built: Path) -> None:
 
 
 def test_provenance_is_an_attestation(built: Path) -> None:
-    """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name data, code and packages."""
+    """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name
+    data, code and packages."""
     text = (built / "data/provenance/model-cnn.json").read_text()
     (document,) = json.loads(text)
     assert document["_type"] == "https://in-toto.io/Statement/v1"
@@ -74,7 +75,8 @@ def test_provenance_says_which_processors_give_the_same_bits(built: Path) -> Non
 
 
 def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> None:
-    """Hash1 of Go's dirhash: SHA-256 over sorted lines of SHA-256, two spaces, name (as `sha256sum` prints them)."""
+    """Hash1 of Go's dirhash: SHA-256 over sorted lines of SHA-256, two spaces, name (as `sha256sum`
+    prints them)."""
     (tmp_path / "b").mkdir()
     (tmp_path / "b/c").write_text("2")
     (tmp_path / "a").write_text("1")
@@ -101,7 +103,8 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
 def test_what_does_not_agree_is_named(
     project: Path, path: str, old: str, new: str, output: str
 ) -> None:
-    """An output, a metric, a parameter, code, a version, a file of provenance, what it says of another's output."""
+    """An output, a metric, a parameter, code, a version, a file of provenance, what it says of
+    another's output."""
     text = (project / path).read_text()
     assert old in text
     (project / path).write_text(text.replace(old, new, 1))

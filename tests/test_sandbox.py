@@ -1,4 +1,5 @@
-"""The sandbox: a stage cannot read what it does not declare, whichever library opens the file, and the error names it."""
+"""The sandbox: a stage cannot read what it does not declare, whichever library opens the file, and
+the error names it."""
 
 import contextlib
 import importlib.metadata
@@ -105,7 +106,8 @@ def test_an_undeclared_read_is_stopped_and_named(plant: Plant, library: str) -> 
 
 
 def test_a_sandbox_with_one_rule_too_many_is_caught(plant: Plant, project: Path) -> None:
-    """The control of the test above: with the project's folder in the rules, each of the eight reads goes through."""
+    """The control of the test above: with the project's folder in the rules, each of the eight
+    reads goes through."""
     loose = "lmspec/run/child.py", "        read=(*read,", "        read=(root, *read,"
     reads = "; ".join(
         read.replace("SECRET", f"'{SECRET}.{ending}'") for ending, read in READS.values()
@@ -116,7 +118,8 @@ def test_a_sandbox_with_one_rule_too_many_is_caught(plant: Plant, project: Path)
 
 
 def test_what_is_another_stages_is_refused(plant: Plant) -> None:
-    """Neither the output of an artifact that the spec does not name can be opened, nor anything be written but one's own."""
+    """Neither the output of an artifact that the spec does not name can be opened, nor anything be
+    written but one's own."""
     output = plant("Path('data/corpus/new/labels.json').absolute().read_text()", 1)
     assert (
         "it opens data/corpus/new/labels.json" in output
@@ -172,7 +175,8 @@ def test_code_that_nothing_watches_is_refused(
 
 
 def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
-    """A program, and a forked worker, that a build leaves behind are gone when the stage is, and hold no lock."""
+    """A program, and a forked worker, that a build leaves behind are gone when the stage is, and
+    hold no lock."""
     plant("__import__('subprocess').Popen(['sleep', '3971'])", 0)
     plant("__import__('os').fork() or __import__('time').sleep(3972)", 0)
     plant(
@@ -200,7 +204,8 @@ def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, project: Path) -> 
 
 
 def test_a_project_inside_of_a_system_folder_is_no_system_folder(tmp_path: Path) -> None:
-    """As in a container, at /usr/src/app: what is beside the project can be read, the project cannot."""
+    """As in a container, at /usr/src/app: what is beside the project can be read, the project
+    cannot."""
     for name in ("usr/lib", "usr/src/app/data", "usr/src/other"):
         (tmp_path / name).mkdir(parents=True)
     root, usr = tmp_path / "usr/src/app", tmp_path / "usr"
@@ -211,7 +216,8 @@ def test_a_project_inside_of_a_system_folder_is_no_system_folder(tmp_path: Path)
 
 
 def test_the_network_is_refused(plant: Plant) -> None:
-    """By name and by address, over TCP in its variants and UDP, in the build and in a program that it starts."""
+    """By name and by address, over TCP in its variants and UDP, in the build and in a program that
+    it starts."""
     assert "may not reach the network" in plant(
         "__import__('socket').create_connection(('localhost', 9))", 1
     )
@@ -235,9 +241,11 @@ def test_the_network_is_refused(plant: Plant) -> None:
 
 
 def test_home_and_temporary_folder_are_its_own(plant: Plant, project: Path) -> None:
-    """A library that keeps a cache at home or writes a temporary file finds an empty folder, which is removed.
+    """A library that keeps a cache at home or writes a temporary file finds an empty folder, which
+    is removed.
 
-    The temporary one has a short path, since that of a socket in it must have at most 107 characters.
+    The temporary one has a short path, since that of a socket in it must have at most 107
+    characters.
     """
     write = (
         "(Path.home() / '.cache').mkdir(); tempfile.NamedTemporaryFile(delete=False).write(b'x')"
@@ -256,7 +264,8 @@ def test_home_and_temporary_folder_are_its_own(plant: Plant, project: Path) -> N
 def test_provenance_says_what_enforced_the_sandbox(
     plant: Plant, project: Path, value: str, enforced_by: str
 ) -> None:
-    """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims no more."""
+    """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims
+    no more."""
     with edited(project, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
         (statement,) = json.loads((project / "data/provenance/splits-old.json").read_text())
@@ -268,7 +277,8 @@ def test_provenance_says_what_enforced_the_sandbox(
 
 
 def test_trace_lists_all_that_is_missing(plant: Plant, project: Path) -> None:
-    """A file, another artifact and a module, each with the line to add; the project is left as it is."""
+    """A file, another artifact and a module, each with the line to add; the project is left as it
+    is."""
     hidden = "__import__('importlib').import_module('lmspec.methods.sources.digest')"
     before = miniature.fingerprints(project)
     plant(
@@ -310,7 +320,8 @@ def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, project: Path
 
 
 def test_another_version_of_a_package_is_refused(plant: Plant, project: Path) -> None:
-    """A stage runs with the packages that toolchain.yaml records, and says how to get them; a local label is no version."""
+    """A stage runs with the packages that toolchain.yaml records, and says how to get them; a local
+    label is no version."""
     recorded = YAML(typ="safe").load(project / "toolchain.yaml")["packages"]
     torch = importlib.metadata.version("torch")
     assert recorded["torch"] == torch.partition("+")[0]
@@ -361,7 +372,8 @@ def edited(project: Path, path: str, old: str, new: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def during(project: Path, act: Callable[[], object]) -> Iterator[None]:
-    """Act in the middle of the run of splits-old that starts meanwhile: once it has touched `ready` in its home."""
+    """Act in the middle of the run of splits-old that starts meanwhile: once it has touched `ready`
+    in its home."""
 
     def when_ready() -> None:
         until = time.monotonic() + 30

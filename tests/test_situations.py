@@ -1,4 +1,5 @@
-"""Situations in which `lmspec diff` may be run, what it says in each, and its exit code: tests/situations.py is the table.
+"""Situations in which `lmspec diff` may be run, what it says in each, and its exit code:
+tests/situations.py is the table.
 
 Each runs in a repository of its own, by the command itself.
 """
@@ -65,7 +66,8 @@ def test_each_situation_has_a_name_of_its_own() -> None:
 
 
 def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
-    """What the table has from within one process is what a shell sees: on standard error, with that exit code."""
+    """What the table has from within one process is what a shell sees: on standard error, with that
+    exit code."""
     assert "metrics: 56 same" in miniature.lmspec(original, "diff", "HEAD")
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (

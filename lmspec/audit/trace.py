@@ -56,7 +56,8 @@ def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]
 
 
 def _mirror(root: Path, scratch: Path, own: str) -> None:
-    """Link every file of the project but the artifact's output; folder links would hide their files."""
+    """Link every file of the project but the artifact's output; folder links would hide their
+    files."""
     for place, folders, files in os.walk(root):
         inside = Path(place).relative_to(root)
         folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]

@@ -19,8 +19,8 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     """Merge three versions of PATH into OURS. Git calls it, with %O %A %B %P.
 
     In dvc.lock each stage is taken from the side that changed it; if both did, it is left out, and
-    `dvc repro` rebuilds it. Metrics, tables and provenance that both branches changed stay those of the current branch
-    until then.
+    `dvc repro` rebuilds it. Metrics, tables and provenance that both branches changed stay those of
+    the current branch until then.
 
     \b
     Example:

@@ -15,7 +15,8 @@ from lmspec.methods.encoding import Ids, encode
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples. ids: token ids of each text; truth: (n,) positions of the labels; documents: rows."""
+    """n examples. ids: token ids of each text; truth: (n,) positions of the labels; documents:
+    rows."""
 
     ids: list[Ids]
     truth: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""graph: an ONNX classifier on disk, with its tokenizer and labels; input_ids, attention_mask -> logits."""
+"""graph: an ONNX classifier on disk, with tokenizer and labels: input_ids, mask -> logits."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""predict: labels and probabilities of texts, from a bundle, with onnxruntime, tokenizers and numpy alone.
+"""predict: labels and probabilities from a bundle; needs onnxruntime, tokenizers and numpy.
 
 python predict.py "A text." "Another one."        or one text a line on standard input
 """
@@ -27,7 +27,10 @@ class Classifier:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
     def predict(self, text: str) -> dict[str, float]:
-        """The probability of each label. One text at a time: with int8, batch-mates would change the answer a little."""
+        """The probability of each label.
+
+        One text at a time: with int8, batch-mates would change the answer a little.
+        """
         ids = np.asarray([self.tokenizer.encode(text).ids], np.int64)
         (logits,) = self.session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         powers = np.exp(logits[0].astype(np.float64) - logits[0].max())

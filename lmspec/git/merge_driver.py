@@ -5,9 +5,9 @@ but a mix of two entries never is. So an entry that one side changed is taken wh
 both branches changed differently is left out: DVC then rebuilds the stage, or restores it.
 
 Results (metrics, tables, provenance) cannot be merged; the next build writes the right ones. Where
-both branches changed a file, that of the current branch stays. It is not taken for a result meanwhile: each dvc.lock
-holds its MD5, so its stage's entry differs as well and is left out. To `lmspec gate` the metrics
-are out of date until the next `dvc repro`.
+both branches changed a file, that of the current branch stays. It is not taken for a result
+meanwhile: each dvc.lock holds its MD5, so its stage's entry differs as well and is left out. To
+`lmspec gate` the metrics are out of date until the next `dvc repro`.
 """
 
 import re

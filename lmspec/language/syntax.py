@@ -1,4 +1,4 @@
-"""syntax: the message of the YAML parser, at the place of the mistake: a parser notices it only further on."""
+"""syntax: messages of the YAML parser, at the place of the mistake."""
 
 import re
 

@@ -56,7 +56,8 @@ def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
 
     student, teacher  (b, k) logits
 
-    The factor keeps the size of the gradient the same at every temperature. Source: Hinton et al. 2015, arXiv:1503.02531.
+    The factor keeps the size of the gradient the same at every temperature. Source: Hinton et al.
+    2015, arXiv:1503.02531.
     """
     target = functional.softmax(teacher / temperature, -1)
     return (

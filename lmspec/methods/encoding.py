@@ -1,4 +1,4 @@
-"""encoding: texts -> token ids -> padded batches, in an order that depends on a seed and nothing else."""
+"""encoding: texts -> token ids -> padded batches, in an order that depends only on a seed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -25,7 +25,8 @@ def export(module: nn.Module, max_length: int, opset: int) -> onnx.ModelProto:
 
     batch and length are dynamic, length up to the maximum.
 
-    Traced with a batch of 2 and half the length: a sample of size 1, or of the maximum, is frozen into the graph.
+    Traced with a batch of 2 and half the length: a sample of size 1, or of the maximum, is frozen
+    into the graph.
     """
     sample = batch(2, max(2, max_length // 2), "right", 100)
     inputs = {
@@ -75,7 +76,8 @@ class _Logits(nn.Module):
 def batch(
     size: int, length: int, mask: str, vocabulary: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Random ids (size, length) and a mask: full, or a quarter missing on the right, on the left or as a hole."""
+    """Random ids (size, length) and a mask: full, or a quarter missing on the right, on the left or
+    as a hole."""
     rng = np.random.default_rng([PROBE, size, length])
     ids = rng.integers(0, vocabulary, (size, length))
     attention = np.ones((size, length), np.int64)

@@ -53,8 +53,9 @@ def assign(
     strata     (n,) kept in proportion, such as (label, table)
     fractions  of train, dev, test
 
-    Large units go first, then in the order of a keyed hash. Each goes to the split that is left with the most room,
-    relative to its share: in the unit's strata, and in the whole, since a stratum of a few rows cannot be in proportion.
+    Large units go first, then in the order of a keyed hash. Each goes to the split that is left
+    with the most room, relative to its share: in the unit's strata, and in the whole, since a
+    stratum of a few rows cannot be in proportion.
     """
     total = Counter(strata)
     shares = {

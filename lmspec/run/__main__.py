@@ -1,4 +1,7 @@
-"""`python -m lmspec.run NOUN NAME`: build one artifact as dvc.yaml declares it. DVC runs this for every stage."""
+"""`python -m lmspec.run NOUN NAME`: build one artifact as dvc.yaml declares it.
+
+DVC runs this for every stage.
+"""
 
 import sys
 from pathlib import Path

@@ -16,7 +16,10 @@ POLL_SECONDS = 0.01
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel signal this process when its parent ends; exit if it already has. Linux only."""
+    """Have the kernel signal this process when its parent ends; exit if it already has.
+
+    Linux only.
+    """
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
@@ -26,7 +29,8 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 def watch_parent() -> None:
     """Exit soon after the parent ends, without the kernel's help.
 
-    For a worker: any thread of the build can have started it, and PR_SET_PDEATHSIG acts when that thread ends.
+    For a worker: any thread of the build can have started it, and PR_SET_PDEATHSIG acts when that
+    thread ends.
     """
     parent = os.getppid()
 
@@ -50,7 +54,10 @@ def tie_forks(lock: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of all descendants whose own parent ends, so that `end` reaches them. Linux only."""
+    """Become the parent of all descendants whose own parent ends, so that `end` reaches them.
+
+    Linux only.
+    """
     if LIBC:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -1,8 +1,8 @@
 """provenance: what a stage was built from and what it made; holds no time, host or path.
 
-An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an array:
-DVC shows the numbers of an object in a metrics file as metrics, and keeps no run-cache for a stage
-with an output in git that is neither metric nor plot.
+An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an
+array: DVC shows the numbers of an object in a metrics file as metrics, and keeps no run-cache for a
+stage with an output in git that is neither metric nor plot.
 """
 
 import ast

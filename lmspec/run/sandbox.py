@@ -1,4 +1,4 @@
-"""sandbox: restrict this process and all that it starts to the files it may use, and cut the network.
+"""sandbox: limit this process, and all that it starts, to its files and no network.
 
 The Linux kernel enforces it (Landlock, without root). It protects the content of files; that a
 file exists, and its size, remain visible.
@@ -161,7 +161,8 @@ def close(allowed: Allowed) -> str:
 def _refuse_sockets() -> None:
     """Deny internet sockets of any kind by a system call filter: Landlock covers plain TCP only.
 
-    Source: Linux, Documentation/userspace-api/seccomp_filter.rst; classic BPF of linux/bpf_common.h.
+    Source: Linux, Documentation/userspace-api/seccomp_filter.rst; classic BPF of
+    linux/bpf_common.h.
     """
     if sys.platform != "linux" or platform.machine() not in SOCKET:
         return

@@ -1,4 +1,4 @@
-"""worker: main module of every process that a build spawns with multiprocessing; ends it with the build.
+"""worker: main module of each process that a build spawns; ends it with the build.
 
 `multiprocessing` imports the parent's main module into each worker, as `__mp_main__`.
 """

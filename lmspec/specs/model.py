@@ -1,4 +1,4 @@
-"""model: a candidate, fitted to the train split of a dataset."""
+"""model: a network, fitted to the train split of a dataset."""
 
 from typing import Annotated
 

@@ -29,7 +29,7 @@ class Project(Spec):
     sources: dict[Name, SourceSpec] = Field({}, description="raw inputs with a declared SHA-256")
     corpus: dict[Name, CorpusSpec] = Field({}, description="cleaned, labelled documents")
     splits: dict[Name, SplitsSpec] = Field({}, description="train, dev and test splits of a corpus")
-    model: dict[Name, ModelSpec] = Field({}, description="candidates, fitted to data")
+    model: dict[Name, ModelSpec] = Field({}, description="networks, fitted to data")
     student: dict[Name, StudentSpec] = Field({}, description="smaller models taught by larger ones")
     updated: dict[Name, UpdatedSpec] = Field({}, description="models trained further on new data")
     exported: dict[Name, ExportedSpec] = Field({}, description="models as ONNX graphs")

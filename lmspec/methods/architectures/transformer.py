@@ -116,7 +116,8 @@ def exportable(model: PreTrainedModel) -> nn.Module:
 
 
 class _Masked(nn.Module):
-    """Gives the encoder an additive mask: the mask builder of `transformers` exports to hundreds of nodes."""
+    """Gives the encoder an additive mask: the mask builder of `transformers` exports to hundreds of
+    nodes."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
