@@ -1149,7 +1149,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "a merge of dvc.lock is not resolved",
     "dvc.lock:",
-    "it is not as DVC writes it: could not find expected ':'",
+    "it is not a valid lock file: could not find expected ':'",
     "resolve the merge",
     code=2,
 )
@@ -1163,7 +1163,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("dvc.lock is not as DVC writes it", "dvc.lock: it is not as DVC writes it", code=2)
+@situation("dvc.lock is invalid", "dvc.lock: it is not a valid lock file", code=2)
 def _(project: Project) -> tuple[str, ...]:
     project.write("dvc.lock", "stages: {scores-cnn: [1]}\n")
     return ()

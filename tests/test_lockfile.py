@@ -95,7 +95,7 @@ def test_a_conflict_is_refused_at_its_line() -> None:
     """Under the name that the caller gives the file."""
     text = dvc_lock(["data/a"]).replace("  model-b:\n", "<<<<<<< HEAD\n  model-b:\n")
     line = text.splitlines().index("<<<<<<< HEAD") + 1
-    with pytest.raises(LmspecError, match="it is not as DVC writes it") as refused:
+    with pytest.raises(LmspecError, match="it is not a valid lock file") as refused:
         lockfile.runs(text, "HEAD:dvc.lock")
     assert refused.value.place in (f"HEAD:dvc.lock:{line}", f"HEAD:dvc.lock:{line + 1}")
 

@@ -100,7 +100,7 @@ def test_a_line_of_spaces_in_a_lock_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", ["x", "[x]", "3", "{deps: 3}", "{outs: x}", "{params: [x]}"])
 def test_an_entry_of_a_lock_that_is_no_run_is_refused(tmp_path: Path, entry: str) -> None:
     """The error says that the file is not DVC's."""
-    with pytest.raises(LmspecError, match="it is not as DVC writes it"):
+    with pytest.raises(LmspecError, match="it is not a valid lock file"):
         _ = files(tmp_path, dvc_lock=f"{LOCK}  model-a: {entry}\n").lock
 
 
@@ -167,7 +167,7 @@ def test_a_stage_that_a_lock_has_twice_is_refused(tmp_path: Path) -> None:
     """A merge by hand leaves both, and neither is more true than the other."""
     entry = "  model-a:\n    cmd: none\n"
     assert len(files(tmp_path, dvc_lock=f"{LOCK}{entry}{entry.replace('-a', '-b')}").lock) == 2
-    with pytest.raises(LmspecError, match="it is not as DVC writes it"):
+    with pytest.raises(LmspecError, match="it is not a valid lock file"):
         _ = files(tmp_path, dvc_lock=f"{LOCK}{entry}{entry.replace('none', 'other')}").lock
 
 

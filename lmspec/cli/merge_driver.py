@@ -51,6 +51,4 @@ def _text(version: Path) -> str:
     try:
         return version.read_bytes().decode()
     except UnicodeDecodeError:
-        raise LmspecError(
-            merge_driver.LOCK, "it is not as DVC writes it: it is not UTF-8", merge_driver.REMEDY
-        ) from None
+        raise LmspecError(merge_driver.LOCK, "it is not UTF-8", merge_driver.REMEDY) from None

@@ -113,7 +113,7 @@ def runs(text: str, place: str = NAME) -> dict[str, Run]:
             line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
             problem = f": {error.problem}"
         raise LmspecError(
-            f"{place}{line}", f"it is not as DVC writes it{problem}", REMEDY
+            f"{place}{line}", f"it is not a valid lock file{problem}", REMEDY
         ) from None
 
 

@@ -45,7 +45,7 @@ def lock(base: str, ours: str, theirs: str) -> Merged:
     if base and not (ours and theirs):  # DVC was killed while writing: no stage was removed
         side = "ours" if ours else "theirs"
         remedy = f"take the other version, `git checkout --{side} dvc.lock`, then `dvc repro`"
-        raise LmspecError(LOCK, "it is not as DVC writes it: it is empty on one side", remedy)
+        raise LmspecError(LOCK, "it is empty on one side", remedy)
     locks = [read(text) for text in (base, ours, theirs)]
     sections, conflicts = _merged(*(lock.sections for lock in locks))
     if conflicts:
@@ -82,7 +82,7 @@ def read(text: str) -> LockFile:
     except LmspecError:
         whole = False
     if text and not whole:
-        raise LmspecError(LOCK, "it is not as DVC writes it", REMEDY)
+        raise LmspecError(LOCK, "it is not a valid lock file", REMEDY)
     return pieces
 
 
