@@ -1,5 +1,6 @@
 """The one reader of dvc.lock: its pieces are the file, and its values are what YAML gives."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,14 @@ def test_one_that_is_cut_anywhere_in_a_file_list_is_not_whole() -> None:
     assert not any(
         lockfile.is_whole(text[:end]) for end in range(len(text)) if text[end - 1] != "\n"
     )
+
+
+def test_no_other_module_opens_it() -> None:
+    """Every other reader takes the file's name, and its content, from this one."""
+    named = [
+        path.relative_to(ROOT).as_posix()
+        for path in [*(ROOT / "lmspec").rglob("*.py"), *(ROOT / "stages").glob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == lockfile.NAME
+    ]
+    assert named == ["lmspec/formats/lockfile.py"]

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from lmspec.errors import LmspecError
+from lmspec.formats import lockfile
 from lmspec.git import command as git
+from lmspec.specs import names
 
-RESULTS = ("dvc.lock", "data/metrics", "data/provenance")
+RESULTS = (lockfile.NAME, names.METRICS, names.PROVENANCE)
 
 
 def differing(root: Path) -> list[str]:
