@@ -82,9 +82,9 @@ def simulated(design: Design) -> tuple[Beyond, float]:
     found, discordant, true = Beyond(), 0, truths(design)
     for _ in range(SETS):
         pairs = verdicts.paired(design, verdicts.answers(design, design.examples, rng))
-        discordant += int((pairs.pairs.old.right != pairs.pairs.new.right).sum())
+        discordant += int((pairs.pairs.baseline.right != pairs.pairs.candidate.right).sum())
         for name, (old, new) in true.items():
-            part = paired.Slice(name, None)
+            part = paired.SplitMetric(name, None)
             found.add("difference", name, bounds.of_pairs(pairs, part, CONFIDENCE), new - old)
             plain = pairs.difference(part)
             both = (plain.bound(1 - CONFIDENCE), plain.bound(CONFIDENCE))
@@ -92,7 +92,9 @@ def simulated(design: Design) -> tuple[Beyond, float]:
             found.add(
                 "level",
                 name,
-                bounds.of_side(paired.Alone(pairs.pairs.new, pairs.scale), part, CONFIDENCE),
+                bounds.of_sample(
+                    paired.Sample(pairs.pairs.candidate, pairs.scale), part, CONFIDENCE
+                ),
                 new,
             )
     print(f"{time.perf_counter() - begin:5.0f} s  {design!r}", file=sys.stderr)

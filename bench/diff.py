@@ -58,12 +58,10 @@ def main() -> None:
             f"{METRICS:,} metrics, {EXAMPLES:,} predictions": in_turn(large, dvc=False),
         }
     print("# Time of a comparison\n")
-    print(
-        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds, medians, seconds.\n"
-    )
-    print(
-        "| | metrics tested | `lmspec diff --format json` | `dvc metrics diff` | ratio |\n| --- | ---: | ---: | ---: | ---: |"
-    )
+    machine = f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}"
+    print(f"{machine}; {ROUNDS} rounds, medians, seconds.\n")
+    print("| | metrics tested | `lmspec diff --format json` | `dvc metrics diff` | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     for name, (tested, ours, theirs) in rows.items():
         one = statistics.median(ours)
         other = (
@@ -121,7 +119,8 @@ def make_changed(folder: Path) -> None:
 
 def entry(path: str, content: bytes) -> str:
     """The entry of an output in dvc.lock."""
-    return f"- path: {path}\n      hash: md5\n      md5: {hashlib.md5(content).hexdigest()}\n      size: {len(content)}\n"
+    md5 = hashlib.md5(content).hexdigest()
+    return f"- path: {path}\n      hash: md5\n      md5: {md5}\n      size: {len(content)}\n"
 
 
 def make_large(folder: Path) -> None:

@@ -18,11 +18,12 @@ import numpy as np
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from lmspec.compare import flips, judging
-from lmspec.compare.artifact import Artifact
+from lmspec.compare import flips
+from lmspec.compare.metrics import tested
 from lmspec.compare.report import Metric
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL, Row, judged
 from lmspec.statistics import bootstrap, predictions
-from lmspec.statistics import paired as samples
+from lmspec.statistics.paired import PairedSample
 
 SEED = 20_261_124
 SETS = 2_000  # test sets per design, for models of equal skill
@@ -31,7 +32,6 @@ REPLICATES = 1_000  # where `lmspec diff` draws up to 10,000
 TRUTH = 2_000_000  # examples from which the true metrics are taken
 CHUNK = 250_000
 BINS = 10
-LEVEL, CONFIDENCE = judging.LEVEL, judging.CONFIDENCE
 WHOLE = {
     "accuracy": "higher",
     "macro_f1": "higher",
@@ -139,7 +139,7 @@ def answers(design: Design, size: int, rng: np.random.Generator) -> Answers:
     return Answers(truth, table, document, baseline, candidate)
 
 
-def paired(design: Design, drawn: Answers) -> samples.Paired:
+def paired(design: Design, drawn: Answers) -> PairedSample:
     """Pair the predictions as `lmspec diff` does, from probabilities with six digits."""
     names = np.asarray([f"c{i}" for i in range(design.classes)])
     size = len(drawn.truth)
@@ -154,33 +154,20 @@ def paired(design: Design, drawn: Answers) -> samples.Paired:
         return predictions.Predictions(ids, table, group, label, labels, confidence, of_truth)
 
     pairs = predictions.pair(predicted(drawn.baseline), predicted(drawn.candidate))
-    return samples.Paired(pairs, predictions.Scale(tuple(names.tolist()), BINS), same=False)
+    return PairedSample(pairs, predictions.Scale(tuple(names.tolist()), BINS), same=False)
 
 
-class Simulated:
-    """In place of the evidence of two revisions."""
-
-    def __init__(self, pairs: samples.Paired) -> None:
-        self.pairs = pairs
-
-    def scored(self, artifact: str, path: tuple[str, ...]) -> samples.Paired:
-        """The pairs, for every artifact and metric."""
-        return self.pairs
-
-
-def rows(design: Design, pairs: samples.Paired) -> Iterator[judging.Row]:
+def rows(design: Design, pairs: PairedSample) -> Iterator[Row]:
     """Each metric of the test split, tested, before the correction for many metrics."""
-    artifact = Artifact(Simulated(pairs), "scores.simulated", ({}, {}))
     paths = [(name,) for name in WHOLE]
     if not design.gain:
         paths += [("f1", f"c{i}") for i in range(design.classes)]
     if design.tables > 1:
         paths += [("table", f"s{i}", name) for i in range(design.tables) for name in WHOLE]
     for path in paths:
-        plain = Metric(
-            PREFIX + ".".join(path), 0.0, 0.0, None, WHOLE.get(path[-1], "higher"), "changed"
-        )
-        yield artifact.scored(("test", *path), plain)
+        better = WHOLE.get(path[-1], "higher")
+        metric = Metric(PREFIX + ".".join(path), 0.0, 0.0, None, better, "changed")
+        yield tested(pairs, ("test", *path), metric)
 
 
 @dataclass
@@ -201,12 +188,12 @@ class Sets:
     z: list[float] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
 
-    def add(self, pairs: samples.Paired) -> None:
+    def add(self, pairs: PairedSample) -> None:
         """Add a test set."""
         for row in rows(self.design, pairs):
-            judged = judging.judged([row])[0]
-            self.metrics.setdefault(judged.name.removeprefix(PREFIX), []).append(judged)
-        old, new = pairs.pairs.old.right, pairs.pairs.new.right
+            metric = judged([row])[0]
+            self.metrics.setdefault(metric.name.removeprefix(PREFIX), []).append(metric)
+        old, new = pairs.pairs.baseline.right, pairs.pairs.candidate.right
         self.gained.append(int((new & ~old).sum()))
         self.lost.append(int((old & ~new).sum()))
         self.bound.append(flips.count(pairs, np.arange(len(old))).bounds(CONFIDENCE)[1])
@@ -333,7 +320,10 @@ def nulls(all_sets: list[Sets]) -> None:
         ]
         lines.append(" | ".join([str(sets), *cells]))
     print("## Two models of equal skill: false verdicts, %\n")
-    head = "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE | f1, worst class | worst table"
+    head = (
+        "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE | "
+        "f1, worst class | worst table"
+    )
     table(head, lines)
     print(f"\nCriterion: at most 5 %. Result: {counted(shares, LEVEL, True)}.\n")
 
@@ -345,19 +335,15 @@ def families(all_sets: list[Sets]) -> None:
     for family, names in (("test sets", list(WHOLE)), ("slices", [f"f1.c{i}" for i in range(4)])):
         chosen = [(sets, name) for sets in all_sets for name in names][:10]
         columns = [sets.metrics[name] for sets, name in chosen]
-        verdicts = [
-            judging.judged([judging.Row(metric) for metric in ten])
-            for ten in zip(*columns, strict=True)
-        ]
+        verdicts = [judged([Row(metric) for metric in ten]) for ten in zip(*columns, strict=True)]
         any_differs = [
             any(metric.verdict in ("better", "worse") for metric in ten) for ten in verdicts
         ]
         alone = [any((metric.p or 1.0) <= LEVEL for metric in ten) for ten in verdicts]
         lines.append(f"{family} | {rate(any_differs)} | {rate(alone)}")
     table("family of ten | as judged | without Holm's correction", lines)
-    print(
-        f"\nOn three test splits: {'; '.join(str(sets.design) for sets in all_sets)}. Criterion: at most 5 %.\n"
-    )
+    splits = "; ".join(str(sets.design) for sets in all_sets)
+    print(f"\nOn three test splits: {splits}. Criterion: at most 5 %.\n")
 
 
 def powers(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
@@ -378,7 +364,8 @@ def powers(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
         lines.append(" | ".join([str(sets), f"{100 * true['accuracy']:+.2f}", *cells]))
     print("## Two models that differ: power, %\n")
     table(
-        "examples | discordant, % | accuracy, points | accuracy | McNemar, SciPy | unpaired z | macro_f1 | log_loss",
+        "examples | discordant, % | accuracy, points | accuracy | McNemar, SciPy | unpaired z | "
+        "macro_f1 | log_loss",
         lines,
     )
     print(
@@ -399,7 +386,8 @@ def coverage(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
         lines.append(" | ".join([str(sets), *map(rate, cases)]))
     print("## 95 % intervals of the difference: coverage, %\n")
     table(
-        "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE, mean over test sets | ECE, all examples",
+        "examples | discordant, % | accuracy | macro_f1 | log_loss | ECE, mean over test sets | "
+        "ECE, all examples",
         lines,
     )
     print("\nCriterion: 94 to 96 % for the first three. Result:", end=" ")
@@ -412,9 +400,8 @@ def rates(all_sets: list[Sets], truths: list[dict[str, float]]) -> None:
     lines, shares = [], []
     for sets, true in zip(all_sets, truths, strict=True):
         shares.append([bound >= true["flips"] for bound in sets.bound])
-        lines.append(
-            f"{sets} | {100 * true['flips']:.2f} | {100 * np.mean(sets.bound):.2f} | {rate(shares[-1])}"
-        )
+        true_rate, bound = 100 * true["flips"], 100 * np.mean(sets.bound)
+        lines.append(f"{sets} | {true_rate:.2f} | {bound:.2f} | {rate(shares[-1])}")
     print("## Upper 95 % bound of the negative flip rate: coverage, %\n")
     table("examples | discordant, % | true rate, % | mean bound, % | coverage", lines)
     print(f"\nCriterion: at least 95 %. Result: {counted(shares, CONFIDENCE, False)}.\n")
@@ -445,9 +432,10 @@ def main() -> None:
     bootstrap.MOST = REPLICATES
     print("# Error rates of the verdicts\n")
     print(
-        f"{SETS:,} simulated test sets per line for models of equal skill, {MORE:,} for models that differ;",
-        f"{REPLICATES:,} replicates; 95 % intervals of the rates in brackets. A document has 1 to 9 examples,",
-        f"whose labels and errors are correlated. The truth is computed from {TRUTH:,} examples.\n",
+        f"{SETS:,} simulated test sets per line for models of equal skill, {MORE:,} for models",
+        f"that differ; {REPLICATES:,} replicates; 95 % intervals of the rates in brackets. A",
+        "document has 1 to 9 examples, whose labels and errors are correlated. The truth is computed from",
+        f"{TRUTH:,} examples.\n",
     )
     null = {design: simulated(design, SETS) for design in NULLS}
     nulls(list(null.values()))

@@ -43,13 +43,13 @@ def report(baseline: str, candidate: str | None) -> "Report":
         return gate_lines.located(result, revisions[1])
 
 
-def shown(found: "Report", form: str, everything: bool = False) -> str:
+def shown(report: "Report", form: str, everything: bool = False) -> str:
     """A report in one of its forms."""
-    return _render(form, everything)(found)
+    return _render(form, everything)(report)
 
 
 def _render(form: str, everything: bool) -> Callable[[Any], str]:
-    """Only what one form needs is imported: plots take a second."""
+    """Imports what the form needs, no more: plots take a second."""
     if form == "json":
         from lmspec.reports import values
 
@@ -65,41 +65,41 @@ def _render(form: str, everything: bool) -> Callable[[Any], str]:
     if form == "github":
         from lmspec.reports import github
 
-        return lambda found: github.annotations(found, git.prefix(Path.cwd()))
+        return lambda report: github.annotations(report, git.prefix(Path.cwd()))
     if form == "junit":
         from lmspec.reports import junit
 
         return junit.render
     from lmspec.reports import terminal
 
-    return lambda found: terminal.plain(found, everything)
+    return lambda report: terminal.plain(report, everything)
 
 
-def show(found: "Report", everything: bool) -> None:
-    """On a terminal with rich; plain where the output is piped."""
+def show(report: "Report", everything: bool) -> None:
+    """Print with rich on a terminal, plain text if piped."""
     if not mistakes.is_terminal(sys.stdout):
-        click.echo(shown(found, "text", everything), nl=False)
+        click.echo(shown(report, "text", everything), nl=False)
         return
     from rich.console import Console
 
     from lmspec.reports import terminal
 
     console = Console()
-    console.print(terminal.render(found, everything, console.width))
+    console.print(terminal.render(report, everything, console.width))
 
 
-def write_all(found: "Report", folder: Path) -> None:
-    """Every form that is a file, into a folder."""
+def write_all(report: "Report", folder: Path) -> None:
+    """Write every form that is a file into a folder, which is made if needed."""
     for form, name in WRITTEN.items():
-        write(folder / name, shown(found, form), folder)
+        write(folder / name, shown(report, form), folder)
 
 
-def write(path: Path, text: str, made: Path | None = None) -> None:
-    """A file. made: a folder that is made if it is not there. Raises LmspecError if it cannot be written."""
+def write(path: Path, text: str, folder: Path | None = None) -> None:
+    """Write a file. folder: made first. Raises LmspecError if it cannot be written."""
     try:
-        if made is not None:
-            made.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        remedy = "name a file in a folder that is there and that you may write to"
+        remedy = "name a file in an existing folder that you may write to"
         raise LmspecError(str(path), f"it cannot be written: {error.strerror}", remedy) from None
