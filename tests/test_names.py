@@ -50,7 +50,7 @@ def test_the_path_of_a_metric(text: str, path: tuple[str, ...]) -> None:
 
 
 def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
-    """As `lmspec diff` matches them: what stands for a dataset, table, label or seed is left out."""
+    """As `lmspec diff` matches them: placeholders of datasets, labels or seeds are left out."""
     assert directions(ScoresSpec.metrics) == {
         "accuracy": "higher",
         "macro_f1": "higher",
