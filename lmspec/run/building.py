@@ -7,7 +7,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,20 @@ from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.results import Better, directions
 
 
-def build(
-    root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Better]:
-    """Build into the partial folder; metrics and tables go to the scratch folder.
+@dataclass(frozen=True)
+class Built:
+    """What a build reports.
 
-    values  file -> name -> value of the parameters
-    Returns the directions of the metrics.
+    files   path -> text, of metrics and tables
+    better  directions of the metrics
     """
+
+    files: dict[str, str]
+    better: dict[str, Better]
+
+
+def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> Built:
+    """Build into the partial folder. values: file -> name -> value of the parameters."""
     script = _script(declared)
     spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
     folders = {str(ref): Path("data", ref.noun, ref.name) for _, ref in references(spec)}
@@ -50,8 +57,7 @@ def build(
     executed = _executed(root)
     _require_declared(set(executed), known, declared)
     _require_recorded(executed, values[declaration.TOOLCHAIN])
-    _write_report(spec, declared, report)
-    return directions(spec.metrics) | dict(report.better)
+    return Built(_files(spec, declared, report), directions(spec.metrics) | dict(report.better))
 
 
 def _script(declared: Declaration) -> stage.Stage:
@@ -117,23 +123,22 @@ def _require_recorded(executed: Mapping[str, Path], recorded: Mapping[str, Any])
             )
 
 
-def _write_report(spec: Artifact, declared: Declaration, report: stage.Report) -> None:
+def _files(spec: Artifact, declared: Declaration, report: stage.Report) -> dict[str, str]:
     tables = sorted(table.name for table in spec.reports)
     if sorted(report.tables) != tables or bool(report.metrics) != bool(spec.metrics):
         reported = f"metrics {bool(report.metrics)}, tables {sorted(report.tables)}"
         wanted = f"metrics {bool(spec.metrics)}, tables {tables}"
         raise TypeError(f"{declared.stage} reported {reported}; its spec declares {wanted}")
+    files = {declared.name.table(table): _csv(rows) for table, rows in report.tables.items()}
     if report.metrics:
-        text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        _write(declared.report / f"{declared.stage}.json", text)
-    for table, rows in report.tables.items():
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        _write(declared.report / declared.stage / f"{table}.csv", stream.getvalue())
+        text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False)
+        files[declared.name.metrics] = f"{text}\n"
+    return files
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="")
+def _csv(rows: Sequence[stage.Row]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -3,19 +3,20 @@
 It imports the stage script, and what the script imports, only after the sandbox is closed.
 """
 
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import TypeAdapter
+
 from lmspec.errors import LmspecError
 from lmspec.run import building, denial, inputs, interpreter, sandbox, toolchain, worker
+from lmspec.run.building import Built
 from lmspec.run.declaration import Declaration
-from lmspec.specs.results import Better
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,11 @@ class Result:
 
     sandbox  what enforced it: `kernel`, `unenforced`, or `open` where a stage may use the network
     loaded   top-level names of the installed packages that were imported
-    better   directions of the metrics
     """
 
     sandbox: str
     loaded: list[str]
-    better: dict[str, Better]
+    built: Built
 
 
 def run(job: Job, channel: IO[bytes]) -> int:
@@ -55,9 +55,9 @@ def run(job: Job, channel: IO[bytes]) -> int:
         enforced_by = sandbox.OPEN if job.declared.fetches else _close(job, allowed)
         # multiprocessing imports this module into each worker that it spawns
         sys.modules["__main__"].__spec__ = worker.__spec__
-        better = building.build(job.root, job.declared, job.values)
-        result = Result(enforced_by, toolchain.loaded(job.root), better)
-        channel.write(json.dumps(asdict(result)).encode())
+        built = building.build(job.root, job.declared, job.values)
+        result = Result(enforced_by, toolchain.loaded(job.root), built)
+        channel.write(TypeAdapter(Result).dump_json(result))
         channel.flush()
         return 0
     except Exception as error:

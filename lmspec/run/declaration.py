@@ -60,11 +60,6 @@ class Declaration:
         return OURS / "run" / self.stage
 
     @property
-    def report(self) -> Path:
-        """Metrics and tables, until the supervisor moves them to data/metrics."""
-        return self.scratch / "report"
-
-    @property
     def modules(self) -> tuple[str, ...]:
         """Modules of an installed lmspec: DVC watches their digests in toolchain.yaml."""
         return tuple(name for name in self.watched.get(TOOLCHAIN, ()) if name.startswith("lmspec."))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmspec.errors import LmspecError
+from lmspec.run import interpreter
 from lmspec.run.declaration import Declaration
 from lmspec.run.sandbox import Allowed
 
@@ -18,7 +19,7 @@ FAILED = re.compile(
 )
 # messages of these quote names, not files
 OWN_FAULTS = (NameError, LookupError, TypeError, AttributeError, ImportError)
-FRAME = Path(__file__).parent  # code that runs every build is not where an undeclared read is
+FRAME = interpreter.PACKAGE / "run"  # code that runs every build: no undeclared read starts there
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,9 @@ def read(content: bytes | None) -> Provenance | None:
         )
         return Provenance(
             build["externalParameters"]["params"],
-            {entry["name"]: entry for entry in made_from if entry.get("name")},
+            {entry["name"]: entry for entry in made_from if entry.get("name") is not None},
             {name: version for name, _, version in packages},
-            {entry["name"]: entry for entry in made if entry.get("name")},
+            {entry["name"]: entry for entry in made if entry.get("name") is not None},
             build["internalParameters"].get("sandbox", "unknown"),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NoReturn
 
+from pydantic import TypeAdapter
+
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.run import (
@@ -33,7 +35,7 @@ from lmspec.run import (
     toolchain,
 )
 from lmspec.run.declaration import Declaration
-from lmspec.specs.names import METRICS, ArtifactName
+from lmspec.specs.names import ArtifactName
 
 LOCK_SECONDS = 10  # a run that was killed can take a moment to end
 
@@ -65,7 +67,7 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     toolchain.require(values[declaration.TOOLCHAIN])
     job = child.Job(root, declared, values, _temporary(root, declared), advice)
     _clear(job)
-    for folder in (root / declared.partial, root / declared.report, job.temporary):
+    for folder in (root / declared.partial, root / declared.scratch, job.temporary):
         _make(folder)
     marks = inputs.marks(root, declared)
     supervisor = os.getpid()
@@ -183,7 +185,7 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     if not message:
         remedy = "a stage returns a report, and never exits"
         raise LmspecError(declared.stage, "its process ended before its build did", remedy)
-    result = child.Result(**json.loads(message))
+    result = TypeAdapter(child.Result).validate_json(message)
     packages = toolchain.packages(before.values[declaration.TOOLCHAIN], result.loaded)
     modules = [provenance.of_path(interpreter.file_of(name), name) for name in declared.modules]
     changed = inputs.changed(root, declared, before)
@@ -193,15 +195,13 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     if declared.folder.as_posix() in declared.outs:
         shutil.rmtree(root / declared.folder, ignore_errors=True)
         (root / declared.partial).replace(root / declared.folder)
-    for path in sorted((root / declared.report).rglob("*")):
-        if path.is_file():
-            place = root / METRICS / path.relative_to(root / declared.report)
-            _write(place, path.read_bytes())
+    for path, text in result.built.files.items():
+        _write(root / path, text)
     names = declared.watched[declaration.PARAMS]
     params = {name: before.values[declaration.PARAMS][name] for name in names}
     outs = [out for out in declared.outs if out != declared.name.provenance]
     outputs = [provenance.of_path(root / out, out) for out in outs]
-    provenance.annotate(outputs, declared.name.metrics, result.better)
+    provenance.annotate(outputs, declared.name.metrics, result.built.better)
     how = {
         "sandbox": result.sandbox,
         "python": toolchain.python(),
@@ -209,14 +209,14 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     }
     made_from = [*before.entries, *modules, *packages]
     text = provenance.statement(str(declared.name), params, made_from, outputs, how)
-    _write(root / declared.name.provenance, text.encode())
+    _write(root / declared.name.provenance, text)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, text: str) -> None:
     """Write the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
+    partial.write_bytes(text.encode())
     partial.replace(path)
 
 
