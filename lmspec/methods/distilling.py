@@ -41,14 +41,14 @@ def answers(
                 attention_mask=torch.from_numpy(batch.attention_mask).to(teacher.device),
                 **wanted,
             )
-        first = (
+        first = (  # (b, l, d)
             torch.stack([first_token(out, layer) for layer in layers], 1)
             if layers
             else torch.empty(len(rows), 0)
         )
         for row, logit, state in zip(rows, out.logits.float(), first, strict=True):
             logits[row], states[row] = logit, state
-    return Answers(torch.stack(logits), torch.stack(states))
+    return Answers(torch.stack(logits), torch.stack(states))  # (n, k), (n, l, d)
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

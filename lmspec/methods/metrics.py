@@ -53,6 +53,8 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], b
     """
     if len(confidence) == 0:
         raise ValueError("there is nothing to score")
-    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=correct.astype(np.float64) - confidence, minlength=bins)
+    place = np.minimum((confidence * bins).astype(np.int64), bins - 1)  # (n,), 1.0 in the last
+    gaps = np.bincount(
+        place, weights=correct.astype(np.float64) - confidence, minlength=bins
+    )  # (bins,)
     return float(np.abs(gaps).sum() / len(confidence))

@@ -45,7 +45,7 @@ def logits(
 
 def probabilities(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Softmax over the last axis, in double precision."""
-    shifted = values.astype(np.float64) - values.max(-1, keepdims=True)
+    shifted = values.astype(np.float64) - values.max(-1, keepdims=True)  # exp cannot overflow
     powers = np.exp(shifted)
     result: NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
     return result

@@ -32,7 +32,7 @@ def quantize(
 ) -> onnx.ModelProto:
     """Convert a graph to int8. feeds: calibration inputs, which only the static scheme reads.
 
-    Raises LmspecError if the quantizer finds nothing to do: it says nothing of it itself.
+    Raises LmspecError if there is nothing to quantize, which the quantizer does not report.
     """
     logging.getLogger("root").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:

@@ -24,7 +24,7 @@ def cross_entropy(truth: NDArray[np.int64]) -> Objective:
     def loss(
         model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
     ) -> Tensor:
-        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits
+        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits  # (b, k)
         return torch.nn.functional.cross_entropy(
             logits.float(), targets[batch.rows].to(logits.device)
         )

@@ -48,9 +48,9 @@ def retaining(
         model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
     ) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
-        rows = torch.from_numpy(batch.rows)
+        rows = torch.from_numpy(batch.rows)  # (b,)
         total = functional.cross_entropy(logits, targets[rows].to(logits.device))
-        old = rows >= new_rows
+        old = rows >= new_rows  # (b,) bool
         if old.any():
             # times their share of the batch, so that an old row weighs the same in every batch
             kept = soft_cross_entropy(
