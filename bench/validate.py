@@ -55,15 +55,18 @@ def main() -> None:
     own = statistics.median(seconds["`lmspec validate`, this repository"])
     print("# Time to check a spec\n")
     print(
-        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; {ROUNDS} rounds.\n"
+        f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}; "
+        f"{ROUNDS} rounds.\n"
     )
     print(
-        "| whole process | median, s | 5 % to 95 % | times `lmspec validate` |\n| --- | ---: | ---: | ---: |"
+        "| whole process | median, s | 5 % to 95 % | times `lmspec validate` |\n"
+        "| --- | ---: | ---: | ---: |"
     )
     for name, times in seconds.items():
         low, *_, high = statistics.quantiles(times, n=20)
         print(
-            f"| {name} | {statistics.median(times):.3f} | {low:.3f} to {high:.3f} | {statistics.median(times) / own:.2f} |"
+            f"| {name} | {statistics.median(times):.3f} | {low:.3f} to {high:.3f} | "
+            f"{statistics.median(times) / own:.2f} |"
         )
 
 

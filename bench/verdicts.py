@@ -434,7 +434,8 @@ def main() -> None:
     print(
         f"{SETS:,} simulated test sets per line for models of equal skill, {MORE:,} for models",
         f"that differ; {REPLICATES:,} replicates; 95 % intervals of the rates in brackets. A",
-        "document has 1 to 9 examples, whose labels and errors are correlated. The truth is computed from",
+        "document has 1 to 9 examples, whose labels and errors are correlated. The truth is",
+        "computed from",
         f"{TRUTH:,} examples.\n",
     )
     null = {design: simulated(design, SETS) for design in NULLS}

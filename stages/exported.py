@@ -37,7 +37,8 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if not worst <= spec.max_logit_difference:
         raise LmspecError(
             f"exported, of {spec.of}",
-            f"a logit of the graph differs from the model's by {worst:.3g} ({where}); {spec.max_logit_difference:g} is accepted",
+            f"a logit of the graph differs from the model's by {worst:.3g} ({where}); "
+            f"{spec.max_logit_difference:g} is accepted",
             "do not ship it: try another opset, or report the architecture",
         )
     about = {

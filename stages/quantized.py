@@ -43,7 +43,8 @@ def require(lost: dict[str, float], contract: Contract, of: str) -> None:
             raise LmspecError(
                 f"quantized, of {of}",
                 f"{name.removeprefix('max_')} is {value:.4g}; the contract allows {limit:g}",
-                "try per_channel, reduce_range or the other scheme; or loosen the contract, if you can bear the loss",
+                "try per_channel, reduce_range or the other scheme; or loosen the contract, "
+                "if you can bear the loss",
             )
 
 

@@ -31,7 +31,10 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     for split in splitting.SPLITS:
         part = frame.filter(pl.Series(sides) == split)
         if part.is_empty() and getattr(spec, split) > 0:
-            found = f"the {split} split is empty: {frame.height} documents are too few for {getattr(spec, split):g} of them"
+            found = (
+                f"the {split} split is empty: {frame.height} documents are too few "
+                f"for {getattr(spec, split):g} of them"
+            )
             raise LmspecError(
                 f"splits, of {spec.of}",
                 found,

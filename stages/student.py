@@ -14,7 +14,7 @@ from lmspec.specs.student import StudentSpec
 
 
 def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Copy some of the teacher's layers, then train them on the teacher's answers and the labels."""
+    """Copy some of the teacher's layers; train them on the teacher's answers and the labels."""
     teacher = checkpoint.read(needs[spec.teacher])
     if teacher.kind != "transformer":
         raise LmspecError(

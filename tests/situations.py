@@ -1027,7 +1027,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "a log loss moved where the predictions write 0",
     "scores.cnn.reviews.log_loss",
-    "not comparable -0.5 of it lies in probabilities below 5e-07, which the predictions write as 0",
+    "not comparable -0.5 of it is due to probabilities below 5e-07, which the predictions write as 0",
 )
 def _(project: Project) -> tuple[str, ...]:
     rescored_as(

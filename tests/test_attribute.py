@@ -89,7 +89,7 @@ def effects_of(result: Attribution) -> dict[str, float | None]:
     ],
 )
 def test_effects_add_up_to_the_difference(count: int, part: SplitMetric) -> None:
-    """Exactly, for every metric; and each effect lies within its interval."""
+    """Exactly, for every metric; and each effect is within its interval."""
     design = Design(FACTORS[:count])
     mixes = answers({mix: 0.5 + 0.07 * len(mix) + 0.05 * ("spec" in mix) for mix in design.mixes})
     measured = {

@@ -153,7 +153,7 @@ def test_score_gets_the_label_of_its_band(score: str, label: str) -> None:
     "score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1", None]
 )
 def test_score_in_no_band_gets_no_label(score: str | None) -> None:
-    """Between two bands, not a number, or not there: rejected with the value that gave the reason."""
+    """Between two bands, not a number, or absent: rejected with the value that is the reason."""
     rule = ThresholdLabel.model_validate({"kind": "threshold", "column": "score", "bands": BANDS})
     result = labelling.label_of(score, rule, LABELS)
     assert isinstance(result, labelling.NoLabel) and result.detail == (
@@ -346,7 +346,8 @@ def hash_of(text: str) -> int:
 
 
 def splits_by_id(
-    ids: Sequence[str], groups: Sequence[str | None], strata: Sequence[Any], order: Sequence[int], seed: int = 7,
+    ids: Sequence[str], groups: Sequence[str | None], strata: Sequence[Any],
+    order: Sequence[int], seed: int = 7,
     fractions: Sequence[float] = (0.7, 0.2, 0.1),
 ) -> dict[str, str]:  # fmt: skip
     """Name -> split, with the rows in a given order."""
@@ -474,7 +475,8 @@ ROWS: list[tuple[str | None, int | str | None, str | None]] = [
     ("the very first, a \"good\" one!", 0, "cy"),
     ("something else; entirely different", 0, None),
 ]  # fmt: skip
-REASONS = [None, "too short", "too short", "too long", "no value for the label", "not a label", "exact duplicate",
+REASONS = [None, "too short", "too short", "too long", "no value for the label", "not a label",
+           "exact duplicate",
            "near-duplicate", None]  # fmt: skip
 FORMS = {
     "rows.tsv": {"kind": "tsv", "columns": None},

@@ -32,7 +32,7 @@ def flipped(*places: int, size: int = SIZE) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "f1.a", "f1.b"])
 def test_what_one_answer_moves_is_what_it_moves_when_it_flips(name: str) -> None:
-    """Recomputed from predictions with one more wrong answer of a class, the larger of both ways."""
+    """Recomputed with one more wrong answer of a class, the larger of both ways."""
     scale = predictions.Scale(("a", "b"), 10)
     begin = flipped(*range(12))
 
@@ -126,7 +126,7 @@ def test_fishers_test_is_that_of_scipy(old: int, old_size: int, new: int, new_si
 
 
 def test_no_p_of_two_shares_is_nothing() -> None:
-    """Where it is too small for a number it is the smallest; two times five million take a moment."""
+    """Where it is too small for a number it is the smallest; two times five million are quick."""
     begun = time.process_time()
     assert exact.fisher(0, 5_000_000, 5_000_000, 5_000_000) == sys.float_info.min
     assert 0.1 < exact.fisher(2_500_000, 5_000_000, 2_501_500, 5_000_000) < 0.5

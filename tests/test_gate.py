@@ -320,7 +320,7 @@ def test_one_example_decides_nothing(tmp_path: Path, negative_flips: bool) -> No
 def test_as_many_examples_as_are_needed_decide(
     tmp_path: Path, gate: dict[str, Any], new: list[Example]
 ) -> None:
-    """With somewhat more than it says, of the same kind, it is decided; with half of it, it is not."""
+    """With somewhat more than it says, of the same kind, it is decided; with half, it is not."""
     found = both(tmp_path, REVIEWS, new, **gate)
     assert found.verdict == "undecided" and found.needed is not None and found.needed > len(REVIEWS)
     times = found.needed / len(REVIEWS)
@@ -452,7 +452,7 @@ def test_rounding_is_no_reason_to_refuse_a_log_loss(tmp_path: Path) -> None:
 
 
 def test_a_gap_to_an_unknown_value_is_not_decided(tmp_path: Path) -> None:
-    """One example of a table says nothing about its spread, however close its loss is to the other."""
+    """One example of a table says nothing about its spread, however close its loss is."""
     rows = [row for row in REVIEWS if row.table == "movies"] + [
         next(row for row in REVIEWS if row.table == "products")
     ]

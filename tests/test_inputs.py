@@ -626,7 +626,8 @@ stream = open(os.environ["WITNESS"], "a")  # before the sandbox is closed
 
 def tell():
     if any(name.startswith("stages.") for name in sys.modules):  # the supervisor imports none
-        files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+        modules = list(sys.modules.values())
+        files = [module.__file__ for module in modules if getattr(module, "__file__", None)]
         stream.write(json.dumps(files) + chr(10))
 
 

@@ -332,7 +332,8 @@ def test_thirty_kills_over_all_stages_leave_the_same_bytes(built: Path, tmp_path
     hits = kill_often(project, [], quota, seed=2)
     for hit in hits:
         print(
-            f"{hit.signal.name} to {hit.target} of {hit.stage} after {hit.at:.2f} s: gone in {hit.gone:.2f} s"
+            f"{hit.signal.name} to {hit.target} of {hit.stage} after {hit.at:.2f} s: "
+            f"gone in {hit.gone:.2f} s"
         )
     assert len(hits) == 30 and {hit.stage for hit in hits} == set(stages)
     assert {(hit.target, hit.signal) for hit in hits} == set(itertools.product(TARGETS, SIGNALS))
@@ -386,7 +387,7 @@ GUARDS = [
 def test_without_its_guard_an_orphan_is_found(
     endless: Path, target: str, orphan: str, file: str, guard: str, without: str
 ) -> None:
-    """Negative control of the tests above: without what ends it with its parent, a process stays."""
+    """Negative control of the tests above: a process that nothing ties to its parent stays."""
     path = endless / f"lmspec/run/{file}.py"
     text = path.read_text()
     assert text.count(guard) == 1

@@ -117,7 +117,8 @@ def test_before_the_first_commit_the_working_tree_is_compared_with_itself(projec
     """The report says so, and gives the verdict."""
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, confidence: 0.95}",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, "
+        "confidence: 0.95}",
     )
     project.lock()
     project.remove(".git")

@@ -130,7 +130,8 @@ def add_remote(folder: Path, url: str, **options: str) -> None:
     """Make it the default remote, and commit that."""
     config = folder / ".dvc/config"
     config.write_text(
-        f"[core]\n    analytics = false\n    remote = storage\n{section('storage', url=url, **options)}"
+        "[core]\n    analytics = false\n    remote = storage\n"
+        f"{section('storage', url=url, **options)}"
     )
     miniature.run(folder, "git", "commit", "--quiet", "--all", "-m", "a remote")
 

@@ -93,7 +93,7 @@ def plant(project: Path) -> Iterator[Plant]:
 
 @pytest.mark.parametrize("library", READS)
 def test_an_undeclared_read_is_stopped_and_named(plant: Plant, library: str) -> None:
-    """It ends in one error with the file, the line of the stage and what to do, for every library."""
+    """It ends in one error with the file, the line of the stage and what to do."""
     ending, read = READS[library]
     secret = "outside/link.txt" if library == "symbolic link" else f"{SECRET}.{ending}"
     output = plant(read.replace("SECRET", f"'{secret}'"), 1)
@@ -235,7 +235,8 @@ def test_the_network_is_refused(plant: Plant) -> None:
     code = "\n".join(inner)
     command = f"[__import__('sys').executable, '-c', {code!r}]"
     plant(
-        f"assert __import__('subprocess').check_output({command}, text=True).split() == ['refused'] * 4",
+        f"output = __import__('subprocess').check_output({command}, text=True)\n"
+        "assert output.split() == ['refused'] * 4",
         0,
     )
 
@@ -282,7 +283,8 @@ def test_trace_lists_all_that_is_missing(plant: Plant, project: Path) -> None:
     hidden = "__import__('importlib').import_module('lmspec.methods.sources.digest')"
     before = miniature.fingerprints(project)
     plant(
-        f"Path('{SECRET}.txt').read_text(); documents.read_labels(Path('data/corpus/new')); {hidden}",
+        f"Path('{SECRET}.txt').read_text(); "
+        f"documents.read_labels(Path('data/corpus/new')); {hidden}",
         1,
     )
     output = miniature.lmspec(project, "trace", "splits.old", code=1)

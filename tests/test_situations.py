@@ -71,8 +71,8 @@ def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
     assert "metrics: 56 same" in miniature.lmspec(original, "diff", "HEAD")
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (
-        printed
-        == "lmspec: no-such: there is no such commit\n  -> name a branch, a tag or a commit: `git log --oneline` lists some\n"
+        printed == "lmspec: no-such: there is no such commit\n"
+        "  -> name a branch, a tag or a commit: `git log --oneline` lists some\n"
     )
 
 

@@ -523,7 +523,8 @@ def pypi(index: Path, distribution: str, members: list[str]) -> dict[str, object
     name = {"wheel": "toy-1.0-py3-none-any.whl", "sdist": "toy-1.0.tar.gz"}[distribution]
     number = digest.sha256(index / name)
     return {
-        "kind": "pypi", "package": "toy", "version": "1.0", "distribution": distribution, "sha256": number, "members": members,
+        "kind": "pypi", "package": "toy", "version": "1.0", "distribution": distribution,
+        "sha256": number, "members": members,
     }  # fmt: skip
 
 

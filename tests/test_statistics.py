@@ -287,7 +287,7 @@ def test_the_same_seed_draws_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("skewed", [False, True])
 def test_bca_is_that_of_scipy(skewed: bool) -> None:
-    """To what the replicates' own chance leaves: a twentieth of the width, on paired differences."""
+    """Up to the replicates' own chance: a twentieth of the width, on paired differences."""
     rng = np.random.default_rng(2)
     old, new = rng.gamma(0.4, size=(2, 300)) if skewed else rng.normal(size=(2, 300))
     peer = stats.bootstrap(

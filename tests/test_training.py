@@ -110,7 +110,7 @@ def weights(model: torch.nn.Module) -> bytes:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("kind", ["cnn", "lstm", "gru"])
 def test_the_same_seed_gives_the_same_bits(kind: str, precision: Literal["fp32", "bf16"]) -> None:
-    """Twice the same; another seed of the order alone gives other weights (the negative control)."""
+    """Twice the same; another seed of the order gives other weights (the negative control)."""
     numerics = NUMERICS.model_copy(update={"precision": precision})
     one, two = fit(kind, recipe(), numerics)[0], fit(kind, recipe(), numerics)[0]
     assert weights(one) == weights(two)

@@ -131,7 +131,8 @@ def _table(one: Path, other: Path) -> tuple[str, float | None]:
         ), None
     column = next(name for name in before.columns if before[name][first] != after[name][first])
     return (
-        f"row {first}, column {column}: {_short(before[column][first])} and {_short(after[column][first])}",
+        f"row {first}, column {column}: {_short(before[column][first])} and "
+        f"{_short(after[column][first])}",
         None,
     )
 
@@ -148,7 +149,8 @@ def _values(one: Path, other: Path) -> tuple[str, float | None]:
         else None
     )
     return (
-        f"{first.name}: {_short(first.old)} and {_short(first.new)}; {len(differing)} values differ",
+        f"{first.name}: {_short(first.old)} and {_short(first.new)}; "
+        f"{len(differing)} values differ",
         largest,
     )
 

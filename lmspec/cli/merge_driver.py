@@ -30,7 +30,8 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
     if Path(path).name != merge_driver.LOCK:
         stage = merge_driver.stage_of(path)
         click.echo(
-            f"lmspec: {path}: both branches changed it: that of the current branch stays until `dvc repro` rebuilds "
+            f"lmspec: {path}: both branches changed it: that of the current branch stays "
+            "until `dvc repro` rebuilds "
             f"{stage or 'it'}",
             err=True,
         )

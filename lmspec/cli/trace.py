@@ -32,6 +32,7 @@ def command(target: str) -> None:
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
     click.echo(
-        f"{name} reads {f'{count} undeclared files' if count else 'nothing that it does not declare'}"
+        f"{name} reads "
+        + (f"{count} undeclared files" if count else "nothing that it does not declare")
     )
     sys.exit(1 if count else 0)

@@ -94,7 +94,7 @@ class ArtifactPair:
         return next(filter(None, (end.disagreement(dataset, metric) for end in self)), None)
 
     def _hidden(self, dataset: str, metric: SplitMetric) -> str | None:
-        """How much of a log loss' difference lies in probabilities written as 0; None if none."""
+        """How much of a log loss' difference is due to probabilities written as 0; None if none."""
         if metric.name != "log_loss":
             return None
         baseline, candidate = (end.recount(dataset, metric) for end in self)
@@ -104,7 +104,7 @@ class ArtifactPair:
         if abs(hidden) <= baseline.rounding + candidate.rounding:
             return None
         return (
-            f"{hidden:+.4g} of it lies in probabilities below {SMALLEST:g}, "
+            f"{hidden:+.4g} of it is due to probabilities below {SMALLEST:g}, "
             "which the predictions write as 0"
         )
 

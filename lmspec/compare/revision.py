@@ -152,7 +152,7 @@ def of_tree(tree: Tree) -> Revision:
 
 
 def is_elsewhere(path: str) -> bool:
-    """Does a file lie outside the code folders? A build or a submodule may provide it, not git."""
+    """Is a file outside the code folders? A build or a submodule may provide it, not git."""
     return path.partition("/")[0] not in CODE
 
 

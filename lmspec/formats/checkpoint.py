@@ -37,7 +37,7 @@ class Checkpoint:
         truncation = self.tokenizer.truncation
         if truncation is None:
             raise ValueError(
-                "the tokenizer of a checkpoint cuts texts to the model's length, and this one does not"
+                "the tokenizer of a checkpoint cuts texts to the model's length; this one does not"
             )
         return int(truncation["max_length"])
 

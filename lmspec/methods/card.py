@@ -35,7 +35,8 @@ def model_card(
         f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
-        f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n{_scores(metrics)}",
+        f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
+        f"{_scores(metrics)}",
         USE,
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),

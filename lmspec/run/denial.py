@@ -13,8 +13,9 @@ from lmspec.run.declaration import Declaration
 from lmspec.run.sandbox import Allowed
 
 FAILED = re.compile(
-    r"permission denied|os error 13|no such file|not found|can ?not (open|read|load)|could ?n.t (open|read|load)"
-    r"|could not (open|read|load)|(failed|unable) to (open|read|load)|load model|does ?n.t exist|does not exist",
+    r"permission denied|os error 13|no such file|not found|can ?not (open|read|load)"
+    r"|could ?n.t (open|read|load)|could not (open|read|load)|(failed|unable) to (open|read|load)"
+    r"|load model|does ?n.t exist|does not exist",
     re.IGNORECASE,
 )
 # messages of these quote names, not files

@@ -47,7 +47,7 @@ def fix(numerics: Numerics) -> None:
         raise LmspecError(
             "params.yaml: numerics.instructions",
             f"it is '{numerics.instructions}', but torch uses '{capability}' on this processor",
-            "build on a processor that has them, or change the field: the model will have other bits",
+            "build on a processor that has them, or change the field; the bits will differ",
         )
     torch.set_num_threads(numerics.threads)
     torch.use_deterministic_algorithms(True)

@@ -40,7 +40,7 @@ def prepare(root: Path) -> None:
 
 
 def check(root: Path) -> None:
-    """Exit with one line if this is not the Python of the project's environment (`.venv`, if any)."""
+    """Exit with one line if this is not the Python of the project's environment (`.venv`)."""
     venv = root / ".venv"
     if venv.is_dir() and Path(sys.prefix).resolve() != venv.resolve():
         sys.exit(
@@ -50,7 +50,8 @@ def check(root: Path) -> None:
     missing = [name for name in NEEDED if not _is_installed(name)]
     if missing:
         sys.exit(
-            f"lmspec: {sys.executable} lacks {', '.join(missing)}: it is not the project's environment"
+            f"lmspec: {sys.executable} lacks {', '.join(missing)}: "
+            "it is not the project's environment"
             " -> run `make env`, then `source .venv/bin/activate`"
         )
 

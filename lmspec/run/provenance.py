@@ -118,7 +118,7 @@ def of_path(place: Path, name: str) -> Entry:
 
 
 def annotate(entries: Iterable[Entry], name: str, better: Mapping[str, str]) -> None:
-    """Add the directions of metrics to the entry of their file: a comparison reads them from git."""
+    """Add the directions of metrics to the entry of their file; comparisons read them from git."""
     for entry in entries:
         if better and entry["name"] == name:
             entry["annotations"] = {"better": dict(better)}

@@ -221,7 +221,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _note(job: child.Job, seconds: float, peak_mib: float) -> None:
-    """Log duration and memory for `lmspec plan`: no output of the stage, since it always differs."""
+    """Log duration and memory for `lmspec plan`; no output of the stage, since they differ."""
     path = job.root / declaration.OURS / "runs" / f"{job.declared.stage}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     line = {

@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Margin:
-    """How far a metric may lie from its value, by the shares of its classes.
+    """How far a metric may be from its value, by the shares of its classes.
 
     effects  (classes,) what one answer moves the metric by
     sizes    (classes,) answers

@@ -192,7 +192,7 @@ def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
 class Pairs:
     """The examples that both revisions have with the same label, in the same order.
 
-    strata, groups  (n,) numbers of table and of group; groups: None if each example stands alone
+    strata, groups  (n,) numbers of table and of group; groups: None if each example is its own
     tables          by their numbers; an example that moved between tables has a number beyond them
     left_out        examples in one revision only
     relabelled      examples with another label; they are in no pair

@@ -60,7 +60,7 @@ class CnnClassifier(PreTrainedModel):
 def create(
     spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int
 ) -> tuple[CnnClassifier, Tokenizer, int]:
-    """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
+    """A network with random weights, a tokenizer trained on the texts, and the padding id."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = CnnConfig(
         vocabulary=tokenizer.get_vocab_size(),

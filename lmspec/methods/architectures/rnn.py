@@ -106,7 +106,7 @@ def _turn(attention_mask: Tensor) -> Tensor:
 def create(
     spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int
 ) -> tuple[RnnClassifier, Tokenizer, int]:
-    """A network with random weights, a tokenizer trained on the texts, and the id of the padding."""
+    """A network with random weights, a tokenizer trained on the texts, and the padding id."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)
     config = RnnConfig(
         vocabulary=tokenizer.get_vocab_size(),
