@@ -4,14 +4,14 @@ import importlib
 from pathlib import Path
 
 from lmspec import stage
-from lmspec.specs.sources import SourceSpec
+from lmspec.specs.sources import SourcesSpec
 
 
-def build(spec: SourceSpec, needs: stage.Needs, out: Path) -> stage.Report:
+def build(spec: SourcesSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Nothing is written unless the hash is the declared one."""
     (module,) = spec.modules()
     importlib.import_module(module).fetch(spec, needs.root, out)
     return stage.Report()
 
 
-STAGE = stage.Stage(SourceSpec, build)
+STAGE = stage.Stage(SourcesSpec, build)

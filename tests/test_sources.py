@@ -26,7 +26,7 @@ from lmspec.methods.sources import archive, digest
 from lmspec.pipeline import compiler
 from lmspec.specs.numerics import Machine
 from lmspec.specs.project import Project
-from lmspec.specs.sources import SourceSpec
+from lmspec.specs.sources import SourcesSpec
 from lmspec.stage import Needs
 from stages import sources
 from tests.hub import Hub
@@ -118,7 +118,7 @@ def out(tmp_path: Path) -> Path:
 
 def build(root: Path, out: Path, **fields: object) -> None:
     """Build a source from the fields of its spec."""
-    spec = TypeAdapter(SourceSpec).validate_python(fields)
+    spec = TypeAdapter(SourcesSpec).validate_python(fields)
     sources.build(
         spec, Needs(folders={}, numerics=None, machine=Machine(device="cpu"), root=root), out
     )

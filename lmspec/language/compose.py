@@ -1,7 +1,7 @@
 """compose: parser events put together to values with their places, as DVC's reader would.
 
 ruamel's round-trip loader knows places too, but takes 50 ms for this repository's params.yaml where
-this takes 6, and neither the ends of scalars nor the places of aliases (docs/log.md).
+this takes 6, and it lacks the ends of scalars and the places of aliases (docs/log.md).
 """
 
 from dataclasses import dataclass, field

@@ -1,44 +1,52 @@
 """project: the whole of params.yaml: nouns -> names -> specs."""
 
+import importlib
 from collections.abc import Iterator
+from types import GenericAlias
+from typing import TYPE_CHECKING
 
-from pydantic import Field, GetJsonSchemaHandler
+from pydantic import Field, GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from lmspec.specs.base import Artifact, Name, Spec
-from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.corpus import CorpusSpec
-from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.gates import Gate
-from lmspec.specs.model import ModelSpec
-from lmspec.specs.names import NO_NOUNS, ArtifactName
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine, Numerics
-from lmspec.specs.quantized import QuantizedSpec
-from lmspec.specs.scores import ScoresSpec
-from lmspec.specs.sources import SourceSpec
-from lmspec.specs.speed import SpeedSpec
-from lmspec.specs.splits import SplitsSpec
-from lmspec.specs.student import StudentSpec
-from lmspec.specs.updated import UpdatedSpec
+
+# In the order of the flow. A noun's module is `lmspec.specs.<noun>`, its type `<Noun>Spec` in there.
+NOUNS = (
+    "sources",
+    "corpus",
+    "splits",
+    "model",
+    "student",
+    "updated",
+    "exported",
+    "quantized",
+    "scores",
+    "speed",
+    "bundle",
+)
 
 
-class Project(Spec):
+def _section(noun: str) -> tuple[object, object]:
+    """(type, field) of a section; the caption of the module describes it."""
+    module = importlib.import_module(f"lmspec.specs.{noun}")
+    caption = (module.__doc__ or "").partition("\n")[0].removeprefix(f"{noun}: ")
+    spec = getattr(module, f"{noun.capitalize()}Spec")
+    return GenericAlias(dict, (Name, spec)), Field({}, description=caption.removesuffix("."))
+
+
+if TYPE_CHECKING:
+    Sections = Spec
+else:
+    Sections = create_model("Sections", __base__=Spec, **{n: _section(n) for n in NOUNS})
+
+
+class Project(Sections):
     """What to build: any number of artifacts of each noun, with `numerics` and `machine`."""
 
-    sources: dict[Name, SourceSpec] = Field({}, description="raw inputs with a declared SHA-256")
-    corpus: dict[Name, CorpusSpec] = Field({}, description="cleaned, labelled documents")
-    splits: dict[Name, SplitsSpec] = Field({}, description="train, dev and test splits of a corpus")
-    model: dict[Name, ModelSpec] = Field({}, description="networks, fitted to data")
-    student: dict[Name, StudentSpec] = Field({}, description="smaller models taught by larger ones")
-    updated: dict[Name, UpdatedSpec] = Field({}, description="models trained further on new data")
-    exported: dict[Name, ExportedSpec] = Field({}, description="models as ONNX graphs")
-    quantized: dict[Name, QuantizedSpec] = Field({}, description="graphs in int8")
-    scores: dict[Name, ScoresSpec] = Field({}, description="how often a model or graph is right")
-    speed: dict[Name, SpeedSpec] = Field(
-        {}, description="how fast and how large a graph is, compared with another"
-    )
-    bundle: dict[Name, BundleSpec] = Field({}, description="what is deployed")
     gates: dict[Name, Gate] = Field({}, description="what a change must not do to a metric")
     numerics: Numerics = Field(
         description="seed, threads, precision: inputs of every stage that computes"
@@ -72,6 +80,3 @@ class Project(Spec):
             raise KeyError(text)
         spec: Artifact = getattr(self, noun)[name]
         return spec
-
-
-NOUNS = tuple(section for section in Project.model_fields if section not in NO_NOUNS)

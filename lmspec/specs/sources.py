@@ -88,6 +88,6 @@ class HuggingfaceSource(Source):
     sha256: Sha256 = Field(description=DIGEST)
 
 
-SourceSpec = Annotated[
+SourcesSpec = Annotated[
     PypiSource | FileSource | UrlSource | HuggingfaceSource, Field(discriminator="kind")
 ]
