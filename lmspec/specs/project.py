@@ -14,7 +14,7 @@ from lmspec.specs.gates import Gate
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine, Numerics
 
-# In the order of the flow. A noun's module is `lmspec.specs.<noun>`, its type `<Noun>Spec` in there.
+# In the order of the flow. A noun's type is `<Noun>Spec` in the module `lmspec.specs.<noun>`.
 NOUNS = (
     "sources",
     "corpus",
