@@ -17,10 +17,13 @@ TIMED = {
     "weights_bytes": Metric("of.weights_bytes", "lower", False, "size"),
     "peak_memory_bytes": Metric("of.peak_memory_bytes", "lower", False, "peak"),
 }
+IN_ROUNDS = {
+    "latency_p50": "latency_ms.p50",
+    "latency_p95": "latency_ms.p95",
+    "throughput": "texts_per_second",
+}
 RATIOS = {
-    **{f"latency_p50.{part}": "latency_ms.p50" for part in ("median", "p5", "p95")},
-    **{f"latency_p95.{part}": "latency_ms.p95" for part in ("median", "p5", "p95")},
-    **{f"throughput.{part}": "texts_per_second" for part in ("median", "p5", "p95")},
+    **{f"{n}.{part}": IN_ROUNDS[n] for n in IN_ROUNDS for part in ("median", "p5", "p95")},
     "weights": "weights_bytes",
     "peak_memory": "peak_memory_bytes",
 }
