@@ -45,6 +45,15 @@ def test_the_figures_in_the_readme_are_the_committed_ones() -> None:
     assert generate.results(README, ROOT / "data/metrics") == README
 
 
+def test_a_changed_figure_is_noticed() -> None:
+    """The negative control of the figures, one of each table."""
+    for figure in re.search(
+        r"`release` \|.*\| ([\d.]+) \|$.*^\| weights, MB \| ([\d.]+)", README, re.M | re.S
+    ).groups():  # type: ignore[union-attr]
+        changed = README.replace(f"| {figure} |", "| 0.1 |", 1)
+        assert changed != README == generate.results(changed, ROOT / "data/metrics")
+
+
 def test_the_tree_in_the_readme_names_what_is_in_git() -> None:
     """Its top level is written by hand."""
     block = re.search(r"<!-- tree.*?```\n(.*?)```", README, re.S)
