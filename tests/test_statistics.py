@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sacrebleu import significance
 from sacrebleu.metrics.bleu import BLEU
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats import contingency_tables, multitest, proportion
 
 from lmspec.compare import bounds
@@ -664,3 +664,7 @@ def test_quantiles_are_those_of_scipys_distributions() -> None:
                 ),
                 rel=1e-7,
             )
+        for level in (0.05, 0.5, 0.95):
+            quantile = exact.beta_quantile(level, hits, misses)
+            assert quantile == pytest.approx(special.betaincinv(hits, misses, level), rel=1e-7)
+            assert exact.beta_share(quantile, hits, misses) == pytest.approx(level, abs=1e-9)

@@ -1,6 +1,7 @@
 """comparing: two revisions for a command: their report, its exit codes, and its output forms."""
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,15 @@ def report(baseline: str, candidate: str | None) -> "Report":
 
     Raises LmspecError if they cannot be compared.
     """
-    from lmspec.compare import comparison, gate_lines, revision
-    from lmspec.git import tree
-
-    root = Path.cwd()
+    root, revisions = Path.cwd(), []
     with contextlib.ExitStack() as stack:
-        revisions = []
+        # There are hardly any cycles to collect. With three models changed, the collector takes
+        # 0.06 of 0.89 s of CPU time, and `dvc metrics diff` takes 1.34 s.
+        gc.disable()
+        stack.callback(gc.enable)
+        from lmspec.compare import comparison, gate_lines, revision
+        from lmspec.git import tree
+
         for name in tree.baseline_and_candidate(baseline, candidate, root):
             revisions.append(revision.read(name, root))
             stack.callback(revisions[-1].tree.close)

@@ -172,6 +172,11 @@ class Estimate:
         error = float(self.replicates.std(ddof=1))
         return error if error > 1e-12 * max(1.0, abs(self.value)) else 0.0
 
+    @functools.cached_property
+    def _centred(self) -> Floats:
+        """(b,) distance of each replicate from their mean."""
+        return np.asarray(np.abs(self.replicates - self.replicates.mean()))
+
     @property
     def p(self) -> float:
         """Two-sided p from the null-centred bootstrap; 1 if the spread is unknown.
@@ -183,8 +188,7 @@ class Estimate:
         """
         if self.value == 0 or not self.error:
             return 1.0
-        centred = np.abs(self.replicates - self.replicates.mean())
-        far = int((centred >= abs(self.value) * (1 - 1e-12)).sum())
+        far = int((self._centred >= abs(self.value) * (1 - 1e-12)).sum())
         p = (far + 1) / (len(self.replicates) + 1)
         if far == 0:
             return min(p, max(sys.float_info.min, 2 * NORMAL.cdf(-abs(self.value) / self.error)))
@@ -198,8 +202,7 @@ class Estimate:
         Source: Hall 1988, JRSS B 50 (symmetric bootstrap intervals); `student_corrected`.
         """
         deviate = student_corrected(NORMAL.inv_cdf((1 + confidence) / 2), len(self.jackknife))
-        centred = np.abs(self.replicates - self.replicates.mean())
-        reach = float(np.quantile(centred, 2 * NORMAL.cdf(deviate) - 1))
+        reach = float(np.quantile(self._centred, 2 * NORMAL.cdf(deviate) - 1))
         return self.value - reach, self.value + reach
 
     def bound(self, level: float) -> float:

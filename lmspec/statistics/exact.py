@@ -1,7 +1,7 @@
 """exact: tests and bounds of counts and shares without resampling; Holm's correction.
 
-scipy.special is imported by the functions that use it: it takes 0.1 s, which a comparison without
-a test does not need. (scipy.stats would take five times as long.)
+scipy.special has beta and t distributions too, but its import takes 0.1 s of CPU time: with it a
+comparison takes 0.83 s instead of 0.73 s, and 0.75 s are allowed (0.6 times `dvc metrics diff`).
 """
 
 import math
@@ -21,10 +21,9 @@ def mcnemar(better: int, worse: int) -> float:
 
     Source: McNemar 1947, Psychometrika 12; the exact form is a binomial test at one half.
     """
-    from scipy.special import bdtr
-
-    fewer, total = min(better, worse), better + worse
-    return min(1.0, 2.0 * float(bdtr(fewer, total, 0.5))) if total else 1.0
+    total = better + worse
+    tail = np.exp(_log_chooses(total, 0, min(better, worse)) - total * math.log(2)).sum()
+    return min(1.0, 2.0 * float(tail)) if total else 1.0
 
 
 def sign_flip(sums: Sequence[int] | NDArray[np.int64]) -> float:
@@ -60,15 +59,13 @@ def clopper_pearson(successes: float, trials: float, confidence: float) -> tuple
 
     Raises ValueError if trials is 0. Source: Clopper & Pearson 1934, Biometrika 26.
     """
-    from scipy.special import betaincinv
-
     if trials <= 0:
         raise ValueError("a share of nothing has no bounds")
     failures, low, high = trials - successes, 0.0, 1.0
     if successes > 0:
-        low = float(betaincinv(successes, failures + 1, 1 - confidence))
+        low = beta_quantile(1 - confidence, successes, failures + 1)
     if failures > 0:
-        high = float(betaincinv(successes + 1, failures, confidence))
+        high = beta_quantile(confidence, successes + 1, failures)
     return low, high
 
 
@@ -148,10 +145,9 @@ def fisher(hits: int, size: int, other_hits: int, other_size: int) -> float:
 
 def _log_chooses(n: int, least: int, most: int) -> NDArray[np.float64]:
     """Logarithms of n over k, for k from least to most."""
-    from scipy.special import gammaln
-
+    factorials = np.cumsum(np.log(np.maximum(1, np.arange(n + 1))))  # (n + 1,) their logarithms
     k = np.arange(least, most + 1)
-    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+    return np.asarray(factorials[n] - factorials[k] - factorials[n - k])
 
 
 def wilson(share: float, size: int, confidence: float) -> tuple[float, float]:
@@ -185,10 +181,48 @@ def welch(
 
 
 def student(level: float, freedom: float) -> float:
-    """Quantile of Student's t distribution."""
-    from scipy.special import stdtrit
+    """Quantile of Student's t, for a level above one half, by the beta distribution.
 
-    return float(stdtrit(freedom, level))
+    Source: Abramowitz & Stegun 1964, 26.5.27.
+    """
+    share = beta_quantile(2 * (1 - level), freedom / 2, 0.5)
+    return math.sqrt(freedom * (1 - share) / share)
+
+
+def beta_quantile(level: float, a: float, b: float) -> float:
+    """Quantile of the beta distribution, to a relative error of 1e-12, by bisection."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if beta_share(middle, a, b) < level else (low, middle)
+    return (low + high) / 2
+
+
+def beta_share(x: float, a: float, b: float) -> float:
+    """The regularized incomplete beta function.
+
+    Source: the continued fraction of DLMF 8.17.22, by Lentz's method (Thompson & Barnett 1986).
+    """
+    if not 0 < x < 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly
+        return 1 - beta_share(1 - x, b, a)
+    numerator, denominator, fraction = 1.0, 0.0, 1.0
+    for m in range(10_000):
+        k = m // 2
+        if m == 0:
+            term = 1.0
+        elif m % 2 == 0:
+            term = k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k))
+        else:
+            term = -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1))
+        denominator = 1 / (1 + term * denominator or 1e-300)
+        numerator = 1 + term / numerator or 1e-300
+        fraction *= numerator * denominator
+        if abs(1 - numerator * denominator) < 1e-15:
+            break
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    return math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta) / a * (fraction - 1)
 
 
 def tango(gained: float, lost: float, size: float, confidence: float) -> tuple[float, float]:
