@@ -1,1 +1,1 @@
-"""audit: is it what it says? Rebuild and compare bytes, provenance, undeclared reads."""
+"""audit: rebuild and compare bytes, check provenance, find undeclared reads."""

@@ -1,1 +1,1 @@
-"""git: what git has: its command, trees of files, committed results, the merge driver."""
+"""git: its command, trees of commits, committed results, the merge driver."""

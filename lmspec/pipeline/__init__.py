@@ -1,1 +1,1 @@
-"""pipeline: specs -> dvc.yaml; what DVC will do, for how long; side by side."""
+"""pipeline: specs -> dvc.yaml; what DVC will run, and for how long; parallel builds."""
