@@ -69,9 +69,11 @@ class PairedSample:
     def _draws(self) -> Draws:
         return bootstrap.draws(self._parts, plan(self.pairs.strata, self.pairs.groups))
 
-    def strata(self, table: str | None) -> list[int] | None:
-        """Numbers of the strata of a table; None for all."""
-        return None if table is None else [self.pairs.tables.index(table)]
+    def strata(self, table: str | None) -> list[int]:
+        """Numbers of the strata of a table, or of all; pairs of no table are in the last one."""
+        if table is not None:
+            return [self.pairs.tables.index(table)]
+        return list(range(int(self.pairs.strata.max()) + 1))
 
     def rows(self, table: str | None) -> Ints:
         """Indices of the pairs of a table, or of all."""
@@ -183,9 +185,8 @@ class PairedSample:
 
     def _differing_units(self, metric: SplitMetric) -> int:
         """Number of examples, or groups, whose sums for the metric differ."""
-        drawn, strata = self._drawn(metric), self.strata(metric.table)
-        chosen = range(len(drawn.whole)) if strata is None else strata
-        units = np.concatenate([drawn.units[stratum] for stratum in chosen])
+        drawn = self._drawn(metric).units
+        units = np.concatenate([drawn[stratum] for stratum in self.strata(metric.table)])
         old, new = np.split(units, 2, axis=1)  # (units, columns) each
         return int((np.abs(new - old) > 1e-12).any(1).sum())
 
