@@ -23,6 +23,7 @@ from lmspec.language import nouns
 from lmspec.methods import metrics
 from lmspec.run import provenance
 from lmspec.specs.results import directions
+from lmspec.statistics import predictions
 
 SPEC = """\
 # A project of one small model.
@@ -306,7 +307,7 @@ class Project:
             artifact,
             "predictions",
             [_prediction(dataset, row, labels) for dataset, row in rows],
-            PREDICTIONS,
+            predictions.COLUMNS,
         )
         count = Counter((dataset, row.label, row.predicted) for dataset, row in rows)
         pairs = [
@@ -438,16 +439,6 @@ class Project:
         return [file.relative_to(self.root).as_posix() for file in files]
 
 
-PREDICTIONS = (
-    "dataset",
-    "id",
-    "table",
-    "group",
-    "label",
-    "predicted",
-    "confidence",
-    "label_probability",
-)
 ROWS = ("id", "table", "label")
 
 
@@ -455,7 +446,7 @@ def _prediction(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, 
     of_label = row.confidence if row.right else _other(row, labels)
     return dict(
         zip(
-            PREDICTIONS,
+            predictions.COLUMNS,
             (
                 dataset,
                 row.id,

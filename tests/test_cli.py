@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lmspec.cli.main import COMMANDS
+from tests import light
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "numpy", "polars", "dvc", "onnx", "sklearn", "pydantic", "rich")
 
 
 def lmspec(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -39,15 +39,7 @@ def test_help_lists_the_commands_and_an_unknown_one_is_a_usage_error() -> None:
 
 def test_validate_imports_nothing_heavy() -> None:
     """A mistake costs a moment: checking a spec loads no library that computes."""
-    script = (
-        "import sys; from lmspec.cli.main import main\n"
-        "try: main(['validate'])\n"
-        f"finally: print(sorted(set({HEAVY!r}) & set(sys.modules)))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0 and run.stdout.splitlines()[-1] == "[]"
+    light.output("validate")
 
 
 def test_a_mistake_ends_in_one_and_no_traceback(tmp_path: Path) -> None:

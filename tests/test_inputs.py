@@ -27,6 +27,7 @@ from lmspec.run.toolchain import canonical
 from lmspec.specs.base import Artifact
 from lmspec.specs.project import Project
 from tests import miniature
+from tests.nested import children
 
 PARAMS, TOOLCHAIN, DVC_YAML = "params.yaml", "toolchain.yaml", "dvc.yaml"
 SECTIONS = ("numerics", "machine", "gates")  # what is no artifact
@@ -344,8 +345,8 @@ def test_a_changed_file_puts_those_out_of_date_that_declare_it(project: Path, ha
     expected = {
         stage: names & changed for stage, names in needed(project).items() if names & changed
     }
-    changed, outputs = changed_files(project)
-    assert changed == expected
+    reported, outputs = changed_files(project)
+    assert reported == expected
     assert sum(map(len, expected.values())) > 200
     assert {out for names in outputs.values() for out in names} == {
         name for name in changed & folders if "data/" in name
@@ -401,16 +402,9 @@ def test_what_is_no_input_puts_nothing_out_of_date(project: Path) -> None:
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all values that hold no other."""
-    items = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
     if not isinstance(value, dict | list) or not value:
         yield path
-    for key, item in items:
+    for key, item in children(value):
         yield from leaves(item, (*path, key))
 
 

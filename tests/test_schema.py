@@ -18,6 +18,7 @@ from lmspec.language import conformance, document, schema
 from lmspec.specs.base import NAME_PATTERN
 from lmspec.specs.project import Project
 from tests import mutations
+from tests.nested import children
 
 ROOT = Path(__file__).parent.parent
 WRITTEN: dict[str, Any] = json.loads(
@@ -344,14 +345,7 @@ def test_a_whole_number_with_a_point_is_one_to_json_schema_alone(folder: Path) -
 
 
 def all_paths(value: Any, at: str = "") -> Iterator[str]:
-    items = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    for key, item in items:
+    for key, item in children(value):
         yield f"{at}{key}"
         yield from all_paths(item, f"{at}{key}.")
 
