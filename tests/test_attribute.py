@@ -607,7 +607,7 @@ def test_a_mix_that_cannot_be_built_is_listed_and_nothing_is_guessed(project: Pa
         "    calibration_bins: int",
     )
     schema = miniature.lmspec(project, "schema")
-    (project / "lmspec" / "graph" / "params.schema.json").write_text(schema)
+    (project / "lmspec" / "language" / "params.schema.json").write_text(schema)
     _edit(
         project / "params.yaml",
         "  cnn: {of: quantized.cnn, on: [splits.old], ",
