@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmspec.compare.revision import Revision, Unavailable, at, number
+from lmspec.compare.revision import Revision, Unavailable, at
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
 from lmspec.statistics.paired import Sample, SplitMetric
@@ -113,7 +113,7 @@ class Artifact:
         sample = self.sample(dataset)
         if isinstance(sample, Unavailable) or not sample.has(metric.table):
             return None
-        stated = number(at(self.metrics, (dataset, *metric.path)))
+        stated = self.number((dataset, *metric.path))
         if stated is None:
             return None
         rounding = sample.rounding(metric) if metric.name == "log_loss" else 0.0

@@ -2,6 +2,7 @@
 
 from lmspec.language import nouns
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
+from lmspec.specs.results import Metric
 
 UNKNOWN = "git keeps nothing from which its spread could be estimated"
 
@@ -14,17 +15,20 @@ def is_measured(artifact: str) -> bool:
 def varies(metric: str) -> bool:
     """Whether another measurement gives another number; the sizes of files stay the same."""
     artifact, path = MetricName.parse(metric)
-    noun = nouns.of(artifact.noun)
-    declared = noun.metric(path)
-    related = noun.metric(tuple(declared.see.split("."))) if declared and declared.see else declared
-    return noun.measured and not (related and related.evidence == "size")
+    _, related = _declared(str(artifact), path)
+    return is_measured(str(artifact)) and not (related and related.evidence == "size")
+
+
+def _declared(artifact: str, path: MetricPath) -> tuple[Metric | None, Metric | None]:
+    """(the metric, the one that is compared in its place: itself if none is)."""
+    metric = nouns.metric(artifact, path)
+    see = metric.see if metric else None
+    return metric, nouns.metric(artifact, tuple(see.split("."))) if see else metric
 
 
 def reason(artifact: str, path: MetricPath) -> str:
     """Why its spread is unknown, and the metric to look at instead, if there is one."""
-    noun = nouns.of(ArtifactName.parse(artifact).noun)
-    metric = noun.metric(path)
-    related = noun.metric(tuple(metric.see.split("."))) if metric and metric.see else metric
+    metric, related = _declared(artifact, path)
     if related and related.evidence == "peak":
         return "it was measured once in each commit"
     if metric is None or related is None or metric.see is None:
