@@ -265,8 +265,7 @@ def test_home_and_temporary_folder_are_its_own(plant: Plant, project: Path) -> N
 def test_provenance_says_what_enforced_the_sandbox(
     plant: Plant, project: Path, value: str, enforced_by: str
 ) -> None:
-    """Where the kernel has no Landlock, Python refuses what goes through it, and the record claims
-    no more."""
+    """Without Landlock, Python refuses what goes through it, and provenance says so."""
     with edited(project, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
         (statement,) = json.loads((project / "data/provenance/splits-old.json").read_text())
