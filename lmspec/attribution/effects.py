@@ -11,11 +11,11 @@ import numpy as np
 from lmspec.attribution.design import BASELINE, Design, Mix, Weights
 from lmspec.compare.report import Interval
 from lmspec.compare.revision import Unavailable
+from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import bootstrap, paired, predictions
 from lmspec.statistics.bootstrap import Floats
 from lmspec.statistics.paired import Sample, SplitMetric
 
-CONFIDENCE = 0.95
 ROUNDING = 1e-12  # what cancels out leaves the last digits of floats
 
 

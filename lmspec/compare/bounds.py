@@ -121,13 +121,15 @@ def _widened(bounds: Bounds, low: float, high: float) -> Bounds:
 
 def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of candidate - baseline; or why there are none."""
-    old, new = (end.number(path) for end in pair)
+    baseline, candidate = (end.number(path) for end in pair)
     if nouns.evidence(pair.name, path) == "size":
-        if old is None or new is None:
+        if baseline is None or candidate is None:
             return "one of the revisions does not have it"
-        return exactly(new - old)
+        return exactly(candidate - baseline)
     if pair.noun != "scores":
-        return exactly(0.0) if old == new is not None else untested.reason(pair.name, path)
+        return (
+            exactly(0.0) if baseline == candidate is not None else untested.reason(pair.name, path)
+        )
     paired = pair.testable(path)
     if isinstance(paired, Unavailable):
         return paired.reason
@@ -156,22 +158,22 @@ def _of_estimate(estimate: Estimate, examples: int, confidence: float) -> Bounds
 
 def of_ratio(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of candidate / baseline; or why there are none."""
-    old, new = (end.number(path) for end in pair)
-    if old is None or new is None or old <= 0 or new <= 0:
+    baseline, candidate = (end.number(path) for end in pair)
+    if baseline is None or candidate is None or baseline <= 0 or candidate <= 0:
         return "one of the revisions does not have it, or it is not above 0"
     if nouns.evidence(pair.name, path) in ("size", "peak") or _of_one_run(pair):
-        return exactly(new / old)
+        return exactly(candidate / baseline)
     metric = nouns.metric(pair.name, path)
     rounds = ratios.rounds(pair, metric.column if metric else None)
     if isinstance(rounds, str):
-        return f"it is {new / old:.4g} times the baseline's, {rounds}"
+        return f"it is {candidate / baseline:.4g} times the baseline's, {rounds}"
     return Bounds(math.exp(rounds.value), rounds.bound(1 - confidence), rounds.bound(confidence))
 
 
 def _of_one_run(pair: ArtifactPair) -> bool:
     """Are the two metrics files the same bytes, and so of one run?"""
-    old, new = (end.revision.tree.read(places.metrics(end.name)) for end in pair)
-    return old is not None and old == new
+    baseline, candidate = (end.revision.tree.read(places.metrics(end.name)) for end in pair)
+    return baseline is not None and baseline == candidate
 
 
 def of_gap(artifact: Artifact, paths: Sequence[MetricPath], confidence: float) -> Bounds | str:

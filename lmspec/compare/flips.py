@@ -45,12 +45,12 @@ class Count:
 
 def count(paired: PairedSample, rows: NDArray[np.int64]) -> Count:
     """Flips among the pairs of those indices."""
-    old, new = paired.pairs.baseline.right[rows], paired.pairs.candidate.right[rows]
-    negative, groups, size = old & ~new, paired.pairs.groups, float(len(rows))
+    baseline, candidate = paired.pairs.baseline.right[rows], paired.pairs.candidate.right[rows]
+    negative, groups, size = baseline & ~candidate, paired.pairs.groups, float(len(rows))
     if groups is not None:
         numbers = np.unique(groups[rows], return_inverse=True)[1]
         size = exact.effective_size(negative, numbers)
-    return Count(len(rows), int(negative.sum()), int((~old & new).sum()), size)
+    return Count(len(rows), int(negative.sum()), int((~baseline & candidate).sum()), size)
 
 
 def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
@@ -94,16 +94,20 @@ def _slices(paired: PairedSample) -> Iterator[Slice]:
 
 def _worst(paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:
     """Negative flips whose true label lost the most probability."""
-    old, new = paired.pairs.baseline, paired.pairs.candidate
-    negative = np.flatnonzero(old.right & ~new.right)
-    lost = old.label_probability[negative] - new.label_probability[negative]
+    baseline, candidate = paired.pairs.baseline, paired.pairs.candidate
+    negative = np.flatnonzero(baseline.right & ~candidate.right)
+    lost = baseline.label_probability[negative] - candidate.label_probability[negative]
     chosen = [int(i) for i in negative[np.argsort(-lost, kind="stable")][:SHOWN]]
-    texts = _texts(root / "data" / "splits" / dataset / "test.parquet", {new.id[i] for i in chosen})
+    texts = _texts(
+        root / "data" / "splits" / dataset / "test.parquet", {candidate.id[i] for i in chosen}
+    )
     for i in chosen:
-        probabilities = float(old.label_probability[i]), float(new.label_probability[i])
-        answers = old.predicted[i], new.predicted[i]
-        text = texts.get(new.id[i])
-        yield Example(new.id[i], new.table[i], new.label[i], *answers, *probabilities, text)
+        probabilities = float(baseline.label_probability[i]), float(candidate.label_probability[i])
+        answers = baseline.predicted[i], candidate.predicted[i]
+        text = texts.get(candidate.id[i])
+        yield Example(
+            candidate.id[i], candidate.table[i], candidate.label[i], *answers, *probabilities, text
+        )
 
 
 def _texts(path: Path, ids: set[str]) -> dict[str, str]:

@@ -23,17 +23,18 @@ MISSING = "missing"
 
 def rows(pair: ArtifactPair) -> Iterator[Row]:
     """One for each metric of either revision, in the order of the candidate."""
-    old, new = (_metrics(pair, end) for end in pair)
-    if new is None and not isinstance(old, Mapping):
+    baseline, candidate = (_metrics(pair, end) for end in pair)
+    if candidate is None and not isinstance(baseline, Mapping):
         return
     lost = [
         f"{metrics.reason} in {end.revision.name}"
-        for metrics, end in ((new, pair.candidate), (old, pair.baseline))
+        for metrics, end in ((candidate, pair.candidate), (baseline, pair.baseline))
         if isinstance(metrics, Unavailable)
     ]
     reason = lost[0] if lost else None
     before, after = (
-        dict(leaves(metrics)) if isinstance(metrics, Mapping) else {} for metrics in (old, new)
+        dict(leaves(metrics)) if isinstance(metrics, Mapping) else {}
+        for metrics in (baseline, candidate)
     )
     if reason and not before and not after:
         name = f"{pair.name}.*"
@@ -59,11 +60,11 @@ def _has_metrics(pair: ArtifactPair) -> bool:
     return bool(nouns.of(pair.noun).metrics) or any(path.startswith(prefix) for path in files)
 
 
-def _untested_metric(pair: ArtifactPair, path: MetricPath, old: Any, new: Any) -> Metric:
-    values = number(old), number(new)
+def _untested_metric(pair: ArtifactPair, path: MetricPath, baseline: Any, candidate: Any) -> Metric:
+    values = number(baseline), number(candidate)
     change = values[1] - values[0] if values[0] is not None and values[1] is not None else None
     better = bounds.better(pair, path)
-    return Metric(f"{pair.name}.{'.'.join(path)}", old, new, change, better, "changed")
+    return Metric(f"{pair.name}.{'.'.join(path)}", baseline, candidate, change, better, "changed")
 
 
 def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None) -> Row:
@@ -75,8 +76,8 @@ def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None)
             return Row(replace(metric, verdict="not comparable", reason=reason))
     if pair.noun == "scores" and len(path) > 1 and metric.better:
         return scored(pair, path, metric)
-    old, new = metric.baseline, metric.candidate
-    if old == new and type(old) is type(new):
+    baseline, candidate = metric.baseline, metric.candidate
+    if baseline == candidate and type(baseline) is type(candidate):
         return Row(replace(metric, verdict="same"))
     return Row(_without_predictions(pair, path, metric))
 
@@ -178,11 +179,13 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
         return replace(metric, verdict="better" if up else "worse", method="exact")
     dataset = nouns.of(pair.noun).dev_field
     if dataset and path == ("dev", "accuracy") and _are_shares(metric):
-        old, new = (_dev_split(end, dataset) for end in pair)
-        if old != new:
+        baseline, candidate = (_dev_split(end, dataset) for end in pair)
+        if baseline != candidate:
             return replace(metric, verdict="not comparable", reason="another dev set")
-        if old[0]:
-            return _unpaired(metric, old[0], "git keeps no predictions of dev splits", "test sets")
+        if baseline[0]:
+            return _unpaired(
+                metric, baseline[0], "git keeps no predictions of dev splits", "test sets"
+            )
     reason = untested.reason(pair.name, path)
     if path[0] == "seeds":
         reason = "one of several trainings; `dev` shows their spread"
@@ -206,8 +209,8 @@ def _are_shares(metric: Metric) -> bool:
 def _unpaired(metric: Metric, size: int, reason: str, family: Family) -> Metric:
     if metric.baseline == metric.candidate:
         return replace(metric, verdict="same")
-    old, new = float(metric.baseline), float(metric.candidate)
-    p, low, high = exact.two_proportions(old, new, (size, size), CONFIDENCE)
+    baseline, candidate = float(metric.baseline), float(metric.candidate)
+    p, low, high = exact.two_proportions(baseline, candidate, (size, size), CONFIDENCE)
     return replace(
         metric,
         verdict="inconclusive",

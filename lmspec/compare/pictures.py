@@ -24,11 +24,11 @@ def confusion(pairs: Sequence[ArtifactPair]) -> Iterator[Confusion]:
         if known:
             labels = tuple(dict.fromkeys(name for sample in known for name in sample.scale.labels))
             few = len(labels) <= MOST_LABELS
-            old, new = (
+            baseline, candidate = (
                 _matrix(sample, labels) if isinstance(sample, Sample) and few else None
                 for sample in samples
             )
-            yield Confusion(name, dataset, labels, old, new)
+            yield Confusion(name, dataset, labels, baseline, candidate)
 
 
 def _samples(
@@ -48,9 +48,9 @@ def _matrix(sample: Sample, labels: tuple[str, ...]) -> Matrix:
 
 def calibration(pairs: Sequence[ArtifactPair]) -> Iterator[Calibration]:
     """Of each test split of which both revisions have predictions."""
-    for name, dataset, (old, new) in _samples(pairs):
-        if isinstance(old, Sample) and isinstance(new, Sample):
-            yield Calibration(name, dataset, _bins(old), _bins(new))
+    for name, dataset, (baseline, candidate) in _samples(pairs):
+        if isinstance(baseline, Sample) and isinstance(candidate, Sample):
+            yield Calibration(name, dataset, _bins(baseline), _bins(candidate))
 
 
 def _bins(sample: Sample) -> tuple[tuple[float, float, int], ...]:
@@ -67,9 +67,9 @@ def _bins(sample: Sample) -> tuple[tuple[float, float, int], ...]:
 def curves(pairs: Sequence[ArtifactPair]) -> Iterator[Curve]:
     """Of each training."""
     for pair in pairs:
-        old, new = (_numbers(end.table("curve")) for end in pair)
-        if old or new:
-            yield Curve(pair.name, old, new)
+        baseline, candidate = (_numbers(end.table("curve")) for end in pair)
+        if baseline or candidate:
+            yield Curve(pair.name, baseline, candidate)
 
 
 def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[float, ...]]:

@@ -59,10 +59,23 @@ def ratios(pairs: Sequence[ArtifactPair]) -> list[Ratio]:
 def _of(pair: ArtifactPair) -> Iterator[Ratio]:
     before, after = (dict(leaves(end.metrics)) for end in pair)
     for path, value in after.items():
-        old, new = number(before.get(path)), number(value)
-        if old is None or new is None or old <= 0 or new <= 0 or old == new:
+        baseline, candidate = number(before.get(path)), number(value)
+        if (
+            baseline is None
+            or candidate is None
+            or baseline <= 0
+            or candidate <= 0
+            or baseline == candidate
+        ):
             continue
-        ratio = Ratio(f"{pair.name}.{'.'.join(path)}", old, new, new / old, "lower", "untested")
+        ratio = Ratio(
+            f"{pair.name}.{'.'.join(path)}",
+            baseline,
+            candidate,
+            candidate / baseline,
+            "lower",
+            "untested",
+        )
         metric = nouns.metric(pair.name, path)
         if metric is None or metric.see:  # another metric is compared in its place
             continue
@@ -102,27 +115,27 @@ def rounds(pair: ArtifactPair, column: str | None) -> Rounds | str:
     if others:
         against = pair.candidate.spec.get("against")
         return OTHERWISE.format(against=against, packages=some(others))
-    old, new = (_logs(end.table("rounds"), column) for end in pair)
-    if old is None or new is None:
+    baseline, candidate = (_logs(end.table("rounds"), column) for end in pair)
+    if baseline is None or candidate is None:
         return APART
-    return _compared(old, new)
+    return _compared(baseline, candidate)
 
 
-def _compared(old: Floats, new: Floats) -> Rounds:
+def _compared(baseline: Floats, candidate: Floats) -> Rounds:
     """Bootstrap of the difference of the medians, and its permutation test."""
-    rng = np.random.default_rng([SEED, len(old), len(new)])
-    value = float(np.median(new) - np.median(old))
+    rng = np.random.default_rng([SEED, len(baseline), len(candidate)])
+    value = float(np.median(candidate) - np.median(baseline))
     drawn_old, drawn_new = (
         np.median(logs[rng.integers(0, len(logs), (REPLICATES, len(logs)))], axis=1)
-        for logs in (old, new)
+        for logs in (baseline, candidate)
     )  # (replicates,) each
-    pooled = np.concatenate([old, new])
+    pooled = np.concatenate([baseline, candidate])
     shuffled = pooled[np.argsort(rng.random((REPLICATES, len(pooled))), axis=1)]
-    permuted = np.median(shuffled[:, len(old) :], axis=1) - np.median(
-        shuffled[:, : len(old)], axis=1
+    permuted = np.median(shuffled[:, len(baseline) :], axis=1) - np.median(
+        shuffled[:, : len(baseline)], axis=1
     )
     far = int((np.abs(permuted) >= abs(value) * (1 - 1e-12)).sum())
-    least = 1 / math.comb(len(pooled), len(old))
+    least = 1 / math.comb(len(pooled), len(baseline))
     return Rounds(value, drawn_new - drawn_old, (far + 1) / (REPLICATES + 1), least)
 
 

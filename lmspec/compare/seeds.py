@@ -19,10 +19,10 @@ def with_seeds(evidence: Evidence, metric: Metric) -> Metric:
     trained = _trained(evidence.pair(f"{noun}.{name}").candidate)
     if trained is None:
         return metric
-    old, new = (tuple(_over_seeds(end, path[-1])) for end in evidence.pair(trained))
-    if max(len(old), len(new)) < 2:
+    baseline, candidate = (tuple(_over_seeds(end, path[-1])) for end in evidence.pair(trained))
+    if max(len(baseline), len(candidate)) < 2:
         return metric
-    seeds = Seeds(trained, old, new, exact.welch(old, new, CONFIDENCE))
+    seeds = Seeds(trained, baseline, candidate, exact.welch(baseline, candidate, CONFIDENCE))
     return replace(metric, seeds=seeds)
 
 

@@ -102,12 +102,14 @@ class PairedSample:
     @functools.cached_property
     def differing(self) -> NDArray[np.bool_]:
         """(n,) did the answer or one of its probabilities change?"""
-        old, new = self.pairs.baseline, self.pairs.candidate
-        answers = np.fromiter(map(operator.ne, old.predicted, new.predicted), np.bool_, len(old.id))
+        baseline, candidate = self.pairs.baseline, self.pairs.candidate
+        answers = np.fromiter(
+            map(operator.ne, baseline.predicted, candidate.predicted), np.bool_, len(baseline.id)
+        )
         return np.asarray(
             answers
-            | (old.confidence != new.confidence)
-            | (old.label_probability != new.label_probability)
+            | (baseline.confidence != candidate.confidence)
+            | (baseline.label_probability != candidate.label_probability)
         )
 
     def difference(self, metric: SplitMetric) -> Estimate:
@@ -177,18 +179,18 @@ class PairedSample:
     def margin(self, metric: SplitMetric) -> margins.Margin:
         """Exact limits of the difference of a metric of answers, by the discordant pairs."""
         rows = self.rows(metric.table)
-        old, new = self.pairs.baseline.right[rows], self.pairs.candidate.right[rows]
+        baseline, candidate = self.pairs.baseline.right[rows], self.pairs.candidate.right[rows]
         sums = self._parts[rows, self.scale.width :].sum(0)  # (width,) of the candidate
         label, effects = self.scale.classes(metric.name, self.pairs.candidate, rows, sums)
-        worth = _worth(old != new, self.pairs.groups, rows)
-        return margins.of_difference(old, new, label, effects, worth)
+        worth = _worth(baseline != candidate, self.pairs.groups, rows)
+        return margins.of_difference(baseline, candidate, label, effects, worth)
 
     def _differing_units(self, metric: SplitMetric) -> int:
         """Number of examples, or groups, whose sums for the metric differ."""
         drawn = self._drawn(metric).units
         units = np.concatenate([drawn[stratum] for stratum in self.strata(metric.table)])
-        old, new = np.split(units, 2, axis=1)  # (units, columns) each
-        return int((np.abs(new - old) > 1e-12).any(1).sum())
+        baseline, candidate = np.split(units, 2, axis=1)  # (units, columns) each
+        return int((np.abs(candidate - baseline) > 1e-12).any(1).sum())
 
 
 @dataclass
