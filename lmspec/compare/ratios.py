@@ -48,12 +48,12 @@ class Rounds:
 
 def ratios(pairs: Sequence[ArtifactPair]) -> list[Ratio]:
     """Of all numbers that differ and can be compared so; p corrected after Holm."""
-    found = [ratio for pair in pairs for ratio in _of(pair)]
-    tested = [i for i, ratio in enumerate(found) if ratio.p is not None]
-    corrected, _ = exact.holm([found[i].p or 0.0 for i in tested])
+    measured = [ratio for pair in pairs for ratio in _of(pair)]
+    tested = [i for i, ratio in enumerate(measured) if ratio.p is not None]
+    corrected, _ = exact.holm([measured[i].p or 0.0 for i in tested])
     for i, p in zip(tested, corrected, strict=True):
-        found[i] = replace(found[i], p=p, verdict=_verdict(found[i], p <= LEVEL))
-    return found
+        measured[i] = replace(measured[i], p=p, verdict=_verdict(measured[i], p <= LEVEL))
+    return measured
 
 
 def _of(pair: ArtifactPair) -> Iterator[Ratio]:
