@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Literal
 
-from lmspec.compare.report import Change, Example, Flips, Metric, Report
+from lmspec.compare.report import Change, Example, Flips, Metric, Ratio, Report
 from lmspec.compare.revision import number
 from lmspec.reports import words
 from lmspec.reports.words import Tone
@@ -59,31 +59,29 @@ class Table:
     note: str = ""
 
 
-def compact(title: str, columns: Iterable[Column], rows: Iterable[Row], note: str = "") -> Table:
+def compact(title: str, columns: Sequence[Column], rows: Iterable[Row], note: str = "") -> Table:
     """A table without the columns that are empty in every row."""
-    rows, heads = tuple(rows), tuple(columns)
-    kept = [i for i in range(len(heads)) if any(row.cells[i] for row in rows)]
-    shown = (replace(row, cells=tuple(row.cells[i] for i in kept)) for row in rows)
-    return Table(title, tuple(heads[i] for i in kept), tuple(shown), note if rows else "")
+    rows = tuple(rows)
+    filled = [any(texts) for texts in zip(*(row.cells for row in rows), strict=True)]
+    shown = (replace(row, cells=tuple(itertools.compress(row.cells, filled))) for row in rows)
+    kept = tuple(itertools.compress(columns, filled))
+    return Table(title, kept, tuple(shown), note if rows else "")
 
 
 def _table(
     title: str,
     columns: str,
-    rows: Iterable[Sequence[object]],
+    rows: Iterable[Iterable[object]],
     tones: Iterable[Tone] = itertools.repeat("plain"),
     note: str = "",
 ) -> Table:
     """columns: `head:kind|head:kind`; cells of any type, None for an empty one."""
-    heads = (Column(*column.split(":")) for column in columns.split("|"))  # type: ignore[arg-type]
-    cells = (tuple("" if cell is None else words.line(cell) for cell in row) for row in rows)
-    return compact(title, heads, map(Row, cells, tones), note)
+    heads = [Column(*column.split(":")) for column in columns.split("|")]  # type: ignore[arg-type]
+    return compact(title, heads, map(Row, (tuple(map(_cell, row)) for row in rows), tones), note)
 
 
-def split(table: Table, count: int) -> tuple[Table, Table]:
-    """The first `count` rows, with the note, and the rest."""
-    first, rest = table.rows[:count], table.rows[count:]
-    return replace(table, rows=first), replace(table, rows=rest, note="")
+def _cell(value: object) -> str:
+    return words.number(value) if value is None or isinstance(value, float) else words.line(value)
 
 
 def parameters(report: Report) -> Table:
@@ -103,8 +101,7 @@ def _change(change: Change) -> Sequence[object]:
 def data(report: Report) -> Table:
     """Rows added, removed and relabelled."""
     heads = "artifact:name|table:name|label:name|rows in:number|rows out:number|relabelled:number"
-    cells = attrgetter("artifact", "table", "label", "added", "removed", "relabelled")
-    return _table("data", heads, map(cells, report.changes.data))
+    return _table("data", heads, (vars(rows).values() for rows in report.changes.data))
 
 
 def code(report: Report) -> Table:
@@ -137,7 +134,7 @@ def metrics(
     """One row per metric, in the order given. tested: with how it was tested."""
     rows = ((*_metric(m), *(_test(m) if tested else ())) for m in shown)
     heads = f"{METRIC}|{TEST}" if tested else METRIC
-    return _table(title, heads, rows, _tones(shown), note)
+    return _table(title, heads, rows, map(_tone, shown), note)
 
 
 def tests(report: Report) -> Table:
@@ -145,19 +142,19 @@ def tests(report: Report) -> Table:
     tested = [m for m in words.ordered(report.metrics) if m.p is not None]
     rows = ((m.name, *_test(m), words.verdict(m)) for m in tested)
     heads = f"metric:name|{TEST}|verdict:verdict"
-    return _table("how each metric was tested", heads, rows, _tones(tested))
+    return _table("how each metric was tested", heads, rows, map(_tone, tested))
 
 
-def _tones(metrics: Sequence[Metric]) -> list[Tone]:
-    return [words.TONES[metric.verdict] for metric in metrics]
+def _tone(compared: Metric | Ratio) -> Tone:
+    return words.TONES[compared.verdict]
 
 
 def _metric(metric: Metric) -> Sequence[object]:
-    like = max(map(abs, filter(_finite, (metric.baseline, metric.candidate))), default=None)
+    values = metric.baseline, metric.candidate
+    like = max((abs(value) for value in values if number(value) is not None), default=None)
     return (
         metric.name,
-        words.number(metric.baseline),
-        words.number(metric.candidate),
+        *map(words.number, values),
         words.signed(metric.difference, like),
         words.interval(metric.interval, like),
         words.verdict(metric),
@@ -165,29 +162,18 @@ def _metric(metric: Metric) -> Sequence[object]:
     )
 
 
-def _finite(value: Any) -> bool:
-    return number(value) is not None
-
-
 def _test(metric: Metric) -> Sequence[object]:
     p, corrected = (None if p is None else f"{p:.2g}" for p in (metric.p, metric.p_holm))
     return p, corrected, metric.family, metric.examples, metric.method
 
 
+DATASET = attrgetter("artifact", "dataset")
+FLIPS = attrgetter("examples", "negative_flips", "positive_flips")
+
+
 def flips(report: Report) -> Table:
     """Negative and positive flips of each dataset."""
-    rows = (
-        (
-            f.artifact,
-            f.dataset,
-            f.examples,
-            f.negative_flips,
-            f.positive_flips,
-            words.number(float(f.rate)),
-            words.number(float(f.bound)),
-        )
-        for f in report.flips
-    )
+    rows = ((*DATASET(f), *FLIPS(f), f.rate, f.bound) for f in report.flips)
     heads = f"artifact:name|dataset:name|{COUNTS}|rate:number|at most (95 %):number"
     note = "negative flip: right in the baseline, wrong in the candidate; rate: of all compared"
     return _table("flips", heads, rows, note=f"{note} examples")
@@ -196,7 +182,7 @@ def flips(report: Report) -> Table:
 def slices(report: Report, everything: bool = True) -> Table:
     """Flips per class and table; without `everything` only slices that have any."""
     rows = (
-        (f.artifact, f.dataset, s.kind, s.name, s.examples, s.negative_flips, s.positive_flips)
+        (*DATASET(f), s.kind, s.name, *FLIPS(s))
         for f in report.flips
         for s in f.slices
         if everything or s.negative_flips or s.positive_flips
@@ -207,21 +193,17 @@ def slices(report: Report, everything: bool = True) -> Table:
 
 def worst(report: Report, most: int | None = None) -> list[tuple[Flips, Example]]:
     """The worst negative flips, at most so many of a dataset, the worst of every dataset first."""
-    ranked = [(rank, f, flip) for f in report.flips for rank, flip in enumerate(f.worst[:most])]
-    return [(f, flip) for _, f, flip in sorted(ranked, key=lambda entry: entry[0])]
+    ranked = itertools.zip_longest(*([(f, e) for e in f.worst[:most]] for f in report.flips))
+    return [pair for rank in ranked for pair in rank if pair]
 
 
 def examples(report: Report, most: int | None = None) -> Table:
     """A row for each of the worst negative flips."""
+    cells = attrgetter("id", "table", "label", "baseline", "candidate")
     rows = (
         (
-            f.artifact,
-            f.dataset,
-            e.id,
-            e.table,
-            e.label,
-            e.baseline,
-            e.candidate,
+            *DATASET(f),
+            *cells(e),
             f"{e.baseline_probability:.2f} -> {e.candidate_probability:.2f}",
             words.NO_TEXT if e.text is None else e.text,
         )
@@ -246,23 +228,14 @@ def ratios(report: Report) -> Table:
         )
         for r in ordered
     )
-    return _table("ratios", RATIO, rows, (words.TONES[r.verdict] for r in ordered))
+    return _table("ratios", RATIO, rows, map(_tone, ordered))
 
 
 def gates(report: Report) -> Table:
     """Those that do not pass first."""
     ordered = words.gates_by_urgency(report.gates)
+    cells = attrgetter("gate", "kind", "metric", "demand", "observed")
     rows = (
-        (
-            words.gate_verdict(g),
-            g.gate,
-            g.kind,
-            g.metric,
-            g.demand,
-            g.observed,
-            g.needed and f"about {g.needed}",
-            g.why,
-        )
-        for g in ordered
+        (words.gate_verdict(g), *cells(g), g.needed and f"about {g.needed}", g.why) for g in ordered
     )
     return _table("gates", GATE, rows, map(words.gate_tone, ordered))

@@ -1,7 +1,6 @@
 """values: a report as JSON, and the schema of that."""
 
 import json
-import math
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,9 @@ def as_json(report: Report) -> str:
     """
     content = {"schema": SCHEMA, "failures": list(report.failures), **vars(report)}
     try:
-        text = _written(content)
+        return _written(content)
     except ValueError:  # rare, and checking every value takes longer than writing it
-        text = _written(finite(content))
-    return text
+        return _written(finite(content))
 
 
 def _written(content: dict[str, Any]) -> str:
@@ -55,52 +53,36 @@ def _plain(value: object) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """The value with NaN and infinities as strings, and dataclasses as dictionaries."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    plain = value if isinstance(value, dict) else _plain(value)
-    return {key: finite(part) for key, part in plain.items()} if isinstance(plain, dict) else plain
+    """The value as JSON holds it: NaN and infinities as strings, dataclasses as dictionaries."""
+    return json.loads(json.dumps(value, default=_plain), parse_constant=str)
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of what `as_json` writes; later versions may add properties."""
     from pydantic import TypeAdapter  # slow to import, and only this needs it
 
-    generated = _with_names(TypeAdapter(Report).json_schema(mode="serialization"))
-    properties = {
-        "schema": BESIDES["schema"],
-        "failures": BESIDES["failures"],
-        **generated.pop("properties"),
-    }
-    definitions = {**generated.pop("$defs"), "Number": NUMBER}
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA}
+    text = json.dumps(TypeAdapter(Report).json_schema(mode="serialization"))
+    generated = json.loads(text, object_hook=_with_name)
+    definitions = generated.pop("$defs")
+    properties = BESIDES | generated.pop("properties")
     return {
-        **head,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA,
         **generated,
         "properties": properties,
         "required": list(properties),
-        "$defs": definitions,
+        "$defs": definitions | {"Number": NUMBER},
     }
+
+
+def _with_name(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of the schema; a number as a `Number`."""
+    if part.get("type") != "number":
+        return part
+    del part["type"]
+    return part | {"$ref": "#/$defs/Number"}
 
 
 def schema_text() -> str:
     """Content of report.schema.json."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _with_names(part: Any) -> Any:
-    """The schema with every number as a `Number`."""
-    if isinstance(part, list):
-        return [_with_names(entry) for entry in part]
-    if not isinstance(part, dict):
-        return part
-    if part.get("type") == "number":
-        return {
-            **{key: value for key, value in part.items() if key != "type"},
-            "$ref": "#/$defs/Number",
-        }
-    return {key: _with_names(value) for key, value in part.items()}

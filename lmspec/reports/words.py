@@ -1,5 +1,6 @@
 """words: numbers, verdicts, names and one-line summaries as every form writes them."""
 
+import json
 import math
 import re
 import shlex
@@ -62,13 +63,13 @@ def number(value: Any) -> str:
     size = abs(value)
     if size == 0 or 1e-3 <= size < 10:
         return f"{value:z.4f}"
-    return f"{value:.3g}" if size < 1e-3 else f"{value:.6g}" if size < 1e5 else f"{value:.1f}"
+    return format(value, ".3g" if size < 1e-3 else ".6g" if size < 1e5 else ".1f")
 
 
 def parameter(value: Any) -> str:
     """Exactly as in YAML: 2e-05, true, null; a dash if that revision has none."""
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return json.dumps(value)
     return NONE if value is MISSING else line(value)
 
 
@@ -76,14 +77,12 @@ def signed(value: float | None, like: Any = None) -> str:
     """A difference with its sign, and as many decimals as `like`, one of the numbers compared."""
     if value is None:
         return ""
-    if isinstance(value, int) or not math.isfinite(value):
-        return f"{value:+}" if value else "0"
     size = abs(like) if isinstance(like, int | float) and math.isfinite(like) else abs(value)
-    if 0 < size < 1e-3:
-        return f"{value:+.3g}" if value else "0"
-    if isinstance(like, int) and value == round(value):
-        return f"{int(value):+d}" if value else "0"
-    written = f"{value:+z.{4 if size < 10 else 2}f}"
+    if not math.isfinite(value) or (int in map(type, (value, like)) and value == round(value)):
+        form = "+z.0f"
+    else:
+        form = "+z.3g" if 0 < size < 1e-3 else f"+z.{4 if size < 10 else 2}f"
+    written = format(value, form)
     return written.lstrip("+") if float(written) == 0 else written
 
 
