@@ -38,10 +38,10 @@ def matches(pattern: MetricPath, path: MetricPath) -> bool:
     return ".".join(pattern[:dots]) == path[0] and matches(pattern[dots:], path[1:])
 
 
-def named(pattern: MetricPath, metric: str) -> bool:
-    """Whether a pattern, its artifact's noun and name included, names a metric."""
+def named(pattern: str, metric: str) -> bool:
+    """Whether a pattern such as `scores.release.*.accuracy` names a metric."""
     artifact, path = MetricName.parse(metric)
-    return matches(pattern, (*artifact, *path))
+    return matches(tuple(pattern.split(".")), (*artifact, *path))
 
 
 def without_label(path: MetricPath) -> MetricPath:

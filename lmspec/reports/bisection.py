@@ -20,7 +20,7 @@ SHOWN = 10  # commits of a merge or a range
 def metrics(bisection: Bisection) -> list[Metric]:
     """Those that the gate is about, before and after."""
     every = bisection.report.metrics if isinstance(bisection.report, Report) else ()
-    wanted = pattern(bisection.gate.kind, bisection.gate.metric)
+    wanted = ".".join(pattern(bisection.gate.kind, bisection.gate.metric))
     return [metric for metric in every if metric_names.named(wanted, metric.name)]
 
 

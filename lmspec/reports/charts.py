@@ -86,14 +86,13 @@ def is_drawn(metric: Metric) -> bool:
 
 def margins(report: Report) -> dict[str, float]:
     """Metric -> the smallest margin of a non-inferiority gate that is about it."""
-    widths: dict[str, float] = {}
-    for gate in report.gates:
-        if gate.margin is not None:
-            pattern = tuple(gate.metric.split("."))
-            for metric in report.metrics:
-                if metric_names.named(pattern, metric.name):
-                    widths[metric.name] = min(gate.margin, widths.get(metric.name, math.inf))
-    return widths
+    widths = [
+        (gate.margin, metric.name)
+        for gate in report.gates
+        for metric in report.metrics
+        if gate.margin is not None and metric_names.named(gate.metric, metric.name)
+    ]
+    return {name: margin for margin, name in sorted(widths, reverse=True)}
 
 
 def forests(metrics: Sequence[Metric], margins: Mapping[str, float]) -> list[Forest]:

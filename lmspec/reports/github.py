@@ -9,7 +9,6 @@ from lmspec.compare.report import Gate, Report
 from lmspec.reports import words
 
 Annotation = tuple[str, str, int | None]  # title, message, line of params.yaml
-PARAMS = "params.yaml"
 MOST = 10  # errors, and as many warnings, that GitHub shows per step
 LONGEST = 1000  # characters of a message
 
@@ -19,27 +18,15 @@ def annotations(report: Report, folder: str = "") -> str:
 
     folder  the project's path in its repository, with a slash at its end
     """
-    file = words.printable(folder) + PARAMS
+    file = f"{words.printable(folder)}params.yaml"
+    blocked = [gate for gate in report.gates if not gate.passed]
+    doubtful = [gate for gate in report.gates if words.gate_tone(gate) == "unsure"]
+    errors = [*map(_gate, blocked), *((*lost, None) for lost in report.lost)]
     headline = f"{words.revisions(report)}: {words.headline(report)}"
-    lines = [_command("notice", "lmspec diff", headline)]
-    for level, group in (("error", list(_errors(report))), ("warning", list(_warnings(report)))):
-        lines += [_command(level, *annotation, file) for annotation in _first(group, report)]
+    lines = [_command("notice", ("lmspec diff", headline, None), file)]
+    for level, group in (("error", errors), ("warning", [*map(_gate, doubtful)])):
+        lines += [_command(level, annotation, file) for annotation in _first(group, report)]
     return "\n".join(lines) + "\n"
-
-
-def _errors(report: Report) -> Iterator[Annotation]:
-    for gate in report.gates:
-        if not gate.passed:
-            yield _gate(gate)
-    for metrics, reason in report.lost:
-        yield metrics, reason, None
-
-
-def _warnings(report: Report) -> Iterator[Annotation]:
-    """Gates that pass, but not by their numbers."""
-    for gate in report.gates:
-        if gate.passed and gate.verdict != "pass":
-            yield _gate(gate)
 
 
 def _gate(gate: Gate) -> Annotation:
@@ -48,20 +35,19 @@ def _gate(gate: Gate) -> Annotation:
 
 def _first(annotations: Sequence[Annotation], report: Report) -> Iterator[Annotation]:
     yield from annotations[: MOST - 1]
-    rest = annotations[MOST - 1 :]
-    if rest:
+    if rest := annotations[MOST - 1 :]:
         title, message, line = rest[0]
         more = f"\nand {len(rest) - 1} more: {words.command(report)}" if len(rest) > 1 else ""
         yield title, message[: LONGEST // 2] + more, line
 
 
-def _command(
-    level: str, title: str, message: str, line: int | None = None, file: str = PARAMS
-) -> str:
-    lines = "\n".join(words.line(part) for part in words.printable(message).split("\n"))
-    cut = lines if len(lines) <= LONGEST else lines[: LONGEST - 1] + "…"
+def _command(level: str, annotation: Annotation, file: str) -> str:
+    title, message, line = annotation
+    text = "\n".join(map(words.line, words.printable(message).split("\n")))
     place = {} if line is None else {"file": file, "line": line}
-    return workflow_command(level, cut, **place, title=words.line(title, 200))
+    return workflow_command(
+        level, words.clipped(text, LONGEST), **place, title=words.line(title, 200)
+    )
 
 
 def workflow_command(level: str, message: str, **properties: object) -> str:

@@ -69,18 +69,15 @@ def _breakable(name: str) -> Markup:
 
 def _metrics(report: Report) -> dict[str, list[Metric]]:
     """How the page shows each: `plotted`, `stated` in a table, or folded under its verdict."""
-    gates = [tuple(gate.metric.split(".")) for gate in report.gates]
-    groups: dict[str, list[Metric]] = {"plotted": [], "stated": []}
-    groups |= {verdict: [] for verdict in words.TONES}
+    groups: dict[str, list[Metric]] = {place: [] for place in ("plotted", "stated", *words.TONES)}
     for metric in words.ordered(report.metrics):
         drawn = charts.is_drawn(metric) and metric.verdict != "same"
-        if metric.verdict in words.SIGNIFICANT:
-            place = "plotted" if drawn else "stated"
-        elif drawn and any(metric_names.named(gate, metric.name) for gate in gates):
-            place = "plotted"
+        significant = metric.verdict in words.SIGNIFICANT
+        about = (metric_names.named(gate.metric, metric.name) for gate in report.gates)
+        if drawn and (significant or any(about)):
+            groups["plotted"].append(metric)
         else:
-            place = metric.verdict
-        groups[place].append(metric)
+            groups["stated" if significant else metric.verdict].append(metric)
     return groups
 
 
@@ -94,7 +91,7 @@ def _models(report: Report) -> dict[str, dict[str, Parts]]:
 
     def urgency(artifact: str) -> tuple[bool, int, int]:
         places = [i for i, metric in enumerate(gated) if metric.startswith(f"{artifact}.")]
-        flips = (f for f in report.flips if f.artifact == artifact)
+        flips = [f for f in report.flips if f.artifact == artifact]
         changed = sum(f.negative_flips + f.positive_flips for f in flips)
         return artifact not in report.shipped, min(places, default=len(gated)), -changed
 

@@ -50,8 +50,12 @@ def printable(text: object) -> str:
 
 def line(text: object, most: int | None = None) -> str:
     """On one line, printable, cut after `most` characters."""
-    flat = UNPRINTABLE.sub("\ufffd", BREAKS.sub(" ", str(text)).strip())
-    return flat if most is None or len(flat) <= most else flat[: most - 1] + "…"
+    return clipped(UNPRINTABLE.sub("\ufffd", BREAKS.sub(" ", str(text)).strip()), most)
+
+
+def clipped(text: str, most: int | None) -> str:
+    """With an ellipsis for what is beyond `most` characters."""
+    return text if most is None or len(text) <= most else f"{text[: most - 1]}…"
 
 
 def number(value: Any) -> str:
