@@ -7,7 +7,7 @@ import click
 
 from lmspec.attribution import inquiry
 from lmspec.attribution.result import AttributionReport
-from lmspec.cli import mistakes
+from lmspec.cli import mistakes, options
 from lmspec.reports import attribution as forms
 
 
@@ -16,14 +16,7 @@ from lmspec.reports import attribution as forms
 @click.argument("candidate", metavar="B")
 @click.argument("metrics", nargs=-1, metavar="[METRIC]...")
 @click.option("--yes", is_flag=True, help="Build the mixes without asking.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@options.form("text", "md", "json")
 def command(baseline: str, candidate: str, metrics: tuple[str, ...], yes: bool, form: str) -> None:
     """Explain why metrics changed from commit A to commit B: data, spec, code or toolchain.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import comparing, mistakes
+from lmspec.cli import comparing, mistakes, options
 
 
 @click.command("bisect")
@@ -22,14 +22,7 @@ from lmspec.cli import comparing, mistakes
     show_default=True,
     help="Commit at which the gate fails.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@options.form("text", "json")
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(gate: str, good: str | None, bad: str, form: str) -> None:
     """Find the first commit at which a gate fails, and show what that commit changed.

@@ -1,11 +1,11 @@
-"""comparing: two revisions for a command: their report, its exit codes, and its output forms."""
+"""comparing: two revisions for a command: their report, its forms, and the exit codes."""
 
 import contextlib
 import gc
+import pkgutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from lmspec.compare.report import Report
 
 FAILED, NOT_COMPARED = 1, 2
+# imported when a form is needed: only html loads jinja2, and rich is for a terminal
+FORMS = {
+    "text": "terminal:plain",
+    "md": "markdown:render",
+    "json": "values:as_json",
+    "html": "html:render",
+    "github": "github:annotations",
+    "junit": "junit:render",
+}
 WRITTEN = {
     "md": "report.md",
     "json": "report.json",
@@ -31,78 +40,53 @@ def report(baseline: str, candidate: str | None) -> "Report":
 
     Raises LmspecError if they cannot be compared.
     """
-    root, revisions = Path.cwd(), []
-    with contextlib.ExitStack() as stack:
-        # There are hardly any cycles to collect. With three models changed, the collector takes
-        # 0.06 of 0.89 s of CPU time, and `dvc metrics diff` takes 1.34 s.
-        gc.disable()
-        stack.callback(gc.enable)
-        from lmspec.compare import comparison, gate_lines, revision
-        from lmspec.git import tree
+    # There are hardly any cycles to collect. With three models changed, the collector takes
+    # 0.06 of 0.89 s of CPU time, and `dvc metrics diff` takes 1.34 s.
+    gc.disable()
+    from lmspec.compare import comparison, gate_lines, revision
+    from lmspec.git import tree
 
+    root = Path.cwd()
+    with contextlib.ExitStack() as stack:
+        stack.callback(gc.enable)
+        revisions = []
         for name in tree.baseline_and_candidate(baseline, candidate, root):
             revisions.append(revision.read(name, root))
             stack.callback(revisions[-1].tree.close)
-        result = comparison.compare(revisions[0], revisions[1], root)
-        return gate_lines.located(result, revisions[1])
+        compared = comparison.compare(revisions[0], revisions[1], root)
+        return gate_lines.located(compared, revisions[1])
 
 
 def shown(report: "Report", form: str, everything: bool = False) -> str:
-    """A report in one of its forms."""
-    return _render(form, everything)(report)
-
-
-def _render(form: str, everything: bool) -> Callable[[Any], str]:
-    """Imports what the form needs, no more: plots take a second."""
-    if form == "json":
-        from lmspec.reports import values
-
-        return values.as_json
-    if form == "md":
-        from lmspec.reports import markdown
-
-        return markdown.render
-    if form == "html":
-        from lmspec.reports import html
-
-        return html.render
+    """A report in one of its forms. everything: in text, unchanged metrics, too."""
+    render = pkgutil.resolve_name(f"lmspec.reports.{FORMS[form]}")
     if form == "github":
-        from lmspec.reports import github
-
-        return lambda report: github.annotations(report, git.prefix(Path.cwd()))
-    if form == "junit":
-        from lmspec.reports import junit
-
-        return junit.render
-    from lmspec.reports import terminal
-
-    return lambda report: terminal.plain(report, everything)
+        return str(render(report, git.prefix(Path.cwd())))
+    return str(render(report, everything) if form == "text" else render(report))
 
 
-def show(report: "Report", everything: bool) -> None:
-    """Print with rich on a terminal, plain text if piped."""
-    if not mistakes.is_terminal(sys.stdout):
-        click.echo(shown(report, "text", everything), nl=False)
-        return
-    from rich.console import Console
+def show(report: "Report", form: str, everything: bool) -> None:
+    """Print a report; text on a terminal with rich."""
+    if form == "text" and mistakes.is_terminal(sys.stdout):
+        from rich.console import Console
 
-    from lmspec.reports import terminal
+        from lmspec.reports import terminal
 
-    console = Console()
-    console.print(terminal.render(report, everything, console.width))
+        Console().print(terminal.render(report, everything))
+    else:
+        click.echo(shown(report, form, everything).removesuffix("\n"))
 
 
 def write_all(report: "Report", folder: Path) -> None:
-    """Write every form that is a file into a folder, which is made if needed."""
+    """Write every form that is a file into a folder, which is created if need be."""
     for form, name in WRITTEN.items():
         write(folder / name, shown(report, form), folder)
 
 
-def write(path: Path, text: str, folder: Path | None = None) -> None:
-    """Write a file. folder: made first. Raises LmspecError if it cannot be written."""
+def write(path: Path, text: str, folder: Path = Path()) -> None:
+    """Write a file. folder: created if need be. Raises LmspecError if it cannot be written."""
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         remedy = "name a file in an existing folder that you may write to"

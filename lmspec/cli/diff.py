@@ -5,19 +5,15 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import comparing, mistakes
+from lmspec.cli import comparing, mistakes, options
 
 
 @click.command("diff")
 @click.argument("baseline", metavar="[A]", default="HEAD")
 @click.argument("candidate", metavar="[B]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Show unchanged metrics, too.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "json", "html", "github", "junit"]),
-    default="text",
-    show_default=True,
+@options.form(
+    *comparing.FORMS,
     help="html: a page for a browser; md: for a pull request; github: annotations.",
 )
 @click.option(
@@ -67,8 +63,6 @@ def command(
         comparing.write_all(report, folder)
     if output:
         comparing.write(output, comparing.shown(report, form, everything))
-    elif form == "text":
-        comparing.show(report, everything)
     else:
-        click.echo(comparing.shown(report, form, everything), nl=form == "html")
+        comparing.show(report, form, everything)
     sys.exit(comparing.FAILED if report.failures else 0)

@@ -2,12 +2,11 @@
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from lmspec.cli import comparing, loading, mistakes
+from lmspec.cli import comparing, loading, mistakes, options
 from lmspec.errors import LmspecError
 from lmspec.git import tree
 from lmspec.reports import gates, words
@@ -16,14 +15,7 @@ from lmspec.reports import gates, words
 @click.command("gate")
 @click.argument("baseline", metavar="[A]", required=False)
 @click.argument("candidate", metavar="[B]", required=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@options.form("text", "json")
 @mistakes.exit_with(comparing.NOT_COMPARED)
 def command(baseline: str | None, candidate: str | None, form: str) -> None:
     """Check B against the gates of its params.yaml, with A as the baseline.
@@ -40,21 +32,19 @@ def command(baseline: str | None, candidate: str | None, form: str) -> None:
       lmspec gate
       lmspec gate main...
     """
-    names_worktree = candidate in (None, tree.WORKTREE)
-    if names_worktree and ".." not in (baseline or "").removesuffix("..."):
+    if candidate in (None, tree.WORKTREE) and ".." not in (baseline or "").removesuffix("..."):
         loading.valid_params(comparing.NOT_COMPARED)
-    if baseline is None:
-        baseline = "HEAD" if tree.has_commit(Path.cwd()) else tree.WORKTREE
-        if baseline == tree.WORKTREE:
-            click.echo("there is no commit yet: the working tree is its own baseline", err=True)
-    report = comparing.report(baseline, candidate)
+    if baseline is None and not tree.has_commit(Path.cwd()):
+        baseline = tree.WORKTREE
+        click.echo("there is no commit yet: the working tree is its own baseline", err=True)
+    report = comparing.report(baseline or "HEAD", candidate)
     if not report.gates:
         remedy = "`lmspec explain gates` shows how one is written"
         raise LmspecError("params.yaml", "it has no gates, so nothing was checked", remedy)
     for note in report.notes:
         mistakes.note(f"note: {words.line(note)}")
     if form == "json":
-        click.echo(json.dumps([asdict(gate) for gate in report.gates], indent=2))
+        click.echo(json.dumps(report.gates, indent=2, default=vars))
     else:
         click.echo(gates.plain(report))
     sys.exit(0 if all(gate.passed for gate in report.gates) else comparing.FAILED)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmspec.cli import comparing, mistakes
+from lmspec.cli import comparing, mistakes, options
 
 if TYPE_CHECKING:
     from lmspec.history.trend import Trend
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Include commits that did not change the metric.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "svg", "md"]),
-    default="text",
-    show_default=True,
-    help="Output format; svg is a plot with intervals.",
-)
+@options.form("text", "json", "svg", "md", help="Output format; svg is a plot with intervals.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
 )

@@ -5,21 +5,14 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading
+from lmspec.cli import loading, options
 from lmspec.pipeline import paths, plan
 from lmspec.reports import plans
 
 
 @click.command("plan")
-@click.argument("targets", nargs=-1, metavar="[ARTIFACT|STAGE]...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(plans.FORMS)),
-    default="text",
-    show_default=True,
-    help="Output format.",
-)
+@options.targets()
+@options.form(*plans.FORMS)
 @click.option("--exit-code", is_flag=True, help="Exit 2 if a stage will or may run, 0 if none.")
 def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
     """Show which stages `dvc repro` would run, why (old -> new value, file, missing output), and

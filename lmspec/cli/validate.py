@@ -5,20 +5,14 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading
+from lmspec.cli import loading, options
 from lmspec.language import schema, validate
 from lmspec.reports import problems
 
 
 @click.command("validate")
 @click.argument("path", default=str(loading.PARAMS), type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", *problems.FORMATS]),
-    default="text",
-    help="Output format.",
-)
+@options.form("text", *problems.FORMATS)
 def command(path: Path, form: str) -> None:
     """Check params.yaml, or PATH: every problem at file:line:column, before any compute.
 

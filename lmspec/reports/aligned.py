@@ -1,7 +1,8 @@
 """aligned: a table as lines with aligned columns, for pipes, logs and grep."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 
 from lmspec.language.problems import columns
 from lmspec.reports.tables import Table
@@ -23,13 +24,20 @@ def grid(rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> Iterato
     widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     right = numeric or [False] * len(widths)
     for row in rows:
-        yield "  ".join(map(padded, row, widths, right)).rstrip()
+        yield "  ".join(map(_padded, row, widths, right)).rstrip()
 
 
-def padded(cell: str, width: int, right: bool = False) -> str:
-    """As wide as its column on a terminal."""
+def _padded(cell: str, width: int, right: bool) -> str:
     gap = " " * (width - columns(cell))
     return gap + cell if right else cell + gap
+
+
+def listed(entries: Iterable[tuple[str, str, Iterable[str]]]) -> Iterator[str]:
+    """Names, verdicts and reasons; an entry has a line for each reason."""
+    rows = (
+        zip_longest([name], [verdict], reasons, fillvalue="") for name, verdict, reasons in entries
+    )
+    yield from grid([*chain(*rows)])
 
 
 def harmless(text: str) -> str:

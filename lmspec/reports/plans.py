@@ -2,11 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 
 from lmspec.pipeline.durations import about
 from lmspec.pipeline.plan import HIT, MAY, RESTORE, RUN, Step
+from lmspec.reports import aligned
 
 # see run/determinism.same_bits_on
 OTHER_PROCESSOR = (
@@ -16,12 +16,7 @@ OTHER_PROCESSOR = (
 
 def as_text(steps: Sequence[Step]) -> str:
     """A line for each stage, more for further reasons, then the totals."""
-    width = max((len(step.stage) for step in steps), default=0)
-    lines = []
-    for step in steps:
-        first, *rest = [*step.reasons, _time(step)] if _time(step) else step.reasons or ("",)
-        lines.append(f"{step.stage:{width}}  {step.verdict:7}  {first}".rstrip())
-        lines += [f"{'':{width}}  {'':7}  {line}" for line in rest]
+    lines = aligned.listed((s.stage, s.verdict, (*s.reasons, *_time(s))) for s in steps)
     elsewhere = any(step.expected and not step.expected.here for step in steps)
     return "\n".join([*lines, "", *_totals(steps), *([OTHER_PROCESSOR] if elsewhere else [])])
 
@@ -29,7 +24,7 @@ def as_text(steps: Sequence[Step]) -> str:
 def as_markdown(steps: Sequence[Step]) -> str:
     """The totals, and a table of what is out of date, for a pull request."""
     rows = [
-        f"| {step.stage} | {step.verdict} | {_cell(*step.reasons)} | {_cell(_time(step))} |"
+        f"| {step.stage} | {step.verdict} | {_cell(step.reasons)} | {_cell(_time(step))} |"
         for step in steps
         if step.verdict != HIT
     ]
@@ -37,27 +32,23 @@ def as_markdown(steps: Sequence[Step]) -> str:
     return "\n".join([f"**{'; '.join(_totals(steps))}**", *table])
 
 
-def _cell(*lines: str) -> str:
+def _cell(lines: Sequence[str]) -> str:
     return "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in lines)
 
 
 def as_json(steps: Sequence[Step]) -> str:
     """A list of steps."""
-    return json.dumps([asdict(step) for step in steps], indent=2)
+    return json.dumps(steps, indent=2, default=vars)
 
 
-FORMS: dict[str, Callable[[Sequence[Step]], str]] = {
-    "text": as_text,
-    "md": as_markdown,
-    "json": as_json,
-}
+FORMS = {"text": as_text, "md": as_markdown, "json": as_json}
 
 
-def _time(step: Step) -> str:
-    if step.expected is None:
-        return ""
-    where = "" if step.expected.here else f" on {step.expected.machine}"
-    return f"{about(step.expected.seconds)}{where}"
+def _time(step: Step) -> Sequence[str]:
+    """About how long it takes, and on which other machine; empty if it was never timed."""
+    if not (expected := step.expected):
+        return ()
+    return [about(expected.seconds) + ("" if expected.here else f" on {expected.machine}")]
 
 
 def _totals(steps: Sequence[Step]) -> list[str]:
@@ -65,9 +56,7 @@ def _totals(steps: Sequence[Step]) -> list[str]:
     count = Counter(step.verdict for step in steps)
     restored = f"{count[RESTORE]} restored from the cache, " if count[RESTORE] else ""
     counts = f"{count[RUN]} will run, {count[MAY]} may run, {restored}{count[HIT]} are up to date"
-    times = [
-        (s.verdict, s.expected.seconds) for s in steps if s.verdict in (RUN, MAY) and s.expected
-    ]
+    times = [(step.verdict, step.expected.seconds) for step in steps if step.expected]
     if not times:
         return [counts]
     sure = sum(seconds for verdict, seconds in times if verdict == RUN)

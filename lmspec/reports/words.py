@@ -126,9 +126,14 @@ def gate_verdict(gate: Gate) -> str:
 
 def findings(gate: Gate) -> str:
     """What a gate demands and what was found, on up to three lines."""
-    needed = None if gate.needed is None else f"about {gate.needed} examples would decide"
-    parts = [f"{gate.metric}: {gate.demand}; observed: {gate.observed}", needed, gate.why]
-    return "\n".join(part for part in parts if part)
+    return "\n".join([f"{gate.metric}: {gate.demand}; observed: {gate.observed}", *reasons(gate)])
+
+
+def reasons(gate: Gate) -> Sequence[str]:
+    """How many examples an undecided gate needs, and why a gate was waived."""
+    decide = "examples would decide, if the effect stays as it is"
+    needed = gate.needed and f"about {gate.needed:,} {decide}"
+    return [text for text in (needed, gate.why) if text]
 
 
 def gate_tone(gate: Gate) -> Tone:
