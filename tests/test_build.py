@@ -383,6 +383,27 @@ def test_a_dvc_lock_that_was_cut_short_is_reported(
     assert "2 are up to date" in miniature.lmspec(project, "plan")
 
 
+def test_keep_marks_stages_up_to_date_after_a_comment_and_leaves_an_edit(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """A second comment is compared with the first one, which is in no commit."""
+    project = sources(tmp_path)
+    miniature.lmspec(project, "build")
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    miniature.run(project, "git", "add", "-A")
+    miniature.run(project, "git", *author, "commit", "-q", "-m", "built")
+    code = project / "stages/sources.py"
+    for comment in ("# one\n", "# two\n"):
+        code.write_text(comment + code.read_text())
+        output = miniature.lmspec(project, "keep")
+        assert "stages/sources.py: only comments or layout" in output
+        assert "kept sources-a, sources-b" in output
+        assert "2 are up to date" in miniature.lmspec(project, "plan")
+    code.write_text("X = 1\n" + code.read_text())
+    left = "left sources-a: stages/sources.py: changed statements outside its definitions"
+    assert left in miniature.lmspec(project, "keep", code=1)
+
+
 def stopped(project: Path, stop: Callable[[subprocess.Popen[str]], None]) -> int:
     """The exit code of a build stopped while two stages ran; none of its processes is left."""
     command = [sys.executable, "-m", "lmspec", "build", "-j", "2"]
