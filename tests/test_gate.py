@@ -106,7 +106,7 @@ def margin(
     }
 
 
-def flip_rate(
+def negative_flip_rate(
     at_most: float, metric: str = "scores.a.test", confidence: float = 0.95
 ) -> dict[str, Any]:
     """On a test split, or its slices."""
@@ -171,7 +171,7 @@ def test_a_missing_metric_and_one_that_is_out_of_date_fail(tmp_path: Path, side:
     ):
         found = held(side, side, **level("floor", 0.1, metric))
         assert (found.verdict, found.passed) == ("missing", False)
-    for gate in (level("floor", 0.1), margin("non_inferiority", 0.5), flip_rate(0.5)):
+    for gate in (level("floor", 0.1), margin("non_inferiority", 0.5), negative_flip_rate(0.5)):
         found = held(side, side, ({}, REASONS), **gate)
         assert (found.verdict, found.passed) == (
             "out of date",
@@ -223,7 +223,10 @@ def test_a_label_with_a_dot_is_found(tmp_path: Path) -> None:
     one = written(tmp_path)
     for name in ("v1", "v1.0", "*"):
         assert held(one, one, **level("floor", 0.5, f"scores.a.test.f1.{name}")).verdict == "pass"
-        assert held(one, one, **flip_rate(0.0, f"scores.a.test.class.{name}")).verdict == "pass"
+        assert (
+            held(one, one, **negative_flip_rate(0.0, f"scores.a.test.class.{name}")).verdict
+            == "pass"
+        )
     assert held(one, one, **level("floor", 0.5, "scores.a.test.f1.v1.1")).verdict == "missing"
 
 
@@ -272,7 +275,7 @@ def test_an_improvement_must_be_known_to_be_one(tmp_path: Path) -> None:
 def test_the_same_predictions_pass_without_data(tmp_path: Path) -> None:
     """One example is enough, if both revisions have the same answer: nothing can be worse."""
     for rows in (REVIEWS[:1], REVIEWS[:3]):
-        for gate in (margin("non_inferiority", 1e-6), flip_rate(0.0)):
+        for gate in (margin("non_inferiority", 1e-6), negative_flip_rate(0.0)):
             assert both(tmp_path, rows, rows, **gate).verdict == "pass"
 
 
@@ -281,14 +284,17 @@ def test_no_flip_among_fifty_is_no_proof_of_half_a_point(tmp_path: Path) -> None
     all that fifty can tell."""
     old = REVIEWS[:50]
     new = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in old]
-    for gate in (margin("non_inferiority", 0.005), flip_rate(0.005)):
+    for gate in (margin("non_inferiority", 0.005), negative_flip_rate(0.005)):
         found = both(tmp_path, old, new, **gate)
         assert (found.verdict, found.passed) == ("undecided", False)
     assert found.needed == math.ceil(math.log(0.05) / math.log(0.995))  # the rule of three
     more = copies(old, found.needed / 50)
     less_sure = [replace(row, confidence=round(row.confidence - 0.01, 6)) for row in more]
-    assert both(tmp_path, more, less_sure, **flip_rate(0.005)).verdict == "pass"
-    assert both(tmp_path, more[:-2], less_sure[:-2], **flip_rate(0.005)).verdict == "undecided"
+    assert both(tmp_path, more, less_sure, **negative_flip_rate(0.005)).verdict == "pass"
+    assert (
+        both(tmp_path, more[:-2], less_sure[:-2], **negative_flip_rate(0.005)).verdict
+        == "undecided"
+    )
     assert both(tmp_path, more, less_sure, **margin("non_inferiority", 0.005)).verdict == "pass"
 
 
@@ -301,7 +307,7 @@ def test_one_example_decides_nothing(tmp_path: Path, negative_flips: bool) -> No
         for kind in ("non_inferiority", "improvement"):
             found = both(tmp_path, old, new, **margin(kind, 0.01, f"scores.a.test.{metric}"))
             assert (found.verdict, found.passed) == ("undecided", False), (metric, kind)
-    assert both(tmp_path, old, new, **flip_rate(0.1)).verdict == "undecided"
+    assert both(tmp_path, old, new, **negative_flip_rate(0.1)).verdict == "undecided"
     for kind in ("floor", "ceiling"):
         assert both(tmp_path, old, new, **level(kind, 0.5, confidence=0.95)).verdict == "undecided"
 
@@ -313,7 +319,7 @@ def test_one_example_decides_nothing(tmp_path: Path, negative_flips: bool) -> No
         (level("ceiling", 0.9, confidence=0.95), REVIEWS),
         (margin("non_inferiority", 0.02), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
         (margin("improvement", 0.0), flipped(REVIEWS, [0, 9, 18, 1])),
-        (flip_rate(0.04), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
+        (negative_flip_rate(0.04), flipped(REVIEWS, [1, 2, 3, 4, 0, 9])),
     ],
     ids=["floor", "ceiling", "non_inferiority", "improvement", "negative_flip_rate"],
 )
@@ -362,7 +368,7 @@ def test_a_negative_flip_rate_is_of_a_test_split_a_class_or_a_table(tmp_path: Pa
         scored(tmp_path / "new", flipped(REVIEWS, places)),
     )
     verdicts = {
-        metric: held(old, new, **flip_rate(0.1, f"scores.a.{metric}")).verdict
+        metric: held(old, new, **negative_flip_rate(0.1, f"scores.a.{metric}")).verdict
         for metric in (
             "test",
             "test.table.movies",
@@ -382,10 +388,10 @@ def test_a_negative_flip_rate_is_of_a_test_split_a_class_or_a_table(tmp_path: Pa
         "test.class.none": "missing",
         "test.accuracy": "missing",
     }
-    assert held(old, new, **flip_rate(0.02)).verdict == "fail"
+    assert held(old, new, **negative_flip_rate(0.02)).verdict == "fail"
     assert (
         "test.table.movies: 12 negative flips in 100 examples (0.1200)"
-        in held(old, new, **flip_rate(0.1, "scores.a.test.table.*")).observed
+        in held(old, new, **negative_flip_rate(0.1, "scores.a.test.table.*")).observed
     )
 
 
@@ -590,11 +596,15 @@ def test_without_a_baseline_a_floor_holds_and_a_comparison_does_not(
         assert held(old, side, **level("floor", 0.8, confidence=0.95)).verdict == "pass"
         found = held(old, side, **margin("non_inferiority", 0.9))
         assert (found.verdict, found.passed) == ("not comparable", False), name
-        assert held(old, side, **flip_rate(1.0)).verdict == (
+        assert held(old, side, **negative_flip_rate(1.0)).verdict == (
             "pass" if name == "scorer" else "not comparable"
         )
     reasons = {"scores.a": "it was edited"}
-    for gate in (margin("non_inferiority", 0.9), margin("improvement", 0.0), flip_rate(1.0)):
+    for gate in (
+        margin("non_inferiority", 0.9),
+        margin("improvement", 0.0),
+        negative_flip_rate(1.0),
+    ):
         found = held(side, side, (reasons, {}), **gate)
         assert found.verdict == "not comparable" and "out of date: it was edited" in found.observed
     assert held(side, side, (reasons, {}), **level("floor", 0.8)).verdict == "pass"
@@ -764,13 +774,13 @@ METRICS = st.sampled_from(
 def test_a_larger_margin_never_fails_what_a_smaller_one_passes(
     sides: tuple[list[Example], list[Example]], metric: str, one: float, other: float
 ) -> None:
-    """Of non-inferiority, of improvement (a smaller amount) and of a flip rate."""
+    """Of non-inferiority, of improvement (a smaller amount) and of a negative flip rate."""
     name, (low, high) = f"scores.a.test.{metric}", sorted((one, other))
     order = ("fail", "undecided", "pass")
     for gates_ in (
         [margin("non_inferiority", by, name) for by in (low, high)],
         [margin("improvement", by, name) for by in (high, low)],
-        [flip_rate(by) for by in (low, high)],
+        [negative_flip_rate(by) for by in (low, high)],
         [level("ceiling", by, name, 0.9) for by in (low, high)],
         [level("floor", by, name, 0.9) for by in (high, low)],
     ):

@@ -297,7 +297,7 @@ class _Evaluation:
             yield Finding("missing", f"{dataset} has no {'.'.join(rest)}")
         for names, rows in slices:
             if len(rows):
-                finding = _flip_rate(gate, paired, rows, ".".join((dataset, *names)))
+                finding = _negative_flip_rate(gate, paired, rows, ".".join((dataset, *names)))
                 table = names[1] if names[:1] == ("table",) else None
                 yield self._with_left_out(finding, dataset, SplitMetric("accuracy", table))
             else:
@@ -328,7 +328,7 @@ class _Evaluation:
                 yield (kind, name), paired.labelled(name) if kind == "class" else paired.rows(name)
 
 
-def _flip_rate(
+def _negative_flip_rate(
     gate: specs.NegativeFlipRate, paired: PairedSample, rows: Ints, name: str
 ) -> Finding:
     counts = flips.count(paired, rows)
