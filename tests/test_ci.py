@@ -98,7 +98,7 @@ def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
         <= {f"{noun}-cnn" for noun in ("model", "exported", "quantized", "scores")}
     )
     ends = re.findall(r"^(\d)/6 (\S+): .* \(\d+\.\d s\)$", ran.output, re.M)
-    assert ends == [(str(i), step.name) for i, step in enumerate(STEPS, 1)]
+    assert ends == [(str(i), name) for i, name in enumerate(STEPS, 1)]
     assert reports(ran.project) >= REPORTS
     report = (ran.project / ".lmspec/ci/report.md").read_text()
     assert report in ran.summary and publishing.MARKER in report and "filters" in report

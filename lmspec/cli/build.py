@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from lmspec.cli import loading
+from lmspec.cli import loading, options
 from lmspec.errors import some
-from lmspec.pipeline import leftovers, paths, repro, scheduler
+from lmspec.pipeline import leftovers, repro, scheduler
 from lmspec.reports import progress
 
 
 @click.command("build")
-@click.argument("targets", nargs=-1, metavar="[ARTIFACT|STAGE]...")
+@options.targets()
 @click.option(
     "-j",
     "--jobs",
@@ -46,12 +46,11 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     """
     project = loading.compiled_project()
     root = Path.cwd()
-    names = [loading.artifact_named(project, target, "build") for target in targets]
+    stages = [name.stage for name in loading.artifacts(project, targets)]
     if removed := leftovers.sweep(root):
         click.echo(f"removed what killed runs had left: {some(removed)}")
     started = time.monotonic()
-    targets = tuple(map(paths.stage_name, names))
-    prepared = scheduler.prepare(root, project, targets, jobs, keep_going)
+    prepared = scheduler.prepare(root, project, stages, jobs, keep_going)
     scheduled = prepared.schedule.before
     stop, ends = repro.StopSignal(), []
     stop.listen()

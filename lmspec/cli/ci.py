@@ -72,16 +72,16 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
     publishing.clear(output)
     base = _existing(base or committed.default_base(Path.cwd()))
     options = Options(base, output, locked, not no_pull)
-    for number, step in enumerate(STEPS, 1):
-        title = f"{number}/{len(STEPS)} {step.name}"
-        if step.announcement:
-            click.echo(f"{title}: {step.announcement}")
+    for number, (name, step) in enumerate(STEPS.items(), 1):
+        title = f"{number}/{len(STEPS)} {name}"
+        if name in ANNOUNCED:
+            click.echo(f"{title}: {ANNOUNCED[name]}")
         started = time.monotonic()
         try:
-            result = step.run(options)
+            result = step(options)
         except LmspecError as error:
             click.echo(f"{title}: failed ({time.monotonic() - started:.1f} s)")
-            place = f"step {number} of {len(STEPS)}, {step.name}"
+            place = f"step {number} of {len(STEPS)}, {name}"
             mistakes.tell(f"stopped at {place}: {error}")
             publishing.failure(place, error, output)
             sys.exit(error.code if isinstance(error, StepFailure) else 1)
@@ -172,20 +172,18 @@ def _passed(gates: Sequence[Gate]) -> str:
     return f"all gates pass{words.by_waiver(gates)}" if gates else "there are no gates to check"
 
 
-@dataclass(frozen=True)
-class Step:
-    """run: returns its result, raises LmspecError; announcement: set if it prints lines."""
-
-    name: str
-    run: Callable[[Options], str]
-    announcement: str = ""
-
-
-STEPS = (
-    Step("spec", _validate),
-    Step("dvc.yaml", _check_compiled),
-    Step("pull", _pull, "from the DVC remote"),
-    Step("build", _build, "dvc --wait-for-lock repro"),
-    Step("commit", _compare_with_commit),
-    Step("diff", _diff, "effect on the model, and gates"),
-)
+# name -> what it does: it returns its result, or raises LmspecError
+STEPS: dict[str, Callable[[Options], str]] = {
+    "spec": _validate,
+    "dvc.yaml": _check_compiled,
+    "pull": _pull,
+    "build": _build,
+    "commit": _compare_with_commit,
+    "diff": _diff,
+}
+# steps that print lines
+ANNOUNCED = {
+    "pull": "from the DVC remote",
+    "build": "dvc --wait-for-lock repro",
+    "diff": "effect on the model, and gates",
+}

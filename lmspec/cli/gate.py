@@ -33,7 +33,7 @@ def command(baseline: str | None, candidate: str | None, form: str) -> None:
       lmspec gate main...
     """
     if candidate in (None, tree.WORKTREE) and ".." not in (baseline or "").removesuffix("..."):
-        loading.valid_params(comparing.NOT_COMPARED)
+        loading.valid_project(comparing.NOT_COMPARED)
     if baseline is None and not tree.has_commit(Path.cwd()):
         baseline = tree.WORKTREE
         click.echo("there is no commit yet: the working tree is its own baseline", err=True)

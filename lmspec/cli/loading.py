@@ -1,15 +1,14 @@
 """loading: params.yaml for a command: a valid project, or its problems on standard error."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lmspec.cli import mistakes
 from lmspec.errors import LmspecError, some
 from lmspec.language import validate
-from lmspec.language.problems import plain
 from lmspec.language.suggest import did_you_mean, nearest
 from lmspec.language.validate import Validation
 from lmspec.reports import problems
@@ -19,23 +18,20 @@ if TYPE_CHECKING:
     from lmspec.specs.project import Project
 
 PARAMS = Path("params.yaml")
-LOOKS: dict[str, dict[str, Any]] = {
-    "place": {"bold": True},
-    "error": {"fg": "red"},
-    "warning": {"fg": "yellow"},
-    "other": {"fg": "blue"},
-}
+COLOURS = {"error": "red", "warning": "yellow", "other": "blue"}
 
 
 def show(validation: Validation) -> None:
     """The problems on standard error, in colour on a terminal."""
-    colour = mistakes.is_terminal(sys.stderr)
-    paint = (lambda part, role: click.style(part, **LOOKS[role])) if colour else plain
-    click.echo(problems.text(validation, paint), err=True)
+    click.echo(problems.text(validation, _painted), err=True)
 
 
-def valid_params(code: int = 1) -> tuple["Project", dict[str, Any]]:
-    """The project in the current folder, and the plain values of its params.yaml.
+def _painted(part: str, role: str) -> str:
+    return click.style(part, fg=COLOURS.get(role), bold=role == "place" or None)
+
+
+def valid_project(code: int = 1) -> "Project":
+    """The project in the current folder.
 
     On errors, prints them and exits with the code. `lmspec validate` shows warnings.
     """
@@ -43,13 +39,21 @@ def valid_params(code: int = 1) -> tuple["Project", dict[str, Any]]:
     if validation.errors:
         show(validation)
         sys.exit(code)
-    values = validation.values or {}
-    return _project(values), values
+    from pydantic import ValidationError
 
+    from lmspec.specs.project import Project
 
-def valid_project() -> "Project":
-    """The project in the current folder. Exits as `valid_params` does."""
-    return valid_params()[0]
+    values = (validation.values or {}).items()
+    try:
+        return Project.model_validate({noun: value for noun, value in values if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        found = f"the specs reject what the schema accepts: {path}: {first['msg']}"
+        remedy = (
+            "regenerate lmspec/language/params.schema.json with `lmspec schema`, or report this"
+        )
+        raise LmspecError(str(PARAMS), found, remedy) from None
 
 
 def compiled_project() -> "Project":
@@ -61,30 +65,13 @@ def compiled_project() -> "Project":
     return project
 
 
-def artifact_named(project: "Project", target: str, command: str) -> str:
-    """The name of an artifact given by name or stage. Raises LmspecError if there is none."""
-    names = [name for name, _ in project.artifacts()]
-    spellings = {ArtifactName.parse(name).stage: name for name in names} | {n: n for n in names}
-    if target in spellings:
-        return spellings[target]
-    remedy = did_you_mean(nearest(target, spellings)) or f"there are {some(names)}"
-    raise LmspecError(command, f"there is no artifact '{target}'", remedy)
-
-
-def _project(values: dict[str, Any]) -> "Project":
-    from pydantic import ValidationError
-
-    from lmspec.specs.project import Project
-
-    try:
-        return Project.model_validate(
-            {section: value for section, value in values.items() if value is not None}
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"]))
-        found = f"the specs reject what the schema accepts: {path}: {first['msg']}"
-        remedy = (
-            "regenerate lmspec/language/params.schema.json with `lmspec schema`, or report this"
-        )
-        raise LmspecError(str(PARAMS), found, remedy) from None
+def artifacts(project: "Project", targets: Iterable[str]) -> list[ArtifactName]:
+    """The artifacts given by name or stage. Raises LmspecError if there is no such artifact."""
+    names = {name: ArtifactName.parse(name) for name, _ in project.artifacts()}
+    spellings = names | {name.stage: name for name in names.values()}
+    for target in targets:
+        if target not in spellings:
+            remedy = did_you_mean(nearest(target, spellings)) or f"there are {some([*names])}"
+            command = str(click.get_current_context().info_name)
+            raise LmspecError(command, f"there is no artifact '{target}'", remedy)
+    return [spellings[target] for target in targets]

@@ -14,6 +14,6 @@ def form(*names: str, help: str = "Output format.") -> Callable[[FC], FC]:
     )
 
 
-def targets(metavar: str = "[ARTIFACT|STAGE]...") -> Callable[[FC], FC]:
+def targets() -> Callable[[FC], FC]:
     """Any number of artifacts."""
-    return click.argument("targets", nargs=-1, metavar=metavar)
+    return click.argument("targets", nargs=-1, metavar="[ARTIFACT|STAGE]...")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading, options
-from lmspec.pipeline import paths, plan
+from lmspec.pipeline import plan
 from lmspec.reports import plans
 
 
@@ -34,8 +34,8 @@ def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
       lmspec plan --exit-code --format md     # in CI
     """
     project = loading.compiled_project()
-    names = [loading.artifact_named(project, target, "plan") for target in targets]
-    steps = plan.plan(Path.cwd(), tuple(map(paths.stage_name, names)))
+    stages = tuple(name.stage for name in loading.artifacts(project, targets))
+    steps = plan.plan(Path.cwd(), stages)
     click.echo(plans.FORMS[form](steps))
     if exit_code and any(step.verdict in (plan.RUN, plan.MAY) for step in steps):
         sys.exit(2)

@@ -24,11 +24,10 @@ def command(target: str) -> None:
       lmspec trace model.minilm
     """
     project = loading.compiled_project()
-    root = Path.cwd()
-    name = loading.artifact_named(project, target, "trace")
+    (name,) = loading.artifacts(project, [target])
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for path, remedy in trace.undeclared(name, root, Path(scratch).resolve()):
+        for path, remedy in trace.undeclared(str(name), Path.cwd(), Path(scratch).resolve()):
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
     click.echo(

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from lmspec.audit import agreement, rebuild
-from lmspec.cli import loading
+from lmspec.cli import loading, options
 from lmspec.errors import LmspecError
 from lmspec.pipeline import dvc
-from lmspec.pipeline.paths import stage_name
 from lmspec.specs.project import Project
 
 SANDBOXES = {
@@ -21,7 +20,7 @@ SANDBOXES = {
 
 
 @click.command("verify")
-@click.argument("targets", nargs=-1, metavar="[ARTIFACT]...")
+@options.targets()
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -56,18 +55,18 @@ def command(targets: tuple[str, ...], tolerance: float, only_provenance: bool) -
     project = loading.valid_project()
     root = Path.cwd()
     every = [name for name, _ in project.artifacts()]
-    names = [loading.artifact_named(project, target, "verify") for target in targets] or every
+    names = loading.artifacts(project, targets or every)
     if only_provenance:
-        sys.exit(_provenance(project, root, [stage_name(name) for name in names]))
+        sys.exit(_provenance(project, root, [name.stage for name in names]))
     with dvc.stages(root) as stages:
         changed = {stage.name for stage in stages if stage.changes}
     different = 0
     for name in names:
-        if stage_name(name) in changed:
+        if name.stage in changed:
             remedy = "run `dvc repro` first; `lmspec plan` says why"
-            raise LmspecError(name, "it is out of date", remedy)
+            raise LmspecError(str(name), "it is out of date", remedy)
         begin = time.monotonic()
-        verdict = rebuild.verdict(project, name, root, tolerance)
+        verdict = rebuild.verdict(project, str(name), root, tolerance)
         different += verdict.different
         click.echo(f"{name}: {verdict.text} ({time.monotonic() - begin:.0f} s)")
         for line in verdict.lines:
