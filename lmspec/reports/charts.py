@@ -1,5 +1,6 @@
 """charts: what the figures of the page show: forest plots, calibration, training, size."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,20 +139,20 @@ def calibration(model: Calibration) -> Chart:
     return Chart(about, "mean confidence", "accuracy", series)
 
 
-def curves(curve: Curve) -> Iterator[Chart]:
+def curves(curves: Iterable[Curve]) -> Iterator[Chart]:
     """Training loss and dev accuracy over the steps, as far as they were written."""
-    for column, title in CURVES.items():
-        baseline, candidate = (
-            [
-                point
-                for point in zip(columns.get("step", ()), columns.get(column, ()), strict=False)
-                if all(map(math.isfinite, point))
-            ]
-            for columns in (curve.baseline, curve.candidate)
-        )
-        if baseline or candidate:
-            series = [Series("baseline", baseline), Series("candidate", candidate)]
+    for curve, (column, title) in itertools.product(curves, CURVES.items()):
+        series = [
+            Series("baseline", _points(curve.baseline, column)),
+            Series("candidate", _points(curve.candidate, column)),
+        ]
+        if any(line.points for line in series):
             yield Chart(f"{curve.artifact}: {title}", "step", title, series)
+
+
+def _points(columns: Mapping[str, Sequence[float]], column: str) -> Sequence[XY]:
+    points = zip(columns.get("step", ()), columns.get(column, ()), strict=False)
+    return [point for point in points if all(map(math.isfinite, point))]
 
 
 def fronts(points: Sequence[Point]) -> Iterator[Chart]:

@@ -10,20 +10,9 @@ from markupsafe import Markup, escape
 from lmspec.compare.report import Calibration, Confusion, Metric, Report
 from lmspec.language import metric_names
 from lmspec.pipeline import paths
-from lmspec.reports import charts, tables, templating, words
+from lmspec.reports import charts, templating, words
 
 Parts = dict[str, Confusion | Calibration]  # `confusion`, `calibration`: what there is
-OPEN_MARKS = 30  # metrics of the forest plot that are not folded
-OPEN_ROWS = 20  # of a table or a list; the rest is folded
-# verdicts whose metrics are folded, as tables
-TITLES = {
-    "untested": "untested",
-    "same": "unchanged",
-    "changed": "changed, without a direction",
-    "new": "new",
-    "removed": "removed",
-}
-MOST_CHARTS = 30  # of each kind; the tables have the rest
 
 
 def environment() -> Environment:
@@ -46,19 +35,11 @@ def render(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return templates.get_template("report.html.j2").render(
         report=report,
-        open_rows=OPEN_ROWS,
-        open_marks=OPEN_MARKS,
         script=Markup(script),
         digest=digest,
         metrics=_metrics(report),
-        titles=TITLES,
-        margins=charts.margins(report),
         models=_models(report),
-        gates=words.gates_by_urgency(report.gates),
-        examples=tables.worst(report),
-        curves=[chart for curve in report.curves[:MOST_CHARTS] for chart in charts.curves(curve)],
-        fronts=list(charts.fronts(report.front))[:MOST_CHARTS],
-        confusion_file=lambda artifact: paths.table(artifact, "confusion"),
+        paths=paths,
     )
 
 

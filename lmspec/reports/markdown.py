@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from lmspec.compare.report import Report
 from lmspec.reports import tables, words
@@ -40,46 +41,37 @@ def render(report: Report, limit: int = 65_536) -> str:
 
     from lmspec.reports.templating import environment
 
-    template = environment(_printed, autoescape=False).get_template("report.md.j2")
+    templates = environment(_printed, autoescape=False)
+    templates.filters["code"] = lambda text: Markup(code(text, LONGEST))
     blocks = [block for block in _blocks(report) if block.table.rows]
-    rows = [[_row(row, block.table.columns) for row in block.table.rows] for block in blocks]
-    order = sorted(range(len(blocks)), key=lambda i: blocks[i].urgency)
-    total = sum(map(len, rows))
-
-    def with_rows(count: int) -> str:
-        shown = dict.fromkeys(order, 0)
-        left = count
-        for i in order:
-            shown[i] = min(left, len(rows[i]))
-            left -= shown[i]
-        return template.render(
-            report=report,
-            marker=Markup(MARKER),
-            decision=words.decision(report),
-            revisions=Markup(code(words.revisions(report), LONGEST)),
-            command=Markup(code(words.command(report), LONGEST)),
-            blocks=[
-                (block, Markup("\n".join(rows[i][: shown[i]])), len(rows[i]) - shown[i])
-                for i, block in enumerate(blocks)
-                if shown[i]
-            ],
-            missing=total - count,
+    starts, total = {}, 0  # rows that are more urgent than a block's
+    for block in sorted(blocks, key=lambda block: block.urgency):
+        starts[block.table.title] = total
+        total += len(block.table.rows)
+    content = [
+        (
+            block,
+            starts[block.table.title],
+            [_row(row, block.table.columns) for row in block.table.rows],
         )
+        for block in blocks
+    ]
+    template = templates.get_template("report.md.j2")
+    with_rows = partial(template.render, report=report, marker=MARKER, blocks=content, total=total)
 
-    whole = with_rows(total)
+    whole = with_rows(count=total)
     if size(whole) <= limit:
         return whole
-    return with_rows(
-        bisect_left(range(total), True, key=lambda count: size(with_rows(count)) > limit) - 1
-    )
+    fits = bisect_left(range(total), True, key=lambda count: size(with_rows(count=count)) > limit)
+    return with_rows(count=fits - 1)
 
 
 def _blocks(report: Report) -> Iterator[Block]:
     """In reading order."""
     ordered = words.ordered(report.metrics)
-    first = [m for m in ordered if m.verdict in words.SIGNIFICANT]
-    rest = [m for m in ordered if m.verdict not in words.SIGNIFICANT and m.verdict != "same"]
-    same = [m for m in ordered if m.verdict == "same"]
+    first = [metric for metric in ordered if metric.verdict in words.SIGNIFICANT]
+    same = [metric for metric in ordered if metric.verdict == "same"]
+    rest = ordered[len(first) : len(ordered) - len(same)]
     note = words.explanation(ordered)
     yield Block(tables.gates(report), 0)
     for urgency, table in enumerate((made(report) for made in tables.CHANGES), start=5):

@@ -2,7 +2,6 @@
 
 import json
 import posixpath
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def as_github(validation: Validation) -> str:
     def annotation(problem: Problem) -> str:
         span = problem.span
         others = [f"line {span.line}: {text}" for span, text in problem.others]
-        message = "\n".join([problem.found, *([problem.hint] if problem.hint else []), *others])
+        message = "\n".join(filter(None, (problem.found, problem.hint, *others)))
         place = {"file": _in_repository(validation), "line": span.line, "col": span.column}
         end = {"endColumn": span.column + span.width - 1, "title": problem.what}
         return workflow_command(problem.level, message, **place, **end)
@@ -100,8 +99,4 @@ def _in_repository(validation: Validation) -> str:
     return posixpath.normpath(printable(git.prefix(Path.cwd())) + validation.path.as_posix())
 
 
-FORMATS: dict[str, Callable[[Validation], str]] = {
-    "json": as_json,
-    "github": as_github,
-    "sarif": as_sarif,
-}
+FORMATS = {"json": as_json, "github": as_github, "sarif": as_sarif}

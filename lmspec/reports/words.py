@@ -43,9 +43,7 @@ BREAKS = re.compile("[\\s\x1c-\x1f\x85\u2028\u2029]+")
 
 def printable(text: object) -> str:
     """Replace control and direction characters by U+FFFD; line breaks and tabs stay."""
-    return UNPRINTABLE.sub(
-        "\ufffd", str(text).replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    )
+    return UNPRINTABLE.sub("\ufffd", re.sub("\r\n|[\u2028\u2029]", "\n", str(text)))
 
 
 def line(text: object, most: int | None = None) -> str:
