@@ -1,7 +1,7 @@
 """lockfile: dvc.lock, stage by stage: the text of each entry, and the stage's last run as values.
 
-The one reader of that file. It is in `formats` since a failing stage reads it too (run/supervisor),
-so it is in every stage's cache key: keep it small.
+The one reader of that file, and in no stage's cache key: run/supervisor, which only asks whether a
+stage is named, looks at the text itself.
 """
 
 import contextlib

@@ -23,7 +23,6 @@ from typing import IO, NoReturn
 from pydantic import TypeAdapter
 
 from lmspec.errors import LmspecError
-from lmspec.formats import lockfile
 from lmspec.run import (
     child,
     declaration,
@@ -109,9 +108,14 @@ def _attend(
 
 
 def _advice(root: Path, declared: Declaration) -> str:
-    """How to restore the previous output, if DVC has deleted it before this run."""
-    lock = lockfile.split(lockfile.text_in(root))
-    if "DVC_STAGE" not in os.environ or declared.stage not in lock.stages:
+    """How to restore the previous output, if DVC has deleted it before this run.
+
+    Only whether dvc.lock names the stage counts here: formats/lockfile, which reads the rest, would
+    be in every cache key.
+    """
+    lock = root / "dvc.lock"
+    known = lock.exists() and f"\n  {declared.stage}:\n" in lock.read_text("utf-8", "replace")
+    if "DVC_STAGE" not in os.environ or not known:
         return ""
     kept = " ".join(out for out in declared.outs if out != declared.folder.as_posix())
     commands = f"git checkout {kept} && dvc checkout {declared.stage}"
