@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,7 +173,7 @@ def _passed(gates: Sequence[Gate]) -> str:
 
 
 # name -> what it does: it returns its result, or raises LmspecError
-STEPS: dict[str, Callable[[Options], str]] = {
+STEPS = {
     "spec": _validate,
     "dvc.yaml": _check_compiled,
     "pull": _pull,

@@ -47,4 +47,4 @@ def command(baseline: str | None, candidate: str | None, form: str) -> None:
         click.echo(json.dumps(report.gates, indent=2, default=vars))
     else:
         click.echo(gates.plain(report))
-    sys.exit(0 if all(gate.passed for gate in report.gates) else comparing.FAILED)
+    sys.exit(comparing.FAILED if report.blocking else 0)

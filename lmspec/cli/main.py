@@ -36,12 +36,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command."""
-        if cmd_name not in (*COMMANDS, *HIDDEN):
-            return None
-        command: click.Command = importlib.import_module(
-            f"lmspec.cli.{cmd_name.replace('-', '_')}"
-        ).command
-        return command
+        module = f"lmspec.cli.{cmd_name.replace('-', '_')}"
+        known = cmd_name in (*COMMANDS, *HIDDEN)
+        return importlib.import_module(module).command if known else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each."""

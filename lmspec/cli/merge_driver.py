@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lmspec.cli import mistakes
 from lmspec.errors import LmspecError, some
 from lmspec.git import merge_driver
 
@@ -28,23 +29,17 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
       lmspec merge-driver base.lock ours.lock theirs.lock dvc.lock
     """
     if Path(path).name != merge_driver.LOCK:
-        stage = merge_driver.stage_of(path)
-        click.echo(
-            f"lmspec: {path}: both branches changed it: that of the current branch stays "
-            "until `dvc repro` rebuilds "
-            f"{stage or 'it'}",
-            err=True,
+        stage = merge_driver.stage_of(path) or "it"
+        mistakes.tell(
+            f"{path}: both branches changed it: that of the current branch stays "
+            f"until `dvc repro` rebuilds {stage}"
         )
         return
     merged = merge_driver.lock(*map(_text, (base, ours, theirs)))
     ours.write_bytes(merged.text.encode())
     if merged.dropped:
-        stages = some(merged.dropped)
-        click.echo(
-            f"lmspec: {path}: both branches changed {stages} in different ways: left out\n"
-            "  -> run `dvc repro`",
-            err=True,
-        )
+        stages = f"both branches changed {some(merged.dropped)} in different ways: left out"
+        mistakes.tell(f"{path}: {stages}\n  -> run `dvc repro`")
 
 
 def _text(version: Path) -> str:

@@ -306,6 +306,11 @@ class Report:
     shipped: tuple[str, ...] = ()
 
     @property
+    def blocking(self) -> Sequence[Gate]:
+        """Gates that do not pass."""
+        return [gate for gate in self.gates if not gate.passed]
+
+    @property
     def lost(self) -> Sequence[tuple[str, str]]:
         """(which metrics are missing, why), one for each artifact and reason."""
         names: dict[tuple[str, str], list[str]] = {}
@@ -322,9 +327,7 @@ class Report:
     @property
     def failures(self) -> Sequence[str]:
         """Why the change must not pass, one line each: missing metrics, then gates."""
-        gates = [
-            f"gate {gate.gate}: {gate.verdict}: {gate.observed}"
-            for gate in self.gates
-            if not gate.passed
+        return [
+            *(f"{what}: {why}" for what, why in self.lost),
+            *(f"gate {gate.gate}: {gate.verdict}: {gate.observed}" for gate in self.blocking),
         ]
-        return [*(f"{what}: {why}" for what, why in self.lost), *gates]

@@ -26,11 +26,8 @@ def sections() -> str:
 
 def text(path: str, params: Document | None) -> str:
     """All that a path means. params: the spec whose artifacts are named."""
-    names = {
-        noun: [name for name in section if isinstance(name, str)]
-        for noun, section in (params.values if params else {}).items()
-        if noun in schema.sections() and isinstance(section, dict)
-    }
+    values = params.values if params else {}
+    names = {noun: names for noun, names in values.items() if isinstance(names, dict)}
     templates = environment(str, autoescape=False)
     # click removes the style where the output is no terminal
     templates.filters |= {"bold": partial(click.style, bold=True), "columns": _columns}

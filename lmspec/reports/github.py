@@ -19,9 +19,8 @@ def annotations(report: Report, folder: str = "") -> str:
     folder  the project's path in its repository, with a slash at its end
     """
     file = f"{words.printable(folder)}params.yaml"
-    blocked = [gate for gate in report.gates if not gate.passed]
     doubtful = [gate for gate in report.gates if words.gate_tone(gate) == "unsure"]
-    errors = [*map(_gate, blocked), *((*lost, None) for lost in report.lost)]
+    errors = [*map(_gate, report.blocking), *((*lost, None) for lost in report.lost)]
     headline = f"{words.revisions(report)}: {words.headline(report)}"
     lines = [_command("notice", ("lmspec diff", headline, None), file)]
     for level, group in (("error", errors), ("warning", [*map(_gate, doubtful)])):

@@ -19,15 +19,15 @@ def render(report: Report) -> str:
     """
     from lmspec.reports.templating import environment
 
-    blocked = [gate for gate in report.gates if not gate.passed]
+    blocking = report.blocking
     gates = [(BY_TONE[words.gate_tone(gate)], gate) for gate in report.gates]
-    metrics = [(*_result(metric, blocked), metric) for metric in report.metrics]
+    metrics = [(*_result(metric, blocking), metric) for metric in report.metrics]
     template = environment(words.printable, autoescape=True).get_template("junit.xml.j2")
     return template.render(revisions=words.revisions(report), gates=gates, metrics=metrics)
 
 
-def _result(metric: Metric, blocked: Sequence[Gate]) -> Result:
-    for gate in blocked if metric.verdict == "worse" else ():
+def _result(metric: Metric, blocking: Sequence[Gate]) -> Result:
+    for gate in blocking if metric.verdict == "worse" else ():
         if metric_names.named(gate.metric, metric.name):
             return "failure", gate
     return BY_VERDICT.get(metric.verdict, ""), None

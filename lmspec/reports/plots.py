@@ -9,8 +9,6 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from lmspec.reports.words import Tone
-
 # Text stays text: it can be searched and read aloud, in any script.
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -20,8 +18,8 @@ SETTINGS: dict[Any, Any] = {
 }
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 BLUE, RED, GREY = "#0072b2", "#d55e00", "#6b6b6b"  # Okabe & Ito: safe for colour-blind readers
-COLOURS: dict[Tone, str] = {"good": BLUE, "bad": RED, "unsure": GREY, "plain": GREY}
-MARKERS: dict[Tone, str] = {"good": "^", "bad": "v", "unsure": "s", "plain": "o"}
+COLOURS = {"good": BLUE, "bad": RED, "unsure": GREY, "plain": GREY}
+MARKERS = {"good": "^", "bad": "v", "unsure": "s", "plain": "o"}
 
 
 @contextlib.contextmanager

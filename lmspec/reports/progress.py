@@ -1,5 +1,6 @@
 """progress: a build on a terminal: a line for each event, and a summary."""
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -22,7 +23,7 @@ class Progress:
 
     def __init__(self, stages: Collection[str], seconds: Mapping[str, float]) -> None:
         self._width = max(map(len, stages), default=0)
-        self._colours = {stage: COLOURS[i % len(COLOURS)] for i, stage in enumerate(stages)}
+        self._colours = dict(zip(stages, itertools.cycle(COLOURS), strict=False))
         self._seconds = seconds
 
     def line(self, event: Event) -> str:
@@ -31,13 +32,14 @@ class Progress:
             return f"stopping {some(event.stages)}; press Ctrl-C again to kill"
         name = click.style(f"{event.stage:{self._width}}", fg=self._colours[event.stage])
         match event:
-            case Line(text=text):
-                return f"{name} | {text}"
-            case Start(stage=stage):
-                expected = f", {about(self._seconds[stage])}" if stage in self._seconds else ""
-                return f"{name} running{expected}"
-            case End(outcome=outcome, seconds=seconds):
-                return f"{name} {WORDS.get(outcome, outcome)} ({measured(seconds)})"
+            case Line():
+                return f"{name} | {event.text}"
+            case Start():
+                seconds = self._seconds.get(event.stage)
+                return f"{name} running" + (f", {about(seconds)}" if seconds else "")
+            case End():
+                result = WORDS.get(event.outcome, event.outcome)
+                return f"{name} {result} ({measured(event.seconds)})"
 
 
 def summary(ends: Sequence[End], scheduled: Collection[str], untouched: int, seconds: float) -> str:

@@ -1,7 +1,7 @@
 """tables: the rows of a report as text, which the terminal, Markdown and HTML lay out."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Literal
@@ -125,7 +125,7 @@ def artifacts(report: Report) -> Table:
     return _table("artifacts", "what:text|artifact:name|new name:name", rows)
 
 
-CHANGES: tuple[Callable[[Report], Table], ...] = (parameters, data, code, toolchain, artifacts)
+CHANGES = (parameters, data, code, toolchain, artifacts)
 
 
 def metrics(

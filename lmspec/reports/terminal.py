@@ -17,7 +17,7 @@ EMPTY = Table("", (), ())
 WORST = 3  # negative flips of each dataset
 # characters of a cell in plain text; on a screen it is wrapped
 WIDEST = {"name": 200, "number": 80, "text": 100, "verdict": 40}
-COLOURS: dict[Tone, str] = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
+COLOURS = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
 
 
 @dataclass(frozen=True)

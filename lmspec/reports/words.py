@@ -27,7 +27,7 @@ TONES: dict[Verdict, Tone] = {
     "same": "plain",
 }
 RANK = {verdict: rank for rank, verdict in enumerate(TONES)}
-SIGNIFICANT: frozenset[Verdict] = frozenset({"missing", "worse", "better", "not comparable"})
+SIGNIFICANT = {"missing", "worse", "better", "not comparable"}
 NONE = "–"
 NO_TEXT = "(the text is not at hand)"
 LAYOUT_ONLY = "comments or layout only"
@@ -151,7 +151,7 @@ def spread(seeds: Seeds | None) -> str:
 def _range(values: Sequence[float]) -> str:
     if not values:
         return "none"
-    low, high = (number(value) for value in (min(values), max(values)))
+    low, high = number(min(values)), number(max(values))
     return f"{low}..{high} ({len(values)})" if len(values) > 1 else f"{low} (1)"
 
 
@@ -216,13 +216,13 @@ def decision(report: Report) -> tuple[str, str]:
         gates = passing(report.gates) if report.gates else "no gates are defined"
         verdicts = f"of {len(tested)} tested metrics {counted(tested)}"
         return "Passes", f"{gates}; {verdicts if tested else 'no metric was tested'}"
-    blocked = [gate for gate in report.gates if not gate.passed]
+    blocking = report.blocking
     lost = sum(metric.verdict == "missing" for metric in report.metrics)
     reasons = []
-    if blocked:
-        gates = f"{len(blocked)} of {len(report.gates)} gates do not pass"
-        names = ", ".join(f"{gate.gate}: {gate.verdict}" for gate in blocked[:NAMED])
-        more = f" and {len(blocked) - NAMED} more" if len(blocked) > NAMED else ""
+    if blocking:
+        gates = f"{len(blocking)} of {len(report.gates)} gates do not pass"
+        names = ", ".join(f"{gate.gate}: {gate.verdict}" for gate in blocking[:NAMED])
+        more = f" and {len(blocking) - NAMED} more" if len(blocking) > NAMED else ""
         reasons.append(f"{gates} ({line(names, 200)}{more})")
     if lost:
         reasons.append(f"{lost} metric{'s are' if lost > 1 else ' is'} missing")
