@@ -4,7 +4,8 @@ ruamel's round-trip loader knows places too, but takes 50 ms for this repository
 this takes 6, and it lacks the ends of scalars and the places of aliases (docs/log.md).
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -17,7 +18,6 @@ from ruamel.yaml.events import (
     NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
 )
 from ruamel.yaml.nodes import ScalarNode
 
@@ -35,7 +35,7 @@ KINDS = {
     "timestamp": "a date",
 }
 NOT_TEXT = frozenset("+-.0123456789<=~nNtTfFyYoO")  # a plain scalar with another start is text
-MERGE = object()  # the key `<<`
+MERGE = object()  # the value of the key `<<`
 QUOTE = "put it in quotes if it is text"
 
 
@@ -43,15 +43,15 @@ QUOTE = "put it in quotes if it is text"
 class Node:
     """A value and its place; of a mapping, also the places of its keys.
 
-    size    number of values in it, aliases expanded
+    size    number of values in it, aliases expanded; 0 until its end is read
     alias   it is an alias of a value elsewhere
     merged  keys that come from a merged mapping -> where that is named
     """
 
     span: Span
-    value: Any
+    value: Any = None
     entries: dict[Any, tuple[Span, "Node"]] | list["Node"] | None = None
-    size: int = 1
+    size: int = 0
     alias: bool = False
     merged: dict[Any, Span] = field(default_factory=dict)
 
@@ -64,94 +64,71 @@ class Unreadable(Exception):
         self.problem = Problem("yaml", span, "YAML", found, hint)
 
 
-@dataclass(slots=True)
-class _Open:
-    """A collection whose end has not been read."""
-
-    node: Node
-    anchor: str | None
-    key: Any = None
-    key_span: Span | None = None
-    merge_span: Span | None = None
-    merged: list[Node] = field(default_factory=list)
-
-
 class Composer:
-    """Puts events together without recursion, so that no nesting can exhaust the stack."""
+    """Puts the events of a parser together."""
 
-    def __init__(self) -> None:
-        self.root: Node | None = None
+    def __init__(self, events: Iterable[Event]) -> None:
         self.problems: list[Problem] = []
-        self._open: list[_Open] = []
+        self._events = iter(events)
         self._anchors: dict[str, Node] = {}
-        self._named: dict[str, Span] = {}
         self._count = 0
-        self._known: dict[str, tuple[Any, bool]] = {}
+        self._known: dict[str, Any] = {}
         self._yaml = YAML(typ="safe")
 
-    def take(self, event: Event) -> None:
-        """The next event of the parser. Raises Unreadable if nothing behind it can be read."""
-        span = _span(event)
+    def document(self) -> Node | None:
+        """The value of the document; None if it is empty.
+
+        Raises Unreadable, or what the parser raises, if nothing behind a place can be read.
+        """
+        root = None
+        for event in self._events:
+            if isinstance(event, NodeEvent):
+                root = self._node(event)
+            elif isinstance(event, DocumentStartEvent):
+                span = _span(event)
+                if root is not None:
+                    hint = "params.yaml is one document: remove the `---`"
+                    raise Unreadable(span, "a second document begins", hint)
+                if event.version and tuple(event.version) != (1, 2):
+                    version = ".".join(map(str, event.version))
+                    found = f"it declares YAML {version}, but is read as YAML 1.2"
+                    raise Unreadable(span, found, "remove the line")
+        return root
+
+    def _node(self, event: Any, depth: int = 0, is_key: bool = False) -> Node:
+        """The value that begins with an event. depth: collections around it."""
+        node = Node(_span(event))
         if isinstance(event, AliasEvent):
-            self._add(self._aliased(event.anchor, span))
-        elif isinstance(event, NodeEvent):
-            self._weigh(1, span)
-            self._name(event.anchor, span)
-            if isinstance(event, ScalarEvent):
-                self._take_scalar(event, span)
-            elif isinstance(event, MappingStartEvent | SequenceStartEvent):
-                self._begin(event, span)
-        elif isinstance(event, MappingEndEvent | SequenceEndEvent):
-            self._close()
-        elif isinstance(event, DocumentStartEvent):
-            if self.root is not None:
-                hint = "params.yaml is one document: remove the `---`"
-                raise Unreadable(span, "a second document begins", hint)
-            if event.version and tuple(event.version) != (1, 2):
-                version = ".".join(map(str, event.version))
-                found = f"it declares YAML {version}, but is read as YAML 1.2"
-                raise Unreadable(span, found, "remove the line")
-
-    def _take_scalar(self, event: ScalarEvent, span: Span) -> None:
-        value, merge = self._scalar(event, span)
-        if merge and (event.anchor or not self._is_at_key()):
-            found = "`<<` is the key that merges a mapping, and nothing else"
-            raise Unreadable(span, found, "put it in quotes")
-        node = Node(span, value)
-        if event.anchor:
-            self._anchors[event.anchor] = node
-        self._add(node, merge)
-
-    def _begin(self, event: MappingStartEvent | SequenceStartEvent, span: Span) -> None:
-        """Open a collection."""
+            return self._aliased(event.anchor, node.span)
+        self._weigh(1, node.span)
+        if event.anchor and (first := self._anchors.setdefault(event.anchor, node)) is not node:
+            hint = f"rename it: the first is in line {first.span.line}"
+            raise Unreadable(node.span, f"there is another anchor &{event.anchor}", hint)
+        if isinstance(event, ScalarEvent):
+            node.value, node.size = self._scalar(event, node.span), 1
+            if node.value is MERGE and (event.anchor or not is_key):
+                found = "`<<` is the key that merges a mapping, and nothing else"
+                raise Unreadable(node.span, found, "put it in quotes")
+            return node
         is_mapping = isinstance(event, MappingStartEvent)
         tag = _tag(event)
         if tag and tag != f"{TAG}{'map' if is_mapping else 'seq'}":
-            raise _meaningless(tag, span)
-        if len(self._open) >= DEEPEST:
+            raise _meaningless(tag, node.span)
+        if depth >= DEEPEST:  # this bounds the recursion
             found = f"it is nested more than {DEEPEST} levels deep"
-            raise Unreadable(span, found, "a spec is a few levels deep")
-        node = Node(span, None, {} if is_mapping else [])
-        self._open.append(_Open(node, event.anchor))
-
-    def _is_at_key(self) -> bool:
-        top = self._open[-1] if self._open else None
-        return top is not None and isinstance(top.node.entries, dict) and top.key_span is None
+            raise Unreadable(node.span, found, "a spec is a few levels deep")
+        (self._mapping if is_mapping else self._list)(node, depth + 1)
+        return node
 
     def _aliased(self, anchor: str, span: Span) -> Node:
-        if any(collection.anchor == anchor for collection in self._open):
-            raise Unreadable(span, f"*{anchor} is inside of what it refers to", "write it out")
         if anchor not in self._anchors:
             hint = "put text that begins with * in quotes"
             raise Unreadable(span, f"there is no anchor &{anchor} before it", hint)
         node = self._anchors[anchor]
+        if not node.size:
+            raise Unreadable(span, f"*{anchor} is inside of what it refers to", "write it out")
         self._weigh(node.size, span)
-        return Node(span, node.value, node.entries, node.size, alias=True, merged=node.merged)
-
-    def _name(self, anchor: str | None, span: Span) -> None:
-        if anchor and (first := self._named.setdefault(anchor, span)) != span:
-            hint = f"rename it: the first is in line {first.line}"
-            raise Unreadable(span, f"there is another anchor &{anchor}", hint)
+        return replace(node, span=span, alias=True)
 
     def _weigh(self, values: int, span: Span) -> None:
         """Count values, aliases expanded: ten lines of aliases of aliases can be billions."""
@@ -160,91 +137,72 @@ class Composer:
             found = f"up to here it has more than {MOST_VALUES:,} values, aliases expanded"
             raise Unreadable(span, found, "data belong in files of their own")
 
-    def _close(self) -> None:
-        done = self._open.pop()
-        node, entries = done.node, done.node.entries
-        if isinstance(entries, dict):
-            for source in done.merged:
-                assert isinstance(source.entries, dict)
-                for key, entry in source.entries.items():
-                    if key not in entries:
-                        entries[key] = entry
-                        node.merged[key] = source.span
-            node.value = {key: value.value for key, (_, value) in entries.items()}
-            node.size += len(entries) + sum(value.size for _, value in entries.values())
-        elif isinstance(entries, list):
-            node.value = [item.value for item in entries]
-            node.size += sum(item.size for item in entries)
-        if done.anchor:
-            self._anchors[done.anchor] = node
-        self._add(node)
+    def _list(self, node: Node, depth: int) -> None:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            items.append(self._node(event, depth))
+        node.entries, node.value = items, [item.value for item in items]
+        node.size = 1 + sum(item.size for item in items)
 
-    def _add(self, node: Node, merge: bool = False) -> None:
-        if not self._open:
-            self.root = node
-            return
-        top = self._open[-1]
-        if isinstance(top.node.entries, list):
-            top.node.entries.append(node)
-        elif top.key_span is None:
-            self._key(top, node, merge)
-        else:
-            self._entry(top, node, top.key_span)
-
-    def _key(self, top: _Open, node: Node, merge: bool) -> None:
-        if merge and top.merge_span:
-            self._duplicate("<<", node.span, "write `<<: [*a, *b]`", top.merge_span)
-        if merge:
-            top.merge_span = top.merge_span or node.span
-        if node.entries is not None:
-            hint = "put text that begins with [ or { in quotes"
-            raise Unreadable(node.span, "a list or mapping cannot be a key", hint)
-        top.key, top.key_span = (MERGE if merge else node.value), node.span
-
-    def _entry(self, top: _Open, node: Node, span: Span) -> None:
-        key, top.key_span = top.key, None
-        entries = top.node.entries
-        assert isinstance(entries, dict)
-        if key is MERGE:
-            sources = node.entries if isinstance(node.entries, list) else [node]
-            if not all(isinstance(source.entries, dict) for source in sources):
-                found = "`<<` takes a mapping or a list of mappings"
-                raise Unreadable(node.span, found, "such as `<<: *anchor`")
-            top.merged += sources
-        elif key in entries:
-            self._duplicate(printable(str(key))[:60], span, "remove one", entries[key][0])
-        else:
-            entries[key] = (span, node)
+    def _mapping(self, node: Node, depth: int) -> None:
+        entries: dict[Any, tuple[Span, Node]] = {}
+        merge: Node | None = None  # the first key `<<`
+        sources: list[Node] = []
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            key = self._node(event, depth, is_key=True)
+            if key.entries is not None:
+                hint = "put text that begins with [ or { in quotes"
+                raise Unreadable(key.span, "a list or mapping cannot be a key", hint)
+            if key.value is MERGE:
+                if merge:
+                    self._duplicate("<<", key.span, "write `<<: [*a, *b]`", merge.span)
+                merge = merge or key
+            value = self._node(next(self._events), depth)
+            if key.value is MERGE:
+                sources += value.entries if isinstance(value.entries, list) else [value]
+                if not all(isinstance(source.entries, dict) for source in sources):
+                    found = "`<<` takes a mapping or a list of mappings"
+                    raise Unreadable(value.span, found, "such as `<<: *anchor`")
+            elif key.value in entries:
+                name = printable(str(key.value))[:60]
+                self._duplicate(name, key.span, "remove one", entries[key.value][0])
+            else:
+                entries[key.value] = key.span, value
+        for source in sources:
+            assert isinstance(source.entries, dict)
+            for name, entry in source.entries.items():
+                if entries.setdefault(name, entry) is entry:
+                    node.merged[name] = source.span
+        node.entries = entries
+        node.value = {name: value.value for name, (_, value) in entries.items()}
+        node.size = 1 + len(entries) + sum(value.size for _, value in entries.values())
 
     def _duplicate(self, key: str, span: Span, hint: str, first: Span) -> None:
         found, others = f"this mapping has the key '{key}' twice", ((first, "the first"),)
         self.problems.append(Problem("duplicate-key", span, "YAML", found, hint, others))
 
-    def _scalar(self, event: ScalarEvent, span: Span) -> tuple[Any, bool]:
-        """(value, whether it is the key `<<` that merges)."""
+    def _scalar(self, event: ScalarEvent, span: Span) -> Any:
         text, tag = event.value, _tag(event)
-        plain = not tag and event.implicit[0] and (not text or text[0] in NOT_TEXT)
-        if plain:
+        if not tag and event.implicit[0] and (not text or text[0] in NOT_TEXT):
             if text not in self._known:
-                tag = self._yaml.resolver.resolve(ScalarNode, text, (True, False))
+                tag = str(self._yaml.resolver.resolve(ScalarNode, text, (True, False)))
                 self._known[text] = self._resolved(text, tag, span)
             return self._known[text]
         if not tag or tag == f"{TAG}str":
-            return text, False
+            return text
         if tag.removeprefix(TAG) not in ("int", "float", "bool", "null"):
             raise _meaningless(tag, span)
         return self._resolved(text, tag, span)
 
-    def _resolved(self, text: str, tag: Any, span: Span) -> tuple[Any, bool]:
-        kind = str(tag).removeprefix(TAG)
+    def _resolved(self, text: str, tag: str, span: Span) -> Any:
+        kind = tag.removeprefix(TAG)
         if kind in ("str", "merge"):
-            return text, kind == "merge"
+            return text if kind == "str" else MERGE
         if kind == "int" and len(text) > MOST_DIGITS:
             raise Unreadable(span, f"it is a number of more than {MOST_DIGITS:,} digits", QUOTE)
         constructor = self._yaml.constructor
         try:
-            construct = constructor.yaml_constructors[f"{TAG}{kind}"]
-            return construct(constructor, ScalarNode(tag, text)), False
+            return constructor.yaml_constructors[tag](constructor, ScalarNode(tag, text))
         except Exception:  # ruamel and Python raise half a dozen unrelated types
             raise Unreadable(span, f"it cannot be read as {KINDS.get(kind, kind)}", QUOTE) from None
 

@@ -77,15 +77,14 @@ def parsed(text: str, path: Path) -> Document:
         found, hint = "a merge conflict is not resolved", "keep one side, and remove the markers"
         problem = Problem("yaml", Span(conflict, 1, 7), "YAML", found, hint)
         raise ProblemsFound(path, lines, [problem])
-    composer = compose.Composer()
+    composer, root = compose.Composer(YAML(typ="safe").parse(text)), None
     try:
-        for event in YAML(typ="safe").parse(text):
-            composer.take(event)
+        root = composer.document()
     except YAMLError as error:
         composer.problems.append(syntax.problem(error, lines))
     except compose.Unreadable as error:
         composer.problems.append(error.problem)
-    root, problems = composer.root, composer.problems
+    problems = composer.problems
     if not problems and (root is None or not isinstance(root.value, dict)):
         value = root.value if root else None
         kind = "a list" if isinstance(value, list) else "a single value"
