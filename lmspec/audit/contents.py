@@ -1,13 +1,15 @@
 """contents: how two builds differ: which file, and which tensor, node, row, key or line of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lmspec.language.problems import clipped
 from lmspec.pipeline import difference
 
 SAME, DIFFERENT = "same content", "different"
@@ -28,156 +30,135 @@ class Finding:
     largest: float | None = None
 
 
+Pair = Callable[[Any, Any], str]  # two values that differ, in words
+Difference = tuple[str, float | None]  # in words, empty for the same content; largest of numbers
+
+
 def findings(one: Path, other: Path) -> list[Finding]:
     """Every file of two folders, or the two files, whose bytes differ."""
-    if one.is_file() and other.is_file():
-        return _file(one.name, one, other)
-    names = sorted(
-        {
-            p.relative_to(root).as_posix()
-            for root in (one, other)
-            for p in root.rglob("*")
-            if p.is_file()
-        }
-    )
+    names = {
+        path.relative_to(root)
+        for root in (one, other)
+        for path in (root, *root.rglob("*"))
+        if path.is_file()
+    }
     differing = []
-    for name in names:
-        if not (one / name).is_file() or not (other / name).is_file():
-            differing.append(Finding(name, DIFFERENT, "only one of the two builds made it"))
-        else:
-            differing += _file(name, one / name, other / name)
+    for name in sorted(names):
+        before, after = one / name, other / name
+        what, largest = "only one of the two builds made it", None
+        if before.is_file() and after.is_file():
+            if before.read_bytes() == after.read_bytes():
+                continue
+            what, largest = _difference(before, after)
+        verdict = DIFFERENT if what else SAME
+        file = name.as_posix() if name.name else one.name
+        differing.append(Finding(file, verdict, what or "the same content in other bytes", largest))
     return differing
 
 
-def _file(name: str, one: Path, other: Path) -> list[Finding]:
-    before, after = one.read_bytes(), other.read_bytes()
-    if before == after:
-        return []
-    look = READERS.get(Path(name).suffix, _bytes)
+def _difference(one: Path, other: Path) -> Difference:
     try:
-        what, largest = look(one, other)
+        return COMPARERS.get(one.suffix, _bytes)(one, other)
     except Exception as error:  # half a dozen libraries read these files
-        what, largest = f"{_bytes(one, other)[0]}; it cannot be read: {type(error).__name__}", None
-    return [
-        Finding(
-            name, DIFFERENT if what else SAME, what or "the same content in other bytes", largest
-        )
-    ]
+        what, largest = _bytes(one, other)
+        return f"{what}; it cannot be read: {type(error).__name__}", largest
 
 
-Look = Callable[[Path, Path], tuple[str, float | None]]
-
-
-def _tensors(one: Path, other: Path) -> tuple[str, float | None]:
+def _tensors(one: Path, other: Path) -> Difference:
     from safetensors.numpy import load_file
 
     return _arrays("tensor", load_file(one), load_file(other))
 
 
-def _arrays(noun: str, before: dict[str, Any], after: dict[str, Any]) -> tuple[str, float | None]:
+def _arrays(noun: str, before: dict[str, Any], after: dict[str, Any]) -> Difference:
     """The array that differs most, and how many differ."""
-    missing = sorted(set(before) ^ set(after))
-    if missing:
+    if missing := sorted(before.keys() ^ after.keys()):
         return f"{noun} {missing[0]} is in one alone", None
     gaps: dict[str, float] = {}
     for name, array in before.items():
-        if array.shape != after[name].shape or array.dtype != after[name].dtype:
-            shapes = (f"{a.dtype}{list(a.shape)}" for a in (array, after[name]))
+        other = after[name]
+        if array.shape != other.shape or array.dtype != other.dtype:
+            shapes = (f"{a.dtype}{list(a.shape)}" for a in (array, other))
             return f"{noun} {name} is {' and '.join(shapes)}", None
-        if not np.array_equal(array, after[name]):
-            gaps[name] = float(
-                np.nanmax(np.abs(array.astype(np.float64) - after[name].astype(np.float64)))
-            )
+        if not np.array_equal(array, other):
+            gaps[name] = float(np.nanmax(np.abs(np.subtract(array, other, dtype=np.float64))))
     if not gaps:
         return "", None
-    worst = max(gaps, key=lambda name: gaps[name])
-    return (
-        f"{noun} {worst} differs by up to {gaps[worst]:.3g}; {len(gaps)} of {len(before)} differ",
-        gaps[worst],
-    )
+    worst, gap = max(gaps.items(), key=itemgetter(1))
+    return f"{noun} {worst} differs by up to {gap:.3g}; {len(gaps)} of {len(before)} differ", gap
 
 
-def _graph(one: Path, other: Path) -> tuple[str, float | None]:
+def _items(
+    unit: str,
+    one: Sequence[Any],
+    other: Sequence[Any],
+    shown: Callable[[Any, Any], str],
+    first: int = 0,
+) -> str:
+    """The first item that differs, or how many there are. first: number of the first item."""
+    for i, (before, after) in enumerate(zip(one, other, strict=False), first):
+        if before != after:
+            return f"{unit} {i}{shown(before, after)}"
+    return "" if len(one) == len(other) else f"it has {len(one)} and {len(other)} {unit}s"
+
+
+def _graph(one: Path, other: Path) -> Difference:
     import onnx
-    from onnx import numpy_helper
+    from onnx.numpy_helper import to_array
 
     before, after = onnx.load(one), onnx.load(other)
-    for i, (a, b) in enumerate(zip(before.graph.node, after.graph.node, strict=False)):
-        if a != b:
-            return f"node {i} is {a.op_type} {a.name} and {b.op_type} {b.name}", None
-    if len(before.graph.node) != len(after.graph.node):
-        return f"it has {len(before.graph.node)} and {len(after.graph.node)} nodes", None
-    weights = [
-        {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
-        for model in (before, after)
-    ]
+
+    def nodes(a: Any, b: Any) -> str:
+        return f" is {a.op_type} {a.name} and {b.op_type} {b.name}"
+
+    if what := _items("node", before.graph.node, after.graph.node, nodes):
+        return what, None
+    weights = ({w.name: to_array(w) for w in model.graph.initializer} for model in (before, after))
     what, largest = _arrays("weight", *weights)
     return what or ("" if before == after else "its metadata differ"), largest
 
 
-def _table(one: Path, other: Path) -> tuple[str, float | None]:
+def _table(one: Path, other: Path) -> Difference:
     import polars as pl
 
     before, after = pl.read_parquet(one), pl.read_parquet(other)
     if before.schema != after.schema:
         return f"the columns are {before.columns} and {after.columns}", None
-    rows = zip(before.iter_rows(), after.iter_rows(), strict=False)
-    first = next((i for i, (a, b) in enumerate(rows) if a != b), None)
-    if first is None:
-        return (
-            ""
-            if before.height == after.height
-            else f"it has {before.height} and {after.height} rows"
-        ), None
-    column = next(name for name in before.columns if before[name][first] != after[name][first])
-    return (
-        f"row {first}, column {column}: {_short(before[column][first])} and "
-        f"{_short(after[column][first])}",
-        None,
-    )
+
+    def cells(a: dict[str, Any], b: dict[str, Any]) -> str:
+        column = next(name for name in a if a[name] != b[name])
+        return f", column {column}{_pair(a[column], b[column])}"
+
+    return _items("row", before.rows(named=True), after.rows(named=True), cells), None
 
 
-def _values(one: Path, other: Path) -> tuple[str, float | None]:
-    rows = difference.rows(*(json.loads(path.read_text(encoding="utf-8")) for path in (one, other)))
-    differing = [row for row in rows if row.differs]
-    if not differing:
+def _values(one: Path, other: Path) -> Difference:
+    values = (json.loads(path.read_text(encoding="utf-8")) for path in (one, other))
+    rows = [row for row in difference.rows(*values) if row.differs]
+    if not rows:
         return "", None
-    first = differing[0]
-    largest = (
-        max(abs(row.change) for row in differing if row.change is not None)
-        if all(r.change for r in differing)
-        else None
-    )
-    return (
-        f"{first.name}: {_short(first.old)} and {_short(first.new)}; "
-        f"{len(differing)} values differ",
-        largest,
-    )
+    changes = [abs(row.change) for row in rows if row.change]
+    what = f"{rows[0].name}{_pair(rows[0].old, rows[0].new)}; {len(rows)} values differ"
+    return what, max(changes) if len(changes) == len(rows) else None
 
 
-def _lines(one: Path, other: Path) -> tuple[str, float | None]:
+def _lines(one: Path, other: Path) -> Difference:
     before, after = (path.read_text(encoding="utf-8").splitlines() for path in (one, other))
-    for number, (a, b) in enumerate(zip(before, after, strict=False), start=1):
-        if a != b:
-            return f"line {number}: {_short(a)} and {_short(b)}", None
-    return f"it has {len(before)} and {len(after)} lines", None
+    return _items("line", before, after, _pair, first=1) or "its line breaks differ", None
 
 
-def _bytes(one: Path, other: Path) -> tuple[str, float | None]:
+def _bytes(one: Path, other: Path) -> Difference:
     before, after = one.read_bytes(), other.read_bytes()
-    at = next(
-        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
-        min(len(before), len(after)),
-    )
-    return f"byte {at} is the first that differs, of {len(before)} and {len(after)}", None
+    pairs = enumerate(zip(before, after, strict=False))
+    first = next((i for i, (a, b) in pairs if a != b), min(len(before), len(after)))
+    return f"byte {first} is the first that differs, of {len(before)} and {len(after)}", None
 
 
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _pair(before: object, after: object) -> str:
+    return f": {clipped(repr(before))} and {clipped(repr(after))}"
 
 
-READERS: dict[str, Look] = {
+COMPARERS: dict[str, Callable[[Path, Path], Difference]] = {
     ".safetensors": _tensors,
     ".onnx": _graph,
     ".parquet": _table,

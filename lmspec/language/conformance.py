@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from lmspec.language import schema as schemas
 from lmspec.language import suggest
 from lmspec.language.document import Document
-from lmspec.language.problems import Problem, Span, dotted, printable
+from lmspec.language.problems import Problem, Span, clipped, dotted, printable
 from lmspec.language.resolved import Reference
 from lmspec.language.schema import Schema, listed
 from lmspec.specs.disagreement import Check, Disagreement, Steps
@@ -247,9 +248,9 @@ def shown(value: Any) -> str:
     """A value as messages show it: short, and without control characters."""
     match value:
         case None | bool():
-            return {None: "null", True: "true", False: "false"}[value]
+            return json.dumps(value)
         case str():
-            return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
+            return f"'{printable(clipped(value))}'"
         case int() if value.bit_length() > 128:
             return f"a number of more than {int(value.bit_length() * 0.30103)} digits"
         case int() | float():

@@ -1,5 +1,6 @@
 """problems: what is wrong with params.yaml, where, and how a person sees it."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -66,21 +67,20 @@ def as_text(problem: Problem, path: Path, lines: Sequence[str], paint: Paint = p
     span, role = problem.span, problem.level
     if not lines:  # the file is missing, or cannot be read
         return f"{paint(f'{path}: ', 'place')}{problem.found}\n  -> {problem.hint}"
-    head = paint(f"{path}:{span.line}:{span.column}: ", "place")
-    level = paint("warning: ", role) if problem.warning else ""
-    text = f"{head}{level}{problem.what}: {problem.found}"
+    text = paint(f"{path}:{span.line}:{span.column}: ", "place")
+    text += paint("warning: ", role) if problem.warning else ""
+    text += f"{problem.what}: {problem.found}"
     if span.line > len(lines):
         return text + (f"\n  -> {problem.hint}" if problem.hint else "")
-    text += _excerpt(span, lines, "^", problem.hint, lambda part: paint(part, role))
-    for place, remark in problem.others:
+    for i, (place, remark) in enumerate(((span, problem.hint), *problem.others)):
         if place.line <= len(lines):
-            text += _excerpt(place, lines, "-", remark, lambda part: paint(part, "other"))
+            before, marks = _excerpt(place, lines, "-" if i else "^")
+            text += before + paint(f"{marks} {remark}".rstrip(), "other" if i else role)
     return text
 
 
-def _excerpt(
-    span: Span, lines: Sequence[str], mark: str, remark: str, paint: Callable[[str], str]
-) -> str:
+def _excerpt(span: Span, lines: Sequence[str], mark: str) -> tuple[str, str]:
+    """(the line, and the space below it that leads to the place; marks for the place)."""
     line, start = lines[span.line - 1], span.column - 1
     if len(line) > WIDEST:
         first = max(0, start - WIDEST // 4)
@@ -93,8 +93,7 @@ def _excerpt(
     line = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
     before = "".join("\t" if c == "\t" else " " * columns(c) for c in line[:start])
     marks = mark * max(1, columns(line[start : start + width]))
-    marked = paint(f"{marks} {remark}" if remark else marks)
-    return f"\n{f'{span.line:5} | {line}'.rstrip()}\n      | {before}{marked}"
+    return f"\n{f'{span.line:5} | {line}'.rstrip()}\n      | {before}", marks
 
 
 def columns(text: str) -> int:
@@ -110,15 +109,19 @@ def columns(text: str) -> int:
 
 def dotted(steps: Sequence[object]) -> str:
     """A path as users write it: `corpus.old.tables[0].label`."""
-    text = "".join(f"[{step}]" if type(step) is int else f".{_clipped(step)}" for step in steps)
+    text = "".join(f"[{step}]" if type(step) is int else f".{_written(step)}" for step in steps)
     return text.removeprefix(".") or "params.yaml"
 
 
-def _clipped(step: object) -> str:
+def _written(step: object) -> str:
     if step is None or isinstance(step, bool):
-        return {None: "null", True: "true", False: "false"}[step]
-    text = str(step) or "''"
-    return printable(text if len(text) <= 60 else text[:57] + "...")
+        return json.dumps(step)
+    return printable(clipped(str(step) or "''"))
+
+
+def clipped(text: str) -> str:
+    """Its first 60 characters."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def printable(text: str) -> str:
