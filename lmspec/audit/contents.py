@@ -148,10 +148,8 @@ def _lines(one: Path, other: Path) -> Difference:
 
 
 def _bytes(one: Path, other: Path) -> Difference:
-    before, after = one.read_bytes(), other.read_bytes()
-    pairs = enumerate(zip(before, after, strict=False))
-    first = next((i for i, (a, b) in pairs if a != b), min(len(before), len(after)))
-    return f"byte {first} is the first that differs, of {len(before)} and {len(after)}", None
+    contents = one.read_bytes(), other.read_bytes()
+    return _items("byte", *contents, lambda *_: " is the first that differs"), None
 
 
 def _pair(before: object, after: object) -> str:

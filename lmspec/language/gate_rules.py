@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lmspec.errors import some
 from lmspec.language import metric_names, nouns, suggest
-from lmspec.language.resolved import Specs, Values
+from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 
@@ -22,29 +22,27 @@ GAP = (
 )
 
 
-def gates(specs: Specs) -> Iterator[tuple[str, Values]]:
-    """(name, fields) of every sound gate; an optional field that is not given is null."""
-    yield from (
-        (name, {"confidence": None, "waiver": None, **specs.values["gates"][name]})
-        for name in specs.gates
-    )
+def gates(specs: Specs) -> Iterator[tuple[str, Values, MetricName]]:
+    """(name, fields, metric) of every sound gate; an optional field that is not given is null."""
+    for name in specs.gates:
+        gate = {"confidence": None, "waiver": None, **specs.values["gates"][name]}
+        yield name, gate, MetricName.parse(gate["metric"])
 
 
-def gate_names_a_metric(specs: Specs) -> Iterator[Disagreement]:
+def gate_names_a_metric(specs: Specs) -> Disagreements:
     """A gate on a metric that nothing computes would guard nothing."""
-    for own, gate in gates(specs):
-        metric = MetricName.parse(gate["metric"])
+    for own, gate, metric in gates(specs):
         artifact, steps = metric.artifact, ("gates", own, "metric")
         if artifact not in specs.edges:
             by_dot = gate["metric"].replace("-", ".", 1)  # the stage's name, as files have it
             near = suggest.nearest(str(artifact), map(str, specs.edges))
             if MetricName.parse(by_dot).artifact in specs.edges:
                 near = by_dot
-            found = f"there is no artifact '{artifact}'"
-            yield Disagreement(steps, found, suggest.did_you_mean(near))
-        elif artifact in specs.names and not _watched(specs, gate):
-            found, remedy = _no_such_metric(specs, gate["kind"], metric)
-            yield Disagreement(steps, found, remedy, ((artifact, f"what {artifact} is"),))
+            hint = suggest.did_you_mean(near)
+            yield Disagreement(steps, f"there is no artifact '{artifact}'", hint)
+        elif artifact in specs.names and not _watched(specs, gate, metric):
+            place = artifact, f"what {artifact} is"
+            yield Disagreement(steps, *_no_such_metric(specs, gate["kind"], metric), (place,))
 
 
 def _no_such_metric(specs: Specs, kind: str, metric: MetricName) -> tuple[str, str]:
@@ -63,13 +61,14 @@ def _no_such_metric(specs: Specs, kind: str, metric: MetricName) -> tuple[str, s
     return found, f"did you mean '{artifact}.{near}'?" if near else existing
 
 
-def gate_can_be_decided(specs: Specs) -> Iterator[Disagreement]:
+def gate_can_be_decided(specs: Specs) -> Disagreements:
     """A comparison needs a direction, an interval predictions in git, a gap several slices."""
-    for own, gate in gates(specs):
-        metric, kind = MetricName.parse(gate["metric"]), gate["kind"]
+    for own, gate, metric in gates(specs):
+        kind = gate["kind"]
         if kind == "negative_flip_rate" or metric.artifact not in specs.names:
             continue
-        reasons = [_undecidable(gate, metric.artifact, path) for path in _watched(specs, gate)]
+        paths = _watched(specs, gate, metric)
+        reasons = [_undecidable(gate, metric.artifact, path) for path in paths]
         if kind == "gap" and not _is_among_slices(metric.path):
             reasons = [GAP]
         if reason := next(filter(None, reasons), None):
@@ -108,33 +107,32 @@ def _is_among_slices(path: MetricPath) -> bool:
     return all(i and path[i - 1] in ("f1", "table") for i, step in enumerate(path) if step == "*")
 
 
-def _watched(specs: Specs, gate: Values) -> list[MetricPath]:
+def _watched(specs: Specs, gate: Values, metric: MetricName) -> list[MetricPath]:
     """Paths that the pattern of a gate on a sound artifact names."""
-    metric = MetricName.parse(gate["metric"])
     if gate["kind"] == "negative_flip_rate":
         slices = metric_names.flip_slices(specs, metric.artifact)
         return [path for path in slices if metric_names.matches(metric.path, path)]
     return metric_names.matching(specs, metric)
 
 
-def gate_can_be_passed(specs: Specs) -> Iterator[Disagreement]:
+def gate_can_be_passed(specs: Specs) -> Disagreements:
     """A share is between 0 and 1: a bound or margin beyond that passes always or never."""
-    for own, gate in gates(specs):
-        bound = BOUNDS.get(gate["kind"])
-        metric = MetricName.parse(gate["metric"])
+    for own, gate, metric in gates(specs):
+        field = BOUNDS.get(gate["kind"])
         declared = nouns.metric(metric.artifact, metric.path)
-        if bound and declared and declared.share and not 0 <= gate[bound] <= 1:
+        if field and declared and declared.share and not 0 <= (bound := gate[field]) <= 1:
             share = metric_names.without_label(metric.path)[-1]
-            found = f"{share} must be between 0 and 1, and {bound} is {gate[bound]:g}"
-            percent = 1 < gate[bound] <= 100
-            remedy = f"write {gate[bound] / 100:g}" if percent else "use a number from 0 to 1"
-            others = ((("gates", own, "metric"), "the metric"),)
-            yield Disagreement(("gates", own, bound), found, remedy, others)
+            yield Disagreement(
+                ("gates", own, field),
+                f"{share} must be between 0 and 1, and {field} is {bound:g}",
+                f"write {bound / 100:g}" if 1 < bound <= 100 else "use a number from 0 to 1",
+                ((("gates", own, "metric"), "the metric"),),
+            )
 
 
-def waiver_is_valid(specs: Specs) -> Iterator[Disagreement]:
+def waiver_is_valid(specs: Specs) -> Disagreements:
     """A gate whose waiver has ended fails again."""
-    for own, gate in gates(specs):
+    for own, gate, _ in gates(specs):
         until = gate["waiver"] and gate["waiver"]["until"]
         if until and datetime.date.fromisoformat(until) < datetime.date.today():
             steps = ("gates", own, "waiver", "until")

@@ -45,8 +45,7 @@ def of(noun: str) -> Noun:
 
 def metric(artifact: str | ArtifactName, path: MetricPath) -> Metric | None:
     """The declared metric of an artifact that a path or a pattern belongs to."""
-    name = artifact if isinstance(artifact, ArtifactName) else ArtifactName.parse(artifact)
-    return of(name.noun).metric(path)
+    return of(ArtifactName.parse(str(artifact)).noun).metric(path)
 
 
 def evidence(artifact: str | ArtifactName, path: MetricPath) -> str | None:

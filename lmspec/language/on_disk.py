@@ -27,13 +27,13 @@ AFTER_PADDING = {
 }
 
 
-def config(folder: Path) -> Mapping[str, Any] | None:
-    """The configuration of pretrained weights; None if it is missing or not valid."""
+def config(folder: Path) -> Mapping[str, Any]:
+    """The configuration of pretrained weights; empty if it is missing or not valid."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return config if isinstance(config, dict) else None
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def depth(config: Mapping[str, Any]) -> int | None:

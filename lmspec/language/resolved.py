@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.language import nouns, on_disk
-from lmspec.specs.disagreement import Steps
+from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 Values = Mapping[str, Any]
+Disagreements = Iterator[Disagreement]
+Place = tuple[Steps, str]  # another place of a disagreement, and what is there
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Specs:
     root: Path
 
     def __getitem__(self, name: str | ArtifactName) -> Values:
-        noun, own = ArtifactName.parse(name) if isinstance(name, str) else name
+        noun, own = ArtifactName.parse(str(name))
         values: Values = self.values[noun][own]
         return values
 
@@ -61,7 +63,7 @@ class Specs:
 
     def line(self, name: str | ArtifactName) -> Iterator[ArtifactName]:
         """The artifact, the one that it continues, and so on back to a model."""
-        member = ArtifactName.parse(name) if isinstance(name, str) else name
+        member = ArtifactName.parse(str(name))
         yield member
         while (field := nouns.of(member.noun).origin) is not None:
             member = ArtifactName.parse(self[member][field])
@@ -125,35 +127,27 @@ def _is_built(specs: Specs, splits: str) -> bool:
     )
 
 
-def config(specs: Specs, model: Values) -> Mapping[str, Any] | None:
-    """The configuration of a transformer's weights, if they are on disk."""
+def config(specs: Specs, model: Values) -> Values:
+    """The configuration of a transformer's weights; empty if they are not on disk."""
     if model["architecture"]["kind"] != "transformer":
-        return None
+        return {}
     name = model["architecture"]["weights"]
     source = specs[name]
     folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
     return on_disk.config(specs.root / folder)
 
 
-def depth(
-    specs: Specs, name: str | ArtifactName
-) -> tuple[int | None, tuple[tuple[Steps, str], ...]]:
+def depth(specs: Specs, name: str | ArtifactName) -> tuple[int | None, Place]:
     """(number of stacked layers, where that is written); None if it is not known yet."""
     for member in specs.line(name):
         if member.noun == "student":
-            layers = specs[member]["layers"]
-            return len(layers), (((*member, "layers"), f"the layers of {member}"),)
+            place = (*member, "layers"), f"the layers of {member}"
+            return len(specs[member]["layers"]), place
     origin, model = specs.first(name)
     architecture = model["architecture"]
     at = (*origin, "architecture")
     if architecture["kind"] == "rnn":
-        return architecture["layers"], (((*at, "layers"), f"the layers of {origin}"),)
+        return architecture["layers"], ((*at, "layers"), f"the layers of {origin}")
     if architecture["kind"] == "cnn":
-        return 0, (((*at, "kind"), f"the kind of {origin}"),)
-    pretrained = config(specs, model)
-    return (on_disk.depth(pretrained) if pretrained else None), weights(origin)
-
-
-def weights(model: ArtifactName) -> tuple[tuple[Steps, str], ...]:
-    """Where the weights of a transformer are named, as another place of a disagreement."""
-    return (((*model, "architecture", "weights"), "its weights"),)
+        return 0, ((*at, "kind"), f"the kind of {origin}")
+    return on_disk.depth(config(specs, model)), ((*at, "weights"), "its weights")

@@ -5,15 +5,29 @@ Its name, with hyphens, is the name of the rule in every output; its docstring s
 docs/rules.md lists them all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from lmspec.language import gate_rules, nouns, on_disk, resolved
-from lmspec.language.resolved import Specs
-from lmspec.specs.disagreement import Disagreement, Steps
-from lmspec.specs.names import ArtifactName, MetricName
+from lmspec.language.resolved import Disagreements, Specs
+from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.names import ArtifactName
 
-Rule = Callable[[Specs], Iterator[Disagreement]]
+Rule = Callable[[Specs], Disagreements]
+NO_GRU = "onnxruntime has no int8 kernel for a GRU", "leave it in fp32, or use an lstm"
+# (kind of an architecture or of its cells, scheme): why it does not suit, what to do
+UNSUITED = {
+    ("cnn", "dynamic"): (
+        "an int8 convolution with dynamic scales is slower than fp32",
+        "use static for a cnn",
+    ),
+    ("gru", "dynamic"): NO_GRU,
+    ("gru", "static"): NO_GRU,
+    ("lstm", "static"): (
+        "onnxruntime's int8 kernel for an LSTM supports dynamic scales only",
+        "use dynamic for an lstm",
+    ),
+}
 
 
 def name_of(rule: Rule) -> str:
@@ -21,105 +35,111 @@ def name_of(rule: Rule) -> str:
     return rule.__name__.replace("_", "-")
 
 
-def file_sources_exist(specs: Specs) -> Iterator[Disagreement]:
+def file_sources_exist(specs: Specs) -> Disagreements:
     """A file that is neither there nor tracked by DVC cannot be read."""
     for name, source in specs.of("sources"):
         if source["kind"] == "file":
             path = Path(source["path"])
-            parents = (part for part in (path, *path.parents) if part.name)
-            tracked = any(_exists(specs.root / f"{part}.dvc") for part in parents)
-            if not _exists(specs.root / path) and not tracked:
-                found, remedy = (
+            tracking = (f"{part}.dvc" for part in (path, *path.parents) if part.name)
+            if not any(_exists(specs.root / file) for file in (str(path), *tracking)):
+                yield Disagreement(
+                    (*name, "path"),
                     f"there is no file or folder {path}",
                     "correct the path, or add the file",
                 )
-                yield Disagreement((*name, "path"), found, remedy)
 
 
-def table_is_in_its_source(specs: Specs) -> Iterator[Disagreement]:
+def table_is_in_its_source(specs: Specs) -> Disagreements:
     """A table names a file of its source; a single file keeps its own name there."""
     for name, corpus in specs.of("corpus"):
         for i, table in enumerate(corpus["tables"]):
-            source = specs[table["of"]]
-            path = specs.root / source.get("path", "")
-            if source["kind"] != "file" or not _exists(path):
+            of, file = table["of"], table["file"]
+            path = specs.root / specs[of].get("path", "")
+            if specs[of]["kind"] != "file" or not _exists(path):
                 continue
-            file = (path if path.is_dir() else path.parent) / table["file"]
-            if not _exists(file) or (path.is_file() and path.name != table["file"]):
-                found = f"{table['of']} has no file {table['file']}"
-                remedy = f"it has {path.name}" if path.is_file() else "name a file of its folder"
-                steps: Steps = (*name, "tables", i, "file")
-                origin = ArtifactName.parse(table["of"])
-                others = (((*origin, "path"), "the source's path"),)
-                yield Disagreement(steps, found, remedy, others)
+            if path.name != file if path.is_file() else not _exists(path / file):
+                yield Disagreement(
+                    (*name, "tables", i, "file"),
+                    f"{of} has no file {file}",
+                    f"it has {path.name}" if path.is_file() else "name a file of its folder",
+                    (((*ArtifactName.parse(of), "path"), "the source's path"),),
+                )
 
 
-def length_fits_positions(specs: Specs) -> Iterator[Disagreement]:
+def length_fits_positions(specs: Specs) -> Disagreements:
     """A pretrained model has position embeddings for so many tokens and no more."""
     for name, model in specs.of("model"):
-        config = resolved.config(specs, model)
-        positions = on_disk.positions(config) if config else None
-        length = model["architecture"]["max_length"]
-        if positions is not None and length > positions:
-            found = f"{length} exceeds the {positions} positions of"
-            found += f" {model['architecture']['weights']}"
-            steps = (*name, "architecture", "max_length")
-            yield Disagreement(steps, found, "lower it", resolved.weights(name))
+        positions = on_disk.positions(resolved.config(specs, model))
+        architecture, at = model["architecture"], (*name, "architecture")
+        if positions is not None and (length := architecture["max_length"]) > positions:
+            yield Disagreement(
+                (*at, "max_length"),
+                f"{length} exceeds the {positions} positions of {architecture['weights']}",
+                "lower it",
+                (((*at, "weights"), "its weights"),),
+            )
 
 
-def teacher_is_a_transformer(specs: Specs) -> Iterator[Disagreement]:
+def teacher_is_a_transformer(specs: Specs) -> Disagreements:
     """A student is initialised from its teacher's layers."""
     for name, student in specs.of("student"):
         origin, model = specs.first(name)
-        if model["architecture"]["kind"] != "transformer":
-            found = f"{student['teacher']} is of kind {model['architecture']['kind']}"
-            others = (((*origin, "architecture", "kind"), f"the kind of {origin}"),)
-            remedy = "a teacher must be a transformer"
-            yield Disagreement((*name, "teacher"), found, remedy, others)
+        if (kind := model["architecture"]["kind"]) != "transformer":
+            yield Disagreement(
+                (*name, "teacher"),
+                f"{student['teacher']} is of kind {kind}",
+                "a teacher must be a transformer",
+                (((*origin, "architecture", "kind"), f"the kind of {origin}"),),
+            )
 
 
-def layers_are_the_teachers(specs: Specs) -> Iterator[Disagreement]:
+def layers_are_the_teachers(specs: Specs) -> Disagreements:
     """A student starts from layers that its teacher has."""
     for name, student in specs.of("student"):
         if specs.first(name)[1]["architecture"]["kind"] != "transformer":
             continue  # teacher_is_a_transformer reports it
-        depth, others = resolved.depth(specs, student["teacher"])
+        depth, place = resolved.depth(specs, student["teacher"])
         for i, layer in enumerate(student["layers"]):
             if depth is not None and layer >= depth:
                 found = f"{student['teacher']} has no layer {layer}: the last is {depth - 1}"
                 remedy = "layers are counted from 0"
-                yield Disagreement((*name, "layers", i), found, remedy, others)
+                yield Disagreement((*name, "layers", i), found, remedy, (place,))
                 break
 
 
-def layers_to_freeze_exist(specs: Specs) -> Iterator[Disagreement]:
+def layers_to_freeze_exist(specs: Specs) -> Disagreements:
     """No more layers are frozen than the model has."""
     for name, spec in specs.of("model", "updated"):
-        steps = (*name, "architecture") if name.noun == "model" else (*name,)
+        at = (*name, "architecture") if name.noun == "model" else name
         frozen = spec.get("architecture", spec).get("frozen_layers", 0)
-        depth, others = resolved.depth(specs, name)
+        depth, place = resolved.depth(specs, name)
         if depth is not None and frozen > depth:
             kind = specs.first(name)[1]["architecture"]["kind"]
-            found = f"{frozen} exceeds the {depth} layer{'' if depth == 1 else 's'} of the {kind}"
-            remedy = "set it to 0: convolutions are not stacked" if kind == "cnn" else "lower it"
-            yield Disagreement((*steps, "frozen_layers"), found, remedy, others)
+            yield Disagreement(
+                (*at, "frozen_layers"),
+                f"{frozen} exceeds the {depth} layer{'' if depth == 1 else 's'} of the {kind}",
+                "set it to 0: convolutions are not stacked" if kind == "cnn" else "lower it",
+                (place,),
+            )
 
 
-def splits_are_not_empty(specs: Specs) -> Iterator[Disagreement]:
+def splits_are_not_empty(specs: Specs) -> Disagreements:
     """Training needs train and dev splits, calibration a dev split, scoring a test split."""
     for name in specs.names:
         for reference in specs.reads(name):
             splits = reference.target
             for split in reference.reads:
                 if specs[splits][split] == 0:
-                    found = f"the {split} split of {splits} is empty"
-                    remedy = f"give `{split}` a fraction above 0, or name other splits"
-                    place = (*ArtifactName.parse(splits), split)
-                    others = ((place, f"the {split} split of {splits}"),)
-                    yield Disagreement(reference.steps, found, remedy, others)
+                    what = f"the {split} split of {splits}"
+                    yield Disagreement(
+                        reference.steps,
+                        f"{what} is empty",
+                        f"give `{split}` a fraction above 0, or name other splits",
+                        (((*ArtifactName.parse(splits), split), what),),
+                    )
 
 
-def labels_agree(specs: Specs) -> Iterator[Disagreement]:
+def labels_agree(specs: Specs) -> Disagreements:
     """What a model is trained, checked or scored on has its labels in the same order.
 
     Reported once per pair of corpora, where they first meet.
@@ -136,19 +156,20 @@ def labels_agree(specs: Specs) -> Iterator[Disagreement]:
             if labels == expected or (own, corpus) in reported:
                 continue
             reported.add((own, corpus))
-            found = f"the labels of {corpus} differ from those of {own}, which {origin}"
-            found += " was trained on"
-            remedy = "give both the same labels in the same order"
-            new = [label for label in labels if label not in expected]
-            if new and name.noun == "updated":
-                remedy = f"an update keeps the labels: {', '.join(new)} would need a new model"
-            others = tuple(
-                ((*ArtifactName.parse(c), "labels"), f"labels of {c}") for c in (corpus, own)
+            new = ", ".join(label for label in labels if label not in expected)
+            yield Disagreement(
+                reference.steps,
+                f"the labels of {corpus} differ from those of {own}, which {origin} was trained on",
+                f"an update keeps the labels: {new} would need a new model"
+                if new and name.noun == "updated"
+                else "give both the same labels in the same order",
+                tuple(
+                    ((*ArtifactName.parse(c), "labels"), f"labels of {c}") for c in (corpus, own)
+                ),
             )
-            yield Disagreement(reference.steps, found, remedy, others)
 
 
-def replay_was_trained_on(specs: Specs) -> Iterator[Disagreement]:
+def replay_was_trained_on(specs: Specs) -> Disagreements:
     """Replay preserves what a model knows: rows that it was trained on."""
     for name, updated in specs.of("updated"):
         learned = {
@@ -158,15 +179,15 @@ def replay_was_trained_on(specs: Specs) -> Iterator[Disagreement]:
         }
         for i, replay in enumerate(updated["replay"]):
             if replay["of"] not in learned:
-                found = f"{updated['of']} was not trained on {replay['of']}"
-                remedy = f"it was trained on {' and '.join(learned)}"
-                others = tuple(
-                    (steps, f"it was trained on {splits}") for splits, steps in learned.items()
+                yield Disagreement(
+                    (*name, "replay", i, "of"),
+                    f"{updated['of']} was not trained on {replay['of']}",
+                    f"it was trained on {' and '.join(learned)}",
+                    tuple((at, f"it was trained on {splits}") for splits, at in learned.items()),
                 )
-                yield Disagreement((*name, "replay", i, "of"), found, remedy, others)
 
 
-def test_rows_were_not_seen(specs: Specs) -> Iterator[Disagreement]:
+def test_rows_were_not_seen(specs: Specs) -> Disagreements:
     """No test row was used for training, tuning, calibration or early stopping.
 
     Two different cuts of one corpus always share rows; for other splits the ids on disk decide, if
@@ -178,48 +199,39 @@ def test_rows_were_not_seen(specs: Specs) -> Iterator[Disagreement]:
                 if learned == tested or not specs[learned][split]:
                     continue
                 if found := resolved.shared(specs, tested, learned, split):
-                    others = ((steps, f"{learned} is used here, its {split} split"),)
                     remedy = f"score it on {learned}, or split the corpus once"
-                    yield Disagreement((*name, "on", i), found, remedy, others)
+                    place = steps, f"{learned} is used here, its {split} split"
+                    yield Disagreement((*name, "on", i), found, remedy, (place,))
                     break
 
 
-def scheme_suits_architecture(specs: Specs) -> Iterator[Disagreement]:
+def scheme_suits_architecture(specs: Specs) -> Disagreements:
     """onnxruntime has int8 kernels for some operations only; others stay fp32 or get slower."""
     for name, quantized in specs.of("quantized"):
         origin, model = specs.first(name)
-        architecture, scheme = model["architecture"], quantized["scheme"]["kind"]
         if any(member.noun == "student" for member in specs.line(name)):
             continue  # a transformer, or teacher_is_a_transformer reports it
-        cell = architecture.get("cell")
-        if architecture["kind"] == "cnn" and scheme == "dynamic":
-            found = "an int8 convolution with dynamic scales is slower than fp32"
-            remedy = "use static for a cnn"
-        elif cell == "gru":
-            found = "onnxruntime has no int8 kernel for a GRU"
-            remedy = "leave it in fp32, or use an lstm"
-        elif cell == "lstm" and scheme == "static":
-            found = "onnxruntime's int8 kernel for an LSTM supports dynamic scales only"
-            remedy = "use dynamic for an lstm"
-        else:
-            continue
-        place = (*origin, "architecture", "cell" if cell else "kind")
-        others = ((place, f"the architecture of {origin}"),)
-        yield Disagreement((*name, "scheme", "kind"), found, remedy, others)
+        field = "cell" if "cell" in model["architecture"] else "kind"
+        pair = model["architecture"][field], quantized["scheme"]["kind"]
+        if pair in UNSUITED:
+            place = (*origin, "architecture", field), f"the architecture of {origin}"
+            yield Disagreement((*name, "scheme", "kind"), *UNSUITED[pair], (place,))
 
 
-def bundle_shows_its_own_scores(specs: Specs) -> Iterator[Disagreement]:
+def bundle_shows_its_own_scores(specs: Specs) -> Disagreements:
     """A model card must not show the scores of another graph."""
     for name, bundle in specs.of("bundle"):
-        scored = specs[bundle["scores"]]["of"]
-        if scored != bundle["of"]:
-            found = f"{bundle['scores']} scores {scored}, and the bundle holds {bundle['of']}"
-            place = (*ArtifactName.parse(bundle["scores"]), "of")
-            remedy = f"name scores of {bundle['of']}"
-            yield Disagreement((*name, "scores"), found, remedy, ((place, "what they score"),))
+        of, scores = bundle["of"], bundle["scores"]
+        if (scored := specs[scores]["of"]) != of:
+            yield Disagreement(
+                (*name, "scores"),
+                f"{scores} scores {scored}, and the bundle holds {of}",
+                f"name scores of {of}",
+                (((*ArtifactName.parse(scores), "of"), "what they score"),),
+            )
 
 
-def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
+def artifact_is_used(specs: Specs) -> Disagreements:
     """An artifact that nothing is made from, that nothing scores or bundles, costs time only."""
     for name in specs.names:
         noun = nouns.of(name.noun)
@@ -229,9 +241,9 @@ def artifact_is_used(specs: Specs) -> Iterator[Disagreement]:
             yield Disagreement(name, "nothing refers to it", remedy)
 
 
-def scores_are_read(specs: Specs) -> Iterator[Disagreement]:
+def scores_are_read(specs: Specs) -> Disagreements:
     """Scores that no gate and no bundle reads can drop unnoticed."""
-    gated = {MetricName.parse(gate["metric"]).artifact for _, gate in gate_rules.gates(specs)}
+    gated = {metric.artifact for _, _, metric in gate_rules.gates(specs)}
     for name, _ in specs.of("scores"):
         if str(name) not in specs.used and name not in gated:
             remedy = f"add a gate on {name}, or remove them"
