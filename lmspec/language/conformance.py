@@ -1,9 +1,8 @@
 """conformance: does each value of params.yaml fit the schema? Problems, and references."""
 
-import dataclasses
-import importlib
 import json
 import math
+import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,32 +38,34 @@ class Findings:
         self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False
     ) -> None:
         """Note a problem at the value (or key) of a path."""
-        span = self.document.place(steps, key)
-        self._note(Problem(rule, span, dotted(steps), found, hint), steps)
+        self._note(rule, steps, self.document.place(steps, key), found, hint)
 
     def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> None:
         """Note a disagreement among fields below `base`."""
-        others = tuple((self._place((*base, *steps)), text) for steps, text in found.others)
+        others = [(self._place((*base, *steps)), text) for steps, text in found.others]
         steps = (*base, *found.steps)
-        span, path = self._place(steps), dotted(steps)
-        self._note(Problem(rule, span, path, found.found, found.remedy, others, warning), steps)
+        self._note(rule, steps, self._place(steps), found.found, found.remedy, others, warning)
 
-    def _note(self, problem: Problem, steps: Steps) -> None:
+    def _note(
+        self,
+        rule: str,
+        steps: Steps,
+        span: Span,
+        found: str,
+        hint: str,
+        others: Iterable[tuple[Span, str]] = (),
+        warning: bool = False,
+    ) -> None:
         """Keep it, unless the same was reported at that place through another alias or merge."""
         self.unsound.add(steps[:2])
-        identity = (problem.rule, problem.span, problem.found)
-        if identity not in self._reported:
-            detours = ((span, "used here") for span in self.document.detours(steps))
-            others = (*problem.others, *detours)
-            self.problems.append(
-                dataclasses.replace(  # messages quote the file, whatever it holds
-                    problem,
-                    found=printable(problem.found),
-                    hint=printable(problem.hint),
-                    others=tuple((span, printable(text)) for span, text in others),
-                )
-            )
-        self._reported.add(identity)
+        if (rule, span, found) in self._reported:
+            return
+        self._reported.add((rule, span, found))
+        detours = ((place, "used here") for place in self.document.detours(steps))
+        # messages quote the file, whatever it holds
+        places = tuple((place, printable(text)) for place, text in (*others, *detours))
+        found, hint = printable(found), printable(hint)
+        self.problems.append(Problem(rule, span, dotted(steps), found, hint, places, warning))
 
     def _place(self, steps: Steps) -> Span:
         """Of the value at a path; of the name, for a whole artifact."""
@@ -98,7 +99,8 @@ class Findings:
             nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
             self.references.append(Reference(steps, value, nouns, reads))
         elif not schemas.fits(value, schema):
-            self.report(*_misfit(value, schema, whole, steps))
+            rule, found = _misfit(value, schema, whole)
+            self.report(rule, steps, found, suggest.value(value, schema, nullable))
 
     def _choice_of_kinds(
         self, value: Any, schema: Schema, kinds: Mapping[str, Schema], steps: Steps
@@ -196,10 +198,10 @@ class Findings:
             if schemas.fits(name, names):
                 self.check(item, schema["additionalProperties"], (*steps, name))
             else:
-                rule, _, found, _ = _misfit(name, names, names, ())
+                rule, found = _misfit(name, names, names)
                 unquoted = not isinstance(name, str) and schemas.fits(str(name), names)
-                found = f"a name {found.removeprefix('it ')}"
                 hint = "put it in quotes" if unquoted else ""
+                found = f"a name {found.removeprefix('it ')}"
                 self.report(rule, (*steps, name), found, hint, key=True)
 
     def _list(self, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> None:
@@ -226,8 +228,7 @@ def check(document: Document) -> Findings:
 
 def function(name: str) -> Check:
     """The function called `module:name`."""
-    module, _, attribute = name.partition(":")
-    check: Check = getattr(importlib.import_module(module), attribute)
+    check: Check = pkgutil.resolve_name(name)
     return check
 
 
@@ -235,13 +236,14 @@ def _must_be(schema: Schema, value: Any) -> str:
     return f"it must be {schemas.rule(schema)}; it is {shown(value)}"
 
 
-def _misfit(value: Any, schema: Schema, whole: Schema, steps: Steps) -> tuple[str, Steps, str, str]:
-    """(rule, steps, found, hint) of a value of a wrong type, form or size."""
-    found, longest = _must_be(whole, value), schema.get("maxLength", math.inf)
-    if isinstance(value, str) and schemas.type_fits(value, schema) and len(value) > longest:
-        found = f"it may have {longest:,} characters, and has {len(value):,}"
-    rule = "out-of-bounds" if schemas.type_fits(value, schema) else "wrong-type"
-    return rule, steps, found, suggest.value(value, schema, schemas.concrete(whole)[1])
+def _misfit(value: Any, schema: Schema, whole: Schema) -> tuple[str, str]:
+    """(rule, found) of a value of a wrong type, form or size."""
+    if not schemas.type_fits(value, schema):
+        return "wrong-type", _must_be(whole, value)
+    longest = schema.get("maxLength", math.inf)
+    if isinstance(value, str) and len(value) > longest:
+        return "out-of-bounds", f"it may have {longest:,} characters, and has {len(value):,}"
+    return "out-of-bounds", _must_be(whole, value)
 
 
 def shown(value: Any) -> str:

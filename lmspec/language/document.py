@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,7 @@ def parsed(text: str, path: Path) -> Document:
         hint = "it must map sections to artifacts; `lmspec init` writes one into an empty folder"
         problems = [Problem("yaml", Span(1, 1), "YAML", found, hint)]
     if root is None or problems:
-        raise ProblemsFound(
-            path, lines, sorted(problems, key=lambda p: (p.span.line, p.span.column))
-        )
+        raise ProblemsFound(path, lines, sorted(problems, key=attrgetter("span")))
     return Document(path, lines, root)
 
 

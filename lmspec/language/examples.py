@@ -1,6 +1,5 @@
 """examples: the part of a document, examples.yaml at first, that shows what a path means."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +77,7 @@ def _reached(
 
 def _lines(entry: Entry, document: Document) -> list[str]:
     """A key and its value as they are written, without the indentation."""
-    (line, column, _), lines = dataclasses.astuple(entry[0]), document.lines
+    (line, column, _), lines = entry[0], document.lines
     first, indent = lines[line - 1], column - 1
     if first[:indent].strip(" -"):  # inside of braces
         return [f"{_text(entry[0], lines)}: {_flow(entry[1], lines)}"]

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 WIDEST = 160  # of a longer line only the part around the caret is shown
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # the line breaks of YAML
@@ -17,8 +18,7 @@ def plain(text: str, role: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A place in a file: line and column from 1, and the number of characters to underline."""
 
     line: int

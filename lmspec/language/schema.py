@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -114,10 +115,10 @@ def _rule(schema: Schema) -> str:
 
 
 BOUNDS = {
-    "minimum": "of at least",
-    "exclusiveMinimum": "above",
-    "maximum": "at most",
-    "exclusiveMaximum": "below",
+    "minimum": (operator.ge, "of at least"),
+    "exclusiveMinimum": (operator.gt, "above"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMaximum": (operator.lt, "below"),
 }
 
 
@@ -125,7 +126,8 @@ def _bounds(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f" from {_number(low)} to {_number(high)}"
-    parts = [f"{words} {_number(schema[key])}" for key, words in BOUNDS.items() if key in schema]
+    bounds = ((words, schema[key]) for key, (_, words) in BOUNDS.items() if key in schema)
+    parts = [f"{words} {_number(bound)}" for words, bound in bounds]
     return f" {' and '.join(parts)}" if parts else ""
 
 
@@ -152,16 +154,20 @@ def named(what: str, names: tuple[str, ...]) -> str:
     return f"{what}s are {listed(names, 'and')}" if len(names) > 1 else f"{what} is {names[0]}"
 
 
+TYPES = {
+    "integer": int,
+    "number": int | float,
+    "string": str,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
 def type_fits(value: Any, schema: Schema) -> bool:
     """Whether a value has the type that the schema asks for."""
-    kind = schema.get("type")
-    if kind == "integer":
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(
-        value, {"string": str, "boolean": bool, "array": list, "object": dict}[str(kind)]
-    )
+    kind = schema["type"]
+    return isinstance(value, TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def fits(value: Any, schema: Schema) -> bool:
@@ -173,18 +179,13 @@ def fits(value: Any, schema: Schema) -> bool:
         return length_fits and ("pattern" not in schema or matches(schema["pattern"], value))
     if isinstance(value, bool):
         return True
-    return bool(
-        value == value  # false for nan; math.isnan raises for whole numbers beyond any float
-        and schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
-        and schema.get("exclusiveMinimum", -math.inf)
-        < value
-        < schema.get("exclusiveMaximum", math.inf)
+    # a nan fits no bounds; math.isnan raises for whole numbers beyond any float
+    return value == value and all(
+        holds(value, schema[key]) for key, (holds, _) in BOUNDS.items() if key in schema
     )
 
 
 def matches(pattern: str, text: str) -> bool:
     """As JSON Schema defines it: `$` is the end of the text, not of a line."""
-    return (
-        re.search(pattern.removesuffix("$") + (r"\Z" if pattern.endswith("$") else ""), text)
-        is not None
-    )
+    end = r"\Z" if pattern.endswith("$") else ""
+    return re.search(pattern.removesuffix("$") + end, text) is not None

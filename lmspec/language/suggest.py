@@ -8,7 +8,9 @@ from lmspec.language import schema as schemas
 from lmspec.language.problems import printable
 from lmspec.language.schema import Schema, fits
 
-TRUE, FALSE = {"yes", "on", "y", "true"}, {"no", "off", "n", "false"}
+TRUTHS = dict.fromkeys(("yes", "on", "y", "true"), True) | dict.fromkeys(
+    ("no", "off", "n", "false"), False
+)
 LIKE = 0.7  # at 0.6 `gpu` would be taken for a misspelt `cpu`
 # If a field is missing: an unknown `at_least` is `at_most`, but `filters` is not `layers`.
 LIKE_ONE_MISSING = 0.65
@@ -54,8 +56,8 @@ def value(given: Any, schema: Schema, nullable: bool) -> str:
 
 def _candidates(given: Any, kind: Any) -> Iterable[Any]:
     """The value in the required type, as it may have been meant."""
-    if kind == "boolean" and isinstance(given, str):
-        yield from [True] if given.lower() in TRUE else [False] if given.lower() in FALSE else []
+    if kind == "boolean" and isinstance(given, str) and given.lower() in TRUTHS:
+        yield TRUTHS[given.lower()]
     if kind == "string" and isinstance(given, str):
         yield given.lower()
     if kind in ("integer", "number") and isinstance(given, str) and len(given) < 40:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,17 @@ def check(document: Document) -> list[Problem]:
         for rule in rules.WARNINGS:
             for disagreement in rule(specs):
                 findings.disagrees(rules.name_of(rule), (), disagreement, warning=True)
-    return sorted(findings.problems, key=lambda problem: (problem.span.line, problem.span.column))
+    return sorted(findings.problems, key=attrgetter("span"))
 
 
 def _gates(findings: Findings) -> tuple[str, ...]:
     """Names of the gates that are sound, and watch a noun whose section can be read."""
-    gates = findings.document.values.get("gates")
-    if not isinstance(gates, dict):
-        return ()
-    sound = [name for name in gates if ("gates", name) not in findings.unsound]
+    gates: Any = findings.document.values.get("gates")
     return tuple(
         name
-        for name in sound
-        if ArtifactName.parse(gates[name]["metric"]).noun not in findings.lost
+        for name in (gates if isinstance(gates, dict) else ())
+        if ("gates", name) not in findings.unsound
+        and ArtifactName.parse(gates[name]["metric"]).noun not in findings.lost
     )
 
 
@@ -166,14 +165,11 @@ def _cycle(start: ArtifactName, edges: Edges) -> list[ArtifactName] | None:
 
 def _sound(findings: Findings, edges: Edges) -> tuple[ArtifactName, ...]:
     """Artifacts without a problem, made from such ones only: rules may follow their references."""
-    unsound = {ArtifactName(*map(str, steps)) for steps in findings.unsound if len(steps) == 2}
-    users: dict[ArtifactName, list[ArtifactName]] = {}
-    for name, references in edges.items():
-        for reference in references:
-            users.setdefault(ArtifactName.parse(reference.target), []).append(name)
-    queue = deque(unsound)
-    while queue:
-        spoilt = [name for name in users.get(queue.popleft(), ()) if name not in unsound]
-        unsound.update(spoilt)
-        queue.extend(spoilt)
-    return tuple(name for name in edges if name not in unsound)
+    sound = {name for name in edges if name not in findings.unsound}
+    while spoilt := {
+        name
+        for name in sound
+        if any(ArtifactName.parse(reference.target) not in sound for reference in edges[name])
+    }:
+        sound -= spoilt
+    return tuple(name for name in edges if name in sound)
