@@ -326,8 +326,8 @@ def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_changed_file_puts_those_out_of_date_that_declare_it(project: Path, half: int) -> None:
     """One half of all files of the project is changed, then the other: each stage is out of date
-    for exactly those that it must
-    declare, and a file that no stage must declare puts none out of date."""
+    for exactly those that it must declare, and a file that none must declare puts none out of date.
+    """
     folders = {
         name for names in needed(project).values() for name in names if (project / name).is_dir()
     }
