@@ -12,14 +12,7 @@ from lmspec.run.provenance import Entry, Provenance
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
-
-@dataclass(frozen=True)
-class Disagreement:
-    """absent: the output is not here, so it was not compared."""
-
-    stage: str
-    what: str
-    absent: bool = False
+NOT_COMPARED = ", so it was not compared: `dvc pull`"
 
 
 @dataclass(frozen=True)
@@ -34,15 +27,18 @@ class Agreement:
 def check(project: Project, root: Path, stages: Collection[str]) -> Agreement:
     """Compare the provenance of those stages with that of all others and with the files here."""
     by_stage = provenances(project, root)
-    named = [item for item in disagreements(root, by_stage) if item.stage in stages]
-    lines = []
-    for what in dict.fromkeys(item.what for item in named):
-        same = [item for item in named if item.what == what]
-        absent = any(item.absent for item in same)
-        note = ", so it was not compared: `dvc pull`" if absent else ""
-        lines.append(f"{some([item.stage for item in same])}: {what}{note}")
-    sandboxes = Counter(stated.sandbox for stage in stages if (stated := by_stage[stage]))
-    return Agreement(tuple(lines), sum(not item.absent for item in named), sandboxes)
+    made: dict[str, Entry] = {}
+    for stated in by_stage.values():
+        made |= stated.outputs if stated else {}
+    disagreeing: dict[str, list[str]] = {}  # what disagrees -> stages
+    for stage, stated in by_stage.items():
+        for what in disagreements(root, stage, stated, made) if stage in stages else ():
+            disagreeing.setdefault(what, []).append(stage)
+    return Agreement(
+        tuple(f"{some(names)}: {what}" for what, names in disagreeing.items()),
+        sum(len(names) for what, names in disagreeing.items() if not what.endswith(NOT_COMPARED)),
+        Counter(stated.sandbox for stage in stages if (stated := by_stage[stage])),
+    )
 
 
 def provenances(project: Project, root: Path) -> dict[str, Provenance | None]:
@@ -55,44 +51,34 @@ def provenances(project: Project, root: Path) -> dict[str, Provenance | None]:
     return by_stage
 
 
-def disagreements(root: Path, by_stage: Mapping[str, Provenance | None]) -> Iterator[Disagreement]:
-    """All of them, stage by stage."""
-    made = {
-        name: entry
-        for stated in by_stage.values()
-        if stated
-        for name, entry in stated.outputs.items()
-    }
-    for stage, stated in by_stage.items():
-        declared = declaration.read(root, ArtifactName.of_stage(stage))
-        if stated is None:
-            yield Disagreement(stage, f"{declared.name.provenance} is missing or malformed")
-            continue
+def disagreements(
+    root: Path, stage: str, stated: Provenance | None, made: Mapping[str, Entry]
+) -> Iterator[str]:
+    """All of one stage. made: output -> its entry in the provenance of the stage that made it."""
+    declared = declaration.read(root, ArtifactName.of_stage(stage))
+    if stated is None:
+        yield f"{declared.name.provenance} is missing or malformed"
+    else:
         yield from _of_outputs(root, declared, stated)
-        for what in (
-            *_of_inputs(root, declared, stated, made),
-            *_of_settings(root, declared, stated),
-        ):
-            yield Disagreement(stage, what)
+        yield from _of_inputs(root, declared, stated, made)
+        yield from _of_settings(root, declared, stated)
 
 
-def _of_outputs(root: Path, declared: Declaration, stated: Provenance) -> Iterator[Disagreement]:
+def _of_outputs(root: Path, declared: Declaration, stated: Provenance) -> Iterator[str]:
     for out in declared.outs:
         if out == declared.name.provenance:
             continue
         if out not in stated.outputs:
-            yield Disagreement(declared.stage, f"{out} is not in its provenance")
+            yield f"{out} is not in its provenance"
         elif not (root / out).exists():
-            absent = out == declared.folder.as_posix()
-            yield Disagreement(declared.stage, f"{out} is not here", absent)
+            yield f"{out} is not here{NOT_COMPARED if out == declared.name.folder else ''}"
         elif provenance.of_path(root / out, out)["digest"] != stated.outputs[out]["digest"]:
-            yield Disagreement(declared.stage, f"{out} differs from its provenance")
+            yield f"{out} differs from its provenance"
 
 
 def _of_inputs(
     root: Path, declared: Declaration, stated: Provenance, made: Mapping[str, Entry]
 ) -> Iterator[str]:
-    """made: output -> its entry in the provenance of the stage that made it."""
     for dep in declared.deps:
         entry = stated.inputs.get(dep)
         if entry is None:
@@ -109,9 +95,9 @@ def _of_inputs(
 def _same(stated: Entry, here: Entry) -> bool:
     """The same bytes, or the same parsed code."""
     parsed = stated.get("annotations")
-    return stated["digest"] == here["digest"] or (
-        parsed is not None and parsed == here.get("annotations")
-    )
+    if parsed is not None and parsed == here.get("annotations"):
+        return True
+    return bool(stated["digest"] == here["digest"])
 
 
 def _of_settings(root: Path, declared: Declaration, stated: Provenance) -> Iterator[str]:

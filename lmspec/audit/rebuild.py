@@ -11,7 +11,6 @@ from pathlib import Path
 from lmspec.audit import contents
 from lmspec.errors import LmspecError
 from lmspec.pipeline import compiler, paths
-from lmspec.specs.base import Artifact
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
@@ -38,18 +37,18 @@ class Verdict:
         return self.text == contents.DIFFERENT
 
 
-def verdict(project: Project, name: str, root: Path, tolerance: float) -> Verdict:
+def verdict(project: Project, name: ArtifactName, root: Path, tolerance: float) -> Verdict:
     """Rebuild an artifact and compare its output, metrics and tables with those that are here."""
-    spec = project.find(name)
+    spec = project.find(str(name))
     if spec.measured:
         return Verdict("measured, not compared")
     if spec.noun == "sources":
         return Verdict("has its declared hash, not fetched again")
+    places = [name.folder, *([name.metrics] if spec.metrics else [])]
+    places += [name.table(report.name) for report in spec.reports]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         rebuild(project, name, root, folder)
-        places = [paths.folder(name), *([paths.metrics(name)] if spec.metrics else [])]
-        places += [paths.table(name, report.name) for report in spec.reports]
         findings = [
             finding for path in places for finding in contents.findings(root / path, folder / path)
         ]
@@ -64,13 +63,20 @@ def verdict(project: Project, name: str, root: Path, tolerance: float) -> Verdic
     return Verdict(contents.DIFFERENT, lines)
 
 
-def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
-    """Build an artifact in an empty folder, from copies of its inputs.
+def rebuild(project: Project, name: ArtifactName, root: Path, folder: Path) -> None:
+    """Build an artifact in an empty folder, from copies of what its stage declares to read.
 
     Raises LmspecError if the build fails.
     """
-    spec = project.find(name)
-    for path in inputs(project, spec, root):
+    spec = project.find(str(name))
+    for path in (
+        "params.yaml",
+        compiler.DVC_YAML,
+        compiler.TOOLCHAIN,
+        *map(paths.folder, compiler.needs_of(project, spec)),
+        *spec.files(),
+        *compiler.code_of(project, spec, root).files,
+    ):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if (root / path).is_dir():
@@ -78,30 +84,15 @@ def rebuild(project: Project, name: str, root: Path, folder: Path) -> None:
         elif (root / path).is_file():
             shutil.copyfile(root / path, target)
         else:
-            raise LmspecError(name, f"{path} is missing", "run `dvc repro`, or `dvc checkout`")
+            raise LmspecError(str(name), f"{path} is missing", "run `dvc repro`, or `dvc checkout`")
     environment = {**os.environ, **SURROUNDINGS, "HOME": str(folder / "home")}
     environment.pop("DVC_STAGE", None)
     (folder / "home").mkdir()
-    command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
+    command = [sys.executable, "-m", "lmspec.run", *name]
     run = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if run.returncode:
-        lines = run.stderr.strip().splitlines() or ["no message"]
-        raise LmspecError(
-            name, f"the rebuild failed: {lines[-1]}", "see whether `dvc repro` builds it"
-        )
-
-
-def inputs(project: Project, spec: Artifact, root: Path) -> list[str]:
-    """Paths of what a stage declares to read, and of the files that configure it."""
-    code = compiler.code_of(project, spec, root)
-    needs = [paths.folder(need) for need in compiler.needs_of(project, spec)]
-    return [
-        "params.yaml",
-        compiler.DVC_YAML,
-        compiler.TOOLCHAIN,
-        *needs,
-        *spec.files(),
-        *code.files,
-    ]
+        *_, line = run.stderr.strip().splitlines() or ["no message"]
+        found = f"the rebuild failed: {line}"
+        raise LmspecError(str(name), found, "see whether `dvc repro` builds it")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.pipeline.compiler import DVC_YAML, text_of
-from lmspec.pipeline.paths import folder, stage_name
 from lmspec.run import declaration, denial
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
@@ -21,15 +20,15 @@ OPENS = re.compile(
 MOST = 100  # undeclared files before this gives up
 
 
-def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]]:
+def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[str, str]]:
     """(path, remedy) of each file that a build reads without declaring it, in order of reading.
 
     Builds in `scratch`, an empty folder; the project is not changed. Raises LmspecError if the
     build fails for another reason.
     """
-    _mirror(root, scratch, folder(name))
-    stage = stage_name(name)
-    document = declaration.load(root / DVC_YAML)
+    _mirror(root, scratch, name.folder)
+    stage, document = name.stage, declaration.load(root / DVC_YAML)
+    deps = document["stages"][stage]["deps"]
     for _ in range(MOST):
         (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
         error = _run(name, scratch)
@@ -37,18 +36,15 @@ def undeclared(name: str, root: Path, scratch: Path) -> Iterator[tuple[str, str]
             return
         match = OPENS.search(error)
         if match is None:
-            raise LmspecError(
-                stage,
-                f"it fails for another reason:\n{error.strip()}",
-                "see whether `dvc repro` builds it",
-            )
+            found = f"it fails for another reason:\n{error.strip()}"
+            raise LmspecError(stage, found, "see whether `dvc repro` builds it")
         for path in (match[1] or match[2]).split(", "):
             path = os.path.relpath(path, scratch) if Path(path).is_relative_to(scratch) else path
-            if path in document["stages"][stage]["deps"]:
+            if path in deps:
                 raise LmspecError(
                     stage, f"{path} is declared, but cannot be read", "check its permissions"
                 )
-            document["stages"][stage]["deps"].append(path)
+            deps.append(path)
             yield path, denial.line_to_add(Path(path))
     raise LmspecError(
         stage, f"it reads more than {MOST} files that it does not declare", "declare these first"
@@ -68,10 +64,10 @@ def _mirror(root: Path, scratch: Path, own: str) -> None:
     (scratch / DVC_YAML).unlink()
 
 
-def _run(name: str, scratch: Path) -> str | None:
+def _run(name: ArtifactName, scratch: Path) -> str | None:
     """Run the stage and pass on its progress; its error output if it fails."""
     environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
-    command = [sys.executable, "-m", "lmspec.run", *ArtifactName.parse(name)]
+    command = [sys.executable, "-m", "lmspec.run", *name]
     with subprocess.Popen(
         command, cwd=scratch, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -80,5 +76,5 @@ def _run(name: str, scratch: Path) -> str | None:
             lines.append(line)
             if line.startswith("  ") and not line.startswith("  ->"):
                 sys.stderr.write(line)
-    shutil.rmtree(scratch / folder(name), ignore_errors=True)
+    shutil.rmtree(scratch / name.folder, ignore_errors=True)
     return "".join(lines) if process.returncode else None

@@ -27,7 +27,7 @@ def command(target: str) -> None:
     (name,) = loading.artifacts(project, [target])
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for path, remedy in trace.undeclared(str(name), Path.cwd(), Path(scratch).resolve()):
+        for path, remedy in trace.undeclared(name, Path.cwd(), Path(scratch).resolve()):
             count += 1
             click.echo(f"{path}\n  -> {remedy}")
     click.echo(

@@ -66,7 +66,7 @@ def command(targets: tuple[str, ...], tolerance: float, only_provenance: bool) -
             remedy = "run `dvc repro` first; `lmspec plan` says why"
             raise LmspecError(str(name), "it is out of date", remedy)
         begin = time.monotonic()
-        verdict = rebuild.verdict(project, str(name), root, tolerance)
+        verdict = rebuild.verdict(project, name, root, tolerance)
         different += verdict.different
         click.echo(f"{name}: {verdict.text} ({time.monotonic() - begin:.0f} s)")
         for line in verdict.lines:

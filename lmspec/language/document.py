@@ -86,8 +86,8 @@ def parsed(text: str, path: Path) -> Document:
     except compose.Unreadable as error:
         composer.problems.append(error.problem)
     problems = composer.problems
-    if not problems and (root is None or not isinstance(root.value, dict)):
-        value = root.value if root else None
+    value = root.value if root else None
+    if not problems and not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
         found = f"the file is {'empty' if value is None else kind}"
         hint = "it must map sections to artifacts; `lmspec init` writes one into an empty folder"
@@ -100,14 +100,12 @@ def parsed(text: str, path: Path) -> Document:
 def _text(path: Path) -> str:
     """The text of a file. Raises ProblemsFound."""
 
-    def rejected(found: str, hint: str, before: str | None = None, text: str = "") -> ProblemsFound:
-        """before: the part of the text in front of the place."""
-        if before is None:
-            return ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
-        *above, last = BREAK.split(before)
+    def rejected(found: str, hint: str, text: str = "", start: int = 0) -> ProblemsFound:
+        """start: the place in the text; without text, the file is rejected as a whole."""
+        *above, last = BREAK.split(text[:start])
         span = Span(len(above) + 1, len(last) + 1)
-        problem = Problem("file", span, "YAML", found, hint)
-        return ProblemsFound(path, BREAK.split(text), [problem])
+        problem = Problem("file", span, "YAML" if text else path.name, found, hint)
+        return ProblemsFound(path, BREAK.split(text) if text else [], [problem])
 
     try:
         content = path.read_bytes()
@@ -123,12 +121,10 @@ def _text(path: Path) -> str:
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        before, whole = (
-            part.decode("utf-8", "replace") for part in (content[: error.start], content)
-        )
-        found, hint = f"byte {error.start} is not UTF-8", "save the file as UTF-8"
-        raise rejected(found, hint, before, whole) from None
+        found, readable = f"byte {error.start} is not UTF-8", content.decode("utf-8", "replace")
+        start = len(content[: error.start].decode("utf-8"))
+        raise rejected(found, "save the file as UTF-8", readable, start) from None
     if control := CONTROL.search(text):
         found = f"the control character U+{ord(control[0]):04X} is not allowed"
-        raise rejected(found, "remove it", text[: control.start()], text)
+        raise rejected(found, "remove it", text, control.start())
     return text

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.git import command as git
 from lmspec.git import merge_driver
 from lmspec.scaffold import files
@@ -18,19 +18,17 @@ def require_empty(folder: Path) -> None:
     """Raises LmspecError unless a project can be written there; an empty repository will do."""
     if folder.exists() and not folder.is_dir():
         raise LmspecError(str(folder), "it is a file", "name an empty folder or a new one")
-    names = [path.name for path in folder.iterdir()] if folder.exists() else []
-    first, *more = sorted(set(names) - {".git", ".DS_Store"}) or [""]
-    if first:
-        found = f"the folder is not empty: it holds {first}"
-        found += f" and {len(more)} more" if more else ""
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if present := sorted(names - {".git", ".DS_Store"}):
+        found = f"the folder is not empty: it holds {some(present)}"
         raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
 
 
 def create(folder: Path, table: LabelledTable) -> bool:
     """Write and compile the project. Returns whether the folder is the top of a repository."""
-    texts = dict(files.texts(table))
+    texts = list(files.texts(table))  # raises before anything is written
     top = _init_git(folder)
-    for path, content in texts.items():
+    for path, content in texts:
         if top or not path.startswith(FORGES):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(content, encoding="utf-8")
@@ -68,9 +66,6 @@ def _init_git(folder: Path) -> bool:
 def _run(folder: Path, *command: str) -> None:
     process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if process.returncode:
-        lines = (process.stderr or process.stdout).strip().splitlines() or ["no output"]
-        raise LmspecError(
-            " ".join(command[-3:]),
-            lines[-1],
-            f"the files in {folder} are written; run it there yourself",
-        )
+        *_, line = (process.stderr or process.stdout).strip().splitlines() or ["no output"]
+        remedy = f"the files in {folder} are written; run it there yourself"
+        raise LmspecError(" ".join(command[-3:]), line, remedy)
