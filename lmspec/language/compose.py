@@ -18,6 +18,7 @@ from ruamel.yaml.events import (
     NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
+    SequenceStartEvent,
 )
 from ruamel.yaml.nodes import ScalarNode
 
@@ -35,6 +36,11 @@ KINDS = {
     "timestamp": "a date",
 }
 NOT_TEXT = frozenset("+-.0123456789<=~nNtTfFyYoO")  # a plain scalar with another start is text
+KNOWN_TAGS = {
+    MappingStartEvent: ("map",),
+    SequenceStartEvent: ("seq",),
+    ScalarEvent: ("str", "int", "float", "bool", "null"),
+}
 MERGE = object()  # the value of the key `<<`
 QUOTE = "put it in quotes if it is text"
 
@@ -104,19 +110,20 @@ class Composer:
         if event.anchor and (first := self._anchors.setdefault(event.anchor, node)) is not node:
             hint = f"rename it: the first is in line {first.span.line}"
             raise Unreadable(node.span, f"there is another anchor &{event.anchor}", hint)
+        tag = str(event.ctag or "")
+        if tag and tag.removeprefix(TAG) not in KNOWN_TAGS[type(event)]:
+            written = printable(tag.replace(TAG, "!!", 1))[:60]
+            raise Unreadable(node.span, f"the tag {written} has no meaning here", "remove it")
         if isinstance(event, ScalarEvent):
-            node.value, node.size = self._scalar(event, node.span), 1
+            node.value, node.size = self._scalar(event, tag, node.span), 1
             if node.value is MERGE and (event.anchor or not is_key):
                 found = "`<<` is the key that merges a mapping, and nothing else"
                 raise Unreadable(node.span, found, "put it in quotes")
             return node
-        is_mapping = isinstance(event, MappingStartEvent)
-        tag = _tag(event)
-        if tag and tag != f"{TAG}{'map' if is_mapping else 'seq'}":
-            raise _meaningless(tag, node.span)
         if depth >= DEEPEST:  # this bounds the recursion
             found = f"it is nested more than {DEEPEST} levels deep"
             raise Unreadable(node.span, found, "a spec is a few levels deep")
+        is_mapping = isinstance(event, MappingStartEvent)
         (self._mapping if is_mapping else self._list)(node, depth + 1)
         return node
 
@@ -181,8 +188,8 @@ class Composer:
         found, others = f"this mapping has the key '{key}' twice", ((first, "the first"),)
         self.problems.append(Problem("duplicate-key", span, "YAML", found, hint, others))
 
-    def _scalar(self, event: ScalarEvent, span: Span) -> Any:
-        text, tag = event.value, _tag(event)
+    def _scalar(self, event: ScalarEvent, tag: str, span: Span) -> Any:
+        text = event.value
         if not tag and event.implicit[0] and (not text or text[0] in NOT_TEXT):
             if text not in self._known:
                 tag = str(self._yaml.resolver.resolve(ScalarNode, text, (True, False)))
@@ -190,8 +197,6 @@ class Composer:
             return self._known[text]
         if not tag or tag == f"{TAG}str":
             return text
-        if tag.removeprefix(TAG) not in ("int", "float", "bool", "null"):
-            raise _meaningless(tag, span)
         return self._resolved(text, tag, span)
 
     def _resolved(self, text: str, tag: str, span: Span) -> Any:
@@ -202,19 +207,9 @@ class Composer:
             raise Unreadable(span, f"it is a number of more than {MOST_DIGITS:,} digits", QUOTE)
         constructor = self._yaml.constructor
         try:
-            return constructor.yaml_constructors[tag](constructor, ScalarNode(tag, text))
+            return constructor.yaml_constructors[f"{TAG}{kind}"](constructor, ScalarNode(tag, text))
         except Exception:  # ruamel and Python raise half a dozen unrelated types
             raise Unreadable(span, f"it cannot be read as {KINDS.get(kind, kind)}", QUOTE) from None
-
-
-def _tag(event: NodeEvent) -> str:
-    """An explicit tag, such as `!!str`; empty if there is none."""
-    return str(getattr(event, "ctag", None) or "")
-
-
-def _meaningless(tag: str, span: Span) -> Unreadable:
-    written = printable(tag.replace(TAG, "!!", 1))[:60]
-    return Unreadable(span, f"the tag {written} has no meaning here", "remove it")
 
 
 def _span(event: Event) -> Span:

@@ -12,7 +12,7 @@ from lmspec.language import suggest
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem, Span, clipped, dotted, printable
 from lmspec.language.resolved import Reference
-from lmspec.language.schema import Schema, listed
+from lmspec.language.schema import Schema, Schemas, listed
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
@@ -102,10 +102,8 @@ class Findings:
             rule, found = _misfit(value, schema, whole)
             self.report(rule, steps, found, suggest.value(value, schema, nullable))
 
-    def _choice_of_kinds(
-        self, value: Any, schema: Schema, kinds: Mapping[str, Schema], steps: Steps
-    ) -> None:
-        named = f"the kinds are {listed(tuple(kinds), 'and')}"
+    def _choice_of_kinds(self, value: Any, schema: Schema, kinds: Schemas, steps: Steps) -> None:
+        named = f"the kinds are {listed(kinds, 'and')}"
         if not isinstance(value, dict):
             is_kind = isinstance(value, str) and value in kinds
             hint = f"write `kind: {value}` and its fields" if is_kind else ""
@@ -129,10 +127,10 @@ class Findings:
         value: Mapping[Any, Any],
         schema: Schema,
         steps: Steps,
-        kinds: Mapping[str, Schema] | None = None,
+        kinds: Schemas | None = None,
     ) -> None:
         """Note what is wrong with a mapping with fields. kinds: those that it could be."""
-        fields: Mapping[str, Schema] = schema["properties"]
+        fields: Schemas = schema["properties"]
         before = len(self.problems)
         missing = [name for name in schema.get("required", ()) if name not in value]
         explained = self._unknown(value, fields, missing, steps, kinds or {})
@@ -149,10 +147,10 @@ class Findings:
     def _unknown(
         self,
         value: Mapping[Any, Any],
-        fields: Iterable[str],
+        fields: Schemas,
         missing: list[str],
         steps: Steps,
-        kinds: Mapping[str, Schema],
+        kinds: Schemas,
     ) -> set[str]:
         """Report fields that do not exist.
 
@@ -173,7 +171,7 @@ class Findings:
                 hint = f"it is a field of {listed(owners, 'and')}; this is {value.get('kind')}"
             else:
                 near = near or self.near(str(name), fields)
-                hint = suggest.did_you_mean(near) or schemas.named(f"the {what}", tuple(fields))
+                hint = suggest.did_you_mean(near) or schemas.named(f"the {what}", fields)
             if near in missing:
                 explained.add(str(near))
             if near and not steps and near not in value:
@@ -182,7 +180,7 @@ class Findings:
             self.report(f"unknown-{what}", path, f"there is no such {what}", hint, key=True)
         return explained
 
-    def _missing(self, missing: list[str], fields: Mapping[str, Schema], steps: Steps) -> None:
+    def _missing(self, missing: list[str], fields: Schemas, steps: Steps) -> None:
         what = "field" if steps else "section"
         plural, verb = ("s", "are") if len(missing) > 1 else ("", "is")
         names = listed([f"'{name}'" for name in missing], "and")

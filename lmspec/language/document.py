@@ -26,12 +26,7 @@ class Document:
     path: Path
     lines: list[str]
     root: Node
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The mapping that the file holds."""
-        values: dict[str, Any] = self.root.value
-        return values
+    values: dict[str, Any]
 
     def _descend(self, steps: Steps) -> list[tuple[Span, Node]]:
         """(place of the key, value) at the end of each step, as far as the path leads."""
@@ -86,7 +81,7 @@ def parsed(text: str, path: Path) -> Document:
     except compose.Unreadable as error:
         composer.problems.append(error.problem)
     problems = composer.problems
-    value = root.value if root else None
+    value: Any = root.value if root else None
     if not problems and not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else "a single value"
         found = f"the file is {'empty' if value is None else kind}"
@@ -94,7 +89,7 @@ def parsed(text: str, path: Path) -> Document:
         problems = [Problem("yaml", Span(1, 1), "YAML", found, hint)]
     if root is None or problems:
         raise ProblemsFound(path, lines, sorted(problems, key=attrgetter("span")))
-    return Document(path, lines, root)
+    return Document(path, lines, root, value)
 
 
 def _text(path: Path) -> str:

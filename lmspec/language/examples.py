@@ -9,6 +9,7 @@ from lmspec.language import schema as schemas
 from lmspec.language.compose import Node
 from lmspec.language.document import Document
 from lmspec.language.problems import Span
+from lmspec.language.schema import FieldPath
 
 PATH = Path(__file__).parent / "examples.yaml"
 Entry = tuple[Span, Node]  # place of a key, and its value
@@ -20,7 +21,7 @@ def load() -> Document:
     return documents.read(PATH)
 
 
-def lines(steps: tuple[str, ...], document: Document | None = None) -> list[str]:
+def lines(steps: FieldPath, document: Document | None = None) -> list[str]:
     """The first entry of examples.yaml that a path leads to; of a noun without kinds, an artifact.
 
     If no artifact of the noun has that field under that kind, one of another noun (`training` is
@@ -50,7 +51,7 @@ def lines(steps: tuple[str, ...], document: Document | None = None) -> list[str]
     return shown if rest else [f"{noun}:", *(f"  {line}" for line in shown)]
 
 
-def _within(noun: str, section: Entry, steps: tuple[str, ...], strict: bool) -> Iterator[Entry]:
+def _within(noun: str, section: Entry, steps: FieldPath, strict: bool) -> Iterator[Entry]:
     """All that a path leads to below a section: in each of its artifacts, if it has some."""
     if schemas.entries(schemas.sections()[noun]) is None:
         yield from _reached(*section, steps, strict)
@@ -60,7 +61,7 @@ def _within(noun: str, section: Entry, steps: tuple[str, ...], strict: bool) -> 
 
 
 def _reached(
-    key: Span, node: Node, steps: tuple[str, ...], strict: bool, chosen: bool = False
+    key: Span, node: Node, steps: FieldPath, strict: bool, chosen: bool = False
 ) -> Iterator[Entry]:
     """All that a path leads to. strict: of that kind only; chosen: a step named the kind."""
     if not steps:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from lmspec.errors import LmspecError
 from lmspec.language import schema as schemas
 from lmspec.language.conformance import function
-from lmspec.language.schema import Schema, listed
+from lmspec.language.schema import FieldPath, Schema, Schemas, listed
 from lmspec.language.suggest import did_you_mean, nearest
 
 
@@ -20,7 +20,7 @@ class Meaning:
     schema  with the description of the field, if it is one
     """
 
-    steps: tuple[str, ...]
+    steps: FieldPath
     kinds: tuple[str, ...]
     schema: Schema
 
@@ -102,7 +102,7 @@ def docstring(schema: Schema) -> str:
     return docstring(below or options[0]) if below or options else ""
 
 
-def fields(schema: Schema) -> dict[tuple[str, ...], Mapping[str, Schema]]:
+def fields(schema: Schema) -> dict[tuple[str, ...], Schemas]:
     """Kinds -> their fields by name; () -> fields, if there are no kinds. Empty for a value."""
     schema = schemas.inner(schema)
     if not (kinds := schemas.kinds(schema)):

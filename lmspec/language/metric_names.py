@@ -3,7 +3,6 @@
 A test compares them with those that were written.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 from lmspec.language import nouns
@@ -16,10 +15,9 @@ SPLITS = ("train", "dev", "test")
 
 def computes(specs: Specs, metric: MetricName) -> bool:
     """Whether the artifact will write that metric."""
-    if metric.path in paths(specs, metric.artifact):
-        return True
     declared = nouns.metric(metric.artifact.noun, metric.path)
-    return declared is not None and OPEN in declared.steps
+    open_ended = declared is not None and OPEN in declared.steps
+    return open_ended or metric.path in paths(specs, metric.artifact)
 
 
 def matching(specs: Specs, pattern: MetricName) -> list[MetricPath]:
@@ -69,11 +67,14 @@ def names(specs: Specs, name: ArtifactName) -> list[str]:
 
 def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
     """The same, step by step, those of one dataset or split together."""
-    together: dict[str, list[MetricPath]] = {}
-    for metric in nouns.of(name.noun).metrics:
-        for path in _expanded(specs, name, metric.steps):
-            together.setdefault(path[0], []).append(path)
-    return [*itertools.chain.from_iterable(together.values())]
+    every = [
+        path
+        for metric in nouns.of(name.noun).metrics
+        if OPEN not in metric.steps
+        for path in _expanded(specs, name, metric.steps)
+    ]
+    first: dict[str, int] = {}
+    return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
 
 
 def _expanded(
@@ -106,7 +107,7 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
             empty = before[0] in SPLITS and spec.get(before[0]) == 0
             labels: Sequence[str] = _corpus(specs, name, before)["labels"]
             return () if empty else labels
-    return () if step == OPEN else (step,)
+    return (step,)
 
 
 def _corpus(specs: Specs, name: ArtifactName, before: MetricPath) -> Values:

@@ -22,7 +22,7 @@ class Noun:
     origin: str | None = None
     metrics: tuple[Metric, ...] = ()
     reports: tuple[Table, ...] = ()
-    reads: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    reads: Mapping[schemas.FieldPath, tuple[str, ...]] = field(default_factory=dict)
 
     def metric(self, path: MetricPath) -> Metric | None:
         """The declared metric that a path, or a pattern with `*`, belongs to; or None."""
@@ -35,12 +35,9 @@ class Noun:
         return fields[0] if len(fields) == 1 and self.metric(("dev", "accuracy")) else None
 
 
-UNKNOWN = Noun()
-
-
 def of(noun: str) -> Noun:
     """The facts of a noun; of one that lmspec does not know, none."""
-    return _load().get(noun, UNKNOWN)
+    return _load().get(noun, Noun())
 
 
 def metric(artifact: str | ArtifactName, path: MetricPath) -> Metric | None:

@@ -5,13 +5,15 @@ import json
 import math
 import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lmspec.specs.names import NO_NOUNS
 
 Schema = Mapping[str, Any]
+Schemas = Mapping[str, Schema]  # name of a section, field or kind -> its schema
+FieldPath = tuple[str, ...]  # noun, then kinds and fields
 PATH = Path(__file__).parent / "params.schema.json"
 
 
@@ -22,9 +24,9 @@ def load() -> Schema:
     return schema
 
 
-def sections() -> Mapping[str, Schema]:
+def sections() -> Schemas:
     """Section of params.yaml -> its schema, in the order of the flow."""
-    properties: Mapping[str, Schema] = load()["properties"]
+    properties: Schemas = load()["properties"]
     return properties
 
 
@@ -53,7 +55,7 @@ def concrete(schema: Schema) -> tuple[Schema, bool]:
     return {**resolved(other), **outer}, len(schema["anyOf"]) > 1
 
 
-def kinds(schema: Schema) -> Mapping[str, Schema]:
+def kinds(schema: Schema) -> Schemas:
     """Kind -> its schema, for a choice of kinds; empty for anything else."""
     mapping = schema.get("discriminator", {}).get("mapping", {})
     return {kind: resolved({"$ref": reference}) for kind, reference in mapping.items()}
@@ -71,7 +73,7 @@ def inner(schema: Schema) -> Schema:
     return schema if below is None else inner(below)
 
 
-def parts(schema: Schema, steps: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
+def parts(schema: Schema, steps: FieldPath = ()) -> Iterator[tuple[FieldPath, Schema]]:
     """(path, schema) of a schema and all that it contains; kinds are steps of a path."""
     schema = inner(schema)
     yield steps, schema
@@ -96,17 +98,21 @@ def _rule(schema: Schema) -> str:
     if "x-refers-to" in schema:
         return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
     if kinds(schema):
-        return f"a mapping with a kind: {listed(tuple(kinds(schema)), 'or')}"
+        return f"a mapping with a kind: {listed(kinds(schema), 'or')}"
     if choices(schema):
-        return listed([str(choice) for choice in choices(schema)], "or")
+        return listed(map(str, choices(schema)), "or")
     match schema["type"]:
         case "integer" | "number" as kind:
             return f"a {'whole ' if kind == 'integer' else ''}number{_bounds(schema)}"
         case "string":
-            return str(schema.get("x-rule") or f"text{_size(schema, 'Length', 'character')}")
+            return str(
+                schema.get("x-rule") or f"text{_size(schema, 'Length', 'character', 'characters')}"
+            )
         case "array":
-            return f"a list{_size(schema, 'Items', 'entry')}, each {rule(schema['items'])}"
-        case "object" if fields := tuple(schema.get("properties", ())):
+            return (
+                f"a list{_size(schema, 'Items', 'entry', 'entries')}, each {rule(schema['items'])}"
+            )
+        case "object" if fields := schema.get("properties"):
             many = "s" if len(fields) > 1 else ""
             return f"a mapping with the field{many} {listed(fields, 'and')}"
         case "object":
@@ -135,23 +141,22 @@ def _number(bound: float) -> str:
     return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
-def _size(schema: Schema, what: str, unit: str) -> str:
+def _size(schema: Schema, what: str, unit: str, plural: str) -> str:
     least, most = schema.get(f"min{what}", 0), schema.get(f"max{what}")
-    plural = {"entry": "entries", "character": "characters"}[unit]
     if most is not None:
         return f" of {f'{least} to {most}' if least else f'at most {most}'} {plural}"
     return f" of at least {least} {plural if least > 1 else unit}" if least else ""
 
 
-def listed(names: Iterator[str] | tuple[str, ...] | list[str], word: str) -> str:
+def listed(names: Iterable[str], word: str) -> str:
     """`a, b or c`."""
-    *most, last = list(names)
+    *most, last = names
     return f"{', '.join(most)} {word} {last}" if most else last
 
 
-def named(what: str, names: tuple[str, ...]) -> str:
+def named(what: str, names: Collection[str]) -> str:
     """`the fields are a and b`, `the field is a`."""
-    return f"{what}s are {listed(names, 'and')}" if len(names) > 1 else f"{what} is {names[0]}"
+    return f"{what}{'s are' if len(names) > 1 else ' is'} {listed(names, 'and')}"
 
 
 TYPES = {

@@ -1,12 +1,12 @@
 """suggest: what was probably meant: the nearest name, or the value as it should be written."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from lmspec.language import schema as schemas
 from lmspec.language.problems import printable
-from lmspec.language.schema import Schema, fits
+from lmspec.language.schema import Schema, Schemas, fits
 
 TRUTHS = dict.fromkeys(("yes", "on", "y", "true"), True) | dict.fromkeys(
     ("no", "off", "n", "false"), False
@@ -83,7 +83,7 @@ def _written(better: Any, given: Any) -> str:
     return f"{text}, without quotes" if quoted else text
 
 
-def kind(given: str, kinds: Mapping[str, Schema]) -> str:
+def kind(given: str, kinds: Schemas) -> str:
     """For an unknown kind: the one that was meant, or the field of a kind that takes that word."""
     if near := nearest(given, kinds):
         return did_you_mean(near)

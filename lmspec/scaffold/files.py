@@ -13,7 +13,7 @@ from typing import Any
 from lmspec.language import schema
 from lmspec.methods.sources import digest
 from lmspec.run import toolchain
-from lmspec.scaffold.table import LabelledTable
+from lmspec.scaffold.table import LabelledTable, format_of
 
 # words that YAML 1.1 readers take for something else
 RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
@@ -60,7 +60,7 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "path": quoted(f"raw/{table.path.name}"),
         "file": quoted(table.path.name),
         "sha256": quoted(digest.sha256(table.path)),
-        "format": json.dumps(table.format).replace('"', ""),
+        "format": json.dumps(format_of(table.path)).replace('"', ""),
         "text": quoted(table.text),
         "label": quoted(table.label),
         "labels": ", ".join(quoted(label) for label in table.labels),

@@ -48,11 +48,6 @@ class LabelledTable:
         words = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")
         return (words if words[:1].isalpha() else f"data-{words}".rstrip("-"))[:40]
 
-    @property
-    def format(self) -> dict[str, Any]:
-        """The table's `format` in params.yaml."""
-        return _format(self.path)
-
 
 def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     """Raises LmspecError if a classifier cannot be built from it, with the columns it has."""
@@ -64,7 +59,7 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
         "name": "data",
         "of": "sources.data",
         "file": path.name,
-        "format": _format(path),
+        "format": format_of(path),
         "text": text or UNNAMED,
         "label": {"kind": "column", "column": label or UNNAMED, "rename": None},
         "group": None,
@@ -86,7 +81,8 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     return LabelledTable(path, text, label, [len(content) for content, _ in rows], labels)
 
 
-def _format(path: Path) -> dict[str, Any]:
+def format_of(path: Path) -> dict[str, Any]:
+    """A table's `format` in params.yaml."""
     kind = FORMATS[path.suffix.lower()]
     return {"kind": kind} | ({"columns": None} if kind in ("csv", "tsv") else {})
 
