@@ -30,12 +30,8 @@ class Options:
     pull: bool
 
 
-class StepFailure(LmspecError):
-    """A step failed. code: exit code of `lmspec ci`."""
-
-    def __init__(self, found: str, remedy: str, code: int = 1) -> None:
-        super().__init__("ci", found, remedy)
-        self.code = code
+class NotCompared(LmspecError):
+    """`lmspec diff` has no report."""
 
 
 @click.command("ci")
@@ -84,7 +80,7 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
             place = f"step {number} of {len(STEPS)}, {name}"
             mistakes.tell(f"stopped at {place}: {error}")
             publishing.failure(place, error, output)
-            sys.exit(error.code if isinstance(error, StepFailure) else 1)
+            sys.exit(NOT_COMPARED if isinstance(error, NotCompared) else 1)
         click.echo(f"{title}: {result} ({time.monotonic() - started:.1f} s)")
 
 
@@ -138,7 +134,7 @@ def _pull(options: Options) -> str:
 def _build(options: Options) -> str:
     if code := subprocesses.run_module("dvc", "--wait-for-lock", "repro"):
         remedy = "fix the error above and start again: what was built is kept"
-        raise StepFailure(f"`dvc repro` exited {code}", remedy)
+        raise LmspecError("ci", f"`dvc repro` exited {code}", remedy)
     return "built"
 
 
@@ -149,22 +145,22 @@ def _compare_with_commit(options: Options) -> str:
     found = f"committed results are not those of this build: {some(paths)}"
     remedy = "`git add dvc.lock data/metrics data/provenance`, and commit"
     if options.locked:
-        raise StepFailure(found, remedy)
+        raise LmspecError("ci", found, remedy)
     _warn(f"{found}\n  -> {remedy}")
     return f"{len(paths)} files differ from the commit"
 
 
 def _diff(options: Options) -> str:
-    output = str(options.output)
-    code = subprocesses.run_module("lmspec", "diff", "--write", output, "--", f"{options.base}...")
+    base, folder = f"{options.base}...", options.output
+    code = subprocesses.run_module("lmspec", "diff", "--write", str(folder), "--", base)
     # a crash exits with 1 as well
-    if code not in (0, 1) or not publishing.is_whole(options.output):
-        raise StepFailure(f"`lmspec diff` exited {code}", "fix the error above", NOT_COMPARED)
-    publishing.report(options.output)
+    if code not in (0, 1) or not publishing.is_whole(folder):
+        raise NotCompared("ci", f"`lmspec diff` exited {code}", "fix the error above")
+    publishing.report(folder)
     if code:
-        remedy = f"see above, or {options.output / 'report.html'}"
-        raise StepFailure("a gate fails, or a metric is missing", remedy)
-    return f"{_passed(publishing.gates(options.output))}; the report is in {output}"
+        remedy = f"see above, or {folder / 'report.html'}"
+        raise LmspecError("ci", "a gate fails, or a metric is missing", remedy)
+    return f"{_passed(publishing.gates(folder))}; the report is in {folder}"
 
 
 def _passed(gates: Sequence[Gate]) -> str:

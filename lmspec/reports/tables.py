@@ -219,8 +219,8 @@ def ratios(report: Report) -> Table:
     rows = (
         (
             r.name,
-            words.number(r.baseline),
-            words.number(r.candidate),
+            r.baseline,
+            r.candidate,
             words.ratio(r.ratio, r.interval),
             r.verdict,
             r.better and f"{r.better} is better",
