@@ -27,9 +27,9 @@ def command(dry_run: bool) -> None:
     for path, change in edits.items():
         click.echo(f"{path}: {change}")
     kept = [stage for stage, reasons in stages.items() if not reasons]
-    if kept and not dry_run:
-        keep.keep(Path.cwd(), kept, edits)
     if kept:
+        if not dry_run:
+            keep.keep(Path.cwd(), kept, edits)
         click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
     for stage, reasons in stages.items():
         if reasons:

@@ -1,22 +1,28 @@
 """aligned: a table as lines with aligned columns, for pipes, logs and grep."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 
 from lmspec.language.problems import columns
+from lmspec.reports import words
 from lmspec.reports.tables import Table
 
 # A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
 COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
 
 
-def lines(table: Table) -> Iterator[str]:
-    """The heads, then a line per row; nothing for a table without rows."""
+def lines(table: Table, widest: Mapping[str, int] | None = None) -> Iterator[str]:
+    """The heads, a line per row, and the note; nothing for a table without rows.
+
+    widest  kind of a column -> characters of a cell; what is beyond is cut
+    """
     if table.rows:
-        heads = [column.head for column in table.columns]
+        most = [(widest or {}).get(column.kind) for column in table.columns]
+        rows = (list(map(words.line, row.cells, most)) for row in table.rows)
         numeric = [column.kind == "number" for column in table.columns]
-        yield from grid([heads, *(row.cells for row in table.rows)], numeric)
+        yield from grid([[column.head for column in table.columns], *rows], numeric)
+        yield from filter(None, [table.note])
 
 
 def grid(rows: Sequence[Sequence[str]], numeric: Sequence[bool] = ()) -> Iterator[str]:

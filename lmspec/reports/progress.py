@@ -44,7 +44,8 @@ class Progress:
 
 def summary(ends: Sequence[End], scheduled: Collection[str], untouched: int, seconds: float) -> str:
     """How many stages had each outcome. untouched: stages that were up to date before."""
-    counts = Counter(end.outcome for end in ends) + Counter({SAME: untouched})
+    counts = Counter(end.outcome for end in ends)
+    counts[SAME] += untouched
     parts = [
         f"{counts[outcome]} {WORDS.get(outcome, outcome)}"
         for outcome in (BUILT, RESTORED, SAME, FAILED, STOPPED)

@@ -1,12 +1,12 @@
 """terminal: a report as tables on a screen, or as plain lines for a pipe."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lmspec.compare.report import Report
 from lmspec.reports import aligned, tables, words
-from lmspec.reports.tables import Row, Table
+from lmspec.reports.tables import Table
 from lmspec.reports.words import Tone
 
 if TYPE_CHECKING:
@@ -67,18 +67,10 @@ def _tables(*shown: Table) -> Iterator[Section]:
 def plain(report: Report, everything: bool = False) -> str:
     """One line per row, columns aligned, no colours: for pipes, logs and grep."""
     parts = [
-        "\n".join([section.head, *section.lines, *_lines(section.table)])
+        "\n".join([section.head, *section.lines, *aligned.lines(section.table, WIDEST)])
         for section in sections(report, everything)
     ]
     return aligned.harmless("\n\n".join(parts)) + "\n"
-
-
-def _lines(table: Table) -> Iterator[str]:
-    widest = [WIDEST[column.kind] for column in table.columns]
-    cut = (Row(tuple(map(words.line, row.cells, widest))) for row in table.rows)
-    yield from aligned.lines(replace(table, rows=tuple(cut)))
-    if table.note:
-        yield table.note
 
 
 def render(report: Report, everything: bool = False, width: int | None = None) -> "Group":
