@@ -1,9 +1,9 @@
 """markdown: a report as a comment on a pull request, of any length and with any texts."""
 
+import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 from lmspec.compare.report import Report
@@ -12,7 +12,23 @@ from lmspec.reports.tables import Column, Row, Table
 
 MARKER = "<!-- lmspec diff -->"
 LONGEST = 300  # characters of a cell
-OPEN_ROWS = 8  # a table of changes with more rows is folded
+# By urgency: title of a table -> rows up to which it is open. A longer one is shown on a click.
+OPEN_ROWS = {
+    "gates": math.inf,
+    "notes": math.inf,
+    "flips": 8,
+    "metrics that differ": math.inf,
+    "ratios": math.inf,
+    "parameters": 8,
+    "data": 8,
+    "code": 8,
+    "toolchain": 8,
+    "artifacts": 8,
+    "flips by class and table": 0,
+    "negative flips": 0,
+    "other metrics": 0,
+    "metrics that are the same": 0,
+}
 HARMLESS = re.compile(r"[A-Za-z0-9 .,:;()'=/%?-]*")
 _IN_CODE = r"A-Za-z0-9.,;()'=/%?_>+:\[\]-"  # harmless between backticks
 CODE = re.compile(rf"[{_IN_CODE}](?:[ {_IN_CODE}]*[{_IN_CODE}])?")
@@ -20,15 +36,6 @@ CODE = re.compile(rf"[{_IN_CODE}](?:[ {_IN_CODE}]*[{_IN_CODE}])?")
 LINKED = re.compile(r"[@#!$&%~^]\w|www\.|://|[A-Za-z]-\d|\b(?=\d*[a-f])[0-9a-f]{7}", re.IGNORECASE)
 NUMBERS = re.compile(r"(?:[x0-9e+.,\[\]() >-]|inf|nan)*")
 ACTIVE = re.compile(r":(?=//)|w(?=ww\.)|[^A-Za-z0-9 .,:;()'=/%?\u0080-\U0010ffff-]", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A table of the comment. urgency: the lowest gets its rows first; folded: shown on a click."""
-
-    table: Table
-    urgency: int
-    folded: bool = False
 
 
 def render(report: Report, limit: int = 65_536) -> str:
@@ -43,21 +50,24 @@ def render(report: Report, limit: int = 65_536) -> str:
 
     templates = environment(_printed, autoescape=False)
     templates.filters["code"] = lambda text: Markup(code(text, LONGEST))
-    blocks = [block for block in _blocks(report) if block.table.rows]
-    starts, total = {}, 0  # rows that are more urgent than a block's
-    for block in sorted(blocks, key=lambda block: block.urgency):
-        starts[block.table.title] = total
-        total += len(block.table.rows)
+    shown = {table.title: table for table in _tables(report)}
+    starts, total = {}, 0  # rows that are more urgent than a table's
+    for title in OPEN_ROWS:
+        starts[title] = total
+        total += len(shown[title].rows)
     content = [
-        (
-            block,
-            starts[block.table.title],
-            [_row(row, block.table.columns) for row in block.table.rows],
-        )
-        for block in blocks
+        (table, starts[title], [_row(row, table.columns) for row in table.rows])
+        for title, table in shown.items()
     ]
     template = templates.get_template("report.md.j2")
-    with_rows = partial(template.render, report=report, marker=MARKER, blocks=content, total=total)
+    with_rows = partial(
+        template.render,
+        report=report,
+        marker=MARKER,
+        content=content,
+        open_rows=OPEN_ROWS,
+        total=total,
+    )
 
     whole = with_rows(count=total)
     if size(whole) <= limit:
@@ -66,26 +76,25 @@ def render(report: Report, limit: int = 65_536) -> str:
     return with_rows(count=fits - 1)
 
 
-def _blocks(report: Report) -> Iterator[Block]:
+def _tables(report: Report) -> Sequence[Table]:
     """In reading order."""
     ordered = words.ordered(report.metrics)
     first = [metric for metric in ordered if metric.verdict in words.SIGNIFICANT]
     same = [metric for metric in ordered if metric.verdict == "same"]
     rest = ordered[len(first) : len(ordered) - len(same)]
     note = words.explanation(ordered)
-    yield Block(tables.gates(report), 0)
-    for urgency, table in enumerate((made(report) for made in tables.CHANGES), start=5):
-        yield Block(table, min(urgency, 7), folded=len(table.rows) > OPEN_ROWS)
-    yield Block(tables.metrics(first, "metrics that differ", note=note), 3)
-    yield Block(tables.flips(report), 2, folded=len(report.flips) > OPEN_ROWS)
-    yield Block(tables.examples(report), 9, folded=True)
-    yield Block(tables.slices(report, everything=False), 8, folded=True)
-    yield Block(tables.ratios(report), 4)
-    others = tables.metrics(rest, "other metrics", note="" if first else note)
-    yield Block(others, 10, folded=True)
-    yield Block(tables.metrics(same, "metrics that are the same"), 11, folded=True)
-    notes = tuple(Row((words.line(note),)) for note in report.notes)
-    yield Block(Table("notes", (Column("note", "text"),), notes), 1)
+    return [
+        tables.gates(report),
+        *(made(report) for made in tables.CHANGES),
+        tables.metrics(first, "metrics that differ", note=note),
+        tables.flips(report),
+        tables.examples(report),
+        tables.slices(report, everything=False),
+        tables.ratios(report),
+        tables.metrics(rest, "other metrics", note="" if first else note),
+        tables.metrics(same, "metrics that are the same"),
+        tables.notes(report),
+    ]
 
 
 def _row(row: Row, columns: tuple[Column, ...]) -> str:

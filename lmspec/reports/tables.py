@@ -239,3 +239,8 @@ def gates(report: Report) -> Table:
         (words.gate_verdict(g), *cells(g), g.needed and f"about {g.needed}", g.why) for g in ordered
     )
     return _table("gates", GATE, rows, map(words.gate_tone, ordered))
+
+
+def notes(report: Report) -> Table:
+    """What could not be checked, and why."""
+    return _table("notes", "note:text", zip(report.notes, strict=True))
