@@ -19,18 +19,6 @@ METRIC = (
 )
 TEST = "p:number|p (Holm):number|family:text|examples:number|method:text"
 COUNTS = "examples:number|negative flips:number|positive flips:number"
-EXAMPLE = (
-    "artifact:name|dataset:name|example:name|table:name|label:name|baseline:name"
-    "|candidate:name|P(label):number|text:text"
-)
-RATIO = (
-    "ratio:name|baseline:number|candidate:number|candidate / baseline [95 %]:number"
-    "|verdict:verdict|direction:text|method:text"
-)
-GATE = (
-    "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text"
-    "|examples needed:number|why:text"
-)
 
 
 @dataclass(frozen=True)
@@ -210,7 +198,11 @@ def examples(report: Report, most: int | None = None) -> Table:
         for f, e in worst(report, most)
     )
     note = "P(label): probability of the true label, baseline -> candidate"
-    return _table("negative flips", EXAMPLE, rows, note=note)
+    heads = (
+        "artifact:name|dataset:name|example:name|table:name|label:name|baseline:name"
+        "|candidate:name|P(label):number|text:text"
+    )
+    return _table("negative flips", heads, rows, note=note)
 
 
 def ratios(report: Report) -> Table:
@@ -228,7 +220,11 @@ def ratios(report: Report) -> Table:
         )
         for r in ordered
     )
-    return _table("ratios", RATIO, rows, map(_tone, ordered))
+    heads = (
+        "ratio:name|baseline:number|candidate:number|candidate / baseline [95 %]:number"
+        "|verdict:verdict|direction:text|method:text"
+    )
+    return _table("ratios", heads, rows, map(_tone, ordered))
 
 
 def gates(report: Report) -> Table:
@@ -238,7 +234,11 @@ def gates(report: Report) -> Table:
     rows = (
         (words.gate_verdict(g), *cells(g), g.needed and f"about {g.needed}", g.why) for g in ordered
     )
-    return _table("gates", GATE, rows, map(words.gate_tone, ordered))
+    heads = (
+        "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text"
+        "|examples needed:number|why:text"
+    )
+    return _table("gates", heads, rows, map(words.gate_tone, ordered))
 
 
 def notes(report: Report) -> Table:
