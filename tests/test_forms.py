@@ -217,7 +217,7 @@ def test_columns_are_aligned_where_characters_are_wide() -> None:
 def test_a_screen_shows_the_same_rows(report: Report, width: int) -> None:
     """Tables fit the width; texts are not read as the library's markup."""
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(terminal.render(replace(report, notes=("[red]not a colour[/red]",)), width=width))
+    console.print(terminal.render(replace(report, notes=("[red]not a colour[/red]",))))
     text = console.export_text()
     assert max(map(cell_len, text.splitlines())) <= width
     assert "[red]not a colour[/red]" in text and "FAIL: 6 reasons" in text and "worse" in text

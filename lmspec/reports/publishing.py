@@ -2,6 +2,7 @@
 
 import json
 import os
+import textwrap
 from pathlib import Path
 
 import click
@@ -53,7 +54,7 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
         return
     clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    quoted = "\n".join(f"    {line}" for line in printable(error).splitlines())
+    quoted = textwrap.indent(printable(error), "    ")
     text = (
         f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
     )

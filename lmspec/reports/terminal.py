@@ -73,10 +73,9 @@ def plain(report: Report, everything: bool = False) -> str:
     return aligned.harmless("\n\n".join(parts)) + "\n"
 
 
-def render(report: Report, everything: bool = False, width: int | None = None) -> "Group":
-    """Tables that wrap long cells. width: of all, by default the screen's."""
+def render(report: Report, everything: bool = False) -> "Group":
+    """Tables that wrap long cells."""
     from rich.console import Group
-    from rich.constrain import Constrain
     from rich.text import Text
 
     parts: list[RenderableType] = []
@@ -87,7 +86,7 @@ def render(report: Report, everything: bool = False, width: int | None = None) -
         parts += [rich_table(table)] if table.rows else []
         parts += [Text(table.note, style="dim")] if table.note else []
         parts.append(Text())
-    return Group(*(Constrain(part, width) for part in parts[:-1]))
+    return Group(*parts[:-1])
 
 
 def rich_table(table: Table, whole: Collection[str] = ()) -> "RichTable":
