@@ -9,7 +9,7 @@ from lmspec.reports import words
 from lmspec.reports.tables import Table
 
 # A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
-COMMANDS = re.compile(r"(?m)^(\s*):(?=:)|(##)(?=\[)")
+COMMANDS = re.compile(r"(?m)^\s*:(?=:)|##(?=\[)")
 
 
 def lines(table: Table, widest: Mapping[str, int] | None = None) -> Iterator[str]:
@@ -48,4 +48,4 @@ def listed(entries: Iterable[tuple[str, str, Iterable[str]]]) -> Iterator[str]:
 
 def harmless(text: str) -> str:
     """Without anything that a CI runner takes as a command."""
-    return COMMANDS.sub(lambda match: f"{match[1] or ''}{match[2] or ':'} ", text)
+    return COMMANDS.sub(r"\g<0> ", text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from lmspec.compare.report import Calibration, Curve, Metric, Point, Report
+from lmspec.compare.revision import number
 from lmspec.language import metric_names
 from lmspec.reports import words
 from lmspec.specs.names import MetricName
@@ -81,8 +82,7 @@ def kind(metric: Metric) -> str:
 
 def is_drawn(metric: Metric) -> bool:
     """Has it a difference with a finite interval?"""
-    values = (metric.difference, *(metric.interval or (None,)))
-    return all(value is not None and math.isfinite(value) for value in values)
+    return None not in map(number, (metric.difference, *(metric.interval or (None,))))
 
 
 def margins(report: Report) -> dict[str, float]:

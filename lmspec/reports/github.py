@@ -57,5 +57,5 @@ def workflow_command(level: str, message: str, **properties: object) -> str:
 
 def _escaped(text: str, also: str = "") -> str:
     """Percent signs, line breaks, and in properties `also`."""
-    escaped = "".join(f"%{ord(c):02X}" if c in "%\r\n" + also else c for c in text)
-    return escaped.replace("##[", "## [")
+    codes = {code: f"%{code:02X}" for code in f"%\r\n{also}".encode()}
+    return text.translate(codes).replace("##[", "## [")

@@ -33,7 +33,7 @@ def as_markdown(steps: Sequence[Step]) -> str:
 
 
 def _cell(lines: Sequence[str]) -> str:
-    return "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in lines)
+    return "\n".join(lines).replace("|", "\\|").replace("<", "&lt;").replace("\n", "<br>")
 
 
 def as_json(steps: Sequence[Step]) -> str:

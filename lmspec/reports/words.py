@@ -143,9 +143,10 @@ def spread(seeds: Seeds | None) -> str:
     """Range over seeds of both revisions, and the interval of the difference of their means."""
     if seeds is None:
         return ""
-    sides = [_range(values) for values in (seeds.baseline, seeds.candidate)]
     means = f", means differ by {interval(seeds.interval)}" if seeds.interval else ""
-    return f"seeds of {line(seeds.of)}: {sides[0]} -> {sides[1]}{means}"
+    return (
+        f"seeds of {line(seeds.of)}: {_range(seeds.baseline)} -> {_range(seeds.candidate)}{means}"
+    )
 
 
 def _range(values: Sequence[float]) -> str:
@@ -157,7 +158,7 @@ def _range(values: Sequence[float]) -> str:
 
 def remark(metric: Metric) -> str:
     """Why a metric has no verdict, and how much it varies with the seed."""
-    return "; ".join(part for part in (line(metric.reason or ""), spread(metric.seeds)) if part)
+    return "; ".join(filter(None, (line(metric.reason or ""), spread(metric.seeds))))
 
 
 def ordered(metrics: Sequence[Metric]) -> list[Metric]:
@@ -185,9 +186,10 @@ def revisions(report: Report) -> str:
 
 def command(report: Report) -> str:
     """The command that shows the whole report; the working tree is its default candidate."""
-    names = [report.baseline.name, report.candidate.name]
-    shown = [line(name, 80) for name in names if name != WORKTREE]
-    return shlex.join(["lmspec", "diff", *shown, "--all"])
+    names = report.baseline.name, report.candidate.name
+    return shlex.join(
+        ["lmspec", "diff", *(line(name, 80) for name in names if name != WORKTREE), "--all"]
+    )
 
 
 def ending(report: Report) -> str:
