@@ -77,9 +77,9 @@ def _arrays(noun: str, before: dict[str, Any], after: dict[str, Any]) -> Differe
     gaps: dict[str, float] = {}
     for name, array in before.items():
         other = after[name]
-        if array.shape != other.shape or array.dtype != other.dtype:
-            shapes = (f"{a.dtype}{list(a.shape)}" for a in (array, other))
-            return f"{noun} {name} is {' and '.join(shapes)}", None
+        one_shape, other_shape = (f"{a.dtype}{list(a.shape)}" for a in (array, other))
+        if one_shape != other_shape:
+            return f"{noun} {name} is {one_shape} and {other_shape}", None
         if not np.array_equal(array, other):
             gaps[name] = float(np.nanmax(np.abs(np.subtract(array, other, dtype=np.float64))))
     if not gaps:

@@ -63,11 +63,7 @@ class Node:
 
 
 class Unreadable(Exception):
-    """Raised where nothing behind a place can be read."""
-
-    def __init__(self, span: Span, found: str, hint: str) -> None:
-        super().__init__(found)
-        self.problem = Problem("yaml", span, "YAML", found, hint)
+    """Raised where nothing behind a place can be read. args: the place, what is there, a hint."""
 
 
 class Composer:

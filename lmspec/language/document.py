@@ -79,7 +79,8 @@ def parsed(text: str, path: Path) -> Document:
     except YAMLError as error:
         composer.problems.append(syntax.problem(error, lines))
     except compose.Unreadable as error:
-        composer.problems.append(error.problem)
+        span, found, hint = error.args
+        composer.problems.append(Problem("yaml", span, "YAML", found, hint))
     problems = composer.problems
     value: Any = root.value if root else None
     if not problems and not isinstance(value, dict):

@@ -8,6 +8,8 @@ from lmspec.language import schema as schemas
 from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.specs.results import Metric, Table
 
+Name = str | ArtifactName  # of an artifact, as params.yaml has it or parsed
+
 
 @dataclass(frozen=True)
 class Noun:
@@ -40,12 +42,12 @@ def of(noun: str) -> Noun:
     return _load().get(noun, Noun())
 
 
-def metric(artifact: str | ArtifactName, path: MetricPath) -> Metric | None:
+def metric(artifact: Name, path: MetricPath) -> Metric | None:
     """The declared metric of an artifact that a path or a pattern belongs to."""
     return of(ArtifactName.parse(str(artifact)).noun).metric(path)
 
 
-def evidence(artifact: str | ArtifactName, path: MetricPath) -> str | None:
+def evidence(artifact: Name, path: MetricPath) -> str | None:
     """What separates a change of a metric from noise: `predictions`, `rounds`, `size`, `peak`."""
     declared = metric(artifact, path)
     return declared.evidence if declared else None

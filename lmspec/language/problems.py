@@ -51,12 +51,13 @@ class Problem:
         return "warning" if self.warning else "error"
 
 
+@dataclass(eq=False)
 class ProblemsFound(Exception):
     """Raised where a file cannot even be parsed."""
 
-    def __init__(self, path: Path, lines: Sequence[str], problems: Sequence[Problem]) -> None:
-        super().__init__(path, lines, problems)
-        self.path, self.lines, self.problems = path, lines, problems
+    path: Path
+    lines: Sequence[str]
+    problems: Sequence[Problem]
 
     def __str__(self) -> str:
         return "\n".join(as_text(problem, self.path, self.lines) for problem in self.problems)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.language import nouns, on_disk
+from lmspec.language.nouns import Name
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
@@ -52,7 +53,7 @@ class Specs:
     edges: Mapping[ArtifactName, Sequence[Reference]]
     root: Path
 
-    def __getitem__(self, name: str | ArtifactName) -> Values:
+    def __getitem__(self, name: Name) -> Values:
         noun, own = ArtifactName.parse(str(name))
         values: Values = self.values[noun][own]
         return values
@@ -61,7 +62,7 @@ class Specs:
         """(name, values) of every sound artifact of those nouns."""
         yield from ((name, self[name]) for name in self.names if name.noun in nouns)
 
-    def line(self, name: str | ArtifactName) -> Iterator[ArtifactName]:
+    def line(self, name: Name) -> Iterator[ArtifactName]:
         """The artifact, the one that it continues, and so on back to a model."""
         member = ArtifactName.parse(str(name))
         yield member
@@ -69,7 +70,7 @@ class Specs:
             member = ArtifactName.parse(self[member][field])
             yield member
 
-    def first(self, name: str | ArtifactName) -> tuple[ArtifactName, Values]:
+    def first(self, name: Name) -> tuple[ArtifactName, Values]:
         """(name, values) of the model at the end of that line."""
         *_, model = self.line(name)
         return model, self[model]
@@ -86,7 +87,7 @@ class Specs:
         )
 
 
-def learned_from(specs: Specs, name: str | ArtifactName) -> Iterator[tuple[Steps, str, str]]:
+def learned_from(specs: Specs, name: Name) -> Iterator[tuple[Steps, str, str]]:
     """(field, splits, split) that an artifact and its line were trained or calibrated on."""
     for member in specs.line(name):
         for reference in specs.reads(member):
@@ -137,7 +138,7 @@ def config(specs: Specs, model: Values) -> Values:
     return on_disk.config(specs.root / folder)
 
 
-def depth(specs: Specs, name: str | ArtifactName) -> tuple[int | None, Place]:
+def depth(specs: Specs, name: Name) -> tuple[int | None, Place]:
     """(number of stacked layers, where that is written); None if it is not known yet."""
     for member in specs.line(name):
         if member.noun == "student":

@@ -250,7 +250,7 @@ def scores_are_read(specs: Specs) -> Disagreements:
             yield Disagreement(name, "no gate and no bundle reads these scores", remedy)
 
 
-RULES: tuple[Rule, ...] = (
+RULES = (
     file_sources_exist,
     table_is_in_its_source,
     length_fits_positions,
@@ -267,7 +267,7 @@ RULES: tuple[Rule, ...] = (
     gate_rules.gate_can_be_decided,
     gate_rules.gate_can_be_passed,
 )
-WARNINGS: tuple[Rule, ...] = (artifact_is_used, scores_are_read, gate_rules.waiver_is_valid)
+WARNINGS = (artifact_is_used, scores_are_read, gate_rules.waiver_is_valid)
 
 
 def _exists(path: Path) -> bool:
