@@ -26,15 +26,9 @@ def of_section(name: str) -> str | None:
 
     `machine` has to fit the code that reads it.
     """
-    return (
-        None
-        if name == "gates"
-        else CODE
-        if name == "machine"
-        else DATA
-        if nouns.of(name).is_data
-        else SPEC
-    )
+    if name in ("gates", "machine"):
+        return CODE if name == "machine" else None
+    return DATA if nouns.of(name).is_data else SPEC
 
 
 def differing(baseline: Revision, candidate: Revision) -> dict[str, tuple[str, ...]]:
@@ -56,10 +50,13 @@ def differing(baseline: Revision, candidate: Revision) -> dict[str, tuple[str, .
 
 def raw_files(*revisions: Revision) -> list[str]:
     """Files and folders of the repository that are sources in any of the revisions."""
-    sections = (revision.params.get("sources") for revision in revisions)
-    sources = (source for s in sections if isinstance(s, dict) for source in s.values())
+    specs = (spec for revision in revisions for spec in revision.artifacts.items())
     return sorted(
-        {str(s["path"]) for s in sources if isinstance(s, dict) and s.get("kind") == "file"}
+        {
+            str(spec["path"])
+            for name, spec in specs
+            if name.startswith("sources.") and spec.get("kind") == "file"
+        }
     )
 
 
@@ -77,23 +74,22 @@ def installed(baseline: Revision, candidate: Revision) -> Literal["baseline", "c
     rows = [(name, old, new, _here(name)) for name, old, new in _versions(baseline, candidate)]
     of_baseline = all(here == (old or new) for _, old, new, here in rows)
     of_candidate = all(here == (new or old) for _, old, new, here in rows)
-    if of_baseline or of_candidate:
-        return (
-            "both" if of_baseline and of_candidate else "baseline" if of_baseline else "candidate"
-        )
-    wrong = [row for row in rows if row[3] != row[1] or row[3] != row[2]]
-    here = some([f"{name} {_short(version)}" for name, _, _, version in wrong])
-    wanted = some(
-        [
-            f"{name} {' or '.join(dict.fromkeys(_short(v) for v in versions if v))}"
-            for name, *versions, _ in wrong
-        ]
-    )
+    if of_baseline:
+        return "both" if of_candidate else "baseline"
+    if of_candidate:
+        return "candidate"
+    here, wanted = [], []
+    for name, old, new, version in rows:
+        if not old == new == version:
+            here.append(f"{name} {_short(version)}")
+            wanted.append(
+                f"{name} {' or '.join(dict.fromkeys(_short(v) for v in (old, new) if v))}"
+            )
     raise LmspecError(
         "toolchain.yaml",
-        f"mixes cannot be built with what is installed: {here} is not what {baseline.name} was "
-        f"built with, nor {candidate.name}",
-        f"run this where either commit's versions are installed: {wanted}",
+        f"mixes cannot be built with what is installed: {some(here)} is not what {baseline.name} "
+        f"was built with, nor {candidate.name}",
+        f"run this where either commit's versions are installed: {some(wanted)}",
     )
 
 
@@ -110,16 +106,13 @@ def _values(baseline: Revision, candidate: Revision, factor: str) -> Iterator[st
 
 def _raw(baseline: Revision, candidate: Revision) -> Iterator[str]:
     """Source files in git that differ; of files elsewhere the spec has a hash."""
-    paths = tuple(raw_files(baseline, candidate))
-    if paths:
-        old, new = (_ids(revision, paths) for revision in (baseline, candidate))
-        yield from (path for path in sorted({*old, *new}) if old.get(path) != new.get(path))
-
-
-def _ids(revision: Revision, paths: tuple[str, ...]) -> dict[str, str]:
-    files = tree.tree(str(revision.commit), revision.tree.root, paths)
-    files.close()
-    return files.ids
+    if paths := tuple(raw_files(baseline, candidate)):
+        files = set[tuple[str, str]]()
+        for revision in (baseline, candidate):
+            at = tree.tree(str(revision.commit), revision.tree.root, paths)
+            at.close()
+            files ^= at.ids.items()
+        yield from sorted({path for path, _ in files})
 
 
 def _versions(baseline: Revision, candidate: Revision) -> list[tuple[str, str | None, str | None]]:

@@ -118,13 +118,11 @@ class _Inquiry:
         note: Callable[[str], None],
     ) -> AttributionReport:
         """Lay out the mixes, forecast their cost, and build them if that is agreed."""
-        places: dict[Mix, Path] = {}
         builds: dict[Mix, MixBuild] = {}
         for mix in self.design.to_build:
             names = tuple(name for name in factors.FACTORS if name in mix)
             try:
-                places[mix] = shop.lay(mix)
-                builds[mix] = _forecast(names, plan.plan(places[mix], self._stages(mix)))
+                builds[mix] = _forecast(names, plan.plan(shop.lay(mix), self._stages(mix)))
             except LmspecError as error:
                 builds[mix] = MixBuild(names, error=error.found)
         report = replace(self.report, mixes=tuple(builds.values()))
@@ -133,23 +131,23 @@ class _Inquiry:
         for mix, build in builds.items():
             if not build.error:
                 name = report.mix_name(build.factors)
-                builds[mix] = replace(build, error=self._build(shop, mix, places[mix], name, note))
-                shop.drop(places[mix])
+                builds[mix] = replace(build, error=self._build(shop, mix, name, note))
+                shop.remove(shop.tree(mix))
         return replace(report, mixes=tuple(builds.values()), built=True)
 
     def _build(
-        self, shop: Workshop, mix: Mix, place: Path, name: str, note: Callable[[str], None]
+        self, shop: Workshop, mix: Mix, name: str, note: Callable[[str], None]
     ) -> str | None:
         """Build and measure a mix. Returns why that failed; None if it did not."""
         begun = time.monotonic()
         try:
-            for stage in shop.build(place, self._stages(mix)):
+            for stage in shop.build(mix, self._stages(mix)):
                 note(f"{name}: {stage} runs")
         except LmspecError as error:
             note(f"{name}: {error.found}\n  -> {error.remedy}")
             return f"{error.found} ({error.remedy})"
         note(f"{name}: built ({time.monotonic() - begun:.0f} s)")
-        self._measure(mix, revision.read(WORKTREE, place))
+        self._measure(mix, revision.read(WORKTREE, shop.place(mix)))
         return None
 
     def attributions(self) -> Iterator[Attribution]:

@@ -32,15 +32,11 @@ NO_CACHE = (
     "else repair .dvc/config"
 )
 PATIENCE_SECONDS = 10  # from the interrupt of a build to its kill
-# set by a caller such as a git hook, these would lead git in a worktree back to the project
-GIT_VARIABLES = (
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_WORK_TREE",
-    "GIT_PREFIX",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-)
+# set by a caller such as a git hook, GIT_* would lead git in a worktree back to the project
+DROPPED = {
+    *("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT"),
+}
 
 
 def params(baseline: Mapping[str, Any], candidate: Mapping[str, Any], mix: Mix) -> dict[str, Any]:
@@ -66,7 +62,14 @@ class Workshop:
         self.baseline, self.candidate = baseline, candidate
         self._prefix = _git(root, "rev-parse", "--show-prefix").strip()
         self._cache = _run_module(root, "dvc", "cache", "dir", remedy=NO_CACHE).strip()
-        self._trees: dict[Path, Path] = {}  # the project in a worktree -> the worktree
+
+    def tree(self, mix: Mix) -> Path:
+        """The worktree of a mix."""
+        return self._folder / "+".join(name for name in factors.FACTORS if name in mix)
+
+    def place(self, mix: Mix) -> Path:
+        """The project in the worktree."""
+        return self.tree(mix) / self._prefix
 
     def lay(self, mix: Mix) -> Path:
         """Make a worktree with the files of a mix, nothing built. Returns the project in it.
@@ -74,12 +77,10 @@ class Workshop:
         Raises LmspecError if the commits do not mix in this way.
         """
         old, new = str(self.baseline.commit), str(self.candidate.commit)
-        tree = self._folder / "+".join(name for name in factors.FACTORS if name in mix)
         # without hooks: DVC's would check data out
-        no_hooks = ("-c", f"core.hooksPath={os.devnull}")
-        _git(self.root, *no_hooks, "worktree", "add", "--quiet", "--detach", str(tree), old)
-        place = tree / self._prefix
-        self._trees[place] = tree
+        command = f"-c core.hooksPath={os.devnull} worktree add --quiet --detach".split()
+        _git(self.root, *command, str(self.tree(mix)), old)
+        place = self.place(mix)
         raw = factors.raw_files(self.baseline, self.candidate)
         if factors.CODE in mix:
             restore(place, old, new, factors.code_files(self.baseline, self.candidate))
@@ -91,13 +92,13 @@ class Workshop:
         _run_module(place, "lmspec", "sync")
         return place
 
-    def build(self, place: Path, stages: Sequence[str]) -> Iterator[str]:
+    def build(self, mix: Mix, stages: Sequence[str]) -> Iterator[str]:
         """Yield the stages that run, as they start. Raises LmspecError, which names the log."""
-        log = self.root / LOGS / f"{self._trees[place].name}.log"
+        tree = self.tree(mix)
+        log = self.root / LOGS / f"{tree.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *stages]
         lines = []
-        with log.open("w", encoding="utf-8") as stream, _process(command, place) as process:
+        with log.open("w", encoding="utf-8") as stream, _build(self.place(mix), stages) as process:
             for line in process.stdout or ():
                 stream.write(line)
                 lines.append(line.rstrip("\n"))
@@ -105,34 +106,32 @@ class Workshop:
                     yield match[1]
         if process.returncode:
             remedy = f"{log.relative_to(self.root)} has the whole output"
-            raise LmspecError(self._trees[place].name, _reason(lines), remedy)
+            raise LmspecError(tree.name, _reason(lines), remedy)
 
-    def drop(self, place: Path) -> None:
-        """Remove the worktree of a mix."""
-        self._remove(self._trees.pop(place))
-
-    def close(self) -> None:
-        """Remove all worktrees that are left."""
-        self._remove(*self._folder.iterdir())
-
-    def _remove(self, *trees: Path) -> None:
+    def remove(self, *trees: Path) -> None:
+        """Remove worktrees."""
         for tree in trees:
             shutil.rmtree(tree, ignore_errors=True)
         _git(self.root, "worktree", "prune")
+
+    def close(self) -> None:
+        """Remove all worktrees that are left."""
+        self.remove(*self._folder.iterdir())
 
     def _lend(self, place: Path, raw: Sequence[str]) -> None:
         """Give a worktree the project's cache, its run log, and source files that git ignores.
 
         The spec has the hash of such a file, so a wrong one is noticed.
         """
-        own, lent = (configparser.ConfigParser(interpolation=None) for _ in range(2))
-        own.read(self.root / ".dvc" / "config.local", encoding="utf-8")
-        links = {"type": own["cache"]["type"]} if own.has_option("cache", "type") else {}
-        lent["cache"] = {**links, "dir": self._cache}
-        lent["core"] = {"site_cache_dir": str(self._folder / ".site")}
+        config = configparser.ConfigParser(interpolation=None)
+        config.read(self.root / ".dvc/config.local", encoding="utf-8")
+        links = config.get("cache", "type", fallback=None)
+        config.clear()
+        config["cache"] = {"dir": self._cache} | ({"type": links} if links else {})
+        config["core"] = {"site_cache_dir": str(self._folder / ".site")}
         (place / ".dvc").mkdir(exist_ok=True)
-        with (place / ".dvc" / "config.local").open("w", encoding="utf-8") as stream:
-            lent.write(stream)
+        with (place / ".dvc/config.local").open("w", encoding="utf-8") as stream:
+            config.write(stream)
         for path in (".dvc/config", durations.FOLDER.as_posix(), *raw):
             _copy(self.root / path, place / path)
 
@@ -172,17 +171,17 @@ def restore(place: Path, old: str, new: str, paths: Sequence[str]) -> None:
         path  # git refuses a path that neither commit has
         for commit in (old, new)
         for path in _git(place, "ls-tree", "-z", "--name-only", commit, "--", *paths).split("\0")
+        if path
     }
-    source = ("--source", new, "--staged", "--worktree", "--quiet")
-    if known := known - {""}:
+    if known:
+        source = ("--source", new, "--staged", "--worktree", "--quiet")
         _git(place, "--literal-pathspecs", "restore", *source, "--", *sorted(known))
 
 
 def _environment(place: Path) -> dict[str, str]:
     """For a process in a worktree: its own code and this interpreter first."""
-    dropped = (*GIT_VARIABLES, "PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT")
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    python = os.pathsep.join(filter(None, (str(place), os.environ.get("PYTHONPATH"))))
+    kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
+    python = os.pathsep.join(filter(None, (str(place), kept.get("PYTHONPATH"))))
     return subprocesses.environment({**kept, "PYTHONPATH": python})
 
 
@@ -217,20 +216,9 @@ def _reason(lines: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _process(command: Sequence[str], place: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A build in its own process group; leaving early interrupts the group, then kills it."""
-    process = subprocess.Popen(
-        command,
-        cwd=place,
-        env=_environment(place),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        process_group=0,
-        preexec_fn=subprocesses.die_with_parent,
-    )
+def _build(place: Path, stages: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """`dvc repro` in a worktree; leaving early interrupts its process group, then kills it."""
+    process = subprocesses.repro(place, *stages, env=_environment(place))
     try:
         yield process
         process.wait()

@@ -4,8 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,7 +16,6 @@ import psutil  # type: ignore[import-untyped]
 from lmspec.pipeline import subprocesses
 
 BUILT, RESTORED, SAME, FAILED, STOPPED = "built", "restored", "up to date", "failed", "stopped"
-DVC = ("-m", "dvc", "--wait-for-lock", "repro", "--single-item")
 # lines of DVC's own that add nothing to an event
 CHATTER = re.compile(
     r"(Updating|Generating) lock file |To track the changes with git, run:|\tgit add |"
@@ -88,16 +85,7 @@ class Repro:
         self._stage, self._outcome, self._started = stage, "", time.monotonic()
         self._rest, self._lines = b"", deque[str](maxlen=KEPT_LINES)
         self._interrupted: set[psutil.Process] = set()
-        self._process = subprocess.Popen(
-            [sys.executable, *DVC, stage],
-            cwd=root,
-            env=subprocesses.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            preexec_fn=subprocesses.die_with_parent,
-        )
+        self._process = subprocesses.repro(root, "--single-item", stage)
         self._out = self._process.stdout.fileno() if self._process.stdout else -1
         os.set_blocking(self._out, False)
 

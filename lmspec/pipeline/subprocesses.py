@@ -21,6 +21,24 @@ def die_with_parent() -> None:
     lifetime.die_with_parent(os.getppid(), signal.SIGTERM)
 
 
+def repro(
+    place: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """Start `dvc repro` in its own process group, which Ctrl-C does not reach."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments],
+        cwd=place,
+        env=env or environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+        preexec_fn=die_with_parent,
+    )
+
+
 def run_module(*command: str) -> int:
     """Run `python -m command`, its output passing through. Returns the exit code.
 
