@@ -175,20 +175,16 @@ def _common(metric: SplitMetric, measured: Mapping[Mix, Measurement]) -> _Common
 
 
 def _in_common(metric: SplitMetric, samples: Mapping[Mix, Sample]) -> _Common | str:
-    first, *others = (
-        dict(zip(s.predictions.id, s.predictions.label, strict=True)) for s in samples.values()
-    )
-    ids = [
-        name for name, label in first.items() if all(other.get(name) == label for other in others)
+    examples = [
+        list(zip(s.predictions.id, s.predictions.label, strict=True)) for s in samples.values()
     ]
+    shared = set(examples[0]).intersection(*examples)
     common = {}
-    for mix, sample in samples.items():
-        rows = {name: i for i, name in enumerate(sample.predictions.id)}
-        common[mix] = Sample(
-            sample.predictions.rows(np.array([rows[name] for name in ids], np.int64)),
-            sample.scale,
-        )
-    if not ids or not list(common.values())[-1].has(metric.table):
+    for (mix, sample), own in zip(samples.items(), examples, strict=True):
+        rows = {example: i for i, example in enumerate(own)}
+        chosen = np.array([rows[e] for e in examples[0] if e in shared], np.int64)
+        common[mix] = Sample(sample.predictions.rows(chosen), sample.scale)
+    if not shared or not list(common.values())[-1].has(metric.table):
         return "another test set: the mixes have no example in common"
     return _Common(metric, common)
 

@@ -82,9 +82,8 @@ def installed(baseline: Revision, candidate: Revision) -> Literal["baseline", "c
     for name, old, new, version in rows:
         if not old == new == version:
             here.append(f"{name} {_short(version)}")
-            wanted.append(
-                f"{name} {' or '.join(dict.fromkeys(_short(v) for v in (old, new) if v))}"
-            )
+            recorded = dict.fromkeys(map(_short, filter(None, (old, new))))
+            wanted.append(f"{name} {' or '.join(recorded)}")
     raise LmspecError(
         "toolchain.yaml",
         f"mixes cannot be built with what is installed: {some(here)} is not what {baseline.name} "

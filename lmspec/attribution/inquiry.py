@@ -10,6 +10,7 @@ from pathlib import Path
 from lmspec.attribution import factors, question, worktrees
 from lmspec.attribution.design import BASELINE, Design, Mix
 from lmspec.attribution.effects import Attribution, Measurement, attribute
+from lmspec.attribution.question import MetricPair
 from lmspec.attribution.result import AttributionReport, MixBuild
 from lmspec.attribution.worktrees import Workshop
 from lmspec.compare import revision
@@ -61,17 +62,18 @@ class _Inquiry:
 
     def __init__(self, baseline: Revision, candidate: Revision, names: Sequence[str]) -> None:
         self.baseline, self.candidate = baseline, candidate
-        self.metrics = question.metrics(baseline, candidate, names)
+        self.measured: dict[MetricPair, dict[Mix, Measurement]] = {
+            pair: {} for pair in question.metrics(baseline, candidate, names)
+        }
         differing = factors.differing(baseline, candidate)
         self.design = self._design([name for name, what in differing.items() if what])
-        self._measured: dict[Mix, dict[str, Measurement]] = {}
         self._measure(BASELINE, baseline)
         self._measure(self.design.candidate, candidate)
         self.report = AttributionReport(
             RevisionId(baseline.name, baseline.commit),
             RevisionId(candidate.name, candidate.commit),
             differing,
-            built=not self.metrics or not self.design.to_build,
+            built=not self.measured or not self.design.to_build,
             notes=tuple(self._notes()),
         )
 
@@ -79,7 +81,7 @@ class _Inquiry:
         """Raises LmspecError if mixes are needed and the installed toolchain can build none."""
         free = tuple(name for name in differing if name != factors.TOOLCHAIN)
         design = Design(free, factors.TOOLCHAIN if factors.TOOLCHAIN in differing else None)
-        if not self.metrics or not design.to_build:
+        if not self.measured or not design.to_build:
             return design
         installed = factors.installed(self.baseline, self.candidate)
         return replace(design, installed=installed == "candidate")
@@ -88,7 +90,7 @@ class _Inquiry:
         design = self.design
         if not design.factors:
             yield "they differ in nothing that builds: not in data, spec, code or toolchain"
-        elif not self.metrics:
+        elif not self.measured:
             yield "no metric changed; name one to look at it all the same"
         elif not design.to_build:
             yield f"nothing but the {design.factors[0]} differs, so all of it is due to that"
@@ -104,12 +106,13 @@ class _Inquiry:
 
     def _stages(self, mix: Mix) -> tuple[str, ...]:
         """Stages that have to be built for the metrics."""
-        return tuple(dict.fromkeys(pair.artifact(mix).stage for pair in self.metrics))
+        return tuple(dict.fromkeys(pair.artifact(mix).stage for pair in self.measured))
 
     def _measure(self, mix: Mix, built: Revision) -> None:
         """Read the metrics of a mix; those that it lacks stay unknown."""
-        measured = {pair.name: pair.measure(mix, built) for pair in self.metrics}
-        self._measured[mix] = {name: value for name, value in measured.items() if value}
+        for pair, values in self.measured.items():
+            if value := pair.measure(mix, built):
+                values[mix] = value
 
     def build(
         self,
@@ -120,7 +123,7 @@ class _Inquiry:
         """Lay out the mixes, forecast their cost, and build them if that is agreed."""
         builds: dict[Mix, MixBuild] = {}
         for mix in self.design.to_build:
-            names = tuple(name for name in factors.FACTORS if name in mix)
+            names = tuple(sorted(mix, key=factors.FACTORS.index))
             try:
                 builds[mix] = _forecast(names, plan.plan(shop.lay(mix), self._stages(mix)))
             except LmspecError as error:
@@ -129,36 +132,25 @@ class _Inquiry:
         if not agree(report):
             return replace(report, notes=(*report.notes, "nothing was built: `--yes` builds them"))
         for mix, build in builds.items():
-            if not build.error:
-                name = report.mix_name(build.factors)
-                builds[mix] = replace(build, error=self._build(shop, mix, name, note))
-                shop.remove(shop.tree(mix))
+            if build.error:
+                continue
+            name, begun = report.mix_name(build.factors), time.monotonic()
+            try:
+                for stage in shop.build(mix, self._stages(mix)):
+                    note(f"{name}: {stage} runs")
+            except LmspecError as error:
+                note(f"{name}: {error.found}\n  -> {error.remedy}")
+                builds[mix] = replace(build, error=f"{error.found} ({error.remedy})")
+            else:
+                note(f"{name}: built ({time.monotonic() - begun:.0f} s)")
+                self._measure(mix, revision.read(WORKTREE, shop.place(mix)))
+            shop.remove(shop.tree(mix))
         return replace(report, mixes=tuple(builds.values()), built=True)
-
-    def _build(
-        self, shop: Workshop, mix: Mix, name: str, note: Callable[[str], None]
-    ) -> str | None:
-        """Build and measure a mix. Returns why that failed; None if it did not."""
-        begun = time.monotonic()
-        try:
-            for stage in shop.build(mix, self._stages(mix)):
-                note(f"{name}: {stage} runs")
-        except LmspecError as error:
-            note(f"{name}: {error.found}\n  -> {error.remedy}")
-            return f"{error.found} ({error.remedy})"
-        note(f"{name}: built ({time.monotonic() - begun:.0f} s)")
-        self._measure(mix, revision.read(WORKTREE, shop.place(mix)))
-        return None
 
     def attributions(self) -> Iterator[Attribution]:
         """One for each metric."""
-        for pair in self.metrics if self.design.factors else ():
-            measured = {
-                mix: values[pair.name]
-                for mix, values in self._measured.items()
-                if pair.name in values
-            }
-            yield attribute(pair.name, pair.of_split, self.design, measured)
+        for pair, values in self.measured.items() if self.design.factors else ():
+            yield attribute(pair.name, pair.of_split, self.design, values)
 
 
 def _forecast(names: tuple[str, ...], steps: Sequence[plan.Step]) -> MixBuild:

@@ -79,7 +79,7 @@ def metrics(baseline: Revision, candidate: Revision, names: Sequence[str]) -> li
             if baseline.number(str(pair.baseline), pair.path)
             != candidate.number(str(pair.candidate), pair.path)
         ]
-        pairs = _gated(candidate, changed) or _scored(changed)
+        pairs = list(dict.fromkeys(_gated(candidate, changed))) or _scored(changed)
     for revision, artifacts in (
         (baseline, {str(pair.baseline) for pair in pairs}),
         (candidate, {str(pair.candidate) for pair in pairs}),
@@ -116,24 +116,17 @@ def _require(
         raise LmspecError(name, reason, remedy)
 
 
-def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> list[MetricPair]:
+def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> Iterator[MetricPair]:
     """Those that gates are about, in the order of the gates; an invalid gate is skipped."""
     section = candidate.params.get("gates")
-    gates = section.values() if isinstance(section, dict) else ()
-    patterns = [
-        metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
-        for gate in gates
-        if isinstance(gate, dict)
-    ]
-    return list(
-        dict.fromkeys(
-            pair
-            for pattern in patterns
-            for pair in changed
-            if not is_measured(pair.candidate.noun)
-            and metric_names.matches(pattern, (*pair.candidate, *pair.path))
-        )
-    )
+    for gate in section.values() if isinstance(section, dict) else ():
+        if isinstance(gate, dict):
+            pattern = metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
+            for pair in changed:
+                if not is_measured(pair.candidate.noun) and metric_names.matches(
+                    pattern, (*pair.candidate, *pair.path)
+                ):
+                    yield pair
 
 
 def _scored(changed: Sequence[MetricPair]) -> list[MetricPair]:

@@ -65,7 +65,7 @@ class Workshop:
 
     def tree(self, mix: Mix) -> Path:
         """The worktree of a mix."""
-        return self._folder / "+".join(name for name in factors.FACTORS if name in mix)
+        return self._folder / "+".join(sorted(mix, key=factors.FACTORS.index))
 
     def place(self, mix: Mix) -> Path:
         """The project in the worktree."""

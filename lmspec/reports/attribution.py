@@ -12,6 +12,7 @@ from lmspec.reports import aligned, values, words
 from lmspec.reports import markdown as md
 
 UNKNOWN, SAME = "not known", "no change"
+HEADS = "", "effect", "alone", "last"
 INTERVALS = (
     "intervals: 95 %, over the examples; another seed of training would change each mix, too"
 )
@@ -25,29 +26,23 @@ EFFECTS = (
 
 def text(report: AttributionReport) -> str:
     """Plain text."""
-    blocks = [
-        _differing(report),
-        _mixes(report),
-        *map(_metric, report.metrics),
-        list(_footnotes(report)),
-    ]
-    return aligned.harmless("\n\n".join("\n".join(block) for block in blocks if block))
+    blocks = (_differing(report), _mixes(report), *map(_metric, report.metrics), _footnotes(report))
+    return aligned.harmless("\n\n".join(filter(None, map("\n".join, blocks))))
 
 
 def markdown(report: AttributionReport) -> str:
     """For a pull request."""
-    title = f"**{md.code(_title(report), md.LONGEST)}**"
     differing = [f"- {name}: {md.prose(what)}" for name, what in _factors(report)]
-    blocks = [[title], differing, _items(_mixes(report))]
+    blocks = [[f"**{md.code(_title(report), md.LONGEST)}**"], differing, _items(_mixes(report))]
     for metric in report.metrics:
-        rows = (("", "effect", "alone", "last"), ("---",) * 4, *_rows(metric))
+        rows = (HEADS, ("---",) * 4, *_rows(metric))
         blocks += [
             [f"**{md.code(metric.metric, md.LONGEST)}: {_headline(metric)}**"],
             [f"| {' | '.join(row)} |" for row in rows],
             _items(metric.notes),
         ]
     blocks.append(_items(_footnotes(report)))
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return "\n\n".join(filter(None, map("\n".join, blocks)))
 
 
 def _items(lines: Iterable[str]) -> list[str]:
@@ -92,8 +87,8 @@ def _mixes(report: AttributionReport) -> list[str]:
 def _costs(report: AttributionReport) -> list[str]:
     if not report.mixes:
         return []
-    possible = [mix for mix in report.mixes if not mix.error]
-    seconds, untimed = sum(mix.seconds for mix in possible), sum(mix.untimed for mix in possible)
+    seconds = sum(mix.seconds for mix in report.mixes)
+    untimed = sum(mix.untimed for mix in report.mixes)
     if not seconds:
         total = "durations not known" if untimed else "nothing runs"
     else:
@@ -116,10 +111,9 @@ def _work(mix: MixBuild) -> str:
 
 
 def _metric(metric: Attribution) -> list[str]:
-    lines = [f"{words.line(metric.metric)}: {_headline(metric)}"]
-    if len(metric.effects) > 1:
-        lines += aligned.grid([("  ", "effect", "alone", "last"), *_rows(metric, indent="  ")])
-    return [*lines, *(f"  {words.line(note)}" for note in metric.notes)]
+    rows = aligned.grid([HEADS, *_rows(metric)]) if len(metric.effects) > 1 else ()
+    lines = (f"  {line}" for line in (*rows, *map(words.line, metric.notes)))
+    return [f"{words.line(metric.metric)}: {_headline(metric)}", *lines]
 
 
 def _headline(metric: Attribution) -> str:
@@ -128,17 +122,16 @@ def _headline(metric: Attribution) -> str:
     return f"{change}: {_amount(metric, metric.total)}{size}"
 
 
-def _rows(metric: Attribution, indent: str = "") -> Iterator[tuple[str, str, str, str]]:
+def _rows(metric: Attribution) -> Iterator[tuple[str, str, str, str]]:
     """An interaction has one amount; for a pinned factor, alone or last is not defined."""
     for effect in metric.effects:
         alone, last = (
             "" if amount is None and effect.factor == factors.TOOLCHAIN else _amount(metric, amount)
             for amount in (effect.alone, effect.last)
         )
-        yield f"{indent}{effect.factor}", _amount(metric, effect.effect), alone, last
+        yield effect.factor, _amount(metric, effect.effect), alone, last
     for interaction in metric.interactions:
-        name = f"{indent}{' x '.join(interaction.factors)}"
-        yield name, _amount(metric, interaction.amount), "", ""
+        yield " x ".join(interaction.factors), _amount(metric, interaction.amount), "", ""
 
 
 def _amount(metric: Attribution, amount: Amount | None) -> str:
@@ -153,8 +146,8 @@ def _amount(metric: Attribution, amount: Amount | None) -> str:
 
 
 def _number(value: float) -> str:
-    value = 0.0 if abs(value) < 1e-12 else value
-    return f"{value:+.4f}" if value == 0 or 5e-5 <= abs(value) < 100 else f"{value:+.4g}"
+    fixed = abs(value) < 1e-12 or 5e-5 <= abs(value) < 100
+    return f"{value:{'+z.4f' if fixed else '+.4g'}}"
 
 
 def _footnotes(report: AttributionReport) -> Iterator[str]:
