@@ -1,15 +1,19 @@
 """log: show a metric over the commits of a branch, with a verdict at each change."""
 
+import pkgutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lmspec.cli import comparing, mistakes, options
 
-if TYPE_CHECKING:
-    from lmspec.history.trend import Trend
+FORMS = {
+    "text": "trends:plain",
+    "json": "trends:as_json",
+    "svg": "trendplot:svg",
+    "md": "trends:as_markdown",
+}
 
 
 @click.command("log")
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Include commits that did not change the metric.",
 )
-@options.form("text", "json", "svg", "md", help="Output format; svg is a plot with intervals.")
+@options.form(*FORMS, help="Output format; svg is a plot with intervals.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
 )
@@ -64,24 +68,16 @@ def command(
     from lmspec.history import trend
 
     trends = trend.trends(metric, branch, Path.cwd(), most, unchanged)
-    if output:
-        comparing.write(output, _rendered(trends, form) + "\n")
-    elif form == "text" and mistakes.is_terminal(sys.stdout):
+    if not output and form == "text" and mistakes.is_terminal(sys.stdout):
         from rich.console import Console
 
         from lmspec.reports import trends as forms
 
         Console().print(forms.render(trends))
+        return
+    # imports only what the form needs: matplotlib takes a second
+    text = pkgutil.resolve_name(f"lmspec.reports.{FORMS[form]}")(trends).rstrip("\n")
+    if output:
+        comparing.write(output, f"{text}\n")
     else:
-        click.echo(_rendered(trends, form))
-
-
-def _rendered(trends: list["Trend"], form: str) -> str:
-    """Imports only what the form needs: matplotlib takes a second."""
-    if form == "svg":
-        from lmspec.reports import trendplot
-
-        return trendplot.svg(trends).rstrip("\n")
-    from lmspec.reports import trends as forms
-
-    return {"text": forms.plain, "md": forms.as_markdown, "json": forms.as_json}[form](trends)
+        click.echo(text)

@@ -134,7 +134,7 @@ def read(name: str, root: Path) -> Revision:
     """
     revision = of_tree(repository.tree(name, root, FOLDERS))
     try:
-        _require_project(revision)
+        require_project(revision)
     except LmspecError:
         revision.tree.close()
         raise
@@ -156,7 +156,8 @@ def is_elsewhere(path: str) -> bool:
     return path.partition("/")[0] not in CODE
 
 
-def _require_project(revision: Revision) -> None:
+def require_project(revision: Revision) -> None:
+    """Raises LmspecError if params.yaml is absent, empty, or does not parse."""
     place = _place(revision.tree, PARAMS)
     if PARAMS not in revision.tree.ids:
         here = "run lmspec in the folder that holds params.yaml"

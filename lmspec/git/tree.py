@@ -1,5 +1,6 @@
 """tree: the files of a commit or of the working tree, read through git: no cache, no network."""
 
+import functools
 import hashlib
 import re
 import subprocess
@@ -53,19 +54,18 @@ class Tree:
 
 
 class Objects:
-    """One `git cat-file --batch` for everything that is read."""
+    """One `git cat-file --batch` for everything that is read; after an error another."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._start()
 
-    def _start(self) -> None:
-        self.process = subprocess.Popen(
-            ["git", "cat-file", "--batch"],
-            cwd=self.root,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+    @functools.cached_property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """Started when something is read."""
+        pipe = subprocess.PIPE
+        command = ["git", "cat-file", "--batch"]
+        return subprocess.Popen(
+            command, cwd=self.root, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
         )
 
     def read(self, name: str, place: str) -> bytes:
@@ -76,7 +76,7 @@ class Objects:
             pipe_in.write(f"{name}\n".encode())
             pipe_in.flush()
         except BrokenPipeError:
-            self._restart()
+            self.close()
             raise LmspecError(
                 place,
                 "git ended before it was read",
@@ -90,7 +90,7 @@ class Objects:
         try:
             _require_small(place, size)
         except LmspecError:
-            self._restart()  # instead of reading to its end
+            self.close()  # instead of reading to its end
             raise
         content = pipe_out.read(size)
         pipe_out.read(1)  # a newline
@@ -98,12 +98,9 @@ class Objects:
 
     def close(self) -> None:
         """End the process."""
-        self.process.kill()
-        self.process.communicate()
-
-    def _restart(self) -> None:
-        self.close()
-        self._start()
+        if process := vars(self).pop("process", None):
+            process.kill()
+            process.communicate()
 
 
 def _require_small(place: str, size: int) -> None:

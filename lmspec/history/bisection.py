@@ -1,7 +1,7 @@
 """bisection: the first commit at which a gate fails, found from committed metrics alone."""
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,15 +11,15 @@ from lmspec.compare import comparison, gates, out_of_date
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import GateVerdict, Report
-from lmspec.compare.revision import PARAMS, Revision
+from lmspec.compare.revision import PARAMS, Revision, require_project
 from lmspec.errors import LmspecError, some
 from lmspec.git import tree
 from lmspec.git.tree import WORKTREE
 from lmspec.history import commits
 from lmspec.history.commits import Commit, Files
 from lmspec.language.suggest import nearest
-from lmspec.pipeline import paths
 from lmspec.specs import gates as specs
+from lmspec.specs import names
 from lmspec.specs.names import MetricName
 
 COMPARING = (specs.NonInferiority, specs.Improvement, specs.NegativeFlipRate, specs.Ratio)
@@ -46,7 +46,6 @@ class FirstBadCommit:
     merged   the commits that it brought in, if it is one commit and a merge
     checked  every commit that was checked, newest first
     earlier  other commits at which the gate began to fail, newest first
-    notes    what was not checked
     """
 
     good: Check
@@ -54,7 +53,6 @@ class FirstBadCommit:
     merged: tuple[Commit, ...]
     checked: tuple[Check, ...]
     earlier: tuple[Check, ...]
-    notes: tuple[str, ...] = ()
 
     @property
     def bad(self) -> Check:
@@ -64,20 +62,24 @@ class FirstBadCommit:
 
 @dataclass(frozen=True)
 class NotFound:
-    """Why there is no first bad commit. notes: what was not checked."""
+    """Why there is no first bad commit."""
 
     reason: str
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Bisection:
-    """report: of the last good commit and the first bad one, or why there is none."""
+    """A gate, and where it broke.
+
+    report  of the last good commit and the first bad one, or why there is none
+    notes   what was not checked
+    """
 
     name: str
     gate: specs.Gate
     result: FirstBadCommit | NotFound
     report: Report | str
+    notes: tuple[str, ...] = ()
 
 
 def bisect(name: str, good: str | None, bad: str, root: Path) -> Bisection:
@@ -90,8 +92,8 @@ def bisect(name: str, good: str | None, bad: str, root: Path) -> Bisection:
     with Files(root) as files:
         search = _Search(name, gate, line, files)
         result = search.run(None if good is None else _ancestor(good, line[0], root))
-        result = replace(result, notes=tuple(commits.unchecked(len(search.unchecked))))
-        return Bisection(name, gate, result, _report(result, files))
+        notes = tuple(commits.unchecked(len(search.unchecked)))
+        return Bisection(name, gate, result, _report(result, files), notes)
 
 
 def _report(result: FirstBadCommit | NotFound, files: Files) -> Report | str:
@@ -110,10 +112,7 @@ def gate_named(name: str, root: Path) -> specs.Gate:
     A waived failure has a first bad commit too. Raises LmspecError if there is no such gate.
     """
     now = Revision(tree.tree(WORKTREE, root, (PARAMS,)))
-    if PARAMS not in now.tree.ids:
-        raise LmspecError(
-            PARAMS, "there is no such file", "run lmspec in the folder that holds params.yaml"
-        )
+    require_project(now)
     known = gates.demanded(now)
     if name not in known:
         near = nearest(name, known)
@@ -151,7 +150,10 @@ class _Search:
     _known: dict[tuple[object, ...], Check] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.artifact = str(MetricName.parse(self.gate.metric).artifact)
+        artifact = MetricName.parse(self.gate.metric).artifact
+        self.artifact = str(artifact)
+        tables = f"{names.METRICS}/{artifact.stage}/"
+        self.inputs = PARAMS, artifact.metrics, artifact.provenance, tables
 
     def run(self, good: Commit | None) -> FirstBadCommit | NotFound:
         """Back from the bad commit, to the good one if it is named, else to the first that passes.
@@ -207,7 +209,10 @@ class _Search:
         """Check a commit; commits with the same files are evaluated once."""
         try:
             reason = self._out_of_date(commit)
-            key = (self.baseline, reason, *self._files(commit))
+            ids = self.files.revision(commit).tree.ids
+            # the files that the verdict depends on, and git's hashes of their content
+            files = (item for item in ids.items() if item[0].startswith(self.inputs))
+            key = (self.baseline, reason, *files)
             if key not in self._known:
                 self._known[key] = self._evaluated(commit, reason)
             return replace(self._known[key], commit=commit)
@@ -232,14 +237,6 @@ class _Search:
         if out_of_date.unknown(self.files.revision(commit)):
             self.unchecked.add(commit)
         return self.files.out_of_date(commit).get(self.artifact)
-
-    def _files(self, commit: Commit) -> Iterator[tuple[str, str]]:
-        """The files that the verdict depends on, as (path, git's hash of the content)."""
-        own = {PARAMS, paths.metrics(self.artifact), paths.provenance(self.artifact)}
-        tables = f"{paths.METRICS}/{paths.stage_name(self.artifact)}/"
-        for path, content in self.files.revision(commit).tree.ids.items():
-            if path in own or path.startswith(tables):
-                yield path, content
 
 
 def _require_verdict(check: Check) -> None:

@@ -1,5 +1,6 @@
 """metric_lookup: which metric an abbreviation means, and which metrics the gates are about."""
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterator
@@ -24,13 +25,10 @@ def known(revision: Revision) -> Iterator[MetricName]:
     """Every number in the metrics of a revision; files that cannot be read are skipped."""
     for file in filter(None, map(FILE.fullmatch, revision.tree.ids)):
         artifact = ArtifactName.of_stage(file[1])
-        try:
-            metrics = revision.metrics(str(artifact))
-        except LmspecError:
-            continue
-        for path, value in leaves(metrics):
-            if number(value) is not None:
-                yield MetricName(artifact, path)
+        with contextlib.suppress(LmspecError):
+            for path, value in leaves(revision.metrics(str(artifact))):
+                if number(value) is not None:
+                    yield MetricName(artifact, path)
 
 
 def metric(text: str, line: list[Commit], files: Files) -> MetricName:
@@ -61,9 +59,7 @@ def _advice(text: str, names: list[str]) -> str:
         like = difflib.get_close_matches(text, names, len(names) or 1, 0)
         return f"the nearest of {len(names)} are {some(like)}: `lmspec diff --all` lists all"
     meant = [near] if near else [name for name in names if name.endswith(f".{end}")]
-    return (
-        f"did you mean '{meant[0]}'?" if len(meant) == 1 else f"did you mean one of {some(meant)}?"
-    )
+    return f"did you mean one of {some(meant)}?" if meant[1:] else f"did you mean '{meant[0]}'?"
 
 
 def _versions(line: list[Commit], files: Files) -> Iterator[Commit]:

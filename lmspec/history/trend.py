@@ -158,12 +158,10 @@ class _MetricHistory:
 
     def _out_of_date(self, *pair: Commit) -> str | None:
         """Why the metrics of one of them are not of its own spec and code."""
-        reasons = (
-            (commit, self.files.out_of_date(commit).get(str(self.name.artifact))) for commit in pair
-        )
-        return next(
-            (f"out of date in {commit.short}: {why}" for commit, why in reasons if why), None
-        )
+        for commit in pair:
+            if why := self.files.out_of_date(commit).get(str(self.name.artifact)):
+                return f"out of date in {commit.short}: {why}"
+        return None
 
     def _interval(self, commit: Commit, value: float) -> Interval | None:
         try:

@@ -103,14 +103,12 @@ def require_up_to_date(project: Project, root: Path) -> None:
 def upgrades(root: Path, text: str) -> list[str]:
     """The versions that a new toolchain.yaml changes: `torch 2.12.0 -> 2.13.0`."""
     path = root / TOOLCHAIN
-    old, new = (
-        _versions(path.read_text(encoding="utf-8") if path.exists() else text),
-        _versions(text),
-    )
-    changes = (
-        (name, old.get(name, "none"), new.get(name, "none")) for name in sorted({*old, *new})
-    )
-    return [f"{name} {before} -> {after}" for name, before, after in changes if before != after]
+    old = _versions(path.read_text(encoding="utf-8") if path.exists() else text)
+    new = _versions(text)
+    return [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in sorted({name for name, _ in old.items() ^ new.items()})
+    ]
 
 
 def _versions(text: str) -> dict[str, str]:

@@ -74,11 +74,7 @@ def _named(commit: Commit) -> str:
 
 
 def _changed(report: Report, metrics: Sequence[Metric]) -> Iterator[str]:
-    changes = (table(report) for table in tables.CHANGES)
-    for table in (
-        tables.metrics(metrics, "metric"),
-        *changes,
-    ):
+    for table in (tables.metrics(metrics, "metric"), *(made(report) for made in tables.CHANGES)):
         if table.rows:
             yield from ("", f"{table.title}:", *aligned.lines(table))
 
@@ -107,7 +103,7 @@ def _notes(bisection: Bisection) -> Iterator[str]:
         oldest = result.checked[-1]
         if oldest.state != "pass":
             yield f"{oldest.commit.short}, the good commit, does not pass itself: {oldest.observed}"
-    yield from result.notes
+    yield from bisection.notes
 
 
 def as_json(bisection: Bisection) -> str:

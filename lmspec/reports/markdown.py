@@ -56,7 +56,7 @@ def render(report: Report, limit: int = 65_536) -> str:
         starts[title] = total
         total += len(shown[title].rows)
     content = [
-        (table, starts[title], [_row(row, table.columns) for row in table.rows])
+        (table, starts[title], [table_row(row, table.columns) for row in table.rows])
         for title, table in shown.items()
     ]
     template = templates.get_template("report.md.j2")
@@ -97,8 +97,9 @@ def _tables(report: Report) -> Sequence[Table]:
     ]
 
 
-def _row(row: Row, columns: tuple[Column, ...]) -> str:
-    cells = (cell(text, column) for text, column in zip(row.cells, columns, strict=True))
+def table_row(row: Row, columns: tuple[Column, ...]) -> str:
+    """A line of a table."""
+    cells = (_cell(text, column) for text, column in zip(row.cells, columns, strict=True))
     return f"| {' | '.join(cells)} |"
 
 
@@ -106,8 +107,8 @@ def _printed(value: object) -> str:
     return prose(words.line(value))
 
 
-def cell(text: str, column: Column) -> str:
-    """A cell of a table, by the kind of its column."""
+def _cell(text: str, column: Column) -> str:
+    """By the kind of its column."""
     if column.kind == "number" and NUMBERS.fullmatch(text):
         return text
     if column.kind == "name" or column.head == "text":

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
@@ -47,25 +47,24 @@ class Table:
     note: str = ""
 
 
-def compact(title: str, columns: Sequence[Column], rows: Iterable[Row], note: str = "") -> Table:
-    """A table without the columns that are empty in every row."""
-    rows = tuple(rows)
-    filled = [any(texts) for texts in zip(*(row.cells for row in rows), strict=True)]
-    shown = (replace(row, cells=tuple(itertools.compress(row.cells, filled))) for row in rows)
-    kept = tuple(itertools.compress(columns, filled))
-    return Table(title, kept, tuple(shown), note if rows else "")
-
-
-def _table(
+def table(
     title: str,
     columns: str,
     rows: Iterable[Iterable[object]],
     tones: Iterable[Tone] = itertools.repeat("plain"),
     note: str = "",
 ) -> Table:
-    """columns: `head:kind|head:kind`; cells of any type, None for an empty one."""
+    """A table without the columns that are empty in every row.
+
+    columns: `head:kind|head:kind`; cells of any type, None for an empty one.
+    """
     heads = [Column(*column.split(":")) for column in columns.split("|")]  # type: ignore[arg-type]
-    return compact(title, heads, map(Row, (tuple(map(_cell, row)) for row in rows), tones), note)
+    texts = [tuple(map(_cell, row)) for row in rows]
+    filled = [any(column) for column in zip(*texts, strict=True)]
+    shown = map(Row, (tuple(itertools.compress(row, filled)) for row in texts), tones)
+    return Table(
+        title, tuple(itertools.compress(heads, filled)), tuple(shown), note if texts else ""
+    )
 
 
 def _cell(value: object) -> str:
@@ -74,12 +73,12 @@ def _cell(value: object) -> str:
 
 def parameters(report: Report) -> Table:
     """Values of each leaf of params.yaml that differs."""
-    return _table("parameters", f"parameter:name|{VALUES}", map(_change, report.changes.parameters))
+    return table("parameters", f"parameter:name|{VALUES}", map(_change, report.changes.parameters))
 
 
 def toolchain(report: Report) -> Table:
     """Versions of Python and packages."""
-    return _table("toolchain", f"package:name|{VALUES}", map(_change, report.changes.toolchain))
+    return table("toolchain", f"package:name|{VALUES}", map(_change, report.changes.toolchain))
 
 
 def _change(change: Change) -> Sequence[object]:
@@ -89,7 +88,7 @@ def _change(change: Change) -> Sequence[object]:
 def data(report: Report) -> Table:
     """Rows added, removed and relabelled."""
     heads = "artifact:name|table:name|label:name|rows in:number|rows out:number|relabelled:number"
-    return _table("data", heads, (vars(rows).values() for rows in report.changes.data))
+    return table("data", heads, (vars(rows).values() for rows in report.changes.data))
 
 
 def code(report: Report) -> Table:
@@ -98,7 +97,7 @@ def code(report: Report) -> Table:
         (c.file, ", ".join(c.what) or words.LAYOUT_ONLY, ", ".join(c.stages))
         for c in report.changes.code
     )
-    return _table("code", "file:name|what:text|stages:text", rows)
+    return table("code", "file:name|what:text|stages:text", rows)
 
 
 def artifacts(report: Report) -> Table:
@@ -110,7 +109,7 @@ def artifacts(report: Report) -> Table:
         for name in getattr(changes, what)
     ]
     rows += [("renamed", *names) for names in changes.renamed.items()]
-    return _table("artifacts", "what:text|artifact:name|new name:name", rows)
+    return table("artifacts", "what:text|artifact:name|new name:name", rows)
 
 
 CHANGES = (parameters, data, code, toolchain, artifacts)
@@ -122,7 +121,7 @@ def metrics(
     """One row per metric, in the order given. tested: with how it was tested."""
     rows = ((*_metric(m), *(_test(m) if tested else ())) for m in shown)
     heads = f"{METRIC}|{TEST}" if tested else METRIC
-    return _table(title, heads, rows, map(_tone, shown), note)
+    return table(title, heads, rows, map(_tone, shown), note)
 
 
 def tests(report: Report) -> Table:
@@ -130,7 +129,7 @@ def tests(report: Report) -> Table:
     tested = [m for m in words.ordered(report.metrics) if m.p is not None]
     rows = ((m.name, *_test(m), words.verdict(m)) for m in tested)
     heads = f"metric:name|{TEST}|verdict:verdict"
-    return _table("how each metric was tested", heads, rows, map(_tone, tested))
+    return table("how each metric was tested", heads, rows, map(_tone, tested))
 
 
 def _tone(compared: Metric | Ratio) -> Tone:
@@ -164,7 +163,7 @@ def flips(report: Report) -> Table:
     rows = ((*DATASET(f), *FLIPS(f), f.rate, f.bound) for f in report.flips)
     heads = f"artifact:name|dataset:name|{COUNTS}|rate:number|at most (95 %):number"
     note = "negative flip: right in the baseline, wrong in the candidate; rate: of all compared"
-    return _table("flips", heads, rows, note=f"{note} examples")
+    return table("flips", heads, rows, note=f"{note} examples")
 
 
 def slices(report: Report, everything: bool = True) -> Table:
@@ -176,7 +175,7 @@ def slices(report: Report, everything: bool = True) -> Table:
         if everything or s.negative_flips or s.positive_flips
     )
     heads = f"artifact:name|dataset:name|slice:text|name:name|{COUNTS}"
-    return _table("flips by class and table", heads, rows)
+    return table("flips by class and table", heads, rows)
 
 
 def worst(report: Report, most: int | None = None) -> list[tuple[Flips, Example]]:
@@ -202,7 +201,7 @@ def examples(report: Report, most: int | None = None) -> Table:
         "artifact:name|dataset:name|example:name|table:name|label:name|baseline:name"
         "|candidate:name|P(label):number|text:text"
     )
-    return _table("negative flips", heads, rows, note=note)
+    return table("negative flips", heads, rows, note=note)
 
 
 def ratios(report: Report) -> Table:
@@ -224,7 +223,7 @@ def ratios(report: Report) -> Table:
         "ratio:name|baseline:number|candidate:number|candidate / baseline [95 %]:number"
         "|verdict:verdict|direction:text|method:text"
     )
-    return _table("ratios", heads, rows, map(_tone, ordered))
+    return table("ratios", heads, rows, map(_tone, ordered))
 
 
 def gates(report: Report) -> Table:
@@ -238,9 +237,9 @@ def gates(report: Report) -> Table:
         "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text"
         "|examples needed:number|why:text"
     )
-    return _table("gates", heads, rows, map(words.gate_tone, ordered))
+    return table("gates", heads, rows, map(words.gate_tone, ordered))
 
 
 def notes(report: Report) -> Table:
     """What could not be checked, and why."""
-    return _table("notes", "note:text", zip(report.notes, strict=True))
+    return table("notes", "note:text", zip(report.notes, strict=True))

@@ -6,42 +6,36 @@ from typing import TYPE_CHECKING
 
 from lmspec.history.trend import Point, Trend
 from lmspec.reports import aligned, markdown, tables, terminal, values, words
-from lmspec.reports.tables import Column, Row, Table
+from lmspec.reports.tables import Table
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
 BLOCKS, NONE = "▁▂▃▄▅▆▇█", "·"
 COLUMNS = (
-    Column("commit", "name"),
-    Column("date", "text"),
-    Column("value", "number"),
-    Column("95 %", "number"),
-    Column("change", "number"),
-    Column("verdict", "verdict"),
-    Column("subject", "text"),
-    Column("remark", "text"),
+    "commit:name|date:text|value:number|95 %:number|change:number|verdict:verdict|subject:text"
+    "|remark:text"
 )
 UNWRAPPED = ("commit", "date", "verdict")
 SUBJECT, REMARK = 60, 160  # characters
 
 
 def _table(trend: Trend) -> Table:
-    return tables.compact(trend.metric, COLUMNS, map(_row, trend.points))
-
-
-def _row(point: Point) -> Row:
-    cells = (
-        point.commit.short,
-        point.commit.day,
-        words.number(point.value),
-        _interval(point),
-        words.signed(point.difference, point.value),
-        point.verdict,
-        words.line(point.commit.subject, SUBJECT),
-        words.line(point.reason or "", REMARK),
+    rows = (
+        (
+            point.commit.short,
+            point.commit.day,
+            point.value,
+            _interval(point),
+            words.signed(point.difference, point.value),
+            point.verdict,
+            words.line(point.commit.subject, SUBJECT),
+            point.reason and words.line(point.reason, REMARK),
+        )
+        for point in trend.points
     )
-    return Row(cells, words.TONES[point.verdict])
+    tones = (words.TONES[point.verdict] for point in trend.points)
+    return tables.table(trend.metric, COLUMNS, rows, tones)
 
 
 def _interval(point: Point) -> str:
@@ -113,8 +107,8 @@ def _markdown(trend: Trend) -> list[str]:
     if table.rows:
         heads = [column.head for column in table.columns]
         rules = ["---:" if column.kind == "number" else "---" for column in table.columns]
-        cells = (map(markdown.cell, row.cells, table.columns) for row in table.rows)
-        lines += [f"| {' | '.join(row)} |" for row in (heads, rules, *cells)]
+        lines += [f"| {' | '.join(row)} |" for row in (heads, rules)]
+        lines += [markdown.table_row(row, table.columns) for row in table.rows]
     return [*lines, *(f"\n{markdown.prose(_note(note))}" for note in trend.notes)]
 
 
