@@ -61,7 +61,7 @@ def compiled_project() -> "Project":
     from lmspec.pipeline import compiler
 
     project = valid_project()
-    compiler.require_up_to_date(project, Path.cwd())
+    compiler.require_none(compiler.out_of_date(project, Path.cwd()))
     return project
 
 

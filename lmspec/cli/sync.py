@@ -26,8 +26,8 @@ def command(check: bool) -> None:
     if compiler.TOOLCHAIN in texts:
         for change in compiler.upgrades(Path.cwd(), texts[compiler.TOOLCHAIN]):
             click.echo(f"{compiler.TOOLCHAIN}: {change}")
-    if texts and check:
-        raise compiler.OutOfDate(texts)
+    if check:
+        compiler.require_none(texts)
     for name, text in texts.items():
         partial = Path(name).with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")

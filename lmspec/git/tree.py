@@ -13,6 +13,7 @@ from lmspec.git import command as git
 
 WORKTREE = "worktree"
 LARGEST_BYTES = 256 * 2**20  # of one file; no metric is larger
+Ids = dict[str, str]  # path from the root of the project -> git's hash of the content
 
 
 @dataclass
@@ -21,14 +22,13 @@ class Tree:
 
     name        as the user gave it, or the merge base that it stands for
     commit      its full hash; None for the working tree
-    ids         path from the root of the project -> git's hash of the content
     submodules  paths whose content is in another repository
     """
 
     name: str
     commit: str | None
     root: Path
-    ids: dict[str, str]
+    ids: Ids
     _objects: "Objects | None" = field(default=None, repr=False)
     submodules: tuple[str, ...] = ()
 
@@ -163,7 +163,7 @@ def has_commit(root: Path) -> bool:
     return not git.run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode
 
 
-def tree(name: str, root: Path, folders: tuple[str, ...]) -> Tree:
+def tree(name: str, root: Path, folders: Sequence[str]) -> Tree:
     """The files of a branch, tag or commit, or of the working tree (`worktree`).
 
     folders  paths that will be read, relative to the root
@@ -184,16 +184,16 @@ def add(tree: Tree, paths: Sequence[str]) -> None:
 
 
 def of_commit(
-    name: str, commit: str, root: Path, folders: tuple[str, ...], objects: Objects | None = None
+    name: str, commit: str, root: Path, folders: Sequence[str], objects: Objects | None = None
 ) -> Tree:
     """The files of a commit, by its full hash. objects: a reader shared with other trees."""
     ids = _listed(git.text(root, "ls-tree", "-r", "-z", commit, "--", *folders))
     return Tree(name, commit, root, ids["blob"], objects or Objects(root), tuple(ids["commit"]))
 
 
-def _listed(rows: str) -> dict[str, dict[str, str]]:
+def _listed(rows: str) -> dict[str, Ids]:
     """Kind -> path -> hash, from `git ls-tree -z`. A submodule is of kind `commit`."""
-    ids: dict[str, dict[str, str]] = {"blob": {}, "commit": {}}
+    ids: dict[str, Ids] = {"blob": {}, "commit": {}}
     for row in filter(None, rows.split("\0")):
         about, _, path = row.partition("\t")
         _, kind, content = about.split()
@@ -201,14 +201,14 @@ def _listed(rows: str) -> dict[str, dict[str, str]]:
     return ids
 
 
-def _submodules(root: Path, folders: tuple[str, ...]) -> tuple[str, ...]:
+def _submodules(root: Path, folders: Sequence[str]) -> tuple[str, ...]:
     """Those of the working tree, by the index."""
     process = git.run(root, "ls-files", "--stage", "-z", "--", *folders)
     lines = process.stdout.decode("utf-8", "surrogateescape").split("\0")
     return tuple(line.partition("\t")[2] for line in lines if line.startswith("160000 "))
 
 
-def _files(root: Path, folders: Sequence[str]) -> dict[str, str]:
+def _files(root: Path, folders: Sequence[str]) -> Ids:
     ids = {}
     for folder in folders:
         place = root / folder

@@ -80,6 +80,7 @@ class _MetricHistory:
 
     def __init__(self, name: MetricName, line: list[Commit], files: Files) -> None:
         self.name, self.line, self.files = name, line, files
+        self.revision = files.revision
         self.better: Better | None = None
         self.file = paths.metrics(str(name.artifact))
         self.reading = functools.cache(self._reading)
@@ -105,7 +106,7 @@ class _MetricHistory:
 
     def _reading(self, commit: Commit) -> _Reading:
         """The metric in the commit's own file."""
-        revision, path = self.files.revision(commit), self.name.path
+        revision, path = self.revision(commit), self.name.path
         try:
             metrics = revision.metrics(str(self.name.artifact))
         except LmspecError as error:
@@ -139,16 +140,13 @@ class _MetricHistory:
         point = self.changed(older)
         if point.value is None:
             return replace(point, commit=commit)
-        try:
-            reason = self._out_of_date(commit, older)
-        except LmspecError as error:
-            reason = f"{error.place}: {error.found}"
+        reason = self._out_of_date(commit, older)
         verdict: Verdict = "not comparable" if reason else "same"
         return Point(commit, point.value, point.interval, verdict, older.short, 0.0, reason=reason)
 
     def _step(self, before: Commit, commit: Commit) -> Step:
         values = self.reading(before).value or 0.0, self.reading(commit).value or 0.0
-        revisions = self.files.revision(before), self.files.revision(commit)
+        revisions = self.revision(before), self.revision(commit)
         try:
             reason = self._out_of_date(commit, before)
             return step.step(*revisions, self.name, values, reason, self.better)
@@ -157,21 +155,24 @@ class _MetricHistory:
             return Step("not comparable", values[1] - values[0], reason=reason)
 
     def _out_of_date(self, *pair: Commit) -> str | None:
-        """Why the metrics of one of them are not of its own spec and code."""
-        for commit in pair:
-            if why := self.files.out_of_date(commit).get(str(self.name.artifact)):
-                return f"out of date in {commit.short}: {why}"
+        """Why the metrics of one of them are not of its own spec and code, or that is not known."""
+        try:
+            for commit in pair:
+                if why := self.files.out_of_date(commit).get(str(self.name.artifact)):
+                    return f"out of date in {commit.short}: {why}"
+        except LmspecError as error:
+            return f"{error.place}: {error.found}"
         return None
 
     def _interval(self, commit: Commit, value: float) -> Interval | None:
         try:
-            return step.interval(self.files.revision(commit), self.name, value)
+            return step.interval(self.revision(commit), self.name, value)
         except LmspecError:  # its params.yaml does not parse: the verdict says so
             return None
 
     def _direction(self, commit: Commit) -> Better | None:
         try:
-            return step.direction(self.files.revision(commit), self.name)
+            return step.direction(self.revision(commit), self.name)
         except LmspecError:
             return None
 
@@ -186,5 +187,5 @@ class _MetricHistory:
             yield f"it begins at {first.short} ({first.day}); renames are not followed"
         else:
             yield from commits.cut_off(first, self.files.root)
-        revisions = (self.files.revision(point.commit) for point in points)
+        revisions = (self.revision(point.commit) for point in points)
         yield from commits.unchecked(sum(map(out_of_date.unknown, revisions)))

@@ -24,17 +24,7 @@ WRITTEN = (
 )
 DVC_YAML = "dvc.yaml"
 TOOLCHAIN = "toolchain.yaml"
-
-
-class OutOfDate(LmspecError):
-    """Files that `lmspec sync` would change."""
-
-    def __init__(self, files: Iterable[str]) -> None:
-        super().__init__(
-            " and ".join(files),
-            "out of date: params.yaml, imports or packages have changed",
-            "run `lmspec sync`, and commit what it writes",
-        )
+Document = dict[str, Any]  # of YAML
 
 
 def dvc_yaml_text(project: Project, root: Path) -> str:
@@ -51,7 +41,7 @@ def dvc_yaml_text(project: Project, root: Path) -> str:
     return f"{WRITTEN}\n{text_of(used)}"
 
 
-def text_of(document: dict[str, Any]) -> str:
+def text_of(document: Document) -> str:
     """A document as YAML, as DVC writes it."""
     yaml = YAML()
     yaml.default_flow_style = False
@@ -68,7 +58,7 @@ def toolchain_text(project: Project, root: Path) -> str:
     """
     closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
     versions = packages.executed(frozenset().union(*(code.foreign for code in closures)))
-    tree: dict[str, Any] = {"python": toolchain.minor(), "packages": versions}
+    tree: Document = {"python": toolchain.minor(), "packages": versions}
     outside = {module: path for code in closures for module, path in code.outside.items()}
     for module, path in sorted(outside.items()):
         *parents, name = module.split(".")
@@ -94,10 +84,14 @@ def out_of_date(project: Project, root: Path) -> dict[str, str]:
     }
 
 
-def require_up_to_date(project: Project, root: Path) -> None:
-    """Raises OutOfDate if `lmspec sync` would change a file."""
-    if files := out_of_date(project, root):
-        raise OutOfDate(files)
+def require_none(out_of_date: Iterable[str]) -> None:
+    """Raises LmspecError if there are files that `lmspec sync` would change."""
+    if files := " and ".join(out_of_date):
+        raise LmspecError(
+            files,
+            "out of date: params.yaml, imports or packages have changed",
+            "run `lmspec sync`, and commit what it writes",
+        )
 
 
 def upgrades(root: Path, text: str) -> list[str]:
@@ -132,9 +126,9 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
     return list(dict.fromkeys(str(ref) for _, ref in references(spec)))
 
 
-def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str, Any]:
+def _stage(project: Project, name: str, spec: Artifact, root: Path) -> Document:
     command = f"python -m lmspec.run {' '.join(ArtifactName.parse(name))}"
-    stage: dict[str, Any] = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
+    stage: Document = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
     code = code_of(project, spec, root)
     needs = map(folder, needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
@@ -151,7 +145,7 @@ def _stage(project: Project, name: str, spec: Artifact, root: Path) -> dict[str,
     return stage
 
 
-def _report(stage: str, table: Table) -> dict[str, Any]:
+def _report(stage: str, table: Table) -> Document:
     """A table that git keeps, and how DVC plots it."""
     plot = dict(table.plot)
     if "title" in plot:
@@ -159,7 +153,7 @@ def _report(stage: str, table: Table) -> dict[str, Any]:
     return {f"{METRICS}/{stage}/{table.name}.csv": {"cache": False, **plot}}
 
 
-def _plots(stage: str, spec: Artifact) -> list[dict[str, Any]]:
+def _plots(stage: str, spec: Artifact) -> list[Document]:
     """Plots of several columns of a table."""
     plots = []
     for table in spec.reports:

@@ -17,7 +17,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
 from lmspec.pipeline import run_cache
-from lmspec.pipeline.run_cache import RunCache
+from lmspec.pipeline.run_cache import Entry, RunCache
 
 COMMAND, OUTPUT, FILE, VALUE = "command", "output", "file", "value"
 
@@ -64,15 +64,16 @@ class Arrival:
         return self.output.meta if path == self.output.fs_path else Meta()
 
 
+Arrivals = Mapping[str, Arrival]
+
+
 class Stage:
     """A stage of dvc.yaml beside its last run.
 
     coming  absolute path -> what will be there, for outputs of earlier stages that are out of date
     """
 
-    def __init__(
-        self, stage: Any, cache: RunCache, coming: Mapping[str, Arrival] | None = None
-    ) -> None:
+    def __init__(self, stage: Any, cache: RunCache, coming: Arrivals | None = None) -> None:
         self._stage, self._cache = stage, cache
         self._arrivals = {} if stage.frozen else _arrivals(stage, coming or {})
         self.name: str = stage.name
@@ -83,7 +84,7 @@ class Stage:
         """The code files among its inputs."""
         return [dep.def_path for dep in self._stage.deps if dep.def_path.endswith(".py")]
 
-    def after(self, coming: Mapping[str, Arrival]) -> "Stage":
+    def after(self, coming: Arrivals) -> "Stage":
         """The same stage when its turn comes."""
         return Stage(self._stage, self._cache, coming)
 
@@ -112,7 +113,7 @@ class Stage:
         unknown = (arrival.stage for arrival in self._arrivals.values() if not arrival.output)
         return list(dict.fromkeys(unknown))
 
-    def restored(self) -> dict[str, Arrival] | None:
+    def restored(self) -> Arrivals | None:
         """What `dvc repro` restores from the cache instead of running the stage; None if it runs.
 
         For a stage that has changes and waits for nothing.
@@ -142,19 +143,18 @@ class Stage:
                 return True
         return False
 
-    def unknown(self) -> dict[str, Arrival]:
+    def unknown(self) -> Arrivals:
         """Its outputs as later stages see them if it runs, or may."""
         return {out.fs_path: Arrival(self.name) for out in self._stage.outs}
 
     def _cacheable(self) -> bool:
         """Does DVC look for its result in the run-cache? As `_can_hash` in dvc/stage/cache.py."""
         stage = self._stage
-        if stage.is_callback or stage.always_changed or stage.frozen:
-            return False
         return bool(
             stage.cmd
             and stage.deps
             and stage.outs
+            and not (stage.is_callback or stage.always_changed or stage.frozen)
             and all(i.protocol == "local" and i.def_path for i in (*stage.deps, *stage.outs))
             and all(out.is_in_repo and not out.persist for out in stage.outs)
         )
@@ -165,7 +165,7 @@ class Stage:
             out.hash_info for out in self._stage.outs
         )
 
-    def _inputs(self) -> dict[str, Any] | None:
+    def _inputs(self) -> Entry | None:
         """What DVC will record before it runs the stage; None if an input is missing.
 
         An input that is not known yet has its value of the last run.
@@ -183,10 +183,10 @@ class Stage:
                 except (DvcException, FileNotFoundError):
                     return None
             stage.deps.append(dep)
-        inputs: dict[str, Any] = to_single_stage_lockfile(stage)
+        inputs: Entry = to_single_stage_lockfile(stage)
         return inputs
 
-    def _in_cache(self, entry: dict[str, Any]) -> dict[str, Arrival] | None:
+    def _in_cache(self, entry: Entry) -> Arrivals | None:
         """The outputs of a run if the cache has every one, metrics included."""
         stage = self._stage.repo.stage_cache._create_stage(entry, wdir=self._stage.wdir)
         if not stage.outs_cached():
@@ -194,7 +194,7 @@ class Stage:
         return {out.fs_path: Arrival(self.name, out) for out in stage.outs}
 
 
-def _arrivals(stage: Any, coming: Mapping[str, Arrival]) -> dict[str, Arrival]:
+def _arrivals(stage: Any, coming: Arrivals) -> Arrivals:
     """The inputs that will be replaced before the stage runs: path as in dvc.yaml -> by what."""
     arrivals = {}
     for dep in stage.deps:

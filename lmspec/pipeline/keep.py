@@ -6,10 +6,12 @@ from pathlib import Path
 
 from lmspec.pipeline import codediff, dvc, dvc_stage, edits, plan
 
+Edits = dict[str, str]  # code file -> what its edit changed
 
-def check(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """(code file -> what its edit changed, stage out of date -> why it cannot be kept, if so)."""
-    files: dict[str, str] = {}
+
+def check(root: Path) -> tuple[Edits, dict[str, list[str]]]:
+    """(edits of code, stage out of date -> why it cannot be kept, if so)."""
+    files: Edits = {}
     with dvc.stages(root) as stages:
         reasons = {
             stage.name: list(_reasons(root, stage, files)) if stage.ran else ["it has never run"]
@@ -19,7 +21,7 @@ def check(root: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
     return files, reasons
 
 
-def _reasons(root: Path, stage: dvc_stage.Stage, files: dict[str, str]) -> Iterator[str]:
+def _reasons(root: Path, stage: dvc_stage.Stage, files: Edits) -> Iterator[str]:
     """Why the stage's outputs may change. Adds the files that it looks at to `files`."""
     texts = frozenset[str]().union(*(_read_as_text(root, path) for path in stage.code))
     for change in stage.changes:
@@ -44,7 +46,7 @@ def _read_as_text(root: Path, path: str) -> frozenset[str]:
         return frozenset("*")
 
 
-def keep(root: Path, stages: list[str], files: dict[str, str]) -> None:
+def keep(root: Path, stages: list[str], files: Edits) -> None:
     """Record the stages as up to date, and remember the text of the edited files."""
     dvc.commit(root, stages)
     for path, edit in files.items():

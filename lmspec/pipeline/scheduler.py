@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,9 @@ from lmspec.pipeline.repro import (
 )
 from lmspec.specs.project import Project
 
+Stages = Collection[str]
+Graph = Mapping[str, Stages]  # stage -> those that it is made from, which come before it
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -44,18 +47,18 @@ Event = Start | Line | Stopping | End
 class Schedule:
     """When a stage may start.
 
-    before      stage -> the stages it is made from; of those that are ready the first starts first
+    before      of the stages that are ready the first starts first
     jobs        how many may run at once
     alone       stages that measure: nothing runs beside them, so they start when nothing else can
     keep_going  after a failure, build what does not depend on it; otherwise start nothing more
     """
 
-    before: Mapping[str, Collection[str]]
+    before: Graph
     jobs: int = 1
-    alone: Collection[str] = ()
+    alone: Stages = ()
     keep_going: bool = False
 
-    def ready(self, running: Collection[str], ended: Mapping[str, bool]) -> list[str]:
+    def ready(self, running: Stages, ended: Mapping[str, bool]) -> list[str]:
         """The stages to start now. ended: stage -> did it succeed?"""
         if not self.keep_going and not all(ended.values()):
             return []
@@ -71,13 +74,8 @@ class Schedule:
         return sociable[: self.jobs - len(running)] if sociable or running else free[:1]
 
 
-def affected(
-    before: Mapping[str, Collection[str]], changed: Collection[str]
-) -> dict[str, list[str]]:
-    """The part of a graph that may have to be built: what changed, and what is made from it.
-
-    before  each stage after those that it is made from
-    """
+def affected(before: Graph, changed: Stages) -> dict[str, list[str]]:
+    """The part of a graph that may have to be built: what changed, and what is made from it."""
     part: dict[str, list[str]] = {}
     for stage, needed in before.items():
         inside = [name for name in needed if name in part]
@@ -86,12 +84,9 @@ def affected(
     return part
 
 
-def longest_first(
-    before: Mapping[str, Collection[str]], seconds: Mapping[str, float]
-) -> dict[str, Collection[str]]:
+def longest_first(before: Graph, seconds: Mapping[str, float]) -> Graph:
     """The same graph, ordered by the work that waits for a stage (its critical path), most first.
 
-    before   each stage after those that it is made from
     seconds  how long a stage takes; 1 for one that was never timed
     """
     path: dict[str, float] = {}
@@ -121,7 +116,7 @@ class Preparation:
 
     schedule: Schedule
     order: list[str]
-    known: Collection[str]
+    known: Stages
     seconds: Mapping[str, float]
 
 
@@ -167,22 +162,25 @@ def build(root: Path, schedule: Schedule, stop: StopSignal) -> Generator[Event, 
                 yield Stopping(tuple(running))
             if not running:
                 return
-            time.sleep(POLL_SECONDS)
-            for stage, repro in list(running.items()):
-                yield from repro.poll(stop)
-                if repro.end:
-                    ended[stage] = repro.end.outcome not in (FAILED, STOPPED)
-                    del running[stage]
-                    yield repro.end
+            for event in _poll(running, stop):
+                if isinstance(event, End):
+                    ended[event.stage] = event.outcome not in (FAILED, STOPPED)
+                yield event
     finally:
         if running and not stop.number:
             stop.handle(signal.SIGTERM)
         while running:
-            for stage, repro in list(running.items()):
-                list(repro.poll(stop))  # a full pipe would block it
-                if repro.end:
-                    del running[stage]
-            time.sleep(POLL_SECONDS)
+            list(_poll(running, stop))  # a full pipe would block a stage
+
+
+def _poll(running: dict[str, Repro], stop: StopSignal) -> Iterator[Event]:
+    """What has happened; removes stages that have ended."""
+    time.sleep(POLL_SECONDS)
+    for stage, repro in list(running.items()):
+        yield from repro.poll(stop)
+        if repro.end:
+            del running[stage]
+            yield repro.end
 
 
 def settle(root: Path, prepared: Preparation) -> None:
@@ -198,7 +196,7 @@ def settle(root: Path, prepared: Preparation) -> None:
             partial.replace(path)
 
 
-def in_order(text: str, known: Collection[str], order: Sequence[str]) -> str:
+def in_order(text: str, known: Stages, order: Sequence[str]) -> str:
     """dvc.lock as one `dvc repro` would have left it: DVC appends new stages as they finish.
 
     known  the stages that were in it before
