@@ -114,7 +114,7 @@ def test_sections_that_are_lists_are_passed_over(tmp_path: Path) -> None:
     odd = files(tmp_path, params_yaml="sources: [a]\ngates: [b, {kind: floor}]\n")
     assert (
         factors.raw_files(odd) == []
-        and question._gated(odd, [asked("scores.a", ("test", "accuracy"))]) == []
+        and list(question._gated(odd, [asked("scores.a", ("test", "accuracy"))])) == []
     )
 
 

@@ -27,6 +27,10 @@ class Measurement:
     sample: Sample | Unavailable
 
 
+Samples = Mapping[Mix, Sample]
+Measurements = Mapping[Mix, Measurement]
+
+
 @dataclass(frozen=True)
 class Amount:
     """A difference. interval: 95 %; None if the spread is not known."""
@@ -74,7 +78,7 @@ class Attribution:
 
 
 def attribute(
-    name: str, metric: SplitMetric, design: Design, measured: Mapping[Mix, Measurement]
+    name: str, metric: SplitMetric, design: Design, measured: Measurements
 ) -> Attribution:
     """measured: the mixes that could be built, and both commits."""
     common = _common(metric, measured)
@@ -87,11 +91,13 @@ def attribute(
             return common.amount(weights)
         return Amount(sum(weight * values[mix] for mix, weight in weights.items()), None)
 
+    total = amount(design.total())
+    assert total is not None  # both commits are measured
     return Attribution(
         name,
         values[BASELINE],
         values[design.candidate],
-        amount(design.total()) or Amount(values[design.candidate] - values[BASELINE], None),
+        total,
         tuple(
             Effect(f, amount(design.effect(f)), amount(design.alone(f)), amount(design.last(f)))
             for f in design.factors
@@ -111,7 +117,7 @@ class _Common:
     parts  mix -> (n, width) what each example adds to the sums of the scale
     """
 
-    def __init__(self, metric: SplitMetric, samples: Mapping[Mix, Sample]) -> None:
+    def __init__(self, metric: SplitMetric, samples: Samples) -> None:
         self.metric, self.samples = metric, samples
         last = list(samples.values())[-1]  # the candidate
         strata, tables = predictions.numbered(last.predictions.table)
@@ -151,7 +157,7 @@ class _Common:
         return all(abs(weight) < ROUNDING for weight in sums.values())
 
 
-def _common(metric: SplitMetric, measured: Mapping[Mix, Measurement]) -> _Common | str:
+def _common(metric: SplitMetric, measured: Measurements) -> _Common | str:
     """Or why there are no intervals."""
     samples: dict[Mix, Sample] = {}
     for mix, measurement in sorted(measured.items(), key=lambda item: len(item[0])):
@@ -174,7 +180,7 @@ def _common(metric: SplitMetric, measured: Mapping[Mix, Measurement]) -> _Common
     return _in_common(metric, samples)
 
 
-def _in_common(metric: SplitMetric, samples: Mapping[Mix, Sample]) -> _Common | str:
+def _in_common(metric: SplitMetric, samples: Samples) -> _Common | str:
     examples = [
         list(zip(s.predictions.id, s.predictions.label, strict=True)) for s in samples.values()
     ]
@@ -189,7 +195,7 @@ def _in_common(metric: SplitMetric, samples: Mapping[Mix, Sample]) -> _Common | 
     return _Common(metric, common)
 
 
-def _notes(common: _Common | str, measured: Mapping[Mix, Measurement]) -> tuple[str, ...]:
+def _notes(common: _Common | str, measured: Measurements) -> tuple[str, ...]:
     if isinstance(common, str):
         return (f"values without intervals: {common}",)
     samples = (m.sample for m in measured.values())

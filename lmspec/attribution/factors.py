@@ -41,7 +41,7 @@ def differing(baseline: Revision, candidate: Revision) -> dict[str, tuple[str, .
         CODE: tuple(f"{change.file}: {some(change.what)}" for change in code if change.what),
         # a package that only one records is used by other code or another spec
         TOOLCHAIN: tuple(
-            f"{name} {_short(old)} -> {_short(new)}"
+            f"{name} {difference.short(old)} -> {difference.short(new)}"
             for name, old, new in versions
             if old and new and old != new
         ),
@@ -81,8 +81,8 @@ def installed(baseline: Revision, candidate: Revision) -> Literal["baseline", "c
     here, wanted = [], []
     for name, old, new, version in rows:
         if not old == new == version:
-            here.append(f"{name} {_short(version)}")
-            recorded = dict.fromkeys(map(_short, filter(None, (old, new))))
+            here.append(f"{name} {difference.short(version)}")
+            recorded = dict.fromkeys(map(difference.short, filter(None, (old, new))))
             wanted.append(f"{name} {' or '.join(recorded)}")
     raise LmspecError(
         "toolchain.yaml",
@@ -98,9 +98,7 @@ def _values(baseline: Revision, candidate: Revision, factor: str) -> Iterator[st
         {name: value for name, value in revision.params.items() if of_section(name) == factor}
         for revision in (baseline, candidate)
     )
-    for row in difference.rows(old, new):
-        if row.differs:
-            yield f"{row.name}: {_short(row.old)} -> {_short(row.new)}"
+    return difference.described(old, new)
 
 
 def _raw(baseline: Revision, candidate: Revision) -> Iterator[str]:
@@ -133,10 +131,3 @@ def _here(name: str) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
     package = toolchain.package(name)
     return toolchain.public(package.version) if package else None
-
-
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    if len(text) == 64 and " " not in text:
-        return text[:12]  # a digest
-    return text if len(text) <= 40 else text[:37] + "..."

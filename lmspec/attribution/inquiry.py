@@ -20,14 +20,17 @@ from lmspec.errors import LmspecError
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline import plan
 
+Agree = Callable[[AttributionReport], bool]
+Note = Callable[[str], None]
+
 
 def run(
     baseline: str,
     candidate: str,
     metrics: Sequence[str],
     root: Path,
-    agree: Callable[[AttributionReport], bool],
-    note: Callable[[str], None],
+    agree: Agree,
+    note: Note,
 ) -> AttributionReport:
     """Explain metrics; without names, the default ones.
 
@@ -117,8 +120,8 @@ class _Inquiry:
     def build(
         self,
         shop: Workshop,
-        agree: Callable[[AttributionReport], bool],
-        note: Callable[[str], None],
+        agree: Agree,
+        note: Note,
     ) -> AttributionReport:
         """Lay out the mixes, forecast their cost, and build them if that is agreed."""
         builds: dict[Mix, MixBuild] = {}

@@ -110,10 +110,9 @@ def _require(
         reason = "it is measured, and differs from one measurement to the next"
         raise LmspecError(name, reason, "name a metric that is computed")
     if name not in common:
-        near = suggest.nearest(name, common)
-        remedy = f"did you mean '{near}'?" if near else "`lmspec diff --all` lists the metrics"
+        near = suggest.did_you_mean(suggest.nearest(name, common))
         reason = f"{baseline.name} and {candidate.name} do not both have such a number"
-        raise LmspecError(name, reason, remedy)
+        raise LmspecError(name, reason, near or "`lmspec diff --all` lists the metrics")
 
 
 def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> Iterator[MetricPair]:

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lmspec.attribution import factors
@@ -140,10 +139,10 @@ class Workshop:
 def workshop(root: Path, baseline: Revision, candidate: Revision) -> Iterator[Workshop]:
     """A place for mixes, removed at the end, also on SIGTERM and when the terminal closes."""
 
-    def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    handlers = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {
+        number: signal.signal(number, lambda number, frame: sys.exit(128 + number))
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         with tempfile.TemporaryDirectory(prefix="lmspec-", ignore_cleanup_errors=True) as folder:
             shop = Workshop(root, Path(folder).resolve(), baseline, candidate)

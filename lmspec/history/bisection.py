@@ -17,7 +17,7 @@ from lmspec.git import tree
 from lmspec.git.tree import WORKTREE
 from lmspec.history import commits
 from lmspec.history.commits import Commit, Files
-from lmspec.language.suggest import nearest
+from lmspec.language.suggest import did_you_mean, nearest
 from lmspec.specs import gates as specs
 from lmspec.specs import names
 from lmspec.specs.names import MetricName
@@ -115,8 +115,7 @@ def gate_named(name: str, root: Path) -> specs.Gate:
     require_project(now)
     known = gates.demanded(now)
     if name not in known:
-        near = nearest(name, known)
-        remedy = f"did you mean '{near}'?" if near else f"it has {some(sorted(known))}"
+        remedy = did_you_mean(nearest(name, known)) or f"it has {some(sorted(known))}"
         raise LmspecError(PARAMS, f"there is no gate '{name}'", remedy)
     return known[name].model_copy(update={"waiver": None})
 

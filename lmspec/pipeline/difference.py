@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+WIDEST = 60  # characters of a value
+
 
 class Missing:
     """A leaf that only the other value has: not the same as null."""
@@ -51,6 +53,21 @@ def rows(old: Any, new: Any, name: str = "") -> Iterator[Row]:
             yield from rows(before.get(key, MISSING), after.get(key, MISSING), child)
         return
     yield Row(name, old, new)
+
+
+def described(old: Any, new: Any, name: str = "") -> Iterator[str]:
+    """`name: old -> new` of each leaf that differs, digests and long values cut."""
+    for row in rows(old, new, name):
+        if row.differs:
+            yield f"{row.name}: {short(row.old)} -> {short(row.new)}"
+
+
+def short(value: Any) -> str:
+    """A value in words; of a digest the first digits."""
+    text = "none" if value is None else str(value)
+    if len(text) == 64 and " " not in text:
+        return text[:12]
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
 def _children(value: Any, kind: type) -> dict[Any, Any]:

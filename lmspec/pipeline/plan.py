@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lmspec.pipeline import difference, durations, dvc, dvc_stage, edits
 
@@ -11,7 +10,6 @@ HIT = "hit"  # up to date
 RESTORE = "restore"  # DVC takes its result from the cache
 RUN = "run"
 MAY = "may run"  # depends on the results of stages that run before it
-SHOWN = 60  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,7 @@ def reasons_of(change: dvc_stage.Change, root: Path) -> Iterator[str]:
     elif change.kind == dvc_stage.OUTPUT:
         yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
     elif change.kind == dvc_stage.VALUE and change.path == "params.yaml":
-        rows = difference.rows(change.old, change.new, change.name)
-        yield from (
-            f"{row.name}: {_short(row.old)} -> {_short(row.new)}" for row in rows if row.differs
-        )
+        yield from difference.described(change.old, change.new, change.name)
     elif change.kind == dvc_stage.VALUE and change.name.startswith(
         "lmspec."
     ):  # a digest of a module
@@ -88,8 +83,3 @@ def reasons_of(change: dvc_stage.Change, root: Path) -> Iterator[str]:
         yield f"{change.path}: {edits.described(root, change.path, change.old or '')}"
     else:
         yield f"{change.path} {change.state}"
-
-
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
