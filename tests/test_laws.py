@@ -220,6 +220,47 @@ def test_state_in_a_module_is_found(code: str) -> None:
     assert list(mutable_state(ast.parse(code)))
 
 
+def test_provenance_has_one_reader() -> None:
+    """As dvc.lock has (test_lockfile.py): no other module knows the keys of the file."""
+    keys = {"predicate", "buildDefinition", "resolvedDependencies"}
+    readers = {
+        path.as_posix()
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and node.value in keys
+    }
+    assert readers == {"lmspec/run/provenance.py"}
+
+
+def cached_methods(code: ast.Module) -> Iterator[str]:
+    """Methods whose cache belongs to the class, and so keeps every instance alive."""
+    for body in (node.body for node in ast.walk(code) if isinstance(node, ast.ClassDef)):
+        for node in body:
+            decorators = [ast.unparse(one) for one in getattr(node, "decorator_list", ())]
+            if any(re.search(r"\b(lru_)?cache\b", one) for one in decorators):
+                yield getattr(node, "name", "")
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_cache_belongs_to_an_instance(path: Path) -> None:
+    assert list(cached_methods(tree(path))) == []
+
+
+@pytest.mark.parametrize(
+    "decorator", ["functools.cache", "cache", "functools.lru_cache(maxsize=8)"]
+)
+def test_a_cache_of_a_class_is_found(decorator: str) -> None:
+    code = f"class A:\n    @{decorator}\n    def b(self): ...\n"
+    assert list(cached_methods(ast.parse(code))) == ["b"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_only_pathlibs_path_is_called_path(path: Path) -> None:
+    """A path of a metric is a `MetricPath`."""
+    source = (ROOT / path).read_text()
+    assert re.search(r"^Path\b.*=|\bas Path\b|^class Path\b", source, re.M) is None
+
+
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_stage_shows_its_arrow(noun: str) -> None:
     """The caption shows inputs and outputs."""
