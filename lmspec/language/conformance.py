@@ -91,8 +91,10 @@ class Findings:
                 hint = suggest.did_you_mean(near)
                 self.report("unknown-choice", steps, _must_be(whole, value), hint)
         elif isinstance(value, dict) and schema["type"] == "object":
-            of_free_names = schemas.entries(schema) is not None
-            (self._map if of_free_names else self.object)(value, schema, steps)
+            if schemas.entries(schema) is None:
+                self.object(value, schema, steps, {})
+            else:
+                self._map(value, schema, steps)
         elif isinstance(value, list) and schema["type"] == "array":
             self._list(value, schema, whole, steps)
         elif isinstance(value, str) and "x-refers-to" in schema:  # validate.py resolves it
@@ -127,13 +129,13 @@ class Findings:
         value: Mapping[Any, Any],
         schema: Schema,
         steps: Steps,
-        kinds: Schemas | None = None,
+        kinds: Schemas,
     ) -> None:
         """Note what is wrong with a mapping with fields. kinds: those that it could be."""
         fields: Schemas = schema["properties"]
         before = len(self.problems)
         missing = [name for name in schema.get("required", ()) if name not in value]
-        explained = self._unknown(value, fields, missing, steps, kinds or {})
+        explained = self._unknown(value, fields, missing, steps, kinds)
         if missing := [name for name in missing if name not in explained]:
             self._missing(missing, fields, steps)
         for name, item in value.items():
@@ -220,7 +222,7 @@ def check(document: Document) -> Findings:
         for name, value in document.values.items()
         if value is not None or name in schema["required"]
     }
-    findings.object(given, schema, ())
+    findings.object(given, schema, (), {})
     return findings
 
 

@@ -47,12 +47,12 @@ def check(document: Document) -> list[Problem]:
     """All problems and warnings, in the order of the file."""
     findings = conformance.check(document)
     sections = {noun: document.values.get(noun) or {} for noun in schema.nouns()}
-    findings.lost |= {noun for noun, section in sections.items() if not isinstance(section, dict)}
+    findings.lost |= {noun for noun in sections if not isinstance(sections[noun], dict)}
     edges: dict[ArtifactName, list[Reference]] = {
         ArtifactName(noun, name): []
-        for noun, section in sections.items()
-        if isinstance(section, dict)
-        for name in section
+        for noun in sections
+        if noun not in findings.lost
+        for name in sections[noun]
         if isinstance(name, str)
     }
     for reference in findings.references:
@@ -62,13 +62,13 @@ def check(document: Document) -> list[Problem]:
     specs = Specs(
         document.values, _sound(findings, edges), _gates(findings), edges, document.path.parent
     )
-    for rule in rules.RULES:
-        for disagreement in rule(specs):
-            findings.disagrees(rules.name_of(rule), (), disagreement)
-    if not findings.problems:
-        for rule in rules.WARNINGS:
+    for batch in (rules.RULES, rules.WARNINGS):
+        warning = batch is rules.WARNINGS
+        if warning and findings.problems:
+            break
+        for rule in batch:
             for disagreement in rule(specs):
-                findings.disagrees(rules.name_of(rule), (), disagreement, warning=True)
+                findings.disagrees(rules.name_of(rule), (), disagreement, warning)
     return sorted(findings.problems, key=attrgetter("span"))
 
 
