@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmspec.attribution.design import BASELINE, Design, Mix, Weights
-from lmspec.compare.report import Interval
 from lmspec.compare.revision import Unavailable
 from lmspec.compare.verdicts import CONFIDENCE
-from lmspec.statistics import bootstrap, paired, predictions
-from lmspec.statistics.bootstrap import Floats
+from lmspec.statistics import bootstrap, paired
+from lmspec.statistics.arrays import Floats, Interval
 from lmspec.statistics.paired import Sample, SplitMetric
 
 ROUNDING = 1e-12  # what cancels out leaves the last digits of floats
@@ -120,13 +119,13 @@ class _Common:
     def __init__(self, metric: SplitMetric, samples: Samples) -> None:
         self.metric, self.samples = metric, samples
         last = list(samples.values())[-1]  # the candidate
-        strata, tables = predictions.numbered(last.predictions.table)
-        self.chosen = None if metric.table is None else [tables.index(metric.table)]
+        answers = last.predictions
+        self.chosen = answers.strata.of(metric.table)
         self.rows = last.rows(metric.table)
         self.parts = {mix: s.scale.parts(s.predictions) for mix, s in samples.items()}
         self.draws = bootstrap.draws(
             np.concatenate(list(self.parts.values()), axis=1),
-            paired.plan(strata, predictions.grouped(last.predictions)),
+            paired.plan(answers.strata.numbers, answers.groups),
         )
 
     def amount(self, weights: Weights) -> Amount:
@@ -166,7 +165,7 @@ def _common(metric: SplitMetric, measured: Measurements) -> _Common | str:
             return sample.reason
         if not sample.scale.computes(metric.name):
             return "it does not follow from the predictions"
-        if not sample.has(metric.table):
+        if not sample.rows(metric.table).size:
             return f"not every test split has examples of {metric.table}"
         counted, _ = sample.plain(metric)
         if abs(counted - measurement.value) > sample.slack(metric):
@@ -190,7 +189,7 @@ def _in_common(metric: SplitMetric, samples: Samples) -> _Common | str:
         rows = {example: i for i, example in enumerate(own)}
         chosen = np.array([rows[e] for e in examples[0] if e in shared], np.int64)
         common[mix] = Sample(sample.predictions.rows(chosen), sample.scale)
-    if not shared or not list(common.values())[-1].has(metric.table):
+    if not list(common.values())[-1].rows(metric.table).size:
         return "another test set: the mixes have no example in common"
     return _Common(metric, common)
 

@@ -111,7 +111,7 @@ class Artifact:
     def recount(self, dataset: str, metric: SplitMetric) -> Recount | None:
         """A metric beside its value by the predictions; None if either is lacking."""
         sample = self.sample(dataset)
-        if isinstance(sample, Unavailable) or not sample.has(metric.table):
+        if isinstance(sample, Unavailable) or not sample.rows(metric.table).size:
             return None
         stated = self.number((dataset, *metric.path))
         if stated is None:

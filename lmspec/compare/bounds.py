@@ -15,7 +15,8 @@ from lmspec.language import metric_names, nouns
 from lmspec.pipeline import paths as places
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import bootstrap, exact
-from lmspec.statistics.bootstrap import Estimate, Floats
+from lmspec.statistics.arrays import Floats, Interval
+from lmspec.statistics.bootstrap import Estimate
 from lmspec.statistics.margins import Margin
 from lmspec.statistics.paired import PairedSample, Sample, SplitMetric, split_metric
 
@@ -74,14 +75,14 @@ def of_value(artifact: Artifact, path: MetricPath, confidence: float) -> Bounds 
         return sample.reason
     if not sample.scale.computes(metric.name):
         return NOT_DERIVABLE.reason
-    if not sample.has(metric.table):
+    if not sample.rows(metric.table).size:
         return f"the predictions have no example of {metric.table}"
     return artifact.disagreement(dataset, metric) or of_sample(sample, metric, confidence)
 
 
 def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
     """Bounds of a metric by the predictions of one model."""
-    bounds = _of_estimate(sample.value(metric), sample.size(metric.table), confidence)
+    bounds = _of_estimate(sample.value(metric), len(sample.rows(metric.table)), confidence)
     if metric.name == "expected_calibration_error":
         bounds = _debiased(bounds, sample.scatter(metric, confidence))
     if metric.of_answers:
@@ -191,9 +192,9 @@ def of_gap(artifact: Artifact, paths: Sequence[MetricPath], confidence: float) -
     reasons = [artifact.disagreement(dataset, metric) for metric in metrics]
     if any(reasons):
         return next(filter(None, reasons))
-    if not all(sample.has(metric.table) for metric in metrics):
+    if not all(sample.rows(metric.table).size for metric in metrics):
         return "the predictions lack examples of one of the tables"
-    gap = _of_estimate(_gap(sample, metrics), sample.size(None), confidence)
+    gap = _of_estimate(_gap(sample, metrics), len(sample.rows(None)), confidence)
     return _gap_within_exact(gap, sample, metrics)
 
 
@@ -211,7 +212,7 @@ def _gap_within_exact(gap: Bounds, sample: Sample, metrics: Sequence[SplitMetric
     return _widened(gap, low, high)
 
 
-def _distances(sample: Sample, metric: SplitMetric, confidence: float) -> tuple[float, float]:
+def _distances(sample: Sample, metric: SplitMetric, confidence: float) -> Interval:
     """How far below and above its value a metric may be: exactly if of answers, else bootstrap."""
     if metric.of_answers:
         return sample.margin(metric).at(confidence)

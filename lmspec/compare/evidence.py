@@ -79,7 +79,7 @@ class ArtifactPair:
         paired = self.sample(dataset)
         if isinstance(paired, Unavailable):
             return paired
-        if metric.table is not None and metric.table not in paired.pairs.tables:
+        if metric.table is not None and metric.table not in paired.pairs.strata.tables:
             return Unavailable(f"another test set: no example of {metric.table} in common")
         if not paired.scale.computes(metric.name):
             return NOT_DERIVABLE

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Example, Flips, Slice
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
-from lmspec.statistics.paired import PairedSample
+from lmspec.statistics.arrays import Interval, Ints
+from lmspec.statistics.paired import PairedSample, independent
 
 SHOWN = 5
 
@@ -35,7 +35,7 @@ class Count:
         """Negative flips of all examples."""
         return self.negative_flips / self.examples
 
-    def bounds(self, confidence: float) -> tuple[float, float]:
+    def bounds(self, confidence: float) -> Interval:
         """Of the rate, each one-sided.
 
         Source: Clopper & Pearson 1934; in groups Korn & Graubard 1998.
@@ -43,13 +43,11 @@ class Count:
         return exact.clopper_pearson(self.rate * self.size, self.size, confidence)
 
 
-def count(paired: PairedSample, rows: NDArray[np.int64]) -> Count:
+def count(paired: PairedSample, rows: Ints) -> Count:
     """Flips among the pairs of those indices."""
     baseline, candidate = paired.pairs.baseline.right[rows], paired.pairs.candidate.right[rows]
-    negative, groups, size = baseline & ~candidate, paired.pairs.groups, float(len(rows))
-    if groups is not None:
-        numbers = np.unique(groups[rows], return_inverse=True)[1]
-        size = exact.effective_size(negative, numbers)
+    negative = baseline & ~candidate
+    size = independent(negative, paired.pairs.candidate.groups, rows)
     return Count(len(rows), int(negative.sum()), int((~baseline & candidate).sum()), size)
 
 
@@ -81,11 +79,11 @@ def _of(artifact: str, dataset: str, paired: PairedSample, counts: Count, root: 
 
 
 def _slices(paired: PairedSample) -> Iterator[Slice]:
-    parts: list[tuple[Literal["class", "table"], str, NDArray[np.int64]]] = [
+    parts: list[tuple[Literal["class", "table"], str, Ints]] = [
         ("class", label, paired.labelled(label)) for label in paired.scale.labels
     ]
-    if len(paired.pairs.tables) > 1:
-        parts += [("table", table, paired.rows(table)) for table in paired.pairs.tables]
+    if len(paired.pairs.strata.tables) > 1:
+        parts += [("table", table, paired.rows(table)) for table in paired.pairs.strata.tables]
     for kind, name, rows in parts:
         if len(rows):
             counts = count(paired, rows)

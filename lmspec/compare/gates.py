@@ -24,8 +24,8 @@ from lmspec.language.metric_names import matches
 from lmspec.language.problems import dotted
 from lmspec.specs import gates as specs
 from lmspec.specs.names import MetricPath
+from lmspec.statistics.arrays import Ints
 from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
-from lmspec.statistics.predictions import Ints
 
 WORST_FIRST: tuple[GateVerdict, ...] = (
     "missing",

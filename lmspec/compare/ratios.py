@@ -16,7 +16,8 @@ from lmspec.language import nouns
 from lmspec.pipeline import paths
 from lmspec.specs.results import Metric
 from lmspec.statistics import exact
-from lmspec.statistics.bootstrap import SEED, Floats
+from lmspec.statistics.arrays import Floats
+from lmspec.statistics.bootstrap import SEED
 
 REPLICATES = 10_000
 IN_ROUNDS = "relative to {against}, measured in turn with it; two runs"

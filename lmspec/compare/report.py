@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lmspec.statistics.arrays import Interval
+
 Family = Literal["test sets", "slices"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
@@ -25,7 +27,6 @@ Verdict = Literal[
 GateVerdict = Literal[
     "pass", "fail", "undecided", "missing", "out of date", "not comparable", "waived"
 ]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lmspec.statistics.arrays import Floats, Interval, Ints
 from lmspec.statistics.exact import NORMAL
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Counts = NDArray[np.uint8]
 SEED = 20_260_101
 WORK = 10_000_000  # draws in all: the more examples, the fewer replicates
 FEWEST, MOST = 1_000, 5_000
@@ -39,7 +39,7 @@ class Resampling:
 
     strata: tuple[Ints, ...]
     units: tuple[Ints, ...]
-    times: tuple[NDArray[np.uint8], ...]
+    times: tuple[Counts, ...]
 
 
 def resampling(
@@ -71,7 +71,7 @@ def resampling(
     return Resampling(tuple(places), tuple(units), tuple(times))
 
 
-def _multinomial(count: int, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _multinomial(count: int, size: int, rng: np.random.Generator) -> Counts:
     """(count, size)"""
     times = np.empty((count, size), np.uint8)
     step = max(1, BLOCK // size)
@@ -88,7 +88,7 @@ def _multinomial(count: int, size: int, rng: np.random.Generator) -> NDArray[np.
     return times
 
 
-def _poisson(count: int, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _poisson(count: int, size: int, rng: np.random.Generator) -> Counts:
     """(count, size) of mean 1, from 16 random bits each."""
     chance = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(9)])
     table = np.searchsorted(chance, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
@@ -136,7 +136,7 @@ def _per_unit(parts: Floats, unit: Ints) -> Floats:
     return np.asarray(np.add.reduceat(parts[order], starts, axis=0))
 
 
-def _weighted(times: NDArray[np.uint8], unit: Floats) -> Floats:
+def _weighted(times: Counts, unit: Floats) -> Floats:
     """(replicates, m)"""
     count, size = times.shape
     sums = np.zeros((count, unit.shape[1]))
@@ -194,7 +194,7 @@ class Estimate:
             return min(p, max(sys.float_info.min, 2 * NORMAL.cdf(-abs(self.value) / self.error)))
         return p
 
-    def interval(self, confidence: float) -> tuple[float, float]:
+    def interval(self, confidence: float) -> Interval:
         """Two-sided and symmetric: the values that the test of `p` does not reject.
 
         Of differences it covers nearer to its confidence than BCa, which undercovers where few

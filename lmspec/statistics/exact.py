@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+
+from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 
 NORMAL = NormalDist()
 PRIOR_GROUPS = 2  # see `effective_size`
@@ -26,7 +27,7 @@ def mcnemar(better: int, worse: int) -> float:
     return min(1.0, 2.0 * float(tail)) if total else 1.0
 
 
-def sign_flip(sums: Sequence[int] | NDArray[np.int64]) -> float:
+def sign_flip(sums: Sequence[int] | Ints) -> float:
     """Two-sided p of a total over groups, if each group could have had the opposite sign.
 
     sums  (groups,) candidate - baseline of the correct answers
@@ -54,7 +55,7 @@ def fewest_discordant(level: float) -> int:
     return math.ceil(1 - math.log2(level))
 
 
-def clopper_pearson(successes: float, trials: float, confidence: float) -> tuple[float, float]:
+def clopper_pearson(successes: float, trials: float, confidence: float) -> Interval:
     """Bounds of a share, each one-sided. An effective sample size makes fractional counts.
 
     Raises ValueError if trials is 0. Source: Clopper & Pearson 1934, Biometrika 26.
@@ -69,22 +70,22 @@ def clopper_pearson(successes: float, trials: float, confidence: float) -> tuple
     return low, high
 
 
-def effective_size(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+def effective_size(hits: Bools, groups: Ints) -> float:
     """Number of independent examples that tell as much of a share as these, which are in groups.
 
     hits    (n,)
-    groups  (n,) number of the group of each
+    groups  (n,) number of the group of each; they may have gaps
 
     n over the design effect, corrected for few groups. Hits of few groups tell little of that
     effect, so it is drawn towards its maximum, as if two more groups had all come together: with
     one more, upper bounds for documents of five covered in 94.7 % of cases, with none in 88 %.
     Source: Korn & Graubard 1998, Survey Methodology 24.
     """
-    size, number = len(hits), int(groups.max()) + 1
+    _, groups, sizes = np.unique(groups, return_inverse=True, return_counts=True)  # (groups,)
+    size, number = len(hits), len(sizes)
     if number == size:
         return float(size)
-    share, sizes = float(hits.mean()), np.bincount(groups)  # (groups,)
-    hits_in = np.bincount(groups, weights=hits)  # (groups,)
+    share, hits_in = float(hits.mean()), np.bincount(groups, weights=hits)  # (groups,)
     largest, effect = float((sizes**2).sum()) / size, 0.0
     informative = min(int((hits_in > 0).sum()), int((hits_in < sizes).sum()))
     if informative and number > 1:
@@ -143,14 +144,14 @@ def fisher(hits: int, size: int, other_hits: int, other_size: int) -> float:
     return min(1.0, max(sys.float_info.min, p))
 
 
-def _log_chooses(n: int, least: int, most: int) -> NDArray[np.float64]:
+def _log_chooses(n: int, least: int, most: int) -> Floats:
     """Logarithms of n over k, for k from least to most."""
     factorials = np.cumsum(np.log(np.maximum(1, np.arange(n + 1))))  # (n + 1,) their logarithms
     k = np.arange(least, most + 1)
     return np.asarray(factorials[n] - factorials[k] - factorials[n - k])
 
 
-def wilson(share: float, size: int, confidence: float) -> tuple[float, float]:
+def wilson(share: float, size: int, confidence: float) -> Interval:
     """Two-sided interval of a share. Source: Wilson 1927, JASA 22."""
     z = NORMAL.inv_cdf((1 + confidence) / 2)
     middle = share + z * z / (2 * size)
@@ -161,7 +162,7 @@ def wilson(share: float, size: int, confidence: float) -> tuple[float, float]:
 
 def welch(
     baseline: Sequence[float], candidate: Sequence[float], confidence: float
-) -> tuple[float, float] | None:
+) -> Interval | None:
     """Interval of the difference of two means; None for a single value, or if nothing varies.
 
     Source: Welch 1947, Biometrika 34.
@@ -225,7 +226,7 @@ def beta_share(x: float, a: float, b: float) -> float:
     return math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta) / a * (fraction - 1)
 
 
-def tango(gained: float, lost: float, size: float, confidence: float) -> tuple[float, float]:
+def tango(gained: float, lost: float, size: float, confidence: float) -> Interval:
     """Bounds of the difference of two paired shares, each one-sided.
 
     gained, lost  discordant pairs; size: all pairs

@@ -9,12 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmspec.statistics import exact
-from lmspec.statistics.bootstrap import Floats, Ints
-
-Bools = NDArray[np.bool_]
+from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 
 
 @dataclass(frozen=True)
@@ -30,10 +27,10 @@ class Margin:
 
     effects: Floats
     sizes: Floats
-    limits: Callable[[int, float, float], tuple[float, float]]
+    limits: Callable[[int, float, float], Interval]
     worth: float
 
-    def at(self, confidence: float, times: float = 1.0) -> tuple[float, float]:
+    def at(self, confidence: float, times: float = 1.0) -> Interval:
         """How far the metric may be below and above, with `times` as many examples.
 
         Source: Zou & Donner 2008, Statistics in Medicine 27 (limits of a sum from those of its
@@ -61,7 +58,7 @@ def of_difference(
         for rows in (candidate & ~baseline, baseline & ~candidate, np.ones_like(baseline))
     )
 
-    def limits(number: int, weight: float, confidence: float) -> tuple[float, float]:
+    def limits(number: int, weight: float, confidence: float) -> Interval:
         share = (gained[number] - lost[number]) / sizes[number]
         low, high = exact.tango(
             gained[number] * weight, lost[number] * weight, sizes[number] * weight, confidence
@@ -78,7 +75,7 @@ def of_level(right: Bools, label: Ints, effects: Floats, worth: float) -> Margin
     """
     hits, sizes = (_per_class(rows, label, effects) for rows in (right, np.ones_like(right)))
 
-    def limits(number: int, weight: float, confidence: float) -> tuple[float, float]:
+    def limits(number: int, weight: float, confidence: float) -> Interval:
         share = hits[number] / sizes[number]
         low, high = exact.clopper_pearson(hits[number] * weight, sizes[number] * weight, confidence)
         return share - low, high - share

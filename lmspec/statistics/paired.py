@@ -4,13 +4,13 @@ import functools
 import math
 import operator
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmspec.statistics import bootstrap, exact, margins, predictions
-from lmspec.statistics.bootstrap import Draws, Estimate, Floats, Ints, Statistic
+from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
+from lmspec.statistics.bootstrap import Draws, Estimate
 from lmspec.statistics.predictions import Pairs, Predictions, Scale
 
 ROUNDING = 1e-4  # of a metric: predictions are written with six digits
@@ -57,7 +57,6 @@ class PairedSample:
     pairs: Pairs
     scale: Scale
     same: bool
-    _last: tuple[str, Draws] | None = field(default=None, init=False, repr=False)
 
     @functools.cached_property
     def _parts(self) -> Floats:
@@ -67,21 +66,12 @@ class PairedSample:
 
     @functools.cached_property
     def _draws(self) -> Draws:
-        return bootstrap.draws(self._parts, plan(self.pairs.strata, self.pairs.groups))
-
-    def strata(self, table: str | None) -> list[int]:
-        """Numbers of the strata of a table, or of all; pairs of no table are in the last one."""
-        if table is not None:
-            return [self.pairs.tables.index(table)]
-        return list(range(int(self.pairs.strata.max()) + 1))
+        groups = self.pairs.candidate.groups
+        return bootstrap.draws(self._parts, plan(self.pairs.strata.numbers, groups))
 
     def rows(self, table: str | None) -> Ints:
         """Indices of the pairs of a table, or of all."""
-        if table is None:
-            return np.arange(len(self.pairs.strata))
-        if table not in self.pairs.tables:
-            return np.arange(0)
-        return np.flatnonzero(self.pairs.strata == self.pairs.tables.index(table))
+        return self.pairs.strata.rows(table)
 
     def labelled(self, label: str) -> Ints:
         """Indices of the pairs of a class."""
@@ -100,7 +90,7 @@ class PairedSample:
         return f"on the common examples; left out: {', '.join(parts)}" if parts else None
 
     @functools.cached_property
-    def differing(self) -> NDArray[np.bool_]:
+    def differing(self) -> Bools:
         """(n,) did the answer or one of its probabilities change?"""
         baseline, candidate = self.pairs.baseline, self.pairs.candidate
         answers = np.fromiter(
@@ -114,61 +104,46 @@ class PairedSample:
 
     def difference(self, metric: SplitMetric) -> Estimate:
         """candidate - baseline."""
-        return bootstrap.estimate(
-            self._drawn(metric), self._statistic(metric), self.strata(metric.table)
-        )
-
-    def _drawn(self, metric: SplitMetric) -> Draws:
-        """The sums that the metric follows from, baseline then candidate.
-
-        The last one is kept, as a difference is tested right after it is estimated.
-        """
-        if self._last is None or self._last[0] != metric.name:
-            columns = self.scale.columns(metric.name)
-            columns = np.concatenate([columns, self.scale.width + columns])
-            self._last = metric.name, self._draws.of(columns)
-        return self._last[1]
-
-    def _statistic(self, metric: SplitMetric) -> Statistic:
-        half = len(self.scale.columns(metric.name))
 
         def statistic(sums: Floats) -> Floats:
-            candidate = self.scale.metric(metric.name, sums[..., half:])
-            return candidate - self.scale.metric(metric.name, sums[..., :half])
+            baseline, candidate = (
+                self.scale.metric(metric.name, end) for end in np.split(sums, 2, axis=-1)
+            )
+            return candidate - baseline
 
-        return statistic
+        columns = self.scale.columns(metric.name)
+        drawn = self._draws.of(np.concatenate([columns, self.scale.width + columns]))
+        return bootstrap.estimate(drawn, statistic, self.pairs.strata.of(metric.table))
 
     def p(self, metric: SplitMetric, estimate: Estimate) -> tuple[float, str]:
         """(two-sided p, name of the test). Never 0: at least the smallest normal float."""
-        p, method = self._tested(metric, estimate)
-        return min(1.0, max(sys.float_info.min, p)), method
-
-    def _tested(self, metric: SplitMetric, estimate: Estimate) -> tuple[float, str]:
-        rows = self.rows(metric.table)
-        groups = None if self.pairs.groups is None else self.pairs.groups[rows]
+        rows, groups = self.rows(metric.table), self.pairs.candidate.groups
         if metric.name == "accuracy":
             # (rows,) 1: wrong -> right, -1: right -> wrong
             gained = self.pairs.candidate.right[rows].astype(np.int64)
             gained -= self.pairs.baseline.right[rows]
-            if groups is None:
-                positive, negative = int((gained > 0).sum()), int((gained < 0).sum())
-                return exact.mcnemar(positive, negative), "McNemar, exact"
-            sums = np.bincount(groups, weights=gained).astype(np.int64)
-            return exact.sign_flip(sums), "sign flips of groups, exact"
-        units = self._differing_units(metric)
-        # of so few differing units no test can show more than one that flips the sign of each
-        fewest = 2.0 ** (1 - units)
-        p = max(bootstrap.corrected_p(estimate.p, units), fewest) if estimate.error else fewest
-        return p, "paired bootstrap" + (" of groups" if groups is not None else "")
+            method = "McNemar, exact"
+            if groups is not None:
+                gained = np.bincount(groups[rows], weights=gained).astype(np.int64)
+                method = "sign flips of groups, exact"
+            p = exact.sign_flip(gained)
+        else:
+            units = self._differing_units(metric)
+            # of so few differing units no test can show more than one that flips the sign of each
+            p = 2.0 ** (1 - units)
+            if estimate.error:
+                p = max(bootstrap.corrected_p(estimate.p, units), p)
+            method = "paired bootstrap" + (" of groups" if groups is not None else "")
+        return min(1.0, max(sys.float_info.min, p)), method
 
     def interval(
         self, metric: SplitMetric, estimate: Estimate, confidence: float
-    ) -> tuple[float, float] | None:
+    ) -> Interval | None:
         """Two-sided interval of the difference; None where its spread is unknown.
 
         Tango's for accuracy: with seven discordant pairs the bootstrap's covers in 93.7 % of cases.
         """
-        ungrouped = metric.name == "accuracy" and self.pairs.groups is None
+        ungrouped = metric.name == "accuracy" and self.pairs.candidate.groups is None
         if estimate.error and not ungrouped:
             return estimate.interval(confidence)
         if not metric.of_answers:
@@ -182,15 +157,18 @@ class PairedSample:
         baseline, candidate = self.pairs.baseline.right[rows], self.pairs.candidate.right[rows]
         sums = self._parts[rows, self.scale.width :].sum(0)  # (width,) of the candidate
         label, effects = self.scale.classes(metric.name, self.pairs.candidate, rows, sums)
-        worth = _worth(baseline != candidate, self.pairs.groups, rows)
+        worth = independent(baseline != candidate, self.pairs.candidate.groups, rows) / len(rows)
         return margins.of_difference(baseline, candidate, label, effects, worth)
 
     def _differing_units(self, metric: SplitMetric) -> int:
         """Number of examples, or groups, whose sums for the metric differ."""
-        drawn = self._drawn(metric).units
-        units = np.concatenate([drawn[stratum] for stratum in self.strata(metric.table)])
-        baseline, candidate = np.split(units, 2, axis=1)  # (units, columns) each
-        return int((np.abs(candidate - baseline) > 1e-12).any(1).sum())
+        baseline = self.scale.columns(metric.name)
+        candidate = self.scale.width + baseline
+        strata = [self._draws.units[i] for i in self.pairs.strata.of(metric.table)]
+        return sum(
+            int((np.abs(units[:, candidate] - units[:, baseline]) > 1e-12).any(1).sum())
+            for units in strata
+        )
 
 
 @dataclass
@@ -201,16 +179,9 @@ class Sample:
     scale: Scale
 
     @functools.cached_property
-    def _strata(self) -> tuple[Ints, tuple[str, ...]]:
-        return predictions.numbered(self.predictions.table)
-
-    @functools.cached_property
-    def _groups(self) -> Ints | None:
-        return predictions.grouped(self.predictions)
-
-    @functools.cached_property
     def _draws(self) -> Draws:
-        return bootstrap.draws(self._parts, plan(self._strata[0], self._groups))
+        answers = self.predictions
+        return bootstrap.draws(self._parts, plan(answers.strata.numbers, answers.groups))
 
     @functools.cached_property
     def _parts(self) -> Floats:
@@ -220,30 +191,20 @@ class Sample:
     @functools.cached_property
     def _sums(self) -> Floats:
         """(strata, width)"""
-        strata, names = self._strata
-        return np.stack([self._parts[strata == i].sum(0) for i in range(len(names))])
-
-    def has(self, table: str | None) -> bool:
-        """Is there an example of the table? None: of any."""
-        return table is None or table in self.predictions.table
+        tables = self.predictions.strata.tables
+        return np.stack([self._parts[self.rows(table)].sum(0) for table in tables])
 
     def rows(self, table: str | None) -> Ints:
         """Indices of the examples of a table, or of all."""
-        strata, names = self._strata
-        if table is None:
-            return np.arange(len(strata))
-        return np.flatnonzero(strata == names.index(table))
-
-    def _chosen(self, table: str | None) -> list[int]:
-        """Numbers of the strata of a table, or of all."""
-        names = self._strata[1]
-        return list(range(len(names))) if table is None else [names.index(table)]
+        return self.predictions.strata.rows(table)
 
     def value(self, metric: SplitMetric) -> Estimate:
         """The metric with its bootstrap."""
         drawn = self._draws.of(self.scale.columns(metric.name))
         return bootstrap.estimate(
-            drawn, lambda sums: self.scale.metric(metric.name, sums), self._chosen(metric.table)
+            drawn,
+            lambda sums: self.scale.metric(metric.name, sums),
+            self.predictions.strata.of(metric.table),
         )
 
     def scatter(self, metric: SplitMetric, confidence: float) -> float:
@@ -253,7 +214,7 @@ class Sample:
         most the sum of the bins' deviations, whose distribution the replicates give.
         """
         drawn = self._draws.of(self.scale.columns(metric.name))
-        chosen = self._chosen(metric.table)
+        chosen = self.predictions.strata.of(metric.table)
         whole = drawn.whole[chosen].sum(0)  # (1 + bins,): examples, then the gap of each bin
         replicates = drawn.drawn[:, chosen].sum(1)  # (b, 1 + bins)
         off = np.abs(replicates[:, 1:] / replicates[:, :1] - whole[1:] / whole[0]).sum(1)  # (b,)
@@ -266,11 +227,12 @@ class Sample:
         rows = self.rows(metric.table)
         right, sums = self.predictions.right[rows], self._parts[rows].sum(0)
         label, effects = self.scale.classes(metric.name, self.predictions, rows, sums)
-        return margins.of_level(right, label, effects, _worth(right, self._groups, rows))
+        worth = independent(right, self.predictions.groups, rows) / len(rows)
+        return margins.of_level(right, label, effects, worth)
 
     def plain(self, metric: SplitMetric) -> tuple[float, int]:
         """(the metric without its spread, number of examples)."""
-        sums = self._sums[self._chosen(metric.table)].sum(0)  # (width,)
+        sums = self._sums[self.predictions.strata.of(metric.table)].sum(0)  # (width,)
         value = self.scale.metric(metric.name, sums[self.scale.columns(metric.name)])
         return float(value), int(sums[0])
 
@@ -291,16 +253,10 @@ class Sample:
             return ROUNDING + 2 / self.plain(metric)[1]
         return ROUNDING
 
-    def size(self, table: str | None) -> int:
-        """Number of examples."""
-        return len(self.predictions.id) if table is None else self.predictions.table.count(table)
 
-
-def _worth(hits: NDArray[np.bool_], groups: Ints | None, rows: Ints) -> float:
-    """Independent examples that one of these is worth: 1, or less in groups."""
-    if groups is None:
-        return 1.0
-    return exact.effective_size(hits, np.unique(groups[rows], return_inverse=True)[1]) / len(rows)
+def independent(hits: Bools, groups: Ints | None, rows: Ints) -> float:
+    """Number of independent examples that these tell as much as: fewer in groups."""
+    return exact.effective_size(hits, groups[rows]) if groups is not None else float(len(rows))
 
 
 _plans: dict[tuple[bytes, bytes], bootstrap.Resampling] = {}

@@ -5,12 +5,12 @@ import itertools
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from lmspec.statistics.arrays import Bools, Floats, Ints
+
 COLUMNS = (
     "dataset",
     "id",
@@ -22,6 +22,30 @@ COLUMNS = (
     "label_probability",
 )
 SMALLEST = 5e-7  # tables have six digits: a smaller probability is written as 0
+
+
+class Strata(NamedTuple):
+    """Examples by table.
+
+    numbers  (n,) number of the table of each; one of no table has a number beyond them
+    tables   by their numbers
+    """
+
+    numbers: Ints
+    tables: tuple[str, ...]
+
+    def of(self, table: str | None) -> list[int]:
+        """Numbers of the strata of a table, or of all."""
+        if table is None:
+            return list(range(int(self.numbers.max()) + 1))
+        return [self.tables.index(table)]
+
+    def rows(self, table: str | None) -> Ints:
+        """Indices of the examples of a table, or of all."""
+        if table is None:
+            return np.arange(len(self.numbers))
+        number = self.tables.index(table) if table in self.tables else -1
+        return np.flatnonzero(self.numbers == number)
 
 
 @dataclass(frozen=True)
@@ -50,9 +74,26 @@ class Predictions:
         )
 
     @functools.cached_property
-    def right(self) -> NDArray[np.bool_]:
+    def right(self) -> Bools:
         """(n,)"""
         return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
+
+    @functools.cached_property
+    def strata(self) -> Strata:
+        """The examples by table."""
+        return numbered(self.table)
+
+    @functools.cached_property
+    def groups(self) -> Ints | None:
+        """(n,) number of the group of each example; None if no two examples share one."""
+        if not any(self.group):
+            return None
+        names = [
+            f"{table}\0" + (f"g{group}" if group else f"i{i}")
+            for i, table, group in zip(self.id, self.table, self.group, strict=True)
+        ]
+        numbers, distinct = numbered(names)
+        return numbers if len(distinct) < len(names) else None
 
 
 def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | None:
@@ -99,14 +140,12 @@ class Scale:
 
     def parts(self, side: Predictions) -> Floats:
         """(n, width) what each example adds to the sums."""
-        size, count = len(side.id), len(self.labels)
-        number = {label: i for i, label in enumerate(self.labels)}
+        count = len(self.labels)
         label, predicted = (
-            np.fromiter(map(number.__getitem__, column), np.int64, size)
-            for column in (side.label, side.predicted)
+            _indices(column, self.labels) for column in (side.label, side.predicted)
         )
-        rows, right = np.arange(size), label == predicted
-        parts = np.zeros((size, self.width))
+        rows, right = np.arange(len(label)), label == predicted
+        parts = np.zeros((len(label), self.width))
         parts[:, 0], parts[:, 1] = 1, right
         parts[:, 2] = -np.log(np.maximum(side.label_probability, SMALLEST))
         parts[rows, 3 + label] = right
@@ -147,10 +186,7 @@ class Scale:
         """
         if name == "accuracy":
             return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
-        number = {label: i for i, label in enumerate(self.labels)}
-        return np.array([number[side.label[row]] for row in rows], np.int64), self._effects(
-            name, sums
-        )
+        return _indices(side.label, self.labels)[rows], self._effects(name, sums)
 
     def _effects(self, name: str, sums: Floats) -> Floats:
         """(labels,) how far flipping one answer moves an F1, by its true label.
@@ -192,18 +228,15 @@ def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
 class Pairs:
     """The examples that both revisions have with the same label, in the same order.
 
-    strata, groups  (n,) numbers of table and of group; groups: None if each example is its own
-    tables          by their numbers; an example that moved between tables has a number beyond them
-    left_out        examples in one revision only
-    relabelled      examples with another label; they are in no pair
-    moved           pairs in another table now; they are in the pairs of no table
+    strata      by the table that both have
+    left_out    examples in one revision only
+    relabelled  examples with another label; they are in no pair
+    moved       pairs in another table now; they are in the pairs of no table
     """
 
     baseline: Predictions
     candidate: Predictions
-    strata: Ints
-    tables: tuple[str, ...]
-    groups: Ints | None
+    strata: Strata
     left_out: int
     relabelled: int
     moved: int
@@ -230,23 +263,17 @@ def _paired(baseline: Predictions, candidate: Predictions, left_out: int, relabe
     numbers, tables = numbered(list(itertools.compress(candidate.table, stays)))
     strata = np.full(size, len(tables), np.int64)
     strata[stays] = numbers
-    groups, moved = grouped(candidate), int((~stays).sum())
-    return Pairs(baseline, candidate, strata, tables, groups, left_out, relabelled, moved)
+    moved = int((~stays).sum())
+    return Pairs(baseline, candidate, Strata(strata, tables), left_out, relabelled, moved)
 
 
-def grouped(side: Predictions) -> Ints | None:
-    """(n,) number of the group of each example; None if no two examples share one."""
-    if not any(side.group):
-        return None
-    names = [f"g{name}" if name else f"i{i}" for i, name in zip(side.id, side.group, strict=True)]
-    numbers, distinct = numbered(
-        [f"{table}\0{name}" for table, name in zip(side.table, names, strict=True)]
-    )
-    return numbers if len(distinct) < len(names) else None
+def numbered(names: Sequence[str]) -> Strata:
+    """The distinct names in order, and the number of each name."""
+    distinct = tuple(sorted(set(names)))
+    return Strata(_indices(names, distinct), distinct)
 
 
-def numbered(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    """((n,) number of each name, the distinct names by their numbers)."""
-    distinct = sorted(set(names))
-    number = {name: i for i, name in enumerate(distinct)}
-    return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), tuple(distinct)
+def _indices(names: Sequence[str], distinct: Sequence[str]) -> Ints:
+    """(n,) the place of each name among the distinct ones."""
+    place = {name: i for i, name in enumerate(distinct)}
+    return np.fromiter(map(place.__getitem__, names), np.int64, len(names))
