@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmspec.compare.revision import Revision, Unavailable, at
+from lmspec.compare.caching import cached
+from lmspec.compare.revision import Metrics, Revision, Table, Unavailable, at
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
 from lmspec.statistics.paired import Sample, SplitMetric
@@ -38,8 +39,6 @@ class Artifact:
     def __init__(self, revision: Revision, name: str, out_of_date: str | None = None) -> None:
         self.revision, self.name, self.out_of_date = revision, name, out_of_date
         self.noun = name.partition(".")[0]
-        self._tables: dict[str, dict[str, list[str]] | None] = {}
-        self._samples: dict[str, Sample | Unavailable] = {}
 
     @property
     def exists(self) -> bool:
@@ -52,7 +51,7 @@ class Artifact:
         return self.revision.artifacts.get(self.name, {})
 
     @property
-    def metrics(self) -> Mapping[str, Any] | Unavailable:
+    def metrics(self) -> Metrics:
         """Its metrics file, nested, or why it cannot be read."""
         return self.revision.metrics(self.name)
 
@@ -60,11 +59,10 @@ class Artifact:
         """A metric; None if it is not a finite number."""
         return self.revision.number(self.name, path)
 
-    def table(self, report: str) -> dict[str, list[str]] | None:
+    @cached
+    def table(self, report: str) -> Table | None:
         """One of its committed tables, by column."""
-        if report not in self._tables:
-            self._tables[report] = self.revision.table(self.name, report)
-        return self._tables[report]
+        return self.revision.table(self.name, report)
 
     def table_id(self, report: str) -> str | None:
         """git's object id of that table."""
@@ -75,13 +73,9 @@ class Artifact:
         """Dataset -> predictions on its test split; empty if git has none."""
         return predictions.read(self.table("predictions")) or {}
 
+    @cached
     def sample(self, dataset: str) -> Sample | Unavailable:
         """Its predictions on one test split, or why they cannot be used."""
-        if dataset not in self._samples:
-            self._samples[dataset] = self._read_sample(dataset)
-        return self._samples[dataset]
-
-    def _read_sample(self, dataset: str) -> Sample | Unavailable:
         answers, revision = self.predictions.get(dataset), self.revision.name
         if answers is None or not answers.id:
             return Unavailable(f"{revision} {NO_PREDICTIONS} of {dataset}")

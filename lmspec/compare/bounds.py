@@ -69,15 +69,24 @@ def exactly(value: float) -> Bounds:
 
 def of_value(artifact: Artifact, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of a metric of a test split; or why there are none."""
-    dataset, metric = path[0], split_metric(path[1:])
+    metric = split_metric(path[1:])
+    sample = _sample(artifact, path[0], [metric])
+    return sample if isinstance(sample, str) else of_sample(sample, metric, confidence)
+
+
+def _sample(artifact: Artifact, dataset: str, metrics: Sequence[SplitMetric]) -> Sample | str:
+    """The predictions that the metrics follow from; or why they do not."""
     sample = artifact.sample(dataset)
     if isinstance(sample, Unavailable):
         return sample.reason
-    if not sample.scale.computes(metric.name):
-        return NOT_DERIVABLE.reason
-    if not sample.rows(metric.table).size:
-        return f"the predictions have no example of {metric.table}"
-    return artifact.disagreement(dataset, metric) or of_sample(sample, metric, confidence)
+    for metric in metrics:
+        if not sample.scale.computes(metric.name):
+            return NOT_DERIVABLE.reason
+        if not sample.rows(metric.table).size:
+            return f"the predictions have no example of {metric.table}"
+        if reason := artifact.disagreement(dataset, metric):
+            return reason
+    return sample
 
 
 def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
@@ -179,21 +188,13 @@ def _of_one_run(pair: ArtifactPair) -> bool:
 
 def of_gap(artifact: Artifact, paths: Sequence[MetricPath], confidence: float) -> Bounds | str:
     """Bounds of the best less the worst of several metrics of one test split; or why none."""
-    dataset = paths[0][0]
-    sample = artifact.sample(dataset)
-    if isinstance(sample, Unavailable):
-        return sample.reason
     metrics = [split_metric(path[1:]) for path in paths]
-    kinds = {metric.name.partition(".")[0] for metric in metrics}
-    if len({path[0] for path in paths}) > 1 or len(kinds) > 1:
+    datasets = {path[0] for path in paths}
+    if len(datasets) > 1 or len({metric.name.partition(".")[0] for metric in metrics}) > 1:
         return "a gap is between classes or tables of one test split, in one metric"
-    if not all(sample.scale.computes(metric.name) for metric in metrics):
-        return NOT_DERIVABLE.reason
-    reasons = [artifact.disagreement(dataset, metric) for metric in metrics]
-    if any(reasons):
-        return next(filter(None, reasons))
-    if not all(sample.rows(metric.table).size for metric in metrics):
-        return "the predictions lack examples of one of the tables"
+    sample = _sample(artifact, paths[0][0], metrics)
+    if isinstance(sample, str):
+        return sample
     gap = _of_estimate(_gap(sample, metrics), len(sample.rows(None)), confidence)
     return _gap_within_exact(gap, sample, metrics)
 

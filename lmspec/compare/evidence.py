@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from lmspec.compare import naming
 from lmspec.compare.artifact import Artifact
+from lmspec.compare.caching import cached
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
-from lmspec.statistics.paired import PairedSample, Sample, SplitMetric, split_metric
+from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
 from lmspec.statistics.predictions import SMALLEST
 
 NOT_DERIVABLE = Unavailable("it does not follow from the predictions")
@@ -23,7 +24,6 @@ class ArtifactPair:
         self.baseline, self.candidate = baseline, candidate
         self.name = candidate.name if candidate.exists else baseline.name
         self.noun = candidate.noun
-        self._samples: dict[str, PairedSample | Unavailable] = {}
 
     def __iter__(self) -> Iterator[Artifact]:
         yield self.baseline
@@ -40,15 +40,10 @@ class ArtifactPair:
         ids = [end.table_id("predictions") for end in self]
         return ids[0] is not None and ids[0] == ids[1]
 
+    @cached
     def sample(self, dataset: str) -> PairedSample | Unavailable:
         """The predictions of both on one test split, or why they cannot be paired."""
-        if dataset not in self._samples:
-            self._samples[dataset] = self._paired(*(end.sample(dataset) for end in self))
-        return self._samples[dataset]
-
-    def _paired(
-        self, baseline: Sample | Unavailable, candidate: Sample | Unavailable
-    ) -> PairedSample | Unavailable:
+        baseline, candidate = (end.sample(dataset) for end in self)
         if isinstance(baseline, Unavailable):
             return baseline
         if isinstance(candidate, Unavailable):

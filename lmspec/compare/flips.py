@@ -13,6 +13,7 @@ import numpy as np
 
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Example, Flips, Slice
+from lmspec.compare.revision import Unavailable
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
 from lmspec.statistics.arrays import Interval, Ints
@@ -58,24 +59,21 @@ def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
             continue
         for dataset in pair.candidate.predictions:
             paired = pair.sample(dataset)
-            if isinstance(paired, PairedSample):
-                counts = count(paired, paired.rows(None))
-                if counts.negative_flips or counts.positive_flips:
-                    yield _of(pair.name, dataset, paired, counts, root)
-
-
-def _of(artifact: str, dataset: str, paired: PairedSample, counts: Count, root: Path) -> Flips:
-    return Flips(
-        artifact,
-        dataset,
-        counts.examples,
-        counts.negative_flips,
-        counts.positive_flips,
-        counts.rate,
-        counts.bounds(CONFIDENCE)[1],
-        tuple(_slices(paired)),
-        tuple(_worst(paired, dataset, root)),
-    )
+            if isinstance(paired, Unavailable):
+                continue
+            counts = count(paired, paired.rows(None))
+            if counts.negative_flips or counts.positive_flips:
+                yield Flips(
+                    pair.name,
+                    dataset,
+                    counts.examples,
+                    counts.negative_flips,
+                    counts.positive_flips,
+                    counts.rate,
+                    counts.bounds(CONFIDENCE)[1],
+                    tuple(_slices(paired)),
+                    tuple(_worst(paired, dataset, root)),
+                )
 
 
 def _slices(paired: PairedSample) -> Iterator[Slice]:

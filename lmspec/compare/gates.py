@@ -121,25 +121,21 @@ def _waived(gate: Gate, waiver: specs.Waiver | None, today: datetime.date) -> Ga
     return replace(gate, verdict="waived", passed=True, why=why)
 
 
+DEMANDS = {
+    "floor": "at least {.at_least:g}",
+    "ceiling": "at most {.at_most:g}",
+    "non_inferiority": "not worse by more than {.margin:g}",
+    "improvement": "better by more than {.by:g}",
+    "negative_flip_rate": "negative flip rate at most {.at_most:.4g}",
+    "ratio": "not worse by more than {.tolerance:.4g} times the baseline",
+    "gap": "best and worst at most {.at_most:g} apart",
+}
+
+
 def demand(gate: specs.Gate) -> str:
     """What a gate requires, in words."""
-    match gate:
-        case specs.Floor():
-            words = f"at least {gate.at_least:g}"
-        case specs.Ceiling():
-            words = f"at most {gate.at_most:g}"
-        case specs.NonInferiority():
-            words = f"not worse by more than {gate.margin:g}"
-        case specs.Improvement():
-            words = f"better by more than {gate.by:g}"
-        case specs.NegativeFlipRate():
-            words = f"negative flip rate at most {gate.at_most:.4g}"
-        case specs.Ratio():
-            words = f"not worse by more than {gate.tolerance:.4g} times the baseline"
-        case specs.Gap():
-            words = f"best and worst at most {gate.at_most:g} apart"
     at_confidence = f", at {100 * gate.confidence:.6g} %" if gate.confidence is not None else ""
-    return words + at_confidence
+    return DEMANDS[gate.kind].format(gate) + at_confidence
 
 
 class _Evaluation:
@@ -177,14 +173,12 @@ class _Evaluation:
                 "; a table needs at least one test example" if "table" in path else ""
             )
             yield Finding("missing", f"{_name(path)} is expected but missing: {advice}")
-        values: dict[MetricPath, float] = {}
-        for path in paths:
-            value = number(at(metrics, path))
+        numbers = {path: number(at(metrics, path)) for path in paths}
+        for path, value in numbers.items():
             if value is None:
                 problem = f"{_name(path)} is {at(metrics, path)!r}, not a number"
                 yield Finding("missing", problem)
-            else:
-                values[path] = value
+        values = {path: value for path, value in numbers.items() if value is not None}
         if not isinstance(self.gate, specs.Gap):
             yield from (self._of_value(path, value) for path, value in values.items())
         elif paths and len(values) == len(paths):
@@ -202,9 +196,8 @@ class _Evaluation:
             return self._ratio(path, gate)
         if isinstance(gate, specs.NonInferiority):
             return self._change(path, -gate.margin, gate.confidence)
-        if isinstance(gate, specs.Improvement):
-            return self._change(path, gate.by, gate.confidence)
-        raise TypeError(f"no rule for a gate of kind {gate.kind}")
+        assert isinstance(gate, specs.Improvement)
+        return self._change(path, gate.by, gate.confidence)
 
     def _no_baseline(self) -> str | None:
         """Why there is nothing to compare with; None if there is."""

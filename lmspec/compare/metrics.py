@@ -9,8 +9,8 @@ from lmspec.compare import bounds, expected, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Family, Metric
-from lmspec.compare.revision import Unavailable, at, number
-from lmspec.compare.verdicts import CONFIDENCE, Row
+from lmspec.compare.revision import Metrics, Unavailable, at, number
+from lmspec.compare.verdicts import CONFIDENCE, Row, towards
 from lmspec.language import nouns
 from lmspec.pipeline import paths
 from lmspec.pipeline.paths import METRICS
@@ -44,11 +44,9 @@ def rows(pair: ArtifactPair) -> Iterator[Row]:
         yield _row(pair, path, metric, reason)
 
 
-def _metrics(pair: ArtifactPair, end: Artifact) -> Mapping[str, Any] | Unavailable | None:
+def _metrics(pair: ArtifactPair, end: Artifact) -> Metrics | None:
     """None where the spec has no such artifact, or its noun has no metrics."""
-    if not end.exists:
-        return None
-    if isinstance(end.metrics, Unavailable) and not _has_metrics(pair):
+    if not end.exists or (isinstance(end.metrics, Unavailable) and not _has_metrics(pair)):
         return None
     return end.metrics
 
@@ -175,8 +173,8 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
     if metric.better is None or metric.difference is None:
         return replace(metric, verdict="changed")
     if nouns.evidence(pair.name, path) == "size":
-        up = (metric.difference > 0) == (metric.better == "higher")
-        return replace(metric, verdict="better" if up else "worse", method="exact")
+        verdict = towards(metric.difference, metric.better)
+        return replace(metric, verdict=verdict, method="exact")
     dataset = nouns.of(pair.noun).dev_field
     if dataset and path == ("dev", "accuracy") and _are_shares(metric):
         baseline, candidate = (_dev_split(end, dataset) for end in pair)

@@ -7,6 +7,7 @@ hashed, data is not, so no DVC cache is needed.
 import hashlib
 from collections.abc import Iterator, Mapping
 
+from lmspec.compare.caching import cached
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
 from lmspec.pipeline.paths import METRICS, PROVENANCE, folder, metrics, stage_name
 from lmspec.run import declaration
@@ -35,7 +36,6 @@ class _Check:
     def __init__(self, revision: Revision) -> None:
         self.revision = revision
         self.makers: dict[str, tuple[str, str]] = {}
-        self.hashes: dict[str, str] = {}
         for name in revision.artifacts:
             self.makers[folder(name)] = name, ""
             for path, md5 in revision.run(name).outs.items():
@@ -102,8 +102,7 @@ class _Check:
         ):
             yield f"{path}, which it was built with, is gone"
 
+    @cached
     def _md5(self, path: str) -> str:
-        if path not in self.hashes:
-            content = self.revision.tree.read(path) or b""
-            self.hashes[path] = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return self.hashes[path]
+        content = self.revision.tree.read(path) or b""
+        return hashlib.md5(content, usedforsecurity=False).hexdigest()

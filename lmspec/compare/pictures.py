@@ -8,13 +8,21 @@ import numpy as np
 
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair, Evidence
-from lmspec.compare.report import Calibration, Confusion, Curve, Point
-from lmspec.compare.revision import Revision, Unavailable, number
+from lmspec.compare.report import (
+    Bins,
+    Calibration,
+    Confusion,
+    Curve,
+    Matrix,
+    Names,
+    Numbers,
+    Point,
+)
+from lmspec.compare.revision import Revision, Unavailable
 from lmspec.statistics.paired import Sample
 
 BYTES_PER_PARAMETER = 4
 MOST_LABELS = 50  # of a matrix; 1,000 labels would be a million cells
-Matrix = tuple[tuple[int, ...], ...]
 
 
 def confusion(pairs: Sequence[ArtifactPair]) -> Iterator[Confusion]:
@@ -40,7 +48,7 @@ def _samples(
             yield pair.name, dataset, [end.sample(dataset) for end in pair]
 
 
-def _matrix(sample: Sample, labels: tuple[str, ...]) -> Matrix:
+def _matrix(sample: Sample, labels: Names) -> Matrix:
     answers = sample.predictions
     count = Counter(zip(answers.label, answers.predicted, strict=True))
     return tuple(tuple(count[true, predicted] for predicted in labels) for true in labels)
@@ -53,7 +61,7 @@ def calibration(pairs: Sequence[ArtifactPair]) -> Iterator[Calibration]:
             yield Calibration(name, dataset, _bins(baseline), _bins(candidate))
 
 
-def _bins(sample: Sample) -> tuple[tuple[float, float, int], ...]:
+def _bins(sample: Sample) -> Bins:
     """(mean confidence, accuracy, examples) of each bin that is not empty."""
     confidence, right = sample.predictions.confidence, sample.predictions.right  # (n,) each
     bins = sample.scale.bins
@@ -72,7 +80,7 @@ def curves(pairs: Sequence[ArtifactPair]) -> Iterator[Curve]:
             yield Curve(pair.name, baseline, candidate)
 
 
-def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[float, ...]]:
+def _numbers(table: Mapping[str, Sequence[str]] | None) -> dict[str, Numbers]:
     try:
         return {name: tuple(map(float, column)) for name, column in (table or {}).items()}
     except ValueError:
@@ -98,8 +106,7 @@ def front(evidence: Evidence) -> Iterator[Point]:
 
 def _bytes(artifact: Artifact) -> int:
     """Of a graph its file; of a model its weights in fp32."""
-    metrics = artifact.metrics if artifact.exists else None
-    if not isinstance(metrics, Mapping):
+    if not artifact.exists:
         return 0
-    size, parameters = number(metrics.get("bytes")), number(metrics.get("parameters"))
+    size, parameters = (artifact.number((name,)) for name in ("bytes", "parameters"))
     return int(size if size is not None else (parameters or 0) * BYTES_PER_PARAMETER)

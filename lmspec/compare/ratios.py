@@ -8,9 +8,9 @@ import numpy as np
 
 from lmspec.compare.artifact import Artifact, leaves
 from lmspec.compare.evidence import ArtifactPair
-from lmspec.compare.report import Ratio, Verdict
+from lmspec.compare.report import Ratio
 from lmspec.compare.revision import number
-from lmspec.compare.verdicts import CONFIDENCE, LEVEL
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
 from lmspec.errors import some
 from lmspec.language import nouns
 from lmspec.pipeline import paths
@@ -53,7 +53,9 @@ def ratios(pairs: Sequence[ArtifactPair]) -> list[Ratio]:
     tested = [i for i, ratio in enumerate(measured) if ratio.p is not None]
     corrected, _ = exact.holm([measured[i].p or 0.0 for i in tested])
     for i, p in zip(tested, corrected, strict=True):
-        measured[i] = replace(measured[i], p=p, verdict=_verdict(measured[i], p <= LEVEL))
+        ratio = measured[i]
+        verdict = towards(ratio.ratio - 1, ratio.better) if p <= LEVEL else "inconclusive"
+        measured[i] = replace(ratio, p=p, verdict=verdict)
     return measured
 
 
@@ -81,7 +83,7 @@ def _of(pair: ArtifactPair) -> Iterator[Ratio]:
         if metric is None or metric.see:  # another metric is compared in its place
             continue
         if metric.evidence == "size":
-            yield replace(ratio, verdict=_verdict(ratio, True), method="exact")
+            yield replace(ratio, verdict=towards(ratio.ratio - 1, ratio.better), method="exact")
         elif metric.evidence == "peak":
             yield replace(ratio, method="measured once in each commit")
         elif metric.column:
@@ -177,9 +179,3 @@ def _versions(artifact: Artifact) -> Mapping[str, str]:
     """Package -> version, of those that the stage executes."""
     provenance = artifact.revision.provenance(artifact.name)
     return provenance.packages if provenance else {}
-
-
-def _verdict(ratio: Ratio, significant: bool) -> Verdict:
-    if not significant:
-        return "inconclusive"
-    return "better" if (ratio.ratio > 1) == (ratio.better == "higher") else "worse"

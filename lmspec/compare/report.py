@@ -10,6 +10,10 @@ from typing import Any, Literal
 
 from lmspec.statistics.arrays import Interval
 
+Names = tuple[str, ...]
+Numbers = tuple[float, ...]
+Matrix = tuple[tuple[int, ...], ...]  # a row for each true label
+Bins = tuple[tuple[float, float, int], ...]  # (mean confidence, accuracy, examples) of each
 Family = Literal["test sets", "slices"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
@@ -69,8 +73,8 @@ class Code:
     """
 
     file: str
-    what: tuple[str, ...]
-    stages: tuple[str, ...]
+    what: Names
+    stages: Names
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,9 @@ class Changes:
     data: tuple[Rows, ...] = ()
     code: tuple[Code, ...] = ()
     toolchain: tuple[Change, ...] = ()
-    rebuilt: tuple[str, ...] = ()
-    new: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+    rebuilt: Names = ()
+    new: Names = ()
+    removed: Names = ()
     renamed: dict[str, str] = field(default_factory=dict)
 
 
@@ -106,8 +110,8 @@ class Seeds:
     """
 
     of: str
-    baseline: tuple[float, ...]
-    candidate: tuple[float, ...]
+    baseline: Numbers
+    candidate: Numbers
     interval: Interval | None
 
 
@@ -249,9 +253,9 @@ class Confusion:
 
     artifact: str
     dataset: str
-    labels: tuple[str, ...]
-    baseline: tuple[tuple[int, ...], ...] | None
-    candidate: tuple[tuple[int, ...], ...] | None
+    labels: Names
+    baseline: Matrix | None
+    candidate: Matrix | None
 
 
 @dataclass(frozen=True)
@@ -260,8 +264,8 @@ class Calibration:
 
     artifact: str
     dataset: str
-    baseline: tuple[tuple[float, float, int], ...]
-    candidate: tuple[tuple[float, float, int], ...]
+    baseline: Bins
+    candidate: Bins
 
 
 @dataclass(frozen=True)
@@ -269,8 +273,8 @@ class Curve:
     """The learning curve of a training: the columns of its curve.csv by name."""
 
     artifact: str
-    baseline: dict[str, tuple[float, ...]]
-    candidate: dict[str, tuple[float, ...]]
+    baseline: dict[str, Numbers]
+    candidate: dict[str, Numbers]
 
 
 @dataclass(frozen=True)
@@ -299,12 +303,12 @@ class Report:
     flips: tuple[Flips, ...] = ()
     ratios: tuple[Ratio, ...] = ()
     gates: tuple[Gate, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: Names = ()
     confusion: tuple[Confusion, ...] = ()
     calibration: tuple[Calibration, ...] = ()
     curves: tuple[Curve, ...] = ()
     front: tuple[Point, ...] = ()
-    shipped: tuple[str, ...] = ()
+    shipped: Names = ()
 
     @property
     def blocking(self) -> Sequence[Gate]:

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from lmspec.compare.caching import cached
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import NEVER, Run
@@ -25,6 +26,8 @@ from lmspec.run.provenance import Provenance
 from lmspec.specs.names import NO_NOUNS, MetricPath
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
+Nested = dict[str, Any]
+Table = dict[str, list[str]]  # by column
 CODE = ("stages", "lmspec")
 FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.PROVENANCE, *CODE)
 REMEDY = "resolve the merge, restore it from git, or build it again"
@@ -37,17 +40,18 @@ class Unavailable:
     reason: str
 
 
+Metrics = Mapping[str, Any] | Unavailable
+
+
 class Revision:
     """A commit, or the working tree, read lazily; every file is parsed at most once."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.name, self.commit = tree.name, tree.commit
-        self._metrics: dict[str, Mapping[str, Any] | Unavailable] = {}
-        self._provenance: dict[str, Provenance | None] = {}
 
     @functools.cached_property
-    def params(self) -> dict[str, Any]:
+    def params(self) -> Nested:
         """params.yaml, nested. Raises LmspecError if it does not parse."""
         return _yaml(self.tree, PARAMS)
 
@@ -61,12 +65,12 @@ class Revision:
         return self.lock.get(paths.stage_name(artifact), NEVER)
 
     @functools.cached_property
-    def toolchain(self) -> dict[str, Any]:
+    def toolchain(self) -> Nested:
         """toolchain.yaml, nested."""
         return _yaml(self.tree, TOOLCHAIN)
 
     @functools.cached_property
-    def artifacts(self) -> dict[str, dict[str, Any]]:
+    def artifacts(self) -> dict[str, Nested]:
         """`noun.name` -> its section of params.yaml, in the order of the file."""
         return {
             f"{noun}.{name}": spec
@@ -76,13 +80,10 @@ class Revision:
             if isinstance(spec, dict)
         }
 
-    def metrics(self, artifact: str) -> Mapping[str, Any] | Unavailable:
+    @cached
+    def metrics(self, artifact: str) -> Metrics:
         """The artifact's metrics file, nested, or why it cannot be read."""
-        if artifact not in self._metrics:
-            self._metrics[artifact] = self._read_metrics(paths.metrics(artifact))
-        return self._metrics[artifact]
-
-    def _read_metrics(self, path: str) -> Mapping[str, Any] | Unavailable:
+        path = paths.metrics(artifact)
         content = self.tree.read(path)
         if content is None:
             return Unavailable(f"{path} does not exist")
@@ -96,7 +97,7 @@ class Revision:
         """The metric at a path of the artifact's metrics; None if it is not a finite number."""
         return number(at(self.metrics(artifact), path))
 
-    def table(self, artifact: str, report: str) -> dict[str, list[str]] | None:
+    def table(self, artifact: str, report: str) -> Table | None:
         """A committed CSV table, by column; None if it is absent or malformed."""
         text = self.tree.text(paths.table(artifact, report))
         if not text:
@@ -114,12 +115,10 @@ class Revision:
         """git's object id of that table; None if there is none."""
         return self.tree.ids.get(paths.table(artifact, report))
 
+    @cached
     def provenance(self, artifact: str) -> Provenance | None:
         """What the artifact's build was made from; None if the file is absent or malformed."""
-        if artifact not in self._provenance:
-            content = self.tree.read(paths.provenance(artifact))
-            self._provenance[artifact] = provenance.read(content)
-        return self._provenance[artifact]
+        return provenance.read(self.tree.read(paths.provenance(artifact)))
 
     def directions(self, artifact: str) -> dict[str, str]:
         """Metric, or a group of them -> `higher` or `lower` is better, as its stage declares."""
@@ -194,11 +193,11 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _yaml(tree: Tree, path: str) -> dict[str, Any]:
+def _yaml(tree: Tree, path: str) -> Nested:
     return _parsed(tree.text(path) or "", _place(tree, path))
 
 
-def _parsed(text: str, place: str) -> dict[str, Any]:
+def _parsed(text: str, place: str) -> Nested:
     try:
         values = _loaded(text)
     except MarkedYAMLError as error:

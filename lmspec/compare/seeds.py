@@ -1,12 +1,12 @@
 """seeds: a metric over several trainings of one model, beside its test on the examples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Metric, Seeds
-from lmspec.compare.revision import number
+from lmspec.compare.revision import at
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
 
@@ -38,9 +38,8 @@ def _trained(artifact: Artifact) -> str | None:
 
 
 def _over_seeds(artifact: Artifact, metric: str) -> Iterator[float]:
-    metrics = artifact.metrics
-    seeds = metrics.get("seeds") if isinstance(metrics, Mapping) else None
-    for values in seeds.values() if isinstance(seeds, dict) else ():
-        value = number(values.get(metric)) if isinstance(values, dict) else None
+    seeds = at(artifact.metrics, ("seeds",))
+    for seed in seeds if isinstance(seeds, dict) else ():
+        value = artifact.number(("seeds", seed, metric))
         if value is not None:
             yield value

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lmspec.compare.report import Metric, Verdict
+from lmspec.compare.report import Better, Metric, Verdict
 from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.bootstrap import Estimate
 
@@ -32,8 +32,7 @@ def judged(rows: Sequence[Row]) -> list[Metric]:
 
 def _judged(metric: Metric, estimate: Estimate | None, p_holm: float, level: float) -> Metric:
     if p_holm <= LEVEL and metric.difference:
-        up = (metric.difference > 0) == (metric.better == "higher")
-        verdict: Verdict = "changed" if metric.better is None else "better" if up else "worse"
+        verdict = towards(metric.difference, metric.better) if metric.better else "changed"
         return replace(metric, verdict=verdict, p_holm=p_holm)
     mde, reason = _detectable(metric, estimate, level), None
     if mde is None and estimate is not None and estimate.value:
@@ -43,6 +42,11 @@ def _judged(metric: Metric, estimate: Estimate | None, p_holm: float, level: flo
         mde, reason = None, f"{examples} cannot show any difference"
     reason = "; ".join(filter(None, (metric.reason, reason))) or None
     return replace(metric, verdict="inconclusive", p_holm=p_holm, mde=mde, reason=reason)
+
+
+def towards(difference: float, better: Better | None) -> Verdict:
+    """The verdict on a significant difference, by the direction of progress."""
+    return "better" if (difference > 0) == (better == "higher") else "worse"
 
 
 def _detectable(metric: Metric, estimate: Estimate | None, level: float) -> float | None:

@@ -8,7 +8,7 @@ from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better, Verdict
 from lmspec.compare.revision import Revision, Unavailable
-from lmspec.compare.verdicts import CONFIDENCE, LEVEL
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
 from lmspec.statistics.arrays import Interval
@@ -73,7 +73,7 @@ def step(
     if better is None:
         return Step("changed", plain)
     if nouns.evidence(name.artifact, name.path) == "size":
-        return Step(_towards(plain, better), plain)
+        return Step(towards(plain, better), plain)
     return _measured(pair, name, plain)
 
 
@@ -101,7 +101,7 @@ def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) 
     estimate = paired.difference(part)
     p, _ = paired.p(part, estimate)
     significant = p <= LEVEL and estimate.value != 0
-    verdict = _towards(estimate.value, better) if significant else "inconclusive"
+    verdict = towards(estimate.value, better) if significant else "inconclusive"
     return Step(verdict, estimate.value, p, left_out)
 
 
@@ -116,8 +116,4 @@ def _measured(pair: ArtifactPair, name: MetricName, plain: float) -> Step:
     if ratio.low <= 1 <= ratio.high:
         return Step("inconclusive", plain)
     better = metric.better or "lower"
-    return Step(_towards(ratio.value - 1, better), plain)
-
-
-def _towards(difference: float, better: Better) -> Verdict:
-    return "better" if (difference > 0) == (better == "higher") else "worse"
+    return Step(towards(ratio.value - 1, better), plain)
