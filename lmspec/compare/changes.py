@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lmspec.compare import naming
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Change, Changes, Code, Rows
-from lmspec.compare.revision import PARAMS, Revision, executed
+from lmspec.compare.revision import PARAMS, Nested, Revision, Table, executed
 from lmspec.pipeline import codediff, difference
 from lmspec.pipeline import paths as places
 
@@ -32,19 +33,25 @@ def changes(evidence: Evidence) -> Changes:
     )
 
 
-def _parameters(
-    baseline: Revision, candidate: Revision, former: Mapping[str, str]
-) -> Iterator[Change]:
-    """Every leaf of params.yaml with another value; a rename is not one."""
-    if baseline.tree.ids.get(PARAMS) == candidate.tree.ids.get(PARAMS):
-        return
-    old, new = _under_new_names(baseline.params, former), candidate.params
-    for row in difference.rows(_filled(old, new), _filled(new, old)):
+def _differing(baseline: Any, candidate: Any) -> Iterator[Change]:
+    """Every leaf with another value; a digest is shown by its first digits."""
+    for row in difference.rows(baseline, candidate):
         if row.differs:
             yield Change(row.name, _shortened(row.old), _shortened(row.new))
 
 
-def _filled(params: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(
+    baseline: Revision, candidate: Revision, former: Mapping[str, str]
+) -> Iterator[Change]:
+    """Of params.yaml; a rename is no change."""
+    if baseline.tree.ids.get(PARAMS) != candidate.tree.ids.get(PARAMS):
+        renamed = _under_new_names(baseline.params, former)
+        yield from _differing(
+            _filled(renamed, candidate.params), _filled(candidate.params, renamed)
+        )
+
+
+def _filled(params: Mapping[str, Any], other: Mapping[str, Any]) -> Nested:
     """An empty section, which YAML reads as null, becomes {} where the other's is not empty."""
     return {
         name: {} if value is None and isinstance(other.get(name), dict) else value
@@ -52,21 +59,18 @@ def _filled(params: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _under_new_names(params: dict[str, Any], former: Mapping[str, str]) -> dict[str, Any]:
+def _under_new_names(params: Nested, former: Mapping[str, str]) -> Nested:
     names = {old: new for new, old in former.items() if old != new}
-    if not names:
-        return params
-    renamed: dict[str, Any] = {}
-    for noun, section in params.items():
+    renamed = {}
+    for noun, section in params.items() if names else ():
         if isinstance(section, dict):
             artifacts = {
                 names.get(f"{noun}.{name}", f"{noun}.{name}").partition(".")[2]: spec
                 for name, spec in section.items()
             }
-            renamed[noun] = naming.translated(artifacts, names)
-        else:
-            renamed[noun] = section
-    return renamed
+            section = naming.translated(artifacts, names)
+        renamed[noun] = section
+    return renamed or params
 
 
 def _data(pairs: list[ArtifactPair]) -> Iterator[Rows]:
@@ -76,29 +80,27 @@ def _data(pairs: list[ArtifactPair]) -> Iterator[Rows]:
         report = {"corpus": "rows", "scores": "predictions"}.get(pair.noun)
         if report is None or len({end.table_id(report) for end in pair}) == 1:
             continue
-        old, new = (end.table(report) for end in pair)
+        baseline, candidate = (end.table(report) or {} for end in pair)
         if report == "rows":
-            yield from _rows(pair.name, old, new)
-        elif old and new and "dataset" in old and "dataset" in new:
-            for dataset in dict.fromkeys(new["dataset"]):
-                if dataset in old["dataset"] and dataset not in compared:
-                    compared.add(dataset)
-                    tables = (_where(table, dataset) for table in (old, new))
-                    yield from _rows(f"splits.{dataset}: test split", *tables)
+            yield from _rows(pair.name, baseline, candidate)
+            continue
+        for dataset in dict.fromkeys(candidate.get("dataset", ())):
+            if dataset in baseline.get("dataset", ()) and dataset not in compared:
+                compared.add(dataset)
+                tables = (_where(table, dataset) for table in (baseline, candidate))
+                yield from _rows(f"splits.{dataset}: test split", *tables)
 
 
-def _rows(
-    artifact: str, old: Mapping[str, list[str]] | None, new: Mapping[str, list[str]] | None
-) -> Iterator[Rows]:
-    """Per table and label. The id of a row follows from its text.
+def _rows(artifact: str, *tables: Table) -> Iterator[Rows]:
+    """Per table and label of the baseline and the candidate. The id of a row follows from its text.
 
     A row that moved to another table is removed from the one and added to the other.
     """
-    if old is None or new is None or any({"id", "table", "label"} - set(t) for t in (old, new)):
+    if any({"id", "table", "label"} - set(table) for table in tables):
         return
     before, after = (
         dict(zip(rows["id"], zip(rows["table"], rows["label"], strict=True), strict=True))
-        for rows in (old, new)
+        for rows in tables
     )  # id -> (table, label)
     stays = {i for i, place in after.items() if i in before and before[i][0] == place[0]}
     added = Counter(place for i, place in after.items() if i not in stays)
@@ -108,7 +110,7 @@ def _rows(
         yield Rows(artifact, *place, added[place], removed[place], relabelled[place])
 
 
-def _where(table: Mapping[str, list[str]], dataset: str) -> dict[str, list[str]]:
+def _where(table: Table, dataset: str) -> Table:
     places = [i for i, name in enumerate(table["dataset"]) if name == dataset]
     columns = [name for name in table if name in ("id", "table", "label")]
     return {name: [table[name][i] for i in places] for name in columns}
@@ -117,39 +119,38 @@ def _where(table: Mapping[str, list[str]], dataset: str) -> dict[str, list[str]]
 def code(baseline: Revision, candidate: Revision) -> Iterator[Code]:
     """Files that a stage of either executes, by dvc.lock; without one, all code of the project."""
     stages = executed(baseline, candidate)
-    old, new = baseline.tree, candidate.tree
-    for path in sorted({*old.ids, *new.ids}):
-        counts = path.endswith(".py") and (stages is None or path in stages)
-        if counts and old.ids.get(path) != new.ids.get(path):
-            yield Code(path, _what(old.text(path), new.text(path)), (stages or {}).get(path, ()))
+    trees = baseline.tree, candidate.tree
+    for path in sorted({path for tree in trees for path in tree.ids if path.endswith(".py")}):
+        if stages is not None and path not in stages:
+            continue
+        if len({tree.ids.get(path) for tree in trees}) > 1:
+            what = _what(*(tree.text(path) for tree in trees))
+            yield Code(path, what, (stages or {}).get(path, ()))
 
 
-def _what(old: str | None, new: str | None) -> tuple[str, ...]:
-    if old is None or new is None:
-        return ("a new file",) if old is None else ("the file is gone",)
+def _what(baseline: str | None, candidate: str | None) -> tuple[str, ...]:
+    if baseline is None or candidate is None:
+        return ("a new file",) if baseline is None else ("the file is gone",)
     try:
-        return codediff.changed(old, new)
+        return codediff.changed(baseline, candidate)
     except (SyntaxError, ValueError):
         return ("it does not parse",)
 
 
 def _toolchain(baseline: Revision, candidate: Revision) -> Iterator[Change]:
     """Versions of packages, and digests of the modules of an installed lmspec."""
-    for row in difference.rows(baseline.toolchain, candidate.toolchain):
-        if row.differs:
-            name = row.name.removeprefix("packages.")
-            yield Change(name, _shortened(row.old), _shortened(row.new))
+    for change in _differing(baseline.toolchain, candidate.toolchain):
+        yield replace(change, name=change.name.removeprefix("packages."))
 
 
 def _shortened(value: Any) -> Any:
-    """A digest is shown by its first digits."""
     return value[:SHORT] if isinstance(value, str) and len(value) == 64 else value
 
 
 def _is_rebuilt(pair: ArtifactPair) -> bool:
     """Has an output another hash? Provenance describes outputs, and does not count."""
-    old, new = (_outputs(end) for end in pair)
-    return bool(old and new) and old != new
+    baseline, candidate = (_outputs(end) for end in pair)
+    return bool(baseline and candidate) and baseline != candidate
 
 
 def _outputs(artifact: Artifact) -> dict[str, str]:
