@@ -169,7 +169,7 @@ def _of_estimate(estimate: Estimate, examples: int, confidence: float) -> Bounds
 def of_ratio(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of candidate / baseline; or why there are none."""
     baseline, candidate = (end.number(path) for end in pair)
-    if baseline is None or candidate is None or baseline <= 0 or candidate <= 0:
+    if not baseline or not candidate or min(baseline, candidate) < 0:
         return "one of the revisions does not have it, or it is not above 0"
     if nouns.evidence(pair.name, path) in ("size", "peak") or _of_one_run(pair):
         return exactly(candidate / baseline)

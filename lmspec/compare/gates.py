@@ -289,13 +289,13 @@ class _Evaluation:
         if not slices:
             yield Finding("missing", f"{dataset} has no {'.'.join(rest)}")
         for names, rows in slices:
+            name = _name((dataset, *names))
             if len(rows):
-                finding = _negative_flip_rate(gate, paired, rows, ".".join((dataset, *names)))
+                finding = _negative_flip_rate(gate, paired, rows, name)
                 table = names[1] if names[:1] == ("table",) else None
                 yield self._with_left_out(finding, dataset, SplitMetric("accuracy", table))
             else:
-                problem = f"{'.'.join((dataset, *names))}: no example in common"
-                yield Finding("not comparable", problem)
+                yield Finding("not comparable", f"{name}: no example in common")
 
     def _slices(
         self, paired: PairedSample, dataset: str, rest: Sequence[str]
@@ -343,16 +343,15 @@ def _judged(
     interval: Bounds, sign: int, limit: float, observed: str, strict: bool = False
 ) -> Finding:
     """sign 1: the value must not be below the limit, -1: not above. strict: nor equal to it."""
-    ends = (interval.low, interval.high)
-    low, high = ends if sign > 0 else (-interval.high, -interval.low)
-    slack = low - sign * limit
+    low, high, bar = sign * interval.low, sign * interval.high, sign * limit
+    if sign < 0:
+        low, high = high, low
     if interval.low != interval.high:
         observed += f" [{interval.low:.4g}, {interval.high:.4g}]"
-    if low > sign * limit or (low == sign * limit and not strict):
-        return Finding("pass", observed, slack)
-    if high < sign * limit or (high == sign * limit and strict):
-        return Finding("fail", observed, slack)
-    return Finding("undecided", observed, slack, interval.needed_at(limit))
+    passes, fails = (low > bar, high <= bar) if strict else (low >= bar, high < bar)
+    if passes or fails:
+        return Finding("pass" if passes else "fail", observed, low - bar)
+    return Finding("undecided", observed, low - bar, interval.needed_at(limit))
 
 
 def _name(path: MetricPath) -> str:

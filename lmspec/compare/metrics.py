@@ -26,12 +26,10 @@ def rows(pair: ArtifactPair) -> Iterator[Row]:
     baseline, candidate = (_metrics(pair, end) for end in pair)
     if candidate is None and not isinstance(baseline, Mapping):
         return
-    lost = [
-        f"{metrics.reason} in {end.revision.name}"
-        for metrics, end in ((candidate, pair.candidate), (baseline, pair.baseline))
-        if isinstance(metrics, Unavailable)
-    ]
-    reason = lost[0] if lost else None
+    reason = None
+    for metrics, end in ((baseline, pair.baseline), (candidate, pair.candidate)):
+        if isinstance(metrics, Unavailable):
+            reason = f"{metrics.reason} in {end.revision.name}"
     before, after = (
         dict(leaves(metrics)) if isinstance(metrics, Mapping) else {}
         for metrics in (baseline, candidate)

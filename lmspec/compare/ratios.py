@@ -63,13 +63,7 @@ def _of(pair: ArtifactPair) -> Iterator[Ratio]:
     before, after = (dict(leaves(end.metrics)) for end in pair)
     for path, value in after.items():
         baseline, candidate = number(before.get(path)), number(value)
-        if (
-            baseline is None
-            or candidate is None
-            or baseline <= 0
-            or candidate <= 0
-            or baseline == candidate
-        ):
+        if not baseline or not candidate or min(baseline, candidate) < 0 or baseline == candidate:
             continue
         ratio = Ratio(
             f"{pair.name}.{'.'.join(path)}",

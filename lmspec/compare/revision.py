@@ -194,10 +194,7 @@ def number(value: Any) -> float | None:
 
 
 def _yaml(tree: Tree, path: str) -> Nested:
-    return _parsed(tree.text(path) or "", _place(tree, path))
-
-
-def _parsed(text: str, place: str) -> Nested:
+    text, place = tree.text(path) or "", _place(tree, path)
     try:
         values = _loaded(text)
     except MarkedYAMLError as error:
