@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lmspec.statistics.arrays import Interval
-
 Names = tuple[str, ...]
 Numbers = tuple[float, ...]
+Interval = tuple[float, float]
 Matrix = tuple[tuple[int, ...], ...]  # a row for each true label
 Bins = tuple[tuple[float, float, int], ...]  # (mean confidence, accuracy, examples) of each
 Family = Literal["test sets", "slices"]

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from lmspec.compare import bounds, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
-from lmspec.compare.report import Better, Verdict
+from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
-from lmspec.statistics.arrays import Interval
 from lmspec.statistics.paired import split_metric
 
 TWO_SIDED = (1 + CONFIDENCE) / 2  # level of each bound of a two-sided interval

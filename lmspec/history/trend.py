@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmspec.compare import out_of_date
-from lmspec.compare.report import Better, Verdict
+from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Unavailable, at, number
 from lmspec.errors import LmspecError
 from lmspec.history import commits, metric_lookup, step
@@ -14,7 +14,6 @@ from lmspec.history.commits import Commit, Files
 from lmspec.history.step import Step
 from lmspec.pipeline import paths
 from lmspec.specs.names import MetricName
-from lmspec.statistics.arrays import Interval
 
 
 @dataclass(frozen=True)

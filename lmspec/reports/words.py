@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lmspec.compare.report import Gate, Metric, Report, RevisionId, Seeds, Verdict
+from lmspec.compare.report import Gate, Interval, Metric, Report, RevisionId, Seeds, Verdict
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
-from lmspec.statistics.arrays import Interval
 
 Tone = Literal["good", "bad", "unsure", "plain"]
 # In the order in which metrics are shown. Forms may colour a verdict, and always write the word.
