@@ -62,8 +62,8 @@ def raw_files(*revisions: Revision) -> list[str]:
 
 def code_files(*revisions: Revision) -> list[str]:
     """`stages`, `lmspec` and modules elsewhere that stages import; a mix has all of one commit."""
-    modules = (path for path in executed(*revisions) or () if path.endswith(".py"))
-    return [*CODE_FOLDERS, *sorted(filter(is_elsewhere, modules))]
+    paths = filter(is_elsewhere, executed(*revisions) or ())
+    return [*CODE_FOLDERS, *sorted(path for path in paths if path.endswith(".py"))]
 
 
 def installed(baseline: Revision, candidate: Revision) -> Literal["baseline", "candidate", "both"]:

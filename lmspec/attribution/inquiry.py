@@ -61,7 +61,10 @@ def _read(name: str, root: Path) -> Iterator[Revision]:
 
 
 class _Inquiry:
-    """Two commits, the metrics to explain, and what they are at each mix."""
+    """Two commits, the metrics to explain, and what they are at each mix.
+
+    Raises LmspecError if mixes are needed and the installed toolchain can build none.
+    """
 
     def __init__(self, baseline: Revision, candidate: Revision, names: Sequence[str]) -> None:
         self.baseline, self.candidate = baseline, candidate
@@ -69,25 +72,21 @@ class _Inquiry:
             pair: {} for pair in question.metrics(baseline, candidate, names)
         }
         differing = factors.differing(baseline, candidate)
-        self.design = self._design([name for name, what in differing.items() if what])
+        free = tuple(f for f, what in differing.items() if what and f != factors.TOOLCHAIN)
+        self.design = Design(free, factors.TOOLCHAIN if differing[factors.TOOLCHAIN] else None)
+        needed = bool(self.measured and self.design.to_build)
+        if needed:
+            installed = factors.installed(baseline, candidate)
+            self.design = replace(self.design, installed=installed == "candidate")
         self._measure(BASELINE, baseline)
         self._measure(self.design.candidate, candidate)
         self.report = AttributionReport(
             RevisionId(baseline.name, baseline.commit),
             RevisionId(candidate.name, candidate.commit),
             differing,
-            built=not self.measured or not self.design.to_build,
+            built=not needed,
             notes=tuple(self._notes()),
         )
-
-    def _design(self, differing: Sequence[str]) -> Design:
-        """Raises LmspecError if mixes are needed and the installed toolchain can build none."""
-        free = tuple(name for name in differing if name != factors.TOOLCHAIN)
-        design = Design(free, factors.TOOLCHAIN if factors.TOOLCHAIN in differing else None)
-        if not self.measured or not design.to_build:
-            return design
-        installed = factors.installed(self.baseline, self.candidate)
-        return replace(design, installed=installed == "candidate")
 
     def _notes(self) -> Iterator[str]:
         design = self.design

@@ -155,13 +155,9 @@ def workshop(root: Path, baseline: Revision, candidate: Revision) -> Iterator[Wo
 
 def _copy(source: Path, target: Path) -> None:
     """A file or folder, if it exists and its target does not."""
-    if target.exists():
-        return
-    if source.is_dir():
-        shutil.copytree(source, target)
-    elif source.is_file():
+    if source.exists() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
 
 
 def restore(place: Path, old: str, new: str, paths: Sequence[str]) -> None:

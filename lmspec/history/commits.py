@@ -96,7 +96,8 @@ class Files:
         self.root = root
         self._objects = Objects(root)
         self._tree = functools.cache(self._read)
-        self.revision = functools.lru_cache(RECENT)(self._revision)
+        # named by its short hash
+        self.revision = functools.lru_cache(RECENT)(lambda commit: Revision(self._tree(commit)))
         self._reasons: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Self:
@@ -104,10 +105,6 @@ class Files:
 
     def __exit__(self, *error: object) -> None:
         self._objects.close()
-
-    def _revision(self, commit: Commit) -> Revision:
-        """Named by its short hash."""
-        return Revision(self._tree(commit))
 
     def _read(self, commit: Commit) -> Tree:
         files = tree.of_commit(commit.short, commit.hash, self.root, FOLDERS, self._objects)

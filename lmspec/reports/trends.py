@@ -71,7 +71,7 @@ def sparkline(values: Sequence[float | None]) -> str:
     """One block per value, scaled between the lowest and the highest; a dot for None."""
     known = [value for value in values if value is not None]
     # halves: their difference is finite even between the largest floats
-    low, high = (min(known) / 2, max(known) / 2) if known else (0.0, 0.0)
+    low, high = min(known, default=0) / 2, max(known, default=0) / 2
     top, span = len(BLOCKS) - 1, high - low
     return "".join(
         NONE if v is None else BLOCKS[round((v / 2 - low) / span * top) if span else top // 2]
