@@ -35,6 +35,7 @@ EVERY = [path for name, section in schema.sections().items() for path in paths(s
 
 def explained(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -> str:
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "120")  # not those of the terminal that runs the tests
     result = CliRunner().invoke(
         command, [path] if path else [], catch_exceptions=False, standalone_mode=False
     )
