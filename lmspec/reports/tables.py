@@ -234,7 +234,7 @@ def gates(report: Report) -> Table:
         (words.gate_verdict(g), *cells(g), g.needed and f"about {g.needed}", g.why) for g in ordered
     )
     heads = (
-        "verdict:verdict|gate:name|kind:name|metric:name|demand:text|found:text"
+        "verdict:verdict|gate:name|kind:name|metric:name|demand:text|observed:text"
         "|examples needed:number|why:text"
     )
     return table("gates", heads, rows, map(words.gate_tone, ordered))

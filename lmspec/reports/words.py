@@ -65,7 +65,7 @@ def number(value: Any) -> str:
     size = abs(value)
     if size == 0 or 1e-3 <= size < 10:
         return f"{value:z.4f}"
-    return format(value, ".3g" if size < 1e-3 else ".6g" if size < 1e5 else ".1f")
+    return format(value, ".3g" if size < 1e-3 else ".6g" if size < 1e5 else ".0f")
 
 
 def parameter(value: Any) -> str:
