@@ -135,8 +135,9 @@ def test_what_the_architecture_names_is_there() -> None:
         if definition:
             tree = ast.parse((folders[0] / name).read_text())
             names = {getattr(node, "name", None) for node in tree.body}
-            assigned = [node.targets for node in tree.body if isinstance(node, ast.Assign)]
-            names |= {ast.unparse(target) for targets in assigned for target in targets}
+            for node in tree.body:
+                targets = getattr(node, "targets", [getattr(node, "target", None)])
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
             assert definition in names, name
 
 

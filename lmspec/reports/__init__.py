@@ -1,1 +1,1 @@
-"""reports: a report as terminal text, Markdown, HTML, JSON, JUnit or annotations."""
+"""reports: results as terminal text, Markdown, HTML, JSON, JUnit or annotations."""
