@@ -7,7 +7,7 @@ from typing import Any
 
 from lmspec.compare.caching import cached
 from lmspec.compare.revision import Metrics, Revision, Table, Unavailable, at
-from lmspec.specs.names import MetricPath
+from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics import predictions
 from lmspec.statistics.paired import Sample, SplitMetric
 from lmspec.statistics.predictions import Predictions, Scale
@@ -38,7 +38,7 @@ class Artifact:
 
     def __init__(self, revision: Revision, name: str, out_of_date: str | None = None) -> None:
         self.revision, self.name, self.out_of_date = revision, name, out_of_date
-        self.noun = name.partition(".")[0]
+        self.noun = ArtifactName.parse(name).noun
 
     @property
     def exists(self) -> bool:

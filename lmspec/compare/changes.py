@@ -12,6 +12,7 @@ from lmspec.compare.report import Change, Changes, Code, Rows
 from lmspec.compare.revision import PARAMS, Nested, Revision, Table, executed
 from lmspec.pipeline import codediff, difference
 from lmspec.pipeline import paths as places
+from lmspec.specs.names import ArtifactName
 
 SHORT = 12  # digits of a digest that are shown
 
@@ -65,7 +66,7 @@ def _under_new_names(params: Nested, former: Mapping[str, str]) -> Nested:
     for noun, section in params.items() if names else ():
         if isinstance(section, dict):
             artifacts = {
-                names.get(f"{noun}.{name}", f"{noun}.{name}").partition(".")[2]: spec
+                ArtifactName.parse(names.get(f"{noun}.{name}", f"{noun}.{name}")).name: spec
                 for name, spec in section.items()
             }
             section = naming.translated(artifacts, names)

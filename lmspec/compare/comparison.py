@@ -21,6 +21,7 @@ from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Metric, Report, RevisionId, Verdict
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.errors import some
+from lmspec.specs.names import MetricName
 
 NOTED = 8  # artifacts out of date that have a note, per revision
 
@@ -60,7 +61,7 @@ def compare(
 
 
 def _artifact(metric: Metric) -> str:
-    return ".".join(metric.name.split(".")[:2])
+    return str(MetricName.parse(metric.name).artifact)
 
 
 def _with_ratios(metrics: list[Metric], ratios: Mapping[str, Verdict]) -> Iterator[Metric]:

@@ -23,7 +23,7 @@ from lmspec.git.tree import WORKTREE
 from lmspec.language.metric_names import matches
 from lmspec.language.problems import dotted
 from lmspec.specs import gates as specs
-from lmspec.specs.names import MetricPath
+from lmspec.specs.names import MetricName, MetricPath
 from lmspec.statistics.arrays import Ints
 from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
 
@@ -73,7 +73,7 @@ def verdicts(evidence: Evidence, today: datetime.date) -> Iterator[Gate]:
     lockless = out_of_date.unknown(evidence.candidate)
     reason = f"{evidence.candidate.name} has no dvc.lock that says what it was built from"
     for name, gate in demanded(evidence.candidate).items():
-        pair = evidence.pair(".".join(gate.metric.split(".")[:2]))
+        pair = evidence.pair(str(MetricName.parse(gate.metric).artifact))
         if lockless:
             unknown = Artifact(evidence.candidate, pair.candidate.name, reason)
             pair = ArtifactPair(pair.baseline, unknown)

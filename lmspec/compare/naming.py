@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lmspec.specs.names import ArtifactName
+
 
 def renamed(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> dict[str, str]:
     """New name -> former name of each artifact that changed its name and no field.
@@ -33,11 +35,11 @@ def renamed(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> dict[s
 
 def _alike(specs: Mapping[str, Any], name: str, spec: Any) -> list[str]:
     """Artifacts of the same noun with the same fields."""
-    noun = name.partition(".")[0]
+    noun = ArtifactName.parse(name).noun
     return [
         other
         for other, fields in specs.items()
-        if fields == spec and other.partition(".")[0] == noun
+        if fields == spec and ArtifactName.parse(other).noun == noun
     ]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lmspec.specs.names import MetricName
+
 Names = tuple[str, ...]
 Numbers = tuple[float, ...]
 Interval = tuple[float, float]
@@ -320,7 +322,7 @@ class Report:
         names: dict[tuple[str, str], list[str]] = {}
         for metric in self.metrics:
             if metric.verdict == "missing":
-                artifact = ".".join(metric.name.split(".")[:2])
+                artifact = str(MetricName.parse(metric.name).artifact)
                 reason = metric.reason or "its artifact exists"
                 names.setdefault((artifact, reason), []).append(metric.name)
         return [

@@ -8,6 +8,7 @@ from lmspec.compare.evidence import Evidence
 from lmspec.compare.report import Metric, Seeds
 from lmspec.compare.revision import at
 from lmspec.compare.verdicts import CONFIDENCE
+from lmspec.specs.names import MetricName
 from lmspec.statistics import exact
 
 
@@ -15,8 +16,8 @@ def with_seeds(evidence: Evidence, metric: Metric) -> Metric:
     """Adds the values over seeds, if the model behind the metric was trained with several."""
     if metric.family != "test sets":
         return metric
-    noun, name, *path = metric.name.split(".")
-    trained = _trained(evidence.pair(f"{noun}.{name}").candidate)
+    artifact, path = MetricName.parse(metric.name)
+    trained = _trained(evidence.pair(str(artifact)).candidate)
     if trained is None:
         return metric
     baseline, candidate = (tuple(_over_seeds(end, path[-1])) for end in evidence.pair(trained))
