@@ -243,6 +243,7 @@ def cached_methods(code: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_cache_belongs_to_an_instance(path: Path) -> None:
+    """No method is cached for its class."""
     assert list(cached_methods(tree(path))) == []
 
 
@@ -250,6 +251,7 @@ def test_a_cache_belongs_to_an_instance(path: Path) -> None:
     "decorator", ["functools.cache", "cache", "functools.lru_cache(maxsize=8)"]
 )
 def test_a_cache_of_a_class_is_found(decorator: str) -> None:
+    """Each decorator that keeps instances alive is recognized."""
     code = f"class A:\n    @{decorator}\n    def b(self): ...\n"
     assert list(cached_methods(ast.parse(code))) == ["b"]
 

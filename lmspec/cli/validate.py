@@ -16,8 +16,8 @@ from lmspec.reports import problems
 def command(path: Path, form: str) -> None:
     """Check params.yaml, or PATH: every problem at file:line:column, before any compute.
 
-    Exit code: 0 without problems (warnings are none), 1 with problems, 2 for a wrong command.
-    Text goes to standard error, the other formats to standard output.
+    Exit code: 0 without problems (warnings do not count), 1 with problems, 2 for a wrong
+    command. Text goes to standard error, the other formats to standard output.
 
     \b
     Example:
