@@ -26,6 +26,7 @@ from lmspec.methods.metrics import full
 from lmspec.run import provenance
 from lmspec.specs.results import directions
 from lmspec.specs.scores import ScoresSpec
+from lmspec.statistics import predictions
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
@@ -155,18 +156,7 @@ def write_scores(metrics: Path, same: np.random.Generator, other: np.random.Gene
     predicted = probability.argmax(1)
     with (metrics / "scores-m/predictions.csv").open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(
-            [
-                "dataset",
-                "id",
-                "table",
-                "group",
-                "label",
-                "predicted",
-                "confidence",
-                "label_probability",
-            ]
-        )
+        writer.writerow(predictions.COLUMNS)
         columns = (
             labels[truth],
             labels[predicted],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lmspec.audit import contents
 from lmspec.errors import LmspecError
-from lmspec.pipeline import compiler, paths
+from lmspec.pipeline import compiler
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
@@ -73,7 +73,7 @@ def rebuild(project: Project, name: ArtifactName, root: Path, folder: Path) -> N
         "params.yaml",
         compiler.DVC_YAML,
         compiler.TOOLCHAIN,
-        *map(paths.folder, compiler.needs_of(project, spec)),
+        *(ArtifactName.parse(need).folder for need in compiler.needs_of(project, spec)),
         *spec.files(),
         *compiler.code_of(project, spec, root).files,
     ):

@@ -12,8 +12,7 @@ from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better
 from lmspec.compare.revision import Unavailable
 from lmspec.language import metric_names, nouns
-from lmspec.pipeline import paths as places
-from lmspec.specs.names import MetricPath
+from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.arrays import Floats, Interval
 from lmspec.statistics.bootstrap import Estimate
@@ -68,7 +67,7 @@ def exactly(value: float) -> Bounds:
 
 
 def of_value(artifact: Artifact, path: MetricPath, confidence: float) -> Bounds | str:
-    """Bounds of a metric of a test split; or why there are none."""
+    """Bounds of a metric of a test split, or the reason why it has none."""
     metric = split_metric(path[1:])
     sample = _sample(artifact, path[0], [metric])
     return sample if isinstance(sample, str) else of_sample(sample, metric, confidence)
@@ -130,7 +129,7 @@ def _widened(bounds: Bounds, low: float, high: float) -> Bounds:
 
 
 def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
-    """Bounds of candidate - baseline; or why there are none."""
+    """Bounds of candidate - baseline, or the reason why it has none."""
     baseline, candidate = (end.number(path) for end in pair)
     if nouns.evidence(pair.name, path) == "size":
         if baseline is None or candidate is None:
@@ -167,7 +166,7 @@ def _of_estimate(estimate: Estimate, examples: int, confidence: float) -> Bounds
 
 
 def of_ratio(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
-    """Bounds of candidate / baseline; or why there are none."""
+    """Bounds of candidate / baseline, or the reason why it has none."""
     baseline, candidate = (end.number(path) for end in pair)
     if not baseline or not candidate or min(baseline, candidate) < 0:
         return "one of the revisions does not have it, or it is not above 0"
@@ -182,7 +181,9 @@ def of_ratio(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds 
 
 def _of_one_run(pair: ArtifactPair) -> bool:
     """Are the two metrics files the same bytes, and so of one run?"""
-    baseline, candidate = (end.revision.tree.read(places.metrics(end.name)) for end in pair)
+    baseline, candidate = (
+        end.revision.tree.read(ArtifactName.parse(end.name).metrics) for end in pair
+    )
     return baseline is not None and baseline == candidate
 
 

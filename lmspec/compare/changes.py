@@ -11,8 +11,7 @@ from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Change, Changes, Code, Rows
 from lmspec.compare.revision import PARAMS, Nested, Revision, Table, executed
 from lmspec.pipeline import codediff, difference
-from lmspec.pipeline import paths as places
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 SHORT = 12  # digits of a digest that are shown
 
@@ -156,10 +155,10 @@ def _is_rebuilt(pair: ArtifactPair) -> bool:
 
 def _outputs(artifact: Artifact) -> dict[str, str]:
     """Output -> MD5, under names without the artifact's own."""
-    stage, folder = places.stage_name(artifact.name), places.folder(artifact.name)
+    name = ArtifactName.parse(artifact.name)
     outputs = {}
     for path, md5 in artifact.revision.run(artifact.name).outs.items():
-        if not path.startswith(f"{places.PROVENANCE}/"):
-            name = path.replace(f"{places.METRICS}/{stage}", "metrics").replace(folder, "output")
-            outputs[name] = md5
+        if not path.startswith(f"{PROVENANCE}/"):
+            own = path.replace(f"{METRICS}/{name.stage}", "metrics")
+            outputs[own.replace(name.folder, "output")] = md5
     return outputs

@@ -12,9 +12,7 @@ from lmspec.compare.report import Family, Metric
 from lmspec.compare.revision import Metrics, Unavailable, at, number
 from lmspec.compare.verdicts import CONFIDENCE, Row, towards
 from lmspec.language import nouns
-from lmspec.pipeline import paths
-from lmspec.pipeline.paths import METRICS
-from lmspec.specs.names import MetricPath
+from lmspec.specs.names import METRICS, ArtifactName, MetricPath
 from lmspec.statistics import exact
 from lmspec.statistics.paired import PairedSample, split_metric
 
@@ -192,7 +190,7 @@ def _dev_split(artifact: Artifact, field: str) -> tuple[int, str | None]:
     """(documents of its dev split, MD5 of the splits that it belongs to)."""
     splits = Artifact(artifact.revision, str(artifact.spec.get(field)))
     documents = at(splits.metrics, ("dev", "documents"))
-    md5 = splits.revision.run(splits.name).outs.get(paths.folder(splits.name))
+    md5 = splits.revision.run(splits.name).outs.get(ArtifactName.parse(splits.name).folder)
     return documents if isinstance(documents, int) and documents > 0 else 0, md5
 
 

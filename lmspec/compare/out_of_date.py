@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from lmspec.compare.caching import cached
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
-from lmspec.pipeline.paths import METRICS, PROVENANCE, folder, metrics, stage_name
 from lmspec.run import declaration
+from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
 
@@ -37,7 +37,7 @@ class _Check:
         self.revision = revision
         self.makers: dict[str, tuple[str, str]] = {}
         for name in revision.artifacts:
-            self.makers[folder(name)] = name, ""
+            self.makers[ArtifactName.parse(name).folder] = name, ""
             for path, md5 in revision.run(name).outs.items():
                 self.makers[path] = name, md5
 
@@ -66,15 +66,16 @@ class _Check:
 
     def _of(self, name: str, known: Mapping[str, str]) -> Iterator[str]:
         """known: reasons of what it may be made from."""
-        if stage_name(name) not in self.revision.lock:
+        artifact = ArtifactName.parse(name)
+        if artifact.stage not in self.revision.lock:
             yield "dvc.lock has no run of it"
             return
         run, ids = self.revision.run(name), self.revision.tree.ids
         yield from self._parameters(run.params)
         for path, md5 in run.deps.items():
             yield from self._dependency(path, md5, known)
-        if metrics(name) in ids and metrics(name) not in run.outs:
-            yield f"dvc.lock does not record its build's {metrics(name)}"
+        if artifact.metrics in ids and artifact.metrics not in run.outs:
+            yield f"dvc.lock does not record its build's {artifact.metrics}"
         for path, md5 in run.outs.items():
             committed = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in ids
             if committed and self._md5(path) != md5:

@@ -13,7 +13,7 @@ from lmspec.compare.revision import number
 from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
 from lmspec.errors import some
 from lmspec.language import nouns
-from lmspec.pipeline import paths
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.results import Metric
 from lmspec.statistics import exact
 from lmspec.statistics.arrays import Floats
@@ -99,7 +99,7 @@ def _timed(pair: ArtifactPair, metric: Metric, ratio: Ratio) -> Ratio:
 
 
 def rounds(pair: ArtifactPair, column: str | None) -> Rounds | str:
-    """The ratio of a latency or throughput over the rounds of both runs; or why there is none.
+    """The ratio of a latency or throughput over the rounds of both runs, or why there is none.
 
     Each run measures the artifact in turn with a reference model; the quotient of the two takes
     out the speed of the machine. So both runs need the same reference, texts and versions.
@@ -163,9 +163,9 @@ def _setting(artifact: Artifact) -> tuple[object, ...] | None:
         for name, entry in provenance.inputs.items()
         if name.startswith("data/")
     }
-    if paths.folder(str(spec.get("against"))) not in folders:
+    if ArtifactName.parse(str(spec.get("against"))).folder not in folders:
         return None
-    folders.pop(paths.folder(str(spec.get("of"))), None)
+    folders.pop(ArtifactName.parse(str(spec.get("of"))).folder, None)
     return spec.get("texts"), spec.get("batch_size"), *sorted(folders.items())
 
 

@@ -20,16 +20,15 @@ from lmspec.formats import lockfile
 from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
 from lmspec.git.tree import Tree
-from lmspec.pipeline import paths
 from lmspec.run import provenance
 from lmspec.run.provenance import Provenance
-from lmspec.specs.names import NO_NOUNS, MetricPath
+from lmspec.specs.names import METRICS, NO_NOUNS, PROVENANCE, ArtifactName, MetricPath
 
 PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
 Nested = dict[str, Any]
 Table = dict[str, list[str]]  # by column
 CODE = ("stages", "lmspec")
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, paths.METRICS, paths.PROVENANCE, *CODE)
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, METRICS, PROVENANCE, *CODE)
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
 
@@ -62,7 +61,7 @@ class Revision:
 
     def run(self, artifact: str) -> Run:
         """The artifact's last run; an empty one if it never ran."""
-        return self.lock.get(paths.stage_name(artifact), NEVER)
+        return self.lock.get(ArtifactName.parse(artifact).stage, NEVER)
 
     @functools.cached_property
     def toolchain(self) -> Nested:
@@ -83,7 +82,7 @@ class Revision:
     @cached
     def metrics(self, artifact: str) -> Metrics:
         """The artifact's metrics file, nested, or why it cannot be read."""
-        path = paths.metrics(artifact)
+        path = ArtifactName.parse(artifact).metrics
         content = self.tree.read(path)
         if content is None:
             return Unavailable(f"{path} does not exist")
@@ -99,7 +98,7 @@ class Revision:
 
     def table(self, artifact: str, report: str) -> Table | None:
         """A committed CSV table, by column; None if it is absent or malformed."""
-        text = self.tree.text(paths.table(artifact, report))
+        text = self.tree.text(ArtifactName.parse(artifact).table(report))
         if not text:
             return None
         try:
@@ -113,17 +112,17 @@ class Revision:
 
     def table_id(self, artifact: str, report: str) -> str | None:
         """git's object id of that table; None if there is none."""
-        return self.tree.ids.get(paths.table(artifact, report))
+        return self.tree.ids.get(ArtifactName.parse(artifact).table(report))
 
     @cached
     def provenance(self, artifact: str) -> Provenance | None:
         """What the artifact's build was made from; None if the file is absent or malformed."""
-        return provenance.read(self.tree.read(paths.provenance(artifact)))
+        return provenance.read(self.tree.read(ArtifactName.parse(artifact).provenance))
 
     def directions(self, artifact: str) -> dict[str, str]:
         """Metric, or a group of them -> `higher` or `lower` is better, as its stage declares."""
         made = self.provenance(artifact)
-        return made.directions(paths.metrics(artifact)) if made else {}
+        return made.directions(ArtifactName.parse(artifact).metrics) if made else {}
 
 
 def read(name: str, root: Path) -> Revision:
@@ -172,7 +171,7 @@ def executed(*revisions: Revision) -> dict[str, tuple[str, ...]] | None:
     for revision in revisions:
         for artifact in revision.artifacts:
             for path in revision.run(artifact).deps:
-                stages.setdefault(path, {})[paths.stage_name(artifact)] = None
+                stages.setdefault(path, {})[ArtifactName.parse(artifact).stage] = None
     return {path: tuple(names) for path, names in stages.items()} or None
 
 

@@ -13,9 +13,8 @@ from lmspec.history import commits
 from lmspec.history.commits import Commit, Files
 from lmspec.language.metric_names import matches
 from lmspec.language.suggest import nearest
-from lmspec.pipeline.paths import METRICS
 from lmspec.specs.gates import Gate
-from lmspec.specs.names import ArtifactName, MetricName
+from lmspec.specs.names import METRICS, ArtifactName, MetricName
 
 FILE = re.compile(rf"{METRICS}/([a-z]+-[^/]+)\.json")
 LOOKED_AT = 100  # versions of the metrics, back from the tip, before a name is taken for a mistake

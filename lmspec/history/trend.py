@@ -12,7 +12,6 @@ from lmspec.errors import LmspecError
 from lmspec.history import commits, metric_lookup, step
 from lmspec.history.commits import Commit, Files
 from lmspec.history.step import Step
-from lmspec.pipeline import paths
 from lmspec.specs.names import MetricName
 
 
@@ -82,7 +81,7 @@ class _MetricHistory:
         self.name, self.line, self.files = name, line, files
         self.revision = files.revision
         self.better: Better | None = None
-        self.file = paths.metrics(str(name.artifact))
+        self.file = name.artifact.metrics
         self.reading = functools.cache(self._reading)
         self.changed = functools.cache(self._changed)
         hashes = set(commits.touching(line[0], self.file, files.root))

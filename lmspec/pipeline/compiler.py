@@ -9,13 +9,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import packages, paths
+from lmspec.pipeline import packages
 from lmspec.pipeline.closure import Closure, closure
-from lmspec.pipeline.paths import METRICS, folder, stage_name
 from lmspec.run import toolchain
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import METRICS, ArtifactName
 from lmspec.specs.project import Project
 from lmspec.specs.results import Table
 
@@ -31,11 +30,12 @@ def dvc_yaml_text(project: Project, root: Path) -> str:
     """The text of dvc.yaml: one stage per artifact, in the order of nouns and of params.yaml."""
     stages, plots, artifacts = {}, [], {}
     for name, spec in project.artifacts():
-        stage = stage_name(name)
+        artifact = ArtifactName.parse(name)
+        stage = artifact.stage
         stages[stage] = _stage(project, name, spec, root)
         plots += _plots(stage, spec)
         if isinstance(spec, BundleSpec):
-            artifacts[stage] = {"path": folder(name), "type": "model", "desc": spec.title}
+            artifacts[stage] = {"path": artifact.folder, "type": "model", "desc": spec.title}
     document = {"stages": stages, "plots": plots, "artifacts": artifacts}
     used = {section: value for section, value in document.items() if value or value is stages}
     return f"{WRITTEN}\n{text_of(used)}"
@@ -127,21 +127,22 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
 
 
 def _stage(project: Project, name: str, spec: Artifact, root: Path) -> Document:
-    command = f"python -m lmspec.run {' '.join(ArtifactName.parse(name))}"
+    artifact = ArtifactName.parse(name)
+    command = f"python -m lmspec.run {' '.join(artifact)}"
     stage: Document = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
     code = code_of(project, spec, root)
-    needs = map(folder, needs_of(project, spec))
+    needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
     executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
     watched = ["python", *executed, *code.outside]
     stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
     if not spec.measured:
-        stage["outs"] = [folder(name)]
+        stage["outs"] = [artifact.folder]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
-    metrics = [paths.metrics(name)] if spec.metrics else []
-    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, paths.provenance(name))]
+    metrics = [artifact.metrics] if spec.metrics else []
+    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, artifact.provenance)]
     if spec.reports:
-        stage["plots"] = [_report(stage_name(name), table) for table in spec.reports]
+        stage["plots"] = [_report(artifact.stage, table) for table in spec.reports]
     return stage
 
 

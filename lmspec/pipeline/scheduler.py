@@ -16,7 +16,6 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.pipeline import compiler, durations, dvc, plan
-from lmspec.pipeline.paths import stage_name
 from lmspec.pipeline.repro import (
     FAILED,
     POLL_SECONDS,
@@ -27,6 +26,7 @@ from lmspec.pipeline.repro import (
     Start,
     StopSignal,
 )
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
 Stages = Collection[str]
@@ -127,7 +127,9 @@ def prepare(
     with dvc.stages(root, targets) as stages:
         verdicts = {stage.name: verdict for stage, verdict in plan.forecasts(stages)}
     needs = {
-        stage_name(name): list(map(stage_name, compiler.needs_of(project, spec)))
+        ArtifactName.parse(name).stage: [
+            ArtifactName.parse(need).stage for need in compiler.needs_of(project, spec)
+        ]
         for name, spec in project.artifacts()
     }
     changed = [stage for stage, verdict in verdicts.items() if verdict != plan.HIT]
@@ -135,7 +137,7 @@ def prepare(
     times = {stage: durations.expected(root, stage) for stage in before}
     seconds = {stage: time.seconds for stage, time in times.items() if time}
     # load beside a stage that measures would change what it measures
-    alone = [stage_name(name) for name, spec in project.artifacts() if spec.measured]
+    alone = [ArtifactName.parse(name).stage for name, spec in project.artifacts() if spec.measured]
     schedule = Schedule(
         longest_first(before, seconds), jobs or default_jobs(project), alone, keep_going
     )

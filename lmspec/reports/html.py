@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 
 from lmspec.compare.report import Calibration, Confusion, Metric, Report
 from lmspec.language import metric_names
-from lmspec.pipeline import paths
 from lmspec.reports import charts, templating, words
+from lmspec.specs.names import ArtifactName
 
 Parts = dict[str, Confusion | Calibration]  # `confusion`, `calibration`: what there is
 
@@ -39,7 +39,7 @@ def render(report: Report) -> str:
         digest=digest,
         metrics=_metrics(report),
         models=_models(report),
-        paths=paths,
+        artifact_name=ArtifactName.parse,
     )
 
 
