@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline.closure import closure
+from lmspec.pipeline.closure import OnDisk, closure
 from lmspec.pipeline.difference import MISSING, Row, rows
 
 
@@ -31,7 +31,7 @@ def tree(tmp_path: Path) -> Path:
 def test_the_closure_is_what_can_be_imported(tree: Path) -> None:
     """Submodules in either form, in functions and branches, and packages; no type-checking ones."""
     names = ["__init__", *"bcdfg"]
-    assert closure(("stages.a",), tree).files == (
+    assert closure(("stages.a",), OnDisk(tree)).files == (
         *(f"lmspec/{n}.py" for n in names),
         "stages/__init__.py",
         "stages/a.py",
@@ -42,12 +42,12 @@ def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
     """A relative import, a file that does not parse, a missing module: the place and the remedy."""
     (tree / "lmspec/b.py").write_text("\nfrom . import h\n")
     with pytest.raises(LmspecError, match=r"b\.py:2: a relative import"):
-        closure(("stages.a",), tree)
+        closure(("stages.a",), OnDisk(tree))
     (tree / "lmspec/h.py").write_text("def\n")
     with pytest.raises(LmspecError, match=r"h\.py:1: it does not parse"):
-        closure(("lmspec.h",), tree)
+        closure(("lmspec.h",), OnDisk(tree))
     with pytest.raises(LmspecError, match="it has no file"):
-        closure(("stages.b",), tree)
+        closure(("stages.b",), OnDisk(tree))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.pipeline.closure import closure
+from lmspec.pipeline.closure import OnDisk, closure
 from lmspec.specs.base import Spec
 from lmspec.specs.project import NOUNS, Project
 
@@ -281,12 +281,12 @@ def test_draws_have_streams_of_their_own() -> None:
 def test_the_smallest_keys_stay_small() -> None:
     """A stage's key holds its own method and no other stage's: an edit of training reruns no
     corpus."""
-    corpus = closure(("stages.corpus",), ROOT).files
+    corpus = closure(("stages.corpus",), OnDisk(ROOT)).files
     assert not [
         f for f in corpus if "training" in f or "architectures" in f or f.startswith("lmspec/cli")
     ]
     assert "lmspec/methods/duplicates.py" in corpus
-    graph = closure(("stages.scores", "lmspec.formats.graph"), ROOT).files
+    graph = closure(("stages.scores", "lmspec.formats.graph"), OnDisk(ROOT)).files
     assert not [f for f in graph if "architectures" in f or "checkpoint" in f or "torchrun" in f]
 
 

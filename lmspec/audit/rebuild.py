@@ -11,6 +11,7 @@ from pathlib import Path
 from lmspec.audit import contents
 from lmspec.errors import LmspecError
 from lmspec.pipeline import compiler
+from lmspec.pipeline.closure import OnDisk
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
@@ -75,7 +76,7 @@ def rebuild(project: Project, name: ArtifactName, root: Path, folder: Path) -> N
         compiler.TOOLCHAIN,
         *(ArtifactName.parse(need).folder for need in compiler.needs_of(project, spec)),
         *spec.files(),
-        *compiler.code_of(project, spec, root).files,
+        *compiler.code_of(project, spec, OnDisk(root)).files,
     ):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from lmspec.errors import LmspecError
 
-INSTALLED = Path(__file__).parents[2]  # this lmspec's parent: the project, or site-packages
 CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
@@ -28,12 +28,58 @@ class Closure:
     foreign: frozenset[str]
 
 
+class Code(Protocol):
+    """The Python files of a project, by their paths from its root."""
+
+    def has(self, path: str) -> bool:
+        """Is there such a file?"""
+
+    def has_package(self, name: str) -> bool:
+        """Is there such a folder at the root?"""
+
+    def imports(self, path: str) -> frozenset[str]:
+        """What `imports` says of the file. Raises LmspecError if it does not parse."""
+
+
+class OnDisk:
+    """Those of a checkout. Each path is looked up once, so files must not come or go meanwhile."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._has: dict[str, bool] = {}
+
+    def has(self, path: str) -> bool:
+        """Is there such a file?"""
+        if path not in self._has:
+            self._has[path] = (self.root / path).is_file()
+        return self._has[path]
+
+    def has_package(self, name: str) -> bool:
+        """Is there such a folder at the root?"""
+        return (self.root / name).is_dir()
+
+    def imports(self, path: str) -> frozenset[str]:
+        """Names that the file imports. Raises LmspecError if it does not parse."""
+        return _imports_on_disk(self.root / path)
+
+
+# This lmspec's parent: the project, or site-packages.
+LIBRARY = OnDisk(Path(__file__).parents[2])
+
+
 @lru_cache(maxsize=4096)
-def imports(path: Path) -> frozenset[str]:
-    """Names that a file imports anywhere, modules or not, except under `if TYPE_CHECKING`."""
+def _imports_on_disk(path: Path) -> frozenset[str]:
+    return imports(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(text: str, path: str) -> frozenset[str]:
+    """Names that a file imports anywhere, modules or not, except under `if TYPE_CHECKING`.
+
+    path  its name in an error. Raises LmspecError if it does not parse.
+    """
     names: set[str] = set()
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text)
     except SyntaxError as error:
         raise LmspecError(
             f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
@@ -64,47 +110,50 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
             stack += ast.iter_child_nodes(node)
 
 
-def file_of(module: str, root: Path) -> Path | None:
-    """The file of a module of the project or of lmspec; None if it has none."""
+def _locate(module: str, code: Code) -> tuple[Code, str] | None:
+    """Where a module of the project or of lmspec is, and its path there; None if it has no file."""
     package, *_ = module.split(".")
     if package in sys.stdlib_module_names:
         return None
-    home = INSTALLED if package == "lmspec" and not (root / package).is_dir() else root
-    base = home.joinpath(*module.split("."))
-    files = base.with_suffix(".py"), base / "__init__.py"
-    return next((path for path in files if path.is_file()), None)
+    home = LIBRARY if package == "lmspec" and not code.has_package(package) else code
+    base = module.replace(".", "/")
+    paths = f"{base}.py", f"{base}/__init__.py"
+    return next(((home, path) for path in paths if home.has(path)), None)
 
 
-def closure(modules: tuple[str, ...], root: Path) -> Closure:
+def closure(modules: tuple[str, ...], code: Code) -> Closure:
     """All files that the modules can import, including their own and their packages'.
 
     Raises LmspecError if one of the modules has no file, or a file does not parse.
     """
-    files: dict[str, Path] = {}
+    files: dict[str, tuple[Code, str]] = {}
     foreign: set[str] = set()
     queue = list(modules)
     while queue:
         module = queue.pop()
         if module in files:
             continue
-        path = file_of(module, root)
-        if path is None:
-            raise LmspecError(module, f"it has no file under {root}", "restore it: a stage runs it")
-        files[module] = path
+        place = _locate(module, code)
+        if place is None:
+            raise LmspecError(
+                module, "it has no file in this project", "restore it: a stage runs it"
+            )
+        files[module] = place
+        home, path = place
         parent = module.rpartition(".")[0]
-        queue += [parent] if parent and file_of(parent, root) else []
-        for name in imports(path):
-            if file_of(name, root):
+        queue += [parent] if parent and _locate(parent, code) else []
+        for name in home.imports(path):
+            if name in files:
+                continue
+            if _locate(name, code):
                 queue.append(name)
             else:
                 foreign.add(name.split(".")[0])
-    inside = {
-        path.relative_to(root).as_posix() for path in files.values() if path.is_relative_to(root)
-    }
+    inside = {path for home, path in files.values() if home is code}
     outside = {
-        f"{module}.__init__" if path.stem == "__init__" else module: path
-        for module, path in sorted(files.items())
-        if not path.is_relative_to(root)
+        f"{module}.__init__" if path.endswith("/__init__.py") else module: LIBRARY.root / path
+        for module, (home, path) in sorted(files.items())
+        if home is not code
     }
     ours = {module.split(".")[0] for module in files}
     return Closure(

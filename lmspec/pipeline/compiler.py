@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
 from lmspec.pipeline import packages
-from lmspec.pipeline.closure import Closure, closure
+from lmspec.pipeline.closure import Closure, Code, OnDisk, closure
 from lmspec.run import toolchain
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.bundle import BundleSpec
@@ -29,10 +29,12 @@ Document = dict[str, Any]  # of YAML
 def dvc_yaml_text(project: Project, root: Path) -> str:
     """The text of dvc.yaml: one stage per artifact, in the order of nouns and of params.yaml."""
     stages, plots, artifacts = {}, [], {}
+    files = OnDisk(root)
     for name, spec in project.artifacts():
         artifact = ArtifactName.parse(name)
         stage = artifact.stage
-        stages[stage] = _stage(project, name, spec, root)
+        code = code_of(project, spec, files)
+        stages[stage] = stage_of(project, name, code, packages.executed(code.foreign))
         plots += _plots(stage, spec)
         if isinstance(spec, BundleSpec):
             artifacts[stage] = {"path": artifact.folder, "type": "model", "desc": spec.title}
@@ -56,7 +58,8 @@ def toolchain_text(project: Project, root: Path) -> str:
 
     With the SHA-256 of each module of an installed lmspec, whose files DVC cannot watch.
     """
-    closures = [code_of(project, spec, root) for _, spec in project.artifacts()]
+    files = OnDisk(root)
+    closures = [code_of(project, spec, files) for _, spec in project.artifacts()]
     versions = packages.executed(frozenset().union(*(code.foreign for code in closures)))
     tree: Document = {"python": toolchain.minor(), "packages": versions}
     outside = {module: path for code in closures for module, path in code.outside.items()}
@@ -110,7 +113,7 @@ def _versions(text: str) -> dict[str, str]:
     return {"python": document.get("python", "none"), **document.get("packages", {})}
 
 
-def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
+def code_of(project: Project, spec: Artifact, files: Code) -> Closure:
     """What a build can execute: its stage, its variants, the readers of what it is made from."""
     modules = ["lmspec.run.__main__", f"stages.{spec.noun}", *spec.modules()]
     origin: Artifact | None = spec
@@ -118,7 +121,7 @@ def code_of(project: Project, spec: Artifact, root: Path) -> Closure:
         before = origin.reads_like()
         origin = project.find(before) if before else None
         modules += origin.reader_modules() if origin else ()
-    return closure(tuple(modules), root)
+    return closure(tuple(modules), files)
 
 
 def needs_of(project: Project, spec: Artifact) -> list[str]:
@@ -126,15 +129,14 @@ def needs_of(project: Project, spec: Artifact) -> list[str]:
     return list(dict.fromkeys(str(ref) for _, ref in references(spec)))
 
 
-def _stage(project: Project, name: str, spec: Artifact, root: Path) -> Document:
-    artifact = ArtifactName.parse(name)
+def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]) -> Document:
+    """The stage of one artifact in dvc.yaml. executed: names of the packages in its key."""
+    artifact, spec = ArtifactName.parse(name), project.find(name)
     command = f"python -m lmspec.run {' '.join(artifact)}"
     stage: Document = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
-    code = code_of(project, spec, root)
     needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
-    executed = [f"packages.{package}" for package in packages.executed(code.foreign)]
-    watched = ["python", *executed, *code.outside]
+    watched = ["python", *(f"packages.{package}" for package in executed), *code.outside]
     stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
     if not spec.measured:
         stage["outs"] = [artifact.folder]

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -47,6 +47,20 @@ def executed(modules: frozenset[str]) -> dict[str, str]:
             if name in direct or package.compiled:
                 versions[name] = package.version
     return dict(sorted(versions.items()))
+
+
+def watched(modules: frozenset[str], recorded: Mapping[str, str]) -> list[str]:
+    """Names of `recorded`, a toolchain.yaml's packages, that a stage with those modules executes.
+
+    Where another version of one is installed, or none, nobody knows what it required: then those
+    that own a module alone. One that is not installed is looked for under its module's name.
+    """
+    here = {name: _package(name) for name in recorded}
+    if all(package and package.version == recorded[name] for name, package in here.items()):
+        return [name for name in executed(modules) if name in recorded]
+    owners = toolchain.owners()
+    direct = {n for module in modules for n in owners.get(module, (toolchain.canonical(module),))}
+    return sorted(direct & recorded.keys())
 
 
 @functools.cache
