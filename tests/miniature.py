@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmspec.methods.sources.digest import sha256
+from lmspec.methods.folders import sha256
 
 ROOT = Path(__file__).parent.parent
 SUBJECTS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from lmspec.methods.sources.digest import sha256
+from lmspec.methods.folders import sha256
 from tests import miniature
 from tests.miniature import ROOT, dvc, lmspec, run
 

@@ -20,7 +20,7 @@ from lmspec.compare import revision
 from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Unavailable
 from lmspec.errors import LmspecError
-from lmspec.methods.sources.digest import sha256
+from lmspec.methods.folders import sha256
 from lmspec.reports import attribution as forms
 from lmspec.reports import words
 from lmspec.statistics import predictions

@@ -1,5 +1,6 @@
 """Provenance agrees with itself and with what is here, or `lmspec verify` says where not."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lmspec.methods import folders
 from lmspec.run import provenance
 from tests import miniature
 
@@ -55,7 +57,7 @@ def test_provenance_is_an_attestation(built: Path) -> None:
         "pkg:pypi/numpy",
     } <= set(by_name)
     assert by_name["data/splits/old"]["digest"] == {
-        "dirHash": provenance.of_folder(built / "data/splits/old")
+        "dirHash": folders.sha256(built / "data/splits/old")
     }
     assert build["externalParameters"]["params"]["numerics"]["seed"] == 3
     assert str(built) not in text and "time" not in build["internalParameters"]
@@ -80,10 +82,9 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
     (tmp_path / "b").mkdir()
     (tmp_path / "b/c").write_text("2")
     (tmp_path / "a").write_text("1")
-    one, two = (provenance.hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
+    one, two = (hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
     assert (
-        provenance.of_folder(tmp_path)
-        == provenance.hashlib.sha256(f"{one}  a\n{two}  b/c\n".encode()).hexdigest()
+        folders.sha256(tmp_path) == hashlib.sha256(f"{one}  a\n{two}  b/c\n".encode()).hexdigest()
     )
 
 

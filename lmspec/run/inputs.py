@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lmspec.methods import folders
 from lmspec.run import declaration, provenance
 from lmspec.run.declaration import Declaration
 
@@ -29,7 +30,8 @@ class Inputs(NamedTuple):
 def files(root: Path, declared: Declaration) -> Iterator[Path]:
     """Every file that it depends on."""
     for dep in declared.deps:
-        yield from provenance.files(root / dep) if (root / dep).is_dir() else [root / dep]
+        place = root / dep
+        yield from (file for _, file in folders.files(place)) if place.is_dir() else [place]
 
 
 def marks(root: Path, declared: Declaration) -> dict[str, Mark]:

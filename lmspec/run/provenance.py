@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmspec.methods import folders
+
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:lmspec:stage:v1"
@@ -110,8 +112,8 @@ def _lines(entries: Sequence[Entry]) -> str:
 def of_path(place: Path, name: str) -> Entry:
     """Entry of an input or output; code has a second digest that ignores comments and layout."""
     if place.is_dir():
-        return {"name": name, "digest": {"dirHash": of_folder(place)}}
-    entry: Entry = {"name": name, "digest": {"sha256": _sha256(place)}}
+        return {"name": name, "digest": {"dirHash": folders.sha256(place)}}
+    entry: Entry = {"name": name, "digest": {"sha256": folders.sha256(place)}}
     if place.suffix == ".py":
         entry["annotations"] = {"parsed": parsed(place.read_bytes())}
     return entry
@@ -130,27 +132,8 @@ def of_package(name: str, version: str, declared: bool) -> Entry:
     return entry if declared else entry | {"annotations": {"declared": False}}
 
 
-def of_folder(folder: Path) -> str:
-    """SHA-256 of the list of files and their SHA-256: in-toto's `dirHash`, Go's Hash1, in hex."""
-    names = sorted((file.relative_to(folder).as_posix(), file) for file in files(folder))
-    lines = "".join(f"{_sha256(file)}  {name}\n" for name, file in names)
-    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
-
-
-def files(folder: Path) -> Iterable[Path]:
-    """All files beneath a folder, without compiled Python."""
-    return (
-        file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    )
-
-
 def parsed(content: bytes) -> str:
     """SHA-256 of a file's syntax tree, docstrings included; of the content if it does not parse."""
     with contextlib.suppress(SyntaxError, ValueError):
         content = ast.dump(ast.parse(content)).encode()
     return hashlib.sha256(content).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

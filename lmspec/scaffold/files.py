@@ -11,7 +11,7 @@ from string import Template
 from typing import Any
 
 from lmspec.language import schema
-from lmspec.methods.sources import digest
+from lmspec.methods import folders
 from lmspec.run import toolchain
 from lmspec.scaffold.table import LabelledTable, format_of
 
@@ -59,7 +59,7 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "title": quoted(f"Labels of {table.path.name}"),
         "path": quoted(f"raw/{table.path.name}"),
         "file": quoted(table.path.name),
-        "sha256": quoted(digest.sha256(table.path)),
+        "sha256": quoted(folders.sha256(table.path)),
         "format": json.dumps(format_of(table.path)).replace('"', ""),
         "text": quoted(table.text),
         "label": quoted(table.label),
