@@ -255,7 +255,7 @@ def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path)
     assert "there is no such file" in miniature.lmspec(repository, "init", "--merge-driver", code=1)
     shutil.rmtree(repository / ".git")
     (repository / "params.yaml").touch()
-    assert "git cannot be configured here" in miniature.lmspec(
+    assert "it is in no git repository" in miniature.lmspec(
         repository, "init", "--merge-driver", code=1
     )
 

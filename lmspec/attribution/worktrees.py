@@ -31,11 +31,8 @@ NO_CACHE = (
     "else repair .dvc/config"
 )
 PATIENCE_SECONDS = 10  # from the interrupt of a build to its kill
-# set by a caller such as a git hook, GIT_* would lead git in a worktree back to the project
-DROPPED = {
-    *("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT"),
-}
+# set by a caller, these would lead a process in a worktree back to the project
+DROPPED = {"PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT"}
 
 
 def params(baseline: Mapping[str, Any], candidate: Mapping[str, Any], mix: Mix) -> dict[str, Any]:
@@ -59,7 +56,7 @@ class Workshop:
     def __init__(self, root: Path, folder: Path, baseline: Revision, candidate: Revision) -> None:
         self.root, self._folder = root, folder
         self.baseline, self.candidate = baseline, candidate
-        self._prefix = _git(root, "rev-parse", "--show-prefix").strip()
+        self._prefix = git.text(root, "rev-parse", "--show-prefix").strip()
         self._cache = _run_module(root, "dvc", "cache", "dir", remedy=NO_CACHE).strip()
 
     def tree(self, mix: Mix) -> Path:
@@ -78,7 +75,7 @@ class Workshop:
         old, new = str(self.baseline.commit), str(self.candidate.commit)
         # without hooks: DVC's would check data out
         command = f"-c core.hooksPath={os.devnull} worktree add --quiet --detach".split()
-        _git(self.root, *command, str(self.tree(mix)), old)
+        git.text(self.root, *command, str(self.tree(mix)), old)
         place = self.place(mix)
         raw = factors.raw_files(self.baseline, self.candidate)
         if factors.CODE in mix:
@@ -111,7 +108,7 @@ class Workshop:
         """Remove worktrees."""
         for tree in trees:
             shutil.rmtree(tree, ignore_errors=True)
-        _git(self.root, "worktree", "prune")
+        git.text(self.root, "worktree", "prune")
 
     def close(self) -> None:
         """Remove all worktrees that are left."""
@@ -162,15 +159,14 @@ def _copy(source: Path, target: Path) -> None:
 
 def restore(place: Path, old: str, new: str, paths: Sequence[str]) -> None:
     """Set paths of a worktree to what they are in commit `new`; files that it lacks are deleted."""
-    known = {
-        path  # git refuses a path that neither commit has
+    listed = [
+        git.text(place, "ls-tree", "-z", "--name-only", commit, "--", *paths)
         for commit in (old, new)
-        for path in _git(place, "ls-tree", "-z", "--name-only", commit, "--", *paths).split("\0")
-        if path
-    }
-    if known:
+    ]
+    known = {path for rows in listed for path in rows.split("\0") if path}
+    if known:  # git refuses a path that neither commit has
         source = ("--source", new, "--staged", "--worktree", "--quiet")
-        _git(place, "--literal-pathspecs", "restore", *source, "--", *sorted(known))
+        git.text(place, "restore", *source, "--", *sorted(known))
 
 
 def _environment(place: Path) -> dict[str, str]:
@@ -178,10 +174,6 @@ def _environment(place: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
     python = os.pathsep.join(filter(None, (str(place), kept.get("PYTHONPATH"))))
     return subprocesses.environment({**kept, "PYTHONPATH": python})
-
-
-def _git(place: Path, *arguments: str) -> str:
-    return git.text(place, *arguments, environment=_environment(place))
 
 
 def _run_module(

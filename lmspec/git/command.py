@@ -1,47 +1,140 @@
-"""command: run git, and report why it failed."""
+"""command: run git on the project's own repository, and tell "there is none" from "git failed"."""
 
 import os
+import re
+import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from lmspec.errors import LmspecError
 
+# Set in a hook, these name the repository of the hook, which need not be the project's.
+# Source: `git rev-parse --local-env-vars`, less the two that carry settings of the command line,
+# which git itself hands on to submodules: a container may set `safe.directory` with them.
+LOCAL = {
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_PREFIX"),
+    *("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+    *("GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE"),
+    *("GIT_CONFIG", "GIT_INTERNAL_SUPER_PREFIX", "GIT_NAMESPACE"),
+}
+# A commit is what its hash says, a path is no pattern, and nothing waits for an answer.
+FIXED = {
+    "LC_ALL": "C",  # messages are parsed
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+# A user's settings that run programs or change what git prints.
+SETTINGS = (
+    *("-c", "core.fsmonitor=false", "-c", "log.showSignature=false"),
+    *("-c", "core.warnAmbiguousRefs=true", "-c", "color.ui=false"),
+)
+DUBIOUS = re.compile("(?:dubious ownership in|unsafe) repository (?:at )?\\(?'(.*?)'")
+NO_REPOSITORY = "not a git repository"
+
+
+class NoRepository(LmspecError):
+    """A folder lies in no git repository, which is no failure of git."""
+
+
+def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Without the variables by which a caller names another repository."""
+    kept = os.environ if base is None else base
+    return {name: value for name, value in kept.items() if name not in LOCAL}
+
+
+def start(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A git that is written to and read from; it says nothing on standard error."""
+    return subprocess.Popen(
+        ["git", *SETTINGS, *arguments],
+        cwd=place,
+        env=environment() | FIXED,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
 
 def run(
-    place: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    place: Path, *arguments: str, answers: Collection[int] = (0,)
 ) -> subprocess.CompletedProcess[bytes]:
-    """The process, whatever its exit code, with messages in English.
+    """The ended process.
 
-    Raises LmspecError if git is not installed.
+    answers  exit codes that are an answer; any other is a failure
+    Raises NoRepository, or LmspecError with git's words.
     """
-    english = {**(os.environ if environment is None else environment), "LC_ALL": "C"}
     try:
-        return subprocess.run(
-            ["git", *arguments], cwd=place, env=english, capture_output=True, check=False
+        process = subprocess.run(
+            ["git", *SETTINGS, *arguments],
+            cwd=place,
+            env=environment() | FIXED,
+            capture_output=True,
+            check=False,
         )
-    except FileNotFoundError:
-        raise LmspecError(
-            "git", "it is not installed", "install git; lmspec compares committed results"
-        ) from None
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError) and place.is_dir()
+        found = "it is not installed" if missing else f"it does not start: {error.strerror}"
+        kind = LmspecError if repository_above(place) else NoRepository
+        raise kind("git", found, "install git; lmspec compares committed results") from None
+    if process.returncode not in answers:
+        raise failure(place, arguments[0], process.stderr.decode(errors="replace").strip())
+    return process
 
 
-def text(place: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    """What git prints; bytes that are not UTF-8 survive. Raises LmspecError if it fails."""
-    process = run(place, *arguments, environment=environment)
-    if process.returncode:
-        message = process.stderr.decode(errors="replace").strip()
-        raise LmspecError(
-            "git",
-            message or f"`git {arguments[0]}` failed",
-            "run lmspec in an intact git repository: `git fsck` checks this one",
+def text(place: Path, *arguments: str) -> str:
+    """What git prints; bytes that are not UTF-8 survive. Raises as `run` does."""
+    return run(place, *arguments).stdout.decode("utf-8", "surrogateescape")
+
+
+def failure(place: Path, command: str, words: str) -> LmspecError:
+    """The error for what git said when it failed in a folder."""
+    if dubious := DUBIOUS.search(words):
+        owned = shlex.quote(dubious[1])
+        return LmspecError(
+            dubious[1],
+            f"git refuses a repository that belongs to another user: {words.splitlines()[0]}",
+            f"if you trust it: `git config --global --add safe.directory {owned}`",
         )
-    return process.stdout.decode("utf-8", "surrogateescape")
+    above = repository_above(place)
+    if NO_REPOSITORY in words and above is None:
+        found = "it is in no git repository"
+        return NoRepository(str(place), found, "`git init`, and commit what you have built")
+    remedy = "run lmspec in an intact git repository: `git fsck` checks this one"
+    if NO_REPOSITORY in words:
+        return LmspecError(str(above), f"git cannot use this repository: {words}", remedy)
+    if "Permission denied" in words:
+        remedy = "run lmspec as a user who may read the whole repository"
+    return LmspecError("git", words or f"`git {command}` failed", remedy)
+
+
+def repository_above(place: Path) -> Path | None:
+    """The `.git` of a folder or of the nearest one around it, whether or not git can use it.
+
+    None where git would not look either: beyond a mount point or a ceiling.
+    """
+    if "GIT_CEILING_DIRECTORIES" in os.environ:
+        return None
+    place = place.resolve()
+    for folder in (place, *place.parents):
+        try:
+            if folder.stat().st_dev != place.stat().st_dev:
+                return None
+            found = folder / ".git"
+            if found.is_file() or any(found.iterdir()):
+                return found
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:  # a repository that may not be read is one
+            return folder / ".git"
+    return None
 
 
 def prefix(place: Path) -> str:
     """A folder's path in its repository, with a final slash; empty at the top or outside."""
     try:
         return text(place, "rev-parse", "--show-prefix").removesuffix("\n")
-    except LmspecError:
+    except NoRepository:
         return ""

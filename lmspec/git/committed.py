@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.git import command as git
 from lmspec.specs import names
@@ -31,8 +30,6 @@ def differing(root: Path) -> list[str]:
 
 def default_base(root: Path) -> str:
     """The branch that changes are merged into: origin's default branch, else `main`."""
-    try:
-        reference = "refs/remotes/origin/HEAD"  # set by `git clone`
-        return git.text(root, "symbolic-ref", "--quiet", "--short", reference).strip()
-    except LmspecError:
-        return "main"
+    reference = "refs/remotes/origin/HEAD"  # set by `git clone`
+    process = git.run(root, "symbolic-ref", "--quiet", "--short", reference, answers=(0, 1))
+    return process.stdout.decode("utf-8", "surrogateescape").strip() or "main"

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import posixpath
 import re
 import subprocess
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Tree:
     name        as the user gave it, or the merge base that it stands for
     commit      its full hash; None for the working tree
     submodules  paths whose content is in another repository
+    algorithm   of git's hashes
     """
 
     name: str
@@ -31,6 +33,7 @@ class Tree:
     ids: Ids
     _objects: "Objects | None" = field(default=None, repr=False)
     submodules: tuple[str, ...] = ()
+    algorithm: str = "sha1"
 
     def read(self, path: str) -> bytes | None:
         """The content of a file; None if there is none. Raises LmspecError if it is too large."""
@@ -62,11 +65,7 @@ class Objects:
     @functools.cached_property
     def process(self) -> "subprocess.Popen[bytes]":
         """Started when something is read."""
-        pipe = subprocess.PIPE
-        command = ["git", "cat-file", "--batch"]
-        return subprocess.Popen(
-            command, cwd=self.root, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
-        )
+        return git.start(self.root, "cat-file", "--batch")
 
     def read(self, name: str, place: str) -> bytes:
         """The content of an object. Raises LmspecError if git cannot give it; then read others."""
@@ -76,25 +75,33 @@ class Objects:
             pipe_in.write(f"{name}\n".encode())
             pipe_in.flush()
         except BrokenPipeError:
-            self.close()
-            raise LmspecError(
-                place,
-                "git ended before it was read",
-                "run it again; `git fsck` shows what is missing",
-            ) from None
+            raise self._ended(name, place) from None
         header = pipe_out.readline().split()
-        if len(header) != 3:
+        if header[-1:] == [b"missing"]:
             remedy = "in a partial clone `git fetch --refetch`, or clone it whole"
             raise LmspecError(place, "git does not have its content", remedy)
+        if len(header) != 3:
+            raise self._ended(name, place)
         size = int(header[2])
         try:
             _require_small(place, size)
         except LmspecError:
             self.close()  # instead of reading to its end
             raise
-        content = pipe_out.read(size)
-        pipe_out.read(1)  # a newline
-        return content
+        content = pipe_out.read(size + 1)  # and a newline
+        if len(content) != size + 1:
+            raise self._ended(name, place)
+        return content[:-1]
+
+    def _ended(self, name: str, place: str) -> LmspecError:
+        """The error for a git that ended early: because of that object, or for another reason."""
+        self.close()
+        try:
+            git.run(self.root, "cat-file", "-p", name)
+        except LmspecError as error:
+            return LmspecError(place, f"git cannot read it: {error.found}", error.remedy)
+        remedy = "run it again; `git fsck` shows what is missing"
+        return LmspecError(place, "git ended before it was read", remedy)
 
     def close(self) -> None:
         """End the process."""
@@ -112,12 +119,15 @@ def _require_small(place: str, size: int) -> None:
 def baseline_and_candidate(first: str, second: str | None, root: Path) -> tuple[str, str]:
     """The two revisions of a command line: `A B`, `A`, `A..B`, `A...B`, `A...` or `A... B`.
 
-    Without B it is the working tree; three dots stand for the merge base.
+    Without B it is the working tree; three dots stand for the merge base. Raises LmspecError if
+    `worktree` is also the name of a branch or tag.
     """
     span = re.fullmatch(r"(.*?)(\.\.\.?)(.*)", f"{first}{second or ''}")
     if span is None or (second is not None and not first.endswith("...")):
+        _require_unambiguous(root, first, second)
         return first, second or WORKTREE
     left, dots, right = span.groups()
+    _require_unambiguous(root, left, right)
     if dots == "..":
         return left or "HEAD", right or "HEAD"
     tip = "HEAD" if right in ("", WORKTREE) else right
@@ -127,7 +137,7 @@ def baseline_and_candidate(first: str, second: str | None, root: Path) -> tuple[
 def merge_base(first: str, second: str, root: Path) -> str:
     """The last commit that two branches share. Raises LmspecError if there is none."""
     commits = [commit_of(name, root) for name in (first, second)]
-    process = git.run(root, "merge-base", *commits)
+    process = git.run(root, "merge-base", *commits, answers=(0, 1))
     if process.returncode:
         fetch = "fetch more: `git fetch --unshallow`"
         remedy = fetch if _shallow(root) else "name a branch that it came from"
@@ -135,32 +145,60 @@ def merge_base(first: str, second: str, root: Path) -> str:
     return process.stdout.decode().strip()
 
 
+def _require_unambiguous(root: Path, *names: str | None) -> None:
+    if WORKTREE not in names:
+        return
+    places = ("refs/heads/", "refs/tags/", "refs/remotes/", "refs/")
+    asked = ("for-each-ref", "--format=%(refname)", *(f"{place}{WORKTREE}" for place in places))
+    try:
+        refs = git.text(root, *asked).split()
+    except git.NoRepository:
+        return
+    if refs:
+        remedy = f"name it `{refs[0]}`; to compare with the working tree, name no second revision"
+        found = f"it means the working tree, and is also the name of `{refs[0]}`"
+        raise LmspecError(WORKTREE, found, remedy)
+
+
 def commit_of(name: str, root: Path) -> str:
     """The hash of a branch, tag or commit. Raises LmspecError with the reason if there is none."""
-    reference = f"{name}^{{commit}}"
-    process = git.run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", reference)
+    arguments = ("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    process = git.run(root, *arguments, answers=(0, 128))
+    words = process.stderr.decode(errors="replace").strip().splitlines()
     if not process.returncode:
-        return process.stdout.decode().strip()
-    repository = git.run(root, "rev-parse", "--git-dir")
-    place, found = name, "there is no such commit"
+        if name != "HEAD" and any(line.endswith("is ambiguous.") for line in words):
+            remedy = f"name `refs/heads/{name}` or `refs/tags/{name}`"
+            raise LmspecError(name, "a branch and a tag have this name", remedy)
+        if re.fullmatch("[0-9a-f]{40,}", commit := process.stdout.decode().strip()):
+            return commit
+    elif words[-1:] != ["fatal: Needed a single revision"]:
+        raise git.failure(root, "rev-parse", "\n".join(words))
+    found = "there is no such commit"
     remedy = "name a branch, a tag or a commit: `git log --oneline` lists some"
-    if b"dubious ownership" in repository.stderr:  # as in a container that runs as another user
-        place, found = str(root), "git refuses a repository that belongs to another user"
-        remedy = f"if you trust it: `git config --global --add safe.directory {root}`"
-    elif repository.returncode:
-        place, found = str(root), "it is in no git repository"
-        remedy = "`git init`, and commit what you have built"
-    elif not has_commit(root):
+    if not has_commit(root):
         found = "the repository has no commit yet"
         remedy = "commit what you have built: `git add -A && git commit`"
     elif _shallow(root):
         remedy = "this clone is shallow: `git fetch --unshallow` gets the missing commits"
-    raise LmspecError(place, found, remedy)
+    elif errors := [line for line in words if line.startswith("error: ")]:
+        found += f": {errors[0].removeprefix('error: ')}"
+    elif git.run(root, "for-each-ref", f"refs/heads/{name}", f"refs/tags/{name}").stdout:
+        found = "git lacks the commit that it names"
+        remedy = "fetch or clone it again; `git fsck` shows what is missing"
+    raise LmspecError(name, found, remedy)
 
 
 def has_commit(root: Path) -> bool:
-    """Is the root in a repository with a commit?"""
-    return not git.run(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode
+    """Is the root in a repository with a commit? Raises LmspecError if git cannot say."""
+    try:
+        if not git.run(root, "rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1)).returncode:
+            return True
+    except git.NoRepository:
+        return False
+    branch = git.text(root, "symbolic-ref", "HEAD").strip()
+    if broken := git.run(root, "for-each-ref", branch).stderr.decode(errors="replace").strip():
+        raise git.failure(root, "for-each-ref", broken)  # such as a file that a crash left empty
+    return False
 
 
 def tree(name: str, root: Path, folders: Sequence[str]) -> Tree:
@@ -169,7 +207,9 @@ def tree(name: str, root: Path, folders: Sequence[str]) -> Tree:
     folders  paths that will be read, relative to the root
     """
     if name == WORKTREE:
-        return Tree(name, None, root, _files(root, folders), None, _submodules(root, folders))
+        submodules, algorithm = _index(root, folders)
+        files = _files(root, folders, algorithm)
+        return Tree(name, None, root, files, None, submodules, algorithm)
     return of_commit(name, commit_of(name, root), root, folders)
 
 
@@ -177,10 +217,10 @@ def add(tree: Tree, paths: Sequence[str]) -> None:
     """Further paths that will be read; those outside the repository are skipped."""
     for path in paths:
         if tree.commit is None:
-            tree.ids |= _files(tree.root, [path])
-        else:
-            process = git.run(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", path)
-            tree.ids |= _listed(process.stdout.decode("utf-8", "surrogateescape"))["blob"]
+            tree.ids |= _files(tree.root, [path], tree.algorithm)
+        elif not posixpath.normpath(git.prefix(tree.root) + path).startswith("../"):
+            rows = git.text(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", path)
+            tree.ids |= _listed(rows)["blob"]
 
 
 def of_commit(
@@ -201,28 +241,38 @@ def _listed(rows: str) -> dict[str, Ids]:
     return ids
 
 
-def _submodules(root: Path, folders: Sequence[str]) -> tuple[str, ...]:
-    """Those of the working tree, by the index."""
-    process = git.run(root, "ls-files", "--stage", "-z", "--", *folders)
-    lines = process.stdout.decode("utf-8", "surrogateescape").split("\0")
-    return tuple(line.partition("\t")[2] for line in lines if line.startswith("160000 "))
+def _index(root: Path, folders: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Submodules of the working tree, by the index, and the algorithm of git's hashes."""
+    try:
+        listed = git.text(root, "ls-files", "--stage", "-z", "--", *folders).split("\0")
+        # an empty index shows no hash; to ask in any case would cost a process
+        hashes = [line.split()[1] for line in listed[:1] if line]
+        sizes = {40: "sha1", 64: "sha256"}
+        asked = ("rev-parse", "--show-object-format")
+        algorithm = sizes[len(hashes[0])] if hashes else git.text(root, *asked).strip()
+    except git.NoRepository:
+        return (), "sha1"
+    submodules = (line.partition("\t")[2] for line in listed if line.startswith("160000 "))
+    return tuple(submodules), algorithm
 
 
-def _files(root: Path, folders: Sequence[str]) -> Ids:
+def _files(root: Path, folders: Sequence[str], algorithm: str) -> Ids:
     ids = {}
     for folder in folders:
         place = root / folder
         for file in [place] if place.is_file() else place.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 path = file.relative_to(root).as_posix()
-                ids[path] = _id(file) if file.stat().st_size <= LARGEST_BYTES else "too large"
+                small = file.stat().st_size <= LARGEST_BYTES
+                ids[path] = _id(file, algorithm) if small else "too large"
     return dict(sorted(ids.items()))
 
 
-def _id(file: Path) -> str:
+def _id(file: Path, algorithm: str) -> str:
     content = file.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    header = b"blob %d\0" % len(content)
+    return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()
 
 
 def _shallow(root: Path) -> bool:
-    return git.run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+    return git.text(root, "rev-parse", "--is-shallow-repository").strip() == "true"

@@ -52,12 +52,13 @@ def merged(merge: Commit, root: Path) -> list[Commit]:
 
 def touching(tip: Commit, path: str, root: Path) -> list[str]:
     """Hashes of the first-parent commits that changed a file, or any file of a folder."""
-    return git.text(root, "rev-list", "--first-parent", tip.hash, "--", f":(literal){path}").split()
+    return git.text(root, "rev-list", "--first-parent", tip.hash, "--", path).split()
 
 
 def is_ancestor(earlier: str, later: str, root: Path) -> bool:
     """Is one commit in the history of another?"""
-    return git.run(root, "merge-base", "--is-ancestor", earlier, later).returncode == 0
+    asked = ("merge-base", "--is-ancestor", earlier, later)
+    return git.run(root, *asked, answers=(0, 1)).returncode == 0
 
 
 def cut_off(oldest: Commit, root: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """edits: what changed in a code file since a stage's last run."""
 
+import contextlib
 import functools
 import hashlib
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
+from lmspec.git import tree
 from lmspec.pipeline import codediff
 
 LAYOUT = "only comments or layout"
@@ -17,7 +19,10 @@ COMMITS = 50  # how far back to look for the text of a file
 @functools.cache
 def described(root: Path, path: str, md5: str) -> str:
     """What changed in a file since it had that MD5: LAYOUT, or the names of definitions."""
-    before = _text_then(root, path, md5)
+    try:
+        before = _text_then(root, path, md5)
+    except LmspecError as error:  # a plan does not fail for want of a description
+        return f"what changed is not known: {error.found}"
     if before is None:
         return "no commit has it as it was at the last run"
     try:
@@ -36,11 +41,15 @@ def _text_then(root: Path, path: str, md5: str) -> str | None:
         return remembered.read_text(encoding="utf-8")
     if shutil.which("git") is None:  # DVC works without it
         return None
-    commits = git.run(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path).stdout
-    for commit in commits.decode().split():
-        content = git.run(root, "show", f"{commit}:./{path}").stdout
-        if _md5(content) == md5:
-            return content.decode("utf-8", "replace")
+    if not tree.has_commit(root):
+        return None
+    commits = git.text(root, "log", f"--max-count={COMMITS}", "--format=%H", "--", path)
+    with contextlib.closing(tree.Objects(root)) as objects:
+        for commit in commits.split():
+            ids = tree.of_commit(commit, commit, root, [path], objects).ids
+            content = objects.read(ids[path], f"{commit}:{path}") if path in ids else b""
+            if _md5(content) == md5:
+                return content.decode("utf-8", "replace")
     return None
 
 

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from lmspec.git import command as git
 from lmspec.run import lifetime
 
 
 def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """With this interpreter first on PATH, since dvc.yaml says `python`, and output unbuffered."""
+    """With this interpreter first on PATH, since dvc.yaml says `python`; output is unbuffered, and
+    DVC looks at the project's own repository."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', '')}"
-    return {**base, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**git.environment(base), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def die_with_parent() -> None:

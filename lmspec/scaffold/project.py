@@ -58,8 +58,11 @@ def _init_git(folder: Path) -> bool:
     """Make the folder, and a repository if it is in none. Is it the top of one?"""
     folder.mkdir(parents=True, exist_ok=True)
     program = shutil.which("git")
-    if program and git.run(folder, "rev-parse", "--git-dir").returncode:
-        _run(folder, program, "init", "--quiet", "--initial-branch=main")
+    if program:
+        try:
+            git.run(folder, "rev-parse", "--git-dir")
+        except git.NoRepository:
+            git.run(folder, "init", "--quiet", "--initial-branch=main")
     return (folder / ".git").exists()
 
 
