@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from lmspec.compare.caching import cached
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import NEVER, Run
 from lmspec.git import tree as repository
 from lmspec.git.tree import Tree
+from lmspec.language import document as documents
+from lmspec.language.problems import ProblemsFound
 from lmspec.run import provenance
 from lmspec.run.provenance import Provenance
 from lmspec.specs.names import METRICS, NO_NOUNS, PROVENANCE, ArtifactName, MetricPath
@@ -193,23 +192,19 @@ def number(value: Any) -> float | None:
 
 
 def _yaml(tree: Tree, path: str) -> Nested:
-    text, place = tree.text(path) or "", _place(tree, path)
+    """The values of a file, read with the limits that `lmspec validate` has; empty if it is."""
     try:
-        values = _loaded(text)
-    except MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise LmspecError(f"{place}{line}", f"it does not parse: {error.problem}", REMEDY) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise LmspecError(
-            place, f"it does not parse: {str(error).splitlines()[0]}", REMEDY
-        ) from None
-    return values if isinstance(values, dict) else {}
+        return _loaded(tree.text(path) or "")
+    except ProblemsFound as error:
+        place, first = _place(tree, path), error.problems[0]
+        line = f":{first.span.line}" if error.lines else ""
+        raise LmspecError(f"{place}{line}", f"it does not parse: {first.found}", REMEDY) from None
 
 
 @functools.lru_cache(maxsize=8)
-def _loaded(text: str) -> Any:
+def _loaded(text: str) -> Nested:
     """Cached, since two revisions often share a params.yaml. Treat the result as frozen."""
-    return YAML(typ="safe").load(text)
+    return documents.parsed(text, Path(PARAMS)).values if text.strip() else {}
 
 
 def _place(tree: Tree, path: str) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lmspec.errors import LmspecError
+from lmspec.formats import yamltext
 
 NAME = "dvc.lock"
 STAGES = "stages"
@@ -105,13 +105,15 @@ def runs(text: str, place: str = NAME) -> dict[str, Run]:
                 stage: run for entry in lock.stages.values() for stage, run in _entry(entry).items()
             }
     try:
-        document = YAML(typ="safe").load(text) or {}
+        document = yamltext.load(text) or {}
         return {stage: _run(entry) for stage, entry in (document.get(STAGES) or {}).items()}
     except INVALID as error:
         line, problem = "", ""
         if isinstance(error, MarkedYAMLError):
             line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
             problem = f": {error.problem}"
+        elif isinstance(error, yamltext.Unbounded):
+            problem = f": {error}"
         raise LmspecError(
             f"{place}{line}", f"it is not a valid lock file{problem}", REMEDY
         ) from None
@@ -126,7 +128,7 @@ def _entry(text: str) -> dict[str, Run]:
         files[block[1]] = [{"path": path, "md5": md5} for path, md5 in FILE.findall(block[2])]
         return ""
 
-    ((stage, entry),) = YAML(typ="safe").load(FILES.sub(take, text)).items()
+    ((stage, entry),) = yamltext.load(FILES.sub(take, text)).items()
     return {stage: _run({**(entry or {}), **files})}
 
 

@@ -37,7 +37,7 @@ NO_REPOSITORY = "not a git repository"
 
 
 class NoRepository(LmspecError):
-    """A folder lies in no git repository, which is no failure of git."""
+    """A folder is in no git repository, which is no failure of git."""
 
 
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -90,7 +90,7 @@ def text(place: Path, *arguments: str) -> str:
 
 
 def failure(place: Path, command: str, words: str) -> LmspecError:
-    """The error for what git said when it failed in a folder."""
+    """The error for the message of a git that failed in a folder."""
     if dubious := DUBIOUS.search(words):
         owned = shlex.quote(dubious[1])
         return LmspecError(

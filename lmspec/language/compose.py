@@ -22,10 +22,9 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import ScalarNode
 
+from lmspec.formats.yamltext import DEEPEST, MOST_VALUES
 from lmspec.language.problems import Problem, Span, printable
 
-DEEPEST = 64  # nested collections; a spec has fewer than ten
-MOST_VALUES = 200_000  # aliases expanded; a spec of 1,000 artifacts has fewer than 100,000
 MOST_DIGITS = 1000  # Python refuses to print a number of more than 4,300
 TAG = "tag:yaml.org,2002:"
 KINDS = {

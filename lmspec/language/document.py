@@ -67,6 +67,10 @@ def read(path: Path) -> Document:
 
 def parsed(text: str, path: Path) -> Document:
     """The document of a text from that file. Raises as `read` does."""
+    if (size := len(text.encode(errors="replace"))) > MOST_BYTES:
+        found = f"it has {size:,} bytes, and may have {MOST_BYTES:,}"
+        hint = "data belong in files of their own"
+        raise ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
     lines = BREAK.split(text)
     conflict = next((i for i, line in enumerate(lines, 1) if CONFLICT.match(line)), None)
     if conflict:
@@ -111,9 +115,6 @@ def _text(path: Path) -> str:
     except OSError as error:
         hint = "it must be a file that you may read"
         raise rejected(f"it cannot be read: {error.strerror}", hint) from None
-    if len(content) > MOST_BYTES:
-        found = f"it has {len(content):,} bytes, and may have {MOST_BYTES:,}"
-        raise rejected(found, "data belong in files of their own")
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
+from lmspec.formats import yamltext
 from lmspec.pipeline import packages
 from lmspec.pipeline.closure import Closure, Code, OnDisk, closure
 from lmspec.run import toolchain
@@ -109,7 +110,7 @@ def upgrades(root: Path, text: str) -> list[str]:
 
 
 def _versions(text: str) -> dict[str, str]:
-    document = YAML(typ="safe").load(text) or {}
+    document = yamltext.load(text) or {}
     return {"python": document.get("python", "none"), **document.get("packages", {})}
 
 
