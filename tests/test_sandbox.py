@@ -302,7 +302,7 @@ def test_an_input_that_moves_during_the_run_fails_it(plant: Plant, project: Path
     before = (project / "data/provenance/splits-old.json").read_bytes()
     wait = "import time; (Path.home() / 'ready').touch(); time.sleep(2)"
     edits = {
-        "params.yaml": ("seed: 1", "seed: 1.0", "params.yaml: splits.old"),
+        "params.yaml": ("seed: 1", "seed: true", "params.yaml: splits.old"),
         "lmspec/formats/documents.py": ('"""', '""" ', "lmspec/formats/documents.py"),
     }
     for path, (old, new, named) in edits.items():

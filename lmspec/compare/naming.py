@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lmspec.run import declaration
 from lmspec.specs.names import ArtifactName
 
 
@@ -14,12 +15,12 @@ def renamed(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> dict[s
     names: dict[str, str] = {}
     while True:  # a rename may make the artifacts that refer to it equal
         removed = {
-            name: _frozen(spec)
+            name: spec
             for name, spec in baseline.items()
             if name not in candidate and name not in names.values()
         }
         added = {
-            name: _frozen(translated(spec, names))
+            name: translated(spec, names)
             for name, spec in candidate.items()
             if name not in baseline and name not in names
         }
@@ -39,7 +40,7 @@ def _alike(specs: Mapping[str, Any], name: str, spec: Any) -> list[str]:
     return [
         other
         for other, fields in specs.items()
-        if fields == spec and ArtifactName.parse(other).noun == noun
+        if declaration.same(fields, spec) and ArtifactName.parse(other).noun == noun
     ]
 
 
@@ -50,12 +51,3 @@ def translated(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [translated(item, names) for item in value]
     return names.get(value, value) if isinstance(value, str) else value
-
-
-def _frozen(value: Any) -> Any:
-    """Equal only for equal types: 1, 1.0 and true are three values."""
-    if isinstance(value, dict):
-        return tuple((field, _frozen(item)) for field, item in value.items())
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return type(value).__name__, value

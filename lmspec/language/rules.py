@@ -8,7 +8,7 @@ docs/rules.md lists them all.
 from collections.abc import Callable
 from pathlib import Path
 
-from lmspec.language import gate_rules, nouns, on_disk, resolved
+from lmspec.language import gate_rules, nouns, on_disk, recorded, resolved
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
@@ -231,6 +231,20 @@ def bundle_shows_its_own_scores(specs: Specs) -> Disagreements:
             )
 
 
+def values_come_back(specs: Specs) -> Disagreements:
+    """DVC's lock file gives back each value as it was: if not, its stage is never up to date."""
+    for name in specs.names:
+        yield from recorded.losses(specs[name], name)
+
+
+def dvc_replaces_nothing(specs: Specs) -> Disagreements:
+    """Paths of sources and titles of bundles are in dvc.yaml, where DVC replaces `${...}`."""
+    for name, spec in specs.of("sources", "bundle"):
+        for field in ("path", "title"):
+            if "${" in spec.get(field, ""):
+                yield Disagreement((*name, field), "DVC would replace `${`", "write it without")
+
+
 def artifact_is_used(specs: Specs) -> Disagreements:
     """An artifact that nothing is made from, that nothing scores or bundles, costs time only."""
     for name in specs.names:
@@ -263,6 +277,8 @@ RULES = (
     test_rows_were_not_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
+    values_come_back,
+    dvc_replaces_nothing,
     gate_rules.gate_names_a_metric,
     gate_rules.gate_can_be_decided,
     gate_rules.gate_can_be_passed,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lmspec.run import declaration
+
 WIDEST = 60  # characters of a value
 
 
@@ -32,8 +34,8 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """1, 1.0 and true are three values."""
-        return bool(self.old != self.new) or type(self.old) is not type(self.new)
+        """Are they two values to a spec? 0 and 0.0 are one."""
+        return not declaration.same(self.old, self.new)
 
 
 def rows(old: Any, new: Any, name: str = "") -> Iterator[Row]:

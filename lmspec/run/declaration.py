@@ -1,6 +1,5 @@
 """declaration: one stage as dvc.yaml declares it, and the values of its parameters."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,9 +98,16 @@ def values(root: Path, declared: Declaration) -> dict[str, dict[str, Any]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Compare values with their types: DVC takes 1, 1.0 and true for the same value."""
-    texts = (json.dumps(value, sort_keys=True, default=repr) for value in (one, other))
-    return next(texts) == next(texts)
+    """Are two values the same to a spec, and so to the build?
+
+    0 and 0.0 are, as to DVC: a field that takes fractions reads both as 0.0, and one that takes
+    whole numbers refuses 0.0. 1 and true are not: DVC takes them for the same, no spec takes both.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def at(document: Any, name: str) -> Any:

@@ -49,7 +49,7 @@ def entries(root: Path, declared: Declaration) -> list[provenance.Entry]:
 
 
 def changed(root: Path, declared: Declaration, before: Inputs) -> list[str]:
-    """Names of the inputs that changed; a parameter's type counts, which DVC does not see."""
+    """Names of the inputs that changed; 1 that became true counts, which DVC does not see."""
     missing = [dep for dep in declared.deps if not (root / dep).exists()]
     if missing:
         return missing
