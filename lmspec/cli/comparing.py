@@ -12,6 +12,7 @@ import click
 from lmspec.cli import mistakes
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
+from lmspec.methods import folders
 
 if TYPE_CHECKING:
     from lmspec.compare.report import Report
@@ -87,7 +88,10 @@ def write(path: Path, text: str, folder: Path = Path()) -> None:
     """Write a file. folder: created if need be. Raises LmspecError if it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe
+            path.write_text(text, encoding="utf-8")
+        else:
+            folders.write(path, text)
     except OSError as error:
         remedy = "name a file in an existing folder that you may write to"
         raise LmspecError(str(path), f"it cannot be written: {error.strerror}", remedy) from None

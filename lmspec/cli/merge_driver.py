@@ -7,6 +7,7 @@ import click
 from lmspec.cli import mistakes
 from lmspec.errors import LmspecError, some
 from lmspec.git import merge_driver
+from lmspec.methods import folders
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -36,7 +37,7 @@ def command(base: Path, ours: Path, theirs: Path, path: str) -> None:
         )
         return
     merged = merge_driver.lock(*map(_text, (base, ours, theirs)))
-    ours.write_bytes(merged.text.encode())
+    folders.write(ours, merged.text)
     if merged.dropped:
         stages = f"both branches changed {some(merged.dropped)} in different ways: left out"
         mistakes.tell(f"{path}: {stages}\n  -> run `dvc repro`")

@@ -3,11 +3,13 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import click
 
 from lmspec.errors import LmspecError
+from lmspec.run import faults  # not when it is needed: no file may be opened any more then
 
 
 def tell(message: object) -> None:
@@ -32,8 +34,11 @@ def exit_with(code: int) -> Iterator[None]:
     """Turn a user's mistake into one message without a traceback, and this exit code."""
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, click.ClickException, click.Abort, click.exceptions.Exit):
         raise
-    except (LmspecError, OSError) as error:
-        tell(error)
+    except Exception as error:
+        explained = faults.explained(error, (Path.cwd(),), "the command again")
+        if explained is None and not isinstance(error, LmspecError | OSError):
+            raise
+        tell(explained or error)
         sys.exit(code)

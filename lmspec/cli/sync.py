@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading
+from lmspec.methods import folders
 from lmspec.pipeline import compiler
 
 
@@ -29,8 +30,6 @@ def command(check: bool) -> None:
     if check:
         compiler.require_none(texts)
     for name, text in texts.items():
-        partial = Path(name).with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(name)
+        folders.write(Path(name), text)
         stages = f": {text.count('    cmd: ')} stages" if name == compiler.DVC_YAML else ""
         click.echo(f"wrote {name}{stages}")

@@ -21,6 +21,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import LockFile
 from lmspec.git import command as git
+from lmspec.methods import folders
 
 LOCK = lockfile.NAME
 ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")]
@@ -106,7 +107,7 @@ def install(root: Path) -> None:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in ATTRIBUTES if line not in text.splitlines()]
     if missing:
-        path.write_text("\n".join([*text.splitlines(), *missing, ""]), encoding="utf-8")
+        folders.write(path, "\n".join([*text.splitlines(), *missing, ""]))
 
 
 def _configure(root: Path, key: str, value: str) -> None:

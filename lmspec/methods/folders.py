@@ -1,5 +1,6 @@
-"""folders: the files of a folder, and one SHA-256 for all of them."""
+"""folders: the files of a folder, one SHA-256 for all of them, and files written as a whole."""
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -79,6 +80,20 @@ def _of_file(path: Path) -> str:
     _require_file(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as a whole: if the disk is full, the former one stays."""
+    place = Path(os.path.realpath(path))
+    partial = place.with_name(f"{place.name}.partial")
+    try:
+        partial.write_bytes(text.encode())
+        partial.replace(place)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # a failed write names no file
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def shown(path: Path) -> str:

@@ -24,6 +24,7 @@ from lmspec.pipeline.dvc_stage import Stage
 from lmspec.pipeline.run_cache import RunCache
 
 RWLOCK = ".dvc/tmp/rwlock"
+CUT_SHORT = "it is cut short: DVC was killed, or the disk was full, while it wrote it"
 
 
 @contextlib.contextmanager
@@ -58,7 +59,7 @@ def _repo(root: Path) -> Iterator[Any]:
     except RWLockFileCorruptedError:
         raise LmspecError(
             RWLOCK,
-            "it is cut short: DVC was killed while it wrote it",
+            CUT_SHORT,
             "if no build is running, remove it: it only says who reads and writes what",
         ) from None
     except (DvcException, NotImplementedError) as error:
@@ -82,9 +83,7 @@ def require_whole_lock(root: Path) -> None:
             "`git checkout dvc.lock`, or remove it if git has none; "
             "then `dvc repro` restores what was built from its cache"
         )
-        raise LmspecError(
-            lockfile.NAME, "it is cut short: DVC was killed while it wrote it", remedy
-        )
+        raise LmspecError(lockfile.NAME, CUT_SHORT, remedy)
 
 
 @contextlib.contextmanager

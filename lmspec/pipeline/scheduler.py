@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
+from lmspec.methods import folders
 from lmspec.pipeline import compiler, durations, dvc, plan
 from lmspec.pipeline.repro import (
     FAILED,
@@ -193,9 +194,7 @@ def settle(root: Path, prepared: Preparation) -> None:
         text = path.read_text(encoding="utf-8")
         ordered = in_order(text, prepared.known, prepared.order)
         if ordered != text:
-            partial = path.with_name("dvc.lock.partial")
-            partial.write_text(ordered, encoding="utf-8")
-            partial.replace(path)
+            folders.write(path, ordered)
 
 
 def in_order(text: str, known: Stages, order: Sequence[str]) -> str:

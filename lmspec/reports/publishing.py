@@ -9,6 +9,7 @@ import click
 
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
+from lmspec.methods import folders
 from lmspec.reports.github import workflow_command
 from lmspec.reports.markdown import MARKER
 from lmspec.reports.words import printable
@@ -58,7 +59,7 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
     text = (
         f"{MARKER}\n**`lmspec ci` stopped at {step}**: there is nothing to compare.\n\n{quoted}\n"
     )
-    (folder / MARKDOWN).write_text(text, encoding="utf-8")
+    folders.write(folder / MARKDOWN, text)
     _append_to_summary(text)
 
 

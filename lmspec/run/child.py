@@ -14,7 +14,7 @@ from typing import IO, Any
 from pydantic import TypeAdapter
 
 from lmspec.errors import LmspecError
-from lmspec.run import building, denial, inputs, interpreter, sandbox, toolchain, worker
+from lmspec.run import building, denial, faults, inputs, interpreter, sandbox, toolchain, worker
 from lmspec.run.building import Built
 from lmspec.run.declaration import Declaration
 
@@ -104,4 +104,5 @@ def _explained(error: Exception, job: Job, allowed: sandbox.Allowed) -> LmspecEr
         if denied is not None:
             place = denial.place(error, job.root, job.declared.stage)
             return denial.as_error(denied, place, job.declared)
-    return error if isinstance(error, LmspecError) else None
+    fault = faults.of_stage(error, job.root / job.declared.partial)
+    return fault or (error if isinstance(error, LmspecError) else None)

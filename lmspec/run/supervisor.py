@@ -6,6 +6,7 @@ inputs did not change during the build: DVC hashes them after a run, so it would
 edit as an input (dvc#11058). Whichever process is killed, nothing is left behind.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -27,8 +28,10 @@ from lmspec.run import (
     child,
     declaration,
     determinism,
+    faults,
     inputs,
     interpreter,
+    kept,
     lifetime,
     provenance,
     toolchain,
@@ -50,8 +53,11 @@ def main(root: Path, arguments: list[str]) -> int:
         declared = declaration.read(root, ArtifactName(*arguments))
         advice = _advice(root, declared)
         return _supervise(root, declared, starter, advice)
-    except LmspecError as error:
-        print(f"lmspec: {error}{advice}", file=sys.stderr)
+    except Exception as error:
+        explained = faults.of_stage(error, root / "data")
+        if explained is None and not isinstance(error, LmspecError):
+            raise
+        print(f"lmspec: {explained or error}{advice}", file=sys.stderr)
         return 1
 
 
@@ -61,6 +67,9 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     if missing:
         remedy = f"run `dvc repro {declared.stage}`, or `dvc checkout`"
         raise LmspecError(declared.stage, f"{missing[0]} is missing", remedy)
+    for dep in declared.deps if declared.fetches else ():
+        if (root / dep).is_dir():
+            kept.require_seen(root / dep, Path(dep), root)
     lock = _lock(root, declared, starter)
     values = declaration.values(root, declared)
     toolchain.require(values[declaration.TOOLCHAIN])
@@ -192,20 +201,15 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     result = TypeAdapter(child.Result).validate_json(message)
     packages = toolchain.packages(before.values[declaration.TOOLCHAIN], result.loaded)
     modules = [provenance.of_path(interpreter.file_of(name), name) for name in declared.modules]
-    changed = inputs.changed(root, declared, before)
-    if changed:
-        what = f"it changed while {declared.stage} was being built from it"
-        raise LmspecError(changed[0], what, "run `dvc repro` again")
-    if declared.folder.as_posix() in declared.outs:
-        shutil.rmtree(root / declared.folder, ignore_errors=True)
-        (root / declared.partial).replace(root / declared.folder)
-    for path, text in result.built.files.items():
-        _write(root / path, text)
+    made, folder = root / declared.partial, declared.folder.as_posix() in declared.outs
+    if folder:
+        kept.settle(made, declared.folder, root)
+    written = {out: _write(root / out, text) for out, text in result.built.files.items()}
+    outs = [out for out in declared.outs if out != declared.name.provenance]
+    outputs = [provenance.of_path(written.get(out, made), out) for out in outs]
+    provenance.annotate(outputs, declared.name.metrics, result.built.better)
     names = declared.watched[declaration.PARAMS]
     params = {name: before.values[declaration.PARAMS][name] for name in names}
-    outs = [out for out in declared.outs if out != declared.name.provenance]
-    outputs = [provenance.of_path(root / out, out) for out in outs]
-    provenance.annotate(outputs, declared.name.metrics, result.built.better)
     how = {
         "sandbox": result.sandbox,
         "python": toolchain.python(),
@@ -213,28 +217,43 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     }
     made_from = [*before.entries, *modules, *packages]
     text = provenance.statement(str(declared.name), params, made_from, outputs, how)
-    _write(root / declared.name.provenance, text)
+    written[declared.name.provenance] = _write(root / declared.name.provenance, text)
+    changed = inputs.changed(root, declared, before)
+    if changed:
+        what = f"it changed while {declared.stage} was being built from it"
+        raise LmspecError(changed[0], what, "run `dvc repro` again")
+    # all is written: from here on only names change
+    if folder:
+        shutil.rmtree(root / declared.folder, ignore_errors=True)
+        made.replace(root / declared.folder)
+    for out, partial in written.items():
+        partial.replace(root / out)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the whole file or nothing."""
+def _write(path: Path, text: str) -> Path:
+    """Write a file beside its place; `_place` moves it there, and `_clear` removes it if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
+    partial = _beside(path)
     partial.write_bytes(text.encode())
-    partial.replace(path)
+    return partial
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
 
 
 def _note(job: child.Job, seconds: float, peak_mib: float) -> None:
     """Log duration and memory for `lmspec plan`; no output of the stage, since they differ."""
     path = job.root / declaration.OURS / "runs" / f"{job.declared.stage}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     line = {
         "seconds": round(seconds, 3),
         "machine": interpreter.machine(),
         "peak_mib": round(peak_mib, 1),
     }
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
+    with contextlib.suppress(OSError):  # the result is in place, and a full disk does not spoil it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
 
 
 def _wait(builder: int, starter: int, declared: Declaration) -> tuple[int, float]:
@@ -261,6 +280,9 @@ def _clear(job: child.Job) -> None:
     scratch = (job.root / job.declared.partial, job.root / job.declared.scratch, job.temporary)
     for folder in scratch:
         shutil.rmtree(folder, ignore_errors=True)
+    for out in job.declared.outs:
+        with contextlib.suppress(OSError):
+            _beside(job.root / out).unlink()
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -1,0 +1,148 @@
+"""test_kept: what is in an output comes back with `dvc checkout`, or the build is refused."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.fs import localfs  # type: ignore[import-untyped]
+from dvc.ignore import (  # type: ignore[import-untyped]
+    DvcIgnoreFilter,
+    DvcIgnorePatterns,
+)
+from dvc.pathspec_math import PatternInfo  # type: ignore[import-untyped]
+
+from lmspec.errors import LmspecError
+from lmspec.methods import folders
+from lmspec.run import kept
+from tests import miniature
+
+PARTS = "a b ab a.b * ** ? *.b a* [ab] [!a] [^b]b []a] \\* \\a a** [a .git [a-c].b **b"
+NAMES = ["a", "b", "ab", "a.b", "c", "*", ".git", "]", "[a", "bb", "c.b"]
+HIDDEN = (".git/config", ".git", ".hg/x", ".dvc/x", "b.pyc", "__pycache__/x", "deep/.venv/d.txt")
+
+
+def test_dvc_reads_a_dvcignore_in_the_same_way() -> None:
+    """Random lines about random paths; DVC's own reading decides."""
+    draw = random.Random(1)
+    seen = set()
+    for _ in range(1500):
+        lines = [line(draw) for _ in range(draw.randint(1, 4))]
+        theirs = DvcIgnorePatterns([PatternInfo(text, "") for text in lines], "/r", "/")
+        rules = [rule for text in lines for rule in kept.parsed(text, Path("/r"), text)][::-1]
+        for _ in range(8):
+            parts = [draw.choice(NAMES) for _ in range(draw.randint(1, 3))]
+            is_folder = draw.random() < 0.5
+            hidden = any(
+                kept.ignoring(Path("/r", *parts[:i]), is_folder or i < len(parts), rules)
+                for i in range(1, len(parts) + 1)
+            )
+            folder = "/".join(["/r", *parts[:-1]])
+            assert hidden == theirs.matches(folder, parts[-1], is_folder), (lines, parts, is_folder)
+            seen.add(hidden)
+    assert seen == {True, False}
+
+
+def line(draw: random.Random) -> str:
+    """A pattern of one to three parts."""
+    parts = "/".join(draw.choice(PARTS.split()) for _ in range(draw.choice([1, 1, 1, 2, 2, 3])))
+    ends = [draw.random() < 0.25, draw.random() < 0.25, draw.random() < 0.3]
+    return "!" * ends[0] + "/" * ends[1] + parts + "/" * ends[2]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project of DVC with the `.dvcignore` of this one, and a folder to place."""
+    (tmp_path / ".dvc").mkdir()
+    shutil.copyfile(miniature.ROOT / ".dvcignore", tmp_path / ".dvcignore")
+    write(tmp_path / "data/sources/.new.partial/a.txt")
+    return tmp_path
+
+
+def write(path: Path) -> None:
+    """A file, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_file_that_dvc_does_not_see_is_refused(root: Path, name: str) -> None:
+    """With its path and the rule. The control is DVC, which lists the other file alone."""
+    made, place = root / "data/sources/.new.partial", Path("data/sources/new")
+    write(made / name)
+    with pytest.raises(LmspecError, match="DVC does not keep it") as caught:
+        kept.settle(made, place, root)
+    assert f"data/sources/new/{name}".startswith(caught.value.place.removeprefix(f"{root}/"))
+    assert sorted(file for file, _ in folders.files(made)) == sorted(["a.txt", name])
+    made.rename(root / place)
+    found = DvcIgnoreFilter(localfs, str(root)).find(localfs, str(root / place))
+    assert list(found) == [str(root / place / "a.txt")]
+
+
+def test_rules_of_an_outer_project_and_of_a_nearer_folder_hold(root: Path) -> None:
+    """The nearer one counts; a `.dvcignore` in the output, which DVC refuses, is refused first."""
+    made, place = root / "data/sources/.new.partial", Path("data/sources/new")
+    write(made / "b.pyc")
+    (root / "data/.dvcignore").write_text("!*.pyc\na.*\n")
+    with pytest.raises(LmspecError, match=r"a\.txt: DVC does not keep it \(.*data/.dvcignore:2"):
+        kept.settle(made, place, root)
+    (root / "data/.dvcignore").write_text("!*.pyc\n")
+    kept.settle(made, place, root)
+    write(made / "deep/.dvcignore")
+    with pytest.raises(LmspecError, match=r"deep/\.dvcignore: DVC does not keep it"):
+        kept.settle(made, place, root)
+
+
+def test_modes_and_empty_folders_are_no_part_of_an_output(root: Path) -> None:
+    """DVC would bring neither back."""
+    made = root / "data/sources/.new.partial"
+    write(made / "deep/tool")
+    (made / "deep/tool").chmod(0o755)
+    (made / "empty/within").mkdir(parents=True)
+    kept.settle(made, Path("data/sources/new"), root)
+    assert not (made / "empty").exists() and not os.access(made / "deep/tool", os.X_OK)
+    assert (made / "deep/tool").read_text() == "x"
+
+
+def test_a_source_with_such_a_file_is_not_built(small: Path) -> None:
+    """Nor is one from a folder in which DVC would not see an edit; the former output stays."""
+    stage = [sys.executable, "-m", "lmspec.run", "sources", "new"]
+    for name in ("b.pyc", ".venv/d.txt"):
+        write(small / "raw" / name)
+        declare(small)
+        output = miniature.run(small, *stage, code=1)
+        assert "DVC does not keep it (.dvcignore:" in output and "Traceback" not in output
+        assert not (small / "data/sources/new").exists()
+        shutil.rmtree(small / "raw")
+        write(small / "raw/a.txt")
+    declare(small)
+    miniature.run(small, *stage)
+    assert [name for name, _ in folders.files(small / "data/sources/new")] == ["a.txt"]
+
+
+def declare(project: Path) -> None:
+    """Write the hash of `raw` into params.yaml."""
+    digest = folders.sha256(project / "raw")
+    (project / "params.yaml").write_text(
+        f"sources:\n  new: {{kind: file, path: raw, sha256: '{digest}'}}\n"
+        "numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}\n"
+        "machine: {device: cpu}\n"
+    )
+
+
+@pytest.fixture
+def small(root: Path) -> Path:
+    """A project of one source, with lmspec outside of it."""
+    shutil.rmtree(root / "data")
+    shutil.copytree(
+        miniature.ROOT / "stages",
+        root / "stages",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    write(root / "raw/a.txt")
+    declare(root)
+    subprocess.run([sys.executable, "-m", "lmspec", "sync"], cwd=root, check=True)
+    return root
