@@ -51,7 +51,7 @@ WORDS = MappingProxyType(
     }
 )
 OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
-# elsewhere in a chain of errors these are of a network's other side, or of an attempt that may fail
+# elsewhere in a chain of errors these can be a remote's, or of an attempt that may fail
 IF_LAST = frozenset({errno.EIO, errno.EACCES, errno.EPERM})
 
 
@@ -65,7 +65,7 @@ def explained(error: BaseException, folders: tuple[Path, ...], again: str) -> Lm
     """The error as a user sees it if a fault of the machine caused it; else None.
 
     folders  where files were written: the place, where the error names none
-    again    what to do once the fault is mended
+    again    what to do once the fault is gone
     """
     for part in _chain(error):
         number = _number(part)
