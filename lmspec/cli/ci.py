@@ -66,7 +66,7 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
       lmspec ci --base origin/main --locked --output build/report
     """
     publishing.clear(output)
-    base = _existing(base or committed.default_base(Path.cwd()))
+    base = _existing(base)
     options = Options(base, output, locked, not no_pull)
     for number, (name, step) in enumerate(STEPS.items(), 1):
         title = f"{number}/{len(STEPS)} {name}"
@@ -84,11 +84,12 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
         click.echo(f"{title}: {result} ({time.monotonic() - started:.1f} s)")
 
 
-def _existing(base: str) -> str:
+def _existing(base: str | None) -> str:
     """The base if git has it, which is better known before the build than after it."""
     if base and not base.strip("0"):  # what forges pass if there is no earlier commit
         return "HEAD"
     try:
+        base = base or committed.default_base(Path.cwd())
         tree.merge_base(base, "HEAD", Path.cwd())
     except LmspecError as error:
         raise click.BadParameter(str(error), param_hint="--base") from None

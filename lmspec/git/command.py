@@ -31,6 +31,7 @@ FIXED = {
 SETTINGS = (
     *("-c", "core.fsmonitor=false", "-c", "log.showSignature=false"),
     *("-c", "core.warnAmbiguousRefs=true", "-c", "color.ui=false"),
+    *("-c", "advice.graftFileDeprecated=false"),
 )
 DUBIOUS = re.compile("(?:dubious ownership in|unsafe) repository (?:at )?\\(?'(.*?)'")
 NO_REPOSITORY = "not a git repository"
@@ -115,10 +116,9 @@ def repository_above(place: Path) -> Path | None:
 
     None where git would not look either: beyond a mount point or a ceiling.
     """
-    if "GIT_CEILING_DIRECTORIES" in os.environ:
-        return None
     place = place.resolve()
-    for folder in (place, *place.parents):
+    around = () if "GIT_CEILING_DIRECTORIES" in os.environ else place.parents
+    for folder in (place, *around):
         try:
             if folder.stat().st_dev != place.stat().st_dev:
                 return None

@@ -14,6 +14,7 @@ from lmspec.git import command as git
 
 WORKTREE = "worktree"
 LARGEST_BYTES = 256 * 2**20  # of one file; no metric is larger
+HASH = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 Ids = dict[str, str]  # path from the root of the project -> git's hash of the content
 
 
@@ -77,10 +78,7 @@ class Objects:
         except BrokenPipeError:
             raise self._ended(name, place) from None
         header = pipe_out.readline().split()
-        if header[-1:] == [b"missing"]:
-            remedy = "in a partial clone `git fetch --refetch`, or clone it whole"
-            raise LmspecError(place, "git does not have its content", remedy)
-        if len(header) != 3:
+        if len(header) != 3:  # also for an object that is corrupt it says `missing`
             raise self._ended(name, place)
         size = int(header[2])
         try:
@@ -94,12 +92,15 @@ class Objects:
         return content[:-1]
 
     def _ended(self, name: str, place: str) -> LmspecError:
-        """The error for a git that ended early: because of that object, or for another reason."""
+        """The error for a git that has no content for an object, or ended before it was read."""
         self.close()
         try:
             git.run(self.root, "cat-file", "-p", name)
         except LmspecError as error:
-            return LmspecError(place, f"git cannot read it: {error.found}", error.remedy)
+            if not error.found.startswith("fatal: Not a valid object name"):
+                return LmspecError(place, f"git cannot read it: {error.found}", error.remedy)
+            remedy = "in a partial clone `git fetch --refetch`, or clone it whole"
+            return LmspecError(place, "git does not have its content", remedy)
         remedy = "run it again; `git fsck` shows what is missing"
         return LmspecError(place, "git ended before it was read", remedy)
 
@@ -165,13 +166,12 @@ def commit_of(name: str, root: Path) -> str:
     arguments = ("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
     process = git.run(root, *arguments, answers=(0, 128))
     words = process.stderr.decode(errors="replace").strip().splitlines()
-    if not process.returncode:
+    if HASH.fullmatch(commit := process.stdout.decode().strip()):
         if name != "HEAD" and any(line.endswith("is ambiguous.") for line in words):
             remedy = f"name `refs/heads/{name}` or `refs/tags/{name}`"
             raise LmspecError(name, "a branch and a tag have this name", remedy)
-        if re.fullmatch("[0-9a-f]{40,}", commit := process.stdout.decode().strip()):
-            return commit
-    elif words[-1:] != ["fatal: Needed a single revision"]:
+        return commit
+    if process.returncode and words[-1:] != ["fatal: Needed a single revision"]:
         raise git.failure(root, "rev-parse", "\n".join(words))
     found = "there is no such commit"
     remedy = "name a branch, a tag or a commit: `git log --oneline` lists some"
@@ -182,10 +182,19 @@ def commit_of(name: str, root: Path) -> str:
         remedy = "this clone is shallow: `git fetch --unshallow` gets the missing commits"
     elif errors := [line for line in words if line.startswith("error: ")]:
         found += f": {errors[0].removeprefix('error: ')}"
-    elif git.run(root, "for-each-ref", f"refs/heads/{name}", f"refs/tags/{name}").stdout:
-        found = "git lacks the commit that it names"
+    elif _is_lost(name, root):
+        found = "git does not have the commit that it names"
         remedy = "fetch or clone it again; `git fsck` shows what is missing"
     raise LmspecError(name, found, remedy)
+
+
+def _is_lost(name: str, root: Path) -> bool:
+    """Does a name lead to an object that git does not have?"""
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+    found = git.run(root, *asked, answers=(0, 1)).stdout.decode().strip()
+    if not HASH.fullmatch(found) or found == name:  # any full hash is taken for a name
+        return False
+    return bool(git.run(root, "cat-file", "-e", found, answers=(0, 1, 128)).returncode)
 
 
 def has_commit(root: Path) -> bool:
@@ -195,9 +204,9 @@ def has_commit(root: Path) -> bool:
             return True
     except git.NoRepository:
         return False
-    branch = git.text(root, "symbolic-ref", "HEAD").strip()
-    if broken := git.run(root, "for-each-ref", branch).stderr.decode(errors="replace").strip():
+    if broken := git.run(root, "for-each-ref").stderr.decode(errors="replace").strip():
         raise git.failure(root, "for-each-ref", broken)  # such as a file that a crash left empty
+    git.run(root, "symbolic-ref", "HEAD")  # before the first commit it names the branch to come
     return False
 
 
