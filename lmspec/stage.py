@@ -18,12 +18,15 @@ class Needs:
 
     folders   `noun.name` -> folder
     numerics  None for a noun whose bytes they do not decide
+    seen      of a noun that examines a model: `splits.name` -> its parts that the model, or what
+              it was made from, was trained, stopped early or calibrated on
     """
 
     folders: Mapping[str, Path]
     numerics: Numerics | None
     machine: Machine
     root: Path = field(default_factory=Path.cwd)
+    seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __getitem__(self, ref: str) -> Path:
         return self.folders[ref]

@@ -28,7 +28,7 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if set(classifier.predict("A text.")) != set(classifier.labels):
         raise LmspecError("bundle", "the bundle does not predict its labels", "report this")
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
-    text = card.model_card(spec, classifier.labels, scores["metrics"], files)
+    text = card.model_card(spec, classifier.labels, scores, files)
     (out / "README.md").write_text(text, encoding="utf-8")
     return stage.Report()
 

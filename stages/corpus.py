@@ -1,4 +1,4 @@
-"""corpus: cleaned, labelled rows.   sources -> documents.parquet, rejected.parquet, labels.json"""
+"""corpus: cleaned, labelled rows.   sources -> documents.parquet, rejected.parquet, *.ids"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +9,15 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import duplicates, labelling
+from lmspec.methods import cleaning, duplicates, labelling
 from lmspec.methods.screening import Document, Rejected, screened
 from lmspec.specs.corpus import CorpusSpec
 
 
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
-    rows = list(read(spec, needs))
+    elsewhere = ids_elsewhere(spec, needs)
+    rows = [left_out(row, spec, elsewhere) for row in read(spec, needs)]
     cleaned = [row for row in rows if isinstance(row, Document)]
     ids, texts = [document.id for document in cleaned], [document.text for document in cleaned]
     repeats = duplicates.repeats(ids, texts, spec.near_duplicates)
@@ -33,6 +34,8 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     ]
     frame = pl.DataFrame(kept, schema=documents.DOCUMENT, orient="row").sort("id")
     documents.write(frame, out / "documents.parquet")
+    common_ids = (cleaning.common_id(text, spec.clean) for text in frame["text"])
+    documents.write_ids(common_ids, out, "documents")
     documents.write(
         pl.DataFrame(sorted(rejected), schema=documents.REJECTED, orient="row"),
         out / "rejected.parquet",
@@ -55,6 +58,27 @@ def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
         cells = rawtable.read(needs[table.of] / table.file, table).iter_rows(named=True)
         for number, row in enumerate(cells, start=1):
             yield screened(row, number, table, spec)
+
+
+def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:
+    """Common id of each document of the corpora to do without -> the first that has it."""
+    elsewhere: dict[str, str] = {}
+    for corpus in spec.without:
+        for name in documents.read_ids(needs[corpus], "documents"):
+            elsewhere.setdefault(name, str(corpus))
+    return elsewhere
+
+
+def left_out(
+    row: Document | Rejected, spec: CorpusSpec, elsewhere: Mapping[str, str]
+) -> Document | Rejected:
+    """The row; rejected if another corpus has its text, with whatever label."""
+    if isinstance(row, Rejected) or not elsewhere:
+        return row
+    corpus = elsewhere.get(cleaning.common_id(row.text, spec.clean))
+    if corpus is None:
+        return row
+    return Rejected(row.table, row.row, row.text, "in another corpus", corpus)
 
 
 def say(rejected: Sequence[Rejected], reasons: Mapping[str, int], kept: int) -> None:

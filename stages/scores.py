@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from lmspec import stage
+from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples
-from lmspec.methods import metrics, predicting
+from lmspec.methods import metrics, overlap, predicting
 from lmspec.methods.metrics import Floats
 from lmspec.specs.scores import ScoresSpec
 
@@ -19,8 +20,12 @@ DIGITS = 6
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test split of every splits; git keeps each prediction, since a paired test needs
-    it."""
+    """Score the test split of every splits, unless the model has seen a test example.
+
+    Git keeps each prediction, since a paired test needs it.
+    """
+    overlaps = seen_examples(spec, needs)
+    require_accepted(overlaps, spec, needs)
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
@@ -30,15 +35,72 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
         probability = predicting.probabilities(
             predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size)
         )
-        results[name.name] = measured(test, probability, model.labels, spec.calibration_bins)
+        result = measured(test, probability, model.labels, spec.calibration_bins)
+        mine = [each for each in overlaps if each.dataset == name]
+        results[name.name] = result | {"overlap": overlap.count(mine)}
         parts.append(predictions(name.name, test, probability, model.labels))
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
-    (out / "metrics.json").write_text(
-        json.dumps({"of": spec.of, "metrics": results}, indent=2) + "\n"
-    )
+    accepted = [each.model_dump() for each in spec.accepted_overlap]
+    summary = {"of": spec.of, "metrics": results, "accepted_overlap": accepted}
+    (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})
+
+
+def seen_examples(spec: ScoresSpec, needs: stage.Needs) -> list[overlap.Overlap]:
+    """Test examples that the model, or what it was made from, has learned from."""
+    seen = {
+        (data, part): frozenset(documents.read_ids(needs[data], part))
+        for data, parts in needs.seen.items()
+        for part in parts
+    }
+    return [
+        each
+        for name in spec.on
+        for each in overlap.of_dataset(name, documents.read_ids(needs[name], "test"), seen)
+    ]
+
+
+def require_accepted(overlaps: list[overlap.Overlap], spec: ScoresSpec, needs: stage.Needs) -> None:
+    """Raise LmspecError if the model has seen test examples that the spec does not accept."""
+    refused = overlap.refused(overlaps, spec.accepted_overlap)
+    if not refused:
+        return
+    first = refused[0]
+    texts = documents.read_split(needs[first.dataset], "test")["text"]
+    found = "; ".join(
+        f"{len(each.examples)} of the {each.size} test texts of {each.dataset} are in the "
+        f"{each.part} split of {each.data}"
+        for each in refused
+    )
+    shown = ", ".join(repr(texts[i][:60]) for i in first.examples[:3])
+    ways = "; ".join(dict.fromkeys(way_out(each, spec, needs) for each in refused))
+    most = {
+        data: overlap.count([each for each in overlaps if each.data == data])
+        for data in dict.fromkeys(each.data for each in refused)
+    }
+    accept = ", ".join(f"{{of: {data}, at_most: {n}, reason: ...}}" for data, n in most.items())
+    raise LmspecError(
+        f"scores, of {spec.of}",
+        f"the model has seen test texts: {found}: {shown}",
+        f"{ways}; or accept it, and the model card will say so: `accepted_overlap: [{accept}]`",
+    )
+
+
+def way_out(found: overlap.Overlap, spec: ScoresSpec, needs: stage.Needs) -> str:
+    """Which corpus to build without the other: that of the later data, so the earlier stays."""
+    tested, learned = (
+        documents.read_corpus(needs[name]) if name.startswith("splits.") else name
+        for name in (found.dataset, found.data)
+    )
+    if tested == learned:
+        return f"score it on {found.data}, or cut {tested} once"
+    order = [*spec.on, found.data]
+    earlier, later = tested, learned
+    if order.index(found.data) < order.index(found.dataset):
+        earlier, later = later, earlier
+    return f"add {earlier} to `without` of {later}, and run `dvc repro`"
 
 
 def measured(

@@ -14,11 +14,10 @@ from lmspec.specs.splits import SplitsSpec
 def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Groups and near-duplicates stay on one split; labels and tables are in proportion on each."""
     frame = documents.read(needs[spec.of] / "documents.parquet")
-    pairs = (
-        duplicates.near_pairs(frame["text"].to_list(), spec.keep_together)
-        if spec.keep_together
-        else ()
-    )
+    ids = pl.Series(documents.read_ids(needs[spec.of], "documents"), dtype=pl.String)
+    pairs = [*duplicates.equal_pairs(ids.to_list())]
+    if spec.keep_together:
+        pairs += duplicates.near_pairs(frame["text"].to_list(), spec.keep_together)
     sides = splitting.assign(
         splitting.components(frame.height, frame["group"].to_list(), pairs),
         frame["id"].to_list(),
@@ -29,7 +28,8 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     metrics = {}
     labels = documents.read_labels(needs[spec.of])
     for split in splitting.SPLITS:
-        part = frame.filter(pl.Series(sides) == split)
+        chosen = pl.Series(sides) == split
+        part = frame.filter(chosen)
         if part.is_empty() and getattr(spec, split) > 0:
             found = (
                 f"the {split} split is empty: {frame.height} documents are too few "
@@ -41,7 +41,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
                 "give it a larger fraction, or the corpus more documents",
             )
         documents.write(part, out / f"{split}.parquet")
-        documents.write_ids(part, out / f"{split}.ids")
+        documents.write_ids(ids.filter(chosen), out, split)
         absent = sorted(set(labels) - set(part["label"])) if getattr(spec, split) > 0 else []
         if absent:
             stage.say(f"the {split} split has no row of {some(absent)}")
@@ -50,6 +50,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
             "label": dict(sorted(part["label"].value_counts().iter_rows())),
         }
     documents.write_labels(labels, out)
+    documents.write_corpus(spec.of, out)
     return stage.Report(metrics)
 
 

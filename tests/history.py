@@ -37,6 +37,7 @@ corpus:
     labels: [bad, good]
     clean: {fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}
     near_duplicates: null
+    without: []
 splits:
   reviews: {of: corpus.reviews, train: 0.6, dev: 0.2, test: 0.2, seed: 1, keep_together: null}
 model:
@@ -55,7 +56,7 @@ model:
 exported:
   cnn: {of: model.cnn, opset: 18, max_logit_difference: 1.0e-4}
 scores:
-  cnn: {of: model.cnn, on: [splits.reviews], batch_size: 16, calibration_bins: 5}
+  cnn: {of: model.cnn, on: [splits.reviews], batch_size: 16, calibration_bins: 5, accepted_overlap: []}
 speed:
   cnn: {of: exported.cnn, against: model.cnn, on: splits.reviews, texts: 8, rounds: 12, batch_size: 4}
 gates:
@@ -139,6 +140,7 @@ def measured(
     ]
     probability = np.array(probabilities)
     found = metrics.full(truth, probability, tuple(labels), bins)
+    found["overlap"] = 0
     tables = sorted({row.table for row in rows})
     if len(tables) > 1:
         at = {table: np.flatnonzero([row.table == table for row in rows]) for table in tables}

@@ -30,6 +30,7 @@ corpus:
     labels: [bad, good]
     clean: {{fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}}
     near_duplicates: null
+    without: []
 
 numerics: {{seed: 1, threads: 1, precision: fp32, instructions: avx2}}
 machine: {{device: cpu}}

@@ -127,7 +127,7 @@ def _the_splits_share_rows(folder: Path) -> None:
 
     yaml = YAML(typ="safe")
     values = yaml.load(folder / "params.yaml")
-    names = [(noun, key) for noun in ("corpus", "splits") for key in ("old", "new")]
+    names = [(noun, key) for noun in ("sources", "corpus", "splits") for key in ("old", "new")]
     stages = {
         f"{n}-{k}": {"cmd": "-", "params": {"params.yaml": {f"{n}.{k}": values[n][k]}}}
         for n, k in names

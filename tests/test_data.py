@@ -459,6 +459,7 @@ def build_corpus(raw: Path, out: Path, *tables: Mapping[str, object], **changes:
         "labels": ["bad", "good"],
         "clean": CLEAN,
         "near_duplicates": NEAR,
+        "without": [],
         **changes,
     }
     return corpus.build(CorpusSpec.model_validate(fields), needs(raw=raw), out)

@@ -57,6 +57,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
         "log_loss": "lower",
         "expected_calibration_error": "lower",
         "f1": "higher",
+        "overlap": "lower",
     }
     assert directions(ModelSpec.metrics) == {
         **{f"dev.{name}": way for name, way in WATCHED.items()},

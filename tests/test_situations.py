@@ -68,7 +68,7 @@ def test_each_situation_has_a_name_of_its_own() -> None:
 def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
     """What the table has from within one process is what a shell sees: on standard error, with that
     exit code."""
-    assert "metrics: 56 same" in miniature.lmspec(original, "diff", "HEAD")
+    assert "metrics: 57 same" in miniature.lmspec(original, "diff", "HEAD")
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (
         printed == "lmspec: no-such: there is no such commit\n"

@@ -13,6 +13,7 @@ from lmspec.compare.report import Better
 from lmspec.compare.revision import Unavailable
 from lmspec.language import metric_names, nouns
 from lmspec.specs.names import ArtifactName, MetricPath
+from lmspec.specs.results import EXACT
 from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.arrays import Floats, Interval
 from lmspec.statistics.bootstrap import Estimate
@@ -131,7 +132,7 @@ def _widened(bounds: Bounds, low: float, high: float) -> Bounds:
 def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of candidate - baseline, or the reason why it has none."""
     baseline, candidate = (end.number(path) for end in pair)
-    if nouns.evidence(pair.name, path) == "size":
+    if nouns.evidence(pair.name, path) in EXACT:
         if baseline is None or candidate is None:
             return "one of the revisions does not have it"
         return exactly(candidate - baseline)

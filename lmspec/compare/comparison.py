@@ -9,6 +9,7 @@ from lmspec.compare import (
     changes,
     flips,
     gates,
+    leaks,
     metrics,
     out_of_date,
     pictures,
@@ -80,6 +81,7 @@ def _notes(evidence: Evidence) -> Iterator[str]:
         (evidence.baseline, evidence.candidate), evidence.out_of_date, strict=True
     ):
         yield from _of_revision(revision, reasons)
+    yield from leaks.notes(evidence.candidate)
     scores = [pair for pair in evidence.in_both if pair.noun == "scores"]
     for i, revision in enumerate((evidence.baseline, evidence.candidate)):
         ends = [list(pair)[i] for pair in scores if not pair.same_predictions]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lmspec.compare import bounds, expected, flips, out_of_date
+from lmspec.compare import bounds, expected, flips, leaks, out_of_date
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.bounds import Bounds
 from lmspec.compare.evidence import ArtifactPair, Evidence
@@ -74,8 +74,9 @@ def verdicts(evidence: Evidence, today: datetime.date) -> Iterator[Gate]:
     reason = f"{evidence.candidate.name} has no dvc.lock that says what it was built from"
     for name, gate in demanded(evidence.candidate).items():
         pair = evidence.pair(str(MetricName.parse(gate.metric).artifact))
-        if lockless:
-            unknown = Artifact(evidence.candidate, pair.candidate.name, reason)
+        if lockless or leaks.is_unknown(evidence.candidate, pair.candidate.name):
+            why = reason if lockless else leaks.UNKNOWN
+            unknown = Artifact(evidence.candidate, pair.candidate.name, why)
             pair = ArtifactPair(pair.baseline, unknown)
         yield evaluated(pair, name, gate, today)
 

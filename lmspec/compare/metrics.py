@@ -13,6 +13,7 @@ from lmspec.compare.revision import Metrics, Unavailable, at, number
 from lmspec.compare.verdicts import CONFIDENCE, Row, towards
 from lmspec.language import nouns
 from lmspec.specs.names import METRICS, ArtifactName, MetricPath
+from lmspec.specs.results import EXACT
 from lmspec.statistics import exact
 from lmspec.statistics.paired import PairedSample, split_metric
 
@@ -68,7 +69,8 @@ def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None)
         if end.out_of_date is not None:
             reason = f"out of date in {end.revision.name}: {end.out_of_date}"
             return Row(replace(metric, verdict="not comparable", reason=reason))
-    if pair.noun == "scores" and len(path) > 1 and metric.better:
+    is_exact = nouns.evidence(pair.name, path) in EXACT
+    if pair.noun == "scores" and len(path) > 1 and metric.better and not is_exact:
         return scored(pair, path, metric)
     baseline, candidate = metric.baseline, metric.candidate
     if baseline == candidate and type(baseline) is type(candidate):
@@ -168,7 +170,7 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
         return replace(metric, verdict="same")
     if metric.better is None or metric.difference is None:
         return replace(metric, verdict="changed")
-    if nouns.evidence(pair.name, path) == "size":
+    if nouns.evidence(pair.name, path) in EXACT:
         verdict = towards(metric.difference, metric.better)
         return replace(metric, verdict=verdict, method="exact")
     dataset = nouns.of(pair.noun).dev_field

@@ -7,6 +7,7 @@ hashed, data is not, so no DVC cache is needed.
 import hashlib
 from collections.abc import Iterator, Mapping
 
+from lmspec.compare import leaks
 from lmspec.compare.caching import cached
 from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
 from lmspec.run import declaration
@@ -76,6 +77,8 @@ class _Check:
             yield from self._dependency(path, md5, known)
         if artifact.metrics in ids and artifact.metrics not in run.outs:
             yield f"dvc.lock does not record its build's {artifact.metrics}"
+        if leak := leaks.reason(self.revision, name):
+            yield leak
         for path, md5 in run.outs.items():
             committed = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in ids
             if committed and self._md5(path) != md5:

@@ -1,6 +1,7 @@
 """documents: the tables of a corpus and of its splits, as Parquet, and their labels."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -38,9 +39,24 @@ def read_split(splits: Path, split: str) -> pl.DataFrame:
     return read(splits / f"{split}.parquet")
 
 
-def write_ids(frame: pl.DataFrame, path: Path) -> None:
-    """Write one id per line: `lmspec validate` reads them without a Parquet library."""
-    path.write_text("".join(f"{name}\n" for name in frame["id"]), encoding="utf-8")
+def write_ids(ids: Iterable[str], folder: Path, part: str) -> None:
+    """Write one common id (methods/cleaning.py) a line, in the order of <part>.parquet."""
+    (folder / f"{part}.ids").write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
+
+
+def read_ids(folder: Path, part: str) -> list[str]:
+    """Read the common id of each document: equal for the same text in every corpus."""
+    return (folder / f"{part}.ids").read_text(encoding="utf-8").split()
+
+
+def write_corpus(corpus: str, splits: Path) -> None:
+    """Write which corpus was cut."""
+    (splits / "corpus.txt").write_text(f"{corpus}\n", encoding="utf-8")
+
+
+def read_corpus(splits: Path) -> str:
+    """Read which corpus was cut: `corpus.reviews`."""
+    return (splits / "corpus.txt").read_text(encoding="utf-8").strip()
 
 
 def read_labels(folder: Path) -> list[str]:

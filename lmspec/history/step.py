@@ -11,6 +11,7 @@ from lmspec.compare.revision import Revision, Unavailable
 from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
+from lmspec.specs.results import EXACT
 from lmspec.statistics.paired import split_metric
 
 TWO_SIDED = (1 + CONFIDENCE) / 2  # level of each bound of a two-sided interval
@@ -36,7 +37,7 @@ def direction(revision: Revision, name: MetricName) -> Better | None:
 
 def interval(revision: Revision, name: MetricName, value: float) -> Interval | None:
     """95 % interval of the metric itself, from the predictions; (value, value) of an exact one."""
-    if nouns.evidence(name.artifact, name.path) == "size":
+    if nouns.evidence(name.artifact, name.path) in EXACT:
         return value, value
     if not _is_scored(name):
         return None
@@ -71,7 +72,7 @@ def step(
         return Step("same", 0.0)
     if better is None:
         return Step("changed", plain)
-    if nouns.evidence(name.artifact, name.path) == "size":
+    if nouns.evidence(name.artifact, name.path) in EXACT:
         return Step(towards(plain, better), plain)
     return _measured(pair, name, plain)
 
@@ -82,7 +83,8 @@ def _pair(baseline: Revision, candidate: Revision, name: MetricName) -> Artifact
 
 
 def _is_scored(name: MetricName) -> bool:
-    return name.artifact.noun == "scores" and len(name.path) > 1
+    exact = nouns.evidence(name.artifact, name.path) in EXACT
+    return name.artifact.noun == "scores" and len(name.path) > 1 and not exact
 
 
 def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) -> Step:

@@ -8,6 +8,7 @@ from lmspec.language import metric_names, nouns, suggest
 from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
+from lmspec.specs.results import EXACT
 
 BOUNDS = {
     "floor": "at_least",
@@ -97,7 +98,7 @@ def _undecidable(gate: Values, artifact: ArtifactName, path: MetricPath) -> tupl
         return found, f"use `{'non_inferiority' if evidence == 'predictions' else 'ceiling'}`"
     if declared is None or declared.better is None:
         return f"{name} has no better or worse direction", "use a floor or a ceiling"
-    if evidence in ("predictions", "size"):
+    if evidence == "predictions" or evidence in EXACT:
         return None
     found = f"git has no predictions of {artifact} to separate a change of {name} from noise"
     return found, "use `ratio`" if evidence else "use a floor or a ceiling"

@@ -9,7 +9,7 @@ from typing import Any
 from lmspec.language import nouns, on_disk
 from lmspec.language.nouns import Name
 from lmspec.specs.disagreement import Disagreement, Steps
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import PARTS, ArtifactName
 
 Values = Mapping[str, Any]
 Disagreements = Iterator[Disagreement]
@@ -96,35 +96,41 @@ def learned_from(specs: Specs, name: Name) -> Iterator[tuple[Steps, str, str]]:
                     yield reference.steps, reference.target, split
 
 
-def shared(specs: Specs, tested: str, learned: str, split: str) -> str | None:
-    """Why test rows of one splits artifact are in a split of another; None if not, or not known.
+def accepted_overlap(scores: Values) -> Sequence[Values]:
+    """Overlaps that a scores artifact accepts; none if it does not say."""
+    accepted: Sequence[Values] = scores.get("accepted_overlap") or ()
+    return accepted
 
-    It is not known before both are built.
+
+def seen_by(specs: Specs, name: Name) -> dict[str, None]:
+    """Corpora and splits that an artifact, or what it was made from, refers to."""
+    seen: dict[str, None] = {}
+    for reference in specs.edges[ArtifactName.parse(str(name))]:
+        is_data = ArtifactName.parse(reference.target).noun in PARTS
+        seen |= {reference.target: None} if is_data else seen_by(specs, reference.target)
+    return seen
+
+
+def shared_on_disk(specs: Specs, tested: str, learned: str, split: str) -> tuple[int, int] | None:
+    """(test rows of one splits artifact in a split of another, test rows); None if not known.
+
+    It is known if both were built from the present params.yaml.
     """
-    if specs[tested] == specs[learned]:
-        return None  # the same cut under two names
-    corpus = specs[tested]["of"]
-    if corpus == specs[learned]["of"]:
-        return (
-            f"{tested} and {learned} cut {corpus} differently:"
-            f" test rows of one are {split} rows of the other"
-        )
     test, seen = (
         on_disk.ids(specs.root / ArtifactName.parse(splits).folder, part)
         for splits, part in ((tested, "test"), (learned, split))
     )
-    common = len(test & seen)
-    if common and all(_is_built(specs, splits) for splits in (tested, learned)):
-        rows = f"{common} of its {len(test)} test rows"
-        return f"{tested} shares {rows} with the {split} split of {learned}"
-    return None
+    common = sum(name in seen for name in test)
+    if not common or not all(_is_built(specs, splits) for splits in (tested, learned)):
+        return None
+    return common, len(test)
 
 
-def _is_built(specs: Specs, splits: str) -> bool:
-    """Whether the splits on disk, and their corpus, are those that params.yaml describes."""
-    return all(
-        on_disk.recorded(specs.root, ArtifactName.parse(name).stage).get(name) == specs[name]
-        for name in (splits, specs[splits]["of"])
+def _is_built(specs: Specs, name: str) -> bool:
+    """Whether what is on disk, and what it is made from, was built from the present params.yaml."""
+    artifact = ArtifactName.parse(name)
+    return on_disk.recorded(specs.root, artifact.stage).get(name) == specs[name] and all(
+        _is_built(specs, reference.target) for reference in specs.edges[artifact]
     )
 
 

@@ -5,12 +5,12 @@ Its name, with hyphens, is the name of the rule in every output; its docstring s
 docs/rules.md lists them all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmspec.language import gate_rules, nouns, on_disk, recorded, resolved
 from lmspec.language.resolved import Disagreements, Specs
-from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 Rule = Callable[[Specs], Disagreements]
@@ -188,21 +188,61 @@ def replay_was_trained_on(specs: Specs) -> Disagreements:
 
 
 def test_rows_were_not_seen(specs: Specs) -> Disagreements:
-    """No test row was used for training, tuning, calibration or early stopping.
+    """Two cuts of one corpus share rows: test rows of one were trained on with the other.
 
-    Two different cuts of one corpus always share rows; for other splits the ids on disk decide, if
-    they were built from the present spec.
+    Whether other splits share rows is known once they are built: then their scores fail.
     """
+    first: dict[Steps, Disagreement] = {}
+    for steps, tested, (at, learned, split) in _tested_and_learned(specs):
+        corpus = specs[tested]["of"]
+        if corpus == specs[learned]["of"] and specs[tested] != specs[learned]:
+            found = (
+                f"{tested} and {learned} cut {corpus} differently:"
+                f" test rows of one are {split} rows of the other"
+            )
+            remedy = f"score it on {learned}, or split the corpus once"
+            place = at, f"{learned} is used here, its {split} split"
+            first.setdefault(steps, Disagreement(steps, found, remedy, (place,)))
+    yield from first.values()
+
+
+def accepted_overlap_was_seen(specs: Specs) -> Disagreements:
+    """There is no overlap with what a model was not trained, stopped early or calibrated on."""
     for name, scores in specs.of("scores"):
+        seen = resolved.seen_by(specs, scores["of"])
+        for i, overlap in enumerate(resolved.accepted_overlap(scores)):
+            if overlap["of"] not in seen:
+                yield Disagreement(
+                    (*name, "accepted_overlap", i, "of"),
+                    f"{scores['of']} has not seen {overlap['of']}",
+                    f"remove it: it has seen {' and '.join(seen)}",
+                    (((*name, "of"), "what is scored"),),
+                )
+
+
+def built_splits_are_apart(specs: Specs) -> Disagreements:
+    """Scores will fail if splits that are built already share rows."""
+    first: dict[Steps, Disagreement] = {}
+    for steps, tested, (at, learned, split) in _tested_and_learned(specs):
+        if specs[tested] == specs[learned]:
+            continue  # the same cut under two names
+        if common := resolved.shared_on_disk(specs, tested, learned, split):
+            rows = f"{common[0]} of its {common[1]} test rows"
+            found = f"{tested} shares {rows} with the {split} split of {learned}"
+            remedy = "the build of these scores will fail, and say what to do"
+            place = at, f"{learned} is used here, its {split} split"
+            first.setdefault(steps, Disagreement(steps, found, remedy, (place,)))
+    yield from first.values()
+
+
+def _tested_and_learned(specs: Specs) -> Iterator[tuple[Steps, str, tuple[Steps, str, str]]]:
+    """(field, splits that it tests on, what its model learned from) unless the spec accepts it."""
+    for name, scores in specs.of("scores"):
+        accepted = {overlap["of"] for overlap in resolved.accepted_overlap(scores)}
         for i, tested in enumerate(scores["on"]):
-            for steps, learned, split in resolved.learned_from(specs, scores["of"]):
-                if learned == tested or not specs[learned][split]:
-                    continue
-                if found := resolved.shared(specs, tested, learned, split):
-                    remedy = f"score it on {learned}, or split the corpus once"
-                    place = steps, f"{learned} is used here, its {split} split"
-                    yield Disagreement((*name, "on", i), found, remedy, (place,))
-                    break
+            for at, learned, split in resolved.learned_from(specs, scores["of"]):
+                if learned not in (tested, *accepted) and specs[learned][split]:
+                    yield (*name, "on", i), tested, (at, learned, split)
 
 
 def scheme_suits_architecture(specs: Specs) -> Disagreements:
@@ -275,6 +315,7 @@ RULES = (
     labels_agree,
     replay_was_trained_on,
     test_rows_were_not_seen,
+    accepted_overlap_was_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
     values_come_back,
@@ -283,7 +324,12 @@ RULES = (
     gate_rules.gate_can_be_decided,
     gate_rules.gate_can_be_passed,
 )
-WARNINGS = (artifact_is_used, scores_are_read, gate_rules.waiver_is_valid)
+WARNINGS = (
+    artifact_is_used,
+    scores_are_read,
+    built_splits_are_apart,
+    gate_rules.waiver_is_valid,
+)
 
 
 def _exists(path: Path) -> bool:

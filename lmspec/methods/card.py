@@ -27,16 +27,16 @@ COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "ex
 
 
 def model_card(
-    spec: BundleSpec, labels: list[str], metrics: Mapping[str, Any], files: Mapping[str, str]
+    spec: BundleSpec, labels: list[str], scores: Mapping[str, Any], files: Mapping[str, str]
 ) -> str:
-    """metrics: dataset -> metric -> value, as scores report them; files: name -> SHA-256."""
+    """scores: `metrics.json` of a scores artifact; files: name -> SHA-256."""
     parts = [
         f"---\nlicense: {spec.license}\n---\n\n# {spec.title}\n",
         f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
-        f"{_scores(metrics)}",
+        f"{_scores(scores['metrics'])}\n{_overlap(scores)}",
         USE,
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
@@ -53,6 +53,26 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     return head + "".join(
         f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows
     )
+
+
+def _overlap(scores: Mapping[str, Any]) -> str:
+    """Whether the model has seen test texts; if so, why they count all the same."""
+    seen = [
+        f"{values['overlap']} of the {values['examples']} test texts of {dataset}"
+        for dataset, values in scores["metrics"].items()
+        if values["overlap"]
+    ]
+    if not seen:
+        return (
+            "The model was not trained, stopped early or calibrated on any of these texts "
+            "(exact texts were compared; what its pretrained weights saw is not known).\n"
+        )
+    reasons = "".join(
+        f"- with `{each['of']}`: {' '.join(each['reason'].split())}\n"
+        for each in scores["accepted_overlap"]
+    )
+    head = f"**The model has seen {' and '.join(seen)}**, so these scores may be too high."
+    return f"{head} Accepted:\n\n{reasons}"
 
 
 def _cell(value: float) -> str:

@@ -36,8 +36,18 @@ def normalised(text: str) -> str:
     return SPACE.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
 
 
+# What two corpora may repair differently.
+REPAIRED = Clean(fix_unicode=True, unescape_html=True, min_chars=1, max_chars=10_000_000)
+
+
+def common_id(text: str, clean: Clean) -> str:
+    """Id of a cleaned text as if it were fully repaired: one text has one in every corpus."""
+    repaired = clean.fix_unicode and clean.unescape_html
+    return document_id(text if repaired else repair(text, REPAIRED))
+
+
 def document_id(text: str) -> str:
-    """16 hex digits of the normalised text's SHA-256: equal texts have one id in every corpus."""
+    """16 hex digits of the normalised text's SHA-256: equal texts have equal ids."""
     return hashlib.sha256(normalised(text).encode()).hexdigest()[:16]
 
 

@@ -49,6 +49,14 @@ def repeats(
     return repeated
 
 
+def equal_pairs(ids: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Pairs (first, later) of positions with the same id."""
+    first: dict[str, int] = {}
+    for later, name in enumerate(ids):
+        if first.setdefault(name, later) != later:
+            yield first[name], later
+
+
 def near_pairs(texts: Sequence[str], rule: NearDuplicates) -> Iterator[tuple[int, int]]:
     """Pairs (earlier, later) of positions whose shingles reach the threshold, by the later one.
 

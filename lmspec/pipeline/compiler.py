@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from lmspec.formats import yamltext
 from lmspec.pipeline import packages
 from lmspec.pipeline.closure import Closure, Code, OnDisk, closure
 from lmspec.run import toolchain
-from lmspec.specs.base import Artifact, references
+from lmspec.specs.base import Artifact, Ref, references
 from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.names import METRICS, ArtifactName
+from lmspec.specs.names import METRICS, PARTS, ArtifactName
 from lmspec.specs.project import Project
 from lmspec.specs.results import Table
 
@@ -126,8 +126,22 @@ def code_of(project: Project, spec: Artifact, files: Code) -> Closure:
 
 
 def needs_of(project: Project, spec: Artifact) -> list[str]:
-    """Names of the artifacts that it refers to, without repeats, in the order of its fields."""
-    return list(dict.fromkeys(str(ref) for _, ref in references(spec)))
+    """Names of the artifacts that it reads, without repeats: first those that it refers to.
+
+    Of what examines a model, then the data that the model has seen.
+    """
+    model = spec.examined()
+    seen = _seen_by(project, model) if model else ()
+    return list(dict.fromkeys([*(str(ref) for _, ref in references(spec)), *seen]))
+
+
+def _seen_by(project: Project, model: Ref) -> Iterator[str]:
+    """Corpora and splits that it, or what it was made from, refers to."""
+    for _, ref in references(project.find(model)):
+        if ref.noun in PARTS:
+            yield str(ref)
+        else:
+            yield from _seen_by(project, ref)
 
 
 def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]) -> Document:

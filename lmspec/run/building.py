@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.run import declaration, determinism, interpreter
+from lmspec.run import declaration, determinism, interpreter, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs.base import Artifact, references
+from lmspec.specs.names import PARTS, ArtifactName
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.results import Better, directions
 
@@ -39,7 +40,11 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
     """Build into the partial folder. values: file -> name -> value of the parameters."""
     script = _script(declared)
     spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
-    folders = {str(ref): Path("data", ref.noun, ref.name) for _, ref in references(spec)}
+    refs = [ref for _, ref in references(spec)]
+    folders = {str(ref): Path("data", ref.noun, ref.name) for ref in refs}
+    model = spec.examined()
+    learned = seen.read(folders[model]) if model else {}
+    folders |= {data: Path(ArtifactName.parse(data).folder) for data in learned}
     known = {*declared.deps, *declared.modules}
     _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
     _require_declared({_file_of(module, known) for module in spec.modules()}, known, declared)
@@ -48,12 +53,14 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
         determinism.require_device(machine)
     if declared.fetches:
         os.environ.pop("HF_HUB_OFFLINE")
-    needs = stage.Needs(folders, numerics if spec.numerics else None, machine)
+    needs = stage.Needs(folders, numerics if spec.numerics else None, machine, seen=learned)
     try:
         report = script.build(spec, needs, declared.partial)
     except FileNotFoundError as error:
         remedy = "if one of its inputs is damaged, `dvc checkout` restores it"
         raise LmspecError(str(declared.name), str(error), remedy) from error
+    if not spec.final and spec.noun not in (*PARTS, "sources"):
+        seen.write(seen.of(refs, folders), declared.partial)
     executed = _executed(root)
     _require_declared(set(executed), known, declared)
     _require_recorded(executed, values[declaration.TOOLCHAIN])

@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from lmspec.specs.disagreement import Check
-from lmspec.specs.names import ArtifactName
+from lmspec.specs.names import PARTS, ArtifactName
 from lmspec.specs.results import Metric, Table
 
 # DVC allows letters, digits, "-" and "_" in the name of a stage; ours are `noun-name`.
@@ -62,7 +62,12 @@ class Spec(BaseModel):
 
 
 class Ref(str):
-    """The name of another artifact, as params.yaml has it: `noun.name`."""
+    """The name of another artifact, as params.yaml has it: `noun.name`.
+
+    reads  which parts of a splits artifact its field reads; see `To`
+    """
+
+    reads: tuple[str, ...] = ()
 
     @property
     def noun(self) -> str:
@@ -73,6 +78,11 @@ class Ref(str):
     def name(self) -> str:
         """The part after the dot."""
         return ArtifactName.parse(self).name
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The parts that the field's owner may learn from; none unless it names texts."""
+        return self.reads or PARTS.get(self.noun, ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +99,13 @@ class To:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            Ref, core_schema.str_schema(strict=True, pattern=self.pattern)
+            self._ref, core_schema.str_schema(strict=True, pattern=self.pattern)
         )
+
+    def _ref(self, text: str) -> Ref:
+        ref = Ref(text)
+        ref.reads = self.reads
+        return ref
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -155,6 +170,10 @@ class Artifact(Spec):
     def files(self) -> tuple[str, ...]:
         """Files or folders of the repository that it reads, relative to the root."""
         return ()
+
+    def examined(self) -> Ref | None:
+        """The model or graph whose training data it needs, to look for its test texts there."""
+        return None
 
 
 FACTS = ("measured", "final", "is_data", "origin", "metrics", "reports")

@@ -132,7 +132,12 @@ class CorpusSpec(Artifact):
     reports = (
         Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
     )
-    holds = (checks.labels_are_listed, checks.labels_are_given, checks.tables_have_their_own_names)
+    holds = (
+        checks.labels_are_listed,
+        checks.labels_are_given,
+        checks.tables_have_their_own_names,
+        checks.each_corpus_once,
+    )
     tables: tuple[Table, ...] = Field(
         strict=False, min_length=1, description="in order: the first of two duplicates is kept"
     )
@@ -144,3 +149,7 @@ class CorpusSpec(Artifact):
     )
     clean: Clean = Field(description="how texts are repaired, and which are rejected")
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")
+    without: tuple[Annotated[Ref, To(("corpus",))], ...] = Field(
+        strict=False,
+        description="corpora whose texts are left out: new data must not repeat old test texts",
+    )

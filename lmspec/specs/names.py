@@ -5,6 +5,8 @@ from typing import NamedTuple
 MetricPath = tuple[str, ...]
 METRICS, PROVENANCE = "data/metrics", "data/provenance"
 NO_NOUNS = ("gates", "numerics", "machine")  # sections of params.yaml without artifacts
+# Nouns of texts -> parts of their artifacts; each has its ids in <part>.ids.
+PARTS = {"corpus": ("documents",), "splits": ("train", "dev", "test")}
 # What follows one of these is a label, which may hold dots.
 LABELLED = frozenset({"f1", "label"})
 

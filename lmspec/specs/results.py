@@ -11,7 +11,8 @@ from lmspec.specs.names import MetricPath
 PLACEHOLDERS = re.compile(r"^.*\{\w+\}\.(?=[^{])|\{\w+\}$")
 
 Better = Literal["higher", "lower"]
-Evidence = Literal["predictions", "rounds", "size", "peak"]
+Evidence = Literal["predictions", "rounds", "size", "count", "peak"]
+EXACT = ("size", "count")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Metric:
     better    None: a fact, neither good nor bad
     share     it is between 0 and 1
     evidence  what separates a change from noise: `predictions` of each example, `rounds` of timing;
-              the `size` of a file is exact; a `peak` is measured once, without any
+              the `size` of a file and a `count` are exact; a `peak` is measured once, without any
     column    its column in the table of rounds
     see       the metric that is compared in its place
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
 from lmspec.specs.results import WATCHED, Metric, Table
 
@@ -27,20 +27,38 @@ def format_of(ref: Ref) -> str:
     return "lmspec.formats.checkpoint" if ref.noun in MODELS else "lmspec.formats.graph"
 
 
+class AcceptedOverlap(Spec):
+    """Test examples that the model has seen, and that may count all the same."""
+
+    of: Annotated[Ref, To(("splits", "corpus"))] = Field(
+        description="data that the model was trained, stopped early or calibrated on"
+    )
+    at_most: int = Field(
+        ge=1, le=10**9, description="this many test examples of all of `on`; more fail the build"
+    )
+    reason: str = Field(
+        min_length=1, max_length=2000, description="why they may count; the model card states it"
+    )
+
+
 class ScoresSpec(Artifact):
     """Metrics per dataset and table, a confusion table, and the prediction for each example.
 
-    A paired test of two commits needs the predictions.
+    A paired test of two commits needs the predictions. The build fails if the model, or what it
+    was made from, was trained, stopped early or calibrated on a test example.
     """
 
     noun = "scores"
     numerics = True
     final = True
     origin = "of"
-    metrics = tuple(
-        dataclasses.replace(metric, path=f"{part}.{metric.path}")
-        for part in ("{dataset}", "{dataset}.table.{table}")
-        for metric in SCORED
+    metrics = (
+        *(
+            dataclasses.replace(metric, path=f"{part}.{metric.path}")
+            for part in ("{dataset}", "{dataset}.table.{table}")
+            for metric in SCORED
+        ),
+        Metric("{dataset}.overlap", "lower", evidence="count"),
     )
     reports = (
         Table(
@@ -57,7 +75,7 @@ class ScoresSpec(Artifact):
             {"x": "label", "y": "predicted", "template": "confusion", "title": "confusion"},
         ),
     )
-    holds = (checks.each_splits_once,)
+    holds = (checks.each_splits_once, checks.each_overlap_once)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
         strict=False, min_length=1, description="splits whose test split it is scored on"
@@ -70,9 +88,15 @@ class ScoresSpec(Artifact):
     calibration_bins: int = Field(
         ge=2, le=1000, description="equal-width bins of the expected calibration error"
     )
+    accepted_overlap: tuple[AcceptedOverlap, ...] = Field(
+        strict=False, description="test examples that the model has seen, and that may count"
+    )
 
     def modules(self) -> tuple[str, ...]:
         return (format_of(self.of),)
 
     def reads_like(self) -> Ref | None:
         return self.of if self.of.noun in MODELS else None
+
+    def examined(self) -> Ref | None:
+        return self.of

@@ -147,3 +147,8 @@ def _listed_once(steps: Steps, what: str, names: Sequence[str]) -> Iterator[Disa
         others = (((*steps, first), "the first"),)
         found = f"{what} '{name}' is listed twice"
         yield Disagreement((*steps, i), found, "remove one", others)
+
+
+def each_corpus_once(corpus: Values) -> Iterator[Disagreement]:
+    """What is left out once need not be left out again."""
+    yield from _listed_once(("without",), "corpus", corpus["without"])

@@ -1,4 +1,4 @@
-"""scores checks: each test split once."""
+"""scores checks: each test split once, each accepted overlap once."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,3 +11,12 @@ def each_splits_once(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
     for i, first, name in repeated(scores["on"]):
         others = ((("on", first), "the first"),)
         yield Disagreement(("on", i), f"{name} is named twice", "remove one", others)
+
+
+def each_overlap_once(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """One number says how large an overlap may be."""
+    accepted = scores.get("accepted_overlap") or ()
+    for i, first, name in repeated([overlap["of"] for overlap in accepted]):
+        others = ((("accepted_overlap", first, "of"), "the first"),)
+        found = f"the overlap with {name} is accepted twice"
+        yield Disagreement(("accepted_overlap", i, "of"), found, "remove one", others)
