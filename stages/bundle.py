@@ -21,6 +21,12 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
             f"{spec.scores} scores {scores['of']}, and the bundle holds {spec.of}",
             f"name scores of {spec.of}",
         )
+    if "accepted_overlap" not in scores:
+        raise LmspecError(
+            "bundle.scores",
+            f"{spec.scores} does not say how many test texts {spec.of} has seen",
+            "have stages/scores.py write `accepted_overlap` and `overlap`, as that of lmspec does",
+        )
     for name in ("model.onnx", "tokenizer.json", "lmspec.json"):
         shutil.copyfile(needs[spec.of] / name, out / name)
     shutil.copyfile(predict.__file__, out / "predict.py")

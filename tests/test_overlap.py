@@ -32,7 +32,7 @@ from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.project import Project
 from lmspec.specs.scores import AcceptedOverlap, ScoresSpec
 from lmspec.specs.splits import SplitsSpec
-from stages import corpus, scores, splits
+from stages import bundle, corpus, scores, splits
 from tests import history, miniature
 from tests.specs import GOOD, written
 
@@ -289,14 +289,8 @@ def test_an_overlap_passes_only_as_far_as_the_spec_accepts_it(
 
 def test_the_card_states_the_overlap_and_why_it_is_accepted() -> None:
     """And that there is none, where there is none."""
-    spec = BundleSpec(
-        of="exported.a",  # type: ignore[arg-type]
-        scores="scores.a",  # type: ignore[arg-type]
-        title="t",
-        license="MIT",
-        intended_use="u",
-        limitations="l",
-    )
+    fields = {"of": "exported.a", "scores": "scores.a", "title": "t", "license": "MIT"}
+    spec = BundleSpec.model_validate({**fields, "intended_use": "u", "limitations": "l"})
     values = {**dict.fromkeys(card.COLUMNS, 0.5), "examples": 1714}
     accepted = {"of": "splits.new", "at_most": 121, "reason": "Old\nrows."}
     summary = {"metrics": {"old": {**values, "overlap": 121}}, "accepted_overlap": [accepted]}
@@ -306,6 +300,15 @@ def test_the_card_states_the_overlap_and_why_it_is_accepted() -> None:
     summary = {"metrics": {"old": {**values, "overlap": 0}}, "accepted_overlap": []}
     text = card.model_card(spec, ["a", "b"], summary, {})
     assert "has seen" not in text and "was not trained, stopped early or calibrated on any" in text
+
+
+def test_no_bundle_of_scores_that_do_not_say_what_the_model_has_seen(tmp_path: Path) -> None:
+    """As those of a stage script from before lmspec compared texts."""
+    (tmp_path / "metrics.json").write_text('{"of": "exported.a", "metrics": {}}')
+    fields = {"of": "exported.a", "scores": "scores.a", "title": "t", "license": "MIT"}
+    spec = BundleSpec.model_validate({**fields, "intended_use": "u", "limitations": "l"})
+    with pytest.raises(LmspecError, match=r"scores\.a does not say how many test texts"):
+        bundle.build(spec, stage.Needs({"scores.a": tmp_path}, None, CPU), tmp_path)
 
 
 # --- corpus and splits ---
@@ -403,7 +406,9 @@ def edited(
 ) -> history.Project:
     """A built project whose model has seen so many test examples; None: it is not known."""
     built = history.make(tmp_path / "p")
-    built.gate("good", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.5}")
+    waiver = "waiver: {reason: It is known., signed_off_by: Ada Example, until: '2099-12-31'}"
+    gate = f"{{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.5, {waiver}}}"
+    built.gate("good", gate)
     values = built.metrics("scores.cnn")
     values["reviews"]["overlap"] = seen_examples
     if seen_examples is None:
@@ -424,7 +429,7 @@ def edited(
         (3, None, "out of date", "has seen 3 of its test examples, and its spec accepts none"),
         (3, 2, "out of date", "has seen 3 of its test examples, and its spec accepts 2"),
         (3, 3, "pass", ""),
-        (None, None, "out of date", "do not say how many test examples its model has seen"),
+        (None, None, "out of date", "which says how many test examples its model has seen"),
     ],
     ids=["none", "not accepted", "too many", "accepted", "unknown"],
 )
@@ -496,4 +501,11 @@ def test_rows_that_come_a_second_time_fail_the_build_and_the_remedy_leads_out(
     assert [metrics[dataset]["overlap"] for dataset in ("old", "new")] == [0, 0]
     rejected = json.loads((project / "data/metrics/corpus-new.json").read_text())["rejected"]
     assert rejected["in another corpus"] == len(rows)
-    assert "of any of these texts" not in (project / "data/bundle/release/README.md").read_text()
+    assert "has seen" not in (project / "data/bundle/release/README.md").read_text()
+
+    # what the model has seen is in the cache key, and may be read, where it is not tested on
+    params.write_text(params.read_text().replace("[splits.old, splits.new], b", "[splits.old], b"))
+    miniature.lmspec(project, "sync")
+    miniature.dvc(project, "repro", "--single-item", "scores-release")
+    record = (project / "data/provenance/scores-release.json").read_text()
+    assert record.count('"name": "data/splits/new"') == 1

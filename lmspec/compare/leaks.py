@@ -6,7 +6,10 @@ from typing import Any
 from lmspec.compare.revision import Revision, Unavailable, number
 from lmspec.errors import some
 
-UNKNOWN = "its metrics do not say how many test examples its model has seen"
+UNKNOWN = (
+    "its metrics have no `overlap`, which says how many test examples its model has seen:"
+    " stages/scores.py of this lmspec reports it"
+)
 
 
 def reason(revision: Revision, artifact: str) -> str | None:

@@ -128,7 +128,8 @@ def code_of(project: Project, spec: Artifact, files: Code) -> Closure:
 def needs_of(project: Project, spec: Artifact) -> list[str]:
     """Names of the artifacts that it reads, without repeats: first those that it refers to.
 
-    Of what examines a model, then the data that the model has seen.
+    Of what examines a model, then the data that the model has seen: whole folders, since git can
+    hold their hashes against those that their stages wrote; it has none of a single .ids file.
     """
     model = spec.examined()
     seen = _seen_by(project, model) if model else ()
