@@ -5,6 +5,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import stat
 import tarfile
 import warnings
@@ -51,7 +52,7 @@ def zipped(*entries: tuple[str, bytes, int]) -> bytes:
 
 def ended(*names: str) -> list[tuple[str, bytes, bytes]]:
     """Entries of a tar, with these names."""
-    return [(name, tarfile.REGTYPE, name.encode()) for name in names]
+    return [(name, tarfile.REGTYPE, os.fsencode(name)) for name in names]
 
 
 TAR = tarred(*((name, tarfile.REGTYPE, content) for name, content in FILES.items()))
