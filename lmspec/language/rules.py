@@ -8,8 +8,10 @@ docs/rules.md lists them all.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lmspec.errors import LmspecError
 from lmspec.language import gate_rules, nouns, on_disk, recorded, resolved
 from lmspec.language.resolved import Disagreements, Specs
+from lmspec.methods import folders
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
@@ -47,6 +49,18 @@ def file_sources_exist(specs: Specs) -> Disagreements:
                     f"there is no file or folder {path}",
                     "correct the path, or add the file",
                 )
+
+
+def file_sources_hold_files(specs: Specs) -> Disagreements:
+    """A FIFO, a device, a link to no file: DVC would wait for ever, or lose what it leads to."""
+    for name, source in specs.of("sources"):
+        path = specs.root / source.get("path", "")
+        if source["kind"] == "file" and _exists(path):
+            try:
+                folders.require_files(path)
+            except LmspecError as error:
+                place = error.place.removeprefix(f"{specs.root}/")
+                yield Disagreement((*name, "path"), f"{place}: {error.found}", error.remedy)
 
 
 def table_is_in_its_source(specs: Specs) -> Disagreements:
@@ -271,6 +285,22 @@ def bundle_shows_its_own_scores(specs: Specs) -> Disagreements:
             )
 
 
+def license_is_an_spdx_expression(specs: Specs) -> Disagreements:
+    """Programs read it in the model card."""
+    for name, bundle in specs.of("bundle"):
+        from packaging import licenses  # takes longer than the other rules together
+
+        try:
+            licenses.canonicalize_license_expression(bundle["license"])
+        except licenses.InvalidLicenseExpression:
+            yield Disagreement(
+                (*name, "license"),
+                "it is no SPDX license expression",
+                "write an identifier of https://spdx.org/licenses, as Apache-2.0, or "
+                "LicenseRef-NAME for a license of your own",
+            )
+
+
 def values_come_back(specs: Specs) -> Disagreements:
     """DVC's lock file gives back each value as it was: if not, its stage is never up to date."""
     for name in specs.names:
@@ -306,6 +336,7 @@ def scores_are_read(specs: Specs) -> Disagreements:
 
 RULES = (
     file_sources_exist,
+    file_sources_hold_files,
     table_is_in_its_source,
     length_fits_positions,
     teacher_is_a_transformer,
@@ -318,6 +349,7 @@ RULES = (
     accepted_overlap_was_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
+    license_is_an_spdx_expression,
     values_come_back,
     dvc_replaces_nothing,
     gate_rules.gate_names_a_metric,

@@ -3,9 +3,11 @@
 Source: Mitchell et al. 2019, arXiv:1810.03993.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from lmspec.methods.scalar import quoted
 from lmspec.specs.bundle import BundleSpec
 
 USE = """## How to use it
@@ -31,8 +33,8 @@ def model_card(
 ) -> str:
     """scores: `metrics.json` of a scores artifact; files: name -> SHA-256."""
     parts = [
-        f"---\nlicense: {spec.license}\n---\n\n# {spec.title}\n",
-        f"Labels: {', '.join(f'`{label}`' for label in labels)}.\n",
+        f"---\nlicense: {quoted(spec.license)}\n---\n\n# {_line(spec.title)}\n",
+        f"Labels: {', '.join(map(_code, labels))}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
@@ -68,11 +70,23 @@ def _overlap(scores: Mapping[str, Any]) -> str:
             "(exact texts were compared; what its pretrained weights saw is not known).\n"
         )
     reasons = "".join(
-        f"- with `{each['of']}`: {' '.join(each['reason'].split())}\n"
-        for each in scores["accepted_overlap"]
+        f"- with `{each['of']}`: {_line(each['reason'])}\n" for each in scores["accepted_overlap"]
     )
     head = f"**The model has seen {' and '.join(seen)}**, so these scores may be too high."
     return f"{head} Accepted:\n\n{reasons}"
+
+
+def _line(text: str) -> str:
+    """A text on one line, without the beginning of an HTML tag."""
+    return " ".join(text.split()).replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    """A text as code, on one line, whatever backticks are in it."""
+    text = " ".join(text.split())
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " * (len(fence) > 1)
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _cell(value: float) -> str:

@@ -53,6 +53,14 @@ def _files(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
                 yield f"{prefix}{entry.name}", path
 
 
+def require_files(path: Path) -> None:
+    """Raise LmspecError unless it is a file, or a folder of what `files` takes. Opens nothing."""
+    if path.is_dir():
+        files(path)
+    else:
+        _require_file(path)
+
+
 def require_plain(name: str, path: Path) -> None:
     """Raise LmspecError unless every system and every list of files can hold the name."""
     try:

@@ -12,11 +12,10 @@ from typing import Any
 
 from lmspec.language import schema
 from lmspec.methods import folders
+from lmspec.methods.scalar import quoted
 from lmspec.run import toolchain
 from lmspec.scaffold.table import LabelledTable, format_of
 
-# words that YAML 1.1 readers take for something else
-RESERVED = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 MOST_TOKENS = 512
 TEMPLATES = {
     "params.yaml": "params.yaml.tmpl",
@@ -57,6 +56,7 @@ def _values(table: LabelledTable) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": quoted(f"Labels of {table.path.name}"),
+        "intended_use": quoted(f"Texts like those of {table.path.name}, in their language."),
         "path": quoted(f"raw/{table.path.name}"),
         "file": quoted(table.path.name),
         "sha256": quoted(folders.sha256(table.path)),
@@ -76,12 +76,6 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "threads": 2,
         "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",
     }
-
-
-def quoted(text: str) -> str:
-    """As a YAML scalar; double quotes unless it is a plain word."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in RESERVED
-    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def requirements() -> Iterator[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from lmspec.errors import LmspecError, some
 from lmspec.git import command as git
 from lmspec.git import merge_driver
+from lmspec.language import document, validate
+from lmspec.language.problems import ProblemsFound
+from lmspec.methods import folders
 from lmspec.scaffold import files
 from lmspec.scaffold.table import LabelledTable
 
@@ -27,6 +30,7 @@ def require_empty(folder: Path) -> None:
 def create(folder: Path, table: LabelledTable) -> bool:
     """Write and compile the project. Returns whether the folder is the top of a repository."""
     texts = list(files.texts(table))  # raises before anything is written
+    _require_valid(dict(texts)["params.yaml"], folder, table)
     top = _init_git(folder)
     for path, content in texts:
         if top or not path.startswith(FORGES):
@@ -40,6 +44,19 @@ def create(folder: Path, table: LabelledTable) -> bool:
     if shutil.which("git"):
         merge_driver.install(folder)
     return top
+
+
+def _require_valid(text: str, folder: Path, table: LabelledTable) -> None:
+    """Raise LmspecError if the names and labels of a table do not make a valid params.yaml."""
+    try:
+        problems = validate.check(document.parsed(text, folder / "params.yaml"))
+    except ProblemsFound as error:
+        problems = list(error.problems)
+    for problem in problems:
+        if not problem.warning and problem.rule != "file-sources-exist":  # it is not copied yet
+            found = f"its names make no valid params.yaml: {problem.what}: {problem.found}"
+            remedy = f"{problem.hint}: rename the file or its column, or change the label"
+            raise LmspecError(folders.shown(table.path), found, remedy)
 
 
 def install_merge_driver(folder: Path) -> bool:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from lmspec.errors import LmspecError, some
 from lmspec.formats import rawtable
+from lmspec.methods import folders
 from lmspec.methods.cleaning import document_id
 from lmspec.specs.corpus import Table
 
@@ -65,7 +68,13 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
         "group": None,
     }
     try:
-        frame = rawtable.read(path, Table.model_validate(spec))
+        table = Table.model_validate(spec)
+    except ValidationError as error:
+        (field, *_), found = error.errors()[0]["loc"], error.errors()[0]["msg"]
+        remedy = "rename it: no control character, no backslash, and UTF-8"
+        raise LmspecError(folders.shown(path), f"its {field} cannot be: {found}", remedy) from None
+    try:
+        frame = rawtable.read(path, table)
     except LmspecError as error:
         raise _for_newcomers(path, bool(text and label), error) from None
     if text is None or label is None:

@@ -19,7 +19,9 @@ class BundleSpec(Artifact):
     )
     title: str = Field(min_length=1, max_length=200, description="heading of the model card")
     license: str = Field(
-        min_length=1, max_length=100, description="SPDX identifier of the bundle's license"
+        min_length=1,
+        max_length=100,
+        description="SPDX expression of the bundle's license, as Apache-2.0, or LicenseRef-NAME",
     )
     intended_use: str = Field(
         min_length=1, max_length=20_000, description="what to use it for, and what not (Markdown)"

@@ -1,0 +1,68 @@
+"""test_card: whatever the fields of a bundle hold, its card has the front matter of one key."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from lmspec.methods import card
+from lmspec.methods.scalar import quoted
+from lmspec.specs.bundle import BundleSpec
+
+HOSTILE = (
+    "CC-BY-4.0: see x",
+    "[MIT",
+    "no",
+    "1e3",
+    "MIT\ntags: [other]\nbase_model: other/model",
+    "MIT\n---\n# Another card",
+    "a\x85b\u2028c\x7f\ufeff",
+    "`x` | <script>\n```\n",
+)
+
+
+SCORES = {"metrics": {}, "accepted_overlap": []}
+
+
+def made(text: str) -> str:
+    """The card of a bundle whose texts are all that one."""
+    spec = BundleSpec.model_validate(
+        {
+            "of": "quantized.r",
+            "scores": "scores.r",
+            "title": text,
+            "license": text,
+            "intended_use": "x",
+            "limitations": "y",
+        }
+    )
+    return card.model_card(spec, [text, "b"], SCORES, {})
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
+def test_a_license_is_one_text_of_the_front_matter(text: str) -> None:
+    """Readers of YAML 1.1 and 1.2 alike; the title is one heading, labels are code on one line."""
+    _, front, *rest = made(text).split("---\n")
+    assert yaml.safe_load(front) == {"license": text}
+    assert YAML(typ="safe").load(front) == {"license": text}
+    lines = "---\n".join(rest).splitlines()
+    assert lines[1].startswith("# ") and lines[3].startswith("Labels: `")
+    assert sum(line.startswith("# ") for line in lines) == 1 and "<script>" not in lines[1]
+    fence = re.match(r"Labels: (`+)", lines[3])
+    assert fence and lines[3].count(fence[1]) >= 2
+
+
+def test_a_plain_license_has_no_quotes() -> None:
+    """The bytes of a card stay as they were."""
+    assert made("Apache-2.0").startswith("---\nlicense: Apache-2.0\n---\n\n# Apache-2.0\n")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_scalar_gives_back_any_text(text: str) -> None:
+    """In a mapping of either style, to readers of YAML 1.1 and 1.2."""
+    for document in (f"key: {quoted(text)}\n", f"{{key: {quoted(text)}}}\n"):
+        assert yaml.safe_load(document) == {"key": text}
+        assert YAML(typ="safe").load(document) == {"key": text}
