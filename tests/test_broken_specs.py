@@ -156,7 +156,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,
-    "a FIFO lies among the weights": lambda folder: os.mkfifo(folder / "raw/weights/fifo"),
+    "a FIFO is among the weights": lambda folder: os.mkfifo(folder / "raw/weights/fifo"),
     "the weights have 2 layers and 20 positions": _config(
         num_hidden_layers=2, max_position_embeddings=20
     ),

@@ -3,15 +3,20 @@
 import csv
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
+from lmspec.errors import LmspecError
+from lmspec.scaffold import project
+from lmspec.scaffold import table as table_of
 from tests import miniature
 
 ROOT = Path(__file__).parent.parent
@@ -233,3 +238,68 @@ def test_a_file_that_is_no_table_is_refused(elsewhere: Path) -> None:
             elsewhere, "new", "--data", name, "--text", "text", "--label", "label", code=1
         )
         assert words in output and "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("a: b.csv", ["yes", "no"]),
+        ("# '\"{é}.csv", ["1", "1e3", "null", "~"]),
+        ("-.csv", ["{x}", "[y]", "a, b", '"q"', "it's", "&a", "*b", "!t", "@e", "`f", "a: #b"]),
+        ("x.csv", [" x", "x ", "a\nb", "a\u2028b", "\ufeffx", "\U0001f600"]),
+    ],
+)  # fmt: skip
+def test_odd_names_and_labels_are_texts_of_params_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, labels: list[str]
+) -> None:
+    """Whatever YAML would take them for; nothing is compiled here."""
+    monkeypatch.setattr(project, "_run", lambda *command: None)
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    path = write_csv(tmp_path / name, odd(labels))
+    project.create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
+    values = YAML(typ="safe").load(tmp_path / "project/params.yaml")
+    ((key, corpus),) = values["corpus"].items()
+    assert sorted(corpus["labels"]) == sorted(labels)
+    assert corpus["tables"][0]["file"] == name and corpus["tables"][0]["text"] == "t: {"
+    assert name in values["bundle"][key]["intended_use"]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "found"),
+    [
+        ("a\nb.csv", ["x", "y"], "no project can hold its name"),
+        ("a\\b.csv", ["x", "y"], "no project can hold its name"),
+        ("a\udcffb.csv", ["x", "y"], "no project can hold its name"),
+        ("${a}.csv", ["x", "y"], "DVC would replace"),
+        ("a.csv", ["x", "y\x07"], "it has the control character U+0007"),
+        ("a.csv", ["x", "y\x85z"], "it has a U+0085"),
+    ],
+)
+def test_a_name_that_no_project_can_hold_is_refused_before_anything_is_written(
+    tmp_path: Path, name: str, labels: list[str], found: str
+) -> None:
+    """One message, and no folder."""
+    path = write_csv(tmp_path / name, odd(labels))
+    with pytest.raises(LmspecError, match=re.escape(found)):
+        project.create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
+    assert not (tmp_path / "project").exists()
+
+
+def odd(labels: list[str]) -> list[dict[str, str]]:
+    """Thirty rows of each label, in columns of odd names."""
+    return [{"t: {": f"text {i} of {label!r}", "l#": label} for i in range(30) for label in labels]
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "x\\ud83dy", "\\\\\\uDBFF"])
+def test_half_a_character_in_json_is_refused_with_its_line(tmp_path: Path, half: str) -> None:
+    """polars reads U+0000 in its place: that is the control. Whole pairs, and a backslash before
+    `ud800`, are texts."""
+    path = tmp_path / "a.jsonl"
+    rows = [f'{{"text": "{i} \\ud83d\\ude00 \\\\ud800", "label": "{i % 2}"}}\n' for i in range(30)]
+    path.write_text("".join(rows))
+    assert len(table_of.read(path, "text", "label").lengths) == 30
+    rows[7] = f'{{"text": "{half}", "label": "1"}}\n'
+    path.write_text("".join(rows))
+    assert "\0" in pl.read_ndjson(path)["text"][7]
+    with pytest.raises(LmspecError, match=r"line 8 has \\u.*half a surrogate pair"):
+        table_of.read(path, "text", "label")

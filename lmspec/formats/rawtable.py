@@ -1,12 +1,17 @@
 """rawtable: a table of a source, in TSV, CSV, JSONL or Parquet; used columns are read as text."""
 
 import codecs
+import re
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from lmspec.errors import LmspecError, some
 from lmspec.specs.corpus import Delimited, Table, Typed
+
+ESCAPE = re.compile(  # from left to right, so that `\\\\` is one
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL
+)
 
 
 def read(path: Path, table: Table) -> pl.DataFrame:
@@ -21,7 +26,7 @@ def read(path: Path, table: Table) -> pl.DataFrame:
         raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
     try:
-        frame = _parse(path, table.format)
+        frame = _parse(path, table.format, place)
         frame = frame.with_columns(
             frame[name].cast(pl.String) for name in frame.columns if name in wanted
         )
@@ -36,7 +41,7 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     return frame
 
 
-def _parse(path: Path, form: Delimited | Typed) -> pl.DataFrame:
+def _parse(path: Path, form: Delimited | Typed, place: str) -> pl.DataFrame:
     if isinstance(form, Delimited):
         return pl.read_csv(
             path,
@@ -48,4 +53,17 @@ def _parse(path: Path, form: Delimited | Typed) -> pl.DataFrame:
         )
     if form.kind == "parquet":
         return pl.read_parquet(path)
-    return pl.read_ndjson(path.read_bytes().removeprefix(codecs.BOM_UTF8), infer_schema_length=None)
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    _require_whole_characters(content, place)
+    return pl.read_ndjson(content, infer_schema_length=None)
+
+
+def _require_whole_characters(content: bytes, place: str) -> None:
+    """Raise LmspecError for half a surrogate pair in JSON, which polars reads as U+0000."""
+    if not re.search(rb"\\u[dD][89a-fA-F]", content):
+        return
+    half = next((escape for escape in ESCAPE.finditer(content) if escape["half"]), None)
+    if half is not None:
+        line = content.count(b"\n", 0, half.start()) + 1
+        found = f"line {line} has {half[0].decode(errors='replace')}, half a surrogate pair"
+        raise LmspecError(place, found, "write both halves of the character, or leave it out")

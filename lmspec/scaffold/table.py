@@ -70,9 +70,9 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     try:
         table = Table.model_validate(spec)
     except ValidationError as error:
-        (field, *_), found = error.errors()[0]["loc"], error.errors()[0]["msg"]
-        remedy = "rename it: no control character, no backslash, and UTF-8"
-        raise LmspecError(folders.shown(path), f"its {field} cannot be: {found}", remedy) from None
+        what = "name" if "file" in error.errors()[0]["loc"] else "column names"
+        remedy = "rename it: UTF-8, no control character, no backslash, at most 1,000 characters"
+        raise LmspecError(folders.shown(path), f"no project can hold its {what}", remedy) from None
     try:
         frame = rawtable.read(path, table)
     except LmspecError as error:
