@@ -3,8 +3,6 @@
 import os
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ from dvc.pathspec_math import PatternInfo  # type: ignore[import-untyped]
 from lmspec.errors import LmspecError
 from lmspec.methods import folders
 from lmspec.run import kept
-from tests import miniature
+from tests import miniature, onesource
 
 PARTS = "a b ab a.b * ** ? *.b a* [ab] [!a] [^b]b []a] \\* \\a a** [a .git [a-c].b **b"
 NAMES = ["a", "b", "ab", "a.b", "c", "*", ".git", "]", "[a", "bb", "c.b"]
@@ -109,40 +107,21 @@ def test_modes_and_empty_folders_are_no_part_of_an_output(root: Path) -> None:
 
 def test_a_source_with_such_a_file_is_not_built(small: Path) -> None:
     """Nor is one from a folder in which DVC would not see an edit; the former output stays."""
-    stage = [sys.executable, "-m", "lmspec.run", "sources", "new"]
     for name in ("b.pyc", ".venv/d.txt"):
         write(small / "raw" / name)
-        declare(small)
-        output = miniature.run(small, *stage, code=1)
+        onesource.declare(small)
+        output = miniature.run(small, *onesource.STAGE, code=1)
         assert "DVC does not keep it (.dvcignore:" in output and "Traceback" not in output
         assert not (small / "data/sources/new").exists()
         shutil.rmtree(small / "raw")
         write(small / "raw/a.txt")
-    declare(small)
-    miniature.run(small, *stage)
+    onesource.declare(small)
+    miniature.run(small, *onesource.STAGE)
     assert [name for name, _ in folders.files(small / "data/sources/new")] == ["a.txt"]
-
-
-def declare(project: Path) -> None:
-    """Write the hash of `raw` into params.yaml."""
-    digest = folders.sha256(project / "raw")
-    (project / "params.yaml").write_text(
-        f"sources:\n  new: {{kind: file, path: raw, sha256: '{digest}'}}\n"
-        "numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}\n"
-        "machine: {device: cpu}\n"
-    )
 
 
 @pytest.fixture
 def small(root: Path) -> Path:
-    """A project of one source, with lmspec outside of it."""
+    """A project of one source, with the `.dvcignore` of this one."""
     shutil.rmtree(root / "data")
-    shutil.copytree(
-        miniature.ROOT / "stages",
-        root / "stages",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    write(root / "raw/a.txt")
-    declare(root)
-    subprocess.run([sys.executable, "-m", "lmspec", "sync"], cwd=root, check=True)
-    return root
+    return onesource.make(root)

@@ -41,7 +41,8 @@ FAULTS = MappingProxyType(
 # what Python and compiled libraries say in errors of their own
 WORDS = MappingProxyType(
     {
-        errno.ENOSPC: r"no space left on device|os error 28\b|disk is full|no usable temporary",
+        errno.ENOSPC: r"no space left on device|os error 28\b|disk is full|no usable temporary"
+        r"|requested and \d+ written",  # numpy
         errno.EDQUOT: r"disk quota exceeded|os error 122\b",
         errno.EFBIG: r"file too large|os error 27\b",
         errno.EMFILE: r"too many open files|os error 24\b",
@@ -73,7 +74,8 @@ def explained(error: BaseException, folders: tuple[Path, ...], again: str) -> Lm
             return _as_error(number, _place(number, part, folders), again)
     # torch and onnx do not say why they could not write
     full = _full(folders)
-    if full and not isinstance(error, OSError | LmspecError):
+    unknown = not isinstance(error, LmspecError) and getattr(error, "errno", None) is None
+    if full and unknown:
         first_line = str(error).strip().partition("\n")[0][:200]
         detail = f" ({type(error).__name__}: {first_line})"
         return _as_error(errno.ENOSPC, full[0], again, detail)
