@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lmspec.git import line_endings
 from lmspec.methods.folders import sha256
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,7 @@ def make(folder: Path) -> Path:
         )
     for name in (".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
+    (folder / ".gitattributes").write_text(f"{line_endings.PINNED}\n")
     raw = folder / "raw"
     raw.mkdir()
     write_texts(raw / "old.csv", sentences(""))

@@ -12,7 +12,7 @@ import click
 from lmspec.cli import loading, mistakes
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, some
-from lmspec.git import committed, tree
+from lmspec.git import committed, line_endings, tree
 from lmspec.language import validate
 from lmspec.pipeline import subprocesses
 from lmspec.reports import problems, publishing, words
@@ -111,6 +111,12 @@ def _validate(options: Options) -> str:
         raise LmspecError(
             str(report.path), f"it has {count}", "see above; `lmspec explain` describes a field"
         )
+    raw = [
+        source["path"]
+        for source in (report.values or {}).get("sources", {}).values()
+        if source["kind"] == "file"
+    ]
+    line_endings.require_unconverted(Path.cwd(), [*line_endings.HASHED, *raw])
     return f"{report.path} is valid"
 
 

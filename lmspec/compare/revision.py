@@ -15,6 +15,7 @@ from lmspec.compare.caching import cached
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import NEVER, Run
+from lmspec.git import line_endings
 from lmspec.git import tree as repository
 from lmspec.git.tree import Tree
 from lmspec.language import document as documents
@@ -160,6 +161,8 @@ def require_project(revision: Revision) -> None:
         here = "run lmspec in the folder that holds params.yaml"
         remedy = here if revision.commit is None else "name a commit that has one"
         raise LmspecError(place, "there is no such file", remedy)
+    if revision.commit is None and "\r\n" in (revision.tree.text(PARAMS) or ""):
+        line_endings.require_unconverted(revision.tree.root)
     if not revision.params:
         raise LmspecError(place, "it is empty", "restore it: `git checkout params.yaml`")
 

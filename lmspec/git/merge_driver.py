@@ -21,10 +21,14 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.formats.lockfile import LockFile
 from lmspec.git import command as git
+from lmspec.git import line_endings
 from lmspec.methods import folders
 
 LOCK = lockfile.NAME
-ATTRIBUTES = [f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")]
+ATTRIBUTES = [
+    line_endings.PINNED,
+    *(f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")),
+]
 REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
 NAME = "lmspec: dvc.lock stage by stage, results rebuilt"
 

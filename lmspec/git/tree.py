@@ -15,6 +15,7 @@ from lmspec.git import command as git
 WORKTREE = "worktree"
 LARGEST_BYTES = 256 * 2**20  # of one file; no metric is larger
 HASH = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
+AMBIGUOUS = re.compile("refname '(.+)' is ambiguous")
 Ids = dict[str, str]  # path from the root of the project -> git's hash of the content
 
 
@@ -167,9 +168,10 @@ def commit_of(name: str, root: Path) -> str:
     process = git.run(root, *arguments, answers=(0, 128))
     words = process.stderr.decode(errors="replace").strip().splitlines()
     if HASH.fullmatch(commit := process.stdout.decode().strip()):
-        if name != "HEAD" and any(line.endswith("is ambiguous.") for line in words):
-            remedy = f"name `refs/heads/{name}` or `refs/tags/{name}`"
-            raise LmspecError(name, "a branch and a tag have this name", remedy)
+        twice = AMBIGUOUS.search("\n".join(words))
+        if twice and twice[1] != "HEAD":
+            remedy = f"name `refs/heads/{twice[1]}` or `refs/tags/{twice[1]}`"
+            raise LmspecError(name, f"a branch and a tag are called {twice[1]}", remedy)
         return commit
     if process.returncode and words[-1:] != ["fatal: Needed a single revision"]:
         raise git.failure(root, "rev-parse", "\n".join(words))
