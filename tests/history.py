@@ -63,7 +63,7 @@ gates:
   # further gates
 numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}
 machine: {device: cpu}
-""".replace("SHA", "0" * 64).replace(
+""".replace("SHA", hashlib.sha256(b"").hexdigest()).replace(
     "FIELDS",
     "format: {kind: csv, columns: null}, text: text, group: null, "
     "label: {kind: column, column: stars, rename: {'1': bad, '5': good}}",
@@ -71,6 +71,15 @@ machine: {device: cpu}
 TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
 CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'
 GATES = "  # further gates\n"
+# What of lmspec dvc.yaml has in such a project, whose stages import nothing: modules that the
+# compiler asks for by name. It holds no compiler, so its pipeline is what the tests' lmspec writes.
+LMSPEC = (
+    "lmspec/formats/checkpoint.py",
+    "lmspec/formats/graph.py",
+    "lmspec/methods/architectures/cnn.py",
+    "lmspec/methods/sources/file.py",
+    "lmspec/run/__main__.py",
+)
 # noun -> fields that name what an artifact is made from
 MADE_FROM = {
     "splits": ("of",),
@@ -253,6 +262,11 @@ class Project:
         found: dict[str, Any] = json.loads(self.text(f"data/metrics/{_stage(artifact)}.json"))
         return found
 
+    def record(self, artifact: str) -> None:
+        """Provenance of a build without metrics."""
+        text = provenance.statement(artifact, {}, [], [], {})
+        self.write(f"data/provenance/{_stage(artifact)}.json", text)
+
     def measure(
         self,
         artifact: str,
@@ -376,15 +390,25 @@ class Project:
         )
         self.table(artifact, "rounds", rows)
 
-    def lock(self) -> None:
+    def lock(self, hashes: Mapping[str, str] | None = None) -> None:
         """dvc.lock, as `dvc repro` would leave it now: of what is here, with the hashes that it
-        has."""
+        has. hashes: of sources' files, in place of those."""
         spec, toolchain = self.spec, YAML(typ="safe").load(self.text("toolchain.yaml"))
         stages: dict[str, Any] = {}
-        hashes: dict[str, str] = {}
+        known = dict(hashes or {})
         for noun in ("sources", "corpus", *MADE_FROM):
             for name, fields in (spec.get(noun) or {}).items():
-                stages[f"{noun}-{name}"] = self._locked(noun, name, fields, spec, toolchain, hashes)
+                stages[f"{noun}-{name}"] = self._locked(noun, name, fields, spec, toolchain, known)
+        self.save_lock(stages)
+
+    @property
+    def locked(self) -> dict[str, Any]:
+        """Stage -> its entry in dvc.lock."""
+        stages: dict[str, Any] = YAML(typ="safe").load(self.text("dvc.lock"))["stages"]
+        return stages
+
+    def save_lock(self, stages: Mapping[str, Any]) -> None:
+        """Write dvc.lock."""
         yaml, text = YAML(typ="safe"), io.StringIO()
         yaml.default_flow_style = False
         yaml.representer.ignore_aliases = lambda _: True
@@ -394,17 +418,23 @@ class Project:
     def _locked(
         self, noun: str, name: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]
     ) -> dict[str, Any]:
-        code = [f"stages/{noun}.py", "lmspec/shared.py"]
+        code = [f"stages/{noun}.py", "lmspec/shared.py", *LMSPEC]
+        files = [fields["path"]] if noun == "sources" else []
         deps = {path: _md5((self.root / path).read_bytes()) for path in code}
+        deps |= {p: hashes.get(p) or _md5((self.root / p).read_bytes()) for p in files}
         deps |= {path: hashes[path] for path in self._folders(noun, fields)}
         folder = f"data/{noun}/{name}"
         hashes[folder] = _md5(json.dumps([fields, deps])) + ".dir"
         packages = {f"packages.{name}": version for name, version in toolchain["packages"].items()}
-        outs = {
+        tables = [
+            f"data/metrics/{noun}-{name}/{table.name}.csv" for table in nouns.of(noun).reports
+        ]
+        outs = dict.fromkeys(tables, _md5("")) | {folder: hashes[folder]}
+        outs |= {
             path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{name}")
-        } | {folder: hashes[folder]}
+        }
         return {
-            "cmd": f"python -m lmspec.run {noun} {name}",
+            "cmd": f"exec env PYTHONHASHSEED=0 python -m lmspec.run {noun} {name}",
             "deps": [
                 {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())
             ],
@@ -489,6 +519,8 @@ def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
     for noun in ("sources", "corpus", *MADE_FROM):
         project.write(f"stages/{noun}.py", CODE)
     project.write("lmspec/shared.py", "def shared():\n    return 1\n")
+    for path in LMSPEC:
+        project.write(path, "")
     project.write("raw/reviews.csv", "")
     project.corpus(KEPT)
     sides = {
@@ -498,6 +530,7 @@ def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
     project.measure("splits.reviews", sides)
     dev = {"accuracy": 0.88, "macro_f1": 0.87, "log_loss": 0.31}
     project.measure("model.cnn", {"dev": dev, "best_step": 40, "steps": 60, "parameters": 5000})
+    project.record("sources.raw")
     project.measure(
         "exported.cnn", {"largest_logit_difference": 1e-6, "nodes": 20, "bytes": 20_000}
     )

@@ -1,5 +1,6 @@
 """situations: in which `lmspec diff` may be run: how each comes about, what it says, its exit code."""
 
+import json
 import math
 import os
 import re
@@ -40,6 +41,14 @@ def situation(case: str, *says: str, code: int = 0) -> Callable[[Act], Act]:
         return act
 
     return kept
+
+
+def relabelled(project: Project, *labels: str) -> None:
+    """Other labels in the spec, of which the first two take the place of `bad` and `good`."""
+    text = project.text("params.yaml")
+    text = text.replace("labels: [bad, good]", f"labels: {json.dumps(labels, ensure_ascii=False)}")
+    rename = json.dumps({"1": labels[0], "5": labels[1]}, ensure_ascii=False)
+    project.write("params.yaml", text.replace("{'1': bad, '5': good}", rename))
 
 
 def rescored(project: Project, places: Iterable[int] = range(0, 90, 9)) -> None:
@@ -619,7 +628,7 @@ def _(project: Project) -> tuple[str, ...]:
     "scores.cnn.reviews.f1.poor missing",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.edit("params.yaml", "labels: [bad, good]", "labels: [poor, fine]")
+    relabelled(project, "poor", "fine")
     names = {"bad": "poor", "good": "fine"}
     rows = [replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS]
     project.score("scores.cnn", {"reviews": rows}, labels=("poor", "fine"))
@@ -767,7 +776,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     labels, names = ("v1.0", "v1", "a/b"), {"bad": "v1.0", "good": "v1"}
     rows = [replace(row, label=names[row.label], predicted=names[row.predicted]) for row in REVIEWS]
-    project.edit("params.yaml", "labels: [bad, good]", "labels: [v1.0, v1, a/b]")
+    relabelled(project, *labels)
     project.gate("label", "{kind: floor, metric: scores.cnn.reviews.f1.v1.0, at_least: 0.5}")
     project.score("scores.cnn", {"reviews": rows}, labels=labels)
     project.lock()
@@ -793,8 +802,8 @@ def _(project: Project) -> tuple[str, ...]:
         )
         for r in REVIEWS
     ]
-    project.edit("params.yaml", "labels: [bad, good]", "labels: ['schlecht 😡', 好い]")
     labels = tuple(names.values())
+    relabelled(project, *labels)
     project.score("scores.cnn", {"reviews": rows}, labels)
     project.lock()
     project.commit()
@@ -809,11 +818,11 @@ def _(project: Project) -> tuple[str, ...]:
     "changed",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.remove("data/provenance/scores-cnn.json")
+    project.measure("scores.cnn", project.metrics("scores.cnn"), better={})
     project.lock()
     project.commit()
     rescored(project)
-    project.remove("data/provenance/scores-cnn.json")
+    project.measure("scores.cnn", project.metrics("scores.cnn"), better={})
     project.lock()
     return ()
 
@@ -1295,7 +1304,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     for times in ([(of / 2, other) for of, other in TIMES], TIMES):
         project.speed(times)
-        project.remove("data/provenance/speed-cnn.json")
+        project.measure("speed.cnn", project.metrics("speed.cnn"))
         project.lock()
         project.commit()
     return ("HEAD~1", "HEAD")
@@ -1463,7 +1472,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("params.yaml does not parse in A", "HEAD:params.yaml:2: it does not parse", code=2)
+@situation("params.yaml does not parse in A", "HEAD:params.yaml:1: it does not parse", code=2)
 def _(project: Project) -> tuple[str, ...]:
     there = project.text("params.yaml")
     project.write("params.yaml", "sources: [1\n")

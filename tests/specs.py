@@ -1,13 +1,13 @@
 """specs: a valid spec to break, and what `lmspec validate` says about one."""
 
+import hashlib
 from pathlib import Path
 
 from lmspec.language import problems, validate
 
 ROOT = Path(__file__).parent.parent
-GOOD = (
-    (ROOT / "tests/miniature.yaml").read_text().format(old="0" * 64, new="1" * 64, weights="2" * 64)
-)
+EMPTY = hashlib.sha256().hexdigest()  # of the files that `written` makes, and of its folder
+GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old=EMPTY, new=EMPTY, weights=EMPTY)
 
 
 def written(text: str | bytes, folder: Path) -> Path:

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from lmspec.language import problems, rules, schema, validate
-from tests.specs import GOOD, ROOT, written
+from lmspec.methods.folders import sha256
+from tests.specs import EMPTY, GOOD, ROOT, written
 
 TABLE = ROOT / "tests/broken_specs.txt"
 LITERAL = {
@@ -108,8 +109,15 @@ def cases() -> Iterator[Case]:
 def _config(**fields: object) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
         (folder / "raw/weights/config.json").write_text(json.dumps(fields))
+        path = folder / "params.yaml"
+        old, new = (f"raw/weights, sha256: '{d}'" for d in (EMPTY, sha256(folder / "raw/weights")))
+        path.write_text(path.read_text().replace(old, new))
 
     return prepare
+
+
+def _wrote(path: Path) -> None:
+    path.write_text("1,awful\n")
 
 
 def _params_yaml_is_a_folder(folder: Path) -> None:
@@ -153,6 +161,7 @@ def _the_epochs_have_5000_digits(folder: Path) -> None:
 
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
+    "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,

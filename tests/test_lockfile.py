@@ -86,7 +86,7 @@ def test_a_lockfile_in_another_layout_is_read_too() -> None:
     for other in (
         f"# a comment\n{text}",
         text.replace("\n      ", "\n        ").replace("\n    -", "\n      -"),
-        "{schema: '2.0', stages: {model-a: {deps: [{path: data/a, md5: a}]}}}",
+        f"{{schema: '2.0', stages: {{model-a: {{deps: [{{path: data/a, md5: {'a' * 32}}}]}}}}}}",
         text.replace("\n", "\r\n"),
     ):
         assert read(other) == by_yaml(other)

@@ -1,7 +1,6 @@
 """`lmspec log` and `lmspec bisect`: a metric over the commits of a branch, and the commit that
 broke a gate."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from click.testing import CliRunner, Result
 from lmspec.cli.main import main
 from lmspec.reports.trends import sparkline
 from lmspec.run import provenance
+from tests import history
 
 SIZE = 300  # examples of the test split
 FLOOR = "{kind: floor, metric: scores.a.test.accuracy, at_least: 0.8}"
@@ -179,25 +179,20 @@ def test_all_shows_commits_that_did_not_change_the_metric(project: Project) -> N
     )
 
 
-def test_a_commit_that_put_its_metrics_out_of_date_is_not_comparable(project: Project) -> None:
+def test_a_commit_that_put_its_metrics_out_of_date_is_not_comparable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It changed the spec without a build."""
-    project.scored(0.9)
-    params = "    params: {params.yaml: {model.a.width: 8}}\n"
-    path = "data/metrics/scores-a.json"
-    md5 = hashlib.md5((project.folder / path).read_bytes()).hexdigest()
-    outs = f"    outs: [{{path: {path}, md5: {md5}}}]\n"
-    project.write("dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n{params}{outs}")
-    project.commit("scored")
-    for width in (9, 8):
-        project.spec(width=width)
-        project.commit(f"{width} wide")
-    found = trend(METRIC, "--all")
+    built = history.make(tmp_path / "built")
+    monkeypatch.chdir(built.root)
+    for old, new in (("batch_size: 16, cal", "batch_size: 32, cal"), ("size: 32,", "size: 16,")):
+        built.edit("params.yaml", old, new)
+        built.commit()
+    found = trend("scores.cnn.reviews.accuracy", "--all")
     assert verdicts(found) == ["same", "not comparable", "new"] and {
         point["value"] for point in found["points"]
-    } == {0.9}
-    assert (
-        "model.a.width of params.yaml is not what it was built with" in found["points"][1]["reason"]
-    )
+    } == {0.885}
+    assert "scores.cnn of params.yaml is not what it was built with" in found["points"][1]["reason"]
 
 
 def test_sizes_are_exact_and_metrics_without_predictions_untested(project: Project) -> None:
@@ -477,24 +472,26 @@ def test_a_first_bad_commit_among_skipped_ones_is_one_of_a_range(
     assert f"the changes are those between {hashes[2]} and {hashes[5]}" in text
 
 
-def test_a_commit_with_out_of_date_metrics_is_skipped(project: Project) -> None:
+def test_a_commit_with_out_of_date_metrics_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own dvc.lock shows it; such metrics say nothing about the commit."""
+    built = history.make(tmp_path / "built")
+    monkeypatch.chdir(built.root)
+    built.gate("floor", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     hashes = []
-    for accuracy, edited in ((0.9, False), (0.5, True), (0.6, False)):
-        project.scored(accuracy)
-        written = (project.folder / "data/metrics/scores-a.json").read_bytes()
-        md5 = "0" * 32 if edited else hashlib.md5(written).hexdigest()
-        out = f"    - {{path: data/metrics/scores-a.json, md5: {md5}}}"
-        project.write(
-            "dvc.lock", f"schema: '2.0'\nstages:\n  scores-a:\n    cmd: none\n    outs:\n{out}\n"
-        )
-        hashes.append(project.commit())
+    for wrong, edited in ((20, False), (100, True), (80, False)):
+        built.score("scores.cnn", {"reviews": history.examples(200, wrong=range(wrong))})
+        if not edited:
+            built.lock()
+        built.commit()
+        hashes.append(built.git("rev-parse", "--short", "HEAD"))
     assert one_of(bisected()) == hashes[1:]
     assert bisected()["one_of"][0]["verdict"] == "out of date"
-    found = trend(METRIC)
-    assert verdicts(found) == ["not comparable", "not comparable", "new"] and found["notes"] == []
+    found = trend("scores.cnn.reviews.accuracy")
+    assert verdicts(found)[:2] == ["not comparable", "not comparable"] and found["notes"] == []
     assert (
-        f"out of date in {hashes[1]}: data/metrics/scores-a.json is not what the build wrote"
+        f"out of date in {hashes[1]}: data/metrics/scores-cnn.json is not what the build wrote"
         in found["points"][0]["reason"]
     )
 

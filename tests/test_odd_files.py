@@ -23,8 +23,11 @@ from lmspec.statistics import predictions
 from tests.history import Project, examples, make
 
 ROOT = Path(__file__).parent.parent
+MD5 = "0123456789abcdef" * 2
 LOCK = "schema: '2.0'\nstages:\n"
-SPACES = "  model-a:\n    cmd: none\n    deps:\n    - path: stages/model.py\n    \n      md5: a\n"
+SPACES = (
+    f"  model-a:\n    cmd: none\n    deps:\n    - path: stages/model.py\n    \n      md5: {MD5}\n"
+)
 
 
 @pytest.fixture
@@ -94,7 +97,7 @@ def test_a_commit_without_a_project_leaves_no_process(
 def test_a_line_of_spaces_in_a_lock_is_none(tmp_path: Path) -> None:
     """YAML takes it for an empty one."""
     (entry,) = files(tmp_path, dvc_lock=LOCK + SPACES).lock.values()
-    assert entry.deps == {"stages/model.py": "a"}
+    assert entry.deps == {"stages/model.py": MD5}
 
 
 @pytest.mark.parametrize("entry", ["x", "[x]", "3", "{deps: 3}", "{outs: x}", "{params: [x]}"])

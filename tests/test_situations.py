@@ -65,9 +65,10 @@ def test_each_situation_has_a_name_of_its_own() -> None:
     assert len({one.case for one in SITUATIONS}) == len(SITUATIONS) >= 110
 
 
-def test_the_command_is_the_one_of_a_shell(original: Path) -> None:
+def test_the_command_is_the_one_of_a_shell(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the table has from within one process is what a shell sees: on standard error, with that
     exit code."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # the project's lmspec is no library
     assert "metrics: 57 same" in miniature.lmspec(original, "diff", "HEAD")
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lmspec.specs.project import Project
 
 PARAMS = Path("params.yaml")
+OF_A_STAGE = ("file-sources-have-their-hash",)  # rules: the spec itself can be read and compared
 COLOURS = {"error": "red", "warning": "yellow", "other": "blue"}
 
 
@@ -33,12 +34,14 @@ def _painted(part: str, role: str) -> str:
 def valid_project(code: int = 1) -> "Project":
     """The project in the current folder.
 
-    On errors, prints them and exits with the code. `lmspec validate` shows warnings.
+    On errors, prints them and exits with the code, unless a stage alone will refuse what they are
+    about. `lmspec validate` shows warnings.
     """
     validation = validate.file(PARAMS)
     if validation.errors:
         show(validation)
-        sys.exit(code)
+        if any(p.rule not in OF_A_STAGE for p in validation.problems if not p.warning):
+            sys.exit(code)
     from pydantic import ValidationError
 
     from lmspec.specs.project import Project

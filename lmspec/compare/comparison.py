@@ -116,10 +116,15 @@ def _of_revision(revision: Revision, reasons: Mapping[str, str]) -> Iterator[str
             "was not checked"
         )
     for name, why in list(out_of_date.roots(reasons).items())[:NOTED]:
-        edited = why.endswith("the build wrote")
-        remedy = "`git checkout` it, or run `dvc repro`" if edited else "run `dvc repro`"
         there = " there, and commit" if revision.commit else ""
-        yield f"{name} is out of date in {revision.name}: {why}: {remedy}{there}"
+        todo = f"{out_of_date.remedy(why)}{there}"
+        yield f"{name} is out of date in {revision.name}: {why}: {todo}"
+    if others := out_of_date.by_another_lmspec(revision, reasons):
+        yield (
+            f"another lmspec wrote dvc.yaml of {revision.name}: {some(others)} "
+            f"{'was' if len(others) == 1 else 'were'} held against that dvc.yaml, not against what "
+            "this lmspec would write"
+        )
     for path in revision.tree.submodules:
         yield (
             f"{path} of {revision.name} is a submodule: its content is in another repository, "

@@ -153,7 +153,8 @@ class _Evaluation:
             where = f"the spec of {artifact.revision.name}"
             yield Finding("missing", f"there is no {artifact.name} in {where}")
         elif artifact.out_of_date is not None:
-            yield Finding("out of date", f"{artifact.out_of_date}: run `dvc repro`")
+            why = artifact.out_of_date
+            yield Finding("out of date", f"{why}: {out_of_date.remedy(why)}")
         elif isinstance(artifact.metrics, Unavailable):
             yield Finding("missing", f"{artifact.metrics.reason}: run `dvc repro`")
         elif isinstance(self.gate, specs.NegativeFlipRate):

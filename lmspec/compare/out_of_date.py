@@ -1,19 +1,51 @@
 """out_of_date: artifacts whose metrics are not what the revision's spec and code would build.
 
-A gate on the metrics of another spec would mislead. By dvc.lock alone: code and metrics are
-hashed, data is not, so no DVC cache is needed.
+A gate on the metrics of another spec would mislead. By dvc.lock and provenance alone: what git
+holds is hashed, outputs are not, so no DVC cache is needed.
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from lmspec.compare import leaks
+from lmspec.compare import declared, leaks
 from lmspec.compare.caching import cached
-from lmspec.compare.revision import LOCK, PARAMS, TOOLCHAIN, Revision, is_elsewhere
+from lmspec.compare.declared import Compiled
+from lmspec.compare.revision import (
+    LOCK,
+    PARAMS,
+    TOOLCHAIN,
+    TRACKED,
+    Revision,
+    is_elsewhere,
+    source_files,
+    yaml_of,
+)
+from lmspec.formats.lockfile import Run
 from lmspec.run import declaration
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
+EDITED, NEW_FILE = "the build wrote", "its hash in params.yaml did not"
+REMEDIES = {
+    EDITED: "`git checkout` it, or run `dvc repro`",
+    NEW_FILE: "put the new hash there and run `dvc repro`, or `git checkout` the file",
+    declared.OTHER_COMMAND: "run `lmspec sync`, then `dvc repro`",
+    declared.INVALID: "`lmspec validate` says why",
+}
+# A file of git LFS: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\n")
+LONGEST_POINTER = 200  # bytes
+
+
+class Digests(NamedTuple):
+    """Of a file that git holds. pointed: if it is a pointer of git LFS, SHA-256 of the file."""
+
+    md5: str
+    sha256: str
+    pointed: str | None
 
 
 def artifacts(revision: Revision) -> dict[str, str]:
@@ -31,11 +63,26 @@ def unknown(revision: Revision) -> bool:
     return LOCK not in revision.tree.ids
 
 
+def remedy(why: str) -> str:
+    """What to do about a reason."""
+    return next((do for end, do in REMEDIES.items() if why.endswith(end)), "run `dvc repro`")
+
+
+def by_another_lmspec(revision: Revision, reasons: Mapping[str, str]) -> list[str]:
+    """Artifacts that are up to date only by the dvc.yaml of another lmspec than this one."""
+    compiled = Compiled(revision)
+    if unknown(revision) or not compiled.foreign:
+        return []
+    current = (name for name in revision.artifacts if name not in reasons)
+    return [n for n in current if any(compiled.stages[n].lacking(revision.run(n)))]
+
+
 class _Check:
     """makers: path of an output -> (artifact, MD5 by dvc.lock; empty if it has no run of it)."""
 
     def __init__(self, revision: Revision) -> None:
-        self.revision = revision
+        self.revision, self.compiled = revision, Compiled(revision)
+        self.sources = source_files(revision.artifacts)
         self.makers: dict[str, tuple[str, str]] = {}
         for name in revision.artifacts:
             self.makers[ArtifactName.parse(name).folder] = name, ""
@@ -74,15 +121,18 @@ class _Check:
         run, ids = self.revision.run(name), self.revision.tree.ids
         yield from self._parameters(run.params)
         for path, md5 in run.deps.items():
-            yield from self._dependency(path, md5, known)
+            yield from self._dependency(name, path, md5, known)
         if artifact.metrics in ids and artifact.metrics not in run.outs:
             yield f"dvc.lock does not record its build's {artifact.metrics}"
         if leak := leaks.reason(self.revision, name):
             yield leak
         for path, md5 in run.outs.items():
             committed = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in ids
-            if committed and self._md5(path) != md5:
-                yield f"{path} is not what the build wrote"
+            if committed and self._digests(path).md5 != md5:
+                yield f"{path} is not what {EDITED}"
+        if lacking := self.compiled.lacking(name, run):
+            yield lacking
+        yield from self._provenance(artifact, run)
 
     def _parameters(self, files: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
         documents = {PARAMS: self.revision.params, TOOLCHAIN: self.revision.toolchain}
@@ -91,22 +141,80 @@ class _Check:
                 if not declaration.same(value, declaration.at(documents[file], path)):
                     yield f"{path} of {file} is not what it was built with"
 
-    def _dependency(self, path: str, md5: str, known: Mapping[str, str]) -> Iterator[str]:
+    def _dependency(
+        self, name: str, path: str, md5: str, known: Mapping[str, str]
+    ) -> Iterator[str]:
         if path in self.makers:
             maker, made = self.makers[path]
             if maker in known:
                 yield f"{maker}{MADE_FROM_OUT_OF_DATE}"
             elif made != md5:
                 yield f"it was made from another {path} than dvc.lock has"
-        elif path in self.revision.tree.ids:
-            if self._md5(path) != md5:
+        elif (now := self._now(name, path, md5)) is not None:
+            if now != md5 and name in self.sources:
+                yield f"{path} changed, and {NEW_FILE}"
+            elif now != md5:
                 yield f"{path} is not what it was built with"
         elif not is_elsewhere(path) and not any(
             path.startswith(f"{submodule}/") for submodule in self.revision.tree.submodules
         ):
             yield f"{path}, which it was built with, is gone"
 
+    def _provenance(self, artifact: ArtifactName, run: Run) -> Iterator[str]:
+        """Does the record of its build agree with what git holds, and with its makers' records?"""
+        ids, path = self.revision.tree.ids, artifact.provenance
+        if path not in run.outs or self.compiled.foreign:
+            return
+        record = self.revision.provenance(str(artifact))
+        if record is None:
+            yield f"{path} is {'not provenance' if path in ids else 'missing'}"
+            return
+        if artifact.metrics in ids and artifact.metrics not in record.outputs:
+            yield f"{path} does not have {artifact.metrics}"
+        for name, entry in record.outputs.items():
+            sha256 = entry["digest"].get("sha256")
+            if name in ids and sha256 and self._digests(name).sha256 != sha256:
+                yield f"{name} is not what {path} says"
+        for name, entry in record.inputs.items():
+            maker, _ = self.makers.get(name, (None, ""))
+            made = self.revision.provenance(maker) if maker else None
+            if made and made.outputs.get(name, entry)["digest"] != entry["digest"]:
+                yield f"{path} has another {name} than that of {maker}"
+
+    def _now(self, name: str, path: str, md5: str) -> str | None:
+        """MD5 of a file or folder in git, as DVC has it; None if git does not hold it.
+
+        md5  that of the build, returned for a file in git LFS with the SHA-256 of the build
+        """
+        ids = self.revision.tree.ids
+        if path in ids:
+            digests = self._digests(path)
+            if digests.pointed is None:
+                return digests.md5
+            record = self.revision.provenance(name)
+            built = record.inputs.get(path, {}).get("digest", {}) if record else {}
+            return md5 if digests.pointed == built.get("sha256") else digests.md5
+        if f"{path}{TRACKED}" in ids:
+            outs = yaml_of(self.revision.tree, f"{path}{TRACKED}").get("outs")
+            return str(outs[0].get("md5")) if isinstance(outs, list) and outs else None
+        inside = {p: self._digests(p) for p in sorted(ids) if p.startswith(f"{path}/")}
+        if not inside or any(digests.pointed for digests in inside.values()):
+            return None
+        start = len(path) + 1
+        rows = [{"md5": digests.md5, "relpath": p[start:]} for p, digests in inside.items()]
+        return f"{hashlib.md5(json.dumps(rows).encode(), usedforsecurity=False).hexdigest()}.dir"
+
     @cached
-    def _md5(self, path: str) -> str:
-        content = self.revision.tree.read(path) or b""
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    def _digests(self, path: str) -> Digests:
+        md5, sha256, head = hashlib.md5(usedforsecurity=False), hashlib.sha256(), bytearray()
+
+        def take(chunk: bytes) -> None:
+            head.extend(chunk[: LONGEST_POINTER - len(head)])
+            md5.update(chunk)
+            sha256.update(chunk)
+
+        self.revision.tree.feed(path, take)
+        pointer = POINTER.match(head)
+        return Digests(
+            md5.hexdigest(), sha256.hexdigest(), pointer[1].decode() if pointer else None
+        )

@@ -20,15 +20,17 @@ from lmspec.git import tree as repository
 from lmspec.git.tree import Tree
 from lmspec.language import document as documents
 from lmspec.language.problems import ProblemsFound
-from lmspec.run import provenance
+from lmspec.run import declaration, provenance
 from lmspec.run.provenance import Provenance
 from lmspec.specs.names import METRICS, NO_NOUNS, PROVENANCE, ArtifactName, MetricPath
 
-PARAMS, LOCK, TOOLCHAIN = "params.yaml", lockfile.NAME, "toolchain.yaml"
+LOCK = lockfile.NAME
+PARAMS, TOOLCHAIN, DVC_YAML = declaration.PARAMS, declaration.TOOLCHAIN, declaration.DVC_YAML
 Nested = dict[str, Any]
 Table = dict[str, list[str]]  # by column
 CODE = ("stages", "lmspec")
-FOLDERS = (PARAMS, LOCK, TOOLCHAIN, METRICS, PROVENANCE, *CODE)
+FOLDERS = (PARAMS, LOCK, TOOLCHAIN, DVC_YAML, METRICS, PROVENANCE, *CODE)
+TRACKED = ".dvc"  # a file beside data that is in DVC's cache, with its hash
 REMEDY = "resolve the merge, restore it from git, or build it again"
 
 
@@ -52,7 +54,7 @@ class Revision:
     @functools.cached_property
     def params(self) -> Nested:
         """params.yaml, nested. Raises LmspecError if it does not parse."""
-        return _yaml(self.tree, PARAMS)
+        return yaml_of(self.tree, PARAMS)
 
     @functools.cached_property
     def lock(self) -> dict[str, Run]:
@@ -66,7 +68,12 @@ class Revision:
     @functools.cached_property
     def toolchain(self) -> Nested:
         """toolchain.yaml, nested."""
-        return _yaml(self.tree, TOOLCHAIN)
+        return yaml_of(self.tree, TOOLCHAIN)
+
+    @functools.cached_property
+    def pipeline(self) -> Nested:
+        """dvc.yaml, nested."""
+        return yaml_of(self.tree, DVC_YAML)
 
     @functools.cached_property
     def artifacts(self) -> dict[str, Nested]:
@@ -140,13 +147,29 @@ def read(name: str, root: Path) -> Revision:
 
 
 def of_tree(tree: Tree) -> Revision:
-    """A tree of `FOLDERS`, with the modules elsewhere that dvc.lock has as dependencies."""
+    """A tree of `FOLDERS`, with the files that sources are made from and the modules elsewhere that
+    dvc.lock has as dependencies."""
     revision = Revision(tree)
+    with contextlib.suppress(LmspecError):  # raised again where params.yaml is needed
+        if paths := list(source_files(revision.artifacts).values()):
+            repository.add_data(tree, [*paths, *(f"{path}{TRACKED}" for path in paths)])
     with contextlib.suppress(LmspecError):  # raised again where dvc.lock is needed
         deps = {path for run in revision.lock.values() for path in run.deps if path.endswith(".py")}
         elsewhere = {path for path in deps if is_elsewhere(path) and not Path(path).is_absolute()}
         repository.add(tree, sorted(elsewhere))
     return revision
+
+
+def source_files(artifacts: Mapping[str, Nested]) -> dict[str, str]:
+    """Source -> the file or folder of the repository that it copies."""
+    return {
+        name: path
+        for name, spec in artifacts.items()
+        if name.startswith("sources.") and spec.get("kind") == "file"
+        if isinstance(path := spec.get("path"), str)
+        and path
+        and not {"", ".."} & set(path.split("/"))
+    }
 
 
 def is_elsewhere(path: str) -> bool:
@@ -194,7 +217,7 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _yaml(tree: Tree, path: str) -> Nested:
+def yaml_of(tree: Tree, path: str) -> Nested:
     """The values of a file, read with the limits that `lmspec validate` has; empty if it is."""
     try:
         return _loaded(tree.text(path) or "")

@@ -37,15 +37,17 @@ class Run:
     """The last run of a stage.
 
     params      file -> name -> value
-    deps, outs  path -> MD5; empty where DVC recorded none
+    deps, outs  path -> MD5, with `.dir` for a folder; empty where DVC recorded none
     """
 
+    command: str
     params: Mapping[str, Mapping[str, Any]]
     deps: Mapping[str, str]
     outs: Mapping[str, str]
 
 
-NEVER = Run({}, {}, {})
+NEVER = Run("", {}, {}, {})
+MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,13 @@ def _entry(text: str) -> dict[str, Run]:
 
 def _run(entry: Mapping[str, Any]) -> Run:
     params = {file: dict(values or {}) for file, values in (entry.get("params") or {}).items()}
-    return Run(params, _hashes(entry.get("deps")), _hashes(entry.get("outs")))
+    command = str(entry.get("cmd", ""))
+    return Run(command, params, _hashes(entry.get("deps")), _hashes(entry.get("outs")))
 
 
 def _hashes(files: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
-    return {str(file["path"]): str(file.get("md5", "")) for file in files or ()}
+    hashes = {str(file["path"]): str(file.get("md5")) for file in files or ()}
+    return {path: md5 if MD5.fullmatch(md5) else "" for path, md5 in hashes.items()}
 
 
 def is_whole(text: str) -> bool:

@@ -2,12 +2,14 @@
 
 import functools
 import hashlib
+import os
 import posixpath
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
@@ -16,6 +18,8 @@ WORKTREE = "worktree"
 LARGEST_BYTES = 256 * 2**20  # of one file; no metric is larger
 HASH = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 AMBIGUOUS = re.compile("refname '(.+)' is ambiguous")
+CHUNK = 2**20
+LINK, SUBMODULE = "120000", "160000"  # modes of what is not a file
 Ids = dict[str, str]  # path from the root of the project -> git's hash of the content
 
 
@@ -47,6 +51,15 @@ class Tree:
         _require_small(path, file.stat().st_size)
         return file.read_bytes()
 
+    def feed(self, path: str, update: Callable[[bytes], object]) -> None:
+        """Give the content of a file to `update`, such as a digest's, whatever its size."""
+        if self._objects is not None:
+            self._objects.feed(self.ids[path], f"{self.name}:{path}", update)
+            return
+        with (self.root / path).open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                update(chunk)
+
     def text(self, path: str) -> str | None:
         """The same as UTF-8, with U+FFFD for invalid bytes."""
         content = self.read(path)
@@ -71,6 +84,28 @@ class Objects:
 
     def read(self, name: str, place: str) -> bytes:
         """The content of an object. Raises LmspecError if git cannot give it; then read others."""
+        pipe, size = self._open(name, place)
+        try:
+            _require_small(place, size)
+        except LmspecError:
+            self.close()  # instead of reading to its end
+            raise
+        content = pipe.read(size + 1)  # and a newline
+        if len(content) != size + 1:
+            raise self._ended(name, place)
+        return content[:-1]
+
+    def feed(self, name: str, place: str, update: Callable[[bytes], object]) -> None:
+        """The same in pieces, for an object of any size."""
+        pipe, left = self._open(name, place)
+        while left and (chunk := pipe.read(min(left, CHUNK))):
+            update(chunk)
+            left -= len(chunk)
+        if left or len(pipe.read(1)) != 1:  # a newline
+            raise self._ended(name, place)
+
+    def _open(self, name: str, place: str) -> tuple[IO[bytes], int]:
+        """What to read the content from, and its size in bytes."""
         pipe_in, pipe_out = self.process.stdin, self.process.stdout
         assert pipe_in is not None and pipe_out is not None
         try:
@@ -81,16 +116,7 @@ class Objects:
         header = pipe_out.readline().split()
         if len(header) != 3:  # also for an object that is corrupt it says `missing`
             raise self._ended(name, place)
-        size = int(header[2])
-        try:
-            _require_small(place, size)
-        except LmspecError:
-            self.close()  # instead of reading to its end
-            raise
-        content = pipe_out.read(size + 1)  # and a newline
-        if len(content) != size + 1:
-            raise self._ended(name, place)
-        return content[:-1]
+        return pipe_out, int(header[2])
 
     def _ended(self, name: str, place: str) -> LmspecError:
         """The error for a git that has no content for an object, or ended before it was read."""
@@ -234,6 +260,53 @@ def add(tree: Tree, paths: Sequence[str]) -> None:
             tree.ids |= _listed(rows)["blob"]
 
 
+def add_data(tree: Tree, paths: Sequence[str]) -> None:
+    """Further files or folders that git holds. One with a link or submodule in it is skipped."""
+    if tree.commit is None:
+        places = {path: tree.root / path for path in _not_ignored(tree.root, *paths)}
+        found = {
+            path: "" if _leads_on(place) else id_of(place, tree.algorithm)
+            for path, place in places.items()
+        }
+    else:
+        rows = _rows(git.text(tree.root, "ls-tree", "-r", "-z", tree.commit, "--", *paths))
+        found = {path: "" if mode in (LINK, SUBMODULE) else i for mode, i, path in rows}
+    for path in paths:
+        inside = {p: i for p, i in found.items() if p == path or p.startswith(f"{path}/")}
+        tree.ids |= inside if all(inside.values()) else {}
+
+
+def stamps(root: Path, ending: str) -> list[tuple[str, int, int]]:
+    """(path, time of change in ns, bytes) of the working tree's files that git holds or would."""
+    paths = [path for path in _not_ignored(root) if path.endswith(ending)]
+    stats = [(path, (root / path).lstat()) for path in paths]
+    return [(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats]
+
+
+def _not_ignored(root: Path, *within: str) -> list[str]:
+    """Paths of the working tree that git holds, or would on `git add`."""
+    what = ("--cached", "--others", "--exclude-standard")
+    try:
+        listed = git.text(root, "ls-files", "-z", *what, "--", *within)
+    except git.NoRepository:
+        return []
+    paths = dict.fromkeys(filter(None, listed.split("\0")))
+    return [path for path in paths if os.path.lexists(root / path)]
+
+
+def _leads_on(file: Path) -> bool:
+    """Is it a link, or a folder, as git lists a submodule?"""
+    return file.is_symlink() or not file.is_file()
+
+
+def top_level(tree: Tree) -> set[str]:
+    """Names of the files and folders at the root."""
+    if tree.commit is None:
+        return {path.name for path in tree.root.iterdir()}
+    names = git.text(tree.root, "ls-tree", "-z", "--name-only", tree.commit)
+    return set(filter(None, names.split("\0")))
+
+
 def of_commit(
     name: str, commit: str, root: Path, folders: Sequence[str], objects: Objects | None = None
 ) -> Tree:
@@ -245,11 +318,17 @@ def of_commit(
 def _listed(rows: str) -> dict[str, Ids]:
     """Kind -> path -> hash, from `git ls-tree -z`. A submodule is of kind `commit`."""
     ids: dict[str, Ids] = {"blob": {}, "commit": {}}
+    for mode, content, path in _rows(rows):
+        ids["commit" if mode == SUBMODULE else "blob"][path] = content
+    return ids
+
+
+def _rows(rows: str) -> Iterator[tuple[str, str, str]]:
+    """(mode, hash, path) of each, from `git ls-tree -z`."""
     for row in filter(None, rows.split("\0")):
         about, _, path = row.partition("\t")
-        _, kind, content = about.split()
-        ids[kind][path] = content
-    return ids
+        mode, _, content = about.split()
+        yield mode, content, path
 
 
 def _index(root: Path, folders: Sequence[str]) -> tuple[tuple[str, ...], str]:
@@ -274,12 +353,14 @@ def _files(root: Path, folders: Sequence[str], algorithm: str) -> Ids:
         for file in [place] if place.is_file() else place.rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 path = file.relative_to(root).as_posix()
-                small = file.stat().st_size <= LARGEST_BYTES
-                ids[path] = _id(file, algorithm) if small else "too large"
+                ids[path] = id_of(file, algorithm)
     return dict(sorted(ids.items()))
 
 
-def _id(file: Path, algorithm: str) -> str:
+def id_of(file: Path, algorithm: str) -> str:
+    """git's hash of a file's content, unless it is too large to be read."""
+    if file.stat().st_size > LARGEST_BYTES:
+        return "too large"
     content = file.read_bytes()
     header = b"blob %d\0" % len(content)
     return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()

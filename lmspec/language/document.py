@@ -67,10 +67,7 @@ def read(path: Path) -> Document:
 
 def parsed(text: str, path: Path) -> Document:
     """The document of a text from that file. Raises as `read` does."""
-    if (size := len(text.encode(errors="replace"))) > MOST_BYTES:
-        found = f"it has {size:,} bytes, and may have {MOST_BYTES:,}"
-        hint = "data belong in files of their own"
-        raise ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
+    _require_small(len(text.encode(errors="replace")), path)
     lines = BREAK.split(text)
     conflict = next((i for i, line in enumerate(lines, 1) if CONFLICT.match(line)), None)
     if conflict:
@@ -97,6 +94,13 @@ def parsed(text: str, path: Path) -> Document:
     return Document(path, lines, root, value)
 
 
+def _require_small(size: int, path: Path) -> None:
+    if size > MOST_BYTES:
+        found = f"it has {size:,} bytes, and may have {MOST_BYTES:,}"
+        hint = "data belong in files of their own"
+        raise ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
+
+
 def _text(path: Path) -> str:
     """The text of a file. Raises ProblemsFound."""
 
@@ -115,6 +119,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         hint = "it must be a file that you may read"
         raise rejected(f"it cannot be read: {error.strerror}", hint) from None
+    _require_small(len(content), path)
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

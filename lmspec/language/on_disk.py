@@ -27,6 +27,12 @@ AFTER_PADDING = {
 }
 
 
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files beneath a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.lstat().st_size for file in files)
+
+
 def config(folder: Path) -> Mapping[str, Any]:
     """The configuration of pretrained weights; empty if it is missing or not valid."""
     try:

@@ -16,6 +16,7 @@ from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 Rule = Callable[[Specs], Disagreements]
+MOST_HASHED = 64 * 2**20  # bytes: a tenth of a second
 NO_GRU = "onnxruntime has no int8 kernel for a GRU", "leave it in fp32, or use an lstm"
 # (kind of an architecture or of its cells, scheme): why it does not suit, what to do
 UNSUITED = {
@@ -61,6 +62,28 @@ def file_sources_hold_files(specs: Specs) -> Disagreements:
             except LmspecError as error:
                 place = error.place.removeprefix(f"{specs.root}/")
                 yield Disagreement((*name, "path"), f"{place}: {error.found}", error.remedy)
+
+
+def file_sources_have_their_hash(specs: Specs) -> Disagreements:
+    """A file that changed is another source: its stage refuses it, and what it made is out of date.
+
+    Beyond 64 MiB only its stage and the comparisons look, to keep validation fast.
+    """
+    for name, source in specs.of("sources"):
+        path = specs.root / source["path"] if source["kind"] == "file" else None
+        if path is None or not _exists(path) or on_disk.size(path) > MOST_HASHED:
+            continue
+        try:
+            sha256 = folders.sha256(path)
+        except (OSError, LmspecError):  # its stage says why
+            continue
+        if sha256 != source["sha256"]:
+            yield Disagreement(
+                (*name, "sha256"),
+                f"the SHA-256 of {source['path']} is {sha256}, so its stage would refuse it",
+                "put it here if you want the new content; if not, `git checkout` the old one",
+                (((*name, "path"), "what it is of"),),
+            )
 
 
 def table_is_in_its_source(specs: Specs) -> Disagreements:
@@ -337,6 +360,7 @@ def scores_are_read(specs: Specs) -> Disagreements:
 RULES = (
     file_sources_exist,
     file_sources_hold_files,
+    file_sources_have_their_hash,
     table_is_in_its_source,
     length_fits_positions,
     teacher_is_a_transformer,

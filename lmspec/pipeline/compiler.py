@@ -25,6 +25,7 @@ WRITTEN = (
 DVC_YAML = "dvc.yaml"
 TOOLCHAIN = "toolchain.yaml"
 Document = dict[str, Any]  # of YAML
+COMPILING = [Path(__file__).with_name(f"{name}.py") for name in ("closure", "compiler", "packages")]
 
 
 def dvc_yaml_text(project: Project, root: Path) -> str:
@@ -64,6 +65,8 @@ def toolchain_text(project: Project, root: Path) -> str:
     versions = packages.executed(frozenset().union(*(code.foreign for code in closures)))
     tree: Document = {"python": toolchain.minor(), "packages": versions}
     outside = {module: path for code in closures for module, path in code.outside.items()}
+    if outside:  # comparisons ask which lmspec wrote dvc.yaml
+        outside |= {f"lmspec.pipeline.{file.stem}": file for file in COMPILING}
     for module, path in sorted(outside.items()):
         *parents, name = module.split(".")
         branch = tree

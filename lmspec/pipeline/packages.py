@@ -52,8 +52,8 @@ def executed(modules: frozenset[str]) -> dict[str, str]:
 def watched(modules: frozenset[str], recorded: Mapping[str, str]) -> list[str]:
     """Names of `recorded`, a toolchain.yaml's packages, that a stage with those modules executes.
 
-    Where another version of one is installed, or none, nobody knows what it required: then those
-    that own a module alone. One that is not installed is looked for under its module's name.
+    Where another version of one is installed, or none, what it required is unknown: then only those
+    that own a module. One that is not installed is looked for under its module's name.
     """
     here = {name: _package(name) for name in recorded}
     if all(package and package.version == recorded[name] for name, package in here.items()):

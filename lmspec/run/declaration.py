@@ -69,7 +69,11 @@ def read(root: Path, name: ArtifactName) -> Declaration:
     stages = (load(root / DVC_YAML) if (root / DVC_YAML).exists() else {}).get("stages") or {}
     if name.stage not in stages:
         raise LmspecError(DVC_YAML, f"there is no stage {name.stage}", SYNC)
-    entry = stages[name.stage]
+    return of_entry(name, stages[name.stage])
+
+
+def of_entry(name: ArtifactName, entry: Mapping[str, Any]) -> Declaration:
+    """A stage as dvc.yaml has it."""
     watched: dict[str, tuple[str, ...]] = {}
     for item in entry.get("params", ()):
         for file, names in (item if isinstance(item, dict) else {PARAMS: [item]}).items():
