@@ -24,6 +24,7 @@ from lmspec.errors import LmspecError
 from lmspec.methods import folders
 from lmspec.run import faults
 from tests import history, miniature, onesource
+from tests.limits import largest_file
 
 AGAIN = "do it again"
 LARGER = "larger than a file may be"
@@ -62,17 +63,6 @@ WRITERS: dict[str, Callable[[Path], Any]] = {
     "torch": _torch,
     "sqlite": _sqlite,
 }
-
-
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """No file can get larger here."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

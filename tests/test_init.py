@@ -18,6 +18,7 @@ from lmspec.errors import LmspecError
 from lmspec.scaffold import project
 from lmspec.scaffold import table as table_of
 from tests import miniature
+from tests.limits import largest_file
 
 ROOT = Path(__file__).parent.parent
 GOOD = ["fine", "great", "lovely", "splendid", "superb", "brilliant", "charming", "delightful"]
@@ -303,3 +304,14 @@ def test_half_a_character_in_json_is_refused_with_its_line(tmp_path: Path, half:
     assert "\0" in pl.read_ndjson(path)["text"][7]
     with pytest.raises(LmspecError, match=r"line 8 has \\u.*half a surrogate pair"):
         table_of.read(path, "text", "label")
+
+
+def test_on_a_full_disk_nothing_is_left(tmp_path: Path) -> None:
+    """So that the same command works once there is room; a folder that was there stays."""
+    labelled = table_of.read(write_csv(tmp_path / "a.csv", odd(["x", "y"])), "t: {", "l#")
+    (tmp_path / "mine").mkdir()
+    for name in ("new", "mine"):
+        with largest_file(20_000), pytest.raises(OSError, match="File too large"):
+            project.create(tmp_path / name, labelled)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "mine"]
+    assert not any((tmp_path / "mine").iterdir())

@@ -94,15 +94,19 @@ def test_rules_of_an_outer_project_and_of_a_nearer_folder_hold(root: Path) -> No
         kept.settle(made, place, root)
 
 
-def test_modes_and_empty_folders_are_no_part_of_an_output(root: Path) -> None:
-    """DVC would bring neither back."""
+def test_modes_links_and_empty_folders_are_no_part_of_an_output(root: Path) -> None:
+    """DVC would bring none back. A link becomes the file to which it leads, whose mode stays."""
     made = root / "data/sources/.new.partial"
     write(made / "deep/tool")
     (made / "deep/tool").chmod(0o755)
     (made / "empty/within").mkdir(parents=True)
+    (root / "input").write_text("i")
+    (root / "input").chmod(0o755)
+    (made / "link").symlink_to(root / "input")
     kept.settle(made, Path("data/sources/new"), root)
     assert not (made / "empty").exists() and not os.access(made / "deep/tool", os.X_OK)
-    assert (made / "deep/tool").read_text() == "x"
+    assert (made / "deep/tool").read_text() == "x" and (made / "link").read_text() == "i"
+    assert not (made / "link").is_symlink() and os.access(root / "input", os.X_OK)
 
 
 def test_a_source_with_such_a_file_is_not_built(small: Path) -> None:

@@ -5,10 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError
+from lmspec.methods import folders
 from lmspec.pipeline.compiler import DVC_YAML, text_of
 from lmspec.run import declaration, denial
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
@@ -29,6 +30,8 @@ def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[
     _mirror(root, scratch, name.folder)
     stage, document = name.stage, declaration.load(root / DVC_YAML)
     deps = document["stages"][stage]["deps"]
+    if name.noun == "sources":  # which takes no link that leaves the repository
+        _copy(scratch, deps)
     for _ in range(MOST):
         (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
         error = _run(name, scratch)
@@ -54,14 +57,24 @@ def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[
 def _mirror(root: Path, scratch: Path, own: str) -> None:
     """Link every file of the project but the artifact's output; folder links would hide their
     files."""
-    for place, folders, files in os.walk(root):
+    for place, inner, files in os.walk(root):
         inside = Path(place).relative_to(root)
-        folders[:] = [n for n in folders if n not in SKIPPED and (inside / n).as_posix() != own]
+        inner[:] = [n for n in inner if n not in SKIPPED and (inside / n).as_posix() != own]
         (scratch / inside).mkdir(parents=True, exist_ok=True)
         for file in files:
             if inside.as_posix() != PROVENANCE and not inside.is_relative_to(METRICS):
                 (scratch / inside / file).symlink_to(root / inside / file)
     (scratch / DVC_YAML).unlink()
+
+
+def _copy(scratch: Path, deps: Iterable[str]) -> None:
+    """Put files in the place of links."""
+    for dep in deps:
+        place = scratch / dep
+        for link in [place] if place.is_symlink() else [file for _, file in folders.files(place)]:
+            target = os.path.realpath(link)
+            link.unlink()
+            shutil.copyfile(target, link)
 
 
 def _run(name: ArtifactName, scratch: Path) -> str | None:

@@ -62,6 +62,9 @@ def file_sources_hold_files(specs: Specs) -> Disagreements:
             except LmspecError as error:
                 place = error.place.removeprefix(f"{specs.root}/")
                 yield Disagreement((*name, "path"), f"{place}: {error.found}", error.remedy)
+            except OSError as error:
+                found = f"it cannot be read: {error.strerror}"
+                yield Disagreement((*name, "path"), found, "see whose it is, and its mode")
 
 
 def file_sources_have_their_hash(specs: Specs) -> Disagreements:

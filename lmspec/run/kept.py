@@ -1,4 +1,4 @@
-"""kept: what DVC keeps of a folder: no file that `.dvcignore` names, no empty folder, no mode.
+"""kept: what DVC keeps of a folder: nothing that `.dvcignore` names, no link, mode or empty folder.
 
 DVC sees no edit of such a file, and `dvc checkout` does not bring it back. Source: dvc/ignore.py of
 DVC 3.67; the patterns are those of `.gitignore`. DVC itself takes longer to import than most stages
@@ -8,6 +8,7 @@ run.
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +40,7 @@ class Rule(NamedTuple):
 
 
 def settle(folder: Path, path: Path, root: Path) -> None:
-    """Make a new output what a checkout will bring back: without empty folders and modes.
+    """Make a new output what a checkout will bring back: without links, empty folders and modes.
 
     folder  the output on disk
     path    where in the project DVC will find it
@@ -48,6 +49,10 @@ def settle(folder: Path, path: Path, root: Path) -> None:
     require_seen(folder, path, root)
     for place, _, names in os.walk(folder, topdown=False):
         for file in (Path(place, name) for name in names):
+            if file.is_symlink():
+                target = os.path.realpath(file)
+                file.unlink()
+                shutil.copyfile(target, file)
             if file.stat().st_mode & EXECUTABLE:
                 file.chmod(file.stat().st_mode & ~EXECUTABLE)
         if Path(place) != folder and not any(os.scandir(place)):

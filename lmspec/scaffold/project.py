@@ -1,8 +1,10 @@
 """project: write a new project into a folder, with git and DVC set up."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError, some
@@ -31,19 +33,37 @@ def create(folder: Path, table: LabelledTable) -> bool:
     """Write and compile the project. Returns whether the folder is the top of a repository."""
     texts = list(files.texts(table))  # raises before anything is written
     _require_valid(dict(texts)["params.yaml"], folder, table)
-    top = _init_git(folder)
-    for path, content in texts:
-        if top or not path.startswith(FORGES):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(content, encoding="utf-8")
-    (folder / "raw").mkdir()
-    shutil.copyfile(table.path, folder / "raw" / table.path.name)
+    with _undone(folder):
+        top = _init_git(folder)
+        for path, content in texts:
+            if top or not path.startswith(FORGES):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                folders.write(folder / path, content)
+        (folder / "raw").mkdir()
+        shutil.copyfile(table.path, folder / "raw" / table.path.name)
     subfolder = [] if top else ["--subdir"] if shutil.which("git") else ["--no-scm"]
     _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *subfolder)
     _run(folder, sys.executable, "-m", "lmspec", "sync")
     if shutil.which("git"):
         merge_driver.install(folder)
     return top
+
+
+@contextlib.contextmanager
+def _undone(folder: Path) -> Iterator[None]:
+    """Remove what was written if the disk is full: a second `lmspec init` needs an empty folder."""
+    before = set(folder.iterdir()) if folder.exists() else None
+    try:
+        yield
+    except OSError:
+        for path in set(folder.iterdir()) - (before or set()) if folder.exists() else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+        if before is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _require_valid(text: str, folder: Path, table: LabelledTable) -> None:
