@@ -1,4 +1,4 @@
-"""limits: what stands in for a full disk where nobody is root."""
+"""limits: the largest file that a test may write, in place of a full disk, which needs root."""
 
 import contextlib
 import resource
