@@ -42,10 +42,11 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
     spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
     refs = [ref for _, ref in references(spec)]
     folders = {str(ref): Path("data", ref.noun, ref.name) for ref in refs}
+    known = {*declared.deps, *declared.modules}
+    _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
     model = spec.examined()
     learned = seen.read(folders[model]) if model else {}
     folders |= {data: Path(ArtifactName.parse(data).folder) for data in learned}
-    known = {*declared.deps, *declared.modules}
     _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
     _require_declared({_file_of(module, known) for module in spec.modules()}, known, declared)
     if spec.numerics:
