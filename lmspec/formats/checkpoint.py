@@ -10,7 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from lmspec.methods import torchrun
+from lmspec.errors import LmspecError, some
+from lmspec.methods import pretrained, torchrun
 from lmspec.methods.predicting import Predictor
 from lmspec.specs.architecture import KINDS
 from lmspec.specs.numerics import Machine, Numerics
@@ -68,11 +69,19 @@ def read(folder: Path) -> Checkpoint:
     """Read a model, in evaluation mode.
 
     Imports the module of its kind, which is in the cache key of every stage that reads the model.
+    Raises LmspecError if weights, config.json, tokenizer.json and lmspec.json are not of one model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = pretrained.tokenizer(folder)
     model = architecture(about["kind"]).load(folder).eval()
-    return Checkpoint(about["kind"], model, tokenizer, tuple(about["labels"]), about["pad_id"])
+    labels = tuple(about["labels"])
+    own = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+    if labels != own:
+        found = f"its labels are {some(labels)}, and those of config.json {some(own)}"
+        raise LmspecError(str(folder / "lmspec.json"), found, pretrained.RESTORE)
+    rows = model.get_input_embeddings().num_embeddings
+    pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
+    return Checkpoint(about["kind"], model, tokenizer, labels, about["pad_id"])
 
 
 def architecture(kind: str) -> ModuleType:

@@ -8,8 +8,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
 from tokenizers import Tokenizer
 
+from lmspec.errors import LmspecError
 from lmspec.methods.predicting import Predictor
 from lmspec.specs.numerics import Machine, Numerics
 
@@ -51,9 +53,12 @@ def session(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def read(folder: Path, threads: int) -> Graph:
-    """Read what `write` wrote."""
+    """Read what `write` wrote.
+
+    Raises LmspecError if graph, tokenizer and labels are not of one model.
+    """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
-    return Graph(
+    graph = Graph(
         folder / "model.onnx",
         session(folder / "model.onnx", threads),
         Tokenizer.from_file(str(folder / "tokenizer.json")),
@@ -61,6 +66,27 @@ def read(folder: Path, threads: int) -> Graph:
         about["pad_id"],
         tuple(about["masks"]),
     )
+    _require_agreement(graph)
+    return graph
+
+
+def _require_agreement(graph: Graph) -> None:
+    """The last token of the vocabulary, and the padding, each give one logit a label."""
+    inputs = [value.name for value in graph.session.get_inputs()]
+    last = max(graph.tokenizer.get_vocab(with_added_tokens=True).values())
+    found = "" if sorted(inputs) == sorted(INPUTS) else f"its inputs are {', '.join(inputs)}"
+    for token in () if found else (last, graph.pad_id):
+        try:
+            shape = graph.forward(np.full((1, 1), token), np.ones((1, 1), np.int64)).shape
+        except (ValueError, RuntimeException, InvalidArgument) as error:
+            first_line = str(error).partition("\n")[0]
+            found = f"it takes no token {token} of tokenizer.json: {first_line}"
+            break
+        if shape != (1, len(graph.labels)):
+            found = f"it gives {shape[-1]} logits, and lmspec.json has {len(graph.labels)} labels"
+    if found:
+        remedy = "its files are not of one build: `dvc checkout` restores them"
+        raise LmspecError(str(graph.path), found, remedy)
 
 
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:

@@ -10,7 +10,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair
+from lmspec.methods import bytepair, pretrained
 from lmspec.specs.architecture import Cnn
 
 MASKS = ("full", "right")
@@ -32,6 +32,7 @@ class CnnClassifier(PreTrainedModel):
     """Padding changes no logit: its embeddings are zero, and so are windows of padding alone."""
 
     config_class = CnnConfig
+    _input_embed_layer = "embedding"  # for `get_input_embeddings`
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
@@ -75,7 +76,7 @@ def create(
 
 def load(folder: Path) -> CnnClassifier:
     """The network that `save_pretrained` wrote."""
-    model: CnnClassifier = CnnClassifier.from_pretrained(folder)
+    model: CnnClassifier = pretrained.load(CnnClassifier, folder)
     return model
 
 

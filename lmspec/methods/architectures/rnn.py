@@ -16,7 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair
+from lmspec.methods import bytepair, pretrained
 from lmspec.specs.architecture import Rnn
 
 MASKS = ("full", "right")
@@ -44,6 +44,7 @@ class RnnClassifier(PreTrainedModel):
     """
 
     config_class = RnnConfig
+    _input_embed_layer = "embedding"  # for `get_input_embeddings`
 
     def __init__(self, config: RnnConfig) -> None:
         super().__init__(config)
@@ -123,7 +124,7 @@ def create(
 
 def load(folder: Path) -> RnnClassifier:
     """The network that `save_pretrained` wrote."""
-    model: RnnClassifier = RnnClassifier.from_pretrained(folder)
+    model: RnnClassifier = pretrained.load(RnnClassifier, folder)
     return model
 
 

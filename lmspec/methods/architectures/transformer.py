@@ -1,10 +1,12 @@
 """transformer: a pretrained encoder of any architecture of `transformers`, and a new head."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import transformers
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
@@ -15,6 +17,7 @@ from transformers import (
 )
 
 from lmspec.errors import LmspecError
+from lmspec.methods import pretrained
 from lmspec.specs.architecture import Transformer
 
 MASKS = ("full", "right", "left", "hole")
@@ -41,25 +44,51 @@ def create(
                 f"it has no {name}",
                 "take a source that holds a model with its tokenizer",
             )
-    config = AutoConfig.from_pretrained(weights, num_labels=labels)
+    config = _config(weights / "config.json", labels)
     _set_dropout(config, spec.dropout, spec.classifier_dropout)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        weights, config=config, dtype=torch.float32
+    model = pretrained.load(
+        AutoModelForSequenceClassification, weights, new_head=True, config=config
     )
     positions = _positions(model)
     if spec.max_length > positions:
         found = f"{spec.max_length} is more than the {positions} positions of {spec.weights}"
         raise LmspecError("architecture.max_length", found, "lower max_length")
-    tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))
+    tokenizer = pretrained.tokenizer(weights)
     tokenizer.no_padding()
+    pretrained.require_own_tokenizer(
+        tokenizer,
+        model.get_input_embeddings().num_embeddings,
+        config.pad_token_id,
+        weights / "tokenizer.json",
+    )
     tokenizer.enable_truncation(spec.max_length)
     freeze(model, spec.frozen_embeddings, spec.frozen_layers)
     return model, tokenizer, config.pad_token_id or 0
 
 
+def _config(file: Path, labels: int) -> PretrainedConfig:
+    """That of the source. Raises LmspecError if it does not say what the weights are, or lies."""
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        for name in ("auto_map", "quantization_config"):
+            if name in values:
+                found = f"it has {name}: code or packages of its own"
+                raise LmspecError(str(file), found, "take a model that transformers itself reads")
+        config = AutoConfig.from_pretrained(file.parent, num_labels=labels, local_files_only=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        found = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+        raise LmspecError(str(file), found, pretrained.REMEDY) from error
+    for name in config.architectures or ():
+        written_for = getattr(getattr(transformers, name, None), "config_class", type(config))
+        if written_for is not type(config):
+            found = f"its model_type is {config.model_type}, and its weights are of a {name}"
+            raise LmspecError(str(file), found, pretrained.REMEDY)
+    return config
+
+
 def load(folder: Path) -> PreTrainedModel:
     """The model that `save_pretrained` wrote."""
-    return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    return pretrained.load(AutoModelForSequenceClassification, folder)
 
 
 def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
