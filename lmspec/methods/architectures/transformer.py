@@ -67,7 +67,7 @@ def create(
 
 
 def _config(file: Path, labels: int) -> PretrainedConfig:
-    """That of the source. Raises LmspecError if it does not say what the weights are, or lies."""
+    """Read config.json. Raises LmspecError if it is not that of the weights beside it."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         for name in ("auto_map", "quantization_config"):
