@@ -1,6 +1,15 @@
 """errors: the one error a user sees: the place, what was found, the rule, the next step."""
 
+import re
 from collections.abc import Sequence
+
+# Controls drive a terminal, direction marks reverse a line, and UTF-8 has no surrogates.
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufffe\uffff]"
+)
+# A CI runner takes a line that begins with :: as a command, and ##[ or ##vso[ anywhere in one.
+COMMANDS = re.compile(r"(?m)^\s*:(?=:)|##(?=\w*\[)")
 
 
 class LmspecError(Exception):
@@ -17,6 +26,12 @@ class LmspecError(Exception):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.found}\n  -> {self.remedy}"
+
+
+def harmless(text: object) -> str:
+    """As a terminal and a CI runner show it, and do nothing else with it; lines and tabs stay."""
+    lines = re.sub("\r\n|[\u2028\u2029]", "\n", str(text))
+    return COMMANDS.sub(r"\g<0> ", UNPRINTABLE.sub("\ufffd", lines))
 
 
 def some(names: Sequence[str]) -> str:

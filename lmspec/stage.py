@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lmspec.errors import harmless
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.results import Better
 
@@ -70,5 +71,5 @@ class Stage:
 
 
 def say(line: str) -> None:
-    """Print a line of progress."""
-    print(f"  {line}", file=sys.stderr, flush=True)
+    """Print a line of progress; what it names cannot act on a terminal or a CI runner."""
+    print(harmless(f"  {line}"), file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, harmless
 from lmspec.methods import folders
 from lmspec.pipeline.compiler import DVC_YAML, text_of
 from lmspec.run import declaration, denial
@@ -88,6 +88,6 @@ def _run(name: ArtifactName, scratch: Path) -> str | None:
         for line in process.stderr or ():
             lines.append(line)
             if line.startswith("  ") and not line.startswith("  ->"):
-                sys.stderr.write(line)
+                sys.stderr.write(harmless(line))
     shutil.rmtree(scratch / name.folder, ignore_errors=True)
     return "".join(lines) if process.returncode else None

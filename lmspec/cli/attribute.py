@@ -9,6 +9,7 @@ from lmspec.attribution import inquiry
 from lmspec.attribution.result import AttributionReport
 from lmspec.cli import mistakes, options
 from lmspec.reports import attribution as forms
+from lmspec.reports import printing
 
 
 @click.command("attribute")
@@ -39,13 +40,13 @@ def command(baseline: str, candidate: str, metrics: tuple[str, ...], yes: bool, 
 
     def agree(report: AttributionReport) -> bool:
         """On a terminal, show the cost and ask; elsewhere only --yes agrees."""
-        asks = not yes and mistakes.is_terminal(sys.stdin) and mistakes.is_terminal(sys.stderr)
+        asks = not yes and printing.is_terminal(sys.stdin) and printing.is_terminal(sys.stderr)
         if asks:
-            click.echo(f"{forms.differing(report)}\n", err=True)
+            printing.text(f"{forms.differing(report)}\n", err=True)
         if yes or asks:
-            click.echo(forms.costs(report), err=True)
+            printing.text(forms.costs(report), err=True)
         if asks and not click.confirm("build them?", err=True):
-            click.echo("nothing was built", err=True)
+            printing.text("nothing was built", err=True)
             sys.exit(0)
         if not (yes or asks):
             mistakes.tell(
@@ -55,4 +56,7 @@ def command(baseline: str, candidate: str, metrics: tuple[str, ...], yes: bool, 
         return yes or asks
 
     report = inquiry.run(baseline, candidate, metrics, Path.cwd(), agree, mistakes.note)
-    click.echo({"text": forms.text, "md": forms.markdown, "json": forms.as_json}[form](report))
+    if form == "json":
+        printing.data(forms.as_json(report))
+    else:
+        printing.text({"text": forms.text, "md": forms.markdown}[form](report))

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import comparing, mistakes, options
+from lmspec.reports import printing
 
 
 @click.command("bisect")
@@ -45,5 +46,8 @@ def command(gate: str, good: str | None, bad: str, form: str) -> None:
     from lmspec.reports import bisection as forms
 
     search = bisection.bisect(gate, good, bad, Path.cwd())
-    click.echo(forms.as_json(search) if form == "json" else forms.plain(search))
+    if form == "json":
+        printing.data(forms.as_json(search))
+    else:
+        printing.text(forms.plain(search))
     sys.exit(comparing.FAILED if isinstance(search.result, bisection.NotFound) else 0)

@@ -10,7 +10,7 @@ import click
 from lmspec.cli import loading, options
 from lmspec.errors import some
 from lmspec.pipeline import leftovers, repro, scheduler
-from lmspec.reports import progress
+from lmspec.reports import printing, progress
 
 
 @click.command("build")
@@ -48,7 +48,7 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     root = Path.cwd()
     stages = [name.stage for name in loading.artifacts(project, targets)]
     if removed := leftovers.sweep(root):
-        click.echo(f"removed what killed runs had left: {some(removed)}")
+        printing.text(f"removed what killed runs had left: {some(removed)}")
     started = time.monotonic()
     prepared = scheduler.prepare(root, project, stages, jobs, keep_going)
     scheduled = prepared.schedule.before
@@ -57,13 +57,13 @@ def command(targets: tuple[str, ...], jobs: int | None, keep_going: bool) -> Non
     lines = progress.Progress(scheduled, prepared.seconds)
     with contextlib.closing(scheduler.build(root, prepared.schedule, stop)) as events:
         for event in events:
-            click.echo(lines.line(event))
+            printing.text(lines.line(event), styled=True)
             ends += [event] if isinstance(event, repro.End) else []
     if any(end.outcome in (repro.BUILT, repro.RESTORED) for end in ends):
         scheduler.settle(root, prepared)
     untouched = len(prepared.order) - len(scheduled)
-    click.echo(progress.summary(ends, scheduled, untouched, time.monotonic() - started))
+    printing.text(progress.summary(ends, scheduled, untouched, time.monotonic() - started))
     failed = [end for end in ends if end.outcome == repro.FAILED]
     for end in failed:
-        click.echo("\n".join([f"{end.stage} failed:", *end.error]), err=True)
+        printing.text("\n".join([f"{end.stage} failed:", *end.error]), err=True)
     sys.exit(128 + stop.number if stop.number else 1 if failed else 0)

@@ -15,7 +15,7 @@ from lmspec.errors import LmspecError, some
 from lmspec.git import committed, line_endings, tree
 from lmspec.language import validate
 from lmspec.pipeline import subprocesses
-from lmspec.reports import problems, publishing, words
+from lmspec.reports import printing, problems, publishing, words
 
 NOT_COMPARED = 2  # exit code of `lmspec diff`
 
@@ -71,17 +71,17 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
     for number, (name, step) in enumerate(STEPS.items(), 1):
         title = f"{number}/{len(STEPS)} {name}"
         if name in ANNOUNCED:
-            click.echo(f"{title}: {ANNOUNCED[name]}")
+            printing.text(f"{title}: {ANNOUNCED[name]}")
         started = time.monotonic()
         try:
             result = step(options)
         except LmspecError as error:
-            click.echo(f"{title}: failed ({time.monotonic() - started:.1f} s)")
+            printing.text(f"{title}: failed ({time.monotonic() - started:.1f} s)")
             place = f"step {number} of {len(STEPS)}, {name}"
             mistakes.tell(f"stopped at {place}: {error}")
             publishing.failure(place, error, output)
             sys.exit(NOT_COMPARED if isinstance(error, NotCompared) else 1)
-        click.echo(f"{title}: {result} ({time.monotonic() - started:.1f} s)")
+        printing.text(f"{title}: {result} ({time.monotonic() - started:.1f} s)")
 
 
 def _existing(base: str | None) -> str:
@@ -106,7 +106,7 @@ def _validate(options: Options) -> str:
     if report.errors:
         loading.show(report)
         if publishing.on_github():
-            click.echo(problems.as_github(report))
+            printing.data(problems.as_github(report), "commands")
         count = f"{report.errors} problem{'s' if report.errors > 1 else ''}"
         raise LmspecError(
             str(report.path), f"it has {count}", "see above; `lmspec explain` describes a field"
@@ -139,7 +139,7 @@ def _pull(options: Options) -> str:
 
 
 def _build(options: Options) -> str:
-    if code := subprocesses.run_module("dvc", "--wait-for-lock", "repro"):
+    if code := subprocesses.run_module("dvc", "--wait-for-lock", "repro", show=printing.text):
         remedy = "fix the error above and start again: what was built is kept"
         raise LmspecError("ci", f"`dvc repro` exited {code}", remedy)
     return "built"

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from lmspec.cli import mistakes
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 from lmspec.methods import folders
+from lmspec.reports import printing
 
 if TYPE_CHECKING:
     from lmspec.compare.report import Report
@@ -27,6 +25,7 @@ FORMS = {
     "github": "github:annotations",
     "junit": "junit:render",
 }
+DATA = {"json": "json", "html": "xml", "junit": "xml", "github": "commands"}  # for programs
 WRITTEN = {
     "md": "report.md",
     "json": "report.json",
@@ -68,14 +67,14 @@ def shown(report: "Report", form: str, everything: bool = False) -> str:
 
 def show(report: "Report", form: str, everything: bool) -> None:
     """Print a report; text on a terminal with rich."""
-    if form == "text" and mistakes.is_terminal(sys.stdout):
-        from rich.console import Console
-
+    if form == "text" and printing.is_terminal(sys.stdout):
         from lmspec.reports import terminal
 
-        Console().print(terminal.render(report, everything))
+        printing.drawn(terminal.render(report, everything))
+    elif kind := DATA.get(form):
+        printing.data(shown(report, form, everything).removesuffix("\n"), kind)
     else:
-        click.echo(shown(report, form, everything).removesuffix("\n"))
+        printing.text(shown(report, form, everything).removesuffix("\n"))
 
 
 def write_all(report: "Report", folder: Path) -> None:

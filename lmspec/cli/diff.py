@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import comparing, mistakes, options
+from lmspec.reports import printing
 
 
 @click.command("diff")
@@ -56,7 +57,7 @@ def command(
     if schema:
         from lmspec.reports import values
 
-        click.echo(values.schema_text(), nl=False)
+        printing.data(values.schema_text().removesuffix("\n"))
         return
     report = comparing.report(baseline, candidate)
     if folder:

@@ -5,7 +5,7 @@ import click
 from lmspec.cli import loading
 from lmspec.language import document as documents
 from lmspec.language.problems import ProblemsFound
-from lmspec.reports import explanation
+from lmspec.reports import explanation, printing
 
 
 @click.command("explain")
@@ -26,4 +26,4 @@ def command(path: str | None) -> None:
         params = documents.read(loading.PARAMS)
     except ProblemsFound:  # of another folder, or `lmspec validate` reports it
         params = None
-    click.echo(explanation.text(path, params) if path is not None else explanation.sections())
+    printing.text(explanation.text(path, params) if path is not None else explanation.sections())

@@ -9,7 +9,7 @@ import click
 from lmspec.cli import comparing, loading, mistakes, options
 from lmspec.errors import LmspecError
 from lmspec.git import tree
-from lmspec.reports import gates, words
+from lmspec.reports import gates, printing, words
 
 
 @click.command("gate")
@@ -36,7 +36,7 @@ def command(baseline: str | None, candidate: str | None, form: str) -> None:
         loading.valid_project(comparing.NOT_COMPARED)
     if baseline is None and not tree.has_commit(Path.cwd()):
         baseline = tree.WORKTREE
-        click.echo("there is no commit yet: the working tree is its own baseline", err=True)
+        printing.text("there is no commit yet: the working tree is its own baseline", err=True)
     report = comparing.report(baseline or "HEAD", candidate)
     if not report.gates:
         remedy = "`lmspec explain gates` shows how one is written"
@@ -44,7 +44,7 @@ def command(baseline: str | None, candidate: str | None, form: str) -> None:
     for note in report.notes:
         mistakes.note(f"note: {words.line(note)}")
     if form == "json":
-        click.echo(json.dumps(report.gates, indent=2, default=vars))
+        printing.data(json.dumps(report.gates, indent=2, default=vars))
     else:
-        click.echo(gates.plain(report))
+        printing.text(gates.plain(report))
     sys.exit(comparing.FAILED if report.blocking else 0)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lmspec.reports import printing
+
 CLONES = "run `lmspec init --merge-driver` once in each other clone"
 
 
@@ -44,9 +46,9 @@ def command(
         from lmspec.scaffold import project
 
         uncommitted = project.install_merge_driver(folder)
-        click.echo(f"git merges dvc.lock stage by stage in this clone; {CLONES}")
+        printing.text(f"git merges dvc.lock stage by stage in this clone; {CLONES}")
         if uncommitted:
-            click.echo("next: commit .gitattributes")
+            printing.text("next: commit .gitattributes")
     if data is not None:
         _create(folder, data, text, label)
     elif not merge_driver:
@@ -62,13 +64,13 @@ def _create(folder: Path, data: Path, text: str | None, label: str | None) -> No
     labelled = table.read(data, text, label)
     top = project.create(folder, labelled)
     counts = ", ".join(f"{name} {rows}" for name, rows in labelled.labels.items())
-    click.echo(f"{len(labelled.lengths)} texts with a label: {counts}")
+    printing.text(f"{len(labelled.lengths)} texts with a label: {counts}")
     ci = "workflows for CI" if top else "no CI workflow, as it is not the top of a repository"
-    click.echo(
+    printing.text(
         f"wrote {folder}: params.yaml, dvc.yaml, stages/, raw/{data.name}, Makefile, "
         f"requirements.txt, {ci}"
     )
     if shutil.which("git"):
-        click.echo(f"git merges dvc.lock stage by stage here; {CLONES}")
+        printing.text(f"git merges dvc.lock stage by stage here; {CLONES}")
     where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    click.echo(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")
+    printing.text(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")

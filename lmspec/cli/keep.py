@@ -7,6 +7,7 @@ import click
 
 from lmspec.cli import loading
 from lmspec.pipeline import keep
+from lmspec.reports import printing
 
 
 @click.command("keep")
@@ -25,16 +26,16 @@ def command(dry_run: bool) -> None:
     loading.compiled_project()
     edits, stages = keep.check(Path.cwd())
     for path, change in edits.items():
-        click.echo(f"{path}: {change}")
+        printing.text(f"{path}: {change}")
     kept = [stage for stage, reasons in stages.items() if not reasons]
     if kept:
         if not dry_run:
             keep.keep(Path.cwd(), kept, edits)
-        click.echo(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
+        printing.text(f"{'would keep' if dry_run else 'kept'} {', '.join(kept)}")
     for stage, reasons in stages.items():
         if reasons:
             more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-            click.echo(f"left {stage}: {reasons[0]}{more}")
+            printing.text(f"left {stage}: {reasons[0]}{more}")
     if not stages:
-        click.echo("everything is up to date")
+        printing.text("everything is up to date")
     sys.exit(1 if any(stages.values()) else 0)

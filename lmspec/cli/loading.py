@@ -11,7 +11,7 @@ from lmspec.errors import LmspecError, some
 from lmspec.language import validate
 from lmspec.language.suggest import did_you_mean, nearest
 from lmspec.language.validate import Validation
-from lmspec.reports import problems
+from lmspec.reports import printing, problems
 from lmspec.specs.names import ArtifactName
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ COLOURS = {"error": "red", "warning": "yellow", "other": "blue"}
 
 def show(validation: Validation) -> None:
     """The problems on standard error, in colour on a terminal."""
-    click.echo(problems.text(validation, _painted), err=True)
+    printing.text(problems.text(validation, _painted), err=True, styled=True)
 
 
 def _painted(part: str, role: str) -> str:

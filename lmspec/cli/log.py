@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import comparing, mistakes, options
+from lmspec.reports import printing
 
 FORMS = {
     "text": "trends:plain",
@@ -14,6 +15,8 @@ FORMS = {
     "svg": "trendplot:svg",
     "md": "trends:as_markdown",
 }
+
+DATA = {"json": "json", "svg": "xml"}  # for programs
 
 
 @click.command("log")
@@ -68,16 +71,16 @@ def command(
     from lmspec.history import trend
 
     trends = trend.trends(metric, branch, Path.cwd(), most, unchanged)
-    if not output and form == "text" and mistakes.is_terminal(sys.stdout):
-        from rich.console import Console
-
+    if not output and form == "text" and printing.is_terminal(sys.stdout):
         from lmspec.reports import trends as forms
 
-        Console().print(forms.render(trends))
+        printing.drawn(forms.render(trends))
         return
     # imports only what the form needs: matplotlib takes a second
     text = pkgutil.resolve_name(f"lmspec.reports.{FORMS[form]}")(trends).rstrip("\n")
     if output:
         comparing.write(output, f"{text}\n")
+    elif form in DATA:
+        printing.data(text, DATA[form])
     else:
-        click.echo(text)
+        printing.text(text)

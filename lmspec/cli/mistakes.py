@@ -4,11 +4,11 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from lmspec.errors import LmspecError
+from lmspec.reports import printing
 from lmspec.run import faults  # not when it is needed: no file may be opened any more then
 
 
@@ -19,14 +19,7 @@ def tell(message: object) -> None:
 
 def note(text: str) -> None:
     """On standard error. Names come from files: none may control a terminal or a CI runner."""
-    from lmspec.reports import aligned, words  # a command that succeeds needs neither
-
-    click.echo(aligned.harmless(words.printable(text)), err=True)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads a standard stream, which is None if it was closed."""
-    return stream is not None and stream.isatty()
+    printing.text(text, err=True)
 
 
 @contextlib.contextmanager

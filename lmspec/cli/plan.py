@@ -7,7 +7,7 @@ import click
 
 from lmspec.cli import loading, options
 from lmspec.pipeline import plan
-from lmspec.reports import plans
+from lmspec.reports import plans, printing
 
 
 @click.command("plan")
@@ -36,6 +36,6 @@ def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
     project = loading.compiled_project()
     stages = tuple(name.stage for name in loading.artifacts(project, targets))
     steps = plan.plan(Path.cwd(), stages)
-    click.echo(plans.FORMS[form](steps))
+    (printing.data if form == "json" else printing.text)(plans.FORMS[form](steps))
     if exit_code and any(step.verdict in (plan.RUN, plan.MAY) for step in steps):
         sys.exit(2)

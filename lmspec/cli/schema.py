@@ -4,6 +4,8 @@ import json
 
 import click
 
+from lmspec.reports import printing
+
 
 @click.command("schema")
 def command() -> None:
@@ -15,7 +17,7 @@ def command() -> None:
     """
     from lmspec.specs.project import Project
 
-    click.echo(
+    printing.data(
         json.dumps(
             {"$schema": "https://json-schema.org/draft/2020-12/schema"}
             | Project.model_json_schema(),

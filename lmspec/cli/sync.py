@@ -7,6 +7,7 @@ import click
 from lmspec.cli import loading
 from lmspec.methods import folders
 from lmspec.pipeline import compiler
+from lmspec.reports import printing
 
 
 @click.command("sync")
@@ -23,13 +24,13 @@ def command(check: bool) -> None:
     project = loading.valid_project()
     texts = compiler.out_of_date(project, Path.cwd())
     if not texts:
-        click.echo("dvc.yaml is up to date")
+        printing.text("dvc.yaml is up to date")
     if compiler.TOOLCHAIN in texts:
         for change in compiler.upgrades(Path.cwd(), texts[compiler.TOOLCHAIN]):
-            click.echo(f"{compiler.TOOLCHAIN}: {change}")
+            printing.text(f"{compiler.TOOLCHAIN}: {change}")
     if check:
         compiler.require_none(texts)
     for name, text in texts.items():
         folders.write(Path(name), text)
         stages = f": {text.count('    cmd: ')} stages" if name == compiler.DVC_YAML else ""
-        click.echo(f"wrote {name}{stages}")
+        printing.text(f"wrote {name}{stages}")

@@ -8,6 +8,7 @@ import click
 
 from lmspec.audit import trace
 from lmspec.cli import loading
+from lmspec.reports import printing
 
 
 @click.command("trace")
@@ -29,8 +30,8 @@ def command(target: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for path, remedy in trace.undeclared(name, Path.cwd(), Path(scratch).resolve()):
             count += 1
-            click.echo(f"{path}\n  -> {remedy}")
-    click.echo(
+            printing.text(f"{path}\n  -> {remedy}")
+    printing.text(
         f"{name} reads "
         + (f"{count} undeclared files" if count else "nothing that it does not declare")
     )

@@ -7,7 +7,9 @@ import click
 
 from lmspec.cli import loading, options
 from lmspec.language import schema, validate
-from lmspec.reports import problems
+from lmspec.reports import printing, problems
+
+DATA = {"github": "commands"}  # other formats are JSON
 
 
 @click.command("validate")
@@ -26,11 +28,11 @@ def command(path: Path, form: str) -> None:
     """
     validation = validate.file(path)
     if form != "text":
-        click.echo(problems.FORMATS[form](validation))
+        printing.data(problems.FORMATS[form](validation), DATA.get(form, "json"))
     elif validation.problems:
         loading.show(validation)
     if form == "text" and not validation.errors:
         values = validation.values or {}
         count = sum(len(values.get(noun) or ()) for noun in schema.nouns())
-        click.echo(f"{path} is valid: {count} artifacts")
+        printing.text(f"{path} is valid: {count} artifacts")
     sys.exit(1 if validation.errors else 0)

@@ -10,6 +10,7 @@ from lmspec.audit import agreement, rebuild
 from lmspec.cli import loading, options
 from lmspec.errors import LmspecError
 from lmspec.pipeline import dvc
+from lmspec.reports import printing
 from lmspec.specs.project import Project
 
 SANDBOXES = {
@@ -68,22 +69,22 @@ def command(targets: tuple[str, ...], tolerance: float, only_provenance: bool) -
         begin = time.monotonic()
         verdict = rebuild.verdict(project, name, root, tolerance)
         different += verdict.different
-        click.echo(f"{name}: {verdict.text} ({time.monotonic() - begin:.0f} s)")
+        printing.text(f"{name}: {verdict.text} ({time.monotonic() - begin:.0f} s)")
         for line in verdict.lines:
-            click.echo(f"  {line}")
-    click.echo(f"{len(names) - different} of {len(names)} reproduced")
+            printing.text(f"  {line}")
+    printing.text(f"{len(names) - different} of {len(names)} reproduced")
     sys.exit(1 if different else 0)
 
 
 def _provenance(project: Project, root: Path, stages: list[str]) -> int:
     result = agreement.check(project, root, stages)
     for line in result.lines:
-        click.echo(line)
+        printing.text(line)
     count = result.disagreements
     found = (
         f"{count} disagreement{'s' if count > 1 else ''}; `dvc repro` rebuilds what is out of date"
     )
-    click.echo(f"provenance of {len(stages)} stages: {found if count else 'it agrees'}")
+    printing.text(f"provenance of {len(stages)} stages: {found if count else 'it agrees'}")
     sandboxes = sorted(result.sandboxes.items())
-    click.echo("; ".join(f"{number} {SANDBOXES.get(by, by)}" for by, number in sandboxes))
+    printing.text("; ".join(f"{number} {SANDBOXES.get(by, by)}" for by, number in sandboxes))
     return 1 if count else 0

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lmspec.git import command as git
@@ -41,8 +41,10 @@ def repro(
     )
 
 
-def run_module(*command: str) -> int:
+def run_module(*command: str, show: Callable[[str], None] | None = None) -> int:
     """Run `python -m command`, its output passing through. Returns the exit code.
+
+    show  gets each line of it instead
 
     Ctrl-C reaches the module too (DVC then stops its stage and writes dvc.lock): raises
     KeyboardInterrupt once it has ended.
@@ -50,11 +52,20 @@ def run_module(*command: str) -> int:
     if sys.stdout is not None:  # None if it was closed from the start
         sys.stdout.flush()
     process = subprocess.Popen(
-        [sys.executable, "-m", *command], env=environment(), stdin=subprocess.DEVNULL
+        [sys.executable, "-m", *command],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if show else None,
+        stderr=subprocess.STDOUT if show else None,
+        text=True,
+        errors="replace",
     )
     interrupt = None
     while process.returncode is None:
         try:
+            if show and process.stdout:
+                for line in process.stdout:
+                    show(line.rstrip("\n"))
             process.wait()
         except KeyboardInterrupt as error:
             interrupt = error

@@ -1,15 +1,11 @@
 """aligned: a table as lines with aligned columns, for pipes, logs and grep."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 
 from lmspec.language.problems import columns
 from lmspec.reports import words
 from lmspec.reports.tables import Table
-
-# A CI runner takes a line that begins with :: as a command, and ##[ anywhere in a line.
-COMMANDS = re.compile(r"(?m)^\s*:(?=:)|##(?=\[)")
 
 
 def lines(table: Table, widest: Mapping[str, int] | None = None) -> Iterator[str]:
@@ -44,8 +40,3 @@ def listed(entries: Iterable[tuple[str, str, Iterable[str]]]) -> Iterator[str]:
         zip_longest([name], [verdict], reasons, fillvalue="") for name, verdict, reasons in entries
     )
     yield from grid([*chain(*rows)])
-
-
-def harmless(text: str) -> str:
-    """Without anything that a CI runner takes as a command."""
-    return COMMANDS.sub(r"\g<0> ", text)

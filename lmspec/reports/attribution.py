@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from lmspec.attribution import factors
 from lmspec.attribution.effects import Amount, Attribution
 from lmspec.attribution.result import AttributionReport, MixBuild
-from lmspec.errors import some
+from lmspec.errors import harmless, some
 from lmspec.pipeline.durations import about
 from lmspec.reports import aligned, values, words
 from lmspec.reports import markdown as md
@@ -27,7 +27,7 @@ EFFECTS = (
 def text(report: AttributionReport) -> str:
     """Plain text."""
     blocks = (_differing(report), _mixes(report), *map(_metric, report.metrics), _footnotes(report))
-    return aligned.harmless("\n\n".join(filter(None, map("\n".join, blocks))))
+    return harmless("\n\n".join(filter(None, map("\n".join, blocks))))
 
 
 def markdown(report: AttributionReport) -> str:
@@ -56,12 +56,12 @@ def as_json(report: AttributionReport) -> str:
 
 def differing(report: AttributionReport) -> str:
     """The two commits, and what differs in each factor."""
-    return aligned.harmless("\n".join(_differing(report)))
+    return harmless("\n".join(_differing(report)))
 
 
 def costs(report: AttributionReport) -> str:
     """The mixes to build, and what that takes."""
-    return aligned.harmless("\n".join(_costs(report)))
+    return harmless("\n".join(_costs(report)))
 
 
 def _title(report: AttributionReport) -> str:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from lmspec.compare import gates, untested
 from lmspec.compare.report import Metric, Report
+from lmspec.errors import harmless
 from lmspec.history.bisection import Bisection, FirstBadCommit, NotFound, State
 from lmspec.history.commits import Commit
 from lmspec.history.metric_lookup import pattern
@@ -26,7 +27,7 @@ def metrics(bisection: Bisection) -> list[Metric]:
 
 def plain(bisection: Bisection) -> str:
     """The first bad commit, the gate before and after it, then what it changed."""
-    return aligned.harmless("\n".join(_lines(bisection)))
+    return harmless("\n".join(_lines(bisection)))
 
 
 def _lines(bisection: Bisection) -> Iterator[str]:

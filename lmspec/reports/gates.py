@@ -1,6 +1,7 @@
 """gates: the result of `lmspec gate` as text: a line for each gate, and how many pass."""
 
 from lmspec.compare.report import Report
+from lmspec.errors import harmless
 from lmspec.reports import aligned, words
 
 
@@ -15,4 +16,4 @@ def plain(report: Report) -> str:
         for gate in report.gates
     )
     parts = [words.revisions(report), "", *lines, "", words.passing(report.gates)]
-    return aligned.harmless("\n".join(parts))
+    return harmless("\n".join(parts))

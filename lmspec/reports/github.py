@@ -6,6 +6,7 @@ Source: GitHub, "Workflow commands for GitHub Actions".
 from collections.abc import Iterator, Sequence
 
 from lmspec.compare.report import Gate, Report
+from lmspec.errors import COMMANDS
 from lmspec.reports import words
 
 Annotation = tuple[str, str, int | None]  # title, message, line of params.yaml
@@ -58,4 +59,4 @@ def workflow_command(level: str, message: str, **properties: object) -> str:
 def _escaped(text: str, also: str = "") -> str:
     """Percent signs, line breaks, and in properties `also`."""
     codes = {code: f"%{code:02X}" for code in f"%\r\n{also}".encode()}
-    return text.translate(codes).replace("##[", "## [")
+    return COMMANDS.sub(r"\g<0> ", text.translate(codes))

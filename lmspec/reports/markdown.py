@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from lmspec.compare.report import Report
+from lmspec.errors import COMMANDS
 from lmspec.reports import tables, words
 from lmspec.reports.tables import Column, Row, Table
 
@@ -121,7 +122,7 @@ def code(text: str, most: int) -> str:
     text = words.line(text, most)
     if not text:
         return ""
-    harmless = CODE.fullmatch(text) and "##[" not in text
+    harmless = CODE.fullmatch(text) and not COMMANDS.search(text)
     return f"`{text}`" if harmless else f"<code>{_inert(text)}</code>"
 
 

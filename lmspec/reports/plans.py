@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lmspec.pipeline.durations import about
 from lmspec.pipeline.plan import HIT, MAY, RESTORE, RUN, Step
-from lmspec.reports import aligned
+from lmspec.reports import aligned, markdown, words
 
 # see run/determinism.same_bits_on
 OTHER_PROCESSOR = (
@@ -16,7 +16,9 @@ OTHER_PROCESSOR = (
 
 def as_text(steps: Sequence[Step]) -> str:
     """A line for each stage, more for further reasons, then the totals."""
-    lines = aligned.listed((s.stage, s.verdict, (*s.reasons, *_time(s))) for s in steps)
+    lines = aligned.listed(
+        (s.stage, s.verdict, map(words.line, (*s.reasons, *_time(s)))) for s in steps
+    )
     elsewhere = any(step.expected and not step.expected.here for step in steps)
     return "\n".join([*lines, "", *_totals(steps), *([OTHER_PROCESSOR] if elsewhere else [])])
 
@@ -33,7 +35,8 @@ def as_markdown(steps: Sequence[Step]) -> str:
 
 
 def _cell(lines: Sequence[str]) -> str:
-    return "\n".join(lines).replace("|", "\\|").replace("<", "&lt;").replace("\n", "<br>")
+    """Reasons hold names and values, in which sites look for mentions, links and pictures."""
+    return "<br>".join(markdown.prose(words.line(line)) for line in lines)
 
 
 def as_json(steps: Sequence[Step]) -> str:

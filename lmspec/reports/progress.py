@@ -33,7 +33,7 @@ class Progress:
         name = click.style(f"{event.stage:{self._width}}", fg=self._colours[event.stage])
         match event:
             case Line():
-                return f"{name} | {event.text}"
+                return f"{name} | {click.unstyle(event.text)}"
             case Start():
                 seconds = self._seconds.get(event.stage)
                 return f"{name} running" + (f", {about(seconds)}" if seconds else "")

@@ -5,11 +5,10 @@ import os
 import textwrap
 from pathlib import Path
 
-import click
-
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError
 from lmspec.methods import folders
+from lmspec.reports import printing
 from lmspec.reports.github import workflow_command
 from lmspec.reports.markdown import MARKER
 from lmspec.reports.words import printable
@@ -45,7 +44,7 @@ def report(folder: Path) -> None:
     _append_to_summary((folder / MARKDOWN).read_text(encoding="utf-8"))
     annotations = folder / ANNOTATIONS
     if on_github() and annotations.exists():
-        click.echo(annotations.read_text(encoding="utf-8").rstrip("\n"))
+        printing.data(annotations.read_text(encoding="utf-8").rstrip("\n"), "commands")
 
 
 def failure(step: str, error: LmspecError, folder: Path) -> None:
@@ -66,7 +65,7 @@ def failure(step: str, error: LmspecError, folder: Path) -> None:
 def annotate(level: str, text: str) -> None:
     """On GitHub, show it on the page of the run."""
     if on_github():
-        click.echo(workflow_command(level, printable(text), title="lmspec ci"))
+        printing.data(workflow_command(level, printable(text), title="lmspec ci"), "commands")
 
 
 def _append_to_summary(text: str) -> None:

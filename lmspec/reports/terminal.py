@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lmspec.compare.report import Report
+from lmspec.errors import harmless
 from lmspec.reports import aligned, tables, words
 from lmspec.reports.tables import Table
 from lmspec.reports.words import Tone
@@ -70,7 +71,7 @@ def plain(report: Report, everything: bool = False) -> str:
         "\n".join([section.head, *section.lines, *aligned.lines(section.table, WIDEST)])
         for section in sections(report, everything)
     ]
-    return aligned.harmless("\n\n".join(parts)) + "\n"
+    return harmless("\n\n".join(parts)) + "\n"
 
 
 def render(report: Report, everything: bool = False) -> "Group":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lmspec.errors import harmless
 from lmspec.history.trend import Point, Trend
 from lmspec.reports import aligned, markdown, tables, terminal, values, words
 from lmspec.reports.tables import Table
@@ -60,7 +61,7 @@ def plain(trends: Sequence[Trend]) -> str:
         ]
         for trend in trends
     )
-    return aligned.harmless("\n\n".join(map("\n".join, blocks)))
+    return harmless("\n\n".join(map("\n".join, blocks)))
 
 
 def _note(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from lmspec.compare.report import Gate, Interval, Metric, Report, RevisionId, Seeds, Verdict
+from lmspec.errors import UNPRINTABLE
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
 
@@ -33,11 +34,6 @@ NO_TEXT = "(the text is not at hand)"
 LAYOUT_ONLY = "comments or layout only"
 NAMED = 3  # gates that the decision names
 LONGEST = 24  # characters of a metric that is not a number
-# Controls drive a terminal, direction marks reverse a line, and UTF-8 has no surrogates.
-UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-    "\ud800-\udfff\ufffe\uffff]"
-)
 BREAKS = re.compile("[\\s\x1c-\x1f\x85\u2028\u2029]+")
 
 

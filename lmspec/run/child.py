@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from pydantic import TypeAdapter
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, harmless
 from lmspec.run import building, denial, faults, inputs, interpreter, sandbox, toolchain, worker
 from lmspec.run.building import Built
 from lmspec.run.declaration import Declaration
@@ -64,7 +64,7 @@ def run(job: Job, channel: IO[bytes]) -> int:
         explained = _explained(error, job, allowed)
         if explained is None:
             raise
-        print(f"lmspec: {explained}{job.advice}", file=sys.stderr)
+        print(harmless(f"lmspec: {explained}{job.advice}"), file=sys.stderr)
         return 1
 
 

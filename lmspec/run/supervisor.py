@@ -23,7 +23,7 @@ from typing import IO, NoReturn
 
 from pydantic import TypeAdapter
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, harmless
 from lmspec.run import (
     child,
     declaration,
@@ -57,7 +57,7 @@ def main(root: Path, arguments: list[str]) -> int:
         explained = faults.of_stage(error, root / "data")
         if explained is None and not isinstance(error, LmspecError):
             raise
-        print(f"lmspec: {explained or error}{advice}", file=sys.stderr)
+        print(harmless(f"lmspec: {explained or error}{advice}"), file=sys.stderr)
         return 1
 
 

@@ -1,0 +1,74 @@
+"""printing: the one way to a terminal, a pipe or the log of a CI runner; nothing in a text acts.
+
+Names, values and messages come from files, data and other people's commits. What they hold is
+shown, and neither moves a cursor nor commands a runner.
+"""
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from lmspec.errors import COMMANDS, UNPRINTABLE, harmless
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+STYLE = re.compile("(\x1b\\[(?:[01]|3[1-6])m)")  # what `click.style` writes for our colours
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads a standard stream, which is None if it was closed."""
+    return stream is not None and stream.isatty()
+
+
+def text(content: object, *, err: bool = False, styled: bool = False) -> None:
+    """Print a text for people.
+
+    styled  its colours are ours, not those of a name or a value in it
+    """
+    stream = sys.stderr if err else sys.stdout
+    pieces = STYLE.split(str(content)) if styled else [str(content)]
+    if is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+        shown = "".join(part if STYLE.fullmatch(part) else harmless(part) for part in pieces)
+    else:
+        shown = harmless("".join(pieces[::2]))
+    _write(shown, err)
+
+
+def data(content: str, form: str = "json") -> None:
+    """Print a text for programs: what it means stays, with references for what would act.
+
+    form  `json`, `xml` (also SVG and HTML), or `commands`, which are for a CI runner
+    """
+    if form == "json":
+        content = UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", content)
+        content = re.sub(r"##(?=\w*\[)", r"#\\u0023", content)
+    elif form == "xml":
+        content = COMMANDS.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", content)
+        content = UNPRINTABLE.sub("\ufffd", content)
+    else:
+        content = UNPRINTABLE.sub("\ufffd", content)
+    _write(content, err=False)
+
+
+def drawn(content: "RenderableType") -> None:
+    """Print what rich lays out, on a terminal."""
+    from rich.console import Console
+    from rich.segment import Segment, Segments
+
+    console = Console()
+    parts = (
+        part if part.control else Segment(UNPRINTABLE.sub("\ufffd", part.text), part.style)
+        for part in console.render(content)
+    )
+    console.print(Segments(parts), end="")
+
+
+def _write(shown: str, err: bool) -> None:
+    """With `\\u2192` for what the stream's encoding lacks."""
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err, color=True)
