@@ -138,8 +138,8 @@ def test_a_plan_for_a_pull_request_or_a_program_has_it_too() -> None:
         "about 2 min, and 1 not timed yet**"
     )
     assert (
-        "| model-a | run | seed: 1 -> 2 | about 2 min |" in rows
-        and "| model-c | restore | x \\| y |  |" in rows
+        "| model-a | run | seed: 1 -&#62; 2 | about 2 min |" in rows
+        and "| model-c | restore | x &#124; y |  |" in rows
     )
     assert not any("model-d" in row for row in rows)
     first, *_, last = json.loads(plans.as_json(steps(a=here)))

@@ -26,4 +26,5 @@ def command(path: str | None) -> None:
         params = documents.read(loading.PARAMS)
     except ProblemsFound:  # of another folder, or `lmspec validate` reports it
         params = None
-    printing.text(explanation.text(path, params) if path is not None else explanation.sections())
+    shown = explanation.text(path, params) if path is not None else explanation.sections()
+    printing.text(shown, styled=True)

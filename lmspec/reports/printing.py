@@ -29,13 +29,11 @@ def text(content: object, *, err: bool = False, styled: bool = False) -> None:
 
     styled  its colours are ours, not those of a name or a value in it
     """
-    stream = sys.stderr if err else sys.stdout
     pieces = STYLE.split(str(content)) if styled else [str(content)]
-    if is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-        shown = "".join(part if STYLE.fullmatch(part) else harmless(part) for part in pieces)
-    else:
-        shown = harmless("".join(pieces[::2]))
-    _write(shown, err)
+    shown = [part if STYLE.fullmatch(part) else harmless(part) for part in pieces]
+    if COMMANDS.search("".join(shown[::2])):  # put together where the colours are taken out
+        shown = [harmless("".join(pieces[::2]))]
+    _write("".join(shown), err)
 
 
 def data(content: str, form: str = "json") -> None:
@@ -71,4 +69,6 @@ def _write(shown: str, err: bool) -> None:
     """With `\\u2192` for what the stream's encoding lacks."""
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=err, color=True)
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    shown = shown.encode(encoding, "backslashreplace").decode(encoding)
+    click.echo(shown, err=err, color=False if plain else None)
