@@ -1,5 +1,6 @@
 """A model is loaded whole or refused: no tensor of a file is left out, none is drawn at random."""
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -200,6 +201,8 @@ def test_a_configuration_of_another_model_is_refused(source: Path) -> None:
         ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config"),
         ({"auto_map": {"AutoModel": "own.Model"}}, "auto_map"),
         ({"model_type": "no-such"}, "cannot be read"),
+        ({"layer_norm_eps": "x"}, "cannot be read: .*layer_norm_eps"),
+        ({"hidden_act": "no-such"}, "cannot be loaded: KeyError: 'no-such'"),
     ):
         before = (source / "config.json").read_text()
         edit(source, config=given)
@@ -251,6 +254,15 @@ def test_weights_are_safetensors_in_one_file_or_in_named_shards(bert: Path, tmp_
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
 
     broken("pickled", pickled, "pytorch_model.bin is a pickle, which can run code")
+
+
+def test_an_adapter_is_not_left_out(source: Path) -> None:
+    """Without peft, transformers loads the weights beside it alone (the control)."""
+    about = {"peft_type": "LORA", "base_model_name_or_path": str(source)}
+    (source / "adapter_config.json").write_text(json.dumps(about))
+    assert importlib.util.find_spec("peft") or share(source) == 1
+    with pytest.raises(LmspecError, match="an adapter would not be applied"):
+        transformer.create(SPEC, source, TEXTS, 2)
 
 
 def wider(tokenizer: Tokenizer) -> None:

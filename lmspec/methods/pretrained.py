@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 
+ADAPTER = "adapter_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 EXACT = frozenset({"F16", "BF16", "F32"})  # number formats whose every value is one of fp32
 # What classes of transformers call what they have beside the body, which a new head replaces.
@@ -73,8 +74,8 @@ def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -
             output_loading_info=True,
             **given,
         )
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-        raise LmspecError(str(file), f"it cannot be loaded: {_line(error)}", remedy) from error
+    except Exception as error:  # half a dozen libraries read these files
+        raise LmspecError(str(file), f"it cannot be loaded: {shown(error)}", remedy) from error
     prefix = f"{model.base_model_prefix}."
 
     def counts(name: str) -> bool:
@@ -107,7 +108,7 @@ def tokenizer(folder: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
-        raise LmspecError(str(file), f"it cannot be read: {_line(error)}", REMEDY) from error
+        raise LmspecError(str(file), f"it cannot be read: {shown(error)}", REMEDY) from error
 
 
 def require_tokens(
@@ -155,6 +156,9 @@ def require_own_tokenizer(tokenizer: Tokenizer, rows: int, pad_id: int | None, f
 
 def _file(folder: Path) -> str:
     """The file that names all weights. Raises LmspecError."""
+    if (folder / ADAPTER).is_file():  # without peft, transformers ignores it
+        remedy = "merge it into the weights: `merge_and_unload` of peft, then `save_pretrained`"
+        raise LmspecError(str(folder / ADAPTER), "an adapter would not be applied", remedy)
     found = [name for name in (WEIGHTS, INDEX) if (folder / name).is_file()]
     if len(found) == 1:
         return found[0]
@@ -224,5 +228,6 @@ def _special_tokens(folder: Path) -> dict[str, str]:
     return tokens
 
 
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def shown(error: Exception) -> str:
+    """The first line of another library's error."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

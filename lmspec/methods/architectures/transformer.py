@@ -75,8 +75,10 @@ def _config(file: Path, labels: int) -> PretrainedConfig:
                 found = f"it has {name}: code or packages of its own"
                 raise LmspecError(str(file), found, "take a model that transformers itself reads")
         config = AutoConfig.from_pretrained(file.parent, num_labels=labels, local_files_only=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        found = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+    except LmspecError:
+        raise
+    except Exception as error:  # json, transformers and its checks of fields
+        found = f"it cannot be read: {pretrained.shown(error)}"
         raise LmspecError(str(file), found, pretrained.REMEDY) from error
     for name in config.architectures or ():
         written_for = getattr(getattr(transformers, name, None), "config_class", type(config))
