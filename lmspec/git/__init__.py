@@ -1,1 +1,1 @@
-"""git: its command, trees of commits, committed results, the merge driver."""
+"""git: its command, trees of commits, committed results, line endings, the merge driver."""
