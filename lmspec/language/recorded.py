@@ -43,10 +43,7 @@ def _is_plain(text: str, longest: float = math.inf) -> bool:
 
 
 def _of_key(key: str, steps: Steps) -> Iterator[Disagreement]:
-    if not key:
-        found = "DVC cannot read a params.yaml with an empty key"
-        yield Disagreement(steps, found, "remove it, and name that value in the data")
-    elif not _is_plain(key, WIDEST_KEY):
+    if not _is_plain(key, WIDEST_KEY):
         yield from _of_text(key, steps, {key: 0})
 
 
