@@ -31,10 +31,16 @@ def test_summary_agrees_with_definitions(scored: tuple[np.ndarray, np.ndarray]) 
     assert metrics.full(truth, probability, ("a", "b", "c"), 10)["f1"]["b"] == pytest.approx(f1[1])
 
 
-def test_a_class_without_examples_counts_in_the_mean() -> None:
-    """Macro F1 is over the model's labels, not over those that happen to occur."""
-    probability = np.asarray([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
-    assert metrics.summary(np.asarray([0, 1]), probability)["macro_f1"] == pytest.approx(2 / 3)
+def test_a_class_without_an_example_has_no_f1() -> None:
+    """Macro F1 is over the others, also where a text was taken for it; that text is wrong."""
+    truth = np.asarray([0, 1, 1])
+    right = np.asarray([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.8, 0.1]])
+    taken = np.asarray([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    assert metrics.summary(truth, right)["macro_f1"] == 1.0
+    assert metrics.summary(truth, taken)["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    for probability, f1 in ((right, 1.0), (taken, 2 / 3)):
+        found = metrics.full(truth, probability, ("a", "b", "rare"), 10)["f1"]
+        assert found == {"a": 1.0, "b": pytest.approx(f1), "rare": None}
 
 
 def test_calibration_error_bin_by_bin(scored: tuple[np.ndarray, np.ndarray]) -> None:

@@ -550,8 +550,9 @@ def test_what_all_examples_do_alike_is_no_noise(name: str) -> None:
             and estimate.error == 0
             and found.p(part, estimate)[0] == pytest.approx(p)
         )
-        low, high = found.interval(part, estimate, 0.95) or (0.0, 0.0)
-        assert (low > 0) == (size == 12) and low < estimate.value <= high
+        interval = found.interval(part, estimate, 0.95)
+        assert (interval is None) == (size == 1)
+        assert interval is None or 0 < interval[0] < estimate.value <= interval[1]
 
 
 def test_a_difference_of_very_many_examples_is_tested_however_clear_it_is() -> None:

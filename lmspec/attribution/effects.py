@@ -3,6 +3,8 @@
 Intervals come from a bootstrap that draws the same examples for all mixes.
 """
 
+import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import bootstrap, paired
 from lmspec.statistics.arrays import Floats, Interval
 from lmspec.statistics.paired import Sample, SplitMetric
+from lmspec.statistics.predictions import joined
 
 ROUNDING = 1e-12  # what cancels out leaves the last digits of floats
 
@@ -122,10 +125,11 @@ class _Common:
         answers = last.predictions
         self.chosen = answers.strata.of(metric.table)
         self.rows = last.rows(metric.table)
+        groups = functools.reduce(joined, (s.predictions.groups for s in samples.values()))
         self.parts = {mix: s.scale.parts(s.predictions) for mix, s in samples.items()}
         self.draws = bootstrap.draws(
             np.concatenate(list(self.parts.values()), axis=1),
-            paired.plan(answers.strata.numbers, answers.groups),
+            paired.plan(answers.strata.numbers, groups),
         )
 
     def amount(self, weights: Weights) -> Amount:
@@ -136,21 +140,22 @@ class _Common:
             for mix, sample in self.samples.items():
                 scale = sample.scale
                 if mix in weights:
-                    own = sums[..., start + scale.columns(self.metric.name)]
+                    own = sums[..., start + sample.columns(self.metric)]
                     total = total + weights[mix] * scale.metric(self.metric.name, own)
                 start += scale.width
             return np.asarray(total)
 
         estimate = bootstrap.estimate(self.draws, statistic, self.chosen)
         if estimate.error > ROUNDING:
-            return Amount(estimate.value, estimate.interval(CONFIDENCE))
+            low, high = estimate.interval(CONFIDENCE)
+            return Amount(estimate.value, (low, high) if math.isfinite(high - low) else None)
         return Amount(0.0, (0.0, 0.0)) if self._cancels(weights) else Amount(estimate.value, None)
 
     def _cancels(self, weights: Weights) -> bool:
         """Do the weights of mixes with equal answers sum to 0? Then it is 0 on every test set."""
         sums: dict[bytes, float] = {}
         for mix, weight in weights.items():
-            columns = self.samples[mix].scale.columns(self.metric.name)
+            columns = self.samples[mix].columns(self.metric)
             answers = self.parts[mix][self.rows][:, columns].tobytes()
             sums[answers] = sums.get(answers, 0.0) + weight
         return all(abs(weight) < ROUNDING for weight in sums.values())
@@ -165,8 +170,8 @@ def _common(metric: SplitMetric, measured: Measurements) -> _Common | str:
             return sample.reason
         if not sample.scale.computes(metric.name):
             return "it does not follow from the predictions"
-        if not sample.rows(metric.table).size:
-            return f"not every test split has examples of {metric.table}"
+        if reason := sample.no_example(metric):
+            return f"not every test split has one: {reason}"
         counted, _ = sample.plain(metric)
         if abs(counted - measurement.value) > sample.slack(metric):
             return (
@@ -189,7 +194,8 @@ def _in_common(metric: SplitMetric, samples: Samples) -> _Common | str:
         rows = {example: i for i, example in enumerate(own)}
         chosen = np.array([rows[e] for e in examples[0] if e in shared], np.int64)
         common[mix] = Sample(sample.predictions.rows(chosen), sample.scale)
-    if not list(common.values())[-1].rows(metric.table).size:
+    last = list(common.values())[-1]
+    if not last.rows(metric.table).size or last.no_example(metric):
         return "another test set: the mixes have no example in common"
     return _Common(metric, common)
 

@@ -9,7 +9,7 @@ from lmspec.compare.caching import cached
 from lmspec.compare.revision import Metrics, Revision, Table, Unavailable, at
 from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics import predictions
-from lmspec.statistics.paired import Sample, SplitMetric
+from lmspec.statistics.paired import Sample, SplitMetric, split_metric
 from lmspec.statistics.predictions import Predictions, Scale
 
 NO_PREDICTIONS = "keeps no predictions"
@@ -95,6 +95,21 @@ class Artifact:
                 "and its metrics do not"
             )
         return Sample(answers, Scale(labels, self.calibration_bins))
+
+    def no_example(self, path: MetricPath) -> str | None:
+        """`no example of 'rare'` for a metric of a class or table without one in its test split.
+
+        None if it has one, or if that is unknown.
+        """
+        sample = self.sample(path[0]) if self.noun == "scores" and len(path) > 1 else None
+        if not isinstance(sample, Sample):
+            return None
+        metric, tables = split_metric(path[1:]), sample.predictions.strata.tables
+        if reason := sample.no_example(metric):
+            return reason
+        if metric.table is not None and len(tables) == 1:
+            return f"no metric by table, as every example is of {metric.table!r}"
+        return None
 
     @property
     def calibration_bins(self) -> int:

@@ -29,6 +29,7 @@ class Bounds:
 
     error   standard error of the value among `examples`
     margin  exact limits, of a metric of answers
+    few     why the bounds are infinite, in words
     """
 
     value: float
@@ -38,6 +39,16 @@ class Bounds:
     error: float = 0.0
     confidence: float = 0.95
     margin: Margin | None = None
+    few: str | None = None
+
+    def within(self, low: float, high: float) -> "Bounds":
+        """Limited to what the metric can be."""
+        return replace(self, low=max(low, self.low), high=min(high, self.high))
+
+    def hull(self, other: "Bounds") -> "Bounds":
+        """No tighter than another's; more examples of the same kind need not decide then."""
+        low, high = min(self.low, other.low), max(self.high, other.high)
+        return Bounds(self.value, low, high, few=self.few or other.few)
 
     def needed_at(self, limit: float) -> int | None:
         """About how many examples would put a bound on one side of the limit; None if unknown."""
@@ -82,23 +93,46 @@ def _sample(artifact: Artifact, dataset: str, metrics: Sequence[SplitMetric]) ->
     for metric in metrics:
         if not sample.scale.computes(metric.name):
             return NOT_DERIVABLE.reason
-        if not sample.rows(metric.table).size:
-            return f"the predictions have no example of {metric.table}"
+        if reason := sample.no_example(metric):
+            return reason
         if reason := artifact.disagreement(dataset, metric):
             return reason
     return sample
 
 
+def of_level(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
+    """Bounds of the candidate's metric, or the reason why it has none.
+
+    In the groups of either revision; what its test set lacks of the baseline's counts as wrong.
+    """
+    metric = split_metric(path[1:])
+    own = _sample(pair.candidate, path[0], [metric])
+    if isinstance(own, str):
+        return own
+    found = [of_sample(sample, metric, confidence) for sample in pair.levels(path[0])]
+    return found[0] if len(found) == 1 else found[0].hull(found[1])
+
+
 def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
     """Bounds of a metric by the predictions of one model."""
-    bounds = _of_estimate(sample.value(metric), len(sample.rows(metric.table)), confidence)
+    estimate, examples = sample.value(metric), len(sample.rows(metric.table))
+    bounds = _of_estimate(estimate, examples, confidence)
     if metric.name == "expected_calibration_error":
         bounds = _debiased(bounds, sample.scatter(metric, confidence))
     if metric.of_answers:
         bounds = _within_exact(bounds, sample.margin(metric))
-    if metric.name == "log_loss":
-        return bounds
-    return replace(bounds, low=max(0.0, bounds.low), high=min(1.0, bounds.high))
+    bounds = _of_few(bounds, estimate, sample.groups is not None)
+    return bounds if metric.name == "log_loss" else bounds.within(0.0, 1.0)
+
+
+def _of_few(bounds: Bounds, estimate: Estimate, grouped: bool) -> Bounds:
+    """No tighter than the subsets of few units allow: infinite if they are too few."""
+    low, high = estimate.typical(1 - bounds.confidence), estimate.typical(bounds.confidence)
+    if math.isfinite(high):
+        return replace(bounds, low=min(low, bounds.low), high=max(high, bounds.high))
+    unit = "group" if grouped else "example"
+    few = f"{estimate.worth:,} {unit}{'s' * (estimate.worth != 1)}: nothing can be shown"
+    return Bounds(bounds.value, low, high, confidence=bounds.confidence, few=few)
 
 
 def _debiased(bounds: Bounds, scatter: float) -> Bounds:
@@ -143,7 +177,14 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
     paired = pair.testable(path)
     if isinstance(paired, Unavailable):
         return paired.reason
-    return exactly(0.0) if paired.same else of_pairs(paired, split_metric(path[1:]), confidence)
+    if paired.same:
+        return exactly(0.0)
+    metric, whole = split_metric(path[1:]), pair.whole(path[0])
+    same = whole is not None and not paired.differing.any()
+    bounds = exactly(0.0) if same else of_pairs(paired, metric, confidence)
+    if whole is None or pair.lacking_note(path[0], metric.table) is None:
+        return bounds
+    return bounds.hull(of_pairs(whole, metric, confidence))
 
 
 def of_pairs(paired: PairedSample, metric: SplitMetric, confidence: float) -> Bounds:
@@ -153,9 +194,11 @@ def of_pairs(paired: PairedSample, metric: SplitMetric, confidence: float) -> Bo
     """
     estimate = paired.difference(metric)
     bounds = _of_estimate(estimate, len(paired.rows(metric.table)), confidence)
-    if metric.name != "accuracy" and paired.p(metric, estimate)[0] / 2 > 1 - confidence:
+    if metric.of_answers:
+        bounds = _within_exact(bounds, paired.margin(metric))
+    if paired.p(metric, estimate)[0] / 2 > 1 - confidence:
         bounds = replace(bounds, low=min(bounds.low, 0.0), high=max(bounds.high, 0.0))
-    return _within_exact(bounds, paired.margin(metric)) if metric.of_answers else bounds
+    return _of_few(bounds, estimate, paired.pairs.groups is not None)
 
 
 def _of_estimate(estimate: Estimate, examples: int, confidence: float) -> Bounds:
@@ -188,17 +231,22 @@ def _of_one_run(pair: ArtifactPair) -> bool:
     return baseline is not None and baseline == candidate
 
 
-def of_gap(artifact: Artifact, paths: Sequence[MetricPath], confidence: float) -> Bounds | str:
+def of_gap(pair: ArtifactPair, paths: Sequence[MetricPath], confidence: float) -> Bounds | str:
     """Bounds of the best less the worst of several metrics of one test split; or why none."""
     metrics = [split_metric(path[1:]) for path in paths]
     datasets = {path[0] for path in paths}
     if len(datasets) > 1 or len({metric.name.partition(".")[0] for metric in metrics}) > 1:
         return "a gap is between classes or tables of one test split, in one metric"
-    sample = _sample(artifact, paths[0][0], metrics)
-    if isinstance(sample, str):
-        return sample
-    gap = _of_estimate(_gap(sample, metrics), len(sample.rows(None)), confidence)
-    return _gap_within_exact(gap, sample, metrics)
+    own = _sample(pair.candidate, paths[0][0], metrics)
+    if isinstance(own, str):
+        return own
+    found = [
+        _gap_within_exact(
+            _of_estimate(_gap(sample, metrics), len(sample.rows(None)), confidence), sample, metrics
+        )
+        for sample in pair.levels(paths[0][0])
+    ]
+    return found[0] if len(found) == 1 else found[0].hull(found[1])
 
 
 def _gap_within_exact(gap: Bounds, sample: Sample, metrics: Sequence[SplitMetric]) -> Bounds:
@@ -217,9 +265,9 @@ def _gap_within_exact(gap: Bounds, sample: Sample, metrics: Sequence[SplitMetric
 
 def _distances(sample: Sample, metric: SplitMetric, confidence: float) -> Interval:
     """How far below and above its value a metric may be: exactly if of answers, else bootstrap."""
-    if metric.of_answers:
-        return sample.margin(metric).at(confidence)
     bounds = of_sample(sample, metric, confidence)
+    if metric.of_answers and not bounds.few:
+        return sample.margin(metric).at(confidence)
     return bounds.value - bounds.low, bounds.high - bounds.value
 
 

@@ -1,15 +1,18 @@
 """evidence: the artifacts of two revisions in pairs, with the predictions that tests need."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lmspec.compare import naming
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.caching import cached
+from lmspec.compare.report import Better
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
-from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
-from lmspec.statistics.predictions import SMALLEST
+from lmspec.statistics.lacking import Lacking, lacking
+from lmspec.statistics.paired import PairedSample, Sample, SplitMetric, split_metric
+from lmspec.statistics.predictions import SMALLEST, Predictions, Scale
 
 NOT_DERIVABLE = Unavailable("it does not follow from the predictions")
 
@@ -68,6 +71,67 @@ class ArtifactPair:
         )
         return paired
 
+    @cached
+    def lacking(self, dataset: str) -> Lacking | None:
+        """What the candidate's test set lacks of the baseline's; None if nothing, or unknown."""
+        baseline, candidate = (end.sample(dataset) for end in self)
+        if isinstance(baseline, Unavailable) or isinstance(candidate, Unavailable):
+            return None
+        if self.same_predictions:
+            return None
+        return lacking(baseline.predictions, candidate.predictions)
+
+    def lacking_note(self, dataset: str, table: str | None) -> str | None:
+        """What counts as wrong in a metric of all or of a table, in words; None if nothing."""
+        lacks = self.lacking(dataset)
+        return None if lacks is None else lacks.note(table)
+
+    def cautious_p(self, path: MetricPath, difference: float, p: float, better: Better) -> float:
+        """p of a difference; for the better no smaller than with what the candidate lacks."""
+        metric, whole = split_metric(path[1:]), self.whole(path[0])
+        if (
+            whole is None
+            or self.lacking_note(path[0], metric.table) is None
+            or (difference > 0) != (better == "higher")
+        ):
+            return p
+        estimate = whole.difference(metric)
+        return max(p, whole.p(metric, estimate)[0]) if estimate.value * difference > 0 else 1.0
+
+    @cached
+    def whole(self, dataset: str) -> PairedSample | None:
+        """All test examples of the baseline, if the candidate lacks some: these count as wrong."""
+        lacks = self.lacking(dataset)
+        if lacks is None:
+            return None
+        return PairedSample(lacks.pairs, self._scale(dataset, lacks.pairs.candidate), same=False)
+
+    @cached
+    def levels(self, dataset: str) -> list[Sample]:
+        """The candidate's answers, in the groups of either revision; empty if it has none.
+
+        If its test set lacks examples of the baseline, the same with these, counted as wrong.
+        """
+        baseline, candidate = (end.sample(dataset) for end in self)
+        if isinstance(candidate, Unavailable):
+            return []
+        if isinstance(baseline, Unavailable) or self.same_predictions:
+            return [candidate]
+        old, new = baseline.predictions, candidate.predictions
+        if old.id != new.id or old.group != new.group:
+            candidate = replace(candidate, joined=predictions.groups_of_either(old, new))
+        lacks = self.lacking(dataset)
+        if lacks is None:
+            return [candidate]
+        joined = predictions.groups_of_either(old, lacks.every)
+        return [candidate, Sample(lacks.every, self._scale(dataset, lacks.every), joined)]
+
+    def _scale(self, dataset: str, answers: Predictions) -> Scale:
+        """Of the labels of both revisions and of the answers, with the candidate's bins."""
+        scales = [end.sample(dataset).scale for end in reversed([*self])]
+        labels = (label for scale in scales for label in scale.labels)
+        return Scale(tuple(dict.fromkeys((*labels, *answers.predicted))), scales[0].bins)
+
     def testable(self, path: MetricPath) -> PairedSample | Unavailable:
         """The predictions that a metric of a test split follows from in both, or why none do."""
         dataset, metric = path[0], split_metric(path[1:])
@@ -78,6 +142,8 @@ class ArtifactPair:
             return Unavailable(f"another test set: no example of {metric.table} in common")
         if not paired.scale.computes(metric.name):
             return NOT_DERIVABLE
+        if reason := paired.no_example(metric):
+            return Unavailable(f"{reason} in common")
         reason = self._scorers_differ(dataset, metric) or self._hidden(dataset, metric)
         return Unavailable(reason) if reason else paired
 

@@ -48,7 +48,7 @@ def count(paired: PairedSample, rows: Ints) -> Count:
     """Flips among the pairs of those indices."""
     baseline, candidate = paired.pairs.baseline.right[rows], paired.pairs.candidate.right[rows]
     negative = baseline & ~candidate
-    size = independent(negative, paired.pairs.candidate.groups, rows)
+    size = independent(negative, paired.pairs.groups, rows)
     return Count(len(rows), int(negative.sum()), int((~baseline & candidate).sum()), size)
 
 

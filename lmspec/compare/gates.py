@@ -27,6 +27,7 @@ from lmspec.specs.names import MetricName, MetricPath
 from lmspec.statistics.arrays import Ints
 from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
 
+PAIRED = (specs.NonInferiority, specs.Improvement)
 WORST_FIRST: tuple[GateVerdict, ...] = (
     "missing",
     "out of date",
@@ -169,12 +170,17 @@ class _Evaluation:
         if not paths and not lost:
             artifact = self.pair.candidate.name
             yield Finding("missing", f"{artifact} has no such metric: run `dvc repro`")
-        for path in lost:
-            # a table without a test example has no metrics, however often it is built
-            advice = "run `dvc repro`" + (
-                "; a table needs at least one test example" if "table" in path else ""
+        # no build gives a class or table without an example a metric
+        empty = {path: self._no_example(path) for path in dict.fromkeys([*paths, *lost])}
+        if not isinstance(self.gate, specs.Gap):
+            yield from (
+                Finding("undecided", f"{_name(p)}: {why}") for p, why in empty.items() if why
             )
-            yield Finding("missing", f"{_name(path)} is expected but missing: {advice}")
+        for path in lost:
+            if not empty[path]:
+                problem = f"{_name(path)} is expected but missing: run `dvc repro`"
+                yield Finding("missing", problem)
+        paths = [path for path in paths if not empty[path]]
         numbers = {path: number(at(metrics, path)) for path in paths}
         for path, value in numbers.items():
             if value is None:
@@ -183,8 +189,24 @@ class _Evaluation:
         values = {path: value for path, value in numbers.items() if value is not None}
         if not isinstance(self.gate, specs.Gap):
             yield from (self._of_value(path, value) for path, value in values.items())
-        elif paths and len(values) == len(paths):
-            yield self._gap(self.gate, values)
+        elif len(values) == len(paths) and (paths or any(empty.values())):
+            without = [f"{_name(path)}: {why}" for path, why in empty.items() if why]
+            yield self._gap(self.gate, values, without)
+
+    def _no_example(self, path: MetricPath) -> str | None:
+        """Why a metric of a class or table has no value in a revision that it is a matter of."""
+        if reason := self.pair.candidate.no_example(path):
+            return reason
+        if self.pair.noun != "scores" or not isinstance(self.gate, PAIRED) or len(path) < 2:
+            return None
+        baseline = self.pair.baseline
+        if reason := baseline.no_example(path):
+            return f"{reason} in {baseline.revision.name}"
+        paired = self.pair.sample(path[0])
+        reason = (
+            paired.no_example(split_metric(path[1:])) if isinstance(paired, PairedSample) else None
+        )
+        return f"{reason} in common" if reason else None
 
     def _of_value(self, path: MetricPath, value: float) -> Finding:
         gate = self.gate
@@ -216,12 +238,33 @@ class _Evaluation:
         if self.gate.confidence is None:
             if (reason := self._another_scorer(path)) is not None:
                 return Finding("not comparable", f"{observed}: {reason}")
-            slack = sign * (value - limit)
-            return Finding("pass" if slack >= 0 else "fail", observed, slack)
-        interval = bounds.of_value(self.pair.candidate, path, self.gate.confidence)
-        if isinstance(interval, str):
-            return Finding("not comparable", f"{observed}, and has no interval: {interval}")
-        return _judged(interval, sign, limit, observed)
+            interval = bounds.exactly(value)
+            if (counted := self._with_lacking(path)) is not None:
+                interval = interval.hull(bounds.exactly(counted))
+        else:
+            found = bounds.of_level(self.pair, path, self.gate.confidence)
+            if isinstance(found, str):
+                return Finding("not comparable", f"{observed}, and has no interval: {found}")
+            interval = found
+        return self._noted(_judged(interval, sign, limit, observed), path)
+
+    def _with_lacking(self, path: MetricPath) -> float | None:
+        """The value with what the test set lacks of the baseline's as wrong; None if nothing."""
+        metric = split_metric(path[1:])
+        if self.pair.noun != "scores" or self.pair.lacking_note(path[0], metric.table) is None:
+            return None
+        *_, every = self.pair.levels(path[0])
+        return every.plain(metric)[0] if every.scale.computes(metric.name) else None
+
+    def _noted(self, finding: Finding, path: MetricPath) -> Finding:
+        """Adds what a level is not over, and what it counts as wrong."""
+        if self.pair.noun != "scores" or len(path) < 2:
+            return finding
+        metric, sample = split_metric(path[1:]), self.pair.candidate.sample(path[0])
+        if isinstance(sample, Unavailable) or not sample.scale.computes(metric.name):
+            return finding
+        notes = sample.unscored(metric), self.pair.lacking_note(path[0], metric.table)
+        return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _another_scorer(self, path: MetricPath) -> str | None:
         """How the metric contradicts the predictions, where git has both."""
@@ -249,11 +292,16 @@ class _Evaluation:
         return self._with_left_out(finding, path[0], split_metric(path[1:]))
 
     def _with_left_out(self, finding: Finding, dataset: str, metric: SplitMetric) -> Finding:
-        """Adds which examples were left out of the comparison."""
+        """Adds which examples were left out of the comparison, and which count as wrong."""
         paired = self.pair.sample(dataset) if self.pair.noun == "scores" else None
-        left_out = paired.left_out(metric) if isinstance(paired, PairedSample) else None
-        observed = f"{finding.observed}; {left_out}"
-        return replace(finding, observed=observed) if left_out else finding
+        if not isinstance(paired, PairedSample):
+            return finding
+        notes = (
+            paired.left_out(metric),
+            paired.unscored(metric),
+            self.pair.lacking_note(dataset, metric.table),
+        )
+        return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _ratio(self, path: MetricPath, gate: specs.Ratio) -> Finding:
         interval = bounds.of_ratio(self.pair, path, gate.confidence)
@@ -264,11 +312,16 @@ class _Evaluation:
         observed = f"{_name(path)} is {interval.value:.4g} times the baseline's"
         return _judged(interval, sign, limit, observed)
 
-    def _gap(self, gate: specs.Gap, values: Mapping[MetricPath, float]) -> Finding:
+    def _gap(
+        self, gate: specs.Gap, values: Mapping[MetricPath, float], without: Sequence[str]
+    ) -> Finding:
+        """without: classes and tables that have no example, in words."""
+        if len(values) < 2 and without:
+            return Finding("undecided", f"a gap needs several values; {'; '.join(without)}")
         if len(values) < 2:
             problem = f"{gate.metric} names one value, and a gap needs several"
             return Finding("not comparable", problem)
-        interval = bounds.of_gap(self.pair.candidate, list(values), gate.confidence)
+        interval = bounds.of_gap(self.pair, list(values), gate.confidence)
         if isinstance(interval, str):
             return Finding("not comparable", interval)
         worst = min(values, key=values.__getitem__)
@@ -277,7 +330,9 @@ class _Evaluation:
             f"{_name(best)} is {values[best]:.4g}, {_name(worst)} {values[worst]:.4g}: "
             f"{interval.value:.4g} apart"
         )
-        return _judged(interval, -1, gate.at_most, observed)
+        finding = _judged(interval, -1, gate.at_most, observed)
+        notes = (*without, self.pair.lacking_note(best[0], None))
+        return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _flips(self, gate: specs.NegativeFlipRate) -> Iterator[Finding]:
         """Of a test split, or of its classes or tables: `test`, `test.class.*`."""
@@ -293,34 +348,54 @@ class _Evaluation:
         for names, rows in slices:
             name = _name((dataset, *names))
             if len(rows):
-                finding = _negative_flip_rate(gate, paired, rows, name)
+                finding = self._negative_flip_rate(gate, paired, names, name)
                 table = names[1] if names[:1] == ("table",) else None
                 yield self._with_left_out(finding, dataset, SplitMetric("accuracy", table))
             else:
-                yield Finding("not comparable", f"{name}: no example in common")
+                yield Finding("undecided", f"{name}: no example in common")
 
     def _slices(
         self, paired: PairedSample, dataset: str, rest: Sequence[str]
     ) -> Iterator[tuple[MetricPath, Ints]]:
         """(names, indices of pairs) that the pattern names.
 
-        Among the tables of the candidate's spec and the labels of any example: a slice without a
-        pair must be reported, not skipped.
+        Among the classes and tables of the candidate's spec and the labels of any example: a slice
+        without a pair must be reported, not skipped.
         """
         if not rest:
             yield (), paired.rows(None)
             return
         answers = [end.predictions[dataset] for end in self.pair]
         known = {("class", label) for side in answers for label in side.label}
-        tables = {
-            ("table", path[2])
-            for path in expected.slices(self.pair.candidate)
-            if path[:2] == (dataset, "table")
-        }
-        known |= tables or {("table", name) for name in answers[-1].table}
+        slices = expected.slices(self.pair.candidate)
+        promised = {(path[1], path[2]) for path in slices if path[0] == dataset and path[1:]}
+        tables = {(kind, name) for kind, name in promised if kind == "table"}
+        known |= promised | (set() if tables else {("table", name) for name in answers[-1].table})
         for kind, name in sorted(known):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
-                yield (kind, name), paired.labelled(name) if kind == "class" else paired.rows(name)
+                yield (kind, name), _of_slice(paired, (kind, name))
+
+    def _negative_flip_rate(
+        self, gate: specs.NegativeFlipRate, paired: PairedSample, names: MetricPath, name: str
+    ) -> Finding:
+        """On a test split or slice; what the candidate's lacks flipped if it was right."""
+        finding = _negative_flip_rate(gate, paired, _of_slice(paired, names), name)
+        dataset = self.pattern[0]
+        whole = self.pair.whole(dataset)
+        table = names[1] if names[:1] == ("table",) else None
+        if finding.verdict != "pass" or whole is None:
+            return finding
+        if self.pair.lacking_note(dataset, table) is None:
+            return finding
+        counted = _negative_flip_rate(gate, whole, _of_slice(whole, names), name)
+        return finding if counted.verdict == "pass" else replace(finding, verdict="undecided")
+
+
+def _of_slice(paired: PairedSample, names: MetricPath) -> Ints:
+    """Indices of the pairs of a class, a table, or all: `("class", "bad")`, `()`."""
+    if names[:1] == ("class",):
+        return paired.labelled(names[1])
+    return paired.rows(names[1] if names else None)
 
 
 def _negative_flip_rate(
@@ -350,6 +425,8 @@ def _judged(
         low, high = high, low
     if interval.low != interval.high:
         observed += f" [{interval.low:.4g}, {interval.high:.4g}]"
+    if interval.few:
+        observed += f"; {interval.few}"
     passes, fails = (low > bar, high <= bar) if strict else (low >= bar, high < bar)
     if passes or fails:
         return Finding("pass" if passes else "fail", observed, low - bar)

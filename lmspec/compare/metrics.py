@@ -63,7 +63,10 @@ def _untested_metric(pair: ArtifactPair, path: MetricPath, baseline: Any, candid
 
 
 def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None) -> Row:
-    if lacking := _lacking(pair, path, metric, lost):
+    lacking = _lacking(pair, path, metric, lost)
+    if lacking and lacking.verdict == "missing" and not lost:
+        lacking = _without_example(pair, path, metric) or lacking
+    if lacking:
         return Row(lacking)
     for end in (pair.candidate, pair.baseline):
         if end.out_of_date is not None:
@@ -109,6 +112,18 @@ def _lacking(
     return None
 
 
+def _without_example(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Metric | None:
+    """A metric of a class or table is no number where it has no example; None if it has."""
+    ends = [end for end in (pair.candidate, pair.baseline) if end.no_example(path)]
+    if not ends:
+        return None
+    values = metric.baseline, metric.candidate
+    if len(ends) == 2 and values[0] == values[1]:
+        return replace(metric, verdict="same", reason=ends[0].no_example(path))
+    reason = f"{ends[0].no_example(path)} in {ends[0].revision.name}"
+    return replace(metric, difference=None, verdict="not comparable", reason=reason)
+
+
 def _is_no_number(value: Any, metric: Metric) -> bool:
     """Is it not a number where one is due: by the other revision, or as it has a direction?"""
     if value == MISSING or number(value) is not None:
@@ -127,15 +142,27 @@ def scored(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Row:
         return Row(_without_predictions(pair, path, metric))
     if isinstance(paired, Unavailable):
         return Row(_unpaired_or_not(pair, path, metric, paired.reason))
-    return tested(paired, path, metric)
+    row = tested(paired, path, metric)
+    metric, table = row.metric, split_metric(path[1:]).table
+    if metric.p is None or not metric.difference or metric.better is None:
+        return row
+    p = pair.cautious_p(path, metric.difference, metric.p, metric.better)
+    if p == metric.p:
+        return row
+    reason = f"{metric.reason}; for p {pair.lacking_note(path[0], table)}"
+    return replace(row, metric=replace(metric, p=p, reason=reason))
 
 
 def tested(paired: PairedSample, path: MetricPath, metric: Metric) -> Row:
     """A metric with its test; its verdict waits for Holm's correction."""
     part = split_metric(path[1:])
-    places = paired.rows(part.table)
-    metric = replace(metric, examples=len(places), reason=paired.left_out(part))
-    if metric.difference == 0 and not metric.reason and not paired.differing[places].any():
+    reasons = paired.left_out(part), paired.unscored(part)
+    metric = replace(
+        metric,
+        examples=len(paired.rows(part.table)),
+        reason="; ".join(filter(None, reasons)) or None,
+    )
+    if metric.difference == 0 and paired.unchanged(part):
         return Row(replace(metric, verdict="same"))
     estimate = paired.difference(part)
     p, method = paired.p(part, estimate)
@@ -207,6 +234,8 @@ def _unpaired(metric: Metric, size: int, reason: str, family: Family) -> Metric:
         return replace(metric, verdict="same")
     baseline, candidate = float(metric.baseline), float(metric.candidate)
     p, low, high = exact.two_proportions(baseline, candidate, (size, size), CONFIDENCE)
+    if p > 1 - CONFIDENCE:  # Fisher's test rejects less often than Newcombe's interval excludes 0
+        low, high = min(low, 0.0), max(high, 0.0)
     return replace(
         metric,
         verdict="inconclusive",

@@ -24,24 +24,51 @@ def judged(rows: Sequence[Row]) -> list[Metric]:
     metrics = [row.metric for row in rows]
     for family in ("test sets", "slices"):
         places = [i for i, metric in enumerate(metrics) if metric.family == family]
-        corrected, factors = exact.holm([metrics[i].p or 0.0 for i in places])
-        for i, p_holm, factor in zip(places, corrected, factors, strict=True):
-            metrics[i] = _judged(metrics[i], rows[i].estimate, p_holm, LEVEL / factor)
+        levels = [metrics[i].p or 0.0 for i in places]
+        corrected, factors = exact.holm(levels)
+        for n, i in enumerate(places):
+            metric, estimate = metrics[i], rows[i].estimate
+            few = _too_few(metric, estimate, [*levels[:n], *levels[n + 1 :]])
+            metrics[i] = _judged(metric, estimate, corrected[n], LEVEL / factors[n], few)
     return metrics
 
 
-def _judged(metric: Metric, estimate: Estimate | None, p_holm: float, level: float) -> Metric:
+def _judged(
+    metric: Metric, estimate: Estimate | None, p_holm: float, level: float, few: str | None
+) -> Metric:
     if p_holm <= LEVEL and metric.difference:
         verdict = towards(metric.difference, metric.better) if metric.better else "changed"
         return replace(metric, verdict=verdict, p_holm=p_holm)
-    mde, reason = _detectable(metric, estimate, level), None
-    if mde is None and estimate is not None and estimate.value:
-        reason = "too few examples to estimate the spread"
-    elif mde is not None and mde > 1 and metric.better == "higher":
-        examples = f"{metric.examples} example{'s' * (metric.examples != 1)}"
-        mde, reason = None, f"{examples} cannot show any difference"
+    mde, reason = None, few
+    if few is None:
+        mde = _detectable(metric, estimate, level)
+        if mde is None and estimate is not None and estimate.value:
+            reason = "too few examples to estimate the spread"
+        elif mde is not None and mde > 1 and metric.better == "higher":
+            mde, reason = None, _no_effect(metric.examples or 0, "example")
     reason = "; ".join(filter(None, (metric.reason, reason))) or None
     return replace(metric, verdict="inconclusive", p_holm=p_holm, mde=mde, reason=reason)
+
+
+def _too_few(metric: Metric, estimate: Estimate | None, others: Sequence[float]) -> str | None:
+    """Why no difference could be shown, whatever it is: the least p of so few units is too large.
+
+    others  p of the other metrics of the family
+    """
+    count, unit = metric.examples or 0, "example"
+    if estimate is None:  # of two unpaired shares
+        least = exact.fisher(0, count, count, count) if count else 0.0
+    else:
+        count, least = estimate.worth, 2.0 ** (1 - estimate.worth)
+        unit = "group" if "groups" in (metric.method or "") else unit
+    if least * (len(others) + 1) <= LEVEL:
+        return None
+    corrected, _ = exact.holm([*others, least])
+    return _no_effect(count, unit) if corrected[-1] > LEVEL else None
+
+
+def _no_effect(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'s' * (count != 1)}: no effect can be shown"
 
 
 def towards(difference: float, better: Better | None) -> Verdict:
@@ -53,12 +80,13 @@ def _detectable(metric: Metric, estimate: Estimate | None, level: float) -> floa
     """The minimum detectable effect; None if unknown."""
     if not metric.examples:
         return None
+    units = metric.examples
     if estimate is not None:
-        error = estimate.error
+        error, units = estimate.error, estimate.units
     else:  # of two unpaired shares: by the width of their interval
         low, high = metric.interval or (0.0, 0.0)
         error = (high - low) / (2 * exact.NORMAL.inv_cdf((1 + CONFIDENCE) / 2))
-    # an exact test needs some discordant pairs, even if all point one way
-    discordant = exact.fewest_discordant(level) if "exact" in (metric.method or "") else 0
+    # a metric of answers needs some discordant pairs, even if all point one way
+    discordant = exact.fewest_discordant(level) if metric.better == "higher" else 0
     fewest = discordant / metric.examples
-    return max(fewest, bootstrap.detectable(error, level) if error else 0.0) or None
+    return max(fewest, bootstrap.detectable(error, level, units) if error else 0.0) or None

@@ -97,10 +97,10 @@ def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) 
         return Step(verdict, plain, reason=paired.reason)
     part = split_metric(name.path[1:])
     left_out = paired.left_out(part)
-    if plain == 0 and left_out is None and not paired.differing[paired.rows(part.table)].any():
+    if plain == 0 and paired.unchanged(part):
         return Step("same", 0.0)
     estimate = paired.difference(part)
-    p, _ = paired.p(part, estimate)
+    p = pair.cautious_p(name.path, estimate.value, paired.p(part, estimate)[0], better)
     significant = p <= LEVEL and estimate.value != 0
     verdict = towards(estimate.value, better) if significant else "inconclusive"
     return Step(verdict, estimate.value, p, left_out)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmspec.compare import out_of_date
+from lmspec.compare.artifact import Artifact
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Unavailable, at, number
 from lmspec.errors import LmspecError
@@ -116,6 +117,10 @@ class _MetricHistory:
         if not isinstance(section, Mapping) or path[-1] not in section:
             return _Reading(None, f"{self.file} has no {'.'.join(path)}", absent=True)
         value = section[path[-1]]
+        if value is None and (
+            reason := Artifact(revision, str(self.name.artifact)).no_example(path)
+        ):
+            return _Reading(None, reason)
         if number(value) is None:
             return _Reading(None, f"its value is {value!r}, not a number")
         return _Reading(value)

@@ -15,6 +15,8 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
 
     truth        (n,) positions of the labels
     probability  (n, k)
+    Macro F1 is over the labels that have an example: of any other no recall is defined, and one
+    wrong answer would make its F1 0. scikit-learn leaves out what is neither true nor predicted.
     Raises ValueError if n is 0.
     """
     if len(truth) == 0:
@@ -24,18 +26,25 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
     return {
         "accuracy": float((predicted == truth).mean()),
         "macro_f1": float(
-            sk.f1_score(truth, predicted, labels=classes, average="macro", zero_division=0)
+            sk.f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0)
         ),
         "log_loss": float(sk.log_loss(truth, probability, labels=classes)),
     }
 
 
 def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:
-    """`summary`, F1 per class, expected calibration error, and the number of examples."""
+    """`summary`, F1 per class, expected calibration error, and the number of examples.
+
+    The F1 of a class without an example is None, null in JSON.
+    """
     predicted = probability.argmax(1)
     f1 = sk.f1_score(truth, predicted, labels=np.arange(len(labels)), average=None, zero_division=0)
+    counts = np.bincount(truth, minlength=len(labels))
     return summary(truth, probability) | {
-        "f1": {label: float(value) for label, value in zip(labels, f1, strict=True)},
+        "f1": {
+            label: float(value) if count else None
+            for label, value, count in zip(labels, f1, counts, strict=True)
+        },
         "expected_calibration_error": expected_calibration_error(
             probability.max(1), predicted == truth, bins
         ),

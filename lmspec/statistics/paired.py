@@ -4,6 +4,7 @@ import functools
 import math
 import operator
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,8 +67,7 @@ class PairedSample:
 
     @functools.cached_property
     def _draws(self) -> Draws:
-        groups = self.pairs.candidate.groups
-        return bootstrap.draws(self._parts, plan(self.pairs.strata.numbers, groups))
+        return bootstrap.draws(self._parts, plan(self.pairs.strata.numbers, self.pairs.groups))
 
     def rows(self, table: str | None) -> Ints:
         """Indices of the pairs of a table, or of all."""
@@ -78,11 +78,22 @@ class PairedSample:
         labels = self.pairs.candidate.label
         return np.asarray([i for i, name in enumerate(labels) if name == label], np.int64)
 
+    def no_example(self, metric: SplitMetric) -> str | None:
+        """`no example of 'rare'` for a metric of a class or table without a pair; else None."""
+        return _no_example(metric, self.pairs.candidate, self.rows(metric.table))
+
+    def unscored(self, metric: SplitMetric) -> str | None:
+        """Which labels a macro F1 is not over, as they have no example; None if over all."""
+        rows = self.rows(metric.table)
+        return _unscored(metric, self.scale, self.pairs.candidate, rows)
+
     def left_out(self, metric: SplitMetric) -> str | None:
         """Which examples the metric is not compared on, in words; None if none."""
         pairs = self.pairs
+        had = pairs.gone + pairs.relabelled + len(pairs.baseline.id)
         counts = {
-            "in one revision only": pairs.left_out,
+            f"gone, of {had:,}": pairs.gone,
+            "new": pairs.left_out - pairs.gone,
             "relabelled": pairs.relabelled,
             "moved to another table": pairs.moved if metric.table is not None else 0,
         }
@@ -90,17 +101,30 @@ class PairedSample:
         return f"on the common examples; left out: {', '.join(parts)}" if parts else None
 
     @functools.cached_property
+    def _answered(self) -> Bools:
+        """(n,) is the answer another one?"""
+        baseline, candidate = self.pairs.baseline.predicted, self.pairs.candidate.predicted
+        return np.fromiter(map(operator.ne, baseline, candidate), np.bool_, len(baseline))
+
+    @functools.cached_property
     def differing(self) -> Bools:
         """(n,) did the answer or one of its probabilities change?"""
         baseline, candidate = self.pairs.baseline, self.pairs.candidate
-        answers = np.fromiter(
-            map(operator.ne, baseline.predicted, candidate.predicted), np.bool_, len(baseline.id)
-        )
         return np.asarray(
-            answers
+            self._answered
             | (baseline.confidence != candidate.confidence)
             | (baseline.label_probability != candidate.label_probability)
         )
+
+    def unchanged(self, metric: SplitMetric) -> bool:
+        """Is all that the metric follows from the same: the answers, or their probabilities too?"""
+        changed = self._answered if metric.of_answers else self.differing
+        return self.left_out(metric) is None and not changed[self.rows(metric.table)].any()
+
+    def _columns(self, metric: SplitMetric) -> Ints:
+        """Indices of the sums of one revision that the metric needs."""
+        rows = self.rows(metric.table)
+        return _columns(metric, self.scale, self.pairs.candidate, rows)
 
     def difference(self, metric: SplitMetric) -> Estimate:
         """candidate - baseline."""
@@ -111,13 +135,13 @@ class PairedSample:
             )
             return candidate - baseline
 
-        columns = self.scale.columns(metric.name)
+        columns = self._columns(metric)
         drawn = self._draws.of(np.concatenate([columns, self.scale.width + columns]))
         return bootstrap.estimate(drawn, statistic, self.pairs.strata.of(metric.table))
 
     def p(self, metric: SplitMetric, estimate: Estimate) -> tuple[float, str]:
         """(two-sided p, name of the test). Never 0: at least the smallest normal float."""
-        rows, groups = self.rows(metric.table), self.pairs.candidate.groups
+        rows, groups = self.rows(metric.table), self.pairs.groups
         if metric.name == "accuracy":
             # (rows,) 1: wrong -> right, -1: right -> wrong
             gained = self.pairs.candidate.right[rows].astype(np.int64)
@@ -130,7 +154,7 @@ class PairedSample:
         else:
             units = self._differing_units(metric)
             # of so few differing units no test can show more than one that flips the sign of each
-            p = 2.0 ** (1 - units)
+            p = max(2.0 ** (1 - units), estimate.typical_p)
             if estimate.error:
                 p = max(bootstrap.corrected_p(estimate.p, units), p)
             method = "paired bootstrap" + (" of groups" if groups is not None else "")
@@ -142,14 +166,34 @@ class PairedSample:
         """Two-sided interval of the difference; None where its spread is unknown.
 
         Tango's for accuracy: with seven discordant pairs the bootstrap's covers in 93.7 % of cases.
+        It holds 0 unless the test of `p` rejects at its level.
         """
-        ungrouped = metric.name == "accuracy" and self.pairs.candidate.groups is None
-        if estimate.error and not ungrouped:
-            return estimate.interval(confidence)
-        if not metric.of_answers:
+        level = 1 - confidence
+        if math.isinf(estimate.typical(level / 2)):
             return None
-        below, above = self.margin(metric).at((1 + confidence) / 2)
-        return estimate.value - below, estimate.value + above
+        low, high = math.inf, -math.inf
+        if estimate.error and (metric.name != "accuracy" or self.pairs.groups is not None):
+            low, high = estimate.interval(confidence)
+        if metric.of_answers and (low > high or self._is_sparse(metric, level)):
+            below, above = self.margin(metric).at(1 - level / 2)
+            low, high = min(low, estimate.value - below), max(high, estimate.value + above)
+        if low > high:
+            return None
+        if self.p(metric, estimate)[0] > level:
+            return min(low, 0.0), max(high, 0.0)
+        return low, high
+
+    def _is_sparse(self, metric: SplitMetric, level: float) -> bool:
+        """Are so few answers other ones, or of a class, that replicates tell little of it?
+
+        So few that no sign test of them reaches the level, or as few as `bootstrap.FEW_UNITS`.
+        """
+        rows = self.rows(metric.table)
+        classes = Counter(self.pairs.candidate.label[i] for i in rows)
+        return (
+            2.0 ** (1 - self._differing_units(metric)) > level
+            or min(classes.values()) <= bootstrap.FEW_UNITS
+        )
 
     def margin(self, metric: SplitMetric) -> margins.Margin:
         """Exact limits of the difference of a metric of answers, by the discordant pairs."""
@@ -157,12 +201,12 @@ class PairedSample:
         baseline, candidate = self.pairs.baseline.right[rows], self.pairs.candidate.right[rows]
         sums = self._parts[rows, self.scale.width :].sum(0)  # (width,) of the candidate
         label, effects = self.scale.classes(metric.name, self.pairs.candidate, rows, sums)
-        worth = independent(baseline != candidate, self.pairs.candidate.groups, rows) / len(rows)
+        worth = independent(baseline != candidate, self.pairs.groups, rows) / len(rows)
         return margins.of_difference(baseline, candidate, label, effects, worth)
 
     def _differing_units(self, metric: SplitMetric) -> int:
         """Number of examples, or groups, whose sums for the metric differ."""
-        baseline = self.scale.columns(metric.name)
+        baseline = self._columns(metric)
         candidate = self.scale.width + baseline
         strata = [self._draws.units[i] for i in self.pairs.strata.of(metric.table)]
         return sum(
@@ -173,15 +217,23 @@ class PairedSample:
 
 @dataclass
 class Sample:
-    """The predictions of one model on one test split."""
+    """The predictions of one model on one test split.
+
+    joined  (n,) number of the group of each example, if other than the predictions' own groups
+    """
 
     predictions: Predictions
     scale: Scale
+    joined: Ints | None = None
+
+    @property
+    def groups(self) -> Ints | None:
+        """(n,) number of the group of each example; None if no two share one."""
+        return self.predictions.groups if self.joined is None else self.joined
 
     @functools.cached_property
     def _draws(self) -> Draws:
-        answers = self.predictions
-        return bootstrap.draws(self._parts, plan(answers.strata.numbers, answers.groups))
+        return bootstrap.draws(self._parts, plan(self.predictions.strata.numbers, self.groups))
 
     @functools.cached_property
     def _parts(self) -> Floats:
@@ -198,9 +250,21 @@ class Sample:
         """Indices of the examples of a table, or of all."""
         return self.predictions.strata.rows(table)
 
+    def no_example(self, metric: SplitMetric) -> str | None:
+        """`no example of 'rare'` for a metric of a class or table without one; else None."""
+        return _no_example(metric, self.predictions, self.rows(metric.table))
+
+    def unscored(self, metric: SplitMetric) -> str | None:
+        """Which labels a macro F1 is not over, as they have no example; None if over all."""
+        return _unscored(metric, self.scale, self.predictions, self.rows(metric.table))
+
+    def columns(self, metric: SplitMetric) -> Ints:
+        """Indices of the sums that the metric needs."""
+        return _columns(metric, self.scale, self.predictions, self.rows(metric.table))
+
     def value(self, metric: SplitMetric) -> Estimate:
         """The metric with its bootstrap."""
-        drawn = self._draws.of(self.scale.columns(metric.name))
+        drawn = self._draws.of(self.columns(metric))
         return bootstrap.estimate(
             drawn,
             lambda sums: self.scale.metric(metric.name, sums),
@@ -213,7 +277,7 @@ class Sample:
         Chance in one bin never cancels chance in another, so by the triangle inequality it is at
         most the sum of the bins' deviations, whose distribution the replicates give.
         """
-        drawn = self._draws.of(self.scale.columns(metric.name))
+        drawn = self._draws.of(self.columns(metric))
         chosen = self.predictions.strata.of(metric.table)
         whole = drawn.whole[chosen].sum(0)  # (1 + bins,): examples, then the gap of each bin
         replicates = drawn.drawn[:, chosen].sum(1)  # (b, 1 + bins)
@@ -227,13 +291,13 @@ class Sample:
         rows = self.rows(metric.table)
         right, sums = self.predictions.right[rows], self._parts[rows].sum(0)
         label, effects = self.scale.classes(metric.name, self.predictions, rows, sums)
-        worth = independent(right, self.predictions.groups, rows) / len(rows)
+        worth = independent(right, self.groups, rows) / len(rows)
         return margins.of_level(right, label, effects, worth)
 
     def plain(self, metric: SplitMetric) -> tuple[float, int]:
         """(the metric without its spread, number of examples)."""
         sums = self._sums[self.predictions.strata.of(metric.table)].sum(0)  # (width,)
-        value = self.scale.metric(metric.name, sums[self.scale.columns(metric.name)])
+        value = self.scale.metric(metric.name, sums[self.columns(metric)])
         return float(value), int(sums[0])
 
     def rounding(self, metric: SplitMetric) -> float:
@@ -257,6 +321,34 @@ class Sample:
 def independent(hits: Bools, groups: Ints | None, rows: Ints) -> float:
     """Number of independent examples that these tell as much as: fewer in groups."""
     return exact.effective_size(hits, groups[rows]) if groups is not None else float(len(rows))
+
+
+def _no_example(metric: SplitMetric, answers: Predictions, rows: Ints) -> str | None:
+    where = "" if metric.table is None else f" of table {metric.table!r}"
+    if not rows.size:
+        return f"no example{where}"
+    label = metric.name.removeprefix("f1.")
+    if label == metric.name or any(answers.label[i] == label for i in rows):
+        return None
+    return f"no example of {label!r}" + (f" in table {metric.table!r}" if where else "")
+
+
+def _true(metric: SplitMetric, answers: Predictions, rows: Ints) -> set[str] | None:
+    """Labels that have an example; None where the metric is not over labels."""
+    if metric.name != "macro_f1":
+        return None
+    labels = answers.label
+    return set(labels) if len(rows) == len(labels) else {labels[i] for i in rows}
+
+
+def _columns(metric: SplitMetric, scale: Scale, answers: Predictions, rows: Ints) -> Ints:
+    return scale.columns(metric.name, _true(metric, answers, rows))
+
+
+def _unscored(metric: SplitMetric, scale: Scale, answers: Predictions, rows: Ints) -> str | None:
+    true = _true(metric, answers, rows)
+    without = [repr(label) for label in scale.labels if true is not None and label not in true]
+    return f"without {', '.join(without)}: no example" if without else None
 
 
 _plans: dict[tuple[bytes, bytes], bootstrap.Resampling] = {}

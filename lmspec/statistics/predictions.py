@@ -3,7 +3,7 @@
 import functools
 import itertools
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ class Predictions:
     def rows(self, places: Sequence[int] | Ints) -> "Predictions":
         """Some of the examples, in that order."""
         columns = (self.id, self.table, self.group, self.label, self.predicted)
-        return _of(
+        return of_columns(
             [[column[i] for i in places] for column in columns],
             self.confidence[places],
             self.label_probability[places],
@@ -108,16 +108,17 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | 
         return None
     if not all(((column >= 0) & (column <= 1)).all() for column in numbers):
         return None
-    whole = _of([table[name] for name in COLUMNS[1:6]], *numbers)
+    whole = of_columns([table[name] for name in COLUMNS[1:6]], *numbers)
     places: dict[str, list[int]] = {}
     for i, dataset in enumerate(table["dataset"]):
         places.setdefault(dataset, []).append(i)
     return {dataset: whole.rows(rows) for dataset, rows in places.items()}
 
 
-def _of(
+def of_columns(
     columns: Sequence[Sequence[str]], confidence: Floats, label_probability: Floats
 ) -> Predictions:
+    """From columns of texts, in the order of the fields, and the probabilities."""
     ids, table, group, label, predicted = map(tuple, columns)
     return Predictions(ids, table, group, label, predicted, confidence, label_probability)
 
@@ -155,11 +156,15 @@ class Scale:
         parts[rows, 3 + 3 * count + place] = right - side.confidence
         return parts
 
-    def columns(self, name: str) -> Ints:
-        """Indices of the sums that a metric needs: with many labels, one F1 needs few of them."""
+    def columns(self, name: str, true: Collection[str] | None = None) -> Ints:
+        """Indices of the sums that a metric needs: with many labels, one F1 needs few of them.
+
+        true  labels that have an example: a macro F1 is over these; None: all have
+        """
         count = len(self.labels)
         if name == "macro_f1":
-            return np.arange(3, 3 + 3 * count)
+            places = [i for i, label in enumerate(self.labels) if true is None or label in true]
+            return np.concatenate([3 + i * count + np.array(places, np.int64) for i in range(3)])
         if name.startswith("f1."):
             return 3 + self.labels.index(name.removeprefix("f1.")) + count * np.arange(3)
         if name == "expected_calibration_error":
@@ -197,7 +202,7 @@ class Scale:
         count = len(self.labels)
         right, predicted, true = (sums[3 + i * count : 3 + (i + 1) * count] for i in range(3))
         of = np.maximum(predicted + true, 1)
-        f1 = 2 * right / of
+        f1 = 2 * right / of  # 0 for a label without an example
         lost = np.where(right > 0, f1 - 2 * (right - 1) / np.maximum(of - 1, 1), 0)
         gained = np.where(right < true, 2 * (right + 1) / (of + 1) - f1, 0)
         own, taken_for = np.maximum(lost, gained), f1 - 2 * right / (of + 1)
@@ -205,7 +210,7 @@ class Scale:
         others = np.maximum(shares.sum() - shares, 1 / count)
         if name == "macro_f1":
             taken = (shares * taken_for).sum() - shares * taken_for
-            return np.asarray((own + taken / others) / count)
+            return np.asarray((own + taken / others) / max(1, int((true > 0).sum())))
         place = self.labels.index(name.removeprefix("f1."))
         effects = shares[place] * taken_for[place] / others
         effects[place] = own[place]
@@ -219,7 +224,7 @@ class Scale:
 
 
 def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
-    """(...) 0 for a label that was neither true nor predicted."""
+    """(...) 0 for a label that a replicate has no example of."""
     of = predicted + true
     return np.asarray(np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0))
 
@@ -232,6 +237,7 @@ class Pairs:
     left_out    examples in one revision only
     relabelled  examples with another label; they are in no pair
     moved       pairs in another table now; they are in the pairs of no table
+    gone        examples of the baseline that the candidate lacks; they are among `left_out`
     """
 
     baseline: Predictions
@@ -240,31 +246,84 @@ class Pairs:
     left_out: int
     relabelled: int
     moved: int
+    gone: int
+
+    @functools.cached_property
+    def groups(self) -> Ints | None:
+        """(n,) number of the group of each pair; None if no two share one in either revision."""
+        baseline, candidate = self.baseline, self.candidate
+        if baseline.group == candidate.group and baseline.table == candidate.table:
+            return candidate.groups
+        return joined(baseline.groups, candidate.groups)
 
 
 def pair(baseline: Predictions, candidate: Predictions) -> Pairs:
     """Match two sets of predictions by id; there may be no pair at all."""
     if baseline.id == candidate.id and baseline.label == candidate.label:
-        return _paired(baseline, candidate, 0, 0)
+        return matched(baseline, candidate)
     place = {name: i for i, name in enumerate(baseline.id)}
     common = [(place[name], j) for j, name in enumerate(candidate.id) if name in place]
     same = [(i, j) for i, j in common if baseline.label[i] == candidate.label[j]]
-    return _paired(
+    return matched(
         baseline.rows([i for i, _ in same]),
         candidate.rows([j for _, j in same]),
         len(baseline.id) + len(candidate.id) - 2 * len(common),
         len(common) - len(same),
+        len(baseline.id) - len(common),
     )
 
 
-def _paired(baseline: Predictions, candidate: Predictions, left_out: int, relabelled: int) -> Pairs:
+def groups_of_either(baseline: Predictions, candidate: Predictions) -> Ints | None:
+    """(n,) number of the group of each of the candidate's examples, in one revision or the other.
+
+    The baseline's groups are those of the examples that it has, too.
+    """
+    groups = baseline.groups
+    if groups is None:
+        return candidate.groups
+    place = dict(zip(baseline.id, groups.tolist(), strict=True))
+    beyond = int(groups.max()) + 1
+    own = [place.get(name, beyond + j) for j, name in enumerate(candidate.id)]
+    return joined(candidate.groups, np.unique(own, return_inverse=True)[1])
+
+
+def joined(one: Ints | None, other: Ints | None) -> Ints | None:
+    """(n,) the groups of examples that are in groups by either of two numberings, or by both.
+
+    Two examples are in one group if a chain of common groups leads from one to the other.
+    """
+    if one is None or other is None:
+        return other if one is None else one
+    root = list(range(int(one.max(initial=-1)) + 1))  # union-find over the groups of `one`
+
+    def find(group: int) -> int:
+        while root[group] != group:
+            root[group] = group = root[root[group]]
+        return group
+
+    first: dict[int, int] = {}  # group of `other` -> a group of `one` that it meets
+    for group, meets in zip(one.tolist(), other.tolist(), strict=True):
+        ends = find(group), find(first.setdefault(meets, group))
+        root[max(ends)] = min(ends)
+    return np.unique([find(group) for group in one.tolist()], return_inverse=True)[1]
+
+
+def matched(
+    baseline: Predictions,
+    candidate: Predictions,
+    left_out: int = 0,
+    relabelled: int = 0,
+    gone: int = 0,
+) -> Pairs:
+    """Pairs of predictions of the same examples in the same order."""
     size = len(candidate.id)
     stays = np.fromiter(map(operator.eq, baseline.table, candidate.table), np.bool_, size)
     numbers, tables = numbered(list(itertools.compress(candidate.table, stays)))
     strata = np.full(size, len(tables), np.int64)
     strata[stays] = numbers
     moved = int((~stays).sum())
-    return Pairs(baseline, candidate, Strata(strata, tables), left_out, relabelled, moved)
+    strata_of = Strata(strata, tables)
+    return Pairs(baseline, candidate, strata_of, left_out, relabelled, moved, gone)
 
 
 def numbered(names: Sequence[str]) -> Strata:
