@@ -1001,8 +1001,8 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "half of the test set is another: a gate says on what it was held",
     "| undecided, fails | `kept` | `non_inferiority` |",
-    "left out: 100 gone, of 200, 100 new; of the baseline's 200 test examples 100 are gone: "
-    "these count as wrong",
+    "left out: 100 gone, of 200, 100 new; 100 of the baseline's 200 test examples are gone, "
+    "and count as wrong",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
