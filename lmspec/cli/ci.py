@@ -11,7 +11,7 @@ import click
 
 from lmspec.cli import loading, mistakes
 from lmspec.compare.report import Gate
-from lmspec.errors import LmspecError, some
+from lmspec.errors import LmspecError, harmless, some
 from lmspec.git import committed, line_endings, tree
 from lmspec.language import validate
 from lmspec.pipeline import subprocesses
@@ -92,7 +92,7 @@ def _existing(base: str | None) -> str:
         base = base or committed.default_base(Path.cwd())
         tree.merge_base(base, "HEAD", Path.cwd())
     except LmspecError as error:
-        raise click.BadParameter(str(error), param_hint="--base") from None
+        raise click.BadParameter(harmless(error), param_hint="--base") from None
     return base
 
 
@@ -129,7 +129,9 @@ def _pull(options: Options) -> str:
     if not options.pull:
         return "skipped"
     setting = [sys.executable, "-m", "dvc", "config", "core.remote"]
-    remote = subprocess.run(setting, capture_output=True, text=True, check=False).stdout.strip()
+    environment = subprocesses.environment()
+    process = subprocess.run(setting, env=environment, capture_output=True, text=True, check=False)
+    remote = process.stdout.strip()
     if not remote:
         return "no default remote"
     if code := subprocesses.run_module("dvc", "pull", "--run-cache", "--allow-missing"):

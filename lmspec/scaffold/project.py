@@ -13,6 +13,7 @@ from lmspec.git import merge_driver
 from lmspec.language import document, validate
 from lmspec.language.problems import ProblemsFound
 from lmspec.methods import folders
+from lmspec.pipeline import subprocesses
 from lmspec.scaffold import files
 from lmspec.scaffold.table import LabelledTable
 
@@ -104,7 +105,14 @@ def _init_git(folder: Path) -> bool:
 
 
 def _run(folder: Path, *command: str) -> None:
-    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env=subprocesses.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if process.returncode:
         *_, line = (process.stderr or process.stdout).strip().splitlines() or ["no output"]
         remedy = f"the files in {folder} are written; run it there yourself"
