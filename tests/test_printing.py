@@ -210,3 +210,19 @@ def test_a_reader_that_leaves_ends_a_command_quietly(tmp_path: Path, command: st
         check=False,
     )
     assert found.stderr == ""
+
+
+def test_a_page_is_printed_as_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No line of a template looks like a command, so its script keeps the hash of its policy; a
+    value that does gets a reference."""
+    for template in (ROOT / "lmspec/reports/templates").iterdir():
+        assert not COMMANDS.search(template.read_text(encoding="utf-8")), template.name
+    made = make(tmp_path / "project")
+    made.run("diff", "HEAD", "--format", "html", "--output", "page.html")
+    printed = made.run("diff", "HEAD", "--format", "html").output
+    assert printed.rstrip() == made.text("page.html").rstrip()
+    printing.data("<p>\n::error::a ##vso[b]</p>", "xml")
+    shown = capsys.readouterr().out
+    assert not acts(shown) and shown.startswith("<p>\n&#58;:error::a #&#35;vso[b]")
