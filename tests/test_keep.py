@@ -1,8 +1,12 @@
 """What an edit of code changed, and which outputs it cannot have changed."""
 
+from pathlib import Path
+
 import pytest
 
-from lmspec.pipeline import codediff
+from lmspec.compare import changes
+from lmspec.errors import LmspecError
+from lmspec.pipeline import closure, codediff
 
 SOURCE = '''"""caption"""
 
@@ -26,6 +30,10 @@ class C:
 '''
 
 
+def changed(old: str, new: str) -> tuple[str, ...]:
+    return codediff.changed(old.encode(), new.encode())
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -41,7 +49,7 @@ class C:
 )
 def test_comments_and_layout_change_nothing(old: str, new: str) -> None:
     """Comments, empty lines, parentheses, line breaks, another way to write a number."""
-    assert old in SOURCE and codediff.changed(SOURCE, SOURCE.replace(old, new)) == ()
+    assert old in SOURCE and changed(SOURCE, SOURCE.replace(old, new)) == ()
 
 
 @pytest.mark.parametrize(
@@ -63,12 +71,12 @@ def test_comments_and_layout_change_nothing(old: str, new: str) -> None:
 )
 def test_what_a_program_can_tell_apart_is_named(old: str, new: str, names: tuple[str, ...]) -> None:
     """Code, docstrings, types of constants: by the enclosing function, method or class."""
-    assert old in SOURCE and codediff.changed(SOURCE, SOURCE.replace(old, new, 1)) == names
+    assert old in SOURCE and changed(SOURCE, SOURCE.replace(old, new, 1)) == names
 
 
 def test_order_counts() -> None:
     """Order matters: the first function may run before the second is defined."""
-    assert codediff.changed("def a(): pass\ndef b(): pass\n", "def b(): pass\ndef a(): pass\n") == (
+    assert changed("def a(): pass\ndef b(): pass\n", "def b(): pass\ndef a(): pass\n") == (
         codediff.ORDER,
     )
 
@@ -85,4 +93,26 @@ def test_order_counts() -> None:
 )
 def test_a_program_that_reads_code_as_text_is_seen(source: str, names: set[str]) -> None:
     """There a comment is content, and nothing is kept."""
-    assert codediff.read_as_text(source) == names
+    assert codediff.read_as_text(source.encode()) == names
+
+
+def test_a_comment_that_names_another_encoding_changes_texts() -> None:
+    """A file is decoded as Python decodes it (PEP 263, a byte order mark); as UTF-8, the two differ
+    in a comment alone."""
+    plain = 'MARK = "é"\n'.encode()
+    latin = b"# coding: latin-1\n" + plain
+    assert codediff.changed(plain, latin) == (codediff.REST,)
+    assert changed(plain.decode(), latin.decode().replace("coding", "no")) == ()
+    assert codediff.changed(plain, b"\xef\xbb\xbf" + plain) == ()
+    assert codediff.changed(latin, 'MARK = "Ã©"\n'.encode()) == ()
+    assert changes._what(plain, latin) == (codediff.REST,)
+
+
+def test_a_file_in_another_encoding_is_read_for_its_imports(tmp_path: Path) -> None:
+    """In Latin-1 it is no UTF-8; what Python cannot read either is one error that names it."""
+    module = tmp_path / "module.py"
+    module.write_bytes("# coding: latin-1\nimport json  # é\n".encode("latin-1"))
+    assert closure.OnDisk(tmp_path).imports("module.py") == {"json"}
+    for content in (b"X = '\xe9'\n", b"# coding: nonsense\n", b"\0"):
+        with pytest.raises(LmspecError, match=r"broken\.py.*it does not parse"):
+            closure.imports(content, "broken.py")

@@ -124,11 +124,11 @@ def code(baseline: Revision, candidate: Revision) -> Iterator[Code]:
         if stages is not None and path not in stages:
             continue
         if len({tree.ids.get(path) for tree in trees}) > 1:
-            what = _what(*(tree.text(path) for tree in trees))
+            what = _what(*(tree.read(path) for tree in trees))
             yield Code(path, what, (stages or {}).get(path, ()))
 
 
-def _what(baseline: str | None, candidate: str | None) -> tuple[str, ...]:
+def _what(baseline: bytes | None, candidate: bytes | None) -> tuple[str, ...]:
     if baseline is None or candidate is None:
         return ("a new file",) if baseline is None else ("the file is gone",)
     try:

@@ -69,10 +69,10 @@ LIBRARY = OnDisk(Path(__file__).parents[2])
 
 @lru_cache(maxsize=4096)
 def _imports_on_disk(path: Path) -> frozenset[str]:
-    return imports(path.read_text(encoding="utf-8"), str(path))
+    return imports(path.read_bytes(), str(path))
 
 
-def imports(text: str, path: str) -> frozenset[str]:
+def imports(text: str | bytes, path: str) -> frozenset[str]:
     """Names that a file imports anywhere, modules or not, except under `if TYPE_CHECKING`.
 
     path  its name in an error. Raises LmspecError if it does not parse.
@@ -81,9 +81,10 @@ def imports(text: str, path: str) -> frozenset[str]:
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
-        raise LmspecError(
-            f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
-        ) from None
+        place = f"{path}:{error.lineno}"
+        raise LmspecError(place, f"it does not parse: {error.msg}", "correct it") from None
+    except ValueError as error:
+        raise LmspecError(str(path), f"it does not parse: {error}", "correct it") from None
     for node in _nodes(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}

@@ -9,10 +9,11 @@ SOURCES = {"getsource", "getsourcelines", "getsourcefile", "getline", "getlines"
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def changed(old: str, new: str) -> tuple[str, ...]:
+def changed(old: bytes, new: bytes) -> tuple[str, ...]:
     """Names of what differs, such as `Classifier.predict`; empty if only comments and layout do.
 
-    A docstring is code: a program can read it. Raises SyntaxError if either does not parse.
+    A docstring is code: a program can read it. Both are decoded as Python does it: a comment may
+    name their encoding (PEP 263). Raises SyntaxError if either does not parse.
     """
     before, after = ast.parse(old), ast.parse(new)
     if ast.dump(before) == ast.dump(after):
@@ -43,7 +44,7 @@ def _members(node: ast.ClassDef) -> Iterator[tuple[str, list[str]]]:
     yield node.name, [ast.dump(node)]
 
 
-def read_as_text(source: str) -> frozenset[str]:
+def read_as_text(source: bytes) -> frozenset[str]:
     """Modules whose files a program reads as text, by `module.__file__`: there comments count.
 
     `*` stands for any module: the program asks `inspect` for sources.

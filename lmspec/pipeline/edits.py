@@ -26,19 +26,20 @@ def described(root: Path, path: str, md5: str) -> str:
     if before is None:
         return "no commit has it as it was at the last run"
     try:
-        names = codediff.changed(before, (root / path).read_text(encoding="utf-8"))
+        names = codediff.changed(before, (root / path).read_bytes())
     except SyntaxError as error:
-        raise LmspecError(
-            f"{path}:{error.lineno}", f"it does not parse: {error.msg}", "correct it"
-        ) from None
+        place = f"{path}:{error.lineno}"
+        raise LmspecError(place, f"it does not parse: {error.msg}", "correct it") from None
+    except ValueError as error:
+        raise LmspecError(str(path), f"it does not parse: {error}", "correct it") from None
     return f"changed {', '.join(names)}" if names else LAYOUT
 
 
-def _text_then(root: Path, path: str, md5: str) -> str | None:
-    """The text of a file when it had that MD5, as remembered or from its commits."""
+def _text_then(root: Path, path: str, md5: str) -> bytes | None:
+    """The content of a file when it had that MD5, as remembered or from its commits."""
     remembered = root / REMEMBERED / md5
     if remembered.exists():
-        return remembered.read_text(encoding="utf-8")
+        return remembered.read_bytes()
     if shutil.which("git") is None:  # DVC works without it
         return None
     if not tree.has_commit(root):
@@ -49,7 +50,7 @@ def _text_then(root: Path, path: str, md5: str) -> str | None:
             ids = tree.of_commit(commit, commit, root, [path], objects).ids
             content = objects.read(ids[path], f"{commit}:{path}") if path in ids else b""
             if _md5(content) == md5:
-                return content.decode("utf-8", "replace")
+                return content
     return None
 
 

@@ -41,8 +41,8 @@ def _reasons(root: Path, stage: dvc_stage.Stage, files: Edits) -> Iterator[str]:
 @functools.cache
 def _read_as_text(root: Path, path: str) -> frozenset[str]:
     try:
-        return codediff.read_as_text((root / path).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError):
+        return codediff.read_as_text((root / path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
         return frozenset("*")
 
 
