@@ -22,8 +22,7 @@ import pytest
 from dvc.repo import Repo  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 
-from lmspec.pipeline.packages import COMPILED
-from lmspec.run.toolchain import canonical
+from lmspec.run.installed import canonical
 from lmspec.specs.base import Artifact
 from lmspec.specs.project import Project
 from tests import miniature
@@ -177,6 +176,26 @@ def packages_with(module: str) -> set[str]:
     }
 
 
+def requirements(name: str) -> tuple[set[str], set[str]]:
+    """(what a package requires without a condition, all that it may require)."""
+    texts = importlib.metadata.requires(distribution_of(name)) or []
+    names = {text: canonical(re.split(r"[^\w.-]", text)[0]) for text in texts}
+    return {name for text, name in names.items() if ";" not in text}, set(names.values())
+
+
+def distribution_of(name: str) -> str:
+    """What a package is called where it is installed: with a GPU, onnxruntime-gpu."""
+    return name if here(name) else f"{name}-gpu"
+
+
+def here(name: str) -> bool:
+    """Is it installed, by that name?"""
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 # What DVC finds out of date
 
 
@@ -296,8 +315,8 @@ def add_bystanders(project: Path) -> list[str]:
 def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -> None:
     """Each stage's files and folders are those that its section of params.yaml names and that its
     code imports, as another
-    search than lmspec's own finds them; its packages are those that the code imports, and the
-    compiled ones below."""
+    search than lmspec's own finds them; its packages are those that the code imports, and all that
+    they require."""
     numerics = {stage for stage, spec in artifacts(built).items() if spec.numerics}
     stages, values, versions = (
         load(built / DVC_YAML)["stages"],
@@ -316,11 +335,9 @@ def test_dvc_yaml_declares_what_section_and_code_name_and_no_more(built: Path) -
         packages = {name.removeprefix("packages.") for name in versions[stage] - {"python"}}
         direct = {name for module in code_of(built, stage)[1] for name in packages_with(module)}
         assert direct <= packages and "python" in versions[stage]
-        beneath = {
-            name: importlib.metadata.distribution(name).read_text("RECORD") or ""
-            for name in packages - direct
-        }
-        assert [name for name, files in beneath.items() if not COMPILED.search(files)] == []
+        required = {name: requirements(name) for name in packages}
+        assert {n for always, _ in required.values() for n in always if here(n)} <= packages
+        assert packages - direct <= {name for _, any_ in required.values() for name in any_}
 
 
 @pytest.mark.parametrize("half", [0, 1])
@@ -613,65 +630,52 @@ def test_a_damaged_input_is_restored_and_its_reader_does_not_rerun(project: Path
 
 
 WITNESS = """
-import atexit, json, os, sys
-
-stream = open(os.environ["WITNESS"], "a")  # before the sandbox is closed
+import atexit, json, runpy, sys
 
 
 def tell():
     if any(name.startswith("stages.") for name in sys.modules):  # the supervisor imports none
-        modules = list(sys.modules.values())
-        files = [module.__file__ for module in modules if getattr(module, "__file__", None)]
-        stream.write(json.dumps(files) + chr(10))
+        files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+        print("WITNESS " + json.dumps([file for file in files if file]), file=sys.stderr)
 
 
 atexit.register(tell)
+runpy.run_module("lmspec.run", run_name="__main__", alter_sys=True)
 """
 
 
-def imported(project: Path, stage: str, folder: Path) -> set[str]:
+def imported(project: Path, stage: str) -> set[str]:
     """Files of the project that the process of a stage has imported when it ends; Python itself
     keeps the list."""
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(WITNESS)
-    noun, _, name = stage.partition("-")
-    witness = folder / f"{stage}.json"
-    command = [
-        "env",
-        f"PYTHONPATH={folder}",
-        f"WITNESS={witness}",
-        sys.executable,
-        "-m",
-        "lmspec.run",
-        noun,
-        name,
-    ]
-    miniature.run(project, *command)
-    (line,) = witness.read_text().splitlines()
+    output = miniature.run(project, sys.executable, "-c", WITNESS, *stage.split("-", 1))
+    (line,) = re.findall(r"^WITNESS (.*)$", output, re.MULTILINE)
     files = [Path(file) for file in json.loads(line)]
-    return {file.relative_to(project).as_posix() for file in files if file.is_relative_to(project)}
+    inside = {
+        file.relative_to(project).as_posix() for file in files if file.is_relative_to(project)
+    }
+    return inside | {"lmspec/run/__main__.py"}
 
 
-def require_imported(project: Path, stage: str, folder: Path) -> None:
+def require_imported(project: Path, stage: str) -> None:
     """What it has imported is declared, and of what is declared it has imported at least all
     modules that its spec names."""
-    found = imported(project, stage, folder)
+    found = imported(project, stage)
     assert found <= needed(project)[stage], stage
     assert {f"{module.replace('.', '/')}.py" for module in roots(project, stage)} <= found, stage
 
 
-def test_a_stage_imports_what_it_declares(project: Path, tmp_path: Path) -> None:
+def test_a_stage_imports_what_it_declares(project: Path) -> None:
     """For one stage of each noun that computes nothing: what its process really imported."""
     by_noun = {stage.partition("-")[0]: stage for stage in cheap(project)}
     for stage in by_noun.values():
-        require_imported(project, stage, tmp_path / "witness")
+        require_imported(project, stage)
 
 
 @pytest.mark.slow
-def test_every_stage_imports_what_it_declares(project: Path, tmp_path: Path) -> None:
+def test_every_stage_imports_what_it_declares(project: Path) -> None:
     """The same for all."""
     for stage in artifacts(project):
-        require_imported(project, stage, tmp_path / "witness")
+        require_imported(project, stage)
 
 
 def leave_out(project: Path, name: str) -> str:
@@ -686,10 +690,10 @@ def leave_out(project: Path, name: str) -> str:
     return output
 
 
-def test_a_stage_refuses_to_run_without_one_of_its_inputs(project: Path, tmp_path: Path) -> None:
+def test_a_stage_refuses_to_run_without_one_of_its_inputs(project: Path) -> None:
     """The control of the law: three files that it imports, drawn by a seed, and what it reads, each
     left out of dvc.yaml."""
-    used = sorted(imported(project, WATCHED, tmp_path / "witness"))
+    used = sorted(imported(project, WATCHED))
     before = miniature.fingerprints(project)
     for name in (*random.Random(4).sample(used, 3), *sorted(data_of(project, WATCHED))):
         require_refused(project, name)
@@ -697,9 +701,9 @@ def test_a_stage_refuses_to_run_without_one_of_its_inputs(project: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_stage_refuses_to_run_without_any_of_its_inputs(project: Path, tmp_path: Path) -> None:
+def test_a_stage_refuses_to_run_without_any_of_its_inputs(project: Path) -> None:
     """The same for every file that it imports."""
-    used = imported(project, WATCHED, tmp_path / "witness")
+    used = imported(project, WATCHED)
     assert len(used) > 20
     for name in sorted(used):
         require_refused(project, name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lmspec.run import interpreter
+from lmspec.run import environment
 
 CPUINFO = Path("/proc/cpuinfo")
 has_avx512 = pytest.mark.skipif(
@@ -54,7 +54,7 @@ def computed(tmp_path: Path, code: str, **environment: str) -> Any:
 def test_a_stage_computes_the_bits_of_a_processor_without_avx512(tmp_path: Path) -> None:
     """numpy's exp and log are those of AVX2; without the setting both differ in some last bit."""
     stage = computed(tmp_path, AS_A_STAGE + COMPUTE)
-    avx2 = computed(tmp_path, COMPUTE, NPY_DISABLE_CPU_FEATURES=interpreter.AVX512)
+    avx2 = computed(tmp_path, COMPUTE, NPY_DISABLE_CPU_FEATURES=environment.AVX512)
     unset = computed(tmp_path, COMPUTE)
     assert stage["features"] == ["X86_V3"] and stage == avx2
     assert {"X86_V3", "X86_V4"} <= set(unset["features"])

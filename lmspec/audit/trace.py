@@ -11,7 +11,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError, harmless
 from lmspec.methods import folders
 from lmspec.pipeline.compiler import DVC_YAML, text_of
-from lmspec.run import declaration, denial
+from lmspec.run import declaration, denial, system
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
@@ -48,10 +48,16 @@ def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[
                     stage, f"{path} is declared, but cannot be read", "check its permissions"
                 )
             deps.append(path)
-            yield path, denial.line_to_add(Path(path))
+            yield path, _line_to_add(Path(path))
     raise LmspecError(
         stage, f"it reads more than {MOST} files that it does not declare", "declare these first"
     )
+
+
+def _line_to_add(path: Path) -> str:
+    line = denial.line_to_add(path)
+    is_of_system = denial.Denial(path, written=False).of_system
+    return f"{line}: {system.line(path)}" if is_of_system else line
 
 
 def _mirror(root: Path, scratch: Path, own: str) -> None:

@@ -15,7 +15,7 @@ from lmspec.pipeline.closure import Closure, Code, OnDisk, closure
 from lmspec.run import toolchain
 from lmspec.specs.base import Artifact, Ref, references
 from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.names import METRICS, PARTS, ArtifactName
+from lmspec.specs.names import FETCHING, METRICS, PARTS, ArtifactName
 from lmspec.specs.project import Project
 from lmspec.specs.results import Table
 
@@ -156,7 +156,7 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
     watched = ["python", *(f"packages.{package}" for package in executed), *code.outside]
-    stage["params"] = [name, *(["numerics"] if spec.numerics else []), {TOOLCHAIN: watched}]
+    stage["params"] = [name, *_numerics(project, spec), {TOOLCHAIN: watched}]
     if not spec.measured:
         stage["outs"] = [artifact.folder]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
@@ -165,6 +165,14 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     if spec.reports:
         stage["plots"] = [_report(artifact.stage, table) for table in spec.reports]
     return stage
+
+
+def _numerics(project: Project, spec: Artifact) -> list[str]:
+    """What of them is in the key: the files of the system in every one, as any stage reads them."""
+    if spec.numerics:
+        return ["numerics"]
+    in_key = project.numerics.system_files and spec.noun != FETCHING
+    return ["numerics.system_files"] if in_key else []
 
 
 def _report(stage: str, table: Table) -> Document:

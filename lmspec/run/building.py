@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.run import declaration, determinism, interpreter, seen
+from lmspec.run import declaration, determinism, installed, interpreter, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.names import PARTS, ArtifactName
@@ -38,6 +38,7 @@ class Built:
 
 def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> Built:
     """Build into the partial folder. values: file -> name -> value of the parameters."""
+    determinism.limit_threads(values[declaration.PARAMS], declared)
     script = _script(declared)
     spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
     refs = [ref for _, ref in references(spec)]
@@ -115,7 +116,7 @@ def _executed(root: Path) -> dict[str, Path]:
     executed = {}
     for module in list(sys.modules.values()):
         path = Path(getattr(module, "__file__", None) or os.devnull)
-        if path.is_relative_to(root) and "site-packages" not in path.parts:
+        if path.is_relative_to(root) and installed.is_in(path) is None:
             executed[path.relative_to(root).as_posix()] = path
         elif path.is_relative_to(interpreter.PACKAGE):
             executed[interpreter.module_of(path)] = path

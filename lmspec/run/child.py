@@ -14,7 +14,19 @@ from typing import IO, Any
 from pydantic import TypeAdapter
 
 from lmspec.errors import LmspecError, harmless
-from lmspec.run import building, denial, faults, inputs, interpreter, sandbox, toolchain, worker
+from lmspec.run import (
+    building,
+    denial,
+    faults,
+    inputs,
+    installed,
+    interpreter,
+    sandbox,
+    surroundings,
+    system,
+    toolchain,
+    worker,
+)
 from lmspec.run.building import Built
 from lmspec.run.declaration import Declaration
 
@@ -49,22 +61,34 @@ class Result:
 
 
 def run(job: Job, channel: IO[bytes]) -> int:
-    """Close the sandbox, build, and write the result to the channel. Returns the exit code."""
-    allowed = allowed_to(job.root.resolve(), job.declared, job.temporary)
+    """Close the sandbox, build, and write the result to the channel. Returns the exit code.
+
+    If a file of the system was refused, its path goes to the channel: the hash that declares it
+    cannot be computed here.
+    """
+    fetches = job.declared.fetches
+    packages = None if fetches else installed.limit(job.declared.packages)
+    allowed = allowed_to(job, packages)
     try:
-        enforced_by = sandbox.OPEN if job.declared.fetches else _close(job, allowed)
+        enforced_by = sandbox.OPEN if fetches else _close(job, allowed)
         # multiprocessing imports this module into each worker that it spawns
         sys.modules["__main__"].__spec__ = worker.__spec__
         built = building.build(job.root, job.declared, job.values)
-        result = Result(enforced_by, toolchain.loaded(job.root), built)
-        channel.write(TypeAdapter(Result).dump_json(result))
+        loaded = toolchain.loaded(job.root)
+        if packages is not None:
+            packages.require(loaded)
+        channel.write(TypeAdapter(Result).dump_json(Result(enforced_by, loaded, built)))
         channel.flush()
         return 0
     except Exception as error:
-        explained = _explained(error, job, allowed)
+        denied = denial.denied(error, allowed, job.root) if packages else None
+        explained = _explained(error, denied, job, packages)
         if explained is None:
             raise
         print(harmless(f"lmspec: {explained}{job.advice}"), file=sys.stderr)
+        if denied is not None and denied.of_system:
+            channel.write(os.fsencode(denied.path))
+            channel.flush()
         return 1
 
 
@@ -79,30 +103,45 @@ def _close(job: Job, allowed: sandbox.Allowed) -> str:
     return sandbox.UNENFORCED if exposed else enforced_by
 
 
-def allowed_to(root: Path, declared: Declaration, temporary: Path) -> sandbox.Allowed:
-    """What the build of a stage may touch."""
-    read, write = sandbox.surroundings(root)
+def allowed_to(job: Job, packages: installed.Packages | None) -> sandbox.Allowed:
+    """What the build of a stage may touch. packages: those that it may import."""
+    root, declared = job.root.resolve(), job.declared
     # with DVC's `cache.type symlink` inputs are links into the cache
     links = (file for file in inputs.files(root, declared) if file.is_symlink())
     own = [
         *(root / dep for dep in declared.deps),
         *links,
         *(interpreter.file_of(name) for name in declared.modules),
+        *(path for path, _ in system.files(job.values)),
     ]
-    made = [root / declared.partial, root / declared.scratch, temporary]
+    made = [root / declared.partial, root / declared.scratch, job.temporary]
+    installed_here = packages.paths if packages else ()
     return sandbox.Allowed(
-        read=(*read, *(path.resolve() for path in own)),
-        write=(*write, *(path.resolve() for path in made)),
-        names=(root, interpreter.PACKAGE),
+        read=(
+            *surroundings.readable(),
+            *installed_here,
+            *(path.resolve() for path in own),
+        ),
+        write=(*surroundings.devices(), *(path.resolve() for path in made)),
+        names=(root, interpreter.PACKAGE, *surroundings.standard_library(), *installed.folders()),
     )
 
 
-def _explained(error: Exception, job: Job, allowed: sandbox.Allowed) -> LmspecError | None:
+def _explained(
+    error: Exception,
+    denied: denial.Denial | None,
+    job: Job,
+    packages: installed.Packages | None,
+) -> LmspecError | None:
     """The error as a user sees it, if it is theirs or the sandbox caused it; else None."""
-    if not job.declared.fetches:
-        denied = denial.denied(error, allowed, job.root)
-        if denied is not None:
-            place = denial.place(error, job.root, job.declared.stage)
-            return denial.as_error(denied, place, job.declared)
+    place = denial.place(error, job.root, job.declared.stage)
+    if denied is not None:
+        return denial.as_error(denied, place, job.declared)
+    module = denial.not_found(error) if packages else None
+    if packages and module:
+        return denial.of_module(module, place, packages.hidden)
+    if isinstance(error, sandbox.NoNetworkError):
+        remedy = "make what it fetches a source in params.yaml, and refer to that"
+        return LmspecError(place, str(error.strerror), remedy)
     fault = faults.of_stage(error, job.root / job.declared.partial)
     return fault or (error if isinstance(error, LmspecError) else None)

@@ -15,6 +15,7 @@ from lmspec.specs.names import ArtifactName
 PARAMS, DVC_YAML, TOOLCHAIN = "params.yaml", "dvc.yaml", "toolchain.yaml"
 OURS = Path(".lmspec")  # what git and DVC ignore: locks, scratch folders, durations
 SYNC = "run `lmspec sync`, then `dvc repro`"
+FETCHING = "sources"  # the noun whose stages may use the network
 SHARED = (
     "machine",
     "numerics",
@@ -41,7 +42,7 @@ class Declaration:
     @property
     def fetches(self) -> bool:
         """May it use the network? Only sources may, and their hashes are declared."""
-        return self.name.noun == "sources"
+        return self.name.noun == FETCHING
 
     @property
     def folder(self) -> Path:
@@ -57,6 +58,12 @@ class Declaration:
     def scratch(self) -> Path:
         """Home folder of one run."""
         return OURS / "run" / self.stage
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages in its cache key: DVC watches their versions in toolchain.yaml."""
+        names = (name.partition("packages.") for name in self.watched.get(TOOLCHAIN, ()))
+        return tuple(name for before, is_one, name in names if is_one and not before)
 
     @property
     def modules(self) -> tuple[str, ...]:

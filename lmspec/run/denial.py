@@ -3,12 +3,12 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.run import interpreter
+from lmspec.run import installed, interpreter, system
 from lmspec.run.declaration import Declaration
 from lmspec.run.sandbox import Allowed
 
@@ -29,6 +29,12 @@ class Denial:
 
     path: Path
     written: bool
+
+    @property
+    def of_system(self) -> bool:
+        """Can `numerics.system_files` allow it?"""
+        outside = self.path.is_absolute() and installed.is_in(self.path) is None
+        return outside and not self.written and self.path.is_file()
 
 
 def denied(error: BaseException, allowed: Allowed, root: Path) -> Denial | None:
@@ -114,6 +120,15 @@ def _variables(error: BaseException) -> list[str]:
     return names
 
 
+def not_found(error: BaseException | None) -> str | None:
+    """The module whose absence caused an error; None if something else did."""
+    name = None
+    while isinstance(error, ImportError):
+        name = error.name if isinstance(error, ModuleNotFoundError) else name
+        error = error.__cause__ or error.__context__
+    return name
+
+
 def place(error: BaseException, root: Path, default: str) -> str:
     """File and line of the project's code where the error came from."""
     for part in _chain(error):
@@ -121,11 +136,7 @@ def place(error: BaseException, root: Path, default: str) -> str:
         trace = part.__traceback__
         while trace is not None:
             file = Path(trace.tb_frame.f_code.co_filename)
-            if (
-                file.is_relative_to(root)
-                and "site-packages" not in file.parts
-                and file.parent != FRAME
-            ):
+            if file.is_relative_to(root) and installed.is_in(file) is None and file.parent != FRAME:
                 innermost = f"{file.relative_to(root).as_posix()}:{trace.tb_lineno}"
             trace = trace.tb_next
         if innermost != default:
@@ -143,12 +154,30 @@ def as_error(denial: Denial, place: str, declared: Declaration) -> LmspecError:
     return LmspecError(place, f"it opens {path}, which it does not declare", remedy)
 
 
+def of_module(name: str, place: str, hidden: Collection[str]) -> LmspecError:
+    """What a user sees of a module that a stage did not find. hidden: see `installed.Packages`."""
+    top = name.partition(".")[0]
+    if top in hidden:
+        found = f"it imports {name}, which is installed, but not in its cache key"
+        return LmspecError(place, found, installed.line_to_add(top))
+    found = f"it imports {name}, which is neither in the project nor among the installed packages"
+    remedy = "put it into the project, or install it as a package (PYTHONPATH does not count)"
+    return LmspecError(place, found, remedy)
+
+
 def line_to_add(path: Path) -> str:
     """How to declare a file."""
+    module = installed.is_in(path.absolute())
+    if module is not None:
+        return installed.line_to_add(module)
     if path.suffix == ".py" and path.is_absolute():
         return "put it into the project, or install it as a package (not with -e)"
     if path.suffix == ".py":
         return "import it where `lmspec sync` can see it, then run `lmspec sync`"
     if path.parts[:1] == ("data",) and len(path.parts) > 2:
         return f"refer to {path.parts[1]}.{path.parts[2]} in params.yaml"
-    return "make it a source of kind `file` in params.yaml, and refer to that"
+    source = "make it a source of kind `file` in params.yaml, and refer to that"
+    if not path.is_absolute():
+        return source
+    copy = f"copy it into the project, {source}"
+    return f"{copy}; or add it to `{system.FIELD}`" if path.is_file() else copy

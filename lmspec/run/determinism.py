@@ -2,10 +2,12 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from lmspec.errors import LmspecError
+from lmspec.run.declaration import PARAMS, Declaration
 from lmspec.specs.numerics import Machine, Numerics
 
 # `numerics.instructions` in the words of oneDNN and MKL; MKL honours its setting only on Intel CPUs
@@ -16,6 +18,20 @@ INSTRUCTIONS = MappingProxyType(
         "avx512": ("AVX512_CORE_BF16", "AVX512"),
     }
 )
+
+
+# read when a library of linear algebra or of threads is loaded; without them it counts processors
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def limit_threads(params: Mapping[str, Any], declared: Declaration) -> None:
+    """Before the first import: as many threads as `numerics` says, one if a stage has none.
+
+    params: name -> value of the parameters in params.yaml
+    """
+    has_numerics = "numerics" in declared.watched[PARAMS]
+    count = params["numerics"]["threads"] if has_numerics else 1
+    os.environ.update(dict.fromkeys(THREADS, str(count)))
 
 
 def same_bits_on(packages: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""interpreter: check that this Python is the project's, and set what libraries read at import.
+"""interpreter: check that this Python is the project's, and what of lmspec it runs.
 
 Imports the standard library only: another Python may have nothing else.
 """
@@ -7,36 +7,41 @@ import importlib.util
 import os
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 from types import TracebackType
 
 import lmspec
+from lmspec.run import environment
+from lmspec.specs.names import FETCHING
 
 NEEDED = ("pydantic", "ruamel.yaml", "dvc")
 PACKAGE = Path(lmspec.__path__[0])  # where this lmspec is
 BEFORE = frozenset(sys.modules)  # imported by Python itself, and by what hooks into its start
-SETTINGS = (
-    # no model hub is asked for what a stage did not declare
-    ("HF_HUB_OFFLINE", "1"),
-    ("HF_HUB_DISABLE_TELEMETRY", "1"),
-    # a log stays readable
-    ("TOKENIZERS_PARALLELISM", "false"),
-    ("TQDM_DISABLE", "1"),
-    ("TRANSFORMERS_VERBOSITY", "error"),
-)
-# What numpy dispatches to beyond AVX2. Its float64 exp and log differ there in the last bit, and
-# with them log loss and calibration error: so no processor uses it. numpy ignores the names of
-# features that a processor lacks.
-AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
 
 
-def prepare(root: Path) -> None:
-    """Refuse the wrong Python, then set the environment of a stage, before any library reads it."""
+def prepare(root: Path, noun: str = "") -> None:
+    """Set up the process of a stage before any library reads it, and refuse the wrong Python."""
+    environment.detach()
+    if noun == FETCHING:
+        environment.keep()
+    else:
+        environment.enter(PACKAGE.parent)
+        refuse_startup_code()
     check(root)
-    os.environ.update(SETTINGS)
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        os.environ["NPY_DISABLE_CPU_FEATURES"] = AVX512
     sys.excepthook = quiet_when_interrupted
+
+
+def refuse_startup_code() -> None:
+    """Exit with one line if Python ran a `sitecustomize` at its start: no cache key has it."""
+    standard = Path(sysconfig.get_path("stdlib"))
+    for name in ("sitecustomize", "usercustomize"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and Path(file).parent != standard:
+            sys.exit(
+                f"lmspec: {file} runs whenever Python starts, and no cache key has it"
+                " -> remove it from the environment that builds"
+            )
 
 
 def check(root: Path) -> None:

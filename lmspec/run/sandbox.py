@@ -13,7 +13,7 @@ import platform
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -41,20 +41,9 @@ PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 SOCKET = MappingProxyType({"x86_64": (41, 0xC000003E), "aarch64": (198, 0xC00000B7)})
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 
-SYSTEM = (
-    "/usr",
-    "/lib",
-    "/lib64",
-    "/bin",
-    "/sbin",
-    "/etc",
-    "/opt",
-    "/proc",
-    "/sys",
-    "/nix",
-    "/run/opengl-driver",
-)
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "dri", "kfd", "dxg")
+
+class NoNetworkError(PermissionError):
+    """A stage asked for the network."""
 
 
 @dataclass(frozen=True)
@@ -82,33 +71,6 @@ class Allowed:
     @functools.cached_property
     def _readable(self) -> frozenset[Path]:
         return frozenset((*self.read, *self.write))
-
-
-def surroundings(root: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """(read, write): the interpreter, its packages and the system without the project; devices."""
-    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
-    places = {Path(place).resolve() for place in (*libraries, *SYSTEM) if place}
-    pythons = {Path(place).resolve() for place in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    # of sys.path only installed packages, whose versions toolchain.yaml records; nothing watches
-    # the code that PYTHONPATH or `pip install -e` adds
-    packages = {
-        Path(place).resolve()
-        for place in sys.path
-        if Path(place).name in ("site-packages", "dist-packages")
-    }
-    foreign = {place for place in places if not place.is_relative_to(root)} | pythons | packages
-    read = {part for place in foreign for part in _without(root, place)}
-    write = {Path("/dev", name).resolve() for name in DEVICES} | set(Path("/dev").glob("nvidia*"))
-    return tuple(sorted(read)), tuple(sorted(write))
-
-
-def _without(root: Path, place: Path) -> Iterator[Path]:
-    """A folder; if the project is inside (as in /usr/src/app), its other content instead."""
-    if not root.is_relative_to(place):
-        yield place
-    elif root != place:
-        for part in place.iterdir():
-            yield from _without(root, part)
 
 
 def version() -> int:
@@ -233,7 +195,7 @@ def _refuse_connections(event: str, arguments: tuple[object, ...]) -> None:
     """Say why, where Python asks for a socket that the kernel would deny."""
     internet = event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
     if internet or event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        raise PermissionError(errno.EACCES, "a stage other than sources may not reach the network")
+        raise NoNetworkError(errno.EACCES, "a stage other than sources may not reach the network")
 
 
 def _refuse_files(allowed: Allowed, event: str, arguments: tuple[object, ...]) -> None:

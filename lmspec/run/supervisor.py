@@ -34,6 +34,7 @@ from lmspec.run import (
     kept,
     lifetime,
     provenance,
+    system,
     toolchain,
 )
 from lmspec.run.declaration import Declaration
@@ -73,6 +74,7 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     lock = _lock(root, declared, starter)
     values = declaration.values(root, declared)
     toolchain.require(values[declaration.TOOLCHAIN])
+    system.require(values)
     job = child.Job(root, declared, values, _temporary(root, declared), advice)
     _clear(job)
     for folder in (root / declared.partial, root / declared.scratch, job.temporary):
@@ -108,6 +110,9 @@ def _attend(
             channel.seek(0)
             _place(job, before, channel.read())
             _note(job, time.monotonic() - begin, peak_mib)
+        else:
+            channel.seek(0)
+            system.tell(Path(os.fsdecode(channel.read())))
     except KeyboardInterrupt:
         code, patience_seconds = 130, 1.0  # Ctrl-C reaches the child as well
     finally:

@@ -1,4 +1,4 @@
-"""toolchain: the packages that a stage executes: those it imports, and compiled ones they need.
+"""toolchain: the packages that a stage executes: those it imports, and what they require.
 
 toolchain.yaml records them and DVC watches it, so an upgrade reruns what it can change. It has
 Python's minor version (3.11) and public versions of packages (2.13.0 of 2.13.0+cpu); provenance has
@@ -18,6 +18,8 @@ from typing import Any
 
 from lmspec.errors import LmspecError
 from lmspec.run import interpreter, provenance
+from lmspec.run.installed import canonical, is_in
+from lmspec.run.installed import version as version_of
 
 TOP = re.compile(r"^([^/\\,\s.]+)(?:/[^,]*|\.py|\.[^/,]*\.?(?:so|pyd)),", re.MULTILINE)
 DISTRIBUTION = re.compile(r"^([^/\\,\s]+?)-[^-/]+\.dist-info/", re.MULTILINE)
@@ -36,14 +38,6 @@ def minor() -> str:
 def public(version: str) -> str:
     """A version without its local label, which names the device that a package was built for."""
     return version.partition("+")[0]
-
-
-def canonical(name: str) -> str:
-    """Name of a package as PEP 503 compares it, without a device (onnxruntime-gpu).
-
-    It has no dot, which DVC would read as a level.
-    """
-    return re.sub(r"[-_.]+", "-", name).lower().removesuffix("-gpu")
 
 
 def package(name: str) -> metadata.Distribution | None:
@@ -76,14 +70,7 @@ def require(recorded: Mapping[str, Any]) -> None:
         name = key.removeprefix("packages.")
         if key != "python" and name == key:
             continue
-        installed = package(name)
-        here = (
-            minor()
-            if key == "python"
-            else public(installed.version)
-            if installed
-            else "not installed"
-        )
+        here = minor() if key == "python" else public(version_of(name) or "not installed")
         if here != version:
             if version is None:
                 raise LmspecError(
@@ -117,11 +104,9 @@ def loaded(root: Path) -> list[str]:
             or not file.is_absolute()
         ):
             continue
-        site = [
-            i for i, part in enumerate(file.parts) if part in ("site-packages", "dist-packages")
-        ]
-        if site:
-            packages.add(file.parts[site[-1] + 1].partition(".")[0])
+        package = is_in(file)
+        if package is not None:
+            packages.add(package)
         elif not file.is_relative_to(root) and not file.is_relative_to(standard):
             remedy = "put it into the project, or install it as a package (not with -e)"
             raise LmspecError(

@@ -13,7 +13,7 @@ from typing import Any
 from lmspec.language import schema
 from lmspec.methods import folders
 from lmspec.methods.scalar import quoted
-from lmspec.run import toolchain
+from lmspec.run import installed, toolchain
 from lmspec.scaffold.table import LabelledTable, format_of
 
 MOST_TOKENS = 512
@@ -84,7 +84,7 @@ def requirements() -> Iterator[str]:
     pins: dict[str, str] = {}
     queue = ["lmspec"]
     while queue:
-        name = toolchain.canonical(queue.pop())
+        name = installed.canonical(queue.pop())
         package = None if name in pins else toolchain.package(name)
         if package is None:  # done, for another platform, or of an extra that is not installed
             continue

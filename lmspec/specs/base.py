@@ -32,6 +32,8 @@ def matching(pattern: str, rule: str, max_length: int) -> Any:
 
 NAME_RULE = "lower-case letters, digits, '-' and '_', starting with a letter"
 Name = Annotated[str, matching(f"^{NAME_PATTERN}$", NAME_RULE, 60)]
+SHA256_RULE = "64 lower-case hexadecimal digits, as `sha256sum FILE` prints"
+Sha256 = Annotated[str, matching(r"^[0-9a-f]{64}$", SHA256_RULE, 64)]
 INSIDE_RULE = "a relative path with forward slashes and without '..'"
 Inside = Annotated[str, matching(f"^{_PART}(?:/{_PART})*$", INSIDE_RULE, 1000)]
 

@@ -1,10 +1,22 @@
 """numerics: what else decides the bits; machine: what decides nothing but speed."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import Spec
+from lmspec.specs.base import Sha256, Spec, matching
+
+PATH_RULE = "an absolute path, without '.' and '..'"
+_PART = r"(?:[^./\x00-\x1f][^/\x00-\x1f]*|\.[^./\x00-\x1f][^/\x00-\x1f]*)"
+
+
+class SystemFile(Spec):
+    """A file outside of the project that stages may read, such as a dictionary or a program."""
+
+    path: Annotated[str, matching(f"^(?:/{_PART})+$", PATH_RULE, 1000)] = Field(
+        description="where it is on every machine that builds"
+    )
+    sha256: Sha256 = Field(description="SHA-256 of the file; a stage refuses another")
 
 
 class Numerics(Spec):
@@ -27,6 +39,12 @@ class Numerics(Spec):
     instructions: Literal["default", "avx2", "avx512"] = Field(
         description="widest vector instructions torch may use (default: the lowest of the"
         " processor family; use it on ARM too); a processor without them refuses to build"
+    )
+    system_files: tuple[SystemFile, ...] = Field(
+        default=(),
+        strict=False,
+        description="files of the system that stages may read beside Python, its packages and"
+        " shared libraries",
     )
 
 

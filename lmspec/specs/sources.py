@@ -4,10 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import Artifact, Inside, matching
+from lmspec.specs.base import Artifact, Inside, Sha256, matching
 
-SHA256_RULE = "64 lower-case hexadecimal digits, as `sha256sum FILE` prints"
-Sha256 = Annotated[str, matching(r"^[0-9a-f]{64}$", SHA256_RULE, 64)]
 ArchivePath = Annotated[Inside, Field(description="a file or folder inside an archive")]
 REPO = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
 DIGEST = (
