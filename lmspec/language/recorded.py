@@ -2,8 +2,8 @@
 
 DVC writes the values of a stage to dvc.lock, and reads and writes the whole file again after each
 stage that runs, with ruamel's round-trip loader. That folds long texts, where runs of spaces are
-lost, and cuts digits of numbers with an exponent. A key that it folds leaves a file that neither
-DVC nor git's merge driver can read.
+lost and a backslash gets a space, and cuts digits of numbers with an exponent. A key that it folds
+leaves a file that neither DVC nor git's merge driver can read.
 """
 
 import io
@@ -38,8 +38,9 @@ def losses(value: Any, steps: Steps) -> Iterator[Disagreement]:
 
 
 def _is_plain(text: str, longest: float = math.inf) -> bool:
-    """Does it come back whatever is around it?"""
-    return len(text) <= longest and text.isprintable() and "  " not in text and text == text.strip()
+    """Does it come back whatever is around it? Then it need not be tried."""
+    apart = "  " not in text and "\\" not in text and text == text.strip()
+    return len(text) <= longest and text.isprintable() and apart
 
 
 def _of_key(key: str, steps: Steps) -> Iterator[Disagreement]:
@@ -57,7 +58,8 @@ def _of_text(text: str, steps: Steps, value: Any) -> Iterator[Disagreement]:
         if back is None:
             found, remedy = "a key this long makes dvc.lock unreadable", "40 characters are safe"
         else:
-            found, remedy = "dvc.lock gives it back with fewer spaces", "write single spaces"
+            found = "dvc.lock folds it and gives back another text"
+            remedy = "write single spaces, and no backslash in a long text"
         yield Disagreement(steps, found, remedy)
 
 
