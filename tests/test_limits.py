@@ -1,5 +1,6 @@
 """A commit is read within the limits of `lmspec validate`: its YAML and JSON are anybody's."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,17 @@ TEXTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A built project."""
+    return make(tmp_path_factory.mktemp("template") / "project").root
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A built one."""
-    return make(tmp_path / "project")
+def project(template: Path, tmp_path: Path) -> Project:
+    """A copy of it."""
+    shutil.copytree(template, tmp_path / "project")
+    return Project(tmp_path / "project")
 
 
 def in_a_lock(text: str) -> str:

@@ -1,6 +1,7 @@
 """What is hashed has the same bytes in every clone, or one message says why it does not."""
 
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,13 +14,20 @@ from tests.history import Project, make
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A committed one whose raw data has CRLF in git, without .gitattributes."""
-    made = make(tmp_path / "project")
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A committed project whose raw data has CRLF in git, without .gitattributes."""
+    made = make(tmp_path_factory.mktemp("template") / "project")
     made.write("raw/reviews.csv", b"text,stars\r\nfine,5\r\n")
     made.commit()
-    return made
+    return made.root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Project:
+    """A copy of it."""
+    shutil.copytree(template, tmp_path / "project")
+    return Project(tmp_path / "project")
 
 
 def clone(project: Project, *settings: str, attributes: str = "") -> Project:
@@ -93,9 +101,9 @@ def test_the_remedy_writes_the_files_again(project: Project) -> None:
     assert converting.run("diff", "HEAD").exit_code == 0
 
 
-def test_crlf_of_the_author_is_no_matter_of_git(tmp_path: Path) -> None:
+def test_crlf_of_the_author_is_no_matter_of_git(project: Project, tmp_path: Path) -> None:
     """It is in git, or in no repository at all."""
-    made = make(tmp_path / "project")
+    made = project
     text = made.text("params.yaml")
     made.write("params.yaml", text.replace("\n", "\r\n"))
     assert "CRLF" not in made.run("diff").stderr

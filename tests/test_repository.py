@@ -20,17 +20,24 @@ KEPT = (
 OTHER_OWNER = "GIT_TEST_ASSUME_DIFFERENT_OWNER"  # of git's own tests: as another user's repository
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A commit with a gate, and a working tree that is 49 points worse."""
-    made = make(tmp_path / "project")
+    made = make(tmp_path_factory.mktemp("template") / "project")
     made.gate("kept", KEPT)
     made.lock()
     made.commit("a gate")
     made.score("scores.cnn", {"reviews": examples(200, wrong=range(120))})
     made.lock()
-    monkeypatch.chdir(made.root)
-    return made
+    return made.root
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of it, in the current folder."""
+    shutil.copytree(template, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return Project(tmp_path / "project")
 
 
 def emptied(path: Path) -> None:
