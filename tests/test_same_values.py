@@ -205,7 +205,10 @@ LOST = {
     "a line separator of U+0085": "a\x85b",
     "spaces where a line is folded": "a" + " " * 80 + "b",
     "spaces in a long text": "a" * 70 + "   b",
-    "a backslash where a line is folded": "日ß:\\\" :ß\\ß:ß :b日 日日ß#:':# #日a日#日 'aß'aa\\a\" a :日 \"a日#日# :\\日#bb ß日''\\\\ a",
+    "a backslash where a line is folded": (
+        "日ß:\\\" :ß\\ß:ß :b日 日日ß#:':# #日a日#日 'a"
+        "ß'aa\\a\" a :日 \"a日#日# :\\日#bb ß日''\\\\ a"
+    ),
     "digits of a large number": 5.103673915095748e20,
     "digits of a small number": -7.106843845653448e-16,
     "a long key": {"a b" * 40: 1},
