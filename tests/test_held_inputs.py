@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import py_compile
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,6 +139,14 @@ def test_a_system_file_is_read_once_it_is_declared_by_its_hash(
     finally:
         params.write_text(texts[0])
         dvc_yaml.write_text(texts[1])
+
+
+def test_a_program_is_named_by_its_file(project: Path) -> None:
+    """It is called `env`, and the line to add is that of /usr/bin/env."""
+    output = planting.run(project, "__import__('subprocess').run(['env'], check=True)", 1)
+    program = shutil.which("env")
+    assert f"it opens {program}, which it does not declare" in output
+    assert f"{{path: {program}, sha256: " in output
 
 
 def test_a_package_outside_of_the_key_does_not_exist(project: Path, package: str) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Denial:
     @property
     def of_system(self) -> bool:
         """Can `numerics.system_files` allow it?"""
-        outside = self.path.is_absolute() and installed.is_in(self.path) is None
+        outside = self.path.is_absolute() and installed.is_in(self.path.resolve()) is None
         return outside and not self.written and self.path.is_file()
 
 
@@ -89,12 +90,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _attributes(error: BaseException) -> list[str]:
-    names = (getattr(error, name, None) for name in ("filename", "filename2"))
-    return (
-        [os.fsdecode(name) for name in names if isinstance(name, str | bytes)]
-        if isinstance(error, OSError)
-        else []
-    )
+    given = (getattr(error, name, None) for name in ("filename", "filename2"))
+    names = [os.fsdecode(name) for name in given if isinstance(name, str | bytes)]
+    # a program that could not be started is named as it was called
+    files = [name if Path(name).exists() else shutil.which(name) or name for name in names]
+    return files if isinstance(error, OSError) else []
 
 
 def _words(message: str) -> list[str]:
@@ -167,7 +167,7 @@ def of_module(name: str, place: str, hidden: Collection[str]) -> LmspecError:
 
 def line_to_add(path: Path) -> str:
     """How to declare a file."""
-    module = installed.is_in(path.absolute())
+    module = installed.is_in(Path(os.path.realpath(path)))
     if module is not None:
         return installed.line_to_add(module)
     if path.suffix == ".py" and path.is_absolute():
