@@ -41,6 +41,10 @@ class NoRepository(LmspecError):
     """A folder is in no git repository, which is no failure of git."""
 
 
+class NotInstalled(LmspecError):
+    """Git does not start; what needs no commits works without it."""
+
+
 def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Without the variables by which a caller names another repository."""
     kept = os.environ if base is None else base
@@ -65,7 +69,7 @@ def run(
     """The ended process.
 
     answers  exit codes that are an answer; any other is a failure
-    Raises NoRepository, or LmspecError with git's words.
+    Raises NotInstalled, NoRepository, or LmspecError with git's words.
     """
     try:
         process = subprocess.run(
@@ -78,8 +82,8 @@ def run(
     except OSError as error:
         missing = isinstance(error, FileNotFoundError) and place.is_dir()
         found = "it is not installed" if missing else f"it does not start: {error.strerror}"
-        kind = LmspecError if repository_above(place) else NoRepository
-        raise kind("git", found, "install git; lmspec compares committed results") from None
+        remedy = "install git; lmspec compares committed results"
+        raise NotInstalled("git", found, remedy) from None
     if process.returncode not in answers:
         raise failure(place, arguments[0], process.stderr.decode(errors="replace").strip())
     return process
@@ -133,8 +137,8 @@ def repository_above(place: Path) -> Path | None:
 
 
 def prefix(place: Path) -> str:
-    """A folder's path in its repository, with a final slash; empty at the top or outside."""
+    """A folder's path in its repository, with a final slash; empty at the top, and without one."""
     try:
         return text(place, "rev-parse", "--show-prefix").removesuffix("\n")
-    except NoRepository:
+    except (NoRepository, NotInstalled):
         return ""

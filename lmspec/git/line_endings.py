@@ -16,11 +16,11 @@ REWRITE = "commit what you changed, then `git rm -rq --cached . && git reset -q 
 def converted(root: Path, paths: Sequence[str]) -> dict[str, str]:
     """Path -> git's attributes for its text, of files with LF in git and CRLF on disk.
 
-    Empty outside a repository. Raises LmspecError if git fails.
+    Empty outside a repository, and without git. Raises LmspecError if git fails.
     """
     try:
         rows = git.text(root, "ls-files", "--eol", "-z", "--", *paths).split("\0")
-    except git.NoRepository:
+    except (git.NoRepository, git.NotInstalled):
         return {}
     found = {}
     for row in filter(None, rows):
