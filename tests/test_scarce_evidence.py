@@ -266,6 +266,17 @@ def test_a_few_that_are_gone_do_not_decide(tmp_path: Path) -> None:
     assert found.verdict == "fail"
 
 
+def test_a_floor_needs_the_predictions_that_the_baseline_has(tmp_path: Path) -> None:
+    """Without them all of its test examples could be gone; an old baseline without any is none."""
+    old, new = scored(tmp_path / "old", REVIEWS, "old"), Project(tmp_path / "new")
+    scored(new.root, REVIEWS)
+    new.remove("data/metrics/scores-a/predictions.csv")
+    lost = written(new.root)
+    found = held(old, lost, **level("floor", 0.8))
+    assert found.verdict == "not comparable" and "keeps no predictions" in found.observed
+    assert held(lost, lost, **level("floor", 0.8)).verdict == "pass"
+
+
 def test_no_better_verdict_rests_on_what_is_gone(tmp_path: Path) -> None:
     """Better on the common examples, and not if those that are gone were wrong."""
     project = make(tmp_path / "p")

@@ -267,13 +267,14 @@ class _Evaluation:
         return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _another_scorer(self, path: MetricPath) -> str | None:
-        """How the metric contradicts the predictions, where git has both."""
+        """How the metric contradicts the predictions, or that they are lost; None if neither."""
         artifact, metric = self.pair.candidate, split_metric(path[1:])
         if artifact.noun != "scores":
             return None
         sample = artifact.sample(path[0])
         if isinstance(sample, Unavailable):
-            return None if NO_PREDICTIONS in sample.reason else sample.reason
+            known = not isinstance(self.pair.baseline.sample(path[0]), Unavailable)
+            return sample.reason if known or NO_PREDICTIONS not in sample.reason else None
         computes = sample.scale.computes(metric.name)
         return artifact.disagreement(path[0], metric) if computes else None
 

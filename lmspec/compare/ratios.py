@@ -89,10 +89,11 @@ def _timed(pair: ArtifactPair, metric: Metric, ratio: Ratio) -> Ratio:
     timing = rounds(pair, metric.column)
     if isinstance(timing, str):
         return replace(ratio, method=timing)
+    low, high = (timing.bound((1 + sign * CONFIDENCE) / 2) for sign in (-1, 1))
     return replace(
         ratio,
         ratio=float(np.exp(timing.value)),
-        interval=(timing.bound((1 - CONFIDENCE) / 2), timing.bound((1 + CONFIDENCE) / 2)),
+        interval=(low, high) if math.isfinite(high) else None,  # of too few rounds
         p=timing.p,
         method=IN_ROUNDS.format(against=pair.candidate.spec.get("against")),
     )

@@ -174,7 +174,7 @@ class PairedSample:
         low, high = math.inf, -math.inf
         if estimate.error and (metric.name != "accuracy" or self.pairs.groups is not None):
             low, high = estimate.interval(confidence)
-        if metric.of_answers and (low > high or self._is_sparse(metric, level)):
+        if metric.of_answers and (low > high or self._has_rare_class(metric)):
             below, above = self.margin(metric).at(1 - level / 2)
             low, high = min(low, estimate.value - below), max(high, estimate.value + above)
         if low > high:
@@ -183,17 +183,10 @@ class PairedSample:
             return min(low, 0.0), max(high, 0.0)
         return low, high
 
-    def _is_sparse(self, metric: SplitMetric, level: float) -> bool:
-        """Are so few answers other ones, or of a class, that replicates tell little of it?
-
-        So few that no sign test of them reaches the level, or as few as `bootstrap.FEW_UNITS`.
-        """
-        rows = self.rows(metric.table)
-        classes = Counter(self.pairs.candidate.label[i] for i in rows)
-        return (
-            2.0 ** (1 - self._differing_units(metric)) > level
-            or min(classes.values()) <= bootstrap.FEW_UNITS
-        )
+    def _has_rare_class(self, metric: SplitMetric) -> bool:
+        """Has a class so few examples that replicates tell little of its F1?"""
+        classes = Counter(self.pairs.candidate.label[i] for i in self.rows(metric.table))
+        return min(classes.values()) <= bootstrap.FEW_UNITS
 
     def margin(self, metric: SplitMetric) -> margins.Margin:
         """Exact limits of the difference of a metric of answers, by the discordant pairs."""
