@@ -110,6 +110,21 @@ def test_the_files_of_the_machine_are_refused(project: Path, package: str, tmp_p
     assert [name for name in names if f"read {name}" not in output] == []
 
 
+def test_no_folder_of_the_system_is_readable_as_a_whole() -> None:
+    """Wherever Python itself is, as in /usr/local: of that folder, Python alone. The control: its
+    standard library as a whole would hold what is installed into it."""
+    standard = surroundings.standard_library()
+    data = [Path(name, "data") for name in ("/usr/share", "/usr/lib", "/usr/local", "/opt", "/etc")]
+    data += [folder / "site-packages/data" for folder in standard]
+    data += [Path(sys.base_prefix, name) for name in ("data", "lib/data", "share/data")]
+    data += [folder / "data" for folder in installed.folders()]
+    readable = set(surroundings.readable())
+    assert [file for file in data if not readable.isdisjoint((file, *file.parents))] == []
+    assert {Path(os.__file__).resolve(), Path(sys.executable).resolve()} <= readable
+    readable |= set(standard)
+    assert [file for file in data if not readable.isdisjoint((file, *file.parents))] != []
+
+
 def test_a_system_file_is_read_once_it_is_declared_by_its_hash(
     project: Path, tmp_path: Path
 ) -> None:

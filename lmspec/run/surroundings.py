@@ -23,6 +23,8 @@ LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64",
 DRIVERS = (  # of a GPU, where a container or the system mounts them
     "/run/opengl-driver/lib",
     "/usr/lib/wsl/lib",
+    "/usr/lib64-nvidia",
+    "/usr/local/cuda/compat",
     "/usr/local/nvidia/lib",
     "/usr/local/nvidia/lib64",
 )
