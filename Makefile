@@ -19,10 +19,11 @@ test-slow: env ## tests that take minutes
 bench: env ## validation, cache, comparison and verdicts beside peers; needs a built repository
 	python bench/validate.py > bench/validate.md
 	python bench/stage.py > bench/stage.md
+	python bench/inputs.py > bench/inputs.md
 	python bench/diff.py > bench/diff.md
 	python bench/verdicts.py > bench/verdicts.md
 	python bench/bounds.py > bench/bounds.md
-	cat bench/validate.md bench/stage.md bench/diff.md bench/verdicts.md bench/bounds.md
+	cat bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu

@@ -21,6 +21,7 @@ from validate import processor  # beside this file
 
 from lmspec.audit import rebuild
 from lmspec.cli.loading import valid_project
+from lmspec.specs.names import ArtifactName
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 9
@@ -49,7 +50,7 @@ def main() -> None:
         make_trivial(trivial)
         dvc = [sys.executable, "-m", "dvc", "repro"]
         noop = in_turn({"this repository": (dvc, ROOT), "the same graph, trivial": (dvc, trivial)})
-        rebuild.rebuild(valid_project(), ARTIFACT, ROOT, alone)
+        rebuild.rebuild(valid_project(), ArtifactName.parse(ARTIFACT), ROOT, alone)
         noun, _, name = ARTIFACT.partition(".")
         stage = in_turn(
             {
@@ -84,10 +85,12 @@ def table(title: str, seconds: dict[str, list[float]]) -> None:
         print(f"| {name} | {statistics.median(times):.2f} | {low:.2f} to {high:.2f} |")
 
 
-def in_turn(commands: dict[str, tuple[list[str], Path]]) -> dict[str, list[float]]:
-    """Wall seconds of each command in its folder, ROUNDS times, after one round of warm-up."""
+def in_turn(
+    commands: dict[str, tuple[list[str], Path]], rounds: int = ROUNDS
+) -> dict[str, list[float]]:
+    """Wall seconds of each command in its folder, that often, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(ROUNDS + 1):
+    for number in range(rounds + 1):
         for name, (command, folder) in commands.items():
             begin = time.perf_counter()
             subprocess.run(

@@ -97,7 +97,7 @@ def test_it_builds_the_change_and_reports_on_it(ran: Ran) -> None:
         <= set(miniature.ran(ran.output))
         <= {f"{noun}-cnn" for noun in ("model", "exported", "quantized", "scores")}
     )
-    ends = re.findall(r"^(\d)/6 (\S+): .* \(\d+\.\d s\)$", ran.output, re.M)
+    ends = re.findall(r"^(\d)/7 (\S+): .* \(\d+\.\d s\)$", ran.output, re.M)
     assert ends == [(str(i), name) for i, name in enumerate(STEPS, 1)]
     assert reports(ran.project) >= REPORTS
     report = (ran.project / ".lmspec/ci/report.md").read_text()
@@ -119,7 +119,7 @@ def test_a_second_run_builds_nothing_and_locked_wants_the_results_committed(copy
     output = miniature.lmspec(copy, "ci", "--base", "main", "--locked", code=1)
     assert (
         miniature.ran(output) == []
-        and "step 5 of 6" in output
+        and "step 6 of 7" in output
         and "dvc.lock" in output
         and "->" in output
     )
@@ -136,7 +136,7 @@ def test_a_gate_that_fails_is_the_exit_code(copy: Path) -> None:
     edit(copy, "at_most: 1000000", "at_most: 1")
     output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
     assert (
-        miniature.ran(output) == [] and "step 6 of 6, diff" in output and "a gate fails" in output
+        miniature.ran(output) == [] and "step 7 of 7, diff" in output and "a gate fails" in output
     )
     assert (
         reports(copy) >= REPORTS
@@ -153,15 +153,15 @@ def test_a_broken_spec_stops_it_before_anything_is_built(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
     assert (
-        "step 1 of 6, spec" in output
+        "step 1 of 7, spec" in output
         and "there is no artifact 'model.cnm'" in output
-        and "2/6" not in output
+        and "2/7" not in output
     )
     assert "::error file=params.yaml,line=" in output
     assert miniature.fingerprints(copy) == before
     assert reports(copy) == {"report.md"}
     text = (copy / ".lmspec/ci/report.md").read_text()
-    assert text.startswith(publishing.MARKER) and "stopped at step 1 of 6, spec" in text
+    assert text.startswith(publishing.MARKER) and "stopped at step 1 of 7, spec" in text
 
 
 @pytest.mark.slow
@@ -171,12 +171,12 @@ def test_other_steps_stop_it_too(copy: Path) -> None:
     (copy / "dvc.yaml").write_text(compiled.replace("title: ", "title: X ", 1))
     output = miniature.lmspec(copy, "ci", "--base", "main", code=1)
     assert (
-        "step 2 of 6, dvc.yaml" in output and "run `lmspec sync`" in output and "3/6" not in output
+        "step 2 of 7, dvc.yaml" in output and "run `lmspec sync`" in output and "3/7" not in output
     )
     (copy / "dvc.yaml").write_text(compiled)
     (copy / "raw/old.csv").write_text("document,text,stars\n")
     output = miniature.lmspec(copy, "ci", "--base", "main", "--no-pull", code=1)
-    assert "step 4 of 6, build" in output and "`dvc repro` exited" in output and "5/6" not in output
+    assert "step 4 of 7, build" in output and "`dvc repro` exited" in output and "5/7" not in output
 
 
 @pytest.mark.slow
@@ -193,7 +193,7 @@ def test_a_remote_that_cannot_be_reached_is_a_warning(
     miniature.dvc(copy, "remote", "add", "-d", "far", "s3://bucket/nothing")
     miniature.dvc(copy, "remote", "modify", "far", "endpointurl", "http://127.0.0.1:9")
     output = miniature.lmspec(copy, "ci", "--base", "main")
-    assert "`dvc pull` from the remote 'far' exited" in output and "6/6" in output
+    assert "`dvc pull` from the remote 'far' exited" in output and "7/7" in output
 
 
 @pytest.mark.slow
@@ -226,8 +226,8 @@ def test_a_missing_base_is_an_error_before_any_build(copy: Path) -> None:
     Forty zeros are what forges say where there was nothing before.
     """
     output = miniature.lmspec(copy, "ci", "--base", "no-such", code=2)
-    assert "there is no such commit" in output and "1/6" not in output
-    assert "6/6 diff: all gates pass" in miniature.lmspec(copy, "ci", "--base", "0" * 40)
+    assert "there is no such commit" in output and "1/7" not in output
+    assert "7/7 diff: all gates pass" in miniature.lmspec(copy, "ci", "--base", "0" * 40)
 
 
 def test_the_base_is_the_branch_that_a_clone_came_from(tmp_path: Path) -> None:

@@ -175,12 +175,30 @@ def test_code_that_nothing_watches_is_refused(
     assert "install it as a package (PYTHONPATH does not count)" in output
 
 
-def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
-    """A program, and a forked worker, that a build leaves behind are gone when the stage is, and
-    hold no lock."""
-    sleep = "[__import__('sys').executable, '-c', 'import time; time.sleep(3971)']"
-    plant(f"__import__('subprocess').Popen({sleep})", 0)
-    plant("__import__('os').fork() or __import__('time').sleep(3972)", 0)
+PYTHON = "[__import__('sys').executable, '-c', {!r}]"
+SLEEP = PYTHON.format("import time; time.sleep(3971)")
+WRITES = """
+import subprocess, sys, time
+program = f"log = open('{out.resolve()}/log.txt', 'a')\\nwhile 1: print(3974, file=log, flush=True)"
+subprocess.Popen([sys.executable, "-c", program])
+time.sleep(0.5)
+"""
+HELPERS = f"""
+import subprocess
+from multiprocessing import resource_tracker
+resource_tracker.ensure_running()
+subprocess.Popen({PYTHON.format("import time; time.sleep(0.3)")})
+subprocess.Popen({PYTHON.format("import time; time.sleep(3975)")}).kill()
+"""
+
+
+def test_what_a_stage_leaves_running_fails_it_and_ends_with_it(plant: Plant, project: Path) -> None:
+    """A program and a forked worker are named, are gone when the stage is, and hold no lock."""
+    fork = "__import__('os').fork() or __import__('time').sleep(3972)"
+    output = plant(f"__import__('subprocess').Popen({SLEEP}); {fork}", 1)
+    assert "splits-old: its build ended and left running: " in output
+    assert "time.sleep(3971)" in output and "lmspec.run splits old" in output
+    assert "let the build wait for each process" in output
     plant(
         "(__import__('os').fork() or __import__('time').sleep(3973)) and __import__('os').abort()",
         1,
@@ -190,6 +208,28 @@ def test_what_a_stage_starts_ends_with_it(plant: Plant, project: Path) -> None:
     ]
     assert [command for command in commands if b"397" in command] == []
     plant("pass", 0)
+
+
+def test_a_program_that_goes_on_writing_cannot_change_an_output_that_was_hashed(
+    plant: Plant, project: Path
+) -> None:
+    """The stage fails and writes nothing; without the check it succeeds, with a file that was cut
+    anywhere (the control)."""
+    log = project / "data/splits/old/log.txt"
+    assert "left running: " in plant(WRITES, 1)
+    assert not log.exists()
+    with edited(
+        project, "lmspec/run/supervisor.py", "            _require_alone(job.declared)", ""
+    ):
+        plant(WRITES, 0)
+    assert log.stat().st_size
+    plant("pass", 0)
+
+
+def test_helpers_that_end_by_themselves_fail_no_build(plant: Plant) -> None:
+    """The resource tracker of multiprocessing, a program that is nearly done, one that was
+    killed."""
+    plant(HELPERS, 0)
 
 
 def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, project: Path) -> None:

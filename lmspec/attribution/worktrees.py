@@ -102,7 +102,7 @@ class Workshop:
                     yield match[1]
         if process.returncode:
             remedy = f"{log.relative_to(self.root)} has the whole output"
-            raise LmspecError(tree.name, _reason(lines), remedy)
+            raise LmspecError(tree.name, repro.reason(lines), remedy)
 
     def remove(self, *trees: Path) -> None:
         """Remove worktrees."""
@@ -190,16 +190,8 @@ def _run_module(
     )
     if process.returncode:
         output = process.stderr.strip() or process.stdout.strip()
-        raise LmspecError(" ".join(arguments), _reason(output.splitlines()), remedy)
+        raise LmspecError(" ".join(arguments), repro.reason(output.splitlines()), remedy)
     return process.stdout
-
-
-def _reason(lines: Sequence[str]) -> str:
-    """The first line of an lmspec error, the last of a traceback."""
-    error = [line.strip() for line in repro.error(lines) if line.strip()]
-    if not error:
-        return "it printed nothing"
-    return error[-1] if error[0].startswith("Traceback") else error[0].removeprefix("lmspec: ")
 
 
 @contextlib.contextmanager

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmspec.errors import some
-from lmspec.run import declaration, provenance, toolchain
+from lmspec.methods import folders
+from lmspec.methods.folders import Hasher
+from lmspec.run import declaration, digests, provenance, toolchain
 from lmspec.run.declaration import Declaration
 from lmspec.run.provenance import Entry, Provenance
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
 NOT_COMPARED = ", so it was not compared: `dvc pull`"
+REMEDY = (
+    "`dvc repro` rebuilds what is out of date; "
+    "if it builds nothing, `lmspec verify --cache` says what is damaged"
+)
 
 
 @dataclass(frozen=True)
@@ -24,20 +30,30 @@ class Agreement:
     sandboxes: Mapping[str, int]
 
 
-def check(project: Project, root: Path, stages: Collection[str]) -> Agreement:
-    """Compare the provenance of those stages with that of all others and with the files here."""
+def check(
+    project: Project, root: Path, stages: Collection[str] = (), every_byte: bool = False
+) -> Agreement:
+    """Compare the provenance of those stages with that of all others and with the files here.
+
+    stages      empty for all
+    every_byte  hash also what did not change since it was hashed
+    """
+    store = digests.Store(root)
+    hasher = folders.of_file if every_byte else store.sha256
     by_stage = provenances(project, root)
     made: dict[str, Entry] = {}
     for stated in by_stage.values():
         made |= stated.outputs if stated else {}
     disagreeing: dict[str, list[str]] = {}  # what disagrees -> stages
-    for stage, stated in by_stage.items():
-        for what in disagreements(root, stage, stated, made) if stage in stages else ():
+    chosen = {stage: by_stage[stage] for stage in stages or by_stage}
+    for stage, stated in chosen.items():
+        for what in disagreements(root, stage, stated, made, hasher):
             disagreeing.setdefault(what, []).append(stage)
+    store.save()
     return Agreement(
         tuple(f"{some(names)}: {what}" for what, names in disagreeing.items()),
         sum(len(names) for what, names in disagreeing.items() if not what.endswith(NOT_COMPARED)),
-        Counter(stated.sandbox for stage in stages if (stated := by_stage[stage])),
+        Counter(stated.sandbox for stated in chosen.values() if stated),
     )
 
 
@@ -52,19 +68,25 @@ def provenances(project: Project, root: Path) -> dict[str, Provenance | None]:
 
 
 def disagreements(
-    root: Path, stage: str, stated: Provenance | None, made: Mapping[str, Entry]
+    root: Path,
+    stage: str,
+    stated: Provenance | None,
+    made: Mapping[str, Entry],
+    hasher: Hasher,
 ) -> Iterator[str]:
     """All of one stage. made: output -> its entry in the provenance of the stage that made it."""
     declared = declaration.read(root, ArtifactName.of_stage(stage))
     if stated is None:
         yield f"{declared.name.provenance} is missing or malformed"
     else:
-        yield from _of_outputs(root, declared, stated)
-        yield from _of_inputs(root, declared, stated, made)
+        yield from _of_outputs(root, declared, stated, hasher)
+        yield from _of_inputs(root, declared, stated, made, hasher)
         yield from _of_settings(root, declared, stated)
 
 
-def _of_outputs(root: Path, declared: Declaration, stated: Provenance) -> Iterator[str]:
+def _of_outputs(
+    root: Path, declared: Declaration, stated: Provenance, hasher: Hasher
+) -> Iterator[str]:
     for out in declared.outs:
         if out == declared.name.provenance:
             continue
@@ -72,12 +94,16 @@ def _of_outputs(root: Path, declared: Declaration, stated: Provenance) -> Iterat
             yield f"{out} is not in its provenance"
         elif not (root / out).exists():
             yield f"{out} is not here{NOT_COMPARED if out == declared.name.folder else ''}"
-        elif provenance.of_path(root / out, out)["digest"] != stated.outputs[out]["digest"]:
+        elif provenance.of_path(root / out, out, hasher)["digest"] != stated.outputs[out]["digest"]:
             yield f"{out} differs from its provenance"
 
 
 def _of_inputs(
-    root: Path, declared: Declaration, stated: Provenance, made: Mapping[str, Entry]
+    root: Path,
+    declared: Declaration,
+    stated: Provenance,
+    made: Mapping[str, Entry],
+    hasher: Hasher,
 ) -> Iterator[str]:
     for dep in declared.deps:
         entry = stated.inputs.get(dep)
@@ -88,7 +114,7 @@ def _of_inputs(
                 yield f"it was made from another {dep} than the one that was built"
         elif not (root / dep).exists():
             yield f"{dep} is not here"
-        elif not _same(entry, provenance.of_path(root / dep, dep)):
+        elif not _same(entry, provenance.of_path(root / dep, dep, hasher)):
             yield f"{dep} changed since it was built"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lmspec.audit import contents
 from lmspec.errors import LmspecError
-from lmspec.pipeline import compiler
+from lmspec.pipeline import compiler, repro
 from lmspec.pipeline.closure import OnDisk
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
@@ -70,11 +70,12 @@ def rebuild(project: Project, name: ArtifactName, root: Path, folder: Path) -> N
     Raises LmspecError if the build fails.
     """
     spec = project.find(str(name))
+    needs = [ArtifactName.parse(need) for need in compiler.needs_of(project, spec)]
     for path in (
         "params.yaml",
         compiler.DVC_YAML,
         compiler.TOOLCHAIN,
-        *(ArtifactName.parse(need).folder for need in compiler.needs_of(project, spec)),
+        *(path for need in needs for path in (need.folder, need.provenance)),
         *spec.files(),
         *compiler.code_of(project, spec, OnDisk(root)).files,
     ):
@@ -94,6 +95,5 @@ def rebuild(project: Project, name: ArtifactName, root: Path, folder: Path) -> N
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if run.returncode:
-        *_, line = run.stderr.strip().splitlines() or ["no message"]
-        found = f"the rebuild failed: {line}"
+        found = f"the rebuild failed: {repro.reason(run.stderr.splitlines())}"
         raise LmspecError(str(name), found, "see whether `dvc repro` builds it")

@@ -12,7 +12,7 @@ from lmspec.errors import LmspecError, harmless
 from lmspec.methods import folders
 from lmspec.pipeline.compiler import DVC_YAML, text_of
 from lmspec.run import declaration, denial, system
-from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
+from lmspec.specs.names import METRICS, ArtifactName
 
 SKIPPED = {".git", ".dvc", ".venv", ".lmspec", "__pycache__", "node_modules"}
 OPENS = re.compile(
@@ -27,7 +27,7 @@ def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[
     Builds in `scratch`, an empty folder; the project is not changed. Raises LmspecError if the
     build fails for another reason.
     """
-    _mirror(root, scratch, name.folder)
+    _mirror(root, scratch, name)
     stage, document = name.stage, declaration.load(root / DVC_YAML)
     deps = document["stages"][stage]["deps"]
     if name.noun == "sources":  # which takes no link that leaves the repository
@@ -60,15 +60,16 @@ def _line_to_add(path: Path) -> str:
     return f"{line}: {system.line(path)}" if is_of_system else line
 
 
-def _mirror(root: Path, scratch: Path, own: str) -> None:
-    """Link every file of the project but the artifact's output; folder links would hide their
-    files."""
+def _mirror(root: Path, scratch: Path, name: ArtifactName) -> None:
+    """Link every file of the project but the artifact's output and provenance, and metrics; folder
+    links would hide their files."""
     for place, inner, files in os.walk(root):
         inside = Path(place).relative_to(root)
-        inner[:] = [n for n in inner if n not in SKIPPED and (inside / n).as_posix() != own]
+        inner[:] = [n for n in inner if n not in SKIPPED and (inside / n).as_posix() != name.folder]
         (scratch / inside).mkdir(parents=True, exist_ok=True)
         for file in files:
-            if inside.as_posix() != PROVENANCE and not inside.is_relative_to(METRICS):
+            path = (inside / file).as_posix()
+            if path != name.provenance and not inside.is_relative_to(METRICS):
                 (scratch / inside / file).symlink_to(root / inside / file)
     (scratch / DVC_YAML).unlink()
 

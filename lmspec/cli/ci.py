@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from lmspec.audit import agreement
 from lmspec.cli import loading, mistakes
 from lmspec.compare.report import Gate
 from lmspec.errors import LmspecError, harmless, some
@@ -16,6 +17,7 @@ from lmspec.git import committed, line_endings, tree
 from lmspec.language import validate
 from lmspec.pipeline import subprocesses
 from lmspec.reports import printing, problems, publishing, words
+from lmspec.specs.names import PROVENANCE
 
 NOT_COMPARED = 2  # exit code of `lmspec diff`
 
@@ -54,8 +56,9 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
     does to the model. Run it locally to see what CI will report.
 
     Stops at the first step that fails: params.yaml is valid; dvc.yaml is up to date; `dvc pull`, if
-    there is a remote; `dvc repro`; dvc.lock, metrics and provenance are committed as built; `lmspec
-    diff` of the working tree with the base, and its gates.
+    there is a remote; `dvc repro`; files here have the hashes of data/provenance; dvc.lock, metrics
+    and provenance are committed as built; `lmspec diff` of the working tree with the base, and its
+    gates.
 
     Exits 0 if everything passes, 1 if a step or a gate fails, 2 if there is nothing to compare. On
     GitHub it annotates the lines at fault and appends the report to the job summary.
@@ -147,6 +150,15 @@ def _build(options: Options) -> str:
     return "built"
 
 
+def _check_provenance(options: Options) -> str:
+    result = agreement.check(loading.valid_project(), Path.cwd())
+    if result.disagreements:
+        lines = "".join(f"\n  {line}" for line in result.lines)
+        found = f"what is here is not what was built:{lines}"
+        raise LmspecError(PROVENANCE, found, agreement.REMEDY)
+    return "it agrees with what is here"
+
+
 def _compare_with_commit(options: Options) -> str:
     paths = committed.differing(Path.cwd())
     if not paths:
@@ -183,6 +195,7 @@ STEPS = {
     "dvc.yaml": _check_compiled,
     "pull": _pull,
     "build": _build,
+    "provenance": _check_provenance,
     "commit": _compare_with_commit,
     "diff": _diff,
 }

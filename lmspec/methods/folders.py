@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError
@@ -18,16 +18,21 @@ KINDS = {
 }
 
 
-def sha256(path: Path) -> str:
+Hasher = Callable[[Path], str]  # SHA-256 of a file, in hexadecimal
+
+
+def sha256(path: Path, hasher: Hasher | None = None) -> str:
     """Of a file's bytes, or of a folder's `<sha256>  <path>` lines, sorted by path.
 
     For a folder: in-toto's `dirHash`, Go's Hash1, in hexadecimal. `find . -type f | sort | xargs
     sha256sum | sha256sum` prints the same, with LC_ALL=C and paths without the leading `./`.
+    hasher  what hashes a file, if not `of_file`
     Raises LmspecError as `files` does.
     """
+    hasher = hasher or of_file
     if not path.is_dir():
-        return _of_file(path)
-    lines = "".join(f"{_of_file(file)}  {name}\n" for name, file in files(path))
+        return hasher(path)
+    lines = "".join(f"{hasher(file)}  {name}\n" for name, file in files(path))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -84,7 +89,8 @@ def _require_file(path: Path) -> None:
         raise LmspecError(shown(path), found, "put a file in its place, or remove it")
 
 
-def _of_file(path: Path) -> str:
+def of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal. Raises LmspecError for what is no file."""
     _require_file(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

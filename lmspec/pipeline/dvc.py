@@ -48,6 +48,12 @@ def commit(root: Path, stages: Sequence[str]) -> None:
             repo.commit(stage, force=True)
 
 
+def caches(root: Path) -> tuple[Path, Path]:
+    """The folders of DVC's cache: its objects by MD5, and its run-cache."""
+    with _repo(root) as repo:
+        return Path(repo.cache.local.path), Path(repo.stage_cache.cache_dir)
+
+
 @contextlib.contextmanager
 def _repo(root: Path) -> Iterator[Any]:
     """The project as DVC sees it. Waits for DVC's lock; raises DVC's errors as LmspecError."""

@@ -14,7 +14,11 @@ MAY = "may run"  # depends on the results of stages that run before it
 
 @dataclass(frozen=True)
 class Step:
-    """One stage. reasons: for its verdict; expected: its duration, if it may run and was timed."""
+    """One stage.
+
+    reasons   for its verdict; of one that is up to date: what shows that its output is damaged
+    expected  its duration, if it may run and was timed
+    """
 
     stage: str
     verdict: str
@@ -52,7 +56,11 @@ def forecasts(stages: Iterable[dvc_stage.Stage]) -> Iterator[tuple[dvc_stage.Sta
 
 def _step(root: Path, stage: dvc_stage.Stage, verdict: str) -> Step:
     if verdict == HIT:
-        return Step(stage.name, verdict, ())
+        damaged = (
+            f"{path} has {here:,} bytes; it had {then:,} when it was built: `lmspec verify --cache`"
+            for path, then, here in stage.resized
+        )
+        return Step(stage.name, verdict, tuple(damaged))
     reasons = ["it has never run"]
     if stage.ran:
         reasons = [reason for change in stage.changes for reason in reasons_of(change, root)]

@@ -169,3 +169,11 @@ def error(lines: Sequence[str]) -> tuple[str, ...]:
         if line.startswith(("lmspec: ", "Traceback (most recent call last)"))
     ]
     return tuple(own[starts[-1] if starts else -LAST_LINES :])
+
+
+def reason(lines: Sequence[str]) -> str:
+    """In one line: the first of an lmspec error, the last of a traceback."""
+    cause = [line.strip() for line in error(lines) if line.strip()]
+    if not cause:
+        return "it printed nothing"
+    return cause[-1] if cause[0].startswith("Traceback") else cause[0].removeprefix("lmspec: ")

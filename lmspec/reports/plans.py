@@ -28,7 +28,7 @@ def as_markdown(steps: Sequence[Step]) -> str:
     rows = [
         f"| {step.stage} | {step.verdict} | {_cell(step.reasons)} | {_cell(_time(step))} |"
         for step in steps
-        if step.verdict != HIT
+        if step.verdict != HIT or step.reasons
     ]
     table = ["", "| stage | | why | time |", "| --- | --- | --- | --- |", *rows] if rows else []
     return "\n".join([f"**{'; '.join(_totals(steps))}**", *table])
@@ -59,6 +59,8 @@ def _totals(steps: Sequence[Step]) -> list[str]:
     count = Counter(step.verdict for step in steps)
     restored = f"{count[RESTORE]} restored from the cache, " if count[RESTORE] else ""
     counts = f"{count[RUN]} will run, {count[MAY]} may run, {restored}{count[HIT]} are up to date"
+    if damaged := sum(bool(step.reasons) for step in steps if step.verdict == HIT):
+        counts += f", {damaged} of them damaged"
     times = [(step.verdict, step.expected.seconds) for step in steps if step.expected]
     if not times:
         return [counts]

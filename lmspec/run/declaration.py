@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -27,12 +27,14 @@ class Declaration:
     """A stage of dvc.yaml. Paths are relative to the root of the project.
 
     watched  file -> names of the parameters in it that DVC watches
+    made     output of another stage that it depends on, in whole or in part -> what made it
     """
 
     name: ArtifactName
     deps: tuple[str, ...]
     outs: tuple[str, ...]
     watched: Mapping[str, tuple[str, ...]]
+    made: Mapping[str, ArtifactName] = field(default_factory=dict)
 
     @property
     def stage(self) -> str:
@@ -76,18 +78,26 @@ def read(root: Path, name: ArtifactName) -> Declaration:
     stages = (load(root / DVC_YAML) if (root / DVC_YAML).exists() else {}).get("stages") or {}
     if name.stage not in stages:
         raise LmspecError(DVC_YAML, f"there is no stage {name.stage}", SYNC)
-    return of_entry(name, stages[name.stage])
+    declared = of_entry(name, stages[name.stage])
+    makers = {out: maker for maker, entry in stages.items() for out in _outs(entry)}
+    deps = [place for dep in declared.deps for place in (dep, *map(str, PurePath(dep).parents))]
+    made = {place: ArtifactName.of_stage(makers[place]) for place in deps if place in makers}
+    return replace(declared, made=made)
 
 
 def of_entry(name: ArtifactName, entry: Mapping[str, Any]) -> Declaration:
-    """A stage as dvc.yaml has it."""
+    """A stage as dvc.yaml has it, without `made`, which the other stages tell."""
     watched: dict[str, tuple[str, ...]] = {}
     for item in entry.get("params", ()):
         for file, names in (item if isinstance(item, dict) else {PARAMS: [item]}).items():
             watched[file] = (*watched.get(file, ()), *names)
+    return Declaration(name, tuple(entry.get("deps", ())), _outs(entry), watched)
+
+
+def _outs(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths of all outputs of a stage, those that git keeps among them."""
     outs = [*entry.get("outs", ()), *entry.get("plots", ()), *entry.get("metrics", ())]
-    paths = (path for out in outs for path in ([out] if isinstance(out, str) else out))
-    return Declaration(name, tuple(entry.get("deps", ())), tuple(paths), watched)
+    return tuple(path for out in outs for path in ([out] if isinstance(out, str) else out))
 
 
 def values(root: Path, declared: Declaration) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lmspec.errors import LmspecError
 from lmspec.methods import folders
 from lmspec.run import declaration, provenance
 from lmspec.run.declaration import Declaration
+from lmspec.specs.names import ArtifactName
 
 
 class Mark(NamedTuple):
@@ -20,7 +22,11 @@ class Mark(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Inputs at one moment. values: file -> name -> value of the parameters."""
+    """Inputs at one moment.
+
+    entries  of what other stages made; of every dependency once `entries` has added the rest
+    values   file -> name -> value of the parameters
+    """
 
     marks: Mapping[str, Mark]
     entries: Sequence[provenance.Entry]
@@ -43,9 +49,44 @@ def marks(root: Path, declared: Declaration) -> dict[str, Mark]:
     }
 
 
-def entries(root: Path, declared: Declaration) -> list[provenance.Entry]:
-    """Each dependency with its digest."""
-    return [provenance.of_path(root / dep, dep) for dep in declared.deps]
+def entries(
+    root: Path, declared: Declaration, known: Sequence[provenance.Entry] = ()
+) -> list[provenance.Entry]:
+    """Each dependency with its digest. known: entries that need no hashing."""
+    by_name = {entry["name"]: entry for entry in known}
+    return [by_name.get(dep) or provenance.of_path(root / dep, dep) for dep in declared.deps]
+
+
+def as_made(root: Path, declared: Declaration, hasher: folders.Hasher) -> list[provenance.Entry]:
+    """Entries of what other stages made.
+
+    Raises LmspecError if one is not what its maker's provenance says. DVC does not see that if an
+    object of its cache is damaged: it takes the name for the hash.
+    """
+    held = []
+    for output, maker in declared.made.items():
+        entry = provenance.of_path(root / output, output, hasher)
+        if entry["digest"] != _stated(root, output, maker):
+            found = f"it is not what {maker.stage} built, by {maker.provenance}"
+            remedy = (
+                f"`lmspec verify --cache` says what is damaged and how it comes back; "
+                f"then `dvc repro {declared.stage}`"
+            )
+            raise LmspecError(output, found, remedy)
+        held.append(entry)
+    return held
+
+
+def _stated(root: Path, output: str, maker: ArtifactName) -> Mapping[str, str]:
+    """The digest of an output in its maker's provenance. Raises LmspecError if it has none."""
+    path = root / maker.provenance
+    stated = provenance.read(path.read_bytes() if path.is_file() else None)
+    digest = stated.outputs.get(output, {}).get("digest") if stated else None
+    if not isinstance(digest, dict) or not digest:
+        found = f"missing or malformed, so {output} cannot be compared with what was built"
+        remedy = f"`git checkout {maker.provenance}`, or else `dvc repro {maker.stage}`"
+        raise LmspecError(maker.provenance, found, remedy)
+    return digest
 
 
 def changed(root: Path, declared: Declaration, before: Inputs) -> list[str]:

@@ -13,6 +13,10 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 WATCH_SECONDS = 0.5
 POLL_SECONDS = 0.01
+# for helpers that end by themselves once the build has, such as multiprocessing's resource tracker
+GRACE_SECONDS = 3.0
+ORPHANED = 113  # exit code of a process of the build that `watch_parent` ended
+SHOWN = 100  # characters of a command line
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
@@ -37,7 +41,7 @@ def watch_parent() -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
-        os._exit(1)
+        os._exit(ORPHANED)
 
     with contextlib.suppress(RuntimeError):  # an interpreter that shuts down starts no thread
         threading.Thread(target=watch, daemon=True).start()
@@ -70,9 +74,50 @@ def end(child: int, patience_seconds: float) -> None:
             if time.monotonic() > until:
                 os.kill(child, signal.SIGKILL)
             time.sleep(POLL_SECONDS)
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while children.exists() and (orphans := children.read_text().split()):
-        for orphan in map(int, orphans):
+    while orphans := _children():
+        for orphan in orphans:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(orphan, signal.SIGKILL)
                 os.waitpid(orphan, 0)
+
+
+def left_running() -> list[str]:
+    """Command lines of what a build that has ended left running, which could write on into its
+    output.
+
+    Waits for those that end by themselves; the others are left to `end`. Linux only, as
+    `adopt_orphans`: what a build starts becomes a child of this process.
+    """
+    until = time.monotonic() + GRACE_SECONDS
+    names: dict[int, str] = {}
+    stopped = []  # by `watch_parent`
+    while children := _children():
+        names = {
+            child: _command(child) or names.get(child, f"process {child}") for child in children
+        }
+        running = []
+        for child in children:
+            with contextlib.suppress(ChildProcessError):
+                ended, status = os.waitpid(child, os.WNOHANG)
+                if not ended:
+                    running.append(names[child])
+                elif os.waitstatus_to_exitcode(status) == ORPHANED:
+                    stopped.append(names[child])
+        if time.monotonic() > until:
+            return [*stopped, *running]
+        time.sleep(POLL_SECONDS if running else 0)
+    return stopped
+
+
+def _children() -> list[int]:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+
+def _command(process: int) -> str:
+    """Its command line, shortened; empty if it has ended."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+        text = "".join(c if c.isprintable() else " " for c in words).strip()
+        return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.methods import folders
+from lmspec.methods.folders import Hasher
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
@@ -109,11 +110,11 @@ def _lines(entries: Sequence[Entry]) -> str:
     return "[\n" + ",\n".join(f"   {_json(entry)}" for entry in entries) + "\n  ]"
 
 
-def of_path(place: Path, name: str) -> Entry:
+def of_path(place: Path, name: str, of_file: Hasher = folders.of_file) -> Entry:
     """Entry of an input or output; code has a second digest that ignores comments and layout."""
     if place.is_dir():
-        return {"name": name, "digest": {"dirHash": folders.sha256(place)}}
-    entry: Entry = {"name": name, "digest": {"sha256": folders.sha256(place)}}
+        return {"name": name, "digest": {"dirHash": folders.sha256(place, of_file)}}
+    entry: Entry = {"name": name, "digest": {"sha256": folders.sha256(place, of_file)}}
     if place.suffix == ".py":
         entry["annotations"] = {"parsed": parsed(place.read_bytes())}
     return entry

@@ -19,15 +19,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from pydantic import TypeAdapter
 
-from lmspec.errors import LmspecError, harmless
+from lmspec.errors import LmspecError, harmless, some
 from lmspec.run import (
     child,
     declaration,
     determinism,
+    digests,
     faults,
     inputs,
     interpreter,
@@ -75,11 +76,12 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     values = declaration.values(root, declared)
     toolchain.require(values[declaration.TOOLCHAIN])
     system.require(values)
+    # not while it builds: what a build says of a damaged input would hide the reason
+    before = _inputs_as_made(root, declared, values)
     job = child.Job(root, declared, values, _temporary(root, declared), advice)
     _clear(job)
     for folder in (root / declared.partial, root / declared.scratch, job.temporary):
         _make(folder)
-    marks = inputs.marks(root, declared)
     supervisor = os.getpid()
     lifetime.adopt_orphans()
     with tempfile.TemporaryFile() as channel:  # a pipe would block the child once it is full
@@ -88,25 +90,37 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
             lifetime.die_with_parent(supervisor)
             lifetime.tie_forks(lock)
             return child.run(job, channel)
-        return _attend(builder, starter, job, marks, channel)
+        return _attend(builder, starter, job, before, channel)
+
+
+def _inputs_as_made(
+    root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]
+) -> inputs.Inputs:
+    """Raises LmspecError if what other stages made is something else now."""
+    marks, store = inputs.marks(root, declared), digests.Store(root)
+    held = inputs.as_made(root, declared, store.sha256)
+    store.save()
+    return inputs.Inputs(marks, held, values)
 
 
 def _attend(
     builder: int,
     starter: int,
     job: child.Job,
-    marks: Mapping[str, inputs.Mark],
+    before: inputs.Inputs,
     channel: IO[bytes],
 ) -> int:
-    """Hash the inputs while the child builds; when it succeeds, move its result into place."""
+    """Hash the code while the child builds; when it succeeds, move its result into place."""
     code, patience_seconds = 1, 0.0
     begin = time.monotonic()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        before = inputs.Inputs(marks, inputs.entries(job.root, job.declared), job.values)
+        entries = inputs.entries(job.root, job.declared, before.entries)
+        before = before._replace(entries=entries)
         toolchain.owners()  # cached, for `_place`
         code, peak_mib = _wait(builder, starter, job.declared)
         if code == 0:
+            _require_alone(job.declared)
             channel.seek(0)
             _place(job, before, channel.read())
             _note(job, time.monotonic() - begin, peak_mib)
@@ -278,6 +292,17 @@ def _wait(builder: int, starter: int, declared: Declaration) -> tuple[int, float
         message = f"its process was ended by {name}{why}"
         raise LmspecError(declared.stage, message, "run `dvc repro` again")
     return code, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def _require_alone(declared: Declaration) -> None:
+    """Raise LmspecError if the build left a process: the output is whole only once all have ended.
+
+    What it was writing may be cut short, so the output does not count, though `end` kills it.
+    """
+    if left := lifetime.left_running():
+        found = f"its build ended and left running: {some(left)}"
+        remedy = "let the build wait for each process that it starts; nothing was written"
+        raise LmspecError(declared.stage, found, remedy)
 
 
 def _clear(job: child.Job) -> None:
