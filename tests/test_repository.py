@@ -216,7 +216,7 @@ def test_a_branch_called_worktree_is_not_the_working_tree(project: Project, refe
         assert found.exit_code == 2 and f"name it `{reference}`" in found.stderr
     assert "1 of 1 gates pass" in project.run("gate", "HEAD", reference).stdout
     assert project.run("gate").exit_code == 1  # the working tree, unnamed
-    assert "commit it first" in project.run("attribute", "HEAD", "worktree").stderr
+    assert f"name it `{reference}`" in project.run("attribute", "HEAD", "worktree").stderr
     project.git("update-ref", "-d", reference)
     assert project.run("gate", "HEAD", "worktree").exit_code == 1
 

@@ -17,7 +17,7 @@ from lmspec.compare import revision
 from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
-from lmspec.git.tree import WORKTREE
+from lmspec.git.tree import WORKTREE, require_unambiguous
 from lmspec.pipeline import plan
 
 Agree = Callable[[AttributionReport], bool]
@@ -51,6 +51,7 @@ def run(
 @contextlib.contextmanager
 def _read(name: str, root: Path) -> Iterator[Revision]:
     if name == WORKTREE:
+        require_unambiguous(root, name)
         reason = "it is no commit, and mixes are made of what git has"
         raise LmspecError(name, reason, "commit it first")
     commit = revision.read(name, root)

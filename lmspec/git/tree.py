@@ -152,10 +152,10 @@ def baseline_and_candidate(first: str, second: str | None, root: Path) -> tuple[
     """
     span = re.fullmatch(r"(.*?)(\.\.\.?)(.*)", f"{first}{second or ''}")
     if span is None or (second is not None and not first.endswith("...")):
-        _require_unambiguous(root, first, second)
+        require_unambiguous(root, first, second)
         return first, second or WORKTREE
     left, dots, right = span.groups()
-    _require_unambiguous(root, left, right)
+    require_unambiguous(root, left, right)
     if dots == "..":
         return left or "HEAD", right or "HEAD"
     tip = "HEAD" if right in ("", WORKTREE) else right
@@ -173,7 +173,8 @@ def merge_base(first: str, second: str, root: Path) -> str:
     return process.stdout.decode().strip()
 
 
-def _require_unambiguous(root: Path, *names: str | None) -> None:
+def require_unambiguous(root: Path, *names: str | None) -> None:
+    """Raises LmspecError if `worktree` is among the names, and a branch or tag is called that."""
     if WORKTREE not in names:
         return
     places = ("refs/heads/", "refs/tags/", "refs/remotes/", "refs/")
