@@ -104,16 +104,24 @@ def run(command: list[str], folder: Path) -> tuple[float, str]:
 
 def make_changed(folder: Path) -> None:
     """A clone with one more commit: some scores are those of other models, with their hashes in
-    dvc.lock."""
+    dvc.lock and provenance."""
     git(ROOT, "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder))
     lock = (folder / "dvc.lock").read_text()
     for to, of in CHANGED.items():
+        made = folder / f"data/provenance/scores-{to}.json"
+        old = text = made.read_text()
         for name in (".json", "/predictions.csv", "/confusion.csv"):
             here, there = (folder / f"data/metrics/scores-{model}{name}" for model in (to, of))
             before, after = here.read_bytes(), there.read_bytes()
             here.write_bytes(after)
             path = here.relative_to(folder).as_posix()
             lock = lock.replace(entry(path, before), entry(path, after))
+            text = text.replace(
+                *(hashlib.sha256(content).hexdigest() for content in (before, after))
+            )
+        made.write_text(text)
+        path = made.relative_to(folder).as_posix()
+        lock = lock.replace(entry(path, old.encode()), entry(path, text.encode()))
     (folder / "dvc.lock").write_text(lock)
     commit(folder)
 
