@@ -20,7 +20,7 @@ Better = Literal["higher", "lower"]
 Verdict = Literal[
     "better",  # significantly, in the direction that the metric's stage declares
     "worse",
-    "same",  # the same value, from the same predictions
+    "same",  # the same value, from the same answers; of losses, from the same probabilities
     "inconclusive",  # no significant difference on this test set; see `mde`
     "changed",  # a number without a direction, such as a count of rows
     "untested",  # two values, and nothing in git to estimate their spread from
@@ -123,10 +123,10 @@ class Metric:
     name        `noun.name.path`; under its new name where the artifact was renamed
     difference  candidate - baseline, on the common examples; None unless both are numbers
     better      the direction of progress, as its stage declares it; None if it has none
-    interval    95 %, of the difference, for this metric alone
+    interval    95 %, of the difference, for this metric alone; None if the units are too few
     p, p_holm   two-sided; the verdict goes by p_holm, corrected over the family
     family      `test sets`, or `slices` for one class or table; None if it was not tested
-    mde         minimum detectable effect at 80 % power, at the level of the verdict
+    mde         minimum detectable effect at 80 % power, at the level of the verdict; None: none is
     method      the test
     examples    common examples
     reason      why it is not comparable, missing or untested; which examples were left out
