@@ -85,12 +85,10 @@ def table(title: str, seconds: dict[str, list[float]]) -> None:
         print(f"| {name} | {statistics.median(times):.2f} | {low:.2f} to {high:.2f} |")
 
 
-def in_turn(
-    commands: dict[str, tuple[list[str], Path]], rounds: int = ROUNDS
-) -> dict[str, list[float]]:
-    """Wall seconds of each command in its folder, that often, after one round of warm-up."""
+def in_turn(commands: dict[str, tuple[list[str], Path]]) -> dict[str, list[float]]:
+    """Wall seconds of each command in its folder, ROUNDS times, after one round of warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(rounds + 1):
+    for number in range(ROUNDS + 1):
         for name, (command, folder) in commands.items():
             begin = time.perf_counter()
             subprocess.run(
