@@ -125,6 +125,7 @@ def test_each_fault_has_words_of_its_own(number: int) -> None:
         ValueError("shapes differ"),
         RuntimeError("size mismatch"),
         FileNotFoundError(errno.ENOENT, "gone", "x"),
+        PermissionError(errno.EACCES, "a stage other than sources may not reach the network"),
         ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
         LmspecError("a", "no space left on device", "c"),
     ],

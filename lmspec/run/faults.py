@@ -51,6 +51,7 @@ WORDS = MappingProxyType(
         errno.EIO: r"input/output error|disk I/O error|os error 5\b",
     }
 )
+OF_A_FILE = frozenset({errno.EACCES, errno.EPERM})  # else refused by the sandbox, in its own words
 OF_WRITING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 # elsewhere in a chain of errors these can be a remote's, or of an attempt that may fail
 IF_LAST = frozenset({errno.EIO, errno.EACCES, errno.EPERM})
@@ -70,7 +71,8 @@ def explained(error: BaseException, folders: tuple[Path, ...], again: str) -> Lm
     """
     for part in _chain(error):
         number = _number(part)
-        if number in FAULTS and (part is error or number not in IF_LAST):
+        named = number not in OF_A_FILE or getattr(part, "filename", None) is not None
+        if number in FAULTS and named and (part is error or number not in IF_LAST):
             return _as_error(number, _place(number, part, folders), again)
     # torch and onnx do not say why they could not write
     full = _full(folders)
