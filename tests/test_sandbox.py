@@ -306,17 +306,17 @@ def test_provenance_says_what_enforced_the_sandbox(
         assert f"it opens {SECRET}.txt" in plant(f"open('{SECRET}.txt')", 1)
 
 
-def test_trace_lists_all_that_is_missing(plant: Plant, project: Path) -> None:
+def test_trace_lists_all_that_is_missing(project: Path) -> None:
     """A file, another artifact and a module, each with the line to add; the project is left as it
     is."""
     hidden = "__import__('importlib').import_module('lmspec.methods.sources.digest')"
     before = miniature.fingerprints(project)
-    plant(
+    reads = (
         f"Path('{SECRET}.txt').read_text(); "
-        f"documents.read_labels(Path('data/corpus/new')); {hidden}",
-        1,
+        f"documents.read_labels(Path('data/corpus/new')); {hidden}"
     )
-    output = miniature.lmspec(project, "trace", "splits.old", code=1)
+    with planting.planted(project, reads):
+        output = miniature.lmspec(project, "trace", "splits.old", code=1)
     assert f"{SECRET}.txt\n  -> make it a source of kind `file`" in output
     assert "data/corpus/new/labels.json\n  -> refer to corpus.new in params.yaml" in output
     assert (
