@@ -429,7 +429,10 @@ class Project:
         tables = [
             f"data/metrics/{noun}-{name}/{table.name}.csv" for table in nouns.of(noun).reports
         ]
-        outs = dict.fromkeys(tables, _md5("")) | {folder: hashes[folder]}
+        for table in tables:  # every build writes all of its tables
+            if not (self.root / table).exists():
+                self.write(table, "")
+        outs = {folder: hashes[folder]}
         outs |= {
             path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{name}")
         }

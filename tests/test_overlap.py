@@ -430,8 +430,9 @@ def edited(
         (3, 2, "out of date", "has seen 3 of its test examples, and its spec accepts 2"),
         (3, 3, "pass", ""),
         (None, None, "out of date", "which says how many test examples its model has seen"),
+        (-3, None, "out of date", "which says how many test examples its model has seen"),
     ],
-    ids=["none", "not accepted", "too many", "accepted", "unknown"],
+    ids=["none", "not accepted", "too many", "accepted", "unknown", "negative"],
 )
 def test_no_gate_passes_on_scores_with_an_overlap_that_is_not_accepted(
     tmp_path: Path, count: int | None, accepted: int | None, verdict: str, words: str

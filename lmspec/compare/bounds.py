@@ -109,7 +109,11 @@ def of_level(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds 
     own = _sample(pair.candidate, path[0], [metric])
     if isinstance(own, str):
         return own
-    found = [of_sample(sample, metric, confidence) for sample in pair.levels(path[0])]
+    found = [
+        of_sample(sample, metric, confidence)
+        for sample in pair.levels(path[0])
+        if sample.rows(metric.table).size
+    ]
     return found[0] if len(found) == 1 else found[0].hull(found[1])
 
 
@@ -240,12 +244,13 @@ def of_gap(pair: ArtifactPair, paths: Sequence[MetricPath], confidence: float) -
     own = _sample(pair.candidate, paths[0][0], metrics)
     if isinstance(own, str):
         return own
-    found = [
-        _gap_within_exact(
-            _of_estimate(_gap(sample, metrics), len(sample.rows(None)), confidence), sample, metrics
-        )
-        for sample in pair.levels(paths[0][0])
-    ]
+    found = []
+    for sample in pair.levels(paths[0][0]):
+        # a new table is not among what counts in its former one
+        compared = [metric for metric in metrics if sample.rows(metric.table).size]
+        if len(compared) > 1:
+            estimate = _of_estimate(_gap(sample, compared), len(sample.rows(None)), confidence)
+            found.append(_gap_within_exact(estimate, sample, compared))
     return found[0] if len(found) == 1 else found[0].hull(found[1])
 
 
@@ -323,17 +328,34 @@ def fewest(decides: Callable[[int], bool], most: int = 1) -> int | None:
 
 
 def better(pair: ArtifactPair, path: MetricPath) -> Better | None:
-    """Which way a metric is better, as its stage declares it; the candidate's statement first.
+    """Which way a metric is better, as the stage of either revision declares it.
 
-    Of several declared names the one nearest to the end of the path decides, then the longest.
+    None if neither does, or if they contradict each other: see `turned`.
     """
-    for end in (pair.candidate, pair.baseline):
-        ranks = {}
-        for declared, way in end.revision.directions(end.name).items() if end.exists else ():
-            steps = tuple(declared.split("."))
-            for stop in range(len(metric_names.without_label(path)), len(steps) - 1, -1):
-                if path[stop - len(steps) : stop] == steps and way in ("higher", "lower"):
-                    ranks[stop, len(steps)] = way
-        if ranks:
-            return "higher" if ranks[max(ranks)] == "higher" else "lower"
-    return None
+    ways = {way for end in pair if (way := _declared(end, path))}
+    return ways.pop() if len(ways) == 1 else None
+
+
+def turned(pair: ArtifactPair, path: MetricPath) -> str | None:
+    """How the two stages contradict each other on which way is better; None if they do not.
+
+    By the candidate's word alone, an edit of its stage would make every loss a gain.
+    """
+    ways = [_declared(end, path) for end in pair]
+    if None in ways or ways[0] == ways[1]:
+        return None
+    return (
+        f"{ways[0]} is better in {pair.baseline.revision.name}, "
+        f"and {ways[1]} in {pair.candidate.revision.name}"
+    )
+
+
+def _declared(end: Artifact, path: MetricPath) -> Better | None:
+    """Of several names that it declares the one nearest to the end decides, then the longest."""
+    ranks: dict[tuple[int, int], Better] = {}
+    for declared, way in end.revision.directions(end.name).items() if end.exists else ():
+        steps = tuple(declared.split("."))
+        for stop in range(len(metric_names.without_label(path)), len(steps) - 1, -1):
+            if path[stop - len(steps) : stop] == steps and way in ("higher", "lower"):
+                ranks[stop, len(steps)] = "higher" if way == "higher" else "lower"
+    return ranks[max(ranks)] if ranks else None

@@ -6,7 +6,7 @@ number, since a change must pass all of them.
 
 import datetime
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -170,6 +170,7 @@ class _Evaluation:
         if not paths and not lost:
             artifact = self.pair.candidate.name
             yield Finding("missing", f"{artifact} has no such metric: run `dvc repro`")
+        yield from self._former({*paths, *lost})
         # no build gives a class or table without an example a metric
         empty = {path: self._no_example(path) for path in dict.fromkeys([*paths, *lost])}
         if not isinstance(self.gate, specs.Gap):
@@ -192,6 +193,25 @@ class _Evaluation:
         elif len(values) == len(paths) and (paths or any(empty.values())):
             without = [f"{_name(path)}: {why}" for path, why in empty.items() if why]
             yield self._gap(self.gate, values, without)
+
+    def _former(self, known: Collection[MetricPath]) -> Iterator[Finding]:
+        """What `*` names in the baseline alone: its test examples are gone, or in another one.
+
+        known  what it names in the candidate
+        """
+        baseline, candidate = self.pair
+        if self.pair.noun != "scores" or "*" not in self.gate.metric or not baseline.exists:
+            return
+        metrics = baseline.metrics if isinstance(baseline.metrics, Mapping) else {}
+        for path, value in leaves(metrics):
+            if path in known or not matches(self.pattern, path) or number(value) is None:
+                continue
+            if not isinstance(baseline.sample(path[0]), Unavailable):
+                names = f"{candidate.revision.name} has no such metric"
+                yield Finding(
+                    "undecided",
+                    f"{_name(path)} is {value:.6g} in {baseline.revision.name}, and {names}",
+                )
 
     def _no_example(self, path: MetricPath) -> str | None:
         """Why a metric of a class or table has no value in a revision that it is a matter of."""
@@ -254,7 +274,8 @@ class _Evaluation:
         if self.pair.noun != "scores" or self.pair.lacking_note(path[0], metric.table) is None:
             return None
         *_, every = self.pair.levels(path[0])
-        return every.plain(metric)[0] if every.scale.computes(metric.name) else None
+        counts = every.scale.computes(metric.name) and every.rows(metric.table).size
+        return every.plain(metric)[0] if counts else None
 
     def _noted(self, finding: Finding, path: MetricPath) -> Finding:
         """Adds what a level is not over, and what it counts as wrong."""
@@ -280,6 +301,8 @@ class _Evaluation:
 
     def _change(self, path: MetricPath, limit: float, confidence: float) -> Finding:
         """limit: what the difference must exceed, counted in the direction of progress."""
+        if reason := bounds.turned(self.pair, path):
+            return Finding("not comparable", f"{_name(path)}: {reason}")
         way = bounds.better(self.pair, path)
         if way is None:
             problem = f"{_name(path)} has no direction: its stage declares none"
@@ -305,6 +328,8 @@ class _Evaluation:
         return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _ratio(self, path: MetricPath, gate: specs.Ratio) -> Finding:
+        if reason := bounds.turned(self.pair, path):
+            return Finding("not comparable", f"{_name(path)}: {reason}")
         interval = bounds.of_ratio(self.pair, path, gate.confidence)
         if isinstance(interval, str):
             return Finding("not comparable", f"{_name(path)}: {interval}")
@@ -372,6 +397,8 @@ class _Evaluation:
         promised = {(path[1], path[2]) for path in slices if path[0] == dataset and path[1:]}
         tables = {(kind, name) for kind, name in promised if kind == "table"}
         known |= promised | (set() if tables else {("table", name) for name in answers[-1].table})
+        if rest[1:] == ["*"]:  # what only the baseline has is gone, or in another table
+            known |= {("table", name) for name in answers[0].table}
         for kind, name in sorted(known):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
                 yield (kind, name), _of_slice(paired, (kind, name))

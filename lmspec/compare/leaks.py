@@ -48,7 +48,9 @@ def counts(revision: Revision, artifact: str) -> Iterator[tuple[str, float | Non
     metrics = revision.metrics(artifact) if artifact.startswith("scores.") else {}
     for dataset, values in () if isinstance(metrics, Unavailable) else metrics.items():
         if isinstance(values, Mapping) and "examples" in values:
-            yield dataset, number(values.get("overlap")), values["examples"]
+            count = number(values.get("overlap"))
+            # one below 0 would take from that of another dataset
+            yield dataset, None if count is None or count < 0 else count, values["examples"]
 
 
 def _accepted(revision: Revision, artifact: str) -> list[Mapping[str, Any]]:

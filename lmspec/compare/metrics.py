@@ -72,6 +72,8 @@ def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None)
         if end.out_of_date is not None:
             reason = f"out of date in {end.revision.name}: {end.out_of_date}"
             return Row(replace(metric, verdict="not comparable", reason=reason))
+    if turned := bounds.turned(pair, path):
+        return Row(replace(metric, verdict="not comparable", reason=turned))
     is_exact = nouns.evidence(pair.name, path) in EXACT
     if pair.noun == "scores" and len(path) > 1 and metric.better and not is_exact:
         return scored(pair, path, metric)

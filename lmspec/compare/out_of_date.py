@@ -29,8 +29,10 @@ from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
 EDITED, NEW_FILE = "the build wrote", "its hash in params.yaml did not"
+LOST = "is missing, which its build wrote"
 REMEDIES = {
     EDITED: "`git checkout` it, or run `dvc repro`",
+    LOST: "run `dvc repro`, and if git ignores it, correct .gitignore",
     NEW_FILE: "put the new hash there and run `dvc repro`, or `git checkout` the file",
     declared.OTHER_COMMAND: "run `lmspec sync`, then `dvc repro`",
     declared.INVALID: "`lmspec validate` says why",
@@ -75,6 +77,11 @@ def by_another_lmspec(revision: Revision, reasons: Mapping[str, str]) -> list[st
         return []
     current = (name for name in revision.artifacts if name not in reasons)
     return [n for n in current if any(compiled.stages[n].lacking(revision.run(n)))]
+
+
+def _is_code(path: str) -> bool:
+    """Is a dependency a file that git must hold? Data may be in DVC's cache."""
+    return not is_elsewhere(path) or (path.endswith(".py") and not path.startswith("/"))
 
 
 class _Check:
@@ -130,6 +137,9 @@ class _Check:
             committed = path.startswith((f"{METRICS}/", f"{PROVENANCE}/")) and path in ids
             if committed and self._digests(path).md5 != md5:
                 yield f"{path} is not what {EDITED}"
+            lost = path.startswith(f"{METRICS}/{artifact.stage}/") and path not in ids
+            if lost and not self._is_in_submodule(path):
+                yield f"{path} {LOST}"
         if lacking := self.compiled.lacking(name, run):
             yield lacking
         yield from self._provenance(artifact, run)
@@ -155,10 +165,12 @@ class _Check:
                 yield f"{path} changed, and {NEW_FILE}"
             elif now != md5:
                 yield f"{path} is not what it was built with"
-        elif not is_elsewhere(path) and not any(
-            path.startswith(f"{submodule}/") for submodule in self.revision.tree.submodules
-        ):
+        elif _is_code(path) and not self._is_in_submodule(path):
             yield f"{path}, which it was built with, is gone"
+
+    def _is_in_submodule(self, path: str) -> bool:
+        """Is it in another repository? What that holds is not looked at."""
+        return any(path.startswith(f"{place}/") for place in self.revision.tree.submodules)
 
     def _provenance(self, artifact: ArtifactName, run: Run) -> Iterator[str]:
         """Does the record of its build agree with what git holds, and with its makers' records?"""

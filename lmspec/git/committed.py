@@ -25,7 +25,18 @@ def differing(root: Path) -> list[str]:
         "--",
         *RESULTS,
     )
-    return sorted(entry[3:].removeprefix(prefix) for entry in entries.split("\0") if entry)
+    changed = {entry[3:].removeprefix(prefix) for entry in entries.split("\0") if entry}
+    return sorted(changed | _ignored(root))
+
+
+def _ignored(root: Path) -> set[str]:
+    """Results of builds that no commit will have, as a line of .gitignore hides them."""
+    listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *RESULTS[1:])
+    hidden = set(git.text(root, *listing).split("\0")) - {""}
+    if not hidden:
+        return hidden
+    runs = lockfile.runs(lockfile.text_in(root)).values()
+    return hidden & {path for run in runs for path in run.outs}
 
 
 def default_base(root: Path) -> str:

@@ -65,6 +65,8 @@ def step(
     plain = values[1] - values[0]
     if out_of_date is not None:
         return Step("not comparable", plain, reason=out_of_date)
+    if reason := bounds.turned(pair, name.path):
+        return Step("not comparable", plain, reason=reason)
     better = bounds.better(pair, name.path) or better
     if _is_scored(name) and better:
         return _scored(pair, name, plain, better)

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Waiver(Spec):
     """Permission to fail, for a while, with a reason and a name."""
 
-    holds = (checks.day_exists,)
+    holds = (checks.day_exists, checks.waiver_is_signed)
     reason: str = Field(
         min_length=10, max_length=1000, description="why the change is adopted all the same"
     )

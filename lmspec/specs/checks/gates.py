@@ -16,6 +16,16 @@ def day_exists(waiver: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("until",), f"there is no day {waiver['until']}", remedy)
 
 
+def waiver_is_signed(waiver: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A waiver has words and a name: white space is neither."""
+    for field, remedy in (
+        ("reason", "say why the change is adopted all the same"),
+        ("signed_off_by", "name who is responsible"),
+    ):
+        if not waiver[field].strip():
+            yield Disagreement((field,), "it has no words", remedy)
+
+
 def gap_is_among_several(gate: Mapping[str, Any]) -> Iterator[Disagreement]:
     """A gap is between several values."""
     if "*" not in gate["metric"].split("."):
