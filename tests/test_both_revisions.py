@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lmspec.cli import ci
 from lmspec.compare import bounds, gates, out_of_date
 from lmspec.git import committed
 from lmspec.language import nouns
@@ -203,3 +204,19 @@ def test_a_module_beside_stages_that_git_lost_is_missed(
     assert floor(project)["observed"].startswith("helpers.py, which it was built with, is gone")
     monkeypatch.setattr(out_of_date, "_is_code", lambda path: not out_of_date.is_elsewhere(path))
     assert floor(project)["verdict"] == "pass"
+
+
+# A base that has the change already
+
+
+def test_ci_warns_if_the_base_has_the_change_already(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On main, `--base main` compares HEAD with itself, and every comparison passes."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(ci.subprocesses, "run_module", lambda *_: 0)
+    for name, value in {"is_whole": True, "report": None, "gates": ()}.items():
+        monkeypatch.setattr(ci.publishing, name, lambda *_, found=value: found)
+    for base, is_merged in (("main", True), ("HEAD", True), ("HEAD~1", False)):
+        ci._diff(ci.Options(base, project.root, locked=False, pull=False))
+        assert ("has all commits of HEAD" in capsys.readouterr().err) == is_merged

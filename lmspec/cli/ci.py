@@ -173,6 +173,12 @@ def _compare_with_commit(options: Options) -> str:
 
 def _diff(options: Options) -> str:
     base, folder = f"{options.base}...", options.output
+    if committed.is_merged(options.base, Path.cwd()):
+        _warn(
+            f"{options.base} has all commits of HEAD, so the working tree is compared with HEAD, "
+            "and no gate can find what is committed worse than before\n"
+            "  -> name what was there before the change, such as `--base HEAD~1`"
+        )
     code = subprocesses.run_module("lmspec", "diff", "--write", str(folder), "--", base)
     # a crash exits with 1 as well
     if code not in (0, 1) or not publishing.is_whole(folder):

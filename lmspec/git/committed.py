@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lmspec.formats import lockfile
 from lmspec.git import command as git
+from lmspec.git import tree
 from lmspec.specs import names
 
 RESULTS = (lockfile.NAME, names.METRICS, names.PROVENANCE)
@@ -37,6 +38,11 @@ def _ignored(root: Path) -> set[str]:
         return hidden
     runs = lockfile.runs(lockfile.text_in(root)).values()
     return hidden & {path for run in runs for path in run.outs}
+
+
+def is_merged(base: str, root: Path) -> bool:
+    """Does the base have all commits of HEAD, so that HEAD is the merge base of the two?"""
+    return tree.merge_base(base, "HEAD", root) == tree.commit_of("HEAD", root)
 
 
 def default_base(root: Path) -> str:
