@@ -13,7 +13,7 @@ from lmspec.compare import declared, out_of_date, revision
 from lmspec.compare.declared import Compiled, Declared
 from lmspec.errors import LmspecError
 from lmspec.git import kept
-from lmspec.run import declaration
+from lmspec.run import declaration, provenance
 from lmspec.specs.names import ArtifactName
 from tests import history
 from tests.history import Project
@@ -256,6 +256,56 @@ def test_provenance_must_have_what_its_maker_made(project: Project) -> None:
         project.write(name, json.dumps([statement]))
     project.lock()
     assert f"has another {folder} than that of model.cnn" in gate(project)["observed"]
+
+
+def build_with_record(project: Project) -> None:
+    """The record of the scores' build has what dvc.lock has, which is all that was read."""
+    name, spec = "data/provenance/scores-cnn.json", project.spec
+    stated = provenance.read(project.text(name).encode())
+    assert stated
+    code = "stages/scores.py"
+    entries = [
+        provenance.of_path(project.root / code, code),
+        provenance.of_package("numpy", "2.4.6+cpu", declared=True),
+    ]
+    params = {"scores.cnn": spec["scores"]["cnn"], "numerics": spec["numerics"]}
+    outputs = [*stated.outputs.values()]
+    project.write(name, provenance.statement("scores.cnn", params, entries, outputs, {}))
+    project.lock()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "named"),
+    [
+        ("params.yaml", "calibration_bins: 5", "calibration_bins: 6", "scores.cnn of params.yaml"),
+        ("params.yaml", "threads: 1", "threads: 2", "numerics of params.yaml"),
+        ("stages/scores.py", "LIMIT = 3", "LIMIT = 4", "stages/scores.py"),
+        ("toolchain.yaml", "numpy: 2.4.6", "numpy: 2.4.7", "packages.numpy of toolchain.yaml"),
+    ],
+)
+def test_what_dvc_commit_takes_for_built_passes_no_gate(
+    project: Project, path: str, old: str, new: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes the new inputs beside the old output, and DVC then says up to date."""
+    project.write("stages/scores.py", f"import numpy\n{project.text('stages/scores.py')}")
+    build_with_record(project)
+    assert gate(project)["verdict"] == "pass"
+    project.edit(path, old, new)
+    project.lock()
+    found = gate(project)
+    assert found["verdict"] == "out of date"
+    assert f"{named} is not what the record of its build has" in found["observed"]
+    assert "dvc repro --force" in found["observed"]
+    monkeypatch.setattr(out_of_date._Check, "_recorded", lambda self, record, run: iter(()))
+    assert gate(project)["verdict"] == "pass"
+
+
+def test_what_lmspec_keep_keeps_is_what_the_record_has(project: Project) -> None:
+    """A comment or an empty line in the code that was read."""
+    build_with_record(project)
+    project.write("stages/scores.py", f"# why\n\n{project.text('stages/scores.py')}")
+    project.lock()
+    assert gate(project)["verdict"] == "pass"
 
 
 # Files of sources

@@ -17,7 +17,8 @@ from lmspec.specs.project import Project
 NOT_COMPARED = ", so it was not compared: `dvc pull`"
 REMEDY = (
     "`dvc repro` rebuilds what is out of date; "
-    "if it builds nothing, `lmspec verify --cache` says what is damaged"
+    "if it builds nothing, `lmspec verify --cache` says what is damaged, "
+    "and what `dvc commit` took for built needs `dvc repro --force`"
 )
 
 

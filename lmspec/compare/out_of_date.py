@@ -7,8 +7,9 @@ holds is hashed, outputs are not, so no DVC cache is needed.
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lmspec.compare import declared, leaks
 from lmspec.compare.caching import cached
@@ -24,19 +25,24 @@ from lmspec.compare.revision import (
     yaml_of,
 )
 from lmspec.formats.lockfile import Run
-from lmspec.run import declaration
+from lmspec.run import declaration, provenance
+from lmspec.run.provenance import Provenance
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
 EDITED, NEW_FILE = "the build wrote", "its hash in params.yaml did not"
 LOST = "is missing, which its build wrote"
+# `dvc commit` takes the old output for that of new inputs
+COMMITTED = "the record of its build has"
 REMEDIES = {
+    COMMITTED: "run `dvc repro --force --single-item` on its stage",
     EDITED: "`git checkout` it, or run `dvc repro`",
     LOST: "run `dvc repro`, and if git ignores it, correct .gitignore",
     NEW_FILE: "put the new hash there and run `dvc repro`, or `git checkout` the file",
     declared.OTHER_COMMAND: "run `lmspec sync`, then `dvc repro`",
     declared.INVALID: "`lmspec validate` says why",
 }
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A file of git LFS: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\n")
 LONGEST_POINTER = 200  # bytes
@@ -187,11 +193,41 @@ class _Check:
             sha256 = entry["digest"].get("sha256")
             if name in ids and sha256 and self._digests(name).sha256 != sha256:
                 yield f"{name} is not what {path} says"
+        for what in self._recorded(record, run):
+            yield f"{what} is not what {COMMITTED}"
         for name, entry in record.inputs.items():
             maker, _ = self.makers.get(name, (None, ""))
             made = self.revision.provenance(maker) if maker else None
             if made and made.outputs.get(name, entry)["digest"] != entry["digest"]:
                 yield f"{path} has another {name} than that of {maker}"
+
+    def _recorded(self, record: Provenance, run: Run) -> Iterator[str]:
+        """What dvc.lock says the artifact was built with, and its build says otherwise."""
+        for name, value in run.params.get(PARAMS, {}).items():
+            if not declaration.same(record.params.get(name, value), value):
+                yield f"{name} of {PARAMS}"
+        for name, version in run.params.get(TOOLCHAIN, {}).items():
+            built_with = record.packages.get(name.removeprefix("packages."), "").partition("+")[0]
+            module = record.inputs.get(name, {}).get("digest", {}).get("sha256")
+            if (built_with or module or version) != version:
+                yield f"{name} of {TOOLCHAIN}"
+        for path in run.deps:
+            entry = record.inputs.get(path, {})
+            sha256 = entry.get("digest", {}).get("sha256")
+            if path in self.revision.tree.ids and sha256 and not self._same(path, sha256, entry):
+                yield path
+
+    def _same(self, path: str, sha256: str, entry: Mapping[str, Any]) -> bool:
+        """Does git hold the file that was read, or code that differs by comments and layout?"""
+        digests = self._digests(path)
+        if sha256 in (digests.sha256, digests.pointed):
+            return True
+        stated = entry.get("annotations", {}).get("parsed")
+        content = self.revision.tree.read(path) if stated else None
+        # another Python writes the same tree in other words
+        if content is not None and self.revision.toolchain.get("python") == PYTHON:
+            return bool(provenance.parsed(content) == stated)
+        return content is not None
 
     def _now(self, name: str, path: str, md5: str) -> str | None:
         """MD5 of a file or folder in git, as DVC has it; None if git does not hold it.
