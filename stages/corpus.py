@@ -9,7 +9,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import cleaning, duplicates, labelling
+from lmspec.methods import duplicates, labelling
 from lmspec.methods.screening import Document, Rejected, screened
 from lmspec.specs.corpus import CorpusSpec
 
@@ -17,7 +17,7 @@ from lmspec.specs.corpus import CorpusSpec
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
     elsewhere = ids_elsewhere(spec, needs)
-    rows = [left_out(row, spec, elsewhere) for row in read(spec, needs)]
+    rows = [left_out(row, elsewhere) for row in read(spec, needs)]
     cleaned = [row for row in rows if isinstance(row, Document)]
     ids, texts = [document.id for document in cleaned], [document.text for document in cleaned]
     repeats = duplicates.repeats(ids, texts, spec.near_duplicates)
@@ -34,8 +34,8 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     ]
     frame = pl.DataFrame(kept, schema=documents.DOCUMENT, orient="row").sort("id")
     documents.write(frame, out / "documents.parquet")
-    common_ids = (cleaning.common_id(text, spec.clean) for text in frame["text"])
-    documents.write_ids(common_ids, out, "documents")
+    common = {d.id: d.common for i, d in enumerate(cleaned) if i not in repeats}
+    documents.write_ids((common[name] for name in frame["id"]), out, "documents")
     documents.write(
         pl.DataFrame(sorted(rejected), schema=documents.REJECTED, orient="row"),
         out / "rejected.parquet",
@@ -69,13 +69,9 @@ def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:
     return elsewhere
 
 
-def left_out(
-    row: Document | Rejected, spec: CorpusSpec, elsewhere: Mapping[str, str]
-) -> Document | Rejected:
+def left_out(row: Document | Rejected, elsewhere: Mapping[str, str]) -> Document | Rejected:
     """The row; rejected if another corpus has its text, with whatever label."""
-    if isinstance(row, Rejected) or not elsewhere:
-        return row
-    corpus = elsewhere.get(cleaning.common_id(row.text, spec.clean))
+    corpus = None if isinstance(row, Rejected) else elsewhere.get(row.common)
     if corpus is None:
         return row
     return Rejected(row.table, row.row, row.text, "in another corpus", corpus)

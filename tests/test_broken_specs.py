@@ -159,12 +159,19 @@ def _the_epochs_have_5000_digits(folder: Path) -> None:
     path.write_text(path.read_text().replace("epochs: 8", f"epochs: {'8' * 5000}"))
 
 
+def _the_weights_are_a_model_that_is_built_here(folder: Path) -> None:
+    (folder / "data/model/gru").mkdir(parents=True)
+    (folder / "raw/weights").rmdir()
+    (folder / "raw/weights").symlink_to(folder / "data/model/gru")
+
+
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
     "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,
+    "the weights are a model that is built here": _the_weights_are_a_model_that_is_built_here,
     "a FIFO is among the weights": lambda folder: os.mkfifo(folder / "raw/weights/fifo"),
     "the weights have 2 layers and 20 positions": _config(
         num_hidden_layers=2, max_position_embeddings=20

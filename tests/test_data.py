@@ -706,6 +706,17 @@ def test_corpus_of_a_file_that_does_not_parse_is_refused(
     assert caught.value.found.startswith(f"it does not parse as {FORMS[file]['kind']}: ")
 
 
+@pytest.mark.parametrize("header", ["text,y,y", "text,y,author,text"])
+def test_corpus_of_a_file_with_two_columns_of_a_name_is_refused(
+    tmp_path: Path, header: str
+) -> None:
+    """As a join leaves them; polars alone would take the first."""
+    columns = header.count(",") + 1
+    (tmp_path / "rows.csv").write_text(f"{header}\n{','.join('a1bc'[:columns])}\n")
+    with pytest.raises(LmspecError, match="it has two columns"):
+        build_corpus(tmp_path, tmp_path / "out", table(FORMS["rows.csv"], "rows.csv"))
+
+
 @pytest.mark.parametrize("file", FORMS)
 def test_corpus_without_a_file_or_a_column_is_refused(tmp_path: Path, file: str) -> None:
     """The error names the table and the file, what is missing, and what there is instead."""

@@ -8,6 +8,7 @@ from lmspec.compare import changes
 from lmspec.errors import LmspecError
 from lmspec.pipeline import closure, codediff
 
+CODE = ("stages", "lmspec/formats", "lmspec/methods", "lmspec/specs")
 SOURCE = '''"""caption"""
 
 import os
@@ -88,12 +89,32 @@ def test_order_counts() -> None:
         ("open(__file__)", {"*"}),
         ("import inspect\ninspect.getsource(f)", {"*"}),
         ("x.y.__file__", {"*"}),
+        ("inspect.getcomments(f)", {"*"}),
+        ("getattr(labels, '__file__')", {"*"}),
+        ("labels.__spec__.origin", {"*"}),
+        ("labels.__loader__.get_source('labels')", {"*"}),
+        ("pkgutil.get_data('stages', name)", {"*"}),
+        ("open(f.__code__.co_filename)", {"*"}),
+        ("seed = f.__code__.co_firstlineno", {"*"}),
+        ("sys._getframe().f_lineno", {"*"}),
+        ("inspect.stack()[0].lineno", {"*"}),
+        ("Path('stages/labels.py').read_text()", {"labels"}),
+        ("resources.files('stages') / 'labels.py'", {"labels"}),
         ("x.file", set()),
     ],
 )
 def test_a_program_that_reads_code_as_text_is_seen(source: str, names: set[str]) -> None:
     """There a comment is content, and nothing is kept."""
     assert codediff.read_as_text(source.encode()) == names
+
+
+def test_no_stage_of_this_project_reads_itself_as_text() -> None:
+    """But for the bundle, which copies a script: a comment elsewhere costs no training."""
+    root = Path(closure.__file__).parents[2]
+    code = [path for place in CODE for path in (root / place).rglob("*.py")]
+    texts = {path: codediff.read_as_text(path.read_bytes()) for path in code}
+    reading = {path.relative_to(root).as_posix(): names for path, names in texts.items() if names}
+    assert reading == {"stages/bundle.py": {"predict"}, "lmspec/formats/predict.py": {"*"}}
 
 
 def test_a_comment_that_names_another_encoding_changes_texts() -> None:

@@ -35,6 +35,9 @@ def read(path: Path, table: Table) -> pl.DataFrame:
         raise LmspecError(
             place, f"it does not parse as {table.format.kind}: {first}", "correct `format`"
         ) from error
+    for name in sorted(wanted):
+        if f"{name}_duplicated_0" in frame.columns:  # polars takes the first
+            raise LmspecError(place, f"it has two columns '{name}'", "rename one of them")
     missing = sorted(wanted - set(frame.columns))
     if missing:
         raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")

@@ -52,6 +52,21 @@ def file_sources_exist(specs: Specs) -> Disagreements:
                 )
 
 
+def file_sources_are_not_built(specs: Specs) -> Disagreements:
+    """What a stage builds is referred to by its name: of a source is not known what it has seen."""
+    top = specs.root.resolve()
+    for name, source in specs.of("sources"):
+        if source["kind"] != "file" or not _exists(specs.root / source["path"]):
+            continue
+        path = (specs.root / source["path"]).resolve()  # it may be a link
+        for made in specs.edges:
+            folder = top / made.folder
+            if path.is_relative_to(folder) or folder.is_relative_to(path):
+                found, remedy = f"{made} builds {made.folder}", f"refer to {made} itself"
+                yield Disagreement((*name, "path"), found, remedy)
+                break
+
+
 def file_sources_hold_files(specs: Specs) -> Disagreements:
     """A FIFO, a device, a link to no file: DVC would wait for ever, or lose what it leads to."""
     for name, source in specs.of("sources"):
@@ -362,6 +377,7 @@ def scores_are_read(specs: Specs) -> Disagreements:
 
 RULES = (
     file_sources_exist,
+    file_sources_are_not_built,
     file_sources_hold_files,
     file_sources_have_their_hash,
     table_is_in_its_source,

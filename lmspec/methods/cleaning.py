@@ -40,10 +40,13 @@ def normalised(text: str) -> str:
 REPAIRED = Clean(fix_unicode=True, unescape_html=True, min_chars=1, max_chars=10_000_000)
 
 
-def common_id(text: str, clean: Clean) -> str:
-    """Id of a cleaned text as if it were fully repaired: one text has one in every corpus."""
-    repaired = clean.fix_unicode and clean.unescape_html
-    return document_id(text if repaired else repair(text, REPAIRED))
+def common_id(text: str) -> str:
+    """Id of a text as if it were fully repaired: one text has one in every corpus.
+
+    text  as its table has it: to a repair U+0085 can be half of a character, and without one it is
+          white space, which is gone
+    """
+    return document_id(repair(text, REPAIRED))
 
 
 def document_id(text: str) -> str:

@@ -8,7 +8,12 @@ from lmspec.specs.corpus import CorpusSpec, Table
 
 
 class Document(NamedTuple):
-    """row: its number in the table, from 1; group: None if it is a group of its own."""
+    """A row that is kept.
+
+    group   None if it is a group of its own
+    row     its number in the table, from 1
+    common  the id that it has in every corpus
+    """
 
     id: str
     text: str
@@ -16,6 +21,7 @@ class Document(NamedTuple):
     group: str | None
     table: str
     row: int
+    common: str
 
 
 class Rejected(NamedTuple):
@@ -32,7 +38,8 @@ def screened(
     cells: Mapping[str, str | None], row: int, table: Table, spec: CorpusSpec
 ) -> Document | Rejected:
     """Clean and label a row."""
-    text = cleaning.repair(cells[table.text] or "", spec.clean)
+    raw = cells[table.text] or ""
+    text = cleaning.repair(raw, spec.clean)
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
@@ -40,4 +47,7 @@ def screened(
     if isinstance(label, labelling.NoLabel):
         return Rejected(table.name, row, text, label.reason, label.detail)
     group = grouping.group_of(cells, table.group, table.name)
-    return Document(cleaning.document_id(text), text, label, group, table.name, row)
+    name = cleaning.document_id(text)
+    repaired = spec.clean.fix_unicode and spec.clean.unescape_html
+    common = name if repaired else cleaning.common_id(raw)
+    return Document(name, text, label, group, table.name, row, common)

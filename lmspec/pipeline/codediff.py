@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 REST = "statements outside its definitions"
 ORDER = "the order of its statements"
-SOURCES = {"getsource", "getsourcelines", "getsourcefile", "getline", "getlines"}
+# What gives a program its own text, the place of it, or the number of a line
+SOURCES = {
+    *("getsource", "getsourcelines", "getsourcefile", "getline", "getlines", "getcomments"),
+    *("findsource", "getfile", "get_source", "get_data", "__file__", "__cached__", "__spec__"),
+    *("co_filename", "co_firstlineno", "co_lines", "f_lineno", "tb_lineno", "lineno"),
+}
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -47,13 +52,18 @@ def _members(node: ast.ClassDef) -> Iterator[tuple[str, list[str]]]:
 def read_as_text(source: bytes) -> frozenset[str]:
     """Modules whose files a program reads as text, by `module.__file__`: there comments count.
 
-    `*` stands for any module: the program asks `inspect` for sources.
+    `*` stands for any module: the program asks `inspect` for sources, or where a line is. A name of
+    a file in the program, as in `open("stages/labels.py")`, stands for that file.
     """
     modules = set()
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr="__file__"):
                 modules.add(module)
-            case ast.Attribute(attr=name) | ast.Name(id=name) if name in {"__file__", *SOURCES}:
+            case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Constant(value=str(name)) if (
+                name in SOURCES
+            ):
                 modules.add("*")
+            case ast.Constant(value=str(name)) if name.endswith(".py"):
+                modules.add(name.rpartition("/")[2].removesuffix(".py"))
     return frozenset(modules)

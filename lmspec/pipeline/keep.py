@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lmspec.pipeline import codediff, dvc, dvc_stage, edits, plan
 
+RUNNER = "lmspec/run/"  # it compiles and hashes code, and puts no text of it into an output
 Edits = dict[str, str]  # code file -> what its edit changed
 
 
@@ -23,7 +24,8 @@ def check(root: Path) -> tuple[Edits, dict[str, list[str]]]:
 
 def _reasons(root: Path, stage: dvc_stage.Stage, files: Edits) -> Iterator[str]:
     """Why the stage's outputs may change. Adds the files that it looks at to `files`."""
-    texts = frozenset[str]().union(*(_read_as_text(root, path) for path in stage.code))
+    readers = (path for path in stage.code if not path.startswith(RUNNER))
+    texts = frozenset[str]().union(*(_read_as_text(root, path) for path in readers))
     for change in stage.changes:
         if (
             change.kind == dvc_stage.FILE
