@@ -348,3 +348,27 @@ def test_what_cannot_be_locked_is_left_alone(
     assert (tmp_path / ".lmspec/run/model-a").is_dir() and (
         tmp_path / "data/model/.a.partial"
     ).is_dir()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<<<<<<< HEAD\npython: '3.11'\n=======\npython: '3.12'\n>>>>>>> other\n",
+        b"- a list\n",
+        b"packages:\n",
+        b"packages: {1: 2, a: b}\n",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b"",
+    ],
+    ids=["conflict", "list", "null", "numbers", "not UTF-8", "deep", "empty"],
+)
+def test_sync_repairs_what_a_merge_has_left_of_its_files(project: Project, content: bytes) -> None:
+    """It is the remedy that every other command names."""
+    assert project.run("sync").exit_code == 0
+    texts = {name: project.text(name) for name in ("dvc.yaml", "toolchain.yaml")}
+    for name in texts:
+        project.write(name, content)
+    assert project.run("sync", "--check").exit_code == 1
+    assert project.run("sync").exit_code == 0
+    assert {name: project.text(name) for name in texts} == texts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from lmspec.errors import LmspecError
 from lmspec.formats import yamltext
@@ -87,7 +88,7 @@ def out_of_date(project: Project, root: Path) -> dict[str, str]:
     return {
         name: text
         for name, text in outputs(project, root).items()
-        if not (root / name).exists() or (root / name).read_text(encoding="utf-8") != text
+        if not (root / name).exists() or (root / name).read_bytes() != text.encode()
     }
 
 
@@ -102,14 +103,17 @@ def require_none(out_of_date: Iterable[str]) -> None:
 
 
 def upgrades(root: Path, text: str) -> list[str]:
-    """The versions that a new toolchain.yaml changes: `torch 2.12.0 -> 2.13.0`."""
-    path = root / TOOLCHAIN
-    old = _versions(path.read_text(encoding="utf-8") if path.exists() else text)
-    new = _versions(text)
-    return [
-        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
-        for name in sorted({name for name, _ in old.items() ^ new.items()})
-    ]
+    """The versions that a new toolchain.yaml changes: `torch 2.12.0 -> 2.13.0`.
+
+    None if the present one cannot be read, as after a merge.
+    """
+    path, new = root / TOOLCHAIN, _versions(text)
+    try:
+        old = _versions(path.read_text(encoding="utf-8")) if path.exists() else new
+        names = sorted({name for name, _ in old.items() ^ new.items()})
+    except (YAMLError, ValueError, AttributeError, TypeError):
+        return []
+    return [f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}" for name in names]
 
 
 def _versions(text: str) -> dict[str, str]:
