@@ -1,5 +1,6 @@
 """mutations: a valid spec, and what typing errors, bad merges, odd tools and malice make of it."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,16 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
+# its sources: two empty tables, and weights that are no more than a configuration
+CONFIG = b'{"num_hidden_layers": 4, "max_position_embeddings": 128}'
+EMPTY = hashlib.sha256(b"").hexdigest()
+WEIGHTS = hashlib.sha256(
+    f"{hashlib.sha256(CONFIG).hexdigest()}  config.json\n".encode()
+).hexdigest()
 MINIATURE = (
     (ROOT / "tests/miniature.yaml")
     .read_text(encoding="utf-8")
-    .format(old="0" * 64, new="1" * 64, weights="2" * 64)
+    .format(old=EMPTY, new=EMPTY, weights=WEIGHTS)
 )
 TEXTS = (MINIATURE, (ROOT / "params.yaml").read_text(encoding="utf-8"))
 HUGE = "9" * 5000

@@ -378,7 +378,7 @@ def endless(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # (killed, left running without the guard, file, guard, what replaces it)
 GUARDS = [
     ("stage", "child", "supervisor", "            lifetime.die_with_parent(supervisor)\n", ""),
-    ("stage", "worker", "child", 'sys.modules["__main__"].__spec__ = worker.__spec__', "pass"),
+    ("stage", "worker", "worker", "    lifetime.watch_parent()\n", ""),
     ("starter", "stage", "supervisor", "if os.getppid() != starter:\n", "if False:\n"),
 ]
 

@@ -68,7 +68,7 @@ def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) ->
     assert {name for name, step in plan.items() if step["verdict"] == "run"} == {"model-cnn"}
     assert plan["model-cnn"]["reasons"] == ["model.cnn.architecture.filters: 16 -> 12"]
     table = miniature.lmspec(project, "plan", "--format", "md", "--exit-code", code=2)
-    assert "| model-cnn | run | model.cnn.architecture.filters: 16 -> 12 |" in table
+    assert "| model-cnn | run | model.cnn.architecture.filters: 16 -&#62; 12 |" in table
     assert {name for name, step in plan.items() if step["verdict"] == "may run"} == {
         "exported-cnn",
         "quantized-cnn",

@@ -77,9 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources of the miniature."""
     folder = tmp_path_factory.mktemp("mutation")
     (folder / "raw/weights").mkdir(parents=True)
-    (folder / "raw/weights/config.json").write_text(
-        '{"num_hidden_layers": 4, "max_position_embeddings": 128}'
-    )
+    (folder / "raw/weights/config.json").write_bytes(mutations.CONFIG)
     for name in ("old.csv", "new.csv"):
         (folder / "raw" / name).touch()
     return folder
@@ -243,7 +241,7 @@ def test_what_is_read_is_what_dvc_reads(times: int, folder: Path) -> None:
     def check(text: bytes) -> bool:
         return is_read_as_dvc_reads_it(text, folder)
 
-    least_share(check, mutations.edited_texts(most=2), times, 0.3)
+    least_share(check, mutations.edited_texts(most=2), times, 0.25)
 
 
 @pytest.mark.slow

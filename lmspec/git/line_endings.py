@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lmspec.errors import LmspecError, some
+from lmspec.formats import lockfile
 from lmspec.git import command as git
 from lmspec.specs import names
 
 PINNED = "* -text"  # in .gitattributes: what is hashed has the same bytes in every clone
 # of params.yaml and toolchain.yaml the values count
-HASHED = ("dvc.lock", "stages", "lmspec", names.METRICS, names.PROVENANCE)
+HASHED = (lockfile.NAME, "stages", "lmspec", names.METRICS, names.PROVENANCE)
 REWRITE = "commit what you changed, then `git rm -rq --cached . && git reset -q --hard`"
 
 
