@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -102,6 +103,11 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
     """Each label once, and no table gives another."""
     labels = corpus["labels"]
     yield from _listed_once(("labels",), "label", labels)
+    for i, first, _ in repeated([_as_shown(label) for label in labels]):
+        if labels[i] != labels[first]:
+            found = f"{labels[i]!a} and {labels[first]!a} look the same"
+            remedy = "keep one, and `rename` the other to it where the table's label is read"
+            yield Disagreement(("labels", i), found, remedy, ((("labels", first), "the first"),))
     for i, table in enumerate(corpus["tables"]):
         for steps, label in _given(table["label"]):
             if label not in labels:
@@ -109,6 +115,12 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
                 others = ((("labels",), "the corpus's labels"),)
                 steps = ("tables", i, "label", *steps)
                 yield Disagreement(steps, found, "use one of them, or add it there", others)
+
+
+def _as_shown(label: str) -> str:
+    """Without what no one sees: zero-width characters, space at its ends, how letters are made."""
+    visible = (c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    return "".join(visible).strip()
 
 
 def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
