@@ -129,3 +129,13 @@ def small(root: Path) -> Path:
     """A project of one source, with the `.dvcignore` of this one."""
     shutil.rmtree(root / "data")
     return onesource.make(root)
+
+
+def test_an_output_without_a_file_is_refused(root: Path) -> None:
+    """DVC would keep it as a folder that exists; with one file it is an output (the control)."""
+    folder = root / "out"
+    (folder / "empty").mkdir(parents=True)
+    with pytest.raises(LmspecError, match="left no file"):
+        kept.settle(folder, Path("data/x"), root)
+    (folder / "empty/file").touch()
+    kept.settle(folder, Path("data/x"), root)

@@ -226,6 +226,33 @@ def test_a_program_that_goes_on_writing_cannot_change_an_output_that_was_hashed(
     plant("pass", 0)
 
 
+THREAD = """
+import threading, time
+def write(path):
+    with path.open("w") as stream:
+        while True:
+            stream.write("line\\n")
+            time.sleep(0.001)
+threading.Thread(target=write, args=(out / "log.txt",), daemon=True).start()
+time.sleep(0.1)
+"""
+
+
+def test_a_thread_that_goes_on_writing_cannot_leave_half_a_file(
+    plant: Plant, project: Path
+) -> None:
+    """A daemon thread ends with its process; without the check the stage succeeds (the control). A
+    thread that Python waits for, and one of a library, fail no build."""
+    assert "left a thread running" in plant(THREAD, 1)
+    assert not (project / "data/splits/old/log.txt").exists()
+    check = "    _require_no_thread(root, declared)\n"
+    with edited(project, "lmspec/run/building.py", check, ""):
+        plant(THREAD, 0)
+    assert (project / "data/splits/old/log.txt").exists()
+    plant(THREAD.replace("while True", "for _ in range(5)").replace("daemon=True", ""), 0)
+    plant("t = __import__('threading'); t.Thread(target=t.Event().wait, daemon=True).start()", 0)
+
+
 def test_helpers_that_end_by_themselves_fail_no_build(plant: Plant) -> None:
     """The resource tracker of multiprocessing, a program that is nearly done, one that was
     killed."""

@@ -7,16 +7,19 @@ import io
 import json
 import os
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.run import declaration, determinism, installed, interpreter, seen
+from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.names import PARTS, ArtifactName
@@ -61,12 +64,41 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
     except FileNotFoundError as error:
         remedy = "if one of its inputs is damaged, `dvc checkout` restores it"
         raise LmspecError(str(declared.name), str(error), remedy) from error
+    _require_no_thread(root, declared)
     if not spec.final and spec.noun not in (*PARTS, "sources"):
         seen.write(seen.of(refs, folders), declared.partial)
     executed = _executed(root)
     _require_declared(set(executed), known, declared)
     _require_recorded(executed, values[declaration.TOOLCHAIN])
     return Built(_files(spec, declared, report), directions(spec.metrics) | dict(report.better))
+
+
+def _require_no_thread(root: Path, declared: Declaration) -> None:
+    """Raise LmspecError for a daemon thread of the project's code that outlives the build.
+
+    The end of the process would cut short what it writes. Python waits for other threads, and
+    threads of libraries, such as those that watch memory, write no output.
+    """
+    code = {str((root / dep).resolve()) for dep in declared.deps}
+    until = time.monotonic() + lifetime.GRACE_SECONDS
+    while _runs_unattended(code):
+        if time.monotonic() > until:
+            found = "its build ended and left a thread running"
+            remedy = "let the build join each thread that it starts; nothing was written"
+            raise LmspecError(declared.stage, found, remedy)
+        time.sleep(lifetime.POLL_SECONDS)
+
+
+def _runs_unattended(code: set[str]) -> bool:
+    """Does a thread that Python does not wait for run one of these files?"""
+    attended = {thread.ident for thread in threading.enumerate() if not thread.daemon}
+    for thread, top in sys._current_frames().items():
+        frame: FrameType | None = None if thread in attended else top
+        while frame is not None:
+            if os.path.realpath(frame.f_code.co_filename) in code:
+                return True
+            frame = frame.f_back
+    return False
 
 
 def _script(declared: Declaration) -> stage.Stage:

@@ -44,9 +44,12 @@ def settle(folder: Path, path: Path, root: Path) -> None:
 
     folder  the output on disk
     path    where in the project DVC will find it
-    Raises LmspecError as `require_seen` does.
+    Raises LmspecError as `require_seen` does, and if there is no file at all.
     """
     require_seen(folder, path, root)
+    if not any(names for _, _, names in os.walk(folder)):
+        remedy = "write the result into the folder that `build` is given"
+        raise LmspecError(path.as_posix(), "the build left no file in it", remedy)
     for place, _, names in os.walk(folder, topdown=False):
         for file in (Path(place, name) for name in names):
             if file.is_symlink():
