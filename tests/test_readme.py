@@ -3,7 +3,7 @@
 The project is this repository as it is committed, and builds nothing: each output is a folder with
 one file, which `dvc commit` takes for what the stage made. What a build of the changed CNN gave is
 in tests/readme; to renew it, make the change that README.md shows, run `dvc repro`, and copy the
-files of data/metrics that git then calls modified.
+files of data/metrics and data/provenance that git then calls modified.
 """
 
 import re
