@@ -255,7 +255,7 @@ def test_provenance_must_have_what_its_maker_made(project: Project) -> None:
         side.append(entry)
         project.write(name, json.dumps([statement]))
     project.lock()
-    assert f"has another {folder} than that of model.cnn" in gate(project)["observed"]
+    assert f"and the provenance of model.cnn disagree on {folder}" in gate(project)["observed"]
 
 
 def build_with_record(project: Project) -> None:
@@ -294,7 +294,7 @@ def test_what_dvc_commit_takes_for_built_passes_no_gate(
     project.lock()
     found = gate(project)
     assert found["verdict"] == "out of date"
-    assert f"{named} is not what the record of its build has" in found["observed"]
+    assert f"{named} is not what its provenance has" in found["observed"]
     assert "dvc repro --force" in found["observed"]
     monkeypatch.setattr(out_of_date._Check, "_recorded", lambda self, record, run: iter(()))
     assert gate(project)["verdict"] == "pass"
@@ -439,7 +439,7 @@ def test_a_commit_of_another_lmspec_is_held_against_its_own_dvc_yaml(
     assert gate(project)["verdict"] == "pass"
     (note, _) = project.report("HEAD")["notes"]
     assert note.startswith("another lmspec wrote dvc.yaml of HEAD: ")
-    assert "held against that dvc.yaml" in note
+    assert "compared with that dvc.yaml" in note
     monkeypatch.setattr(Compiled, "foreign", False)
     assert gate(project)["verdict"] == "out of date"
 

@@ -171,7 +171,7 @@ def _common(metric: SplitMetric, measured: Measurements) -> _Common | str:
         if not sample.scale.computes(metric.name):
             return "it does not follow from the predictions"
         if reason := sample.no_example(metric):
-            return f"not every test split has one: {reason}"
+            return f"{reason} in at least one test split"
         counted, _ = sample.plain(metric)
         if abs(counted - measurement.value) > sample.slack(metric):
             return (

@@ -31,7 +31,7 @@ NO_CACHE = (
     "else repair .dvc/config"
 )
 PATIENCE_SECONDS = 10  # from the interrupt of a build to its kill
-# set by a caller, these would lead a process in a worktree back to the project
+# if a caller sets these, they would lead a process in a worktree back to the project
 DROPPED = {"PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT"}
 
 

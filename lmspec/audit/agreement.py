@@ -17,8 +17,8 @@ from lmspec.specs.project import Project
 NOT_COMPARED = ", so it was not compared: `dvc pull`"
 REMEDY = (
     "`dvc repro` rebuilds what is out of date; "
-    "if it builds nothing, `lmspec verify --cache` says what is damaged, "
-    "and what `dvc commit` took for built needs `dvc repro --force`"
+    "if it builds nothing, `lmspec verify --cache` names what is damaged; "
+    "`dvc repro --force` rebuilds what `dvc commit` recorded without a build"
 )
 
 
@@ -37,7 +37,7 @@ def check(
     """Compare the provenance of those stages with that of all others and with the files here.
 
     stages      empty for all
-    every_byte  hash also what did not change since it was hashed
+    every_byte  hash again even what did not change since it was last hashed
     """
     store = digests.Store(root)
     hasher = folders.of_file if every_byte else store.sha256

@@ -1,4 +1,4 @@
-"""objects: what DVC's cache holds, hashed again: DVC itself takes an object's name for its hash."""
+"""objects: hash what DVC's cache holds, since DVC itself takes an object's name for its hash."""
 
 import contextlib
 import functools
@@ -16,7 +16,7 @@ from lmspec.pipeline import dvc
 from lmspec.pipeline.run_cache import RunCache
 from lmspec.specs.names import METRICS, PROVENANCE
 
-FOLDER = ".dir"  # how the name of an object ends that lists the files of a folder
+FOLDER = ".dir"  # ends the name of an object that lists the files of a folder
 EMPTY = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
@@ -25,7 +25,7 @@ class Inspection:
     """What was found.
 
     damages  each with its remedy
-    whole    number of objects that are what their names say
+    whole    number of objects whose content has the hash that is their name
     absent   number of objects of last runs that the cache lacks
     """
 
@@ -38,7 +38,7 @@ class Inspection:
 class Part:
     """A file of an output, or the list of a folder's files.
 
-    md5   by dvc.lock, the run-cache or a folder's list
+    md5   according to dvc.lock, the run-cache or a folder's list
     path  from the root of the project
     """
 
@@ -58,7 +58,7 @@ class Cache:
         return self._folder / md5[:2] / md5[2:]
 
     def parts(self, md5: str, path: str) -> list[Part]:
-        """What an output consists of, as far as its list can be read; hashes all of it."""
+        """The parts of an output, as far as its list can be read. Hashes each of them."""
         parts = [Part(md5, path)]
         if md5.endswith(FOLDER) and self._fault(md5) == "":
             with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -78,7 +78,7 @@ class Cache:
 def inspect(root: Path, stages: Collection[str] = ()) -> Inspection:
     """Hash the objects that dvc.lock and the run-cache name, and the outputs that are here.
 
-    stages  only those of their last runs; empty for all, and for earlier runs too
+    stages  check only the last runs of these; if empty, all last and earlier runs
     Raises LmspecError if dvc.lock or DVC's configuration cannot be read.
     """
     folder, runs = dvc.caches(root)
@@ -102,7 +102,7 @@ def inspect(root: Path, stages: Collection[str] = ()) -> Inspection:
 def _of_last_run(
     root: Path, stage: str, path: str, parts: Sequence[Part], cache: Cache
 ) -> Iterator[LmspecError]:
-    """The damage of one output, in the cache or in its place."""
+    """The damage of one output, in the cache or in the working tree."""
     damaged = [part for part in parts if cache.faults[part.md5]]
     if damaged:
         places = dict.fromkeys(cache.place(part.md5) for part in damaged)
@@ -130,7 +130,7 @@ def _of_last_run(
 
 
 def _of_earlier_runs(cache: Cache, runs: Path) -> Iterator[Part]:
-    """Damaged objects that no last run names."""
+    """Damaged objects that only earlier runs name."""
     known = set(cache.faults)
     for _, entry in RunCache(runs).of_command(None):
         for out in entry.get("outs", ()):
@@ -141,7 +141,7 @@ def _of_earlier_runs(cache: Cache, runs: Path) -> Iterator[Part]:
 
 
 def fault(file: Path, md5: str) -> str:
-    """What is wrong with a file that has that MD5 by its name; empty if nothing is."""
+    """What is wrong with a file whose name promises that MD5; empty if nothing is."""
     try:
         stat = file.stat()
         identity = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -30,7 +30,7 @@ def undeclared(name: ArtifactName, root: Path, scratch: Path) -> Iterator[tuple[
     _mirror(root, scratch, name)
     stage, document = name.stage, declaration.load(root / DVC_YAML)
     deps = document["stages"][stage]["deps"]
-    if name.noun == "sources":  # which takes no link that leaves the repository
+    if name.noun == "sources":  # it refuses links that leave the repository
         _copy(scratch, deps)
     for _ in range(MOST):
         (scratch / DVC_YAML).write_text(text_of(document), encoding="utf-8")
@@ -61,8 +61,10 @@ def _line_to_add(path: Path) -> str:
 
 
 def _mirror(root: Path, scratch: Path, name: ArtifactName) -> None:
-    """Link every file of the project but the artifact's output and provenance, and metrics; folder
-    links would hide their files."""
+    """Link every file of the project except metrics and the artifact's output and provenance.
+
+    Files, since a link to a folder would hide which of its files are read.
+    """
     for place, inner, files in os.walk(root):
         inside = Path(place).relative_to(root)
         inner[:] = [n for n in inner if n not in SKIPPED and (inside / n).as_posix() != name.folder]
@@ -75,7 +77,7 @@ def _mirror(root: Path, scratch: Path, name: ArtifactName) -> None:
 
 
 def _copy(scratch: Path, deps: Iterable[str]) -> None:
-    """Put files in the place of links."""
+    """Replace links by copies of the files."""
     for dep in deps:
         place = scratch / dep
         for link in [place] if place.is_symlink() else [file for _, file in folders.files(place)]:

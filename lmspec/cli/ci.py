@@ -56,8 +56,8 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
     does to the model. Run it locally to see what CI will report.
 
     Stops at the first step that fails: params.yaml is valid; dvc.yaml is up to date; `dvc pull`, if
-    there is a remote; `dvc repro`; files here have the hashes of data/provenance; dvc.lock, metrics
-    and provenance are committed as built; `lmspec diff` of the working tree with the base, and its
+    there is a remote; `dvc repro`; files have the hashes in data/provenance; dvc.lock, metrics and
+    provenance are committed as built; `lmspec diff` of the working tree with the base, and its
     gates.
 
     Exits 0 if everything passes, 1 if a step or a gate fails, 2 if there is nothing to compare. On
@@ -88,8 +88,8 @@ def command(base: str | None, locked: bool, output: Path, no_pull: bool) -> None
 
 
 def _existing(base: str | None) -> str:
-    """The base if git has it, which is better known before the build than after it."""
-    if base and not base.strip("0"):  # what forges pass if there is no earlier commit
+    """The base. Raises BadParameter if git does not have it: better before the build than after."""
+    if base and not base.strip("0"):  # forges pass zeros if there is no earlier commit
         return "HEAD"
     try:
         base = base or committed.default_base(Path.cwd())
@@ -154,7 +154,7 @@ def _check_provenance(options: Options) -> str:
     result = agreement.check(loading.valid_project(), Path.cwd())
     if result.disagreements:
         lines = "".join(f"\n  {line}" for line in result.lines)
-        found = f"what is here is not what was built:{lines}"
+        found = f"files here differ from what was built:{lines}"
         raise LmspecError(PROVENANCE, found, agreement.REMEDY)
     return "it agrees with what is here"
 
@@ -176,8 +176,8 @@ def _diff(options: Options) -> str:
     if committed.is_merged(options.base, Path.cwd()):
         _warn(
             f"{options.base} has all commits of HEAD, so the working tree is compared with HEAD, "
-            "and no gate can find what is committed worse than before\n"
-            "  -> name what was there before the change, such as `--base HEAD~1`"
+            "and no gate can detect a regression that is committed\n"
+            "  -> name the commit before the change, such as `--base HEAD~1`"
         )
     code = subprocesses.run_module("lmspec", "diff", "--write", str(folder), "--", base)
     # a crash exits with 1 as well

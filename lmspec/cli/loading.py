@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lmspec.specs.project import Project
 
 PARAMS = Path("params.yaml")
-OF_A_STAGE = ("file-sources-have-their-hash",)  # rules: the spec itself can be read and compared
+OF_A_STAGE = ("file-sources-have-their-hash",)  # breaking it stops a stage, not a comparison
 COLOURS = {"error": "red", "warning": "yellow", "other": "blue"}
 
 

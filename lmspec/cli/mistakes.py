@@ -9,7 +9,7 @@ import click
 
 from lmspec.errors import LmspecError
 from lmspec.reports import printing
-from lmspec.run import faults  # not when it is needed: no file may be opened any more then
+from lmspec.run import faults  # imported now: when it is needed, no more files can be opened
 
 
 def tell(message: object) -> None:

@@ -40,7 +40,7 @@ SANDBOXES = {
     "--cache",
     "only_cache",
     is_flag=True,
-    help="Build nothing; hash what DVC's cache holds, and say how damage comes back.",
+    help="Build nothing; hash what DVC's cache holds, and show how to restore what is damaged.",
 )
 def command(
     targets: tuple[str, ...], tolerance: float, only_provenance: bool, only_cache: bool
@@ -55,11 +55,12 @@ def command(
     --provenance takes seconds: it checks that the SHA-256 of outputs, inputs and code, the
     parameters and the versions of packages in data/provenance agree with each other and with the
     files here, and prints how many builds were sandboxed. A file that did not change since it was
-    hashed is not read again, unless --cache is given as well.
+    last hashed is not read again, unless --cache is given as well.
 
-    --cache reads everything: each object of DVC's cache that dvc.lock or its run-cache names must
-    have the MD5 that is its name, and outputs here must have those of dvc.lock. DVC does not check
-    this. For what is damaged, or empty, it prints the artifact, the file and how it comes back.
+    --cache reads everything. The content of each object in DVC's cache that dvc.lock or the
+    run-cache names must have the MD5 that is its name, and outputs here must have the MD5 in
+    dvc.lock. DVC does not check this. For each damaged or empty file, it prints the artifact, the
+    file and how to restore it.
 
     \b
     Example:

@@ -97,7 +97,7 @@ class Artifact:
         return Sample(answers, Scale(labels, self.calibration_bins))
 
     def no_example(self, path: MetricPath) -> str | None:
-        """`no example of 'rare'` for a metric of a class or table without one in its test split.
+        """`no example of 'rare'` if the metric's class or table has none in its test split.
 
         None if it has one, or if that is unknown.
         """
@@ -108,7 +108,7 @@ class Artifact:
         if reason := sample.no_example(metric):
             return reason
         if metric.table is not None and len(tables) == 1:
-            return f"no metric by table, as every example is of {metric.table!r}"
+            return f"no metrics by table: every example is of {metric.table!r}"
         return None
 
     @property

@@ -46,7 +46,7 @@ class Bounds:
         return replace(self, low=max(low, self.low), high=min(high, self.high))
 
     def hull(self, other: "Bounds") -> "Bounds":
-        """No tighter than another's; more examples of the same kind need not decide then."""
+        """The wider of both on each side, without a spread: more examples might not decide."""
         low, high = min(self.low, other.low), max(self.high, other.high)
         return Bounds(self.value, low, high, few=self.few or other.few)
 
@@ -103,7 +103,7 @@ def _sample(artifact: Artifact, dataset: str, metrics: Sequence[SplitMetric]) ->
 def of_level(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds | str:
     """Bounds of the candidate's metric, or the reason why it has none.
 
-    In the groups of either revision; what its test set lacks of the baseline's counts as wrong.
+    Uses the groups of both revisions. Test examples of the baseline that it lacks count as wrong.
     """
     metric = split_metric(path[1:])
     own = _sample(pair.candidate, path[0], [metric])
@@ -130,7 +130,7 @@ def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
 
 
 def _of_few(bounds: Bounds, estimate: Estimate, grouped: bool) -> Bounds:
-    """No tighter than the subsets of few units allow: infinite if they are too few."""
+    """Widened to what the subsets of few units allow: infinite if the units are too few."""
     low, high = estimate.typical(1 - bounds.confidence), estimate.typical(bounds.confidence)
     if math.isfinite(high):
         return replace(bounds, low=min(low, bounds.low), high=max(high, bounds.high))
@@ -246,7 +246,7 @@ def of_gap(pair: ArtifactPair, paths: Sequence[MetricPath], confidence: float) -
         return own
     found = []
     for sample in pair.levels(paths[0][0]):
-        # a new table is not among what counts in its former one
+        # examples of a new table may count in their former tables, so it may have none here
         compared = [metric for metric in metrics if sample.rows(metric.table).size]
         if len(compared) > 1:
             estimate = _of_estimate(_gap(sample, compared), len(sample.rows(None)), confidence)
@@ -339,7 +339,7 @@ def better(pair: ArtifactPair, path: MetricPath) -> Better | None:
 def turned(pair: ArtifactPair, path: MetricPath) -> str | None:
     """How the two stages contradict each other on which way is better; None if they do not.
 
-    By the candidate's word alone, an edit of its stage would make every loss a gain.
+    With the candidate's direction alone, an edit of its stage could turn every loss into a gain.
     """
     ways = [_declared(end, path) for end in pair]
     if None in ways or ways[0] == ways[1]:
@@ -351,7 +351,7 @@ def turned(pair: ArtifactPair, path: MetricPath) -> str | None:
 
 
 def _declared(end: Artifact, path: MetricPath) -> Better | None:
-    """Of several names that it declares the one nearest to the end decides, then the longest."""
+    """If several declared names match, the one nearest to the end decides, then the longest."""
     ranks: dict[tuple[int, int], Better] = {}
     for declared, way in end.revision.directions(end.name).items() if end.exists else ():
         steps = tuple(declared.split("."))

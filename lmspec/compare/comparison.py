@@ -122,7 +122,7 @@ def _of_revision(revision: Revision, reasons: Mapping[str, str]) -> Iterator[str
     if others := out_of_date.by_another_lmspec(revision, reasons):
         yield (
             f"another lmspec wrote dvc.yaml of {revision.name}: {some(others)} "
-            f"{'was' if len(others) == 1 else 'were'} held against that dvc.yaml, not against what "
+            f"{'was' if len(others) == 1 else 'were'} compared with that dvc.yaml, not with what "
             "this lmspec would write"
         )
     for path in revision.tree.submodules:

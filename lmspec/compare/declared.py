@@ -1,9 +1,10 @@
-"""declared: what each entry of a revision's dvc.lock must have: dvc.yaml, compiled again.
+"""declared: what each entry of a revision's dvc.lock must have, from dvc.yaml compiled again.
 
-A hand or a merge can leave anything in dvc.yaml and dvc.lock. So the revision's own params.yaml and
-code are compiled, from git, and what an entry lacks of that makes its artifact out of date.
+An edit by hand or a merge can leave anything in dvc.yaml and dvc.lock. So the revision's own
+params.yaml and code are compiled, from git. If an entry lacks any of the result, its artifact is
+out of date.
 
-A commit of another lmspec cannot be compiled by this one. Its entries are held against its own
+This lmspec cannot compile a commit of another version. Its entries are compared with its own
 dvc.yaml, which must have what every version writes: see `_of_any_lmspec`.
 """
 
@@ -79,7 +80,7 @@ class Compiled:
 
     @functools.cached_property
     def stages(self) -> dict[str, Declared]:
-        """Artifact -> what its entry must have, by this lmspec."""
+        """Artifact -> what its entry must have according to this lmspec."""
         root, key = self.revision.tree.root, _key(self.revision)
         text = kept.read(root, key)
         if text is None:
@@ -104,7 +105,7 @@ class Compiled:
         )
 
     def lacking(self, artifact: str, run: Run) -> str | None:
-        """The first thing that an entry lacks; None if it has all."""
+        """The first thing that an entry lacks; None if it is complete."""
         reason = next(self.stages[artifact].lacking(run), None)
         if reason is None or not self.foreign:
             return reason
@@ -113,8 +114,8 @@ class Compiled:
     def _of_any_lmspec(self, artifact: str) -> Declared:
         """What its own dvc.yaml says, and what every lmspec writes.
 
-        A command of that form; its section, what that refers to, the stage's script and all that
-        imports; an output, and provenance if any stage has it.
+        The latter: lmspec's command; the artifact's section, and what it refers to; the stage's
+        script, and all that it imports; an output, and provenance if any stage has it.
         """
         name = ArtifactName.parse(artifact)
         stages = self.revision.pipeline.get("stages")
@@ -196,7 +197,7 @@ def _compiled(revision: Revision, code: _Code) -> dict[str, Declared]:
 
 
 def _project(revision: Revision) -> "tuple[Project | None, set[str]]":
-    """What of params.yaml can be compiled, and the artifacts that are not valid."""
+    """The part of params.yaml that can be compiled, and the artifacts that are not valid."""
     from pydantic import ValidationError
 
     from lmspec.specs.project import Project
@@ -260,7 +261,7 @@ def _own_files() -> tuple[Path, ...]:
 
 @functools.cache
 def _own_ids(algorithm: str) -> dict[str, str]:
-    """Path as a project that holds lmspec has it -> git's hash, of what compiles."""
+    """Path in a project that contains lmspec -> git's hash, of the modules that compile."""
     return {
         f"lmspec/{file.relative_to(LMSPEC).as_posix()}": repository.id_of(file, algorithm)
         for file in _own_files()
@@ -269,7 +270,7 @@ def _own_ids(algorithm: str) -> dict[str, str]:
 
 @functools.cache
 def _environment() -> str:
-    """Which packages are installed, and this lmspec: both decide what is compiled."""
+    """The installed packages and this lmspec, since both decide what is compiled."""
     folders = [folder for folder in map(Path, sys.path) if folder.is_dir()]
     packages = {p.name for folder in folders for p in folder.iterdir() if p.name.endswith("-info")}
     own = repository.id_of(Path(__file__), "sha256")
@@ -277,7 +278,7 @@ def _environment() -> str:
 
 
 def _key(revision: Revision) -> str:
-    """Of what is compiled. The working tree has no hash: its files have one each."""
+    """Identifies what is compiled. The working tree has no hash, so its files are listed."""
     tree = revision.tree
     what: Any = tree.commit
     if what is None:

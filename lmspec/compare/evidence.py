@@ -73,7 +73,7 @@ class ArtifactPair:
 
     @cached
     def lacking(self, dataset: str) -> Lacking | None:
-        """What the candidate's test set lacks of the baseline's; None if nothing, or unknown."""
+        """Test examples of the baseline that the candidate lacks; None if none, or if unknown."""
         baseline, candidate = (end.sample(dataset) for end in self)
         if isinstance(baseline, Unavailable) or isinstance(candidate, Unavailable):
             return None
@@ -82,12 +82,12 @@ class ArtifactPair:
         return lacking(baseline.predictions, candidate.predictions)
 
     def lacking_note(self, dataset: str, table: str | None) -> str | None:
-        """What counts as wrong in a metric of all or of a table, in words; None if nothing."""
+        """What counts as wrong in a metric of a table (None: of all), in words; None if nothing."""
         lacks = self.lacking(dataset)
         return None if lacks is None else lacks.note(table)
 
     def cautious_p(self, path: MetricPath, difference: float, p: float, better: Better) -> float:
-        """p of a difference; for the better no smaller than with what the candidate lacks."""
+        """p of a difference. For a gain, at least the p with lacking examples counted as wrong."""
         metric, whole = split_metric(path[1:]), self.whole(path[0])
         if (
             whole is None
@@ -100,7 +100,7 @@ class ArtifactPair:
 
     @cached
     def whole(self, dataset: str) -> PairedSample | None:
-        """All test examples of the baseline, if the candidate lacks some: these count as wrong."""
+        """All test examples of the baseline, if the candidate lacks some; those count as wrong."""
         lacks = self.lacking(dataset)
         if lacks is None:
             return None
@@ -110,7 +110,7 @@ class ArtifactPair:
     def levels(self, dataset: str) -> list[Sample]:
         """The candidate's answers, in the groups of either revision; empty if it has none.
 
-        If its test set lacks examples of the baseline, the same with these, counted as wrong.
+        If its test set lacks examples of the baseline, a second sample counts those as wrong.
         """
         baseline, candidate = (end.sample(dataset) for end in self)
         if isinstance(candidate, Unavailable):
@@ -127,7 +127,7 @@ class ArtifactPair:
         return [candidate, Sample(lacks.every, self._scale(dataset, lacks.every), joined)]
 
     def _scale(self, dataset: str, answers: Predictions) -> Scale:
-        """Of the labels of both revisions and of the answers, with the candidate's bins."""
+        """A scale with the labels of both revisions and the answers, and the candidate's bins."""
         scales = [end.sample(dataset).scale for end in reversed([*self])]
         labels = (label for scale in scales for label in scale.labels)
         return Scale(tuple(dict.fromkeys((*labels, *answers.predicted))), scales[0].bins)

@@ -171,7 +171,7 @@ class _Evaluation:
             artifact = self.pair.candidate.name
             yield Finding("missing", f"{artifact} has no such metric: run `dvc repro`")
         yield from self._former({*paths, *lost})
-        # no build gives a class or table without an example a metric
+        # a class or table without an example has no metric, however often it is built
         empty = {path: self._no_example(path) for path in dict.fromkeys([*paths, *lost])}
         if not isinstance(self.gate, specs.Gap):
             yield from (
@@ -195,7 +195,7 @@ class _Evaluation:
             yield self._gap(self.gate, values, without)
 
     def _former(self, known: Collection[MetricPath]) -> Iterator[Finding]:
-        """What `*` names in the baseline alone: its test examples are gone, or in another one.
+        """What `*` names in the baseline alone: its test examples are gone or have moved.
 
         known  what it names in the candidate
         """
@@ -214,7 +214,7 @@ class _Evaluation:
                 )
 
     def _no_example(self, path: MetricPath) -> str | None:
-        """Why a metric of a class or table has no value in a revision that it is a matter of."""
+        """Why a metric of a class or table has no value in a revision that the gate needs."""
         if reason := self.pair.candidate.no_example(path):
             return reason
         if self.pair.noun != "scores" or not isinstance(self.gate, PAIRED) or len(path) < 2:
@@ -269,7 +269,7 @@ class _Evaluation:
         return self._noted(_judged(interval, sign, limit, observed), path)
 
     def _with_lacking(self, path: MetricPath) -> float | None:
-        """The value with what the test set lacks of the baseline's as wrong; None if nothing."""
+        """The value with lacking test examples counted as wrong; None if none are lacking."""
         metric = split_metric(path[1:])
         if self.pair.noun != "scores" or self.pair.lacking_note(path[0], metric.table) is None:
             return None
@@ -278,7 +278,7 @@ class _Evaluation:
         return every.plain(metric)[0] if counts else None
 
     def _noted(self, finding: Finding, path: MetricPath) -> Finding:
-        """Adds what a level is not over, and what it counts as wrong."""
+        """Adds which labels the value leaves out, and which examples count as wrong."""
         if self.pair.noun != "scores" or len(path) < 2:
             return finding
         metric, sample = split_metric(path[1:]), self.pair.candidate.sample(path[0])
@@ -288,7 +288,7 @@ class _Evaluation:
         return replace(finding, observed="; ".join(filter(None, (finding.observed, *notes))))
 
     def _another_scorer(self, path: MetricPath) -> str | None:
-        """How the metric contradicts the predictions, or that they are lost; None if neither."""
+        """How the metric contradicts the predictions, or that they are missing; None if neither."""
         artifact, metric = self.pair.candidate, split_metric(path[1:])
         if artifact.noun != "scores":
             return None
@@ -397,7 +397,7 @@ class _Evaluation:
         promised = {(path[1], path[2]) for path in slices if path[0] == dataset and path[1:]}
         tables = {(kind, name) for kind, name in promised if kind == "table"}
         known |= promised | (set() if tables else {("table", name) for name in answers[-1].table})
-        if rest[1:] == ["*"]:  # what only the baseline has is gone, or in another table
+        if rest[1:] == ["*"]:  # the examples of a table of the baseline alone are gone or moved
             known |= {("table", name) for name in answers[0].table}
         for kind, name in sorted(known):
             if kind == rest[0] and ".".join(rest[1:]) in ("*", name):
@@ -406,7 +406,7 @@ class _Evaluation:
     def _negative_flip_rate(
         self, gate: specs.NegativeFlipRate, paired: PairedSample, names: MetricPath, name: str
     ) -> Finding:
-        """On a test split or slice; what the candidate's lacks flipped if it was right."""
+        """On a test split or slice. A lacking example counts as a flip if it was right."""
         finding = _negative_flip_rate(gate, paired, _of_slice(paired, names), name)
         dataset = self.pattern[0]
         whole = self.pair.whole(dataset)

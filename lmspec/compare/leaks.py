@@ -1,4 +1,4 @@
-"""leaks: test examples that a scored model has seen, by the metrics and the spec of a revision."""
+"""leaks: test examples that a scored model has seen, from the metrics and spec of a revision."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,12 +8,12 @@ from lmspec.errors import some
 
 UNKNOWN = (
     "its metrics have no `overlap`, which says how many test examples its model has seen:"
-    " stages/scores.py of this lmspec reports it"
+    " the stages/scores.py of this lmspec reports it"
 )
 
 
 def reason(revision: Revision, artifact: str) -> str | None:
-    """Why no build of a scores artifact gives its metrics: the spec accepts no such overlap."""
+    """Why no build could give a scores artifact its metrics: the spec accepts no such overlap."""
     accepted = sum(int(number(each.get("at_most")) or 0) for each in _accepted(revision, artifact))
     seen = sum(count for _, count, _ in counts(revision, artifact) if count is not None)
     if seen <= accepted:
@@ -23,7 +23,7 @@ def reason(revision: Revision, artifact: str) -> str | None:
 
 
 def is_unknown(revision: Revision, artifact: str) -> bool:
-    """Do its metrics lack the overlap of a dataset, as those of an earlier lmspec?"""
+    """Do its metrics lack the overlap of a dataset, like those of an earlier lmspec?"""
     return any(count is None for _, count, _ in counts(revision, artifact))
 
 
@@ -44,16 +44,16 @@ def notes(revision: Revision) -> Iterator[str]:
 
 
 def counts(revision: Revision, artifact: str) -> Iterator[tuple[str, float | None, Any]]:
-    """(dataset, overlap, test examples) of a scores artifact; of any other one, none."""
+    """(dataset, overlap, test examples) of a scores artifact; nothing for other artifacts."""
     metrics = revision.metrics(artifact) if artifact.startswith("scores.") else {}
     for dataset, values in () if isinstance(metrics, Unavailable) else metrics.items():
         if isinstance(values, Mapping) and "examples" in values:
             count = number(values.get("overlap"))
-            # one below 0 would take from that of another dataset
+            # a count below 0 would reduce that of another dataset
             yield dataset, None if count is None or count < 0 else count, values["examples"]
 
 
 def _accepted(revision: Revision, artifact: str) -> list[Mapping[str, Any]]:
-    """The overlaps that its spec accepts; that of an earlier commit may be anything."""
+    """The overlaps that its spec accepts; in the spec of an earlier commit this may be anything."""
     accepted = revision.artifacts[artifact].get("accepted_overlap")
     return [each for each in accepted or () if isinstance(each, Mapping)]

@@ -115,7 +115,7 @@ def _lacking(
 
 
 def _without_example(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Metric | None:
-    """A metric of a class or table is no number where it has no example; None if it has."""
+    """The metric of a class or table that has no example in a revision; None if it has one."""
     ends = [end for end in (pair.candidate, pair.baseline) if end.no_example(path)]
     if not ends:
         return None

@@ -1,7 +1,7 @@
 """out_of_date: artifacts whose metrics are not what the revision's spec and code would build.
 
-A gate on the metrics of another spec would mislead. By dvc.lock and provenance alone: what git
-holds is hashed, outputs are not, so no DVC cache is needed.
+A gate on the metrics of another spec would mislead. Only dvc.lock and provenance are used: files
+in git are hashed, outputs are not, so no DVC cache is needed.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
 EDITED, NEW_FILE = "the build wrote", "its hash in params.yaml did not"
-LOST = "is missing, which its build wrote"
-# `dvc commit` takes the old output for that of new inputs
-COMMITTED = "the record of its build has"
+LOST = "is missing, although its build wrote it"
+# `dvc commit` records the old output as if it had been built from the new inputs
+COMMITTED = "its provenance has"
 REMEDIES = {
     COMMITTED: "run `dvc repro --force --single-item` on its stage",
     EDITED: "`git checkout` it, or run `dvc repro`",
@@ -49,7 +49,7 @@ LONGEST_POINTER = 200  # bytes
 
 
 class Digests(NamedTuple):
-    """Of a file that git holds. pointed: if it is a pointer of git LFS, SHA-256 of the file."""
+    """Of a file in git. pointed: the SHA-256 in it if it is a git LFS pointer, else None."""
 
     md5: str
     sha256: str
@@ -77,7 +77,7 @@ def remedy(why: str) -> str:
 
 
 def by_another_lmspec(revision: Revision, reasons: Mapping[str, str]) -> list[str]:
-    """Artifacts that are up to date only by the dvc.yaml of another lmspec than this one."""
+    """Artifacts that are up to date only according to the dvc.yaml of another lmspec."""
     compiled = Compiled(revision)
     if unknown(revision) or not compiled.foreign:
         return []
@@ -91,7 +91,7 @@ def _is_code(path: str) -> bool:
 
 
 class _Check:
-    """makers: path of an output -> (artifact, MD5 by dvc.lock; empty if it has no run of it)."""
+    """makers: path of an output -> (artifact, MD5 in dvc.lock; empty if that has no run of it)."""
 
     def __init__(self, revision: Revision) -> None:
         self.revision, self.compiled = revision, Compiled(revision)
@@ -175,11 +175,11 @@ class _Check:
             yield f"{path}, which it was built with, is gone"
 
     def _is_in_submodule(self, path: str) -> bool:
-        """Is it in another repository? What that holds is not looked at."""
+        """Is it in another repository, which is not checked?"""
         return any(path.startswith(f"{place}/") for place in self.revision.tree.submodules)
 
     def _provenance(self, artifact: ArtifactName, run: Run) -> Iterator[str]:
-        """Does the record of its build agree with what git holds, and with its makers' records?"""
+        """Where its provenance disagrees with git, or with the provenance of its inputs."""
         ids, path = self.revision.tree.ids, artifact.provenance
         if path not in run.outs or self.compiled.foreign:
             return
@@ -199,10 +199,10 @@ class _Check:
             maker, _ = self.makers.get(name, (None, ""))
             made = self.revision.provenance(maker) if maker else None
             if made and made.outputs.get(name, entry)["digest"] != entry["digest"]:
-                yield f"{path} has another {name} than that of {maker}"
+                yield f"{path} and the provenance of {maker} disagree on {name}"
 
     def _recorded(self, record: Provenance, run: Run) -> Iterator[str]:
-        """What dvc.lock says the artifact was built with, and its build says otherwise."""
+        """Parameters, versions and files on which dvc.lock and the provenance disagree."""
         for name, value in run.params.get(PARAMS, {}).items():
             if not declaration.same(record.params.get(name, value), value):
                 yield f"{name} of {PARAMS}"
@@ -218,21 +218,21 @@ class _Check:
                 yield path
 
     def _same(self, path: str, sha256: str, entry: Mapping[str, Any]) -> bool:
-        """Does git hold the file that was read, or code that differs by comments and layout?"""
+        """Does git hold the file that was read, or the same code but for comments and layout?"""
         digests = self._digests(path)
         if sha256 in (digests.sha256, digests.pointed):
             return True
         stated = entry.get("annotations", {}).get("parsed")
         content = self.revision.tree.read(path) if stated else None
-        # another Python writes the same tree in other words
+        # another version of Python writes the same syntax tree differently
         if content is not None and self.revision.toolchain.get("python") == PYTHON:
             return bool(provenance.parsed(content) == stated)
         return content is not None
 
     def _now(self, name: str, path: str, md5: str) -> str | None:
-        """MD5 of a file or folder in git, as DVC has it; None if git does not hold it.
+        """MD5 of a file or folder in git, as DVC computes it; None if git does not hold it.
 
-        md5  that of the build, returned for a file in git LFS with the SHA-256 of the build
+        md5  that of the build; returned if git LFS has the file with the SHA-256 of the build
         """
         ids = self.revision.tree.ids
         if path in ids:

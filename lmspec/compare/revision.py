@@ -147,8 +147,10 @@ def read(name: str, root: Path) -> Revision:
 
 
 def of_tree(tree: Tree) -> Revision:
-    """A tree of `FOLDERS`, with the files that sources are made from and the modules elsewhere that
-    dvc.lock has as dependencies."""
+    """A tree of `FOLDERS`.
+
+    Adds the files that sources copy, and modules elsewhere that dvc.lock has as dependencies.
+    """
     revision = Revision(tree)
     with contextlib.suppress(LmspecError):  # raised again where params.yaml is needed
         if paths := list(source_files(revision.artifacts).values()):
@@ -218,7 +220,7 @@ def number(value: Any) -> float | None:
 
 
 def yaml_of(tree: Tree, path: str) -> Nested:
-    """The values of a file, read with the limits that `lmspec validate` has; empty if it is."""
+    """The values of a file, read within the limits of `lmspec validate`; {} if it is empty."""
     try:
         return _loaded(tree.text(path) or "")
     except ProblemsFound as error:

@@ -51,7 +51,7 @@ def _judged(
 
 
 def _too_few(metric: Metric, estimate: Estimate | None, others: Sequence[float]) -> str | None:
-    """Why no difference could be shown, however large: the least p of so few units is too large.
+    """Why no difference could be shown: even the smallest p of so few units is too large.
 
     others  p of the other metrics of the family
     """

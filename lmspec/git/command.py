@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 
-# Set in a hook, these name the repository of the hook, which need not be the project's.
-# Source: `git rev-parse --local-env-vars`, less the two that carry settings of the command line,
-# which git itself hands on to submodules: a container may set `safe.directory` with them.
+# In a hook, these name the hook's repository, which may not be the project's.
+# Source: `git rev-parse --local-env-vars`, without the two that carry settings of the command line:
+# git itself passes those on to submodules, and a container may set `safe.directory` with them.
 LOCAL = {
     *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_PREFIX"),
     *("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
@@ -38,7 +38,7 @@ NO_REPOSITORY = "not a git repository"
 
 
 class NoRepository(LmspecError):
-    """A folder is in no git repository, which is no failure of git."""
+    """A folder is in no git repository; this is not a failure of git."""
 
 
 class NotInstalled(LmspecError):
@@ -52,7 +52,7 @@ def environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def start(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """A git that is written to and read from; it says nothing on standard error."""
+    """A git process to write to and read from; its standard error is dropped."""
     return subprocess.Popen(
         ["git", *SETTINGS, *arguments],
         cwd=place,
@@ -66,7 +66,7 @@ def start(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 def run(
     place: Path, *arguments: str, answers: Collection[int] = (0,)
 ) -> subprocess.CompletedProcess[bytes]:
-    """The ended process.
+    """Run git until it ends.
 
     answers  exit codes that are an answer; any other is a failure
     Raises NotInstalled, NoRepository, or LmspecError with git's words.
@@ -95,7 +95,7 @@ def text(place: Path, *arguments: str) -> str:
 
 
 def failure(place: Path, command: str, words: str) -> LmspecError:
-    """The error for the message of a git that failed in a folder."""
+    """The error for a failure of git in a folder. words: git's message."""
     if dubious := DUBIOUS.search(words):
         owned = shlex.quote(dubious[1])
         return LmspecError(
@@ -116,9 +116,9 @@ def failure(place: Path, command: str, words: str) -> LmspecError:
 
 
 def repository_above(place: Path) -> Path | None:
-    """The `.git` of a folder or of the nearest one around it, whether or not git can use it.
+    """The `.git` of a folder or of its nearest parent that has one, whether git can use it or not.
 
-    None where git would not look either: beyond a mount point or a ceiling.
+    None beyond a mount point or a ceiling, where git would not look either.
     """
     place = place.resolve()
     around = () if "GIT_CEILING_DIRECTORIES" in os.environ else place.parents
@@ -131,13 +131,13 @@ def repository_above(place: Path) -> Path | None:
                 return found
         except (FileNotFoundError, NotADirectoryError):
             continue
-        except OSError:  # a repository that may not be read is one
+        except OSError:  # an unreadable repository is still one
             return folder / ".git"
     return None
 
 
 def prefix(place: Path) -> str:
-    """A folder's path in its repository, with a final slash; empty at the top, and without one."""
+    """A folder's path in its repository, with a final slash; empty at the top or outside of one."""
     try:
         return text(place, "rev-parse", "--show-prefix").removesuffix("\n")
     except (NoRepository, NotInstalled):

@@ -31,7 +31,7 @@ def differing(root: Path) -> list[str]:
 
 
 def _ignored(root: Path) -> set[str]:
-    """Results of builds that no commit will have, as a line of .gitignore hides them."""
+    """Results of builds that .gitignore keeps out of every commit."""
     listing = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", *RESULTS[1:])
     hidden = set(git.text(root, *listing).split("\0")) - {""}
     if not hidden:
@@ -41,7 +41,7 @@ def _ignored(root: Path) -> set[str]:
 
 
 def is_merged(base: str, root: Path) -> bool:
-    """Does the base have all commits of HEAD, so that HEAD is the merge base of the two?"""
+    """Does the base already have all commits of HEAD, so that HEAD is their merge base?"""
     return tree.merge_base(base, "HEAD", root) == tree.commit_of("HEAD", root)
 
 

@@ -1,4 +1,4 @@
-"""kept: results that follow from commits, in the git folder, where no commit can put a file."""
+"""kept: a cache of what commits determine, in the git folder, where no commit can put a file."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 
-MOST = 200  # files; the oldest go
+MOST = 200  # files; the oldest are removed
 
 
 def read(root: Path, key: str) -> str | None:
@@ -20,7 +20,7 @@ def read(root: Path, key: str) -> str | None:
 
 
 def write(root: Path, key: str, text: str) -> None:
-    """Keep a text, whole or not at all; in a repository that cannot be written, nothing."""
+    """Keep a text, whole or not at all. Does nothing if the repository cannot be written."""
     folder = _folder(root)
     with contextlib.suppress(OSError):
         if folder is None:

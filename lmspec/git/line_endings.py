@@ -1,4 +1,4 @@
-"""line_endings: files that git wrote into the working tree with other bytes than it holds."""
+"""line_endings: files whose line endings git converted when it wrote the working tree."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,13 @@ from lmspec.git import command as git
 from lmspec.specs import names
 
 PINNED = "* -text"  # in .gitattributes: what is hashed has the same bytes in every clone
-# of params.yaml and toolchain.yaml the values count
+# params.yaml and toolchain.yaml are missing: their values count, not their bytes
 HASHED = (lockfile.NAME, "stages", "lmspec", names.METRICS, names.PROVENANCE)
 REWRITE = "commit what you changed, then `git rm -rq --cached . && git reset -q --hard`"
 
 
 def converted(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Path -> git's attributes for its text, of files with LF in git and CRLF on disk.
+    """Path -> git's text attributes, for files with LF in git and CRLF on disk.
 
     Empty outside a repository, and without git. Raises LmspecError if git fails.
     """
@@ -33,14 +33,14 @@ def converted(root: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def require_unconverted(root: Path, paths: Sequence[str] = HASHED) -> None:
-    """Raises LmspecError if the hashes of files here are not those of other clones."""
+    """Raises LmspecError if files here have other hashes than in other clones."""
     if not (found := converted(root, paths)):
         return
     attributes = next(iter(found.values()))
     if attributes in ("", "-text"):
         cause = "" if attributes else "`lmspec init --merge-driver` pins them in .gitattributes; "
     else:
-        cause = f"`{attributes}` of .gitattributes or .git/info/attributes must not hold for them; "
+        cause = f"`{attributes}` in .gitattributes or .git/info/attributes must not apply to them; "
     raise LmspecError(
         ".gitattributes",
         f"files have CRLF here and LF in git, so their hashes differ from those of other clones: "

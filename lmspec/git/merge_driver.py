@@ -102,7 +102,7 @@ def install(root: Path) -> None:
 
     Raises LmspecError outside a git repository.
     """
-    git.run(root, "rev-parse", "--git-dir")  # its words on what is wrong are better than config's
+    git.run(root, "rev-parse", "--git-dir")  # its error is clearer than that of `git config`
     # -P, as git runs it at the top of the working tree, where a file could shadow a module
     program = f"{shlex.quote(sys.executable)} -P -m lmspec merge-driver".replace("%", "%%")
     _configure(root, "merge.lmspec.driver", f"{program} %O %A %B %P")

@@ -72,7 +72,7 @@ class Tree:
 
 
 class Objects:
-    """One `git cat-file --batch` for everything that is read; after an error another."""
+    """One `git cat-file --batch` process for all reads; after an error, a new one."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -83,7 +83,7 @@ class Objects:
         return git.start(self.root, "cat-file", "--batch")
 
     def read(self, name: str, place: str) -> bytes:
-        """The content of an object. Raises LmspecError if git cannot give it; then read others."""
+        """The content of an object. Raises LmspecError if git lacks it; other reads still work."""
         pipe, size = self._open(name, place)
         try:
             _require_small(place, size)
@@ -114,12 +114,12 @@ class Objects:
         except BrokenPipeError:
             raise self._ended(name, place) from None
         header = pipe_out.readline().split()
-        if len(header) != 3:  # also for an object that is corrupt it says `missing`
+        if len(header) != 3:  # git prints `missing` also for a corrupt object
             raise self._ended(name, place)
         return pipe_out, int(header[2])
 
     def _ended(self, name: str, place: str) -> LmspecError:
-        """The error for a git that has no content for an object, or ended before it was read."""
+        """The error if git has no content for an object, or ended before it was read."""
         self.close()
         try:
             git.run(self.root, "cat-file", "-p", name)
@@ -174,7 +174,7 @@ def merge_base(first: str, second: str, root: Path) -> str:
 
 
 def require_unambiguous(root: Path, *names: str | None) -> None:
-    """Raises LmspecError if `worktree` is among the names, and a branch or tag is called that."""
+    """Raises LmspecError if a name is `worktree` and a branch or tag has that name, too."""
     if WORKTREE not in names:
         return
     places = ("refs/heads/", "refs/tags/", "refs/remotes/", "refs/")
@@ -221,7 +221,7 @@ def _is_lost(name: str, root: Path) -> bool:
     """Does a name lead to an object that git does not have?"""
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", name)
     found = git.run(root, *asked, answers=(0, 1)).stdout.decode().strip()
-    if not HASH.fullmatch(found) or found == name:  # any full hash is taken for a name
+    if not HASH.fullmatch(found) or found == name:  # rev-parse accepts any full hash
         return False
     return bool(git.run(root, "cat-file", "-e", found, answers=(0, 1, 128)).returncode)
 
@@ -234,8 +234,8 @@ def has_commit(root: Path) -> bool:
     except git.NoRepository:
         return False
     if broken := git.run(root, "for-each-ref").stderr.decode(errors="replace").strip():
-        raise git.failure(root, "for-each-ref", broken)  # such as a file that a crash left empty
-    git.run(root, "symbolic-ref", "HEAD")  # before the first commit it names the branch to come
+        raise git.failure(root, "for-each-ref", broken)  # such as a ref that a crash left empty
+    git.run(root, "symbolic-ref", "HEAD")  # before the first commit it names the future branch
     return False
 
 
@@ -262,7 +262,7 @@ def add(tree: Tree, paths: Sequence[str]) -> None:
 
 
 def add_data(tree: Tree, paths: Sequence[str]) -> None:
-    """Further files or folders that git holds. One with a link or submodule in it is skipped."""
+    """Further files or folders that git holds, except folders with a link or submodule in them."""
     if tree.commit is None:
         places = {path: tree.root / path for path in _not_ignored(tree.root, *paths)}
         found = {
@@ -278,14 +278,14 @@ def add_data(tree: Tree, paths: Sequence[str]) -> None:
 
 
 def stamps(root: Path, ending: str) -> list[tuple[str, int, int]]:
-    """(path, time of change in ns, bytes) of the working tree's files that git holds or would."""
+    """(path, modification time in ns, bytes) of files of the working tree that are not ignored."""
     paths = [path for path in _not_ignored(root) if path.endswith(ending)]
     stats = [(path, (root / path).lstat()) for path in paths]
     return [(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats]
 
 
 def _not_ignored(root: Path, *within: str) -> list[str]:
-    """Paths of the working tree that git holds, or would on `git add`."""
+    """Paths of the working tree that git holds, or would after `git add`."""
     what = ("--cached", "--others", "--exclude-standard")
     try:
         listed = git.text(root, "ls-files", "-z", *what, "--", *within)
@@ -296,7 +296,7 @@ def _not_ignored(root: Path, *within: str) -> list[str]:
 
 
 def _leads_on(file: Path) -> bool:
-    """Is it a link, or a folder, as git lists a submodule?"""
+    """Is it a link, or a folder, which is how git lists a submodule?"""
     return file.is_symlink() or not file.is_file()
 
 
@@ -336,7 +336,7 @@ def _index(root: Path, folders: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """Submodules of the working tree, by the index, and the algorithm of git's hashes."""
     try:
         listed = git.text(root, "ls-files", "--stage", "-z", "--", *folders).split("\0")
-        # an empty index shows no hash; to ask in any case would cost a process
+        # an empty index shows no hash; asking in every case would cost a process
         hashes = [line.split()[1] for line in listed[:1] if line]
         sizes = {40: "sha1", 64: "sha256"}
         asked = ("rev-parse", "--show-object-format")

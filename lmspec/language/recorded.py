@@ -1,9 +1,9 @@
-"""recorded: what DVC's lock file cannot give back. A stage with such a value is never up to date.
+"""recorded: values that DVC's lock file does not give back: their stage is never up to date.
 
 DVC writes the values of a stage to dvc.lock, and reads and writes the whole file again after each
-stage that runs, with ruamel's round-trip loader. That folds long texts, where runs of spaces are
-lost and a backslash gets a space, and cuts digits of numbers with an exponent. A key that it folds
-leaves a file that neither DVC nor git's merge driver can read.
+stage that runs, with ruamel's round-trip loader. That loader folds long texts, which loses runs of
+spaces and adds a space to a backslash, and it cuts digits of numbers with an exponent. After it
+folds a key, neither DVC nor git's merge driver can read the file.
 """
 
 import io
@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from lmspec.language.document import CONTROL
 from lmspec.specs.disagreement import Disagreement, Steps
 
-WIDEST_KEY = 40  # characters that are never folded: it begins before column 30, and 80 fit
+WIDEST_KEY = 40  # characters; never folded, since keys begin before column 30 and a line holds 80
 FEWEST_DIGITS = 10  # numbers with fewer come back as they are
 
 
@@ -38,7 +38,7 @@ def losses(value: Any, steps: Steps) -> Iterator[Disagreement]:
 
 
 def _is_plain(text: str, longest: float = math.inf) -> bool:
-    """Does it come back whatever is around it? Then it need not be tried."""
+    """Does it always come back, so that it need not be tried?"""
     apart = "  " not in text and "\\" not in text and text == text.strip()
     return len(text) <= longest and text.isprintable() and apart
 
@@ -65,7 +65,8 @@ def _of_text(text: str, steps: Steps, value: Any) -> Iterator[Disagreement]:
 
 def _of_number(number: float, steps: Steps) -> Iterator[Disagreement]:
     if number == 0 and math.copysign(1, number) < 0:
-        yield Disagreement(steps, "to DVC -0.0 and 0.0 are the same, to a build not", "write 0.0")
+        found = "-0.0 and 0.0 are the same to DVC, but not to a build"
+        yield Disagreement(steps, found, "write 0.0")
     elif "e" in (digits := repr(number)) and len(digits) > FEWEST_DIGITS:
         back = _back(number, steps)
         if number != back:
@@ -77,9 +78,9 @@ def _code(character: str) -> str:
 
 
 def _back(value: Any, steps: Steps) -> Any:
-    """What dvc.lock gives back for a value at that path after another stage ran; None if nothing.
+    """What dvc.lock gives back for a value at that path after another stage ran; None: unreadable.
 
-    Where a text is folded depends on its column, so on the path.
+    The place where a text is folded depends on its column, and so on the path.
     """
     noun, name, *fields = steps[: -1 if isinstance(value, dict) else None]
     for step in reversed(fields):

@@ -112,9 +112,9 @@ def seen_by(specs: Specs, name: Name) -> dict[str, None]:
 
 
 def shared_on_disk(specs: Specs, tested: str, learned: str, split: str) -> tuple[int, int] | None:
-    """(test rows of one splits artifact in a split of another, test rows); None if not known.
+    """(shared rows, test rows) of the test split of one splits artifact and a split of another.
 
-    It is known if both were built from the present params.yaml.
+    None if they share none, or if one was not built from the present params.yaml.
     """
     test, seen = (
         on_disk.ids(specs.root / ArtifactName.parse(splits).folder, part)

@@ -53,7 +53,7 @@ def file_sources_exist(specs: Specs) -> Disagreements:
 
 
 def file_sources_are_not_built(specs: Specs) -> Disagreements:
-    """What a stage builds is referred to by its name: of a source is not known what it has seen."""
+    """Name the artifact that builds it instead: lmspec does not know what a source has seen."""
     top = specs.root.resolve()
     for name, source in specs.of("sources"):
         if source["kind"] != "file" or not _exists(specs.root / source["path"]):
@@ -68,7 +68,7 @@ def file_sources_are_not_built(specs: Specs) -> Disagreements:
 
 
 def file_sources_hold_files(specs: Specs) -> Disagreements:
-    """A FIFO, a device, a link to no file: DVC would wait for ever, or lose what it leads to."""
+    """With a FIFO, a device or a dangling link, DVC would wait for ever or lose the content."""
     for name, source in specs.of("sources"):
         path = specs.root / source.get("path", "")
         if source["kind"] == "file" and _exists(path):
@@ -79,13 +79,13 @@ def file_sources_hold_files(specs: Specs) -> Disagreements:
                 yield Disagreement((*name, "path"), f"{place}: {error.found}", error.remedy)
             except OSError as error:
                 found = f"it cannot be read: {error.strerror}"
-                yield Disagreement((*name, "path"), found, "see whose it is, and its mode")
+                yield Disagreement((*name, "path"), found, "check its owner and its mode")
 
 
 def file_sources_have_their_hash(specs: Specs) -> Disagreements:
-    """A file that changed is another source: its stage refuses it, and what it made is out of date.
+    """A changed file is another source: its stage refuses it, and what it made is out of date.
 
-    Beyond 64 MiB only its stage and the comparisons look, to keep validation fast.
+    Beyond 64 MiB only its stage and comparisons check this, to keep validation fast.
     """
     for name, source in specs.of("sources"):
         path = specs.root / source["path"] if source["kind"] == "file" else None
@@ -100,7 +100,7 @@ def file_sources_have_their_hash(specs: Specs) -> Disagreements:
                 (*name, "sha256"),
                 f"the SHA-256 of {source['path']} is {sha256}, so its stage would refuse it",
                 "put it here if you want the new content; if not, `git checkout` the old one",
-                (((*name, "path"), "what it is of"),),
+                (((*name, "path"), "the file that is hashed"),),
             )
 
 
@@ -243,7 +243,7 @@ def replay_was_trained_on(specs: Specs) -> Disagreements:
 
 
 def test_rows_were_not_seen(specs: Specs) -> Disagreements:
-    """Two cuts of one corpus share rows: test rows of one were trained on with the other.
+    """Two cuts of one corpus share rows: a model trained on one has seen test rows of the other.
 
     Whether other splits share rows is known once they are built: then their scores fail.
     """
@@ -262,7 +262,7 @@ def test_rows_were_not_seen(specs: Specs) -> Disagreements:
 
 
 def accepted_overlap_was_seen(specs: Specs) -> Disagreements:
-    """There is no overlap with what a model was not trained, stopped early or calibrated on."""
+    """A model cannot overlap with data that it was not trained, stopped early or calibrated on."""
     for name, scores in specs.of("scores"):
         seen = resolved.seen_by(specs, scores["of"])
         for i, overlap in enumerate(resolved.accepted_overlap(scores)):
@@ -276,7 +276,7 @@ def accepted_overlap_was_seen(specs: Specs) -> Disagreements:
 
 
 def built_splits_are_apart(specs: Specs) -> Disagreements:
-    """Scores will fail if splits that are built already share rows."""
+    """If splits that are already built share rows, scores will fail."""
     first: dict[Steps, Disagreement] = {}
     for steps, tested, (at, learned, split) in _tested_and_learned(specs):
         if specs[tested] == specs[learned]:
@@ -284,7 +284,7 @@ def built_splits_are_apart(specs: Specs) -> Disagreements:
         if common := resolved.shared_on_disk(specs, tested, learned, split):
             rows = f"{common[0]} of its {common[1]} test rows"
             found = f"{tested} shares {rows} with the {split} split of {learned}"
-            remedy = "the build of these scores will fail, and say what to do"
+            remedy = "the build of these scores will fail and print what to do"
             place = at, f"{learned} is used here, its {split} split"
             first.setdefault(steps, Disagreement(steps, found, remedy, (place,)))
     yield from first.values()
@@ -327,7 +327,7 @@ def bundle_shows_its_own_scores(specs: Specs) -> Disagreements:
 
 
 def license_is_an_spdx_expression(specs: Specs) -> Disagreements:
-    """Programs read it in the model card."""
+    """Programs read the license in the model card."""
     for name, bundle in specs.of("bundle"):
         from packaging import licenses  # takes longer than the other rules together
 
@@ -336,24 +336,24 @@ def license_is_an_spdx_expression(specs: Specs) -> Disagreements:
         except licenses.InvalidLicenseExpression:
             yield Disagreement(
                 (*name, "license"),
-                "it is no SPDX license expression",
-                "write an identifier of https://spdx.org/licenses, as Apache-2.0, or "
+                "it is not an SPDX license expression",
+                "write an identifier from https://spdx.org/licenses, such as Apache-2.0, or "
                 "LicenseRef-NAME for a license of your own",
             )
 
 
 def values_come_back(specs: Specs) -> Disagreements:
-    """DVC's lock file gives back each value as it was: if not, its stage is never up to date."""
+    """If DVC's lock file does not give a value back as it was, its stage is never up to date."""
     for name in specs.names:
         yield from recorded.losses(specs[name], name)
 
 
 def dvc_replaces_nothing(specs: Specs) -> Disagreements:
-    """Paths of sources and titles of bundles are in dvc.yaml, where DVC replaces `${...}`."""
+    """Paths of sources and titles of bundles go into dvc.yaml, where DVC replaces `${...}`."""
     for name, spec in specs.of("sources", "bundle"):
         for field in ("path", "title"):
             if "${" in spec.get(field, ""):
-                yield Disagreement((*name, field), "DVC would replace `${`", "write it without")
+                yield Disagreement((*name, field), "DVC would replace `${`", "leave it out")
 
 
 def artifact_is_used(specs: Specs) -> Disagreements:

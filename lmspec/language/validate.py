@@ -46,7 +46,7 @@ def file(path: Path) -> Validation:
 
 
 def _require_unconverted(path: Path) -> None:
-    """Raises ProblemsFound if git gave the file, and then most others, other line endings.
+    """Raises ProblemsFound if git converted the line endings of the file, and so of most others.
 
     Asks git only about a file with CRLF: that takes 30 ms.
     """

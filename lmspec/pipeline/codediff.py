@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 REST = "statements outside its definitions"
 ORDER = "the order of its statements"
-# What gives a program its own text, the place of it, or the number of a line
+# Names that give a program its own text, where that is, or a line number
 SOURCES = {
     *("getsource", "getsourcelines", "getsourcefile", "getline", "getlines", "getcomments"),
     *("findsource", "getfile", "get_source", "get_data", "__file__", "__cached__", "__spec__"),
@@ -17,8 +17,8 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 def changed(old: bytes, new: bytes) -> tuple[str, ...]:
     """Names of what differs, such as `Classifier.predict`; empty if only comments and layout do.
 
-    A docstring is code: a program can read it. Both are decoded as Python does it: a comment may
-    name their encoding (PEP 263). Raises SyntaxError if either does not parse.
+    A docstring is code: a program can read it. Both are decoded as Python does it, since a
+    comment may name their encoding (PEP 263). Raises SyntaxError if either does not parse.
     """
     before, after = ast.parse(old), ast.parse(new)
     if ast.dump(before) == ast.dump(after):
@@ -52,8 +52,8 @@ def _members(node: ast.ClassDef) -> Iterator[tuple[str, list[str]]]:
 def read_as_text(source: bytes) -> frozenset[str]:
     """Modules whose files a program reads as text, by `module.__file__`: there comments count.
 
-    `*` stands for any module: the program asks `inspect` for sources, or where a line is. A name of
-    a file in the program, as in `open("stages/labels.py")`, stands for that file.
+    `*` stands for any module: the program asks `inspect` for sources, or for the place of a line.
+    The name of a file in the program, as in `open("stages/labels.py")`, stands for that file.
     """
     modules = set()
     for node in ast.walk(ast.parse(source)):

@@ -34,7 +34,7 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Are they two values to a spec? 0 and 0.0 are one."""
+        """Does a spec see two different values? 0 and 0.0 are the same."""
         return not declaration.same(self.old, self.new)
 
 

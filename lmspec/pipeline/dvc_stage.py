@@ -110,9 +110,9 @@ class Stage:
 
     @property
     def resized(self) -> list[tuple[str, int, int]]:
-        """(path, bytes at the last run, bytes here) of outputs whose size is another one.
+        """(path, bytes at the last run, bytes here) of outputs whose size changed.
 
-        DVC overlooks it where an object of its cache is damaged: it takes the name for the hash.
+        DVC overlooks this if an object in its cache is damaged: it takes the name for the hash.
         """
         sizes = [(out, out.meta.size, _size(Path(out.fs_path))) for out in self._stage.outs]
         return [(out.def_path, then, here) for out, then, here in sizes if then not in (None, here)]

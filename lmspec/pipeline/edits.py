@@ -21,7 +21,7 @@ def described(root: Path, path: str, md5: str) -> str:
     """What changed in a file since it had that MD5: LAYOUT, or the names of definitions."""
     try:
         before = _text_then(root, path, md5)
-    except LmspecError as error:  # a plan does not fail for want of a description
+    except LmspecError as error:  # a missing description must not fail a plan
         return f"what changed is not known: {error.found}"
     if before is None:
         return "no commit has it as it was at the last run"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lmspec.pipeline import codediff, dvc, dvc_stage, edits, plan
 
-RUNNER = "lmspec/run/"  # it compiles and hashes code, and puts no text of it into an output
+RUNNER = "lmspec/run/"  # it compiles and hashes code, but puts none of its text into an output
 Edits = dict[str, str]  # code file -> what its edit changed
 
 

@@ -16,7 +16,7 @@ MAY = "may run"  # depends on the results of stages that run before it
 class Step:
     """One stage.
 
-    reasons   for its verdict; of one that is up to date: what shows that its output is damaged
+    reasons   for its verdict; for a stage that is up to date: signs that its output is damaged
     expected  its duration, if it may run and was timed
     """
 

@@ -172,7 +172,7 @@ def error(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def reason(lines: Sequence[str]) -> str:
-    """In one line: the first of an lmspec error, the last of a traceback."""
+    """One line: the first line of an lmspec error, or the last of a traceback."""
     cause = [line.strip() for line in error(lines) if line.strip()]
     if not cause:
         return "it printed nothing"

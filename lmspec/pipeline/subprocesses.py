@@ -12,8 +12,10 @@ from lmspec.run import lifetime
 
 
 def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """With this interpreter first on PATH, since dvc.yaml says `python`; output is unbuffered, and
-    DVC looks at the project's own repository."""
+    """An environment with this interpreter first on PATH, since dvc.yaml says `python`.
+
+    Output is unbuffered, and DVC reads the project's own repository.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', '')}"
     return {**git.environment(base), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
@@ -44,7 +46,7 @@ def repro(
 def run_module(*command: str, show: Callable[[str], None] | None = None) -> int:
     """Run `python -m command`, its output passing through. Returns the exit code.
 
-    show  gets each line of it instead
+    show  gets each line of the output instead
 
     Ctrl-C reaches the module too (DVC then stops its stage and writes dvc.lock): raises
     KeyboardInterrupt once it has ended.

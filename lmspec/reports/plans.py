@@ -35,7 +35,7 @@ def as_markdown(steps: Sequence[Step]) -> str:
 
 
 def _cell(lines: Sequence[str]) -> str:
-    """Reasons hold names and values, in which sites look for mentions, links and pictures."""
+    """Escaped, since sites look for mentions, links and pictures in names and values."""
     return "<br>".join(markdown.prose(words.line(line)) for line in lines)
 
 

@@ -1,7 +1,7 @@
-"""printing: the one way to a terminal, a pipe or the log of a CI runner; nothing in a text acts.
+"""printing: the only way to a terminal, a pipe or the log of a CI runner; printed text cannot act.
 
-Names, values and messages come from files, data and other people's commits. What they hold is
-shown, and neither moves a cursor nor commands a runner.
+Names, values and messages come from files, data and other people's commits. They are shown, but
+cannot move a cursor or command a runner.
 """
 
 import os
@@ -20,7 +20,7 @@ STYLE = re.compile("(\x1b\\[(?:[01]|3[1-6])m)")  # what `click.style` writes for
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads a standard stream, which is None if it was closed."""
+    """Whether a standard stream is a terminal; it is None if it was closed."""
     return stream is not None and stream.isatty()
 
 
@@ -31,13 +31,13 @@ def text(content: object, *, err: bool = False, styled: bool = False) -> None:
     """
     pieces = STYLE.split(str(content)) if styled else [str(content)]
     shown = [part if STYLE.fullmatch(part) else harmless(part) for part in pieces]
-    if COMMANDS.search("".join(shown[::2])):  # put together where the colours are taken out
+    if COMMANDS.search("".join(shown[::2])):  # a command appears once the colours are removed
         shown = [harmless("".join(pieces[::2]))]
     _write("".join(shown), err)
 
 
 def data(content: str, form: str = "json") -> None:
-    """Print a text for programs: what it means stays, with references for what would act.
+    """Print a text for programs: its meaning stays, and what would act is escaped.
 
     form  `json`, `xml` (also SVG and HTML), or `commands`, which are for a CI runner
     """
@@ -66,7 +66,7 @@ def drawn(content: "RenderableType") -> None:
 
 
 def _write(shown: str, err: bool) -> None:
-    """With `\\u2192` for what the stream's encoding lacks."""
+    """Write, with escapes such as `\\u2192` for what the stream's encoding lacks."""
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -52,7 +52,7 @@ def create(folder: Path, table: LabelledTable) -> bool:
 
 @contextlib.contextmanager
 def _undone(folder: Path) -> Iterator[None]:
-    """Remove what was written if the disk is full: a second `lmspec init` needs an empty folder."""
+    """If writing fails, remove what was written, since `lmspec init` needs an empty folder."""
     before = set(folder.iterdir()) if folder.exists() else None
     try:
         yield
@@ -75,7 +75,7 @@ def _require_valid(text: str, folder: Path, table: LabelledTable) -> None:
         problems = list(error.problems)
     for problem in problems:
         if not problem.warning and problem.rule != "file-sources-exist":  # it is not copied yet
-            found = f"its names make no valid params.yaml: {problem.what}: {problem.found}"
+            found = f"its names do not make a valid params.yaml: {problem.what}: {problem.found}"
             remedy = f"{problem.hint}: rename the file or its column, or change the label"
             raise LmspecError(folders.shown(table.path), found, remedy)
 

@@ -22,7 +22,7 @@ WORK = 10_000_000  # draws in all: the more examples, the fewer replicates
 FEWEST, MOST = 1_000, 5_000
 MANY = 5_000  # units from which Poisson weights replace the multinomial: their sum hardly varies
 FEW = 10  # replicates beyond a bound; with fewer, the normal tail may widen it
-FEW_UNITS = 12  # with as many or fewer, every subset of them is looked at, too
+FEW_UNITS = 12  # with at most so many, every subset of them is evaluated, too
 SUBSETS = 2**FEW_UNITS
 BLOCK = 2_000_000  # cells of the weight matrix at a time: 16 MB
 
@@ -180,16 +180,16 @@ class Estimate:
 
     @property
     def worth(self) -> int:
-        """The number of units that shows at most as much: of few, those with a part in it."""
+        """The number of units that decides what can be shown: of few, those that contribute."""
         return round(math.log2(len(self.subsets) + 1)) if self.subsets.size else self.units
 
     def typical(self, level: float) -> float:
         """One-sided bound by the subsets of few units; `value` for many units.
 
-        With d units the truth is in each gap between two of their 2^d - 1 subsets with the same
-        chance. So 2^-d is the smallest level that has a bound at all; it is infinite for a smaller
-        one. Exact if units deviate from the truth upwards as much as downwards, whatever their
-        sizes. For differences it is the inversion of the sign-flip test of `exact.sign_flip`.
+        The 2^d - 1 subsets of d units divide the line into 2^d gaps, each of which contains the
+        truth with the same probability. So 2^-d is the smallest level with a finite bound. Exact
+        for units of any size, if deviations from the truth are symmetric. For differences it
+        inverts the sign-flip test of `exact.sign_flip`.
         Source: Hartigan 1969, JASA 64 (typical values).
         """
         if not self.subsets.size:
@@ -202,7 +202,7 @@ class Estimate:
 
     @property
     def typical_p(self) -> float:
-        """Two-sided p by the subsets of few units: of the sign-flip test; 0 for many units."""
+        """Two-sided p by the subsets of few units, as in a sign-flip test; 0 for many units."""
         if not self.subsets.size:
             return 0.0
         beyond = (self.subsets * math.copysign(1.0, self.value) <= 1e-12).sum()
@@ -316,12 +316,12 @@ def estimate(drawn: Draws, statistic: Statistic, strata: Sequence[int] | None = 
 
 
 def _of_subsets(units: Floats, sizes: Ints) -> Floats:
-    """(subsets, m) sums over every subset of few units, the empty one aside; none of many units.
+    """(subsets, m) sums over every non-empty subset of few units; no rows for many units.
 
-    units  (units, m) those without a part in the statistic are all 0
+    units  (units, m) all 0 for a unit that does not contribute to the statistic
     sizes  (units,) examples of each
-    Of many units of which few have nearly all examples, random subsets. How many units of one size
-    they are worth is after Kish 1965, Survey Sampling: the square of the sum by the sum of squares.
+    If there are many units but few have nearly all examples, the subsets are random. The effective
+    number of units is Kish's (1965, Survey Sampling): the squared sum over the sum of squares.
     """
     used = units.any(1)
     units, sizes = units[used], sizes[used].astype(np.float64)
@@ -339,7 +339,7 @@ def _of_subsets(units: Floats, sizes: Ints) -> Floats:
 def detectable(error: float, level: float, units: int, power: float = 0.8) -> float:
     """Minimum effect that a two-sided test at a level detects with that power.
 
-    Source: Cohen 1988, Statistical Power Analysis, chapter 2; of few units `student_corrected`.
+    Source: Cohen 1988, Statistical Power Analysis, chapter 2; `student_corrected` for few units.
     """
     reach = student_corrected(NORMAL.inv_cdf(1 - level / 2), units)
     return (reach + NORMAL.inv_cdf(power)) * error

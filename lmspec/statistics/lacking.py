@@ -1,4 +1,4 @@
-"""lacking: the baseline's test set where the candidate has no longer all of it.
+"""lacking: the baseline's test set, if the candidate no longer has all of it.
 
 A comparison on the common examples alone flatters a candidate whose test set leaves out what it
 gets wrong, or labels it as it answers. So what is gone counts as wrong.
@@ -17,7 +17,7 @@ from lmspec.statistics.predictions import Pairs, Predictions
 
 @dataclass(frozen=True)
 class Lacking:
-    """What the candidate lacks, and the answers with it.
+    """What the candidate lacks, and its answers with that counted as wrong.
 
     pairs       all examples of the baseline, with its labels and tables
     every       the test set of either revision, with the candidate's answers
@@ -33,7 +33,7 @@ class Lacking:
     moved: int
 
     def note(self, table: str | None) -> str | None:
-        """What a metric of a table, or of all, counts that the candidate does not; or None."""
+        """What a metric of a table (None: of all) counts beyond the candidate's examples."""
         notes = []
         if self.gone:
             size, wrong = len(self.pairs.baseline.id), "is gone, and counts as wrong"
@@ -50,8 +50,8 @@ class Lacking:
 def lacking(baseline: Predictions, candidate: Predictions) -> Lacking | None:
     """None if the candidate has all examples of the baseline, with their labels and tables.
 
-    An example that is gone counts as answered wrongly, and surely so. So does one that has another
-    label, unless its answer is still the former label.
+    An example that is gone counts as answered wrongly, with probability 1. One that was relabelled
+    counts as wrong unless its answer is the former label.
     """
     sides = ((side.id, side.label, side.table) for side in (baseline, candidate))
     if next(sides) == next(sides):
@@ -84,7 +84,7 @@ def lacking(baseline: Predictions, candidate: Predictions) -> Lacking | None:
 def _counted(
     baseline: Predictions, candidate: Predictions, at: Sequence[int | None]
 ) -> Predictions:
-    """The candidate's answers to the baseline's examples. at: the place of each, if it has it."""
+    """The candidate's answers to the baseline's examples. at: index of each there; None if gone."""
     others = {label: _another(label, baseline.label) for label in set(baseline.label)}
     answers, groups, probabilities = [], [], []
     for j, label in zip(at, baseline.label, strict=True):
@@ -97,14 +97,14 @@ def _counted(
 
 
 def _another(label: str, labels: Sequence[str]) -> str:
-    """The most frequent other label; without any, one that nothing else has."""
+    """The most frequent other label; if there is none, a label that no example has."""
     count = Counter(labels)
     del count[label]
     return max(sorted(count), key=count.__getitem__, default=f"not {label}")
 
 
 def _probabilities(candidate: Predictions, place: int, label: str) -> Interval:
-    """(of the answer, of a label that may not be the candidate's own for the example)."""
+    """(probability of the answer, of a label that may differ from the candidate's label)."""
     confidence = float(candidate.confidence[place])
     if candidate.label[place] == label:
         return confidence, float(candidate.label_probability[place])

@@ -79,11 +79,11 @@ class PairedSample:
         return np.asarray([i for i, name in enumerate(labels) if name == label], np.int64)
 
     def no_example(self, metric: SplitMetric) -> str | None:
-        """`no example of 'rare'` for a metric of a class or table without a pair; else None."""
+        """`no example of 'rare'` if the metric's class or table has no pair; else None."""
         return _no_example(metric, self.pairs.candidate, self.rows(metric.table))
 
     def unscored(self, metric: SplitMetric) -> str | None:
-        """Which labels a macro F1 is not over, as they have no example; None if over all."""
+        """Which labels a macro F1 leaves out, since they have no example; None if none."""
         rows = self.rows(metric.table)
         return _unscored(metric, self.scale, self.pairs.candidate, rows)
 
@@ -102,7 +102,7 @@ class PairedSample:
 
     @functools.cached_property
     def _answered(self) -> Bools:
-        """(n,) is the answer another one?"""
+        """(n,) did the answer change?"""
         baseline, candidate = self.pairs.baseline.predicted, self.pairs.candidate.predicted
         return np.fromiter(map(operator.ne, baseline, candidate), np.bool_, len(baseline))
 
@@ -117,7 +117,7 @@ class PairedSample:
         )
 
     def unchanged(self, metric: SplitMetric) -> bool:
-        """Is all that the metric follows from the same: the answers, or their probabilities too?"""
+        """Is everything that the metric depends on the same: the answers, or also probabilities?"""
         changed = self._answered if metric.of_answers else self.differing
         return self.left_out(metric) is None and not changed[self.rows(metric.table)].any()
 
@@ -166,7 +166,7 @@ class PairedSample:
         """Two-sided interval of the difference; None where its spread is unknown.
 
         Tango's for accuracy: with seven discordant pairs the bootstrap's covers in 93.7 % of cases.
-        It holds 0 unless the test of `p` rejects at its level.
+        It contains 0 unless the test of `p` rejects at its level.
         """
         level = 1 - confidence
         if math.isinf(estimate.typical(level / 2)):
@@ -184,7 +184,7 @@ class PairedSample:
         return low, high
 
     def _has_rare_class(self, metric: SplitMetric) -> bool:
-        """Has a class so few examples that replicates tell little of its F1?"""
+        """Does a class have so few examples that replicates say little about its F1?"""
         classes = Counter(self.pairs.candidate.label[i] for i in self.rows(metric.table))
         return min(classes.values()) <= bootstrap.FEW_UNITS
 
@@ -212,7 +212,7 @@ class PairedSample:
 class Sample:
     """The predictions of one model on one test split.
 
-    joined  (n,) number of the group of each example, if other than the predictions' own groups
+    joined  (n,) group of each example, if it differs from the groups in the predictions
     """
 
     predictions: Predictions
@@ -244,11 +244,11 @@ class Sample:
         return self.predictions.strata.rows(table)
 
     def no_example(self, metric: SplitMetric) -> str | None:
-        """`no example of 'rare'` for a metric of a class or table without one; else None."""
+        """`no example of 'rare'` if the metric's class or table has none; else None."""
         return _no_example(metric, self.predictions, self.rows(metric.table))
 
     def unscored(self, metric: SplitMetric) -> str | None:
-        """Which labels a macro F1 is not over, as they have no example; None if over all."""
+        """Which labels a macro F1 leaves out, since they have no example; None if none."""
         return _unscored(metric, self.scale, self.predictions, self.rows(metric.table))
 
     def columns(self, metric: SplitMetric) -> Ints:

@@ -118,7 +118,7 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | 
 def of_columns(
     columns: Sequence[Sequence[str]], confidence: Floats, label_probability: Floats
 ) -> Predictions:
-    """From columns of texts, in the order of the fields, and the probabilities."""
+    """Predictions from text columns, in the order of the fields, and the probabilities."""
     ids, table, group, label, predicted = map(tuple, columns)
     return Predictions(ids, table, group, label, predicted, confidence, label_probability)
 
@@ -159,7 +159,7 @@ class Scale:
     def columns(self, name: str, true: Collection[str] | None = None) -> Ints:
         """Indices of the sums that a metric needs: with many labels, one F1 needs few of them.
 
-        true  labels that have an example: a macro F1 is over these; None: all have
+        true  labels that have an example, over which macro F1 averages; None: all labels
         """
         count = len(self.labels)
         if name == "macro_f1":
@@ -224,7 +224,7 @@ class Scale:
 
 
 def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
-    """(...) 0 for a label that a replicate has no example of."""
+    """(...) 0 for a label without an example in a replicate."""
     of = predicted + true
     return np.asarray(np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0))
 
@@ -274,9 +274,9 @@ def pair(baseline: Predictions, candidate: Predictions) -> Pairs:
 
 
 def groups_of_either(baseline: Predictions, candidate: Predictions) -> Ints | None:
-    """(n,) number of the group of each of the candidate's examples, in one revision or the other.
+    """(n,) number of the group of each of the candidate's examples, by both revisions' groups.
 
-    The baseline's groups are those of the examples that it has, too.
+    The baseline's groups apply to the examples that it also has.
     """
     groups = baseline.groups
     if groups is None:
@@ -288,7 +288,7 @@ def groups_of_either(baseline: Predictions, candidate: Predictions) -> Ints | No
 
 
 def joined(one: Ints | None, other: Ints | None) -> Ints | None:
-    """(n,) the groups of examples that are in groups by either of two numberings, or by both.
+    """(n,) groups that merge two numberings; None if neither has groups.
 
     Two examples are in one group if a chain of common groups leads from one to the other.
     """
