@@ -40,7 +40,7 @@ def require_unconverted(root: Path, paths: Sequence[str] = HASHED) -> None:
     if attributes in ("", "-text"):
         cause = "" if attributes else "`lmspec init --merge-driver` pins them in .gitattributes; "
     else:
-        cause = f"`{attributes}` in .gitattributes or .git/info/attributes must not apply to them; "
+        cause = f"`{attributes}` of .gitattributes or .git/info/attributes must not apply to them; "
     raise LmspecError(
         ".gitattributes",
         f"files have CRLF here and LF in git, so their hashes differ from those of other clones: "
