@@ -1,5 +1,6 @@
 """`lmspec attribute`: effects that are known in advance, and mixes of a real project's commits."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -632,6 +633,17 @@ def test_a_mix_that_cannot_be_built_is_listed_and_nothing_is_guessed(project: Pa
     assert miniature.run(project, "git", "worktree", "list").count("\n") == 1
 
 
+def _record_package(project: Path, old: str, new: str) -> None:
+    """Let every build's provenance name another version, and dvc.lock the hash of that."""
+    lock = (project / "dvc.lock").read_text()
+    for file in (project / "data/provenance").iterdir():
+        before = file.read_bytes()
+        file.write_bytes(before.replace(f"pypi/{old}".encode(), f"pypi/{new}".encode()))
+        hashes = (hashlib.md5(content).hexdigest() for content in (before, file.read_bytes()))
+        lock = lock.replace(*hashes)
+    (project / "dvc.lock").write_text(lock)
+
+
 def test_another_toolchain_is_left_over_or_refused(project: Path) -> None:
     """Its effect is what the mixes leave over; if neither commit's is installed, it is refused."""
     version = next(
@@ -639,10 +651,11 @@ def test_another_toolchain_is_left_over_or_refused(project: Path) -> None:
         for line in (project / "toolchain.yaml").read_text().splitlines()
         if line.startswith("  numpy: ")
     )
-    for other in ("9.8", "9.9"):
+    for other in ("9.8.0", "9.9.0"):
         for path in ("toolchain.yaml", "dvc.lock"):
             text = (project / path).read_text()
             (project / path).write_text(text.replace(version.strip(), f"numpy: {other}"))
+        _record_package(project, version.strip().replace(": ", "@"), f"numpy@{other}")
         _edit(project / "params.yaml", "title: Good or bad", f"title: Good or bad, {other}")
         version = f"numpy: {other}"
         miniature.run(project, "git", "commit", "-q", "-a", "-m", other)
@@ -658,5 +671,5 @@ def test_another_toolchain_is_left_over_or_refused(project: Path) -> None:
     )
     assert (
         "mixes cannot be built with what is installed: numpy" in refused
-        and "numpy 9.8 or 9.9" in refused
+        and "numpy 9.8.0 or 9.9.0" in refused
     )
