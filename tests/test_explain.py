@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from lmspec.cli.explain import command
+from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.language import document, examples, explain, schema, validate
 from tests import light
@@ -37,7 +37,7 @@ def explained(path: str, monkeypatch: pytest.MonkeyPatch, folder: Path = ROOT) -
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "120")  # not those of the terminal that runs the tests
     result = CliRunner().invoke(
-        command, [path] if path else [], catch_exceptions=False, standalone_mode=False
+        main, ["explain", *([path] if path else [])], catch_exceptions=False
     )
     return result.output
 
@@ -229,5 +229,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_it_is_quick_and_plain_when_piped() -> None:
     """No library that validates or computes is imported; only a terminal gets bold headings."""
-    assert "\x1b[1mmodel\x1b[0m\n" in CliRunner().invoke(command, ["model"], color=True).output
+    assert (
+        "\x1b[1mmodel\x1b[0m\n" in CliRunner().invoke(main, ["explain", "model"], color=True).output
+    )
     assert "\x1b" not in light.output("explain", "model")
