@@ -573,9 +573,8 @@ def test_two_factors_are_separated_without_touching_the_project(project: Path) -
         assert sum(each["effect"]["value"] for each in metric["effects"]) == pytest.approx(
             metric["total"]["value"], abs=1e-9
         )
-    assert (
-        result["metrics"][1]["total"]["interval"][0] < result["metrics"][1]["total"]["interval"][1]
-    )
+    interval = result["metrics"][1]["total"]["interval"]  # None: too few groups of test examples
+    assert interval is None or interval[0] < interval[1]
     assert _state(project) == before
 
 
