@@ -14,6 +14,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.pipeline import dvc
 from lmspec.pipeline.run_cache import RunCache
+from lmspec.run.digests import Identity
 from lmspec.specs.names import METRICS, PROVENANCE
 
 FOLDER = ".dir"  # ends the name of an object that lists the files of a folder
@@ -143,9 +144,7 @@ def _of_earlier_runs(cache: Cache, runs: Path) -> Iterator[Part]:
 def fault(file: Path, md5: str) -> str:
     """What is wrong with a file whose name promises that MD5; empty if nothing is."""
     try:
-        stat = file.stat()
-        identity = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        here = _md5(file, identity)
+        here = _md5(file, Identity.of(file.stat()))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     if here == md5.removesuffix(FOLDER):
@@ -154,7 +153,7 @@ def fault(file: Path, md5: str) -> str:
 
 
 @functools.lru_cache(maxsize=100_000)
-def _md5(file: Path, identity: tuple[int, ...]) -> str:
+def _md5(file: Path, identity: Identity) -> str:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest()

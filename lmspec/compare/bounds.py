@@ -1,5 +1,6 @@
 """bounds: one-sided confidence bounds of a metric, a difference, a ratio or a gap, for gates."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -109,12 +110,12 @@ def of_level(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds 
     own = _sample(pair.candidate, path[0], [metric])
     if isinstance(own, str):
         return own
-    found = [
+    on_each_test_set = (
         of_sample(sample, metric, confidence)
         for sample in pair.levels(path[0])
         if sample.rows(metric.table).size
-    ]
-    return found[0] if len(found) == 1 else found[0].hull(found[1])
+    )
+    return functools.reduce(Bounds.hull, on_each_test_set)
 
 
 def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
@@ -244,14 +245,14 @@ def of_gap(pair: ArtifactPair, paths: Sequence[MetricPath], confidence: float) -
     own = _sample(pair.candidate, paths[0][0], metrics)
     if isinstance(own, str):
         return own
-    found = []
+    on_each_test_set = []
     for sample in pair.levels(paths[0][0]):
         # examples of a new table may count in their former tables, so it may have none here
         compared = [metric for metric in metrics if sample.rows(metric.table).size]
         if len(compared) > 1:
             estimate = _of_estimate(_gap(sample, compared), len(sample.rows(None)), confidence)
-            found.append(_gap_within_exact(estimate, sample, compared))
-    return found[0] if len(found) == 1 else found[0].hull(found[1])
+            on_each_test_set.append(_gap_within_exact(estimate, sample, compared))
+    return functools.reduce(Bounds.hull, on_each_test_set)
 
 
 def _gap_within_exact(gap: Bounds, sample: Sample, metrics: Sequence[SplitMetric]) -> Bounds:

@@ -262,10 +262,10 @@ class _Evaluation:
             if (counted := self._with_lacking(path)) is not None:
                 interval = interval.hull(bounds.exactly(counted))
         else:
-            found = bounds.of_level(self.pair, path, self.gate.confidence)
-            if isinstance(found, str):
-                return Finding("not comparable", f"{observed}, and has no interval: {found}")
-            interval = found
+            level = bounds.of_level(self.pair, path, self.gate.confidence)
+            if isinstance(level, str):
+                return Finding("not comparable", f"{observed}, and has no interval: {level}")
+            interval = level
         return self._noted(_judged(interval, sign, limit, observed), path)
 
     def _with_lacking(self, path: MetricPath) -> float | None:
