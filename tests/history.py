@@ -43,7 +43,7 @@ splits:
 model:
   cnn:
     on: splits.reviews
-    architecture: {kind: cnn, embedding_dim: 16, filters: 16, widths: [1, 2], vocabulary: 300, max_length: 24, dropout: 0.1}
+    architecture: {kind: cnn, embedding_dim: 16, filters: 16, widths: [1, 2], vocabulary: 300, max_length: 24, long_texts: truncate, dropout: 0.1}
     training:
       epochs: 3
       batch_size: 16

@@ -72,6 +72,7 @@ def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
             widths=(1, 2, 3),
             vocabulary=300,
             max_length=16,
+            long_texts="truncate",
             dropout=0.2,
         )
         model, tokenizer, pad = cnn.create(spec, None, TEXTS, 2)
@@ -81,6 +82,7 @@ def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
             "hidden_dim": 8,
             "vocabulary": 300,
             "max_length": 16,
+            "long_texts": "truncate",
             "dropout": 0.2,
             "layers": 2,
         }
@@ -223,7 +225,7 @@ def test_a_bidirectional_rnn_is_torchs_own() -> None:
         "hidden_dim": 5,
     }
     model, *_ = rnn.create(
-        Rnn.model_validate(spec | {"vocabulary": 300, "max_length": 16, "dropout": 0.0}),
+        Rnn.model_validate(spec | {"vocabulary": 300, "max_length": 16, "long_texts": "truncate", "dropout": 0.0}),
         None,
         TEXTS,
         2,

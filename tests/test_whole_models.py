@@ -36,6 +36,7 @@ SPEC = Transformer(
     kind="transformer",
     weights="sources.bert",
     max_length=24,
+    long_texts="truncate",
     dropout=0.1,
     classifier_dropout=0.1,
     frozen_embeddings=False,
@@ -321,7 +322,7 @@ def test_a_vocabulary_may_be_smaller_by_what_is_rounded_up(source: Path) -> None
 def trained(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: Any) -> Path:
     """A checkpoint of each kind."""
     torch.manual_seed(1)
-    common = {"vocabulary": 300, "max_length": 24, "dropout": 0.1, "embedding_dim": 8}
+    common = {"vocabulary": 300, "max_length": 24, "long_texts": "truncate", "dropout": 0.1, "embedding_dim": 8}
     module, spec = {
         "transformer": (transformer, SPEC),
         "cnn": (cnn, Cnn(kind="cnn", filters=4, widths=(1, 2), **common)),

@@ -8,7 +8,14 @@ from lmspec.specs.base import Ref, Spec, To
 
 MaxLength = Annotated[
     int,
-    Field(ge=4, le=131072, description="tokens, special ones included; longer texts are truncated"),
+    Field(ge=4, le=131072, description="tokens that the network reads at once, with special ones"),
+]
+LongTexts = Annotated[
+    Literal["truncate", "head_tail", "windows"],
+    Field(
+        description="what is read of a text of more tokens: its beginning, its beginning and its"
+        " end, or all of it in windows, whose probabilities are averaged"
+    ),
 ]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Vocabulary = Annotated[
@@ -45,6 +52,7 @@ class Transformer(Network):
         description="folder with config.json, model.safetensors and tokenizer.json"
     )
     max_length: MaxLength
+    long_texts: LongTexts
     dropout: Dropout = Field(description="of hidden states and attention")
     classifier_dropout: Dropout = Field(description="before the classification layer")
     frozen_embeddings: FrozenEmbeddings
@@ -64,6 +72,7 @@ class Rnn(Network):
     hidden_dim: int = Field(ge=1, le=4096, description="width of the hidden state per direction")
     vocabulary: Vocabulary
     max_length: MaxLength
+    long_texts: LongTexts
     dropout: Dropout = Field(description="after the embedding, between layers and before the head")
 
 
@@ -81,6 +90,7 @@ class Cnn(Network):
     )
     vocabulary: Vocabulary
     max_length: MaxLength
+    long_texts: LongTexts
     dropout: Dropout = Field(description="after the embedding and before the head")
 
 
