@@ -225,7 +225,9 @@ def test_a_bidirectional_rnn_is_torchs_own() -> None:
         "hidden_dim": 5,
     }
     model, *_ = rnn.create(
-        Rnn.model_validate(spec | {"vocabulary": 300, "max_length": 16, "long_texts": "truncate", "dropout": 0.0}),
+        Rnn.model_validate(
+            spec | {"vocabulary": 300, "max_length": 16, "long_texts": "truncate", "dropout": 0.0}
+        ),
         None,
         TEXTS,
         2,

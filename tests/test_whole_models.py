@@ -322,7 +322,8 @@ def test_a_vocabulary_may_be_smaller_by_what_is_rounded_up(source: Path) -> None
 def trained(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: Any) -> Path:
     """A checkpoint of each kind."""
     torch.manual_seed(1)
-    common = {"vocabulary": 300, "max_length": 24, "long_texts": "truncate", "dropout": 0.1, "embedding_dim": 8}
+    read = {"max_length": 24, "long_texts": "truncate"}
+    common = {"vocabulary": 300, **read, "dropout": 0.1, "embedding_dim": 8}
     module, spec = {
         "transformer": (transformer, SPEC),
         "cnn": (cnn, Cnn(kind="cnn", filters=4, widths=(1, 2), **common)),
