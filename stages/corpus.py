@@ -9,7 +9,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import duplicates, labelling
+from lmspec.methods import labelling, repeats
 from lmspec.methods.screening import Document, Rejected, screened
 from lmspec.specs.corpus import CorpusSpec
 
@@ -19,25 +19,32 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     elsewhere = ids_elsewhere(spec, needs)
     rows = [left_out(row, elsewhere) for row in read(spec, needs)]
     cleaned = [row for row in rows if isinstance(row, Document)]
-    ids, texts = [document.id for document in cleaned], [document.text for document in cleaned]
-    repeats = duplicates.repeats(ids, texts, spec.near_duplicates)
-    repeated = [
-        Rejected(d.table, d.row, d.text, *repeats[i]) for i, d in enumerate(cleaned) if i in repeats
-    ]
-    rejected = [row for row in rows if isinstance(row, Rejected)] + repeated
+    found = repeats.find(
+        [row.id for row in cleaned],
+        [row.text for row in cleaned],
+        [row.label for row in cleaned],
+        spec.contradictions,
+        spec.near_duplicates,
+    )
+    rejected = [row for row in rows if isinstance(row, Rejected)]
+    rejected += [repeated(cleaned[i], cleaned[of.other], of.reason) for i, of in found.of.items()]
     reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
-    say(rejected, reasons, kept=len(cleaned) - len(repeats))
-    kept = [
-        document[: len(documents.DOCUMENT)]
-        for i, document in enumerate(cleaned)
-        if i not in repeats
-    ]
-    frame = pl.DataFrame(kept, schema=documents.DOCUMENT, orient="row").sort("id")
+    say(spec, rejected, kept=len(cleaned) - len(found.of))
+    contradictions = [[cleaned[i] for i in rows] for rows in found.contradictions]
+    say_contradictions(contradictions, spec.contradictions)
+    kept = [document for i, document in enumerate(cleaned) if i not in found.of]
+    frame = pl.DataFrame(
+        [document[: len(documents.DOCUMENT)] for document in kept],
+        schema=documents.DOCUMENT,
+        orient="row",
+    ).sort("id")
     documents.write(frame, out / "documents.parquet")
-    common = {d.id: d.common for i, d in enumerate(cleaned) if i not in repeats}
+    common = {document.id: document.common for document in kept}
     documents.write_ids((common[name] for name in frame["id"]), out, "documents")
     documents.write(
-        pl.DataFrame(sorted(rejected), schema=documents.REJECTED, orient="row"),
+        pl.DataFrame(
+            sorted(rejected, key=lambda row: row[:2]), schema=documents.REJECTED, orient="row"
+        ),
         out / "rejected.parquet",
     )
     documents.write_labels(spec.labels, out)
@@ -48,8 +55,23 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         }
         for (name,), part in sorted(frame.group_by("table"))
     }
-    report = {"documents": frame.height, "rejected": reasons, "table": tables}
+    report = {
+        "documents": frame.height,
+        "rejected": reasons,
+        "contradictions": {
+            "texts": len(contradictions),
+            "rows": sum(map(len, contradictions)),
+            "near_duplicates": reasons.get(repeats.NEAR_OTHER_LABEL, 0),
+        },
+        "table": tables,
+    }
     return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+
+
+def repeated(row: Document, other: Document, reason: str) -> Rejected:
+    """A row that gives way to another one."""
+    found = (row.table, row.row, row.text, reason, other.id, row.label)
+    return Rejected(*found, other.table, other.row, other.label)
 
 
 def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
@@ -77,18 +99,42 @@ def left_out(row: Document | Rejected, elsewhere: Mapping[str, str]) -> Document
     return Rejected(row.table, row.row, row.text, "in another corpus", corpus)
 
 
-def say(rejected: Sequence[Rejected], reasons: Mapping[str, int], kept: int) -> None:
-    """Print counts; raise LmspecError if nothing is left."""
+def say(spec: CorpusSpec, rejected: Sequence[Rejected], kept: int) -> None:
+    """Print counts and what caused them; raise LmspecError if nothing is left."""
+    counts = Counter(row.reason for row in rejected)
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+    unknown = values_of(rejected, labelling.NOT_A_LABEL)
     if not kept:
-        raise LmspecError(
-            "corpus", "no row is left", f"see why they were rejected: {dict(reasons)}"
-        )
-    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
-    stage.say(f"{kept} documents; rejected: {counts or 'none'}")
-    unknown = Counter(row.detail for row in rejected if row.reason == labelling.NOT_A_LABEL)
+        found = f"no row is left: {listed or 'the tables are empty'}"
+        if unknown:
+            remedy = f"the labels are {some(spec.labels)}; the tables have {unknown}: add `rename`"
+        else:
+            remedy = "correct `missing`, `label` or `clean`"
+        raise LmspecError("corpus", found, remedy)
+    stage.say(f"{kept:,} documents; rejected: {listed or 'none'}")
     if unknown:
-        values = [f"{value!r} ({count} rows)" for value, count in unknown.most_common()]
-        stage.say(f"not a label: {some(values)}")
+        stage.say(f"not a label: {unknown}; the labels are {some(spec.labels)}: add `rename`?")
+    if missing := values_of(rejected, labelling.NO_LABEL):
+        stage.say(f"no label: {missing}")
+
+
+def values_of(rejected: Sequence[Rejected], reason: str) -> str:
+    """The values that rows were rejected for, the most frequent first; empty if there are none."""
+    counts = Counter(row.detail for row in rejected if row.reason == reason)
+    values = [f"{value[:80]!r} ({count:,} rows)" for value, count in counts.most_common()]
+    return some(values) if values else ""
+
+
+def say_contradictions(texts: Sequence[Sequence[Document]], rule: str) -> None:
+    """Print how many texts have different labels, and some of them."""
+    if not texts:
+        return
+    stage.say(f"{len(texts):,} texts have different labels (contradictions: {rule}), such as")
+    for rows in texts[:3]:
+        labels = Counter(row.label for row in rows)
+        places = ", ".join(f"{row.table} row {row.row} {row.label!r}" for row in rows[:4])
+        counts = ", ".join(f"{label!r} {count}" for label, count in labels.most_common())
+        stage.say(f"  {rows[0].text[:60]!r}: {counts} ({places})")
 
 
 STAGE = stage.Stage(CorpusSpec, build)

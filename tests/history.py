@@ -36,6 +36,7 @@ corpus:
       - {name: products, of: sources.raw, file: reviews.csv, FIELDS}
     labels: [bad, good]
     clean: {fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}
+    contradictions: keep_first
     near_duplicates: null
     without: []
 splits:
@@ -65,8 +66,8 @@ numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}
 machine: {device: cpu}
 """.replace("SHA", hashlib.sha256(b"").hexdigest()).replace(
     "FIELDS",
-    "format: {kind: csv, columns: null}, text: text, group: null, "
-    "label: {kind: column, column: stars, rename: {'1': bad, '5': good}}",
+    "format: {kind: csv, quoting: double, columns: null}, missing: [''], text: text, group: null, "
+    "label: {kind: column, column: stars, values: text, rename: {'1': bad, '5': good}}",
 )
 TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
 CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'

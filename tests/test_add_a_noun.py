@@ -23,12 +23,14 @@ corpus:
       - name: old
         of: sources.raw
         file: old.csv
-        format: {{kind: csv, columns: null}}
+        format: {{kind: csv, quoting: double, columns: null}}
+        missing: ['']
         text: text
-        label: {{kind: column, column: stars, rename: {{'1': bad, '5': good}}}}
+        label: {{kind: column, column: stars, values: text, rename: {{'1': bad, '5': good}}}}
         group: null
     labels: [bad, good]
     clean: {{fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}}
+    contradictions: keep_first
     near_duplicates: null
     without: []
 

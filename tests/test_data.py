@@ -150,15 +150,13 @@ def test_score_gets_the_label_of_its_band(score: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1", None]
+    "score", ["-0.4999", "0.2501", "0.49999999", "nan", "", "good", "1,5", "0x1"]
 )
-def test_score_in_no_band_gets_no_label(score: str | None) -> None:
-    """Between two bands, not a number, or absent: rejected with the value that is the reason."""
+def test_score_in_no_band_gets_no_label(score: str) -> None:
+    """Between two bands, or not a number: rejected with the value that is the reason."""
     rule = ThresholdLabel.model_validate({"kind": "threshold", "column": "score", "bands": BANDS})
     result = labelling.label_of(score, rule, LABELS)
-    assert isinstance(result, labelling.NoLabel) and result.detail == (
-        "score" if score is None else score
-    )
+    assert isinstance(result, labelling.NoLabel) and result.detail == score
     if score in ("", "good", "1,5", "0x1"):
         assert result.reason == "score is not a number"
 
@@ -166,17 +164,18 @@ def test_score_in_no_band_gets_no_label(score: str | None) -> None:
 def test_label_of_a_column_is_its_value_or_what_that_is_renamed_to() -> None:
     """A value that is renamed, one that is a label already, one that is neither, and none."""
     rename = {"1": "positive", "neutral": "negative"}
-    rule = ColumnLabel.model_validate({"kind": "column", "column": "y", "rename": rename})
+    rule = ColumnLabel.model_validate(
+        {"kind": "column", "column": "y", "values": "text", "rename": rename}
+    )
     found = [
         labelling.label_of(value, rule, LABELS)
-        for value in ("1", "neutral", "positive", "2", "Positive", None)
+        for value in ("1", " neutral", "positive ", "2", "Positive")
     ]
     assert found[:3] == ["positive", "negative", "positive"]
-    assert found[3:5] == [
+    assert found[3:] == [
         labelling.NoLabel("not a label", "2"),
         labelling.NoLabel("not a label", "Positive"),
     ]
-    assert found[5] == labelling.NoLabel("no value for the label", "y")
 
 
 def test_group_is_named_by_its_source() -> None:
@@ -439,12 +438,13 @@ def needs(**folders: Path) -> Needs:
 
 def table(form: Mapping[str, object], file: str, **changes: object) -> dict[str, object]:
     """Fields of a table with the columns text, y and author."""
-    label = {"kind": "column", "column": "y", "rename": {"1": "good", "0": "bad"}}
+    label = {"kind": "column", "column": "y", "values": "text", "rename": {"1": "good", "0": "bad"}}
     fields = {
         "name": file.replace(".", "-"),
         "of": "sources.raw",
         "file": file,
         "format": form,
+        "missing": [""],
         "text": "text",
         "label": label,
     }
@@ -458,6 +458,7 @@ def build_corpus(raw: Path, out: Path, *tables: Mapping[str, object], **changes:
         "tables": list(tables),
         "labels": ["bad", "good"],
         "clean": CLEAN,
+        "contradictions": "keep_first",
         "near_duplicates": NEAR,
         "without": [],
         **changes,
@@ -476,13 +477,13 @@ ROWS: list[tuple[str | None, int | str | None, str | None]] = [
     ("the very first, a \"good\" one!", 0, "cy"),
     ("something else; entirely different", 0, None),
 ]  # fmt: skip
-REASONS = [None, "too short", "too short", "too long", "no value for the label", "not a label",
-           "exact duplicate",
-           "near-duplicate", None]  # fmt: skip
+REASONS = [None, "too short", "no text", "too long", "no label", "not a label",
+           "contradictory label",
+           "near-duplicate with another label", None]  # fmt: skip
 FORMS = {
-    "rows.tsv": {"kind": "tsv", "columns": None},
-    "bare.tsv": {"kind": "tsv", "columns": ["text", "y", "author"]},
-    "rows.csv": {"kind": "csv", "columns": None},
+    "rows.tsv": {"kind": "tsv", "quoting": "none", "columns": None},
+    "bare.tsv": {"kind": "tsv", "quoting": "none", "columns": ["text", "y", "author"]},
+    "rows.csv": {"kind": "csv", "quoting": "double", "columns": None},
     "rows.jsonl": {"kind": "jsonl"},
     "rows.parquet": {"kind": "parquet"},
 }
@@ -536,6 +537,7 @@ def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
     assert report.metrics == {
         "documents": 2,
         "rejected": dict(sorted(Counter(filter(None, REASONS)).items())),
+        "contradictions": {"texts": 1, "rows": 2, "near_duplicates": 1},
         "table": {name: {"documents": 2, "label": {"bad": 1, "good": 1}}},
     }
 
@@ -545,8 +547,11 @@ def test_corpus_gives_the_reason_for_each_rejected_row(tmp_path: Path) -> None:
     write_rows(tmp_path / "raw", "rows.csv")
     build_corpus(tmp_path / "raw", tmp_path / "out", table(FORMS["rows.csv"], "rows.csv"))
     first = cleaning.document_id('The very first, a "good" one')
-    details = pl.read_parquet(tmp_path / "out/rejected.parquet").sort("row")["detail"].to_list()
-    assert details == ["2 characters", "0 characters", "61 characters", "y", "2", first, first]
+    rejected = pl.read_parquet(tmp_path / "out/rejected.parquet").sort("row")
+    details = ["2 characters", "null", "61 characters", "null", "2", first, first]
+    assert rejected["detail"].to_list() == details
+    other = rejected.select("label", "other_table", "other_row", "other_label").tail(2).rows()
+    assert other == [("bad", "rows-csv", 1, "good")] * 2
 
 
 def test_corpus_keeps_the_first_of_two_duplicates_across_tables(tmp_path: Path) -> None:
@@ -614,10 +619,12 @@ def test_corpus_reads_commas_quotes_and_line_breaks_within_quotes(tmp_path: Path
     """In CSV they are text; in TSV a quote is a character like any other."""
     (tmp_path / "a.csv").write_text('y,text,more\n1,"one, ""two""\nthree",x\n0,"four ""five",x\n')
     (tmp_path / "a.tsv").write_text('y\ttext\n1\t"six seven\n0\teight" nine\n')
-    label = {"kind": "column", "column": "y", "rename": {"1": "good", "0": "bad"}}
+    label = {"kind": "column", "column": "y", "values": "text", "rename": {"1": "good", "0": "bad"}}
     tables = [
-        table({"kind": f"{k}sv", "columns": None}, f"a.{k}sv", label=label, group=None)
-        for k in "ct"
+        table(
+            {"kind": f"{k}sv", "quoting": q, "columns": None}, f"a.{k}sv", label=label, group=None
+        )
+        for k, q in (("c", "double"), ("t", "none"))
     ]
     build_corpus(tmp_path, tmp_path / "out", *tables)
     texts = documents.read(tmp_path / "out/documents.parquet")["text"]
@@ -728,7 +735,7 @@ def test_corpus_without_a_file_or_a_column_is_refused(tmp_path: Path, file: str)
         and "no such file" in caught.value.found
         and file in caught.value.remedy
     )
-    label = {"kind": "column", "column": "label", "rename": None}
+    label = {"kind": "column", "column": "label", "values": "text", "rename": None}
     for column, change in (
         ("body", {"text": "body"}),
         ("label", {"label": label}),
@@ -756,7 +763,8 @@ def test_corpus_with_no_row_left_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("no\t1\tann\nlong enough\t9\tann\n")
     with pytest.raises(LmspecError, match="no row is left") as caught:
         build_corpus(tmp_path, tmp_path / "out", table(FORMS["bare.tsv"], "a.tsv"))
-    assert "'not a label': 1" in caught.value.remedy and "'too short': 1" in caught.value.remedy
+    assert "1 not a label, 1 too short" in caught.value.found
+    assert "the labels are bad, good; the tables have '9' (1 rows)" in caught.value.remedy
 
 
 def build_splits(folder: Path, out: Path, **changes: object) -> Report:

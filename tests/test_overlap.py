@@ -328,12 +328,19 @@ def build_corpus(
         "name": name,
         "of": "sources.raw",
         "file": "a.tsv",
-        "format": {"kind": "tsv", "columns": ["text", "label"]},
+        "format": {"kind": "tsv", "quoting": "none", "columns": ["text", "label"]},
+        "missing": [""],
         "text": "text",
-        "label": {"kind": "column", "column": "label", "rename": None},
+        "label": {"kind": "column", "column": "label", "values": "text", "rename": None},
         "group": None,
     }
-    spec = {"tables": [table], "labels": LABELS, "clean": clean, "near_duplicates": None}
+    spec = {
+        "tables": [table],
+        "labels": LABELS,
+        "clean": clean,
+        "contradictions": "keep_first",
+        "near_duplicates": None,
+    }
     folders = {other: root / other.partition(".")[2] for other in without}
     needs = stage.Needs({"sources.raw": root / f"raw-{name}", **folders}, None, CPU)
     (root / name).mkdir()

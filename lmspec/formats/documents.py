@@ -19,6 +19,10 @@ REJECTED = {
     "text": pl.String,
     "reason": pl.String,
     "detail": pl.String,
+    "label": pl.String,
+    "other_table": pl.String,
+    "other_row": pl.Int64,
+    "other_label": pl.String,
 }
 
 

@@ -41,7 +41,7 @@ def read(path: Path, table: Table) -> pl.DataFrame:
     missing = sorted(wanted - set(frame.columns))
     if missing:
         raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")
-    return frame
+    return frame.select(sorted(wanted))
 
 
 def _parse(path: Path, form: Delimited | Typed, place: str) -> pl.DataFrame:
@@ -49,7 +49,7 @@ def _parse(path: Path, form: Delimited | Typed, place: str) -> pl.DataFrame:
         return pl.read_csv(
             path,
             separator="\t" if form.kind == "tsv" else ",",
-            quote_char=None if form.kind == "tsv" else '"',
+            quote_char=None if form.quoting == "none" else '"',
             has_header=form.columns is None,
             new_columns=list(form.columns) if form.columns else None,
             infer_schema=False,

@@ -1,11 +1,10 @@
-"""duplicates: texts that repeat an earlier one, exactly or nearly.
+"""duplicates: pairs of texts that are equal, or nearly.
 
 MinHash proposes pairs, the exact Jaccard similarity decides.
 """
 
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from datasketch import MinHash, MinHashLSH
 
@@ -14,39 +13,6 @@ from lmspec.specs.corpus import NearDuplicates
 
 # names the family of hash functions; any value does, since the exact test decides
 PERMUTATION_SEED = 1
-
-
-class Repeat(NamedTuple):
-    """of: id of the document that is kept."""
-
-    reason: str
-    of: str
-
-
-def repeats(
-    ids: Sequence[str], texts: Sequence[str], rule: NearDuplicates | None
-) -> dict[int, Repeat]:
-    """Position -> what it repeats, for every document that repeats an earlier one.
-
-    ids  equal for texts that count as the same
-    """
-    first: dict[str, int] = {}
-    for position, name in enumerate(ids):
-        first.setdefault(name, position)
-    unique = list(first.values())
-    kept_for: dict[str, str] = {}
-    # not transitive: a document that is dropped itself drops no other one
-    for earlier, later in near_pairs([texts[i] for i in unique], rule) if rule else ():
-        kept, dropped = ids[unique[earlier]], ids[unique[later]]
-        if kept not in kept_for and dropped not in kept_for:
-            kept_for[dropped] = kept
-    repeated = {}
-    for position, name in enumerate(ids):
-        if first[name] != position:
-            repeated[position] = Repeat("exact duplicate", kept_for.get(name, name))
-        elif name in kept_for:
-            repeated[position] = Repeat("near-duplicate", kept_for[name])
-    return repeated
 
 
 def equal_pairs(ids: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """labelling: the label of a row, from a column or from a score, or why it has none."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lmspec.specs.corpus import ColumnLabel, ThresholdLabel
 
+NO_LABEL = "no label"
 NOT_A_LABEL = "not a label"
 
 
@@ -16,16 +18,21 @@ class NoLabel:
     detail: str
 
 
+def present(value: str | None, missing: Collection[str]) -> str | None:
+    """The value of a cell; None if it stands for none."""
+    return None if value is None or value.strip() in missing else value
+
+
 def label_of(
-    value: str | None, rule: ColumnLabel | ThresholdLabel, labels: tuple[str, ...]
+    value: str, rule: ColumnLabel | ThresholdLabel, labels: Collection[str]
 ) -> str | NoLabel:
     """The label of a value, or why it has none."""
-    if value is None:
-        return NoLabel("no value for the label", rule.column)
     if isinstance(rule, ThresholdLabel):
         return _by_threshold(value, rule)
-    label = value if rule.rename is None else rule.rename.get(value, value)
-    return label if label in labels else NoLabel(NOT_A_LABEL, value)
+    label = rule.as_read(value)
+    if rule.rename is not None:
+        label = rule.rename.get(label, label)
+    return label if label in labels else NoLabel(NOT_A_LABEL, label)
 
 
 def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:

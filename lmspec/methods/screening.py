@@ -6,6 +6,8 @@ from typing import NamedTuple
 from lmspec.methods import cleaning, grouping, labelling
 from lmspec.specs.corpus import CorpusSpec, Table
 
+NO_TEXT = "no text"
+
 
 class Document(NamedTuple):
     """A row that is kept.
@@ -25,29 +27,50 @@ class Document(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """reason: counted in the metrics; detail: the value or the document that caused it."""
+    """A row that is left out.
+
+    reason  counted in the metrics
+    detail  the value or the document that caused it
+    label   its own, if it was read
+    other_  the row that it repeats or contradicts, if that is why it is left out
+    """
 
     table: str
     row: int
     text: str
     reason: str
     detail: str
+    label: str | None = None
+    other_table: str | None = None
+    other_row: int | None = None
+    other_label: str | None = None
 
 
 def screened(
     cells: Mapping[str, str | None], row: int, table: Table, spec: CorpusSpec
 ) -> Document | Rejected:
     """Clean and label a row."""
-    raw = cells[table.text] or ""
+    given = {name: labelling.present(cell, table.missing) for name, cell in cells.items()}
+    raw = given[table.text]
+    if raw is None:
+        return Rejected(table.name, row, "", NO_TEXT, _shown(cells[table.text]))
     text = cleaning.repair(raw, spec.clean)
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
-    label = labelling.label_of(cells[table.label.column], table.label, spec.labels)
+    value = given[table.label.column]
+    if value is None:
+        detail = _shown(cells[table.label.column])
+        return Rejected(table.name, row, text, labelling.NO_LABEL, detail)
+    label = labelling.label_of(value, table.label, spec.labels)
     if isinstance(label, labelling.NoLabel):
         return Rejected(table.name, row, text, label.reason, label.detail)
-    group = grouping.group_of(cells, table.group, table.name)
+    group = grouping.group_of(given, table.group, table.name)
     name = cleaning.document_id(text)
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
     return Document(name, text, label, group, table.name, row, common)
+
+
+def _shown(value: str | None) -> str:
+    return "null" if value is None else value

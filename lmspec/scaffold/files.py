@@ -61,6 +61,8 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "file": quoted(table.path.name),
         "sha256": quoted(folders.sha256(table.path)),
         "format": json.dumps(format_of(table.path)).replace('"', ""),
+        "missing": "['']",
+        "values": "text",
         "text": quoted(table.text),
         "label": quoted(table.label),
         "labels": ", ".join(quoted(label) for label in table.labels),

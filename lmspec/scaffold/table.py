@@ -63,8 +63,14 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
         "of": "sources.data",
         "file": path.name,
         "format": format_of(path),
+        "missing": [""],
         "text": text or UNNAMED,
-        "label": {"kind": "column", "column": label or UNNAMED, "rename": None},
+        "label": {
+            "kind": "column",
+            "column": label or UNNAMED,
+            "values": "text",
+            "rename": None,
+        },
         "group": None,
     }
     try:
@@ -93,7 +99,8 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
 def format_of(path: Path) -> dict[str, Any]:
     """A table's `format` in params.yaml."""
     kind = FORMATS[path.suffix.lower()]
-    return {"kind": kind} | ({"columns": None} if kind in ("csv", "tsv") else {})
+    quoting = {"csv": "double", "tsv": "none"}.get(kind)
+    return {"kind": kind} | ({"quoting": quoting, "columns": None} if quoting else {})
 
 
 def _for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:

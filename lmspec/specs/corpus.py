@@ -17,8 +17,11 @@ Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 class Delimited(Spec):
     """Tab-separated or comma-separated text in UTF-8."""
 
-    kind: Literal["tsv", "csv"] = Field(
-        description="tsv: one row a line, no quoting; csv: quoted as in RFC 4180"
+    kind: Literal["tsv", "csv"] = Field(description="tsv: separated by tabs; csv: by commas")
+    quoting: Literal["none", "double", "backslash"] = Field(
+        description="how a field holds a separator, a quote or a line break. none: it cannot, a "
+        'quote is text; double: in quotes, with "" for a quote (RFC 4180, pandas); '
+        'backslash: in quotes, with \\" for a quote (Spark, MySQL)'
     )
     columns: tuple[Column, ...] | None = Field(
         strict=False,
@@ -37,11 +40,20 @@ class Typed(Spec):
 class ColumnLabel(Spec):
     """The label is in a column."""
 
+    holds = (checks.values_are_as_read,)
     kind: Literal["column"] = Field(description="read the label from a column")
     column: Column = Field(description="name of the label column")
+    values: Literal["text", "number"] = Field(
+        description="text: as written, without white space around it; number: 1, 1.0 and 01 are "
+        "the same value, 1"
+    )
     rename: dict[str, Label] | None = Field(
         description="value in the file -> label; null: the value is the label"
     )
+
+    def as_read(self, value: str) -> str:
+        """A value of the column, normalised."""
+        return checks.as_read(value, self.values)
 
 
 class Band(Spec):
@@ -81,6 +93,11 @@ class Table(Spec):
     of: Annotated[Ref, To(("sources",))] = Field(description="the source that holds the file")
     file: Inside = Field(description="path inside the source's folder")
     format: Annotated[Delimited | Typed, Field(discriminator="kind", description="file format")]
+    missing: tuple[Annotated[str, Field(max_length=100)], ...] = Field(
+        strict=False,
+        description="what stands for no text, no label and no group, white space around it aside, "
+        'such as "", NA or nan; null always does',
+    )
     text: Column = Field(description="name of the text column")
     label: Annotated[
         ColumnLabel | ThresholdLabel,
@@ -119,13 +136,16 @@ class NearDuplicates(Spec):
 
 
 class CorpusSpec(Artifact):
-    """Documents from one or more files. Of exact duplicates only the first is kept."""
+    """Documents from one or more files. Of rows with the same text only one is kept."""
 
     noun = "corpus"
     is_data = True
     metrics = (
         Metric("documents"),
         Metric("rejected.{reason}"),
+        Metric("contradictions.texts"),
+        Metric("contradictions.rows"),
+        Metric("contradictions.near_duplicates"),
         Metric("table.{table}.documents"),
         Metric("table.{table}.label.{label}"),
     )
@@ -148,6 +168,11 @@ class CorpusSpec(Artifact):
         description="all labels, in the order of the model's outputs",
     )
     clean: Clean = Field(description="how texts are repaired, and which are rejected")
+    contradictions: Literal["drop", "keep_first", "majority"] = Field(
+        description="what becomes of a text that has different labels. drop: no row of it is kept; "
+        "keep_first: the first one; majority: the first one with the most frequent label, none if "
+        "two labels are as frequent"
+    )
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")
     without: tuple[Annotated[Ref, To(("corpus",))], ...] = Field(
         strict=False,

@@ -6,6 +6,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from lmspec.errors import some
@@ -79,6 +80,27 @@ def rows_per_band(threshold: float, permutations: int) -> int:
         if (1 - threshold**r) ** (permutations // r) < 1e-4
     ]
     return max(fit, default=0)
+
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def as_read(value: str, values: str) -> str:
+    """A label as the field `values` of a table has it read: `text` or `number`."""
+    value = value.strip()
+    if values == "text" or not NUMBER.fullmatch(value):
+        return value
+    number = Decimal(value)
+    # float() would make long identifiers equal
+    return str(int(number)) if number == number.to_integral_value() else repr(float(number))
+
+
+def values_are_as_read(label: Values) -> Iterator[Disagreement]:
+    """What is renamed is a value as it is read; another would never be found."""
+    for value in label["rename"] or {}:
+        if (read := as_read(value, label["values"])) != value:
+            found = f"no value is '{value}': it is read as '{read}'"
+            yield Disagreement(("rename", value), found, f"write '{read}'")
 
 
 def columns_are_named(table: Values) -> Iterator[Disagreement]:
