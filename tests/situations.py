@@ -880,7 +880,7 @@ def _(project: Project) -> tuple[str, ...]:
     project.gate("level", "{kind: floor, metric: scores.cnn.reviews.accuracy, at_least: 0.8}")
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.5, confidence: 0.95}",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, against: baseline, margin: 0.5, confidence: 0.95}",
     )
     project.edit("params.yaml", "batch_size: 16, calibration", "batch_size: 32, calibration")
     project.commit()
@@ -991,7 +991,7 @@ def with_letters(project: Project) -> None:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, against: baseline, at_most: 0.05, confidence: 0.95}",
     )
     rows = [replace(row, id=f"x{row.id}") if row.table == "products" else row for row in REVIEWS]
     rescored_as(project, rows)
@@ -1008,7 +1008,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.1, confidence: 0.95}",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, against: baseline, margin: 0.1, confidence: 0.95}",
     )
     rescored_as(
         project, [*REVIEWS[:100], *(replace(row, id=f"x{row.id}") for row in REVIEWS[100:])]
@@ -1026,7 +1026,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.movies, at_most: 0.01, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.movies, against: baseline, at_most: 0.01, confidence: 0.95}",
     )
     movies = [row.id for row in REVIEWS if row.table == "movies"][:20]
     rescored_as(
@@ -1121,7 +1121,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "flips",
-        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, at_most: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.cnn.reviews.table.*, against: baseline, at_most: 0.05, confidence: 0.95}",
     )
     with_letters(project)
     rescored(project)
@@ -1233,7 +1233,7 @@ def _(project: Project) -> tuple[str, ...]:
 def _(project: Project) -> tuple[str, ...]:
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.02, confidence: 0.95}",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, against: baseline, margin: 0.02, confidence: 0.95}",
     )
     rescored(project, [0, 9, 1, 2])
     return ()

@@ -156,7 +156,8 @@ def test_a_gate_on_it_is_checked_beforehand(project: Path) -> None:
         ("at_least: 0.5", "at_least: 50", "coverage must be between 0 and 1"),
         (
             "{kind: floor, metric: vocabulary.reviews.coverage, at_least: 0.5}",
-            "{kind: improvement, metric: vocabulary.reviews.words, by: 0, confidence: 0.95}",
+            "{kind: improvement, metric: vocabulary.reviews.words, against: baseline, "
+            "by: 0, confidence: 0.95}",
             "words has no better or worse direction",
         ),
     ):

@@ -42,8 +42,8 @@ def test_a_stage_that_turns_a_direction_makes_no_loss_a_gain(
     """Accuracy falls by 46 points, and its stage says that lower is better."""
     project = make(tmp_path / "p")
     of = f"metric: {ACCURACY}, confidence: 0.95"
-    project.gate("kept", f"{{kind: non_inferiority, {of}, margin: 0.05}}")
-    project.gate("better", f"{{kind: improvement, {of}, by: 0.0}}")
+    project.gate("kept", f"{{kind: non_inferiority, {of}, against: baseline, margin: 0.05}}")
+    project.gate("better", f"{{kind: improvement, {of}, against: baseline, by: 0.0}}")
     project.commit()
     project.score("scores.cnn", {"reviews": flipped(REVIEWS, range(120))})
     other = {"higher": "lower", "lower": "higher"}
@@ -71,8 +71,10 @@ ACCURACIES = "metric: scores.cnn.reviews.table.*.accuracy, confidence: 0.9"
 EACH_TABLE = {
     "floor": "{kind: floor, metric: scores.cnn.reviews.table.*.accuracy, at_least: 0.6}",
     "sure": f"{{kind: floor, {ACCURACIES}, at_least: 0.5}}",
-    "kept": f"{{kind: non_inferiority, {ACCURACIES}, margin: 0.3}}",
-    "flips": f"{{kind: negative_flip_rate, {ACCURACIES}, at_most: 0.3}}".replace(".accuracy", ""),
+    "kept": f"{{kind: non_inferiority, {ACCURACIES}, against: baseline, margin: 0.3}}",
+    "flips": f"{{kind: negative_flip_rate, {ACCURACIES}, against: baseline, at_most: 0.3}}".replace(
+        ".accuracy", ""
+    ),
     "gap": f"{{kind: gap, {ACCURACIES}, at_most: 0.8}}",
 }
 

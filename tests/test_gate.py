@@ -65,10 +65,15 @@ def held(
     out_of_date: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
     **gate: Any,
 ) -> Gate:
-    """What a gate says. out_of_date: artifacts of the baseline, and of the candidate, that are."""
+    """What a gate says, against the baseline unless given.
+
+    out_of_date  artifacts of the baseline, and of the candidate, that are
+    """
+    if gate["kind"] in gates.COMPARING:
+        gate = {"against": "baseline", **gate}
     spec = PARSED.validate_python({"undecided": "fail", "waiver": None, **gate})
     pair = Evidence(old, new, out_of_date).pair(".".join(spec.metric.split(".")[:2]))
-    return gates.evaluated(pair, "g", spec, TODAY)
+    return gates.evaluated(pair, "g", spec, TODAY, out_of_date[1])
 
 
 def both(root: Path, old: Sequence[Example], new: Sequence[Example], **gate: Any) -> Gate:
@@ -824,7 +829,8 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     project.gate("loss", "{kind: ceiling, metric: scores.cnn.reviews.log_loss, at_most: 0.1}")
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, margin: 0.02, confidence: 0.95}",
+        "{kind: non_inferiority, metric: scores.cnn.reviews.f1.*, against: baseline, "
+        "margin: 0.02, confidence: 0.95}",
     )
     project.score("scores.cnn", {"reviews": flipped(REVIEWS, [1, 2, 0])})
     project.lock()
@@ -836,7 +842,7 @@ def test_the_command_says_which_and_why(tmp_path: Path) -> None:
     assert loss_line.startswith("loss   fail       reviews.log_loss is 0.4")
     assert (
         kept_line.startswith("kept   undecided  reviews.f1.")
-        and "not worse by more than 0.02, at 95 %" in kept_line
+        and "not worse than the baseline by more than 0.02, at 95 %" in kept_line
     )
     assert "examples would decide, if the effect stays as it is" in needed_line
     verdicts = json.loads(project.run("gate", "--format", "json").output)

@@ -320,7 +320,8 @@ def test_a_metric_can_be_a_suffix_or_contain_a_star(project: Project) -> None:
 def test_the_default_metrics_are_those_of_the_gates(project: Project) -> None:
     """Each once; without gates, the error says what to do."""
     project.spec(
-        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}\n"
+        "{kind: negative_flip_rate, metric: scores.a.test, against: baseline, "
+        "at_most: 0.1, confidence: 0.95}\n"
         f"  other: {FLOOR}"
     )
     project.history([0.9, 0.8])
@@ -543,8 +544,10 @@ def test_the_gate_is_taken_from_the_working_tree(project: Project) -> None:
 @pytest.mark.parametrize(
     "gate",
     [
-        f"{{kind: non_inferiority, metric: {METRIC}, margin: 0.05, confidence: 0.95}}",
-        "{kind: negative_flip_rate, metric: scores.a.test, at_most: 0.1, confidence: 0.95}",
+        f"{{kind: non_inferiority, metric: {METRIC}, against: baseline, "
+        "margin: 0.05, confidence: 0.95}",
+        "{kind: negative_flip_rate, metric: scores.a.test, against: baseline, "
+        "at_most: 0.1, confidence: 0.95}",
     ],
 )
 def test_a_comparing_gate_takes_the_good_commit_as_baseline(project: Project, gate: str) -> None:
@@ -584,7 +587,9 @@ def test_a_measured_metric_has_a_note_that_it_may_be_chance(
 
 def test_an_improvement_needs_a_good_commit(project: Project) -> None:
     """It needs a commit to improve on; with it, the commit that lost the progress is found."""
-    project.spec(f"{{kind: improvement, metric: {METRIC}, by: 0.0, confidence: 0.95}}")
+    project.spec(
+        f"{{kind: improvement, metric: {METRIC}, against: baseline, by: 0.0, confidence: 0.95}}"
+    )
     hashes = project.history([0.6, 0.9, 0.6])
     assert "--good REV" in run("bisect", "floor", code=2).stderr
     assert one_of(bisected("--good", hashes[0])) == [hashes[2]]

@@ -86,7 +86,8 @@ def test_gate_says_what_it_compared_and_aligns_every_verdict(project: Project) -
     """The sides first; notes on standard error; what passes by a waiver is counted apart."""
     project.gate(
         "fast",
-        "{kind: ratio, metric: speed.cnn.of.latency_ms.p50, tolerance: 0.1, confidence: 0.95}",
+        "{kind: ratio, metric: speed.cnn.of.latency_ms.p50, against: baseline, "
+        "tolerance: 0.1, confidence: 0.95}",
     )
     project.gate("signed", LEVEL.replace("0.8", f"0.99, {SIGNED}"))
     commit = project.commit("gates")
@@ -117,7 +118,8 @@ def test_before_the_first_commit_the_working_tree_is_compared_with_itself(projec
     """The report says so, and gives the verdict."""
     project.gate(
         "kept",
-        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.05, "
+        "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, against: baseline, "
+        "margin: 0.05, "
         "confidence: 0.95}",
     )
     project.lock()

@@ -55,6 +55,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
         "accuracy": "higher",
         "macro_f1": "higher",
         "log_loss": "lower",
+        "balanced_accuracy": "higher",
         "expected_calibration_error": "lower",
         "f1": "higher",
         "overlap": "lower",

@@ -133,15 +133,21 @@ def test_metrics_of_gates_are_those_that_their_kinds_are_about(tmp_path: Path) -
     changed = [asked("scores.a", path) for path in paths]
     changed.append(asked("speed.a", ("of", "latency_ms", "p50")))
     about = {
-        "{kind: negative_flip_rate, metric: scores.a.t}": ["scores.a.t.accuracy"],
-        "{kind: negative_flip_rate, metric: scores.a.t.class.good}": ["scores.a.t.f1.good"],
-        "{kind: negative_flip_rate, metric: scores.a.t.class.*}": [
+        "{kind: negative_flip_rate, metric: scores.a.t, against: baseline}": [
+            "scores.a.t.accuracy"
+        ],
+        "{kind: negative_flip_rate, metric: scores.a.t.class.good, against: baseline}": [
+            "scores.a.t.f1.good"
+        ],
+        "{kind: negative_flip_rate, metric: scores.a.t.class.*, against: baseline}": [
             "scores.a.t.f1.good",
             "scores.a.t.f1.bad",
         ],
-        "{kind: negative_flip_rate, metric: scores.a.t.table.s}": ["scores.a.t.table.s.accuracy"],
+        "{kind: negative_flip_rate, metric: scores.a.t.table.s, against: baseline}": [
+            "scores.a.t.table.s.accuracy"
+        ],
         "{kind: ceiling, metric: scores.a.t.log_loss}": ["scores.a.t.log_loss"],
-        "{kind: ratio, metric: speed.a.of.latency_ms.p50}": [],
+        "{kind: ratio, metric: speed.a.of.latency_ms.p50, against: baseline}": [],
         "{kind: floor}": [],
         "3": [],
     }

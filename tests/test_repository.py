@@ -15,7 +15,8 @@ from lmspec.pipeline import edits, subprocesses
 from tests.history import Project, examples, make
 
 KEPT = (
-    "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, margin: 0.02, confidence: 0.95}"
+    "{kind: non_inferiority, metric: scores.cnn.reviews.accuracy, against: baseline, "
+    "margin: 0.02, confidence: 0.95}"
 )
 OTHER_OWNER = "GIT_TEST_ASSUME_DIFFERENT_OWNER"  # of git's own tests: as another user's repository
 

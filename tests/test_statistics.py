@@ -17,7 +17,14 @@ from lmspec.statistics import bootstrap, exact, predictions
 from lmspec.statistics import paired as samples
 
 LABELS = ("a", "b", "c")
-METRICS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "f1.b")
+METRICS = (
+    "accuracy",
+    "macro_f1",
+    "balanced_accuracy",
+    "log_loss",
+    "expected_calibration_error",
+    "f1.b",
+)
 
 
 def side(

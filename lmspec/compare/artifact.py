@@ -34,10 +34,18 @@ class Artifact:
     """An artifact by the name it has in a revision. Tables and samples are read once.
 
     out_of_date  why its metrics are not what the revision's own spec would build; None if they are
+    called       what messages call this end of a comparison: the revision, unless given
     """
 
-    def __init__(self, revision: Revision, name: str, out_of_date: str | None = None) -> None:
+    def __init__(
+        self,
+        revision: Revision,
+        name: str,
+        out_of_date: str | None = None,
+        called: str | None = None,
+    ) -> None:
         self.revision, self.name, self.out_of_date = revision, name, out_of_date
+        self.called = called or revision.name
         self.noun = ArtifactName.parse(name).noun
 
     @property
@@ -76,7 +84,7 @@ class Artifact:
     @cached
     def sample(self, dataset: str) -> Sample | Unavailable:
         """Its predictions on one test split, or why they cannot be used."""
-        answers, revision = self.predictions.get(dataset), self.revision.name
+        answers, revision = self.predictions.get(dataset), self.called
         if answers is None or not answers.id:
             return Unavailable(f"{revision} {NO_PREDICTIONS} of {dataset}")
         stated = self.number((dataset, "examples"))
@@ -134,7 +142,7 @@ class Artifact:
         if recount is None or abs(recount.stated - recount.counted) <= recount.slack:
             return None
         return (
-            f"another scorer: the predictions of {self.revision.name} give "
+            f"another scorer: the predictions of {self.called} give "
             f"{recount.counted:.6g}, and its metrics say {recount.stated:.6g}"
         )
 

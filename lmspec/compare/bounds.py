@@ -173,7 +173,7 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
     baseline, candidate = (end.number(path) for end in pair)
     if nouns.evidence(pair.name, path) in EXACT:
         if baseline is None or candidate is None:
-            return "one of the revisions does not have it"
+            return f"{_lacking(pair, baseline)} does not have it"
         return exactly(candidate - baseline)
     if pair.noun != "scores":
         return (
@@ -190,6 +190,11 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
     if whole is None or pair.lacking_note(path[0], metric.table) is None:
         return bounds
     return bounds.hull(of_pairs(whole, metric, confidence))
+
+
+def _lacking(pair: ArtifactPair, baseline: float | None) -> str:
+    """The end without a usable number, as messages call it."""
+    return (pair.candidate if baseline and baseline > 0 else pair.baseline).called
 
 
 def of_pairs(paired: PairedSample, metric: SplitMetric, confidence: float) -> Bounds:
@@ -218,13 +223,18 @@ def of_ratio(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds 
     """Bounds of candidate / baseline, or the reason why it has none."""
     baseline, candidate = (end.number(path) for end in pair)
     if not baseline or not candidate or min(baseline, candidate) < 0:
-        return "one of the revisions does not have it, or it is not above 0"
+        return f"{_lacking(pair, baseline)} does not have it, or it is not above 0"
     if nouns.evidence(pair.name, path) in ("size", "peak") or _of_one_run(pair):
         return exactly(candidate / baseline)
     metric = nouns.metric(pair.name, path)
     rounds = ratios.rounds(pair, metric.column if metric else None)
     if isinstance(rounds, str):
-        return f"it is {candidate / baseline:.4g} times the baseline's, {rounds}"
+        other = (
+            "the baseline's"
+            if pair.baseline.name == pair.name
+            else f"that of {pair.baseline.called}"
+        )
+        return f"it is {candidate / baseline:.4g} times {other}, {rounds}"
     return Bounds(math.exp(rounds.value), rounds.bound(1 - confidence), rounds.bound(confidence))
 
 

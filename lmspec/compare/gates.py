@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from lmspec.compare import bounds, expected, flips, leaks, out_of_date
+from lmspec.compare import against, bounds, expected, flips, leaks, out_of_date
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.bounds import Bounds
 from lmspec.compare.evidence import ArtifactPair, Evidence
@@ -27,6 +27,7 @@ from lmspec.specs.names import MetricName, MetricPath
 from lmspec.statistics.arrays import Ints
 from lmspec.statistics.paired import PairedSample, SplitMetric, split_metric
 
+COMPARING = ("non_inferiority", "improvement", "negative_flip_rate", "ratio")
 PAIRED = (specs.NonInferiority, specs.Improvement)
 WORST_FIRST: tuple[GateVerdict, ...] = (
     "missing",
@@ -55,10 +56,12 @@ class Finding:
 
 def demanded(revision: Revision) -> dict[str, specs.Gate]:
     """The gates of a revision's params.yaml. Raises LmspecError if one is invalid."""
+    written = revision.params.get("gates") or {}
+    if revision.commit is not None and isinstance(written, dict):
+        # before gates had the field `against`, they knew the baseline only
+        written = {name: _with_baseline(gate) for name, gate in written.items()}
     try:
-        return TypeAdapter(dict[str, specs.Gate]).validate_python(
-            revision.params.get("gates") or {}
-        )
+        return TypeAdapter(dict[str, specs.Gate]).validate_python(written)
     except ValidationError as error:
         first = error.errors()[0]
         file = PARAMS if revision.name == WORKTREE else f"{revision.name}:{PARAMS}"
@@ -67,6 +70,12 @@ def demanded(revision: Revision) -> dict[str, specs.Gate]:
         problem = str(first["msg"]).removeprefix("Value error, ")
         remedy = "`lmspec validate` shows it at its place"
         raise LmspecError(f"{file}: {place}", problem, remedy) from None
+
+
+def _with_baseline(gate: Any) -> Any:
+    if isinstance(gate, dict) and gate.get("kind") in COMPARING:
+        return {"against": against.BASELINE, **gate}
+    return gate
 
 
 def verdicts(evidence: Evidence, today: datetime.date) -> Iterator[Gate]:
@@ -79,12 +88,23 @@ def verdicts(evidence: Evidence, today: datetime.date) -> Iterator[Gate]:
             why = reason if lockless else leaks.UNKNOWN
             unknown = Artifact(evidence.candidate, pair.candidate.name, why)
             pair = ArtifactPair(pair.baseline, unknown)
-        yield evaluated(pair, name, gate, today)
+        yield evaluated(pair, name, gate, today, evidence.out_of_date[1])
 
 
-def evaluated(pair: ArtifactPair, name: str, gate: specs.Gate, today: datetime.date) -> Gate:
-    """What one gate says of the artifact that it is about."""
-    findings = list(_Evaluation(pair, gate).findings())
+def evaluated(
+    pair: ArtifactPair,
+    name: str,
+    gate: specs.Gate,
+    today: datetime.date,
+    reasons: Mapping[str, str],
+) -> Gate:
+    """What one gate says of the artifact that it is about.
+
+    pair     the artifact in both commits
+    reasons  artifact of the candidate's commit -> why it is out of date
+    """
+    held = against.of(gate)
+    findings = list(_Evaluation(against.pair(pair, held, reasons), gate).findings())
     worst = min(findings, key=lambda finding: (WORST_FIRST.index(finding.verdict), finding.slack))
     passed = worst.verdict == "pass" or (worst.verdict == "undecided" and gate.undecided == "pass")
     result = Gate(
@@ -96,7 +116,10 @@ def evaluated(pair: ArtifactPair, name: str, gate: specs.Gate, today: datetime.d
         passed,
         worst.observed + (f" (the worst of {len(findings)})" if len(findings) > 1 else ""),
         _needed(worst, findings),
-        margin=gate.margin if isinstance(gate, specs.NonInferiority) else None,
+        margin=gate.margin
+        if isinstance(gate, specs.NonInferiority) and not against.is_within(gate)
+        else None,
+        against=held,
     )
     return result if passed else _waived(result, gate.waiver, today)
 
@@ -124,20 +147,21 @@ def _waived(gate: Gate, waiver: specs.Waiver | None, today: datetime.date) -> Ga
 
 
 DEMANDS = {
-    "floor": "at least {.at_least:g}",
-    "ceiling": "at most {.at_most:g}",
-    "non_inferiority": "not worse by more than {.margin:g}",
-    "improvement": "better by more than {.by:g}",
-    "negative_flip_rate": "negative flip rate at most {.at_most:.4g}",
-    "ratio": "not worse by more than {.tolerance:.4g} times the baseline",
-    "gap": "best and worst at most {.at_most:g} apart",
+    "floor": "at least {0.at_least:g}",
+    "ceiling": "at most {0.at_most:g}",
+    "non_inferiority": "not worse than {1} by more than {0.margin:g}",
+    "improvement": "better than {1} by more than {0.by:g}",
+    "negative_flip_rate": "negative flip rate against {1} at most {0.at_most:.4g}",
+    "ratio": "not worse than {1} by more than {0.tolerance:.4g} times",
+    "gap": "best and worst at most {0.at_most:g} apart",
 }
 
 
 def demand(gate: specs.Gate) -> str:
     """What a gate requires, in words."""
     at_confidence = f", at {100 * gate.confidence:.6g} %" if gate.confidence is not None else ""
-    return DEMANDS[gate.kind].format(gate) + at_confidence
+    other = against.in_words(against.of(gate) or against.BASELINE)
+    return DEMANDS[gate.kind].format(gate, other) + at_confidence
 
 
 class _Evaluation:
@@ -146,6 +170,7 @@ class _Evaluation:
     def __init__(self, pair: ArtifactPair, gate: specs.Gate) -> None:
         self.pair, self.gate = pair, gate
         self.pattern = tuple(gate.metric.split(".")[2:])
+        self.within = against.is_within(gate)
 
     def findings(self) -> Iterator[Finding]:
         """One for each metric that the pattern names; at least one."""
@@ -158,10 +183,23 @@ class _Evaluation:
             yield Finding("out of date", f"{why}: {out_of_date.remedy(why)}")
         elif isinstance(artifact.metrics, Unavailable):
             yield Finding("missing", f"{artifact.metrics.reason}: run `dvc repro`")
+        elif self.within and (problem := self._no_other(self.pair.baseline)):
+            yield problem
         elif isinstance(self.gate, specs.NegativeFlipRate):
             yield from self._flips(self.gate)
         else:
             yield from self._of_metrics(artifact.metrics)
+
+    def _no_other(self, other: Artifact) -> Finding | None:
+        """Why the same commit has nothing to hold the artifact against; None if it has."""
+        if not other.exists:
+            return Finding("missing", f"there is no {other.name} in {other.revision.name}")
+        if other.out_of_date is not None:
+            why = f"{other.name}: {other.out_of_date}: {out_of_date.remedy(other.out_of_date)}"
+            return Finding("out of date", why)
+        if isinstance(other.metrics, Unavailable):
+            return Finding("missing", f"{other.metrics.reason}: run `dvc repro`")
+        return None
 
     def _of_metrics(self, metrics: Mapping[str, Any]) -> Iterator[Finding]:
         paths = [path for path, _ in leaves(metrics) if matches(self.pattern, path)]
@@ -200,7 +238,9 @@ class _Evaluation:
         known  what it names in the candidate
         """
         baseline, candidate = self.pair
-        if self.pair.noun != "scores" or "*" not in self.gate.metric or not baseline.exists:
+        if self.within or self.pair.noun != "scores" or "*" not in self.gate.metric:
+            return
+        if not baseline.exists:
             return
         metrics = baseline.metrics if isinstance(baseline.metrics, Mapping) else {}
         for path, value in leaves(metrics):
@@ -221,7 +261,7 @@ class _Evaluation:
             return None
         baseline = self.pair.baseline
         if reason := baseline.no_example(path):
-            return f"{reason} in {baseline.revision.name}"
+            return f"{reason} in {baseline.called}"
         paired = self.pair.sample(path[0])
         reason = (
             paired.no_example(split_metric(path[1:])) if isinstance(paired, PairedSample) else None
@@ -304,6 +344,9 @@ class _Evaluation:
         if reason := bounds.turned(self.pair, path):
             return Finding("not comparable", f"{_name(path)}: {reason}")
         way = bounds.better(self.pair, path)
+        constant = isinstance(self.pair.baseline, against.Majority)
+        if constant and not split_metric(path[1:]).of_answers:
+            return Finding("not comparable", f"{_name(path)}: {against.NO_PROBABILITIES}")
         if way is None:
             problem = f"{_name(path)} has no direction: its stage declares none"
             return Finding("not comparable", problem)
@@ -311,9 +354,16 @@ class _Evaluation:
         interval = bounds.of_difference(self.pair, path, confidence)
         if isinstance(interval, str):
             return Finding("not comparable", f"{_name(path)}: {interval}")
-        observed = f"{_name(path)} changed by {interval.value:+.4g}"
+        observed = f"{_name(path)} {self._changed(path, interval.value)}"
         finding = _judged(interval, sign, sign * limit, observed, strict=True)
         return self._with_left_out(finding, path[0], split_metric(path[1:]))
+
+    def _changed(self, path: MetricPath, difference: float) -> str:
+        """A difference in words; beside the value where it is no change of it."""
+        if not self.within:
+            return f"changed by {difference:+.4g}"
+        value, other = self.pair.candidate.number(path), against.observed(self.pair.baseline, path)
+        return f"is {value:.4g}, {difference:+.4g} against {other}"
 
     def _with_left_out(self, finding: Finding, dataset: str, metric: SplitMetric) -> Finding:
         """Adds which examples were left out of the comparison, and which count as wrong."""
@@ -335,7 +385,8 @@ class _Evaluation:
             return Finding("not comparable", f"{_name(path)}: {interval}")
         higher = path[-1] == "texts_per_second" or bounds.better(self.pair, path) == "higher"
         sign, limit = (1, 1 / (1 + gate.tolerance)) if higher else (-1, 1 + gate.tolerance)
-        observed = f"{_name(path)} is {interval.value:.4g} times the baseline's"
+        other = f"that of {self.pair.baseline.name}" if self.within else "the baseline's"
+        observed = f"{_name(path)} is {interval.value:.4g} times {other}"
         return _judged(interval, sign, limit, observed)
 
     def _gap(
@@ -373,6 +424,8 @@ class _Evaluation:
             yield Finding("missing", f"{dataset} has no {'.'.join(rest)}")
         for names, rows in slices:
             name = _name((dataset, *names))
+            if self.within:
+                name += f", against {against.observed(self.pair.baseline, (dataset,))}"
             if len(rows):
                 finding = self._negative_flip_rate(gate, paired, names, name)
                 table = names[1] if names[:1] == ("table",) else None

@@ -228,7 +228,8 @@ class Gate:
     needed    if undecided: about how many examples would decide, at the effect observed
     why       of a waiver: its reason, who signed it off, and until when
     line      its line of params.yaml; None if unknown
-    margin    largest loss that a non-inferiority gate allows; None for other kinds
+    margin    largest loss that a non-inferiority gate against the baseline allows; else None
+    against   `baseline`, `majority`, or an artifact of the same commit; None for other kinds
     """
 
     gate: str
@@ -242,6 +243,7 @@ class Gate:
     why: str | None = None
     line: int | None = None
     margin: float | None = None
+    against: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """bisection: the first commit at which a gate fails, found from committed metrics alone."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from lmspec.compare import comparison, gates, out_of_date
+from lmspec.compare import against, comparison, gates, out_of_date
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import GateVerdict, Report
@@ -20,9 +20,8 @@ from lmspec.history.commits import Commit, Files
 from lmspec.language.suggest import did_you_mean, nearest
 from lmspec.specs import gates as specs
 from lmspec.specs import names
-from lmspec.specs.names import MetricName
+from lmspec.specs.names import ArtifactName, MetricName
 
-COMPARING = (specs.NonInferiority, specs.Improvement, specs.NegativeFlipRate, specs.Ratio)
 State = Literal["pass", "fail", "skipped"]
 SKIPPED: tuple[GateVerdict, ...] = ("missing", "out of date", "not comparable")
 
@@ -149,10 +148,13 @@ class _Search:
     _known: dict[tuple[object, ...], Check] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        artifact = MetricName.parse(self.gate.metric).artifact
-        self.artifact = str(artifact)
-        tables = f"{names.METRICS}/{artifact.stage}/"
-        self.inputs = PARAMS, artifact.metrics, artifact.provenance, tables
+        artifact, held = MetricName.parse(self.gate.metric).artifact, against.of(self.gate)
+        others = [ArtifactName.parse(held)] if held and "." in held else []
+        self.artifact, self.artifacts = str(artifact), tuple(map(str, (artifact, *others)))
+        self.inputs: tuple[str, ...] = (PARAMS,)
+        for each in (artifact, *others):
+            tables = f"{names.METRICS}/{each.stage}/"
+            self.inputs += each.metrics, each.provenance, tables
 
     def run(self, good: Commit | None) -> FirstBadCommit | NotFound:
         """Back from the bad commit, to the good one if it is named, else to the first that passes.
@@ -160,7 +162,7 @@ class _Search:
         A gate that compares has the good commit as its baseline.
         """
         tip, root = self.line[0], self.files.root
-        if isinstance(self.gate, COMPARING):
+        if against.of(self.gate) == against.BASELINE:
             good = self.baseline = good or self._newest_baseline()
             if good is None:
                 return NotFound(f"{tip.short} passes against each commit before it{self._end()}")
@@ -207,35 +209,36 @@ class _Search:
     def check(self, commit: Commit) -> Check:
         """Check a commit; commits with the same files are evaluated once."""
         try:
-            reason = self._out_of_date(commit)
+            reasons = self._out_of_date(commit)
             ids = self.files.revision(commit).tree.ids
             # the files that the verdict depends on, and git's hashes of their content
             files = (item for item in ids.items() if item[0].startswith(self.inputs))
-            key = (self.baseline, reason, *files)
+            key = (self.baseline, *reasons.items(), *files)
             if key not in self._known:
-                self._known[key] = self._evaluated(commit, reason)
+                self._known[key] = self._evaluated(commit, reasons)
             return replace(self._known[key], commit=commit)
         except LmspecError as error:
             return Check(commit, "skipped", "not comparable", f"{error.place}: {error.found}")
 
-    def _evaluated(self, commit: Commit, reason: str | None) -> Check:
+    def _evaluated(self, commit: Commit, reasons: Mapping[str, str]) -> Check:
         candidate = self.files.revision(commit)
         baseline = self.files.revision(self.baseline) if self.baseline else candidate
         pair = ArtifactPair(
-            Artifact(baseline, self.artifact, self._out_of_date(self.baseline)),
-            Artifact(candidate, self.artifact, reason),
+            Artifact(baseline, self.artifact, self._out_of_date(self.baseline).get(self.artifact)),
+            Artifact(candidate, self.artifact, reasons.get(self.artifact)),
         )
-        gate = gates.evaluated(pair, self.name, self.gate, datetime.date.today())
+        gate = gates.evaluated(pair, self.name, self.gate, datetime.date.today(), reasons)
         state: State = "pass" if gate.passed else "skipped" if gate.verdict in SKIPPED else "fail"
         return Check(commit, state, gate.verdict, gate.observed)
 
-    def _out_of_date(self, commit: Commit | None) -> str | None:
-        """Why its metrics are not of its own spec and code."""
+    def _out_of_date(self, commit: Commit | None) -> dict[str, str]:
+        """Of the artifacts that the gate is about: why one is not of its own spec and code."""
         if commit is None:
-            return None
+            return {}
         if out_of_date.unknown(self.files.revision(commit)):
             self.unchecked.add(commit)
-        return self.files.out_of_date(commit).get(self.artifact)
+        reasons = self.files.out_of_date(commit)
+        return {name: reasons[name] for name in self.artifacts if name in reasons}
 
 
 def _require_verdict(check: Check) -> None:

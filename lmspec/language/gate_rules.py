@@ -17,6 +17,7 @@ BOUNDS = {
     "non_inferiority": "margin",
     "improvement": "by",
 }
+BASELINE, MAJORITY = "baseline", "majority"  # specs/gates.py has them too, with pydantic
 GAP = (
     "a gap is between the classes or the tables of one test split",
     "put `*` in the place of the class or table only",
@@ -87,7 +88,7 @@ def _undecidable(gate: Values, artifact: ArtifactName, path: MetricPath) -> tupl
             return None
         found = f"git has no predictions of {artifact} for an interval of {name}"
         if kind == "gap":
-            return found, "use accuracy, macro_f1, log_loss or f1 of scores"
+            return found, "use accuracy, balanced_accuracy, macro_f1, log_loss or f1 of scores"
         return found, "write null to compare the value itself"
     if kind == "ratio":
         if evidence in ("rounds", "size", "peak"):
@@ -102,6 +103,70 @@ def _undecidable(gate: Values, artifact: ArtifactName, path: MetricPath) -> tupl
         return None
     found = f"git has no predictions of {artifact} to separate a change of {name} from noise"
     return found, "use `ratio`" if evidence else "use a floor or a ceiling"
+
+
+def gate_is_held_against_the_same(specs: Specs) -> Disagreements:
+    """What a gate is held against in its own commit must have the same metric, on the same data."""
+    for own, gate, metric in gates(specs):
+        held = gate.get("against", BASELINE)
+        if held == BASELINE or metric.artifact not in specs.names:
+            continue
+        reason = _no_majority(gate, metric) if held == MAJORITY else _no_other(specs, gate, metric)
+        if reason:
+            place = ("gates", own, "metric"), "the metric"
+            yield Disagreement(("gates", own, "against"), *reason, (place,))
+
+
+def _no_majority(gate: Values, metric: MetricName) -> tuple[str, str] | None:
+    """(why the most frequent label has no such metric, what to do); None if it has one."""
+    if metric.artifact.noun != "scores" or gate["kind"] == "ratio":
+        return "only scores have a majority label", "name another artifact, or `baseline`"
+    name = metric_names.without_label(metric.path)[-1]
+    if gate["kind"] != "negative_flip_rate" and name in ("log_loss", "expected_calibration_error"):
+        found = f"the answer of the majority label has no probabilities, and so no {name}"
+        return found, "use accuracy, balanced_accuracy, macro_f1 or f1"
+    return None
+
+
+def _no_other(specs: Specs, gate: Values, metric: MetricName) -> tuple[str, str] | None:
+    """(why the other artifact does not have the metric, what to do); None if it has."""
+    other, artifact = ArtifactName.parse(gate["against"]), metric.artifact
+    if other not in specs.edges:
+        near = suggest.nearest(gate["against"], map(str, specs.edges))
+        return f"there is no artifact '{other}'", suggest.did_you_mean(near)
+    if other == artifact:
+        return f"the gate is about {artifact} itself", "name another artifact, or `baseline`"
+    if other not in specs.names:
+        return None  # its own error is reported
+    theirs = _watched(specs, gate, MetricName(other, metric.path))
+    lost = [path for path in _watched(specs, gate, metric) if path not in theirs]
+    if not lost:
+        return _timed_apart(specs, artifact, other) if artifact.noun == "speed" else None
+    found = f"{other} has no '{'.'.join(lost[0])}' to compare with"
+    if artifact.noun == other.noun == "scores" and lost[0][0] not in _datasets(specs, other):
+        splits = next(s for s in specs[artifact]["on"] if s.endswith(f".{lost[0][0]}"))
+        return found, f"add {splits} to `on` of {other}"
+    having = [
+        str(name)
+        for name in specs.names
+        if name != artifact and set(_watched(specs, gate, MetricName(name, metric.path))) >= {*lost}
+    ]
+    have = "have" if len(having) > 1 else "has"
+    return found, f"{some(having)} {have} it" if having else "use `baseline`"
+
+
+def _timed_apart(specs: Specs, one: ArtifactName, other: ArtifactName) -> tuple[str, str] | None:
+    """(how the settings of two measurements differ, what to do); None if they do not."""
+    for field in ("against", "on", "texts", "batch_size"):
+        values = [specs[name][field] for name in (one, other)]
+        if values[0] != values[1]:
+            found = f"{field} is {values[0]} in {one}, and {values[1]} in {other}"
+            return found, f"time both with the same {field}, so that the machine cancels out"
+    return None
+
+
+def _datasets(specs: Specs, scores: ArtifactName) -> list[str]:
+    return [ArtifactName.parse(splits).name for splits in specs[scores]["on"]]
 
 
 def _is_among_slices(path: MetricPath) -> bool:

@@ -397,6 +397,7 @@ RULES = (
     dvc_replaces_nothing,
     gate_rules.gate_names_a_metric,
     gate_rules.gate_can_be_decided,
+    gate_rules.gate_is_held_against_the_same,
     gate_rules.gate_can_be_passed,
 )
 WARNINGS = (

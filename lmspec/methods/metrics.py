@@ -33,7 +33,7 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
 
 
 def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:
-    """`summary`, F1 per class, expected calibration error, and the number of examples.
+    """`summary`, balanced accuracy, F1 per class, calibration error, and the number of examples.
 
     The F1 of a class without an example is None, null in JSON.
     """
@@ -41,6 +41,7 @@ def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -
     f1 = sk.f1_score(truth, predicted, labels=np.arange(len(labels)), average=None, zero_division=0)
     counts = np.bincount(truth, minlength=len(labels))
     return summary(truth, probability) | {
+        "balanced_accuracy": balanced_accuracy(truth, predicted),
         "f1": {
             label: float(value) if count else None
             for label, value, count in zip(labels, f1, counts, strict=True)
@@ -50,6 +51,21 @@ def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -
         ),
         "examples": len(truth),
     }
+
+
+def balanced_accuracy(truth: Ints, predicted: Ints) -> float:
+    """Mean recall over the labels that have an example, in 0..1; any constant answer has 1 / k.
+
+    truth, predicted  (n,) positions of the labels
+    Raises ValueError if n is 0.
+    Source: Brodersen et al. 2010, ICPR; scikit-learn's of the same name.
+    """
+    if len(truth) == 0:
+        raise ValueError("there is nothing to score")
+    size = int(max(truth.max(), predicted.max())) + 1
+    true = np.bincount(truth, minlength=size)  # (k,)
+    right = np.bincount(truth[truth == predicted], minlength=size)
+    return float((right[true > 0] / true[true > 0]).mean())
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int) -> float:

@@ -12,7 +12,14 @@ from lmspec.language import metric_names
 from lmspec.reports import words
 from lmspec.specs.names import MetricName
 
-KINDS = ("accuracy", "macro_f1", "f1", "log_loss", "expected_calibration_error")
+KINDS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "f1",
+    "log_loss",
+    "expected_calibration_error",
+)
 CURVES = {"train_loss": "training loss", "dev_accuracy": "accuracy on the dev split"}
 XY = tuple[float, float]
 

@@ -10,6 +10,15 @@ from lmspec.specs.checks import gates as checks
 METRIC = rf"^{NAME_PATTERN}\.{NAME_PATTERN}(?:\.[^.\x00-\x1f]+)+$"
 RULE = "`noun.name.` and a path that `lmspec diff` shows, such as scores.release.test.accuracy"
 Metric = Annotated[str, matching(METRIC, f"{RULE}; `*` stands for every class or table", 500)]
+AGAINST_RULE = (
+    "`baseline` (the same artifact in the commit that is compared with), `majority` (the constant "
+    "answer of the most frequent label) or an artifact of this commit, such as scores.linear"
+)
+Against = Annotated[
+    str, matching(rf"^(?:baseline|majority|{NAME_PATTERN}\.{NAME_PATTERN})$", AGAINST_RULE, 200)
+]
+HELD_AGAINST = "baseline, majority, or an artifact of this commit that has the same metric"
+BASELINE, MAJORITY = "baseline", "majority"
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 Confidence = Annotated[float, Field(ge=0.5, lt=1)]
 OfValue = Annotated[
@@ -63,11 +72,12 @@ class Ceiling(Demand):
 
 
 class NonInferiority(Demand):
-    """The change must not make the metric worse by more than a margin. Source: ICH E9, 3.3.2."""
+    """The metric must not be worse than another by more than a margin. Source: ICH E9, 3.3.2."""
 
     kind: Literal["non_inferiority"] = Field(
-        description="not worse than the baseline by more than a margin"
+        description="not worse by more than a margin than what it is held against"
     )
+    against: Against = Field(description=HELD_AGAINST)
     margin: float = Field(
         gt=0, le=1e6, description="in the unit of the metric: 0.005 of accuracy is half a point"
     )
@@ -75,17 +85,18 @@ class NonInferiority(Demand):
 
 
 class Improvement(Demand):
-    """The change must make the metric better."""
+    """The metric must be better than another."""
 
     kind: Literal["improvement"] = Field(
-        description="better than the baseline by more than an amount"
+        description="better by more than an amount than what it is held against"
     )
+    against: Against = Field(description=HELD_AGAINST)
     by: float = Field(ge=0, le=1e6, description="in the unit of the metric; 0: by any amount")
     confidence: OfDifference
 
 
 class NegativeFlipRate(Demand):
-    """Few examples that the baseline got right may be wrong now.
+    """Few examples that the baseline, or another model, gets right may be wrong.
 
     Source: Yan et al. 2021, arXiv:2011.09161.
     """
@@ -93,18 +104,20 @@ class NegativeFlipRate(Demand):
     kind: Literal["negative_flip_rate"] = Field(
         description="share of examples that were right and are wrong now; `metric` is a test split"
     )
+    against: Against = Field(description=HELD_AGAINST)
     at_most: Share = Field(description="of all examples of the test split, class or table")
     confidence: Confidence = Field(description="of a one-sided interval of the rate")
 
 
 class Ratio(Demand):
-    """Latency, size or memory may get worse by at most a factor."""
+    """Latency, size or memory may be worse by at most a factor."""
 
     kind: Literal["ratio"] = Field(
-        description="candidate / baseline of a latency, throughput, size or memory"
+        description="quotient of a latency, throughput, size or memory and that it is held against"
     )
+    against: Against = Field(description=HELD_AGAINST)
     tolerance: float = Field(
-        ge=0, le=100, description="how much worse it may be: 0.05 is 5 % of the baseline"
+        ge=0, le=100, description="how much worse it may be: 0.05 is 5 % of the other"
     )
     confidence: Confidence = Field(
         description="of a one-sided interval of the ratio, for what is timed in rounds"
@@ -122,6 +135,7 @@ class Gap(Demand):
     confidence: Confidence = Field(description="of a one-sided interval of the gap")
 
 
+Comparing = NonInferiority | Improvement | NegativeFlipRate | Ratio
 Gate = Annotated[
     Floor | Ceiling | NonInferiority | Improvement | NegativeFlipRate | Ratio | Gap,
     Field(discriminator="kind"),

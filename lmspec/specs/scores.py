@@ -13,6 +13,7 @@ MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
 SCORED = (
     *(Metric(name, way, way == "higher", "predictions") for name, way in WATCHED.items()),
+    Metric("balanced_accuracy", "higher", True, "predictions"),
     Metric("expected_calibration_error", "lower", True, "predictions"),
     Metric("examples"),
     Metric("f1.{label}", "higher", True, "predictions"),

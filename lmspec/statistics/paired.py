@@ -14,6 +14,7 @@ from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.bootstrap import Draws, Estimate
 from lmspec.statistics.predictions import Pairs, Predictions, Scale
 
+OF_ANSWERS = ("accuracy", *predictions.AVERAGED)
 ROUNDING = 1e-4  # of a metric: predictions are written with six digits
 HIDDEN = 37  # log loss of the smallest probability that a float holds: -ln(1e-16)
 PLANS = 8  # resamplings that are kept; one can have 200 MB
@@ -33,7 +34,7 @@ class SplitMetric:
     @property
     def of_answers(self) -> bool:
         """Does it follow from the answers alone, without their probabilities?"""
-        return self.name in ("accuracy", "macro_f1") or self.name.startswith("f1.")
+        return self.name in OF_ANSWERS or self.name.startswith("f1.")
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ class PairedSample:
         return _no_example(metric, self.pairs.candidate, self.rows(metric.table))
 
     def unscored(self, metric: SplitMetric) -> str | None:
-        """Which labels a macro F1 leaves out, since they have no example; None if none."""
+        """Which labels an average leaves out, since they have no example; None if none."""
         rows = self.rows(metric.table)
         return _unscored(metric, self.scale, self.pairs.candidate, rows)
 
@@ -248,7 +249,7 @@ class Sample:
         return _no_example(metric, self.predictions, self.rows(metric.table))
 
     def unscored(self, metric: SplitMetric) -> str | None:
-        """Which labels a macro F1 leaves out, since they have no example; None if none."""
+        """Which labels an average leaves out, since they have no example; None if none."""
         return _unscored(metric, self.scale, self.predictions, self.rows(metric.table))
 
     def columns(self, metric: SplitMetric) -> Ints:
@@ -328,7 +329,7 @@ def _no_example(metric: SplitMetric, answers: Predictions, rows: Ints) -> str | 
 
 def _true(metric: SplitMetric, answers: Predictions, rows: Ints) -> set[str] | None:
     """Labels that have an example; None where the metric is not over labels."""
-    if metric.name != "macro_f1":
+    if metric.name not in predictions.AVERAGED:
         return None
     labels = answers.label
     return set(labels) if len(rows) == len(labels) else {labels[i] for i in rows}

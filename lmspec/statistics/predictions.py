@@ -21,6 +21,9 @@ COLUMNS = (
     "confidence",
     "label_probability",
 )
+# metrics that average over labels -> which sums of each: right, predicted, true
+AVERAGED = {"macro_f1": (0, 1, 2), "balanced_accuracy": (0, 2)}
+COMPUTED = ("accuracy", "log_loss", "expected_calibration_error", *AVERAGED)
 SMALLEST = 5e-7  # tables have six digits: a smaller probability is written as 0
 
 
@@ -159,12 +162,15 @@ class Scale:
     def columns(self, name: str, true: Collection[str] | None = None) -> Ints:
         """Indices of the sums that a metric needs: with many labels, one F1 needs few of them.
 
-        true  labels that have an example, over which macro F1 averages; None: all labels
+        true  labels that have an example, over which macro F1 and balanced accuracy average; None:
+              all labels
         """
         count = len(self.labels)
-        if name == "macro_f1":
+        if name in AVERAGED:
             places = [i for i, label in enumerate(self.labels) if true is None or label in true]
-            return np.concatenate([3 + i * count + np.array(places, np.int64) for i in range(3)])
+            return np.concatenate(
+                [3 + i * count + np.array(places, np.int64) for i in AVERAGED[name]]
+            )
         if name.startswith("f1."):
             return 3 + self.labels.index(name.removeprefix("f1.")) + count * np.arange(3)
         if name == "expected_calibration_error":
@@ -175,6 +181,8 @@ class Scale:
         """(...) a metric, as `methods/metrics.py` defines it. sums: (..., columns)"""
         if name == "macro_f1":
             return np.asarray(_f1(*np.split(sums, 3, axis=-1)).mean(-1))
+        if name == "balanced_accuracy":
+            return _mean_recall(*np.split(sums, 2, axis=-1))
         if name.startswith("f1."):
             return _f1(sums[..., 0], sums[..., 1], sums[..., 2])
         size, total = sums[..., 0], sums[..., 1]
@@ -194,12 +202,15 @@ class Scale:
         return _indices(side.label, self.labels)[rows], self._effects(name, sums)
 
     def _effects(self, name: str, sums: Floats) -> Floats:
-        """(labels,) how far flipping one answer moves an F1, by its true label.
+        """(labels,) how far flipping one answer moves the metric, by its true label.
 
         sums  (width,)
-        A wrong answer is taken to be each other label as often as that was predicted.
+        For an F1 a wrong answer is taken to be each other label as often as that was predicted.
         """
         count = len(self.labels)
+        if name == "balanced_accuracy":
+            true = sums[3 + 2 * count : 3 + 3 * count]
+            return np.where(true > 0, 1 / np.maximum(true, 1) / max(1, int((true > 0).sum())), 0.0)
         right, predicted, true = (sums[3 + i * count : 3 + (i + 1) * count] for i in range(3))
         of = np.maximum(predicted + true, 1)
         f1 = 2 * right / of  # 0 for a label without an example
@@ -218,15 +229,19 @@ class Scale:
 
     def computes(self, name: str) -> bool:
         """Does the metric follow from predictions?"""
-        return name in ("accuracy", "log_loss", "expected_calibration_error", "macro_f1") or (
-            name.startswith("f1.") and name[3:] in self.labels
-        )
+        return name in COMPUTED or (name.startswith("f1.") and name[3:] in self.labels)
 
 
 def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
     """(...) 0 for a label without an example in a replicate."""
     of = predicted + true
     return np.asarray(np.divide(2 * right, of, out=np.zeros_like(of), where=of > 0))
+
+
+def _mean_recall(right: Floats, true: Floats) -> Floats:
+    """(...) over the labels that have an example, also where a replicate has none of some."""
+    recall = np.divide(right, true, out=np.zeros_like(right), where=true > 0)
+    return np.asarray(recall.sum(-1) / np.maximum((true > 0).sum(-1), 1))
 
 
 @dataclass(frozen=True)
