@@ -210,11 +210,26 @@ def test_code_that_dvc_does_not_know_of_is_refused(project: Path) -> None:
 
 
 def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> None:
-    """`dvc exp run -S model.cnn...=` works, and the metrics show its effect."""
+    """`dvc exp run -S model.cnn...=` works, and its record shows the effect."""
     output = miniature.dvc(project, "exp", "run", "-S", "model.cnn.training.epochs=1", "model-cnn")
     assert miniature.ran(output) == ["model-cnn"]
-    changes = json.loads(miniature.dvc(project, "metrics", "diff", "--json"))
-    assert changes["data/metrics/model-cnn.json"]["steps"]["diff"] < 0
+    record = "data/metrics/model-cnn.json"
+    before = json.loads(miniature.run(project, "git", "show", f"HEAD:{record}"))
+    assert json.loads((project / record).read_text())["steps"] < before["steps"]
+
+
+def test_dvc_shows_a_few_metrics_of_each_dataset(built: Path) -> None:
+    """A row for each scores artifact and dataset, with the numbers of lmspec's own record."""
+    shown = json.loads(miniature.dvc(built, "metrics", "show", "--json"))[""]["data"]
+    assert set(shown) == {
+        f"data/metrics/scores-{row}.json"
+        for row in ("gru/old", "cnn/old", "release/old", "release/new")
+    }
+    record = json.loads((built / "data/metrics/scores-release.json").read_text())["new"]
+    columns = ("accuracy", "macro_f1", "log_loss")
+    headline = shown["data/metrics/scores-release/new.json"]["data"]
+    assert headline == {name: record[name] for name in columns}
+    assert max(map(len, miniature.dvc(built, "metrics", "show").splitlines())) < 100
 
 
 def test_dvc_shows_graph_and_plots(project: Path, tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_an_experiment_is_built_beside_the_workspace(
     assert changed == ["data/provenance/splits-new.json", "dvc.lock", "params.yaml"]
     record = json.loads((folder / "data/provenance/splits-new.json").read_text())
     assert (
-        record[0]["predicate"]["buildDefinition"]["externalParameters"]["params"]["splits.new"][
+        record[0][0]["predicate"]["buildDefinition"]["externalParameters"]["params"]["splits.new"][
             "seed"
         ]
         == 2

@@ -36,7 +36,7 @@ def test_provenance_is_an_attestation(built: Path) -> None:
     """An in-toto statement with SLSA provenance: subjects with digests, dependencies that name
     data, code and packages."""
     text = (built / "data/provenance/model-cnn.json").read_text()
-    (document,) = json.loads(text)
+    ((document,),) = json.loads(text)
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["predicateType"] == "https://slsa.dev/provenance/v1"
     names = [subject["name"] for subject in document["subject"]]
@@ -71,7 +71,7 @@ def test_provenance_says_which_processors_give_the_same_bits(built: Path) -> Non
         "quantized-release": "processors with the same instructions",
     }
     for stage, processors in by_stage.items():
-        (document,) = json.loads((built / f"data/provenance/{stage}.json").read_text())
+        ((document,),) = json.loads((built / f"data/provenance/{stage}.json").read_text())
         how = document["predicate"]["buildDefinition"]["internalParameters"]
         assert how["sameBitsOn"] == processors
 

@@ -325,7 +325,7 @@ def test_provenance_says_what_enforced_the_sandbox(
     """Without Landlock, Python refuses what goes through it, and provenance says so."""
     with edited(project, "lmspec/run/sandbox.py", "    abi = version()", f"    abi = {value}"):
         plant("pass", 0)
-        (statement,) = json.loads((project / "data/provenance/splits-old.json").read_text())
+        ((statement,),) = json.loads((project / "data/provenance/splits-old.json").read_text())
         assert (
             statement["predicate"]["buildDefinition"]["internalParameters"]["sandbox"]
             == enforced_by

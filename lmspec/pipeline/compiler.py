@@ -163,12 +163,19 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     stage["params"] = [name, *_numerics(project, spec), {TOOLCHAIN: watched}]
     if not spec.measured:
         stage["outs"] = [artifact.folder]
-    # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots
-    metrics = [artifact.metrics] if spec.metrics else []
-    stage["metrics"] = [{path: {"cache": False}} for path in (*metrics, artifact.provenance)]
-    if spec.reports:
-        stage["plots"] = [_report(artifact.stage, table) for table in spec.reports]
+    # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots.
+    # `dvc metrics show` has a row for each file of metrics and a column for each number in one, so
+    # they are the few that people compare; of a JSON object without arrays it plots nothing.
+    if headlines := [artifact.headline(row) for row in spec.headlines()]:
+        stage["metrics"] = [_in_git(path) for path in headlines]
+    records = [artifact.metrics] if spec.metrics else []
+    stage["plots"] = [_report(artifact.stage, table) for table in spec.reports]
+    stage["plots"] += [_in_git(path) for path in (*records, artifact.provenance)]
     return stage
+
+
+def _in_git(path: str) -> Document:
+    return {path: {"cache": False}}
 
 
 def _numerics(project: Project, spec: Artifact) -> list[str]:

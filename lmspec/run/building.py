@@ -1,10 +1,12 @@
 """building: run a stage's build, and check that dvc.yaml declares all that it used."""
 
 import csv
+import functools
 import hashlib
 import importlib
 import io
 import json
+import operator
 import os
 import sys
 import threading
@@ -22,7 +24,7 @@ from lmspec.errors import LmspecError
 from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs.base import Artifact, references
-from lmspec.specs.names import PARTS, ArtifactName
+from lmspec.specs.names import PARTS, ArtifactName, MetricPath
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.results import Better, directions
 
@@ -172,9 +174,20 @@ def _files(spec: Artifact, declared: Declaration, report: stage.Report) -> dict[
         raise TypeError(f"{declared.stage} reported {reported}; its spec declares {wanted}")
     files = {declared.name.table(table): _csv(rows) for table, rows in report.tables.items()}
     if report.metrics:
-        text = json.dumps(report.metrics, indent=2, allow_nan=False, ensure_ascii=False)
-        files[declared.name.metrics] = f"{text}\n"
+        files[declared.name.metrics] = _json(report.metrics)
+    for row, columns in spec.headlines().items():
+        values = {column: _at(report.metrics, path) for column, path in columns.items()}
+        files[declared.name.headline(row)] = _json(values)
     return files
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    return f"{text}\n"
+
+
+def _at(metrics: Mapping[str, Any], path: MetricPath) -> Any:
+    return functools.reduce(operator.getitem, path, metrics)
 
 
 def _csv(rows: Sequence[stage.Row]) -> str:

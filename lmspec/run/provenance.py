@@ -1,8 +1,8 @@
 """provenance: what a stage was built from and what it made; holds no time, host or path.
 
 An in-toto Statement v1 with SLSA Provenance v1 (https://slsa.dev/spec/v1.0/provenance), in an
-array: DVC shows the numbers of an object in a metrics file as metrics, and keeps no run-cache for a
-stage with an output in git that is neither metric nor plot.
+array in an array: DVC keeps no run-cache for a stage with an output in git that is neither metric
+nor plot, and it draws the first array of objects in the file of a plot.
 """
 
 import ast
@@ -53,6 +53,8 @@ def read(content: bytes | None) -> Provenance | None:
     """Parse a file of provenance; None if there is none or it is malformed."""
     try:
         (document,) = json.loads(content or b"[]")
+        if isinstance(document, list):  # earlier versions wrote one array
+            (document,) = document
         build = document["predicate"]["buildDefinition"]
         made_from, made = build["resolvedDependencies"], document["subject"]
         packages = (
@@ -84,7 +86,7 @@ def statement(
     inputs, outputs  what `of_path` and `of_package` return
     how              `sandbox` and the version of Python
     """
-    return f"""[{{
+    return f"""[[{{
 "_type": {_json(STATEMENT)},
 "subject": {_lines(outputs)},
 "predicateType": {_json(PROVENANCE)},
@@ -97,7 +99,7 @@ def statement(
  }},
  "runDetails": {{"builder": {{"id": {_json(BUILD_TYPE)}}}}}
 }}
-}}]
+}}]]
 """
 
 

@@ -1,7 +1,7 @@
 """base: what every spec is made of: frozen closed records, typed references to artifacts."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from lmspec.specs.disagreement import Check
-from lmspec.specs.names import PARTS, ArtifactName
+from lmspec.specs.names import PARTS, ArtifactName, MetricPath
 from lmspec.specs.results import Metric, Table
 
 # DVC allows letters, digits, "-" and "_" in the name of a stage; ours are `noun-name`.
@@ -130,7 +130,7 @@ class Artifact(Spec):
     is_data   part of the data of a commit, where `lmspec attribute` separates data, spec and code
     origin    the field that names the model or graph that it continues
     metrics   numbers in data/metrics/<noun>-<name>.json
-    reports   small tables in data/metrics/<noun>-<name>/
+    reports   small tables in data/metrics/<noun>-<name>/; `headlines` are beside them
     """
 
     noun: ClassVar[str]
@@ -172,6 +172,10 @@ class Artifact(Spec):
     def files(self) -> tuple[str, ...]:
         """Files or folders of the repository that it reads, relative to the root."""
         return ()
+
+    def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
+        """What `dvc metrics show` prints of it: name of a row -> its columns -> their metric."""
+        return {}
 
     def examined(self) -> Ref | None:
         """The model or graph whose training data it needs, to look for its test texts there."""

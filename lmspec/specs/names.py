@@ -56,6 +56,10 @@ class ArtifactName(NamedTuple):
         """Its provenance: what it was made from."""
         return f"{PROVENANCE}/{self.stage}.json"
 
+    def headline(self, row: str) -> str:
+        """The file of a row of `dvc metrics show`."""
+        return f"{METRICS}/{self.stage}/{row}.json"
+
     def table(self, report: str) -> str:
         """The file of one of its tables."""
         return f"{METRICS}/{self.stage}/{report}.csv"

@@ -1,12 +1,14 @@
 """scores: how often any model or graph is right on the test splits of any datasets."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
+from lmspec.specs.names import MetricPath
 from lmspec.specs.results import WATCHED, Metric, Table
 
 MODELS = ("model", "student", "updated")
@@ -101,3 +103,6 @@ class ScoresSpec(Artifact):
 
     def examined(self) -> Ref | None:
         return self.of
+
+    def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
+        return {str(ref.name): {name: (ref.name, name) for name in WATCHED} for ref in self.on}
