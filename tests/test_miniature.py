@@ -210,7 +210,7 @@ def test_code_that_dvc_does_not_know_of_is_refused(project: Path) -> None:
 
 
 def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> None:
-    """`dvc exp run -S model.cnn...=` works, and its record shows the effect."""
+    """`dvc exp run -S model.cnn...=` works, and the metrics show its effect."""
     output = miniature.dvc(project, "exp", "run", "-S", "model.cnn.training.epochs=1", "model-cnn")
     assert miniature.ran(output) == ["model-cnn"]
     record = "data/metrics/model-cnn.json"
@@ -219,7 +219,7 @@ def test_an_experiment_with_a_changed_field_runs_that_model(project: Path) -> No
 
 
 def test_dvc_shows_a_few_metrics_of_each_dataset(built: Path) -> None:
-    """A row for each scores artifact and dataset, with the numbers of lmspec's own record."""
+    """A row for each scores artifact and dataset, with the numbers of its own metrics file."""
     shown = json.loads(miniature.dvc(built, "metrics", "show", "--json"))[""]["data"]
     assert set(shown) == {
         f"data/metrics/scores-{row}.json"
