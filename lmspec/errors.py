@@ -35,6 +35,7 @@ def harmless(text: object) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first eight names, and how many more there are."""
+    """The first eight names, each cut if it is long, and how many more there are."""
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more if names else "nothing"
+    short = (name if len(name) <= 100 else f"{name[:100]}…" for name in names[:8])
+    return ", ".join(short) + more if names else "nothing"

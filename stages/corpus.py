@@ -9,9 +9,9 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import labelling, repeats
+from lmspec.methods import labelling, repeats, swallowed
 from lmspec.methods.screening import Document, Rejected, screened
-from lmspec.specs.corpus import CorpusSpec
+from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table
 
 
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -77,9 +77,23 @@ def repeated(row: Document, other: Document, reason: str) -> Rejected:
 def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
     """Every row of every table, screened."""
     for table in spec.tables:
-        cells = rawtable.read(needs[table.of] / table.file, table).iter_rows(named=True)
-        for number, row in enumerate(cells, start=1):
+        rows = rawtable.rows(needs[table.of] / table.file, table)
+        pattern = swallowed.row_pattern([*spec.labels, *renamed(table)])
+        first, texts, lines = 0, 0, 0
+        for number, row in enumerate(rows, start=1):
             yield screened(row, number, table, spec)
+            if within := swallowed.rows_within(row[table.text] or "", pattern):
+                first, texts, lines = first or number, texts + 1, lines + within
+        if texts:
+            stage.say(
+                f"{table.name}: {texts:,} texts seem to hold {lines:,} other rows, the first in "
+                f"row {first}: is a quote not closed?"
+            )
+
+
+def renamed(table: Table) -> Mapping[str, str]:
+    """Value of the label column -> label, of those that are renamed."""
+    return (table.label.rename if isinstance(table.label, ColumnLabel) else None) or {}
 
 
 def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:
@@ -121,7 +135,10 @@ def say(spec: CorpusSpec, rejected: Sequence[Rejected], kept: int) -> None:
 def values_of(rejected: Sequence[Rejected], reason: str) -> str:
     """The values that rows were rejected for, the most frequent first; empty if there are none."""
     counts = Counter(row.detail for row in rejected if row.reason == reason)
-    values = [f"{value[:80]!r} ({count:,} rows)" for value, count in counts.most_common()]
+    values = [
+        f"{value[:80]!r} {count:,} row{'' if count == 1 else 's'}"
+        for value, count in counts.most_common()
+    ]
     return some(values) if values else ""
 
 

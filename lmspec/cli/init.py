@@ -65,6 +65,8 @@ def _create(folder: Path, data: Path, text: str | None, label: str | None) -> No
     top = project.create(folder, labelled)
     counts = ", ".join(f"{name} {rows}" for name, rows in labelled.labels.items())
     printing.text(f"{len(labelled.lengths)} texts with a label: {counts}")
+    for note in labelled.notes:
+        printing.text(f"  {note}")
     ci = "workflows for CI" if top else "no CI workflow, as it is not the top of a repository"
     printing.text(
         f"wrote {folder}: params.yaml, dvc.yaml, stages/, raw/{data.name}, Makefile, "

@@ -1,21 +1,19 @@
 """rawtable: a table of a source, in TSV, CSV, JSONL or Parquet; used columns are read as text."""
 
-import codecs
-import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from lmspec.errors import LmspecError, some
-from lmspec.specs.corpus import Delimited, Table, Typed
+from lmspec.formats import delimited, jsonlines, plaintext
+from lmspec.specs.corpus import Delimited, Table
 
-ESCAPE = re.compile(  # from left to right, so that `\\\\` is one
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL
-)
+Row = dict[str, str | None]
 
 
-def read(path: Path, table: Table) -> pl.DataFrame:
-    """Rows in the order of the file; the columns that the spec names are strings, empty ones null.
+def rows(path: Path, table: Table) -> Iterator[Row]:
+    """Every row of the file, in its order: the columns that the spec names, as text.
 
     Raises LmspecError if the file is missing, does not parse, or lacks one of these columns.
     """
@@ -25,48 +23,37 @@ def read(path: Path, table: Table) -> pl.DataFrame:
         names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
         raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
     wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
+    if isinstance(table.format, Delimited):
+        return _delimited(path, table.format, wanted, place)
+    if table.format.kind == "jsonl":
+        return jsonlines.rows(path, wanted, place)
+    return _parquet(path, wanted, place)
+
+
+def _delimited(path: Path, form: Delimited, wanted: set[str], place: str) -> Iterator[Row]:
+    records = delimited.rows(path, form, place)
+    names = next(records)
+    plaintext.require_columns(names, wanted, place)
+    columns = [(name, names.index(name)) for name in sorted(wanted)]
+    for fields in records:
+        yield {name: fields[i] for name, i in columns}
+
+
+def _parquet(path: Path, wanted: set[str], place: str) -> Iterator[Row]:
     try:
-        frame = _parse(path, table.format, place)
-        frame = frame.with_columns(
-            frame[name].cast(pl.String) for name in frame.columns if name in wanted
+        schema = pl.read_parquet_schema(path)
+        plaintext.require_columns(list(schema), wanted, place)
+        for name in sorted(wanted):
+            if schema[name].is_nested() or schema[name] == pl.Binary:
+                found = f"column '{name}' holds {schema[name]}, no text and no number"
+                raise LmspecError(place, found, "give each row one text and one label")
+        frame = pl.read_parquet(path, columns=sorted(wanted))
+        numbers = [name for name in frame.columns if frame.schema[name].is_float()]
+        yield from (
+            frame.with_columns(pl.col(numbers).fill_nan(None)).cast(pl.String).iter_rows(named=True)
         )
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+    except pl.exceptions.PolarsError as error:
         first = str(error).splitlines()[0]
         raise LmspecError(
-            place, f"it does not parse as {table.format.kind}: {first}", "correct `format`"
-        ) from error
-    for name in sorted(wanted):
-        if f"{name}_duplicated_0" in frame.columns:  # polars takes the first
-            raise LmspecError(place, f"it has two columns '{name}'", "rename one of them")
-    missing = sorted(wanted - set(frame.columns))
-    if missing:
-        raise LmspecError(place, f"it has no column {missing}", f"its columns are {frame.columns}")
-    return frame.select(sorted(wanted))
-
-
-def _parse(path: Path, form: Delimited | Typed, place: str) -> pl.DataFrame:
-    if isinstance(form, Delimited):
-        return pl.read_csv(
-            path,
-            separator="\t" if form.kind == "tsv" else ",",
-            quote_char=None if form.quoting == "none" else '"',
-            has_header=form.columns is None,
-            new_columns=list(form.columns) if form.columns else None,
-            infer_schema=False,
-        )
-    if form.kind == "parquet":
-        return pl.read_parquet(path)
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    _require_whole_characters(content, place)
-    return pl.read_ndjson(content, infer_schema_length=None)
-
-
-def _require_whole_characters(content: bytes, place: str) -> None:
-    """Raise LmspecError for half a surrogate pair in JSON, which polars reads as U+0000."""
-    if not re.search(rb"\\u[dD][89a-fA-F]", content):
-        return
-    half = next((escape for escape in ESCAPE.finditer(content) if escape["half"]), None)
-    if half is not None:
-        line = content.count(b"\n", 0, half.start()) + 1
-        found = f"line {line} has {half[0].decode(errors='replace')}, half a surrogate pair"
-        raise LmspecError(place, found, "write both halves of the character, or leave it out")
+            place, f"it does not parse as parquet: {first}", "correct `format`"
+        ) from (error)

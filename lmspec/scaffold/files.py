@@ -14,7 +14,7 @@ from lmspec.language import schema
 from lmspec.methods import folders
 from lmspec.methods.scalar import quoted
 from lmspec.run import installed, toolchain
-from lmspec.scaffold.table import LabelledTable, format_of
+from lmspec.scaffold.table import LabelledTable
 
 MOST_TOKENS = 512
 TEMPLATES = {
@@ -60,11 +60,10 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "path": quoted(f"raw/{table.path.name}"),
         "file": quoted(table.path.name),
         "sha256": quoted(folders.sha256(table.path)),
-        "format": json.dumps(format_of(table.path)).replace('"', ""),
-        "missing": "['']",
-        "values": "text",
+        "format": _flow(table.spec["format"]),
+        "missing": _flow(table.spec["missing"]),
         "text": quoted(table.text),
-        "label": quoted(table.label),
+        "label": _flow(table.spec["label"]),
         "labels": ", ".join(quoted(label) for label in table.labels),
         "max_chars": max(1000, *table.lengths),
         "train": 0.6 if small else 0.8,
@@ -78,6 +77,17 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "threads": 2,
         "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",
     }
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(item) for item in value)}]"
+    if isinstance(value, float):  # YAML 1.1 has no float without a point
+        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return "null" if value is None else quoted(value)
 
 
 def requirements() -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from lmspec.errors import LmspecError, some
-from lmspec.formats import rawtable
-from lmspec.methods import folders
+from lmspec.formats import plaintext, rawtable
+from lmspec.methods import folders, swallowed
 from lmspec.methods.cleaning import document_id
+from lmspec.scaffold import labels as label_column
+from lmspec.scaffold import quoting
+from lmspec.scaffold.labels import MOST_LABELS
 from lmspec.specs.corpus import Table
 
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
 UNNAMED = "(not named)"
 FEWEST_ROWS = 30
-MOST_LABELS = 50
 LONGEST_LABEL = 100
 
 
@@ -32,16 +36,19 @@ LONGEST_LABEL = 100
 class LabelledTable:
     """A file with a text and a label in each row.
 
-    text, label  names of its columns
-    lengths      characters of each text that has a label
-    labels       label -> number of rows, numbers in their order, then the others
+    text    name of its column
+    spec    format, missing and label of the table in params.yaml
+    lengths characters of each text that has a label
+    labels  label -> number of rows, numbers and bands in their order, then the others
+    notes   what was decided or left out, for people
     """
 
     path: Path
     text: str
-    label: str
+    spec: dict[str, Any]
     lengths: list[int]
     labels: dict[str, int]
+    notes: list[str]
 
     @property
     def name(self) -> str:
@@ -54,16 +61,66 @@ class LabelledTable:
 
 def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     """Raises LmspecError if a classifier cannot be built from it, with the columns it has."""
-    if path.suffix.lower() not in FORMATS:
-        raise LmspecError(str(path), f"it is no {', '.join(FORMATS)}", "convert it to one of these")
+    _require_table(path)
+    form = format_of(path)
+    cells = _cells(path, form, text, label)
+    if text is None or label is None:
+        raise LmspecError(str(path), f"a column is called {UNNAMED}", "name --text and --label")
+    values = Counter(value for _, value in cells if value is not None)
+    words = {content.strip() for content, _ in cells if content and len(content) < 9}
+    reading = label_column.read(label, values, words)
+    rows = [
+        (content, reading.label[value])
+        for content, value in cells
+        if content is not None and content.strip() not in reading.missing and value in reading.label
+    ]
+    counts = Counter(name for _, name in rows)
+    ids = [document_id(content) for content, _ in rows]
+    _require_enough(path, label, len(set(ids)), counts)
+    notes = [*_quoting(form), *_absent(cells, reading.missing), *reading.notes]
+    notes += [*_contradictions(ids, [name for _, name in rows]), *_rows_within(cells, values)]
+    return LabelledTable(
+        path,
+        text,
+        {"format": form, "missing": reading.missing, "label": reading.rule},
+        [len(content) for content, _ in rows],
+        label_column.in_order(counts, reading.rule),
+        notes,
+    )
+
+
+def format_of(path: Path) -> dict[str, Any]:
+    """A table's `format` in params.yaml."""
+    kind = FORMATS[path.suffix.lower()]
+    if kind in quoting.USUAL:
+        return {"kind": kind, "quoting": quoting.choose(path, kind), "columns": None}
+    return {"kind": kind}
+
+
+def _require_table(path: Path) -> None:
     if not path.is_file():
         raise LmspecError(str(path), "there is no such file", "correct --data")
-    spec = {
+    if path.suffix.lower() not in FORMATS:
+        with path.open("rb") as file:
+            first = file.read(400).decode(errors="replace").partition("\n")[0]
+        raise LmspecError(
+            str(path),
+            f"it is no {', '.join(FORMATS)}; its first line is {plaintext.shown(first)}",
+            "convert it to one of these: a .csv or .tsv needs a line with the columns' names",
+        )
+
+
+Cells = list[tuple[str | None, str | None]]
+
+
+def _cells(path: Path, form: dict[str, Any], text: str | None, label: str | None) -> Cells:
+    """Text and label of each row, as they are written."""
+    spec: dict[str, Any] = {
         "name": "data",
         "of": "sources.data",
         "file": path.name,
-        "format": format_of(path),
-        "missing": [""],
+        "format": form,
+        "missing": [],
         "text": text or UNNAMED,
         "label": {
             "kind": "column",
@@ -79,28 +136,60 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
         what = "name" if "file" in error.errors()[0]["loc"] else "column names"
         remedy = "rename it: UTF-8, no control character, no backslash, at most 1,000 characters"
         raise LmspecError(folders.shown(path), f"no project can hold its {what}", remedy) from None
+    columns = table.text, table.label.column
     try:
-        frame = rawtable.read(path, table)
+        return [(row[columns[0]], row[columns[1]]) for row in rawtable.rows(path, table)]
     except LmspecError as error:
         raise _for_newcomers(path, bool(text and label), error) from None
-    if text is None or label is None:
-        raise LmspecError(str(path), f"a column is called {UNNAMED}", "name --text and --label")
-    rows = [
-        (row[text], row[label])
-        for row in frame.iter_rows(named=True)
-        if (row[text] or "").strip() and row[label]
-    ]
-    counts = Counter(value for _, value in rows)
-    _require_enough(path, label, len({document_id(content) for content, _ in rows}), counts)
-    labels = dict(sorted(counts.items(), key=lambda item: (_number(item[0]), item[0])))
-    return LabelledTable(path, text, label, [len(content) for content, _ in rows], labels)
 
 
-def format_of(path: Path) -> dict[str, Any]:
-    """A table's `format` in params.yaml."""
-    kind = FORMATS[path.suffix.lower()]
-    quoting = {"csv": "double", "tsv": "none"}.get(kind)
-    return {"kind": kind} | ({"quoting": quoting, "columns": None} if quoting else {})
+def _quoting(form: dict[str, Any]) -> Iterator[str]:
+    how = form.get("quoting")
+    if how is not None and how != quoting.USUAL[form["kind"]]:
+        meaning = {
+            "none": "quotes are part of the texts",
+            "double": "fields are in quotes, which are no part of the texts",
+            "backslash": 'fields are in quotes, and \\" is a quote',
+        }
+        yield f"{meaning[how]} (`quoting: {how}` in params.yaml)"
+
+
+def _absent(cells: Cells, missing: Sequence[str]) -> Iterator[str]:
+    """How many rows lack a text or a label, and what stands in its place."""
+    for what, column in (("text", 0), ("label", 1)):
+        values = (row[column] for row in cells)
+        absent = Counter(
+            "null" if value is None else value.strip() or "blank"
+            for value in values
+            if value is None or value.strip() in missing
+        )
+        if absent:
+            listed = some([f"{value} {rows:,}" for value, rows in absent.most_common()])
+            yield f"rows without a {what}: {listed} (`missing` in params.yaml)"
+
+
+def _contradictions(ids: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    first: dict[str, str] = {}
+    different = {
+        one for one, name in zip(ids, names, strict=True) if first.setdefault(one, name) != name
+    }
+    if different:
+        yield (
+            f"texts with more than one label: {len(different):,} "
+            "(`contradictions: majority` in params.yaml)"
+        )
+
+
+def _rows_within(cells: Cells, values: Counter[str]) -> Iterator[str]:
+    pattern = swallowed.row_pattern(values)
+    within = [swallowed.rows_within(content or "", pattern) for content, _ in cells]
+    if any(within):
+        row = next(row for row, lines in enumerate(within, start=1) if lines)
+        content = cells[row - 1][0] or ""
+        yield (
+            f"texts that seem to hold other rows: {sum(map(bool, within)):,}, with {sum(within):,} "
+            f"lines; the first is row {row}, {plaintext.shown(content)}: is a quote not closed?"
+        )
 
 
 def _for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:
@@ -108,17 +197,12 @@ def _for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:
 
     named  did the user name both columns?
     """
-    one_column = re.search(r"\['([^',]*[;\t][^',]*)'\]", error.remedy)
+    one_column = re.fullmatch(r"its columns are '([^']*[;\t|][^']*)'", error.remedy)
     found, remedy = error.found, error.remedy
-    if "does not parse" in found:
-        remedy = (
-            "a .csv has commas, a .tsv tabs, both UTF-8 with a header line; "
-            "spreadsheets save that as `CSV UTF-8`"
-        )
-    elif one_column:
-        found = f"it has one column, '{one_column[1]}'"
+    if one_column:
+        found = f"it has one column, {plaintext.shown(one_column[1])}"
         remedy = "separate the columns with commas, or tabs in a .tsv"
-    elif not named:
+    elif "it has no column" in found and not named:
         found = "which columns hold the text and the label?"
         remedy = f"give --text and --label: {remedy}"
     return LmspecError(str(path), found, remedy)
@@ -130,8 +214,7 @@ def _require_enough(path: Path, label: str, texts: int, counts: Counter[str]) ->
         raise LmspecError(
             column,
             f"it has {len(counts):,} different values, such as {some(list(counts)[:3])}",
-            f"name a column with at most {MOST_LABELS} labels; for a score, write "
-            "`label: {kind: threshold, ...}` by hand",
+            f"name a column with at most {MOST_LABELS} labels, or with a score",
         )
     if len(counts) < 2:
         raise LmspecError(
@@ -144,10 +227,3 @@ def _require_enough(path: Path, label: str, texts: int, counts: Counter[str]) ->
         raise LmspecError(
             column, f"a label has {longest} characters", "is this the column of the labels?"
         )
-
-
-def _number(label: str) -> float:
-    try:
-        return float(label)
-    except ValueError:
-        return float("inf")
