@@ -139,7 +139,7 @@ def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
 
     rows = table()
     for i, row in enumerate(rows):
-        row["stars"] = ("yes", "null", "1.0", "a: b")[i % 4]
+        row["stars"] = ("yes", "true", "1.0", "a: b")[i % 4]
     frame = pl.DataFrame(rows)
     frame.write_csv(elsewhere / "a.tsv", separator="\t", quote_style="never")
     frame.write_ndjson(elsewhere / "b.jsonl")
@@ -152,7 +152,7 @@ def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
         )
         assert "warning" not in miniature.lmspec(folder, "validate")
         (corpus,) = YAML(typ="safe").load(folder / "params.yaml")["corpus"].values()
-        assert corpus["labels"] == ["1.0", "a: b", "null", "yes"]
+        assert corpus["labels"] == ["1.0", "a: b", "true", "yes"]
 
 
 def test_what_it_writes_is_what_a_project_needs(elsewhere: Path) -> None:

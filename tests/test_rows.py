@@ -55,7 +55,7 @@ def read(path: Path, kind: str = "csv", how: str | None = "double") -> list[tupl
 
 
 def refusal(content: bytes, path: Path, kind: str = "csv", how: str | None = "double") -> str:
-    """What is said of a file that is refused; short, whatever the file is."""
+    """The message about a file that is refused; short, whatever the file is."""
     path.write_bytes(content)
     with pytest.raises(LmspecError) as caught:
         read(path, kind, how)
@@ -121,7 +121,7 @@ def test_without_quoting_a_quote_is_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_every_line_end_and_a_byte_order_mark_are_read(tmp_path: Path, end: str, mark: str) -> None:
-    """CR alone too; a blank line is no row."""
+    """CR alone too; an empty line is no row."""
     for name, how in (("a.csv", "double"), ("a.jsonl", None)):
         row = "a b,pos" if how else '{"text": "a b", "label": "pos"}'
         lines = [*(["text,label"] if how else []), row, "", row]
@@ -171,8 +171,8 @@ def test_a_wrong_byte_is_found_wherever_it_is(tmp_path: Path) -> None:
         for wrong in (b"\xe9", b"\xe2\x82", b"\x82"):
             text = f"text,label\n{before}".encode()
             line = text.count(b"\n") + 1
-            said = refusal(text + b"z" + wrong + b" z\n", tmp_path / "a.csv")
-            assert f"line {line} is not UTF-8: byte 0x{wrong[0]:02X}" in said
+            message = refusal(text + b"z" + wrong + b" z\n", tmp_path / "a.csv")
+            assert f"line {line} is not UTF-8: byte 0x{wrong[0]:02X}" in message
 
 
 ONE = '{"text": "a b", "label": "pos"}\n'
@@ -201,8 +201,8 @@ def test_a_jsonl_file_that_is_none_is_refused_with_the_line(
     tmp_path: Path, content: str, words: str
 ) -> None:
     """Where, what stands there, and what to do."""
-    said = refusal(content.encode(), tmp_path / "a.jsonl", "jsonl", None)
-    assert words in said and "commas" not in said
+    message = refusal(content.encode(), tmp_path / "a.jsonl", "jsonl", None)
+    assert words in message and "commas" not in message
 
 
 def test_values_of_json_are_read_as_they_are_written(tmp_path: Path) -> None:
@@ -280,8 +280,8 @@ def test_init_says_what_it_takes_for_missing_and_for_the_same(tmp_path: Path) ->
     assert labelled.spec["label"]["values"] == "text"
     notes = "\n".join(labelled.notes)
     for part in (
-        "rows without a text: blank 1, nan 1 (`missing`",
-        "rows without a label: NA 20, NaN 20, blank 20 (`missing`",
+        "rows without a text: empty 1, nan 1 (`missing`",
+        "rows without a label: NA 20, NaN 20, empty 20 (`missing`",
         "read as another: ' pos' as 'pos' (20 rows)",
         "'Neg', 'neg' are different labels (`rename`",
         "texts with more than one label: 1 (`contradictions: majority`",

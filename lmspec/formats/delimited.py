@@ -51,7 +51,7 @@ def _checked(path: Path, form: Delimited, place: str) -> Iterator[list[str]]:
 
 
 def _records(path: Path, form: Delimited, place: str) -> Iterator[tuple[int, list[str]]]:
-    """(first line, fields) of each record; blank lines are none."""
+    """(first line, fields) of each record; empty lines are none."""
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines: Iterable[str] = file

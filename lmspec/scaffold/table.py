@@ -159,7 +159,7 @@ def _absent(cells: Cells, missing: Sequence[str]) -> Iterator[str]:
     for what, column in (("text", 0), ("label", 1)):
         values = (row[column] for row in cells)
         absent = Counter(
-            "null" if value is None else value.strip() or "blank"
+            "null" if value is None else value.strip() or "empty"
             for value in values
             if value is None or value.strip() in missing
         )
