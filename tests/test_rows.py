@@ -106,7 +106,7 @@ def test_quotes_behind_a_backslash_come_back(tmp_path: Path, kind: str) -> None:
 
 def test_without_quoting_a_quote_is_text(tmp_path: Path) -> None:
     """A tsv as IANA defines it: quotes anywhere, no line breaks, and no row swallows another."""
-    texts = ['"tis the season', 'a pipe of 5"', 'he said "no"', '"yes" she said', '"']
+    texts = ['"tis the season', 'a pipe of 5"', 'he says "no"', '"yes" she says', '"']
     rows = [(text, "neg" if i % 2 else "pos") for i, text in enumerate(texts * 20)]
     path = tmp_path / "a.tsv"
     path.write_text("text\tlabel\n" + "".join(f"{a}\t{b}\n" for a, b in rows))
@@ -160,7 +160,7 @@ GOOD = "text,label\na b,pos\n"
 def test_a_delimited_file_that_is_none_is_refused_with_the_line(
     tmp_path: Path, content: str | bytes, words: str
 ) -> None:
-    """Where, what stands there, and what to do."""
+    """Where, what is there, and what to do."""
     data = content.encode() if isinstance(content, str) else content
     assert words in refusal(data, tmp_path / "a.csv")
 
@@ -200,7 +200,7 @@ ONE = '{"text": "a b", "label": "pos"}\n'
 def test_a_jsonl_file_that_is_none_is_refused_with_the_line(
     tmp_path: Path, content: str, words: str
 ) -> None:
-    """Where, what stands there, and what to do."""
+    """Where, what is there, and what to do."""
     message = refusal(content.encode(), tmp_path / "a.jsonl", "jsonl", None)
     assert words in message and "commas" not in message
 

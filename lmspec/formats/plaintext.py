@@ -1,4 +1,4 @@
-"""plaintext: a text file is UTF-8, or refused with the line and what stands there."""
+"""plaintext: a text file is UTF-8, or refused with the line and its text."""
 
 import codecs
 import shlex

@@ -155,7 +155,7 @@ def _quoting(form: dict[str, Any]) -> Iterator[str]:
 
 
 def _absent(cells: Cells, missing: Sequence[str]) -> Iterator[str]:
-    """How many rows lack a text or a label, and what stands in its place."""
+    """How many rows lack a text or a label, and what is in its place."""
     for what, column in (("text", 0), ("label", 1)):
         values = (row[column] for row in cells)
         absent = Counter(
