@@ -12,7 +12,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples
-from lmspec.methods import metrics, overlap, predicting
+from lmspec.methods import majority, metrics, overlap, predicting
 from lmspec.methods.metrics import Floats
 from lmspec.specs.scores import ScoresSpec
 
@@ -30,6 +30,7 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
     parts = []
+    warnings: list[str] = []
     for name in spec.on:
         test = examples.read(needs[name], "test", model.tokenizer, model.labels)
         probability = predicting.probabilities(
@@ -37,12 +38,18 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
         )
         result = measured(test, probability, model.labels, spec.calibration_bins)
         mine = [each for each in overlaps if each.dataset == name]
-        results[name.name] = result | {"overlap": overlap.count(mine)}
         parts.append(predictions(name.name, test, probability, model.labels))
+        answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()
+        results[name.name] = result | counted(model.labels, *answers)
+        results[name.name]["overlap"] = overlap.count(mine)
+        warnings += majority.remarks((spec.of, name.name), model.labels, *answers)
+    for warning in warnings:
+        stage.say(f"warning: {warning}")
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
     accepted = [each.model_dump() for each in spec.accepted_overlap]
-    summary = {"of": spec.of, "metrics": results, "accepted_overlap": accepted}
+    notes = {"accepted_overlap": accepted, "warnings": warnings}
+    summary = {"of": spec.of, "metrics": results, **notes}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})
@@ -116,6 +123,15 @@ def measured(
             for s, rows in at.items()
         }
     return result
+
+
+def counted(labels: tuple[str, ...], truth: list[str], predicted: list[str]) -> dict[str, Any]:
+    """What tells a model from a constant answer."""
+    return {
+        "majority": {"accuracy": majority.most_frequent(truth)[1] / len(truth)},
+        "predicted_labels": len(set(predicted)),
+        "empty_labels": len(majority.empty(labels, truth)),
+    }
 
 
 def predictions(

@@ -44,10 +44,14 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         documents.write_ids(ids.filter(chosen), out, split)
         absent = sorted(set(labels) - set(part["label"])) if getattr(spec, split) > 0 else []
         if absent:
-            stage.say(f"the {split} split has no row of {some(absent)}")
+            rows = [f"{label!r} ({(frame['label'] == label).sum()} in all)" for label in absent]
+            stage.say(f"warning: too small for the {split} split, which has none: {some(rows)}")
+        counts = dict(part["label"].value_counts().iter_rows())
+        named = labels if getattr(spec, split) > 0 else ()
         metrics[split] = {
             "documents": part.height,
-            "label": dict(sorted(part["label"].value_counts().iter_rows())),
+            "label": {label: counts.get(label, 0) for label in sorted(named)},
+            "empty_labels": len(absent),
         }
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)

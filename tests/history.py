@@ -22,8 +22,9 @@ from lmspec.cli.main import main
 from lmspec.language import nouns
 from lmspec.methods import metrics
 from lmspec.run import provenance
-from lmspec.specs.results import directions
+from lmspec.specs.results import WATCHED, directions
 from lmspec.statistics import predictions
+from stages import scores
 
 SPEC = """\
 # A project of one small model.
@@ -150,6 +151,8 @@ def measured(
     ]
     probability = np.array(probabilities)
     found = metrics.full(truth, probability, tuple(labels), bins)
+    answers = [row.label for row in rows], [row.predicted for row in rows]
+    found |= scores.counted(tuple(labels), *answers) if rows else {}
     found["overlap"] = 0
     tables = sorted({row.table for row in rows})
     if len(tables) > 1:
@@ -279,6 +282,9 @@ class Project:
         it was made from."""
         path = f"data/metrics/{_stage(artifact)}.json"
         self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        for row, found in values.items() if artifact.startswith("scores.") else ():
+            headline = {name: found[name] for name in WATCHED if name in found}
+            self.write(f"data/metrics/{_stage(artifact)}/{row}.json", json.dumps(headline))
         outputs = [provenance.of_path(self.root / path, path)]
         provenance.annotate(
             outputs,

@@ -13,6 +13,7 @@ from lmspec.compare.report import (
     Code,
     Confusion,
     Curve,
+    Distance,
     Example,
     Flips,
     Gate,
@@ -25,6 +26,7 @@ from lmspec.compare.report import (
     Rows,
     Seeds,
     Slice,
+    Standing,
     Verdict,
 )
 
@@ -150,7 +152,19 @@ def full() -> Report:
         tuple(gates),
         ("no cache at hand: texts are left out", EVERYTHING),
         *figures(),
+        standings=standings(),
     )
+
+
+def standings() -> tuple[Standing, ...]:
+    """Of scores beside a constant answer whose label is hostile, and beside others."""
+    distances = (
+        Distance("majority", EVERYTHING, "accuracy", 0.52, 0.5, 0.02, (-0.01, 0.05)),
+        Distance("majority", EVERYTHING, "balanced_accuracy", 0.5, 0.5, 0.0, None),
+        Distance("scores.linear", None, "accuracy", 0.52, 0.8, -0.28, (-0.31, -0.25)),
+        Distance("scores.linear", None, "balanced_accuracy", 0.5, 0.8, -0.3, (-0.33, -0.27)),
+    )
+    return (Standing("scores.release", "tweets", 512, distances, (EVERYTHING,)),)
 
 
 def changes() -> Changes:

@@ -831,7 +831,11 @@ def test_splits_are_the_corpus_in_three(tmp_path: Path, mixed: Path, seed: int) 
     assert len(near) > 20 and all(split_of[ids[a]] == split_of[ids[b]] for a, b in near)
     assert documents.read_labels(tmp_path / "out") == ["bad", "good"]
     assert report.metrics == {
-        split: {"documents": part.height, "label": dict(sorted(Counter(part["label"]).items()))}
+        split: {
+            "documents": part.height,
+            "label": dict(sorted(Counter(part["label"]).items())),
+            "empty_labels": 0,
+        }
         for split, part in splits.items()
     }
 
@@ -852,7 +856,8 @@ def test_splits_with_a_fraction_of_zero_leave_that_split_empty(tmp_path: Path, m
     """Its file is there, with the same columns and no row."""
     report = build_splits(mixed, tmp_path / "out", train=0.0, dev=0.0, test=1.0)
     assert dict(documents.read_split(tmp_path / "out", "train").schema) == documents.DOCUMENT
-    assert report.metrics["train"] == report.metrics["dev"] == {"documents": 0, "label": {}}
+    empty = {"documents": 0, "label": {}, "empty_labels": 0}
+    assert report.metrics["train"] == report.metrics["dev"] == empty
     assert documents.read_split(tmp_path / "out", "test").equals(
         documents.read(mixed / "documents.parquet")
     )

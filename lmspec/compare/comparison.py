@@ -15,6 +15,7 @@ from lmspec.compare import (
     pictures,
     ratios,
     seeds,
+    standing,
     verdicts,
 )
 from lmspec.compare.artifact import NO_PREDICTIONS
@@ -48,6 +49,7 @@ def compare(
         flips=tuple(flips.flips(changed, root)),
         ratios=tuple(timed),
         gates=tuple(gates.verdicts(evidence, today or datetime.date.today())),
+        standings=tuple(standing.standings(evidence.pairs, candidate)),
         notes=tuple(_notes(evidence)),
         confusion=tuple(pictures.confusion(changed)),
         calibration=tuple(pictures.calibration(changed)),

@@ -218,6 +218,39 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Distance:
+    """How far a metric of some scores is from that of another answer to the same test split.
+
+    against       `majority`, or the scores of the linear baseline
+    answer        the label that the majority answers; None for scores
+    value, other  of the scores, and of what they are held against
+    interval      95 %, of the difference, for this metric alone; None if the units are too few
+    """
+
+    against: str
+    answer: str | None
+    metric: str
+    value: float
+    other: float
+    difference: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What scores of the candidate are worth beside a constant answer and the linear baseline.
+
+    warnings  what makes them worth little
+    """
+
+    artifact: str
+    dataset: str
+    examples: int
+    distances: tuple[Distance, ...]
+    warnings: Names
+
+
+@dataclass(frozen=True)
 class Gate:
     """The result of one gate of the candidate's params.yaml.
 
@@ -295,8 +328,9 @@ class Point:
 class Report:
     """What changed, and what it did.
 
-    notes    what could not be checked, and why
-    shipped  scores artifacts that a bundle of the candidate quotes: what is released
+    notes      what could not be checked, and why
+    shipped    scores artifacts that a bundle of the candidate quotes: what is released
+    standings  of the candidate's scores that changed or are new, and of worthless ones
     """
 
     baseline: RevisionId
@@ -312,6 +346,12 @@ class Report:
     curves: tuple[Curve, ...] = ()
     front: tuple[Point, ...] = ()
     shipped: Names = ()
+    standings: tuple[Standing, ...] = ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What makes scores worth little, each sentence once."""
+        return list(dict.fromkeys(text for each in self.standings for text in each.warnings))
 
     @property
     def blocking(self) -> Sequence[Gate]:

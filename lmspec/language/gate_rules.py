@@ -17,6 +17,7 @@ BOUNDS = {
     "non_inferiority": "margin",
     "improvement": "by",
 }
+OF_ANSWERS = "use balanced_accuracy, accuracy or macro_f1"
 BASELINE, MAJORITY = "baseline", "majority"  # specs/gates.py has them too, with pydantic
 GAP = (
     "a gap is between the classes or the tables of one test split",
@@ -121,10 +122,16 @@ def _no_majority(gate: Values, metric: MetricName) -> tuple[str, str] | None:
     """(why the most frequent label has no such metric, what to do); None if it has one."""
     if metric.artifact.noun != "scores" or gate["kind"] == "ratio":
         return "only scores have a majority label", "name another artifact, or `baseline`"
-    name = metric_names.without_label(metric.path)[-1]
-    if gate["kind"] != "negative_flip_rate" and name in ("log_loss", "expected_calibration_error"):
-        found = f"the answer of the majority label has no probabilities, and so no {name}"
-        return found, "use accuracy, balanced_accuracy, macro_f1 or f1"
+    steps = metric_names.without_label(metric.path)
+    if gate["kind"] == "negative_flip_rate":
+        of_class = "class" in steps
+        found = "the majority label is wrong on each text of any other class, so none can be lost"
+        return (found, "count them in the test split or a table") if of_class else None
+    if steps[-1] == "f1":
+        return "the F1 of any other label is 0 if all answers are the majority label", OF_ANSWERS
+    if steps[-1] in ("log_loss", "expected_calibration_error"):
+        found = f"the answer of the majority label has no probabilities, and so no {steps[-1]}"
+        return found, OF_ANSWERS
     return None
 
 

@@ -25,7 +25,14 @@ from predict import Classifier
 Classifier(Path(".")).predict("A text.")  # label -> probability
 ```
 """
-COLUMNS = ("accuracy", "macro_f1", "log_loss", "expected_calibration_error", "examples")
+COLUMNS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "log_loss",
+    "expected_calibration_error",
+    "examples",
+)
 
 
 def model_card(
@@ -38,7 +45,7 @@ def model_card(
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
-        f"{_scores(scores['metrics'])}\n{_overlap(scores)}",
+        f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
         USE,
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
@@ -55,6 +62,18 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     return head + "".join(
         f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows
     )
+
+
+def _warnings(scores: Mapping[str, Any]) -> str:
+    """How right the most frequent label would be, and what makes the scores worth little."""
+    shares = [
+        f"{values['majority']['accuracy']:.4f} of those of {dataset}"
+        for dataset, values in scores["metrics"].items()
+        if "majority" in values
+    ]
+    lines = [f"Always answering the most frequent label is right on {', '.join(shares)}."]
+    lines = lines[: len(shares)] + [f"**{_line(text)}.**" for text in scores.get("warnings", ())]
+    return "".join(f"{line}\n\n" for line in lines)
 
 
 def _overlap(scores: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ def annotations(report: Report, folder: str = "") -> str:
     errors = [*map(_gate, report.blocking), *((*lost, None) for lost in report.lost)]
     headline = f"{words.revisions(report)}: {words.headline(report)}"
     lines = [_command("notice", ("lmspec diff", headline, None), file)]
-    for level, group in (("error", errors), ("warning", [*map(_gate, doubtful)])):
+    warnings = [*map(_gate, doubtful), *(("scores", text, None) for text in report.warnings)]
+    for level, group in (("error", errors), ("warning", warnings)):
         lines += [_command(level, annotation, file) for annotation in _first(group, report)]
     return "\n".join(lines) + "\n"
 

@@ -15,11 +15,13 @@ MARKER = "<!-- lmspec diff -->"
 LONGEST = 300  # characters of a cell
 # By urgency: title of a table -> rows up to which it is open. A longer one is shown on a click.
 OPEN_ROWS = {
+    "warnings": math.inf,
     "gates": math.inf,
     "notes": math.inf,
     "flips": 8,
     "metrics that differ": math.inf,
     "ratios": math.inf,
+    "beside a constant answer and the linear baseline": 8,
     "parameters": 8,
     "data": 8,
     "code": 8,
@@ -85,6 +87,7 @@ def _tables(report: Report) -> Sequence[Table]:
     rest = ordered[len(first) : len(ordered) - len(same)]
     note = words.explanation(ordered)
     return [
+        tables.warnings(report),
         tables.gates(report),
         *(made(report) for made in tables.CHANGES),
         tables.metrics(first, "metrics that differ", note=note),
@@ -92,6 +95,7 @@ def _tables(report: Report) -> Sequence[Table]:
         tables.examples(report),
         tables.slices(report, everything=False),
         tables.ratios(report),
+        tables.standings(report),
         tables.metrics(rest, "other metrics", note="" if first else note),
         tables.metrics(same, "metrics that are the same"),
         tables.notes(report),

@@ -1,12 +1,12 @@
 """tables: the rows of a report as text, which the terminal, Markdown and HTML lay out."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from lmspec.compare.report import Change, Example, Flips, Metric, Ratio, Report
+from lmspec.compare.report import Change, Distance, Example, Flips, Metric, Ratio, Report
 from lmspec.compare.revision import number
 from lmspec.reports import words
 from lmspec.reports.words import Tone
@@ -226,6 +226,36 @@ def ratios(report: Report) -> Table:
     return table("ratios", heads, rows, map(_tone, ordered))
 
 
+def standings(report: Report, everything: bool = True) -> Table:
+    """How far scores are from a constant answer and the linear baseline.
+
+    Without `everything` a constant answer is shown only beside what it may equal.
+    """
+    held = (
+        (each, list(group))
+        for each in report.standings
+        for _, group in itertools.groupby(each.distances, attrgetter("against"))
+    )
+    rows = (
+        (each.artifact, each.dataset, each.examples, *_beside(group))
+        for each, group in held
+        if everything or group[0].answer is None or each.warnings
+    )
+    heads = (
+        "artifact:name|dataset:name|examples:number|beside:text|accuracy:number"
+        "|difference [95 %]:number|balanced accuracy:number|difference [95 %]:number"
+    )
+    note = "difference: of the scores and what they are held against, on the same examples"
+    return table("beside a constant answer and the linear baseline", heads, rows, note=note)
+
+
+def _beside(distances: Sequence[Distance]) -> Iterator[object]:
+    yield words.beside(distances[0])
+    for each in distances:
+        yield each.value
+        yield f"{words.signed(each.difference, 0.1)} {words.interval(each.interval, 0.1)}"
+
+
 def gates(report: Report) -> Table:
     """Those that do not pass first."""
     ordered = words.gates_by_urgency(report.gates)
@@ -238,6 +268,11 @@ def gates(report: Report) -> Table:
         "|examples needed:number|why:text"
     )
     return table("gates", heads, rows, map(words.gate_tone, ordered))
+
+
+def warnings(report: Report) -> Table:
+    """What makes scores worth little."""
+    return table("warnings", "warning:text", zip(report.warnings, strict=True))
 
 
 def notes(report: Report) -> Table:

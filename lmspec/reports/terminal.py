@@ -35,6 +35,7 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
     """In reading order: what fails, what changed, what that did."""
     yield Section(words.revisions(report))
     yield from _listed("failure", report.failures, "bad")
+    yield from _listed("warning", report.warnings, "unsure")
     yield from _tables(*(made(report) for made in tables.CHANGES))
     shown = [m for m in words.ordered(report.metrics) if everything or m.verdict != "same"]
     hidden = "" if len(shown) == len(report.metrics) else " (`same` is not shown: --all shows it)"
@@ -47,6 +48,7 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
         tables.slices(report, everything),
         tables.examples(report, None if everything else WORST),
         tables.ratios(report),
+        tables.standings(report, everything),
         tables.gates(report),
     )
     yield from _listed("note", report.notes)

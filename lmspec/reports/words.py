@@ -8,7 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from lmspec.compare.report import Gate, Interval, Metric, Report, RevisionId, Seeds, Verdict
+from lmspec.compare.report import (
+    Distance,
+    Gate,
+    Interval,
+    Metric,
+    Report,
+    RevisionId,
+    Seeds,
+    Verdict,
+)
 from lmspec.errors import UNPRINTABLE
 from lmspec.git.tree import WORKTREE
 from lmspec.pipeline.difference import MISSING
@@ -103,6 +112,11 @@ def verdict(metric: Metric) -> str:
 def passing(gates: Sequence[Gate]) -> str:
     """`15 of 17 gates pass, 2 of them by a waiver`."""
     return f"{sum(gate.passed for gate in gates)} of {len(gates)} gates pass{by_waiver(gates)}"
+
+
+def beside(distance: Distance) -> str:
+    """What scores are held against: `always 'good'`, or other scores."""
+    return distance.against if distance.answer is None else f"always {distance.answer!r}"
 
 
 def by_waiver(gates: Sequence[Gate]) -> str:

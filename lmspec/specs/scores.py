@@ -62,6 +62,9 @@ class ScoresSpec(Artifact):
             for metric in SCORED
         ),
         Metric("{dataset}.overlap", "lower", evidence="count"),
+        Metric("{dataset}.majority.accuracy", share=True),
+        Metric("{dataset}.predicted_labels"),
+        Metric("{dataset}.empty_labels"),
     )
     reports = (
         Table(

@@ -18,6 +18,7 @@ class SplitsSpec(Artifact):
     metrics = (
         Metric("{split}.documents"),
         Metric("{split}.label.{label}"),
+        Metric("{split}.empty_labels"),
     )
     holds = (checks.fractions_sum_to_one,)
     of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus to split")
