@@ -61,12 +61,12 @@ def rescored(project: Project, places: Iterable[int] = range(0, 90, 9)) -> None:
 # Two that can be compared
 
 
-@situation("nothing was changed", "metrics: 57 same", "ok")
+@situation("nothing was changed", "metrics: 63 same", "ok")
 def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("A and B are the same commit", "metrics: 57 same", "ok")
+@situation("A and B are the same commit", "metrics: 63 same", "ok")
 def _(project: Project) -> tuple[str, ...]:
     return ("HEAD", "HEAD")
 
@@ -126,7 +126,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "`main...` on a branch: from where it left main, so nothing that main did since",
     "numpy 2.4.6 2.5.0",
-    "metrics: 57 same",
+    "metrics: 63 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     branches(project)
@@ -137,7 +137,7 @@ def _(project: Project) -> tuple[str, ...]:
     "`main...feature` from elsewhere: the same",
     "-> feature",
     "numpy 2.4.6 2.5.0",
-    "metrics: 57 same",
+    "metrics: 63 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     branches(project)
@@ -173,7 +173,7 @@ def branches(project: Project) -> None:
     project.git("checkout", "-q", "feature")
 
 
-@situation("A is a tag with a message", "v1 (", "metrics: 57 same")
+@situation("A is a tag with a message", "v1 (", "metrics: 63 same")
 def _(project: Project) -> tuple[str, ...]:
     project.git("tag", "-a", "v1", "-m", "one")
     return ("v1",)
@@ -208,7 +208,7 @@ def within(project: Project, folder: str) -> None:
 # What was changed
 
 
-@situation("comments in params.yaml, and its layout", "metrics: 57 same", "ok")
+@situation("comments in params.yaml, and its layout", "metrics: 63 same", "ok")
 def _(project: Project) -> tuple[str, ...]:
     project.edit(
         "params.yaml", "machine: {device: cpu}", "# where it runs\nmachine:\n  device: cpu # no GPU"
@@ -219,7 +219,7 @@ def _(project: Project) -> tuple[str, ...]:
 @situation(
     "comments and layout of code, kept by `lmspec keep`",
     "stages/scores.py comments or layout only scores-cnn",
-    "metrics: 57 same",
+    "metrics: 63 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit(
@@ -257,7 +257,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("a version of the toolchain was changed", "numpy 2.4.6 2.5.0", "metrics: 57 same")
+@situation("a version of the toolchain was changed", "numpy 2.4.6 2.5.0", "metrics: 63 same")
 def _(project: Project) -> tuple[str, ...]:
     upgraded(project)
     return ("HEAD~1", "HEAD")
@@ -289,7 +289,7 @@ def _(project: Project) -> tuple[str, ...]:
     "an artifact was renamed",
     "renamed scores.cnn scores.small",
     "gates.level.metric scores.cnn.reviews.accuracy scores.small.reviews.accuracy",
-    "metrics: 57 same",
+    "metrics: 63 same",
     "pass level floor",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -325,7 +325,7 @@ def _(project: Project) -> tuple[str, ...]:
     "an artifact is new",
     "new scores.graph",
     "scores.graph.reviews.accuracy missing 0.8850 new",
-    "22 new, 57 same",
+    "28 new, 63 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit("params.yaml", "speed:\n", GRAPH + "speed:\n")
@@ -375,7 +375,7 @@ def without_speed(project: Project) -> None:
 
 
 @situation(
-    "an artifact was removed that never was built", "removed scores.graph", "metrics: 57 same", "ok"
+    "an artifact was removed that never was built", "removed scores.graph", "metrics: 63 same", "ok"
 )
 def _(project: Project) -> tuple[str, ...]:
     project.edit("params.yaml", "speed:\n", GRAPH + "speed:\n")
@@ -428,7 +428,7 @@ def with_tweets(project: Project) -> None:
 
 @situation(
     "the metrics of A are missing",
-    "scores.cnn.reviews.accuracy and 21 more are missing: data/metrics/scores-cnn.json does not exist in HEAD~1",
+    "scores.cnn.reviews.accuracy and 27 more are missing: data/metrics/scores-cnn.json does not exist in HEAD~1",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -442,7 +442,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "the metrics of B are missing",
-    "scores.cnn.reviews.accuracy and 21 more are missing: data/metrics/scores-cnn.json does not exist in worktree",
+    "scores.cnn.reviews.accuracy and 27 more are missing: data/metrics/scores-cnn.json does not exist in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -523,7 +523,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a file of metrics is binary",
-    "scores.cnn.reviews.accuracy and 21 more are missing: data/metrics/scores-cnn.json is not JSON in worktree",
+    "scores.cnn.reviews.accuracy and 27 more are missing: data/metrics/scores-cnn.json is not JSON in worktree",
     code=1,
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -636,7 +636,7 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("the labels are in another order", "metrics: 57 same")
+@situation("the labels are in another order", "metrics: 63 same")
 def _(project: Project) -> tuple[str, ...]:
     project.score("scores.cnn", {"reviews": REVIEWS}, labels=("good", "bad"))
     project.lock()
@@ -693,7 +693,9 @@ def _(project: Project) -> tuple[str, ...]:
     "untested",
 )
 def _(project: Project) -> tuple[str, ...]:
-    project.remove("data/metrics/scores-cnn")
+    project.remove(
+        *(f"data/metrics/scores-cnn/{name}.csv" for name in ("predictions", "confusion"))
+    )
     project.lock()
     project.commit()
     rescored(project)
@@ -740,14 +742,14 @@ def _(project: Project) -> tuple[str, ...]:
     return ()
 
 
-@situation("predictions without a line end at the end", "metrics: 57 same")
+@situation("predictions without a line end at the end", "metrics: 63 same")
 def _(project: Project) -> tuple[str, ...]:
     project.write(PREDICTIONS, project.text(PREDICTIONS).rstrip("\n"))
     project.lock()
     return ()
 
 
-@situation("predictions with the line ends of Windows", "metrics: 57 same")
+@situation("predictions with the line ends of Windows", "metrics: 63 same")
 def _(project: Project) -> tuple[str, ...]:
     project.write(PREDICTIONS, project.text(PREDICTIONS).replace("\n", "\r\n"))
     project.lock()
@@ -912,7 +914,7 @@ def _(project: Project) -> tuple[str, ...]:
     "there is no dvc.lock",
     "note: worktree has no dvc.lock: whether its metrics match its spec and code was not checked",
     "stages/scores.py build",
-    "metrics: 57 same",
+    "metrics: 63 same",
 )
 def _(project: Project) -> tuple[str, ...]:
     project.remove("dvc.lock")
@@ -1086,7 +1088,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a stage of the project reads a module outside the repository",
-    "metrics: 57 same",
+    "metrics: 63 same",
     "ok",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1289,7 +1291,7 @@ def _(project: Project) -> tuple[str, ...]:
 
 @situation(
     "a latency was typed, not measured",
-    "metrics: 10 not comparable, 47 same",
+    "metrics: 10 not comparable, 53 same",
     "out of date in worktree",
 )
 def _(project: Project) -> tuple[str, ...]:
@@ -1401,7 +1403,7 @@ def shallow(project: Project) -> None:
     project.root = project.top = project.root / "shallow"
 
 
-@situation("a clone is shallow, and A is there", "metrics: 57 same", "ok")
+@situation("a clone is shallow, and A is there", "metrics: 63 same", "ok")
 def _(project: Project) -> tuple[str, ...]:
     shallow(project)
     return ()

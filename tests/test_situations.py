@@ -69,7 +69,7 @@ def test_the_command_is_the_one_of_a_shell(original: Path, monkeypatch: pytest.M
     """What the table has from within one process is what a shell sees: on standard error, with that
     exit code."""
     monkeypatch.setenv("PYTHONSAFEPATH", "1")  # the project's lmspec is no library
-    assert "metrics: 57 same" in miniature.lmspec(original, "diff", "HEAD")
+    assert "metrics: 63 same" in miniature.lmspec(original, "diff", "HEAD")
     printed = miniature.lmspec(original, "diff", "no-such", code=2)
     assert (
         printed == "lmspec: no-such: there is no such commit\n"
