@@ -23,7 +23,8 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/diff.py > bench/diff.md
 	python bench/verdicts.py > bench/verdicts.md
 	python bench/bounds.py > bench/bounds.md
-	cat bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md
+	python bench/duplicates.py > bench/duplicates.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -9,9 +10,11 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import labelling, repeats, swallowed
-from lmspec.methods.screening import Document, Rejected, screened
-from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table
+from lmspec.methods import labelling, repeats, workers
+from lmspec.methods.screening import Document, Rejected, Rows
+from lmspec.specs.corpus import CorpusSpec, Table
+
+BATCH, ROWS_PER_LINE = 500, 50_000  # rows
 
 
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -25,6 +28,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         [row.label for row in cleaned],
         spec.contradictions,
         spec.near_duplicates,
+        stage.say,
     )
     rejected = [row for row in rows if isinstance(row, Rejected)]
     rejected += [repeated(cleaned[i], cleaned[of.other], of.reason) for i, of in found.of.items()]
@@ -77,13 +81,17 @@ def repeated(row: Document, other: Document, reason: str) -> Rejected:
 def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
     """Every row of every table, screened."""
     for table in spec.tables:
-        rows = rawtable.rows(needs[table.of] / table.file, table)
-        pattern = swallowed.row_pattern([*spec.labels, *renamed(table)])
-        first, texts, lines = 0, 0, 0
-        for number, row in enumerate(rows, start=1):
-            yield screened(row, number, table, spec)
-            if within := swallowed.rows_within(row[table.text] or "", pattern):
-                first, texts, lines = first or number, texts + 1, lines + within
+        path = needs[table.of] / table.file
+        parts = batches(rawtable.rows(path, table), table, spec)
+        first, texts, lines, number = 0, 0, 0, 0
+        for part in workers.over(Rows.screened, parts, path.stat().st_size):
+            for row, within in part:
+                number += 1
+                yield row
+                if within:
+                    first, texts, lines = first or number, texts + 1, lines + within
+            if number % ROWS_PER_LINE == 0:
+                stage.say(f"{table.name}: {number:,} rows cleaned")
         if texts:
             stage.say(
                 f"{table.name}: {texts:,} texts seem to hold {lines:,} other rows, the first in "
@@ -91,9 +99,12 @@ def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
             )
 
 
-def renamed(table: Table) -> Mapping[str, str]:
-    """Value of the label column -> label, of those that are renamed."""
-    return (table.label.rename if isinstance(table.label, ColumnLabel) else None) or {}
+def batches(rows: Iterator[rawtable.Row], table: Table, spec: CorpusSpec) -> Iterator[Rows]:
+    """The rows of a table in parts for the workers."""
+    first = 1
+    while part := list(islice(rows, BATCH)):
+        yield Rows(part, first, table, spec)
+        first += len(part)
 
 
 def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:

@@ -17,9 +17,14 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     ids = pl.Series(documents.read_ids(needs[spec.of], "documents"), dtype=pl.String)
     pairs = [*duplicates.equal_pairs(ids.to_list())]
     if spec.keep_together:
-        pairs += duplicates.near_pairs(frame["text"].to_list(), spec.keep_together)
+        pairs += duplicates.near_pairs(frame["text"].to_list(), spec.keep_together, stage.say)
+    units = splitting.components(frame.height, frame["group"].to_list(), pairs)
+    largest = max(units, key=len, default=[])
+    wanted = [share for share in (spec.train, spec.dev, spec.test) if share > 0]
+    if 1 < len(largest) > (1 + max(wanted)) / 2 * frame.height:
+        raise undivided(largest, frame, spec)
     sides = splitting.assign(
-        splitting.components(frame.height, frame["group"].to_list(), pairs),
+        units,
         frame["id"].to_list(),
         list(zip(frame["label"], frame["table"], strict=True)),
         (spec.train, spec.dev, spec.test),
@@ -31,6 +36,8 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         chosen = pl.Series(sides) == split
         part = frame.filter(chosen)
         if part.is_empty() and getattr(spec, split) > 0:
+            if len(units) < len(wanted) <= frame.height:
+                raise undivided(largest, frame, spec)
             found = (
                 f"the {split} split is empty: {frame.height} documents are too few "
                 f"for {getattr(spec, split):g} of them"
@@ -56,6 +63,25 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)
     return stage.Report(metrics)
+
+
+def undivided(largest: list[int], frame: pl.DataFrame, spec: SplitsSpec) -> LmspecError:
+    """What must share a split is too much of the corpus."""
+    texts = frame["text"].gather([largest[0], largest[-1]]).str.slice(0, 80).to_list()
+    groups = frame["group"].gather(largest)
+    if spec.keep_together and (groups.has_nulls() or groups.n_unique() > 1):
+        why = "near-duplicates of each other"
+        remedy = "a higher `keep_together.threshold` keeps fewer together, and null none; "
+        remedy += "or remove from the texts what all have in common"
+    else:
+        why = f"of the group {groups[0]!r}"
+        remedy = "set `group` of the table to null, or to another column"
+    return LmspecError(
+        f"splits, of {spec.of}",
+        f"{len(largest):,} of its {frame.height:,} texts must share a split, since they are {why}: "
+        + " and ".join(map(repr, texts)),
+        remedy,
+    )
 
 
 STAGE = stage.Stage(SplitsSpec, build)

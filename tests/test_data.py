@@ -15,19 +15,19 @@ from pydantic import ValidationError
 
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
-from lmspec.methods import cleaning, duplicates, grouping, labelling, splitting
+from lmspec.methods import cleaning, grouping, labelling, splitting
 from lmspec.specs.corpus import (
     Clean,
     ColumnLabel,
     CorpusSpec,
     Group,
-    NearDuplicates,
     ThresholdLabel,
 )
 from lmspec.specs.numerics import Machine
 from lmspec.specs.splits import SplitsSpec
 from lmspec.stage import Needs, Report
 from stages import corpus, splits
+from tests.neighbours import jaccard, with_neighbours
 
 CLEAN = {"fix_unicode": True, "unescape_html": True, "min_chars": 3, "max_chars": 60}
 NEAR = {"shingle_chars": 3, "threshold": 0.6, "permutations": 128}
@@ -205,109 +205,6 @@ def test_group_pattern_whose_group_takes_no_part_is_refused() -> None:
     """Otherwise all such rows are one group, called `a:None`."""
     with pytest.raises(LmspecError):
         grouping.group_of({"id": "12"}, Group(column="id", pattern="(x)?12"), "a")
-
-
-def sentences(count: int, seed: int) -> list[str]:
-    """Texts of ten random words: any two have little in common."""
-    draw = random.Random(seed)
-    return [" ".join(draw.choices(WORDS, k=10)) for _ in range(count)]
-
-
-def with_neighbours(seed: int) -> list[str]:
-    """60 texts, and 40 more that are one of them with one or two words changed, in random order."""
-    draw, texts = random.Random(seed), sentences(60, seed)
-    for text in draw.choices(texts, k=40):
-        words = text.split()
-        for _ in range(draw.randint(1, 2)):
-            words[draw.randrange(10)] = draw.choice(WORDS).upper()
-        texts.append(" ".join(words))
-    return draw.sample(texts, len(texts))
-
-
-def jaccard(one: str, other: str, length: int) -> float:
-    """Of the character shingles of two texts, lower-cased."""
-    a, b = (
-        {text.lower()[i : i + length] for i in range(len(text) - length + 1)}
-        for text in (one, other)
-    )
-    return len(a & b) / len(a | b)
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_near_pairs_are_the_pairs_that_reach_the_threshold(seed: int) -> None:
-    """Against all pairs compared exactly: none is false, all far above the threshold are found, and
-    most of the others."""
-    texts, rule = with_neighbours(seed), NearDuplicates.model_validate(NEAR)
-    exact = {
-        pair: jaccard(texts[pair[0]], texts[pair[1]], 3)
-        for pair in combinations(range(len(texts)), 2)
-    }
-    found = list(duplicates.near_pairs(texts, rule))
-    assert len(set(found)) == len(found) and found == sorted(
-        found, key=lambda pair: (pair[1], pair[0])
-    )
-    assert all(exact[pair] >= 0.6 for pair in found)
-    assert {pair for pair, similarity in exact.items() if similarity >= 0.8} <= set(found)
-    assert len(found) >= 0.8 * sum(similarity >= 0.6 for similarity in exact.values()) >= 20
-    stricter = set(
-        duplicates.near_pairs(texts, NearDuplicates.model_validate({**NEAR, "threshold": 0.8}))
-    )
-    assert stricter < set(found)
-
-
-def test_near_pairs_do_not_depend_on_the_order_of_the_texts() -> None:
-    """Another order gives the same pairs of texts; the same order gives the same list."""
-    texts, rule = with_neighbours(4), NearDuplicates.model_validate(NEAR)
-    other = random.Random(0).sample(texts, len(texts))
-    pairs = [
-        {frozenset((t[a], t[b])) for a, b in duplicates.near_pairs(t, rule)} for t in (texts, other)
-    ]
-    assert pairs[0] == pairs[1] and list(duplicates.near_pairs(texts, rule)) == list(
-        duplicates.near_pairs(texts, rule)
-    )
-
-
-def test_near_pairs_of_short_texts() -> None:
-    """A text shorter than a shingle is one shingle: it is near to itself in another case and to
-    nothing else."""
-    rule = NearDuplicates.model_validate(NEAR)
-    assert list(duplicates.near_pairs(["a", "b", "A ", "ab"], rule)) == [(0, 2)]
-    assert list(duplicates.near_pairs([], rule)) == []
-
-
-@pytest.mark.parametrize(("threshold", "permutations"), [(1.0, 128), (0.9, 16)])
-def test_near_pairs_with_a_threshold_close_to_one(threshold: float, permutations: int) -> None:
-    """The spec admits them, so they must work."""
-    rule = NearDuplicates(shingle_chars=3, threshold=threshold, permutations=permutations)
-    assert list(duplicates.near_pairs(["abcabc", "abcabcabc", "xyz"], rule)) == [(0, 1)]
-
-
-def alike(pair: int) -> tuple[str, str]:
-    """Two texts that have 14 of 25 shingles of two characters in common, and none with another
-    pair."""
-    signs = [chr(0x4E00 + 36 * pair + i) for i in range(36)]
-    return "".join(signs[:20]), "".join(signs[:15] + signs[30:])
-
-
-def test_near_pairs_include_the_threshold_itself() -> None:
-    """A similarity of 14 / 25 reaches a threshold of 0.56."""
-    assert jaccard(*alike(0), 2) == 0.56
-    assert list(
-        duplicates.near_pairs(
-            alike(0), NearDuplicates(shingle_chars=2, threshold=0.56, permutations=512)
-        )
-    ) == [(0, 1)]
-
-
-def test_near_pairs_find_most_pairs_close_to_the_threshold() -> None:
-    """With the most permutations, nine of ten pairs that are just above it."""
-    texts = [text for pair in range(100) for text in alike(pair)]
-    found = list(
-        duplicates.near_pairs(
-            texts, NearDuplicates(shingle_chars=2, threshold=0.55, permutations=512)
-        )
-    )
-    assert len(found) >= 90
 
 
 def test_components_are_connected_by_groups_and_pairs() -> None:

@@ -1,14 +1,11 @@
 """cleaning: repair a text, derive its id, and reject it by length."""
 
 import hashlib
-import re
 import unicodedata
 
 import ftfy
 
 from lmspec.specs.corpus import Clean
-
-SPACE = re.compile(r"\s+")
 
 
 def repair(text: str, clean: Clean) -> str:
@@ -26,14 +23,14 @@ def repair(text: str, clean: Clean) -> str:
         elif html:
             text = ftfy.fixes.unescape_html(text)
         # inside the loop: a space in place of a line break can complete a broken character
-        text = SPACE.sub(" ", text).strip()
+        text = " ".join(text.split())
     return text
 
 
 def normalised(text: str) -> str:
     """The form in which texts are compared: NFKC, case folded, NFKC, single spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()  # can decompose a letter
-    return SPACE.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 # What two corpora may repair differently.

@@ -1,7 +1,7 @@
 """repeats: which of the rows with the same or nearly the same text is kept, and with what label."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -39,6 +39,7 @@ def find(
     labels: Sequence[str],
     contradictions: Literal["drop", "keep_first", "majority"],
     near: NearDuplicates | None,
+    say: Callable[[str], None] = duplicates.silent,
 ) -> Repeats:
     """Of each text one row, of near-duplicates the earlier one.
 
@@ -51,7 +52,9 @@ def find(
     for rows in contradictory:
         choice = _choice([labels[i] for i in rows], contradictions)
         kept[rows[0]] = -1 if choice is None else rows[choice]
-    earlier = dict(_near_repeats([i for i in kept.values() if i >= 0], texts, near))
+    rows = [i for i in kept.values() if i >= 0]
+    found = duplicates.first_near([texts[i] for i in rows], near, say) if near else {}
+    earlier = {rows[later]: rows[first] for later, first in found.items()}
     of = {}
     for rows in same.values():
         one = kept[rows[0]]
@@ -80,15 +83,3 @@ def _choice(labels: Sequence[str], rule: str) -> int | None:
         return 0
     (label, most), (_, next_most), *_ = Counter(labels).most_common(2)
     return labels.index(label) if rule == "majority" and most > next_most else None
-
-
-def _near_repeats(
-    rows: Sequence[int], texts: Sequence[str], rule: NearDuplicates | None
-) -> Iterator[tuple[int, int]]:
-    """(row that is left out, row that is kept)."""
-    left_out: set[int] = set()
-    # not transitive: a document that is dropped itself drops no other one
-    for i, j in duplicates.near_pairs([texts[i] for i in rows], rule) if rule else ():
-        if rows[i] not in left_out and rows[j] not in left_out:
-            left_out.add(rows[j])
-            yield rows[j], rows[i]

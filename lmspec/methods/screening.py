@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lmspec.methods import cleaning, grouping, labelling
-from lmspec.specs.corpus import CorpusSpec, Table
+from lmspec.methods import cleaning, grouping, labelling, swallowed
+from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table
 
 NO_TEXT = "no text"
 
@@ -70,6 +70,31 @@ def screened(
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
     return Document(name, text, label, group, table.name, row, common)
+
+
+class Rows(NamedTuple):
+    """Consecutive rows of a table, for a worker. first: number of the first one, from 1."""
+
+    cells: list[dict[str, str | None]]
+    first: int
+    table: Table
+    spec: CorpusSpec
+
+    def screened(self) -> list[tuple[Document | Rejected, int]]:
+        """Each row, and how many other rows its text seems to hold."""
+        pattern = swallowed.row_pattern([*self.spec.labels, *_renamed(self.table)])
+        return [
+            (
+                screened(row, number, self.table, self.spec),
+                swallowed.rows_within(row[self.table.text] or "", pattern),
+            )
+            for number, row in enumerate(self.cells, start=self.first)
+        ]
+
+
+def _renamed(table: Table) -> Mapping[str, str]:
+    """Value of the label column -> label, of those that are renamed."""
+    return (table.label.rename if isinstance(table.label, ColumnLabel) else None) or {}
 
 
 def _shown(value: str | None) -> str:
