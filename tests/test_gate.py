@@ -557,13 +557,13 @@ def test_other_versions_may_have_changed_the_rival_too(tmp_path: Path) -> None:
     for project, torch, pandas in ((old, "2.13.0", "1"), (new, "2.14.0", "2")):
         timed(project.root, TIMES if project is old else [(of, other / 2) for of, other in TIMES])
         path = "data/provenance/speed-a.json"
-        (statement,) = json.loads(project.text(path))
+        ((statement,),) = json.loads(project.text(path))
         entries = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
         entries += [
             {"uri": f"pkg:pypi/torch@{torch}"},
             {"uri": f"pkg:pypi/pandas@{pandas}", "annotations": {"declared": False}},
         ]
-        project.write(path, json.dumps([statement]))
+        project.write(path, json.dumps([[statement]]))
     gate = {
         "kind": "ratio",
         "metric": "speed.a.of.latency_ms.p50",

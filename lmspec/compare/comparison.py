@@ -1,7 +1,7 @@
 """comparison: two revisions -> a report: what changed, and what that did to every metric."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from lmspec.compare import (
     ratios,
     seeds,
     standing,
+    untested,
     verdicts,
 )
-from lmspec.compare.artifact import NO_PREDICTIONS
-from lmspec.compare.evidence import Evidence
-from lmspec.compare.report import Metric, Report, RevisionId, Verdict
+from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
+from lmspec.compare.evidence import ArtifactPair, Evidence
+from lmspec.compare.report import Metric, Ratio, Report, RevisionId, Verdict
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.errors import some
-from lmspec.specs.names import MetricName
+from lmspec.specs.names import ArtifactName, MetricName
 
 NOTED = 8  # artifacts out of date that have a note, per revision
 
@@ -49,6 +50,7 @@ def compare(
         flips=tuple(flips.flips(changed, root)),
         ratios=tuple(timed),
         gates=tuple(gates.verdicts(evidence, today or datetime.date.today())),
+        remeasured=tuple(pair.name for pair in current if _is_remeasured(pair, timed)),
         standings=tuple(standing.standings(evidence.pairs, candidate)),
         notes=tuple(_notes(evidence)),
         confusion=tuple(pictures.confusion(changed)),
@@ -61,6 +63,23 @@ def compare(
             if name.startswith("bundle.") and "scores" in spec
         ),
     )
+
+
+def _is_remeasured(pair: ArtifactPair, timed: Sequence[Ratio]) -> bool:
+    """Was it timed again, without a difference, while all that it times has the same output?"""
+    if not untested.is_measured(pair.name) or pair.baseline.metrics == pair.candidate.metrics:
+        return False
+    own = [ratio for ratio in timed if str(MetricName.parse(ratio.name).artifact) == pair.name]
+    if any(ratio.verdict != "inconclusive" and ratio.method != ratios.ONCE for ratio in own):
+        return False
+    outputs = [[_output(end, field) for field in ("of", "against")] for end in pair]
+    return None not in outputs[0] and outputs[0] == outputs[1]
+
+
+def _output(timed: Artifact, field: str) -> str | None:
+    """MD5 of the folder of what a measured artifact refers to, by dvc.lock."""
+    name = str(timed.spec.get(field))
+    return timed.revision.run(name).outs.get(ArtifactName.parse(name).folder)
 
 
 def _artifact(metric: Metric) -> str:

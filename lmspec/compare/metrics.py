@@ -8,9 +8,9 @@ from typing import Any
 from lmspec.compare import bounds, expected, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
-from lmspec.compare.report import Family, Metric
+from lmspec.compare.report import Family, Metric, Verdict
 from lmspec.compare.revision import Metrics, Unavailable, at, number
-from lmspec.compare.verdicts import CONFIDENCE, Row, towards
+from lmspec.compare.verdicts import CONFIDENCE, Row, of_sizes, towards
 from lmspec.language import nouns
 from lmspec.specs.names import METRICS, ArtifactName, MetricPath
 from lmspec.specs.results import EXACT
@@ -200,8 +200,7 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
     if metric.better is None or metric.difference is None:
         return replace(metric, verdict="changed")
     if nouns.evidence(pair.name, path) in EXACT:
-        verdict = towards(metric.difference, metric.better)
-        return replace(metric, verdict=verdict, method="exact")
+        return replace(metric, verdict=_exactly(pair, path, metric), method="exact")
     dataset = nouns.of(pair.noun).dev_field
     if dataset and path == ("dev", "accuracy") and _are_shares(metric):
         baseline, candidate = (_dev_split(end, dataset) for end in pair)
@@ -215,6 +214,14 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
     if path[0] == "seeds":
         reason = "one of several trainings; `dev` shows their spread"
     return replace(metric, verdict="untested", reason=reason)
+
+
+def _exactly(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Verdict:
+    """The verdict on a size or a count that differs."""
+    difference = metric.difference or 0.0
+    if nouns.evidence(pair.name, path) == "size":
+        return of_sizes(difference, metric.baseline, metric.better)
+    return towards(difference, metric.better)
 
 
 def _dev_split(artifact: Artifact, field: str) -> tuple[int, str | None]:

@@ -10,7 +10,7 @@ from lmspec.compare.artifact import Artifact, leaves
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Ratio
 from lmspec.compare.revision import number
-from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL, of_sizes, towards
 from lmspec.errors import some
 from lmspec.language import nouns
 from lmspec.specs.names import ArtifactName
@@ -21,6 +21,7 @@ from lmspec.statistics.bootstrap import SEED
 
 REPLICATES = 10_000
 IN_ROUNDS = "relative to {against}, measured in turn with it; two runs"
+ONCE = "measured once in each commit"
 APART = "in two runs, without a common reference for the speed of the machine"
 OTHERWISE = "in two runs, and other versions of {packages} may have changed {against} too"
 
@@ -77,9 +78,11 @@ def _of(pair: ArtifactPair) -> Iterator[Ratio]:
         if metric is None or metric.see:  # another metric is compared in its place
             continue
         if metric.evidence == "size":
-            yield replace(ratio, verdict=towards(ratio.ratio - 1, ratio.better), method="exact")
+            verdict = of_sizes(candidate - baseline, baseline, ratio.better)
+            if verdict != "same":
+                yield replace(ratio, verdict=verdict, method="exact")
         elif metric.evidence == "peak":
-            yield replace(ratio, method="measured once in each commit")
+            yield replace(ratio, method=ONCE)
         elif metric.column:
             yield _timed(pair, metric, ratio)
 

@@ -331,6 +331,7 @@ class Report:
     notes      what could not be checked, and why
     shipped    scores artifacts that a bundle of the candidate quotes: what is released
     standings  of the candidate's scores that changed or are new, and of worthless ones
+    remeasured artifacts that were timed again, without a difference, and time the same outputs
     """
 
     baseline: RevisionId
@@ -347,6 +348,7 @@ class Report:
     front: tuple[Point, ...] = ()
     shipped: Names = ()
     standings: tuple[Standing, ...] = ()
+    remeasured: Names = ()
 
     @property
     def warnings(self) -> Sequence[str]:

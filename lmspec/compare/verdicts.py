@@ -8,6 +8,7 @@ from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.bootstrap import Estimate
 
 LEVEL = 0.05
+SIZE_TOLERANCE = 0.001  # of the baseline: names and versions in a file move its size by less
 CONFIDENCE = 0.95
 
 
@@ -69,6 +70,13 @@ def _too_few(metric: Metric, estimate: Estimate | None, others: Sequence[float])
 
 def _no_effect(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'s' * (count != 1)}: no effect can be shown"
+
+
+def of_sizes(difference: float, baseline: float, better: Better | None) -> Verdict:
+    """The verdict on an exact number of bytes: a few more or less of them are the same size."""
+    if abs(difference) <= SIZE_TOLERANCE * abs(baseline):
+        return "same"
+    return towards(difference, better)
 
 
 def towards(difference: float, better: Better | None) -> Verdict:

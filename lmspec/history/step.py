@@ -8,7 +8,7 @@ from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Revision, Unavailable
-from lmspec.compare.verdicts import CONFIDENCE, LEVEL, towards
+from lmspec.compare.verdicts import CONFIDENCE, LEVEL, of_sizes, towards
 from lmspec.language import nouns
 from lmspec.specs.names import MetricName
 from lmspec.specs.results import EXACT
@@ -74,7 +74,10 @@ def step(
         return Step("same", 0.0)
     if better is None:
         return Step("changed", plain)
-    if nouns.evidence(name.artifact, name.path) in EXACT:
+    evidence = nouns.evidence(name.artifact, name.path)
+    if evidence == "size":
+        return Step(of_sizes(plain, values[0], better), plain)
+    if evidence in EXACT:
         return Step(towards(plain, better), plain)
     return _measured(pair, name, plain)
 

@@ -1,14 +1,15 @@
 """tables: the rows of a report as text, which the terminal, Markdown and HTML lay out."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
 from lmspec.compare.report import Change, Distance, Example, Flips, Metric, Ratio, Report
 from lmspec.compare.revision import number
-from lmspec.reports import words
+from lmspec.errors import some
+from lmspec.reports import folding, words
 from lmspec.reports.words import Tone
 
 Kind = Literal["name", "number", "text", "verdict"]
@@ -18,6 +19,7 @@ METRIC = (
     "|verdict:verdict|remark:text"
 )
 TEST = "p:number|p (Holm):number|family:text|examples:number|method:text"
+MOST_ROWS = 8  # artifacts that were rebuilt, new or removed, each on its own row
 COUNTS = "examples:number|negative flips:number|positive flips:number"
 
 
@@ -71,9 +73,27 @@ def _cell(value: object) -> str:
     return words.number(value) if value is None or isinstance(value, float) else words.line(value)
 
 
-def parameters(report: Report) -> Table:
-    """Values of each leaf of params.yaml that differs."""
-    return table("parameters", f"parameter:name|{VALUES}", map(_change, report.changes.parameters))
+def parameters(report: Report, everything: bool = True) -> Table:
+    """Values of each leaf of params.yaml that differs.
+
+    Without `everything`, one row for all of a new artifact, or of one that was removed.
+    """
+    changes, whole = report.changes, {*report.changes.new, *report.changes.removed}
+    rows: list[Sequence[object]] = []
+    for key, group in itertools.groupby(changes.parameters, lambda change: _owner(change, whole)):
+        leaves = list(group)
+        if everything or key is None or len(leaves) < folding.FEWEST:
+            rows += map(_change, leaves)
+        else:
+            sides = (words.NONE, f"{len(leaves)} values")
+            rows.append((f"{key}.*", *(sides if key in changes.new else reversed(sides))))
+    return table("parameters", f"parameter:name|{VALUES}", rows)
+
+
+def _owner(change: Change, artifacts: Collection[str]) -> str | None:
+    """The artifact whose field it is, if it is one of those."""
+    name = ".".join(change.name.split(".", 2)[:2])
+    return name if name in artifacts else None
 
 
 def toolchain(report: Report) -> Table:
@@ -100,14 +120,15 @@ def code(report: Report) -> Table:
     return table("code", "file:name|what:text|stages:text", rows)
 
 
-def artifacts(report: Report) -> Table:
-    """Those rebuilt, new, removed and renamed."""
+def artifacts(report: Report, everything: bool = True) -> Table:
+    """Those rebuilt, new, removed and renamed; without `everything` many of them on one row."""
     changes = report.changes
-    rows = [
-        (what, name, "")
-        for what in ("rebuilt", "new", "removed")
-        for name in getattr(changes, what)
-    ]
+    rows: list[tuple[str, ...]] = []
+    for what in ("rebuilt", "new", "removed"):
+        names = getattr(changes, what)
+        if not everything and len(names) > MOST_ROWS:
+            names = (f"{len(names)}: {some(names)}",)
+        rows += [(what, name, "") for name in names]
     rows += [("renamed", *names) for names in changes.renamed.items()]
     return table("artifacts", "what:text|artifact:name|new name:name", rows)
 
@@ -204,9 +225,10 @@ def examples(report: Report, most: int | None = None) -> Table:
     return table("negative flips", heads, rows, note=note)
 
 
-def ratios(report: Report) -> Table:
-    """candidate / baseline of what is timed or weighed."""
-    ordered = sorted(report.ratios, key=lambda r: words.RANK[r.verdict])
+def ratios(report: Report, everything: bool = True) -> Table:
+    """candidate / baseline of what is timed or weighed; without `everything`, no mere noise."""
+    shown = (r for r in report.ratios if everything or not folding.is_noise(r, report.remeasured))
+    ordered = sorted(shown, key=lambda r: words.RANK[r.verdict])
     rows = (
         (
             r.name,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lmspec.compare.report import Report
 from lmspec.errors import harmless
-from lmspec.reports import aligned, tables, words
+from lmspec.reports import aligned, folding, tables, words
 from lmspec.reports.tables import Table
 from lmspec.reports.words import Tone
 
@@ -36,9 +36,19 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
     yield Section(words.revisions(report))
     yield from _listed("failure", report.failures, "bad")
     yield from _listed("warning", report.warnings, "unsure")
-    yield from _tables(*(made(report) for made in tables.CHANGES))
+    yield from _tables(
+        tables.parameters(report, everything),
+        tables.data(report),
+        tables.code(report),
+        tables.toolchain(report),
+        tables.artifacts(report, everything),
+    )
     shown = [m for m in words.ordered(report.metrics) if everything or m.verdict != "same"]
     hidden = "" if len(shown) == len(report.metrics) else " (`same` is not shown: --all shows it)"
+    if not everything:
+        folded = folding.folded(shown, report.remeasured)
+        hidden = hidden if len(folded) == len(shown) else " (--all shows each)"
+        shown = folded
     yield Section(
         f"metrics: {words.counted(report.metrics)}{hidden}",
         table=tables.metrics(shown, tested=everything, note=words.explanation(report.metrics)),
@@ -47,7 +57,7 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
         tables.flips(report),
         tables.slices(report, everything),
         tables.examples(report, None if everything else WORST),
-        tables.ratios(report),
+        tables.ratios(report, everything),
         tables.standings(report, everything),
         tables.gates(report),
     )
