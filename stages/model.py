@@ -9,6 +9,7 @@ from lmspec.methods import supervision, training
 from lmspec.specs.architecture import Transformer
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
+from lmspec.specs.training import descent
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -19,6 +20,8 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
         needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
     )
     architecture = importlib.import_module(spec.architecture.module)
+
+    recipe = descent(spec.training)
 
     def train(numerics: Numerics) -> tuple[checkpoint.Checkpoint, training.Fitted]:
         training.seed_weights(numerics)
@@ -31,14 +34,14 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
         )
         evaluate = supervision.evaluation(network, dev.ids, dev.truth, pad_id)
         task = training.Task(new.ids, pad_id, supervision.cross_entropy(new.truth), evaluate)
-        fitted = training.fit(network, task, spec.training, numerics)
+        fitted = training.fit(network, task, recipe, numerics)
         return checkpoint.Checkpoint(
             spec.architecture.kind, network, tokenizer, labels, pad_id
         ), fitted
 
     kept, fitted = train(needs.bits)
     checkpoint.write(kept, out)
-    others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
+    others = training.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
     return stage.Report(training.metrics(kept.model, fitted, others), {"curve": fitted.curve})
 
 

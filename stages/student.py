@@ -11,6 +11,7 @@ from lmspec.formats import checkpoint, examples
 from lmspec.methods import distilling, supervision, teaching, training
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
+from lmspec.specs.training import descent
 
 
 def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -31,6 +32,8 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     answers = distilling.answers(teacher.model, new.ids, teacher.pad_id, spec.layers)
     objective = teaching.taught(new.truth, answers, spec.distillation)
 
+    recipe = descent(spec.training)
+
     def train(numerics: Numerics) -> tuple[PreTrainedModel, training.Fitted]:
         training.seed_weights(numerics)
         network = architecture.shrink(
@@ -40,11 +43,11 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.ids, dev.truth, teacher.pad_id)
         task = training.Task(new.ids, teacher.pad_id, objective, evaluate)
-        return network, training.fit(network, task, spec.training, numerics)
+        return network, training.fit(network, task, recipe, numerics)
 
     network, fitted = train(needs.bits)
     checkpoint.write(dataclasses.replace(teacher, model=network), out)
-    others = training.over_seeds(lambda numerics: train(numerics)[1], spec.training, needs.bits)
+    others = training.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
     return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve})
 
 

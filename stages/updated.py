@@ -9,6 +9,7 @@ from lmspec import stage
 from lmspec.formats import checkpoint, examples
 from lmspec.methods import distilling, supervision, training, updating
 from lmspec.specs.numerics import Numerics
+from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
 
 
@@ -18,7 +19,7 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
-        lambda numerics: train(spec, needs, numerics).fitted, spec.training, needs.bits
+        lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
     report = training.metrics(kept.model.model, kept.fitted, others) | {"rows": kept.rows}
     return stage.Report(report, {"curve": kept.fitted.curve})
@@ -59,7 +60,7 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     evaluate = supervision.evaluation(earlier.model, dev_ids, dev_truth, earlier.pad_id)
     objective = updating.retaining(truth, answers, len(new.ids), spec.retention)
     task = training.Task(ids, earlier.pad_id, objective, evaluate)
-    fitted = training.fit(earlier.model, task, spec.training, numerics)
+    fitted = training.fit(earlier.model, task, descent(spec.training), numerics)
     return Trained(earlier, fitted, {"new": len(new.ids), "replayed": len(ids) - len(new.ids)})
 
 

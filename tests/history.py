@@ -47,13 +47,15 @@ model:
     on: splits.reviews
     architecture: {kind: cnn, embedding_dim: 16, filters: 16, widths: [1, 2], vocabulary: 300, max_length: 24, long_texts: truncate, dropout: 0.1}
     training:
+      kind: gradient_descent
       epochs: 3
       batch_size: 16
       optimizer: {kind: adamw, peak_learning_rate: 3.0e-3, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1.0e-8}
       warmup_fraction: 0.0
       decay: constant
       max_gradient_norm: 1.0
-      early_stopping: {metric: macro_f1, evaluations_per_epoch: 1, patience: 3}
+      class_weights: none
+      early_stopping: {metric: macro_f1, evaluation_steps: 6, patience: 3}
       seeds: 1
 exported:
   cnn: {of: model.cnn, opset: 18, max_logit_difference: 1.0e-4}

@@ -96,17 +96,17 @@ def test_the_schema_is_complete() -> None:
 @pytest.mark.parametrize(
     ("at", "key"),
     [
-        ("$defs/Training/properties/epochs", "description"),
+        ("$defs/GradientDescent/properties/epochs", "description"),
         ("properties/gates", "description"),
-        ("$defs/Training/properties/epochs", "maximum"),
+        ("$defs/GradientDescent/properties/epochs", "maximum"),
         ("$defs/Adamw/properties/epsilon", "exclusiveMinimum"),
         ("$defs/BundleSpec/properties/title", "maxLength"),
         ("$defs/FileSource/properties/sha256", "pattern"),
-        ("$defs/Training", "additionalProperties"),
-        ("$defs/Training/properties/early_stopping", "$ref"),
+        ("$defs/GradientDescent", "additionalProperties"),
+        ("$defs/GradientDescent/properties/early_stopping", "$ref"),
         ("properties/model", "additionalProperties"),
         ("$defs/CorpusSpec/properties/labels", "items"),
-        ("$defs/Training/properties/optimizer/discriminator/mapping", "sgd"),
+        ("$defs/GradientDescent/properties/optimizer/discriminator/mapping", "sgd"),
     ],
 )
 def test_a_gap_in_the_schema_is_seen(at: str, key: str) -> None:

@@ -23,7 +23,7 @@ from lmspec.methods.architectures import cnn, rnn, transformer
 from lmspec.specs.architecture import Cnn, Rnn
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import Distillation
-from lmspec.specs.training import Training
+from lmspec.specs.training import GradientDescent
 from tests import miniature
 
 TEXTS = [text for _, text, _ in miniature.sentences("")]
@@ -46,10 +46,12 @@ SGD = {
 }
 
 
-def recipe(**changes: object) -> Training:
+def recipe(**changes: object) -> GradientDescent:
     """Two short epochs."""
-    stopping = {"metric": "accuracy", "evaluations_per_epoch": 2, "patience": 9}
+    stopping = {"metric": "accuracy", "evaluation_steps": 5, "patience": 9}
     base = {
+        "kind": "gradient_descent",
+        "class_weights": "none",
         "epochs": 2,
         "batch_size": 16,
         "optimizer": ADAMW,
@@ -58,7 +60,7 @@ def recipe(**changes: object) -> Training:
         "max_gradient_norm": 1.0,
         "seeds": 1,
     }
-    return Training.model_validate(base | {"early_stopping": stopping} | changes)
+    return GradientDescent.model_validate(base | {"early_stopping": stopping} | changes)
 
 
 def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
@@ -96,7 +98,7 @@ def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
 
 
 def fit(
-    kind: str, spec: Training, numerics: Numerics = NUMERICS
+    kind: str, spec: GradientDescent, numerics: Numerics = NUMERICS
 ) -> tuple[torch.nn.Module, training.Fitted]:
     model, ids, pad = make(kind)
     evaluate = supervision.evaluation(model, ids[:40], TRUTH[:40], pad)
@@ -142,7 +144,7 @@ def test_the_best_weights_are_kept() -> None:
     long enough."""
     spec = recipe(
         epochs=8,
-        early_stopping={"metric": "log_loss", "evaluations_per_epoch": 1, "patience": 2},
+        early_stopping={"metric": "log_loss", "evaluation_steps": 10, "patience": 2},
         optimizer=ADAMW | {"peak_learning_rate": 0.3},
     )
     model, ids, pad = make("cnn")

@@ -93,7 +93,7 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
     spec = specs[name]
     match step:
         case "{seed}":
-            count = spec["training"]["seeds"]
+            count = spec["training"].get("seeds", 1)
             return [str(number) for number in range(1, count + 1)] if count > 1 else ()
         case "{split}":
             return SPLITS

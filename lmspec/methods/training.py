@@ -21,7 +21,7 @@ from lmspec.errors import LmspecError
 from lmspec.methods.encoding import Batch, Ids, collate, training_order
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.results import WATCHED
-from lmspec.specs.training import Adamw, Training
+from lmspec.specs.training import Adamw, GradientDescent
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
 Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
@@ -58,7 +58,7 @@ class Fitted:
     steps: int
 
 
-def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) -> Fitted:
+def fit(model: PreTrainedModel, task: Task, spec: GradientDescent, numerics: Numerics) -> Fitted:
     """Train in place; the model ends with the weights of its best evaluation.
 
     Raises LmspecError if the loss is not finite.
@@ -68,8 +68,7 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
     optimizer, schedule = _optimizer(model, spec, total)
     watch = _Watch(model, task.evaluate, spec)
     progress = _Progress(total, spec.batch_size)
-    looks = spec.early_stopping.evaluations_per_epoch
-    marks = {math.ceil(per_epoch * (i + 1) / looks) for i in range(looks)}  # steps of an epoch
+    every = spec.early_stopping.evaluation_steps
     lengths = [len(i) for i in task.ids]
     step = 0
     for epoch in range(spec.epochs):
@@ -93,7 +92,7 @@ def fit(model: PreTrainedModel, task: Task, spec: Training, numerics: Numerics) 
             step += 1
             watch.losses.append(loss.item())
             progress.show(step, watch.losses[-1])
-            if at in marks:
+            if step % every == 0 or step == total:
                 progress.evaluated(step, watch.look(step, epoch + at / per_epoch, learning_rate))
                 if watch.waited >= spec.early_stopping.patience:
                     return watch.finish(step)
@@ -129,7 +128,7 @@ def seed_weights(numerics: Numerics) -> None:
 
 
 def over_seeds(
-    train: Callable[[Numerics], Fitted], spec: Training, numerics: Numerics
+    train: Callable[[Numerics], Fitted], spec: GradientDescent, numerics: Numerics
 ) -> list[Fitted]:
     """Train once more with each further seed of the spec; results in order.
 
@@ -177,7 +176,7 @@ def learning_rate_factor(step: int, total: int, warmup_fraction: float, decay: s
 
 
 def _optimizer(
-    model: PreTrainedModel, spec: Training, total: int
+    model: PreTrainedModel, spec: GradientDescent, total: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     trained = [p for p in model.parameters() if p.requires_grad]
     rule = spec.optimizer
@@ -209,7 +208,10 @@ class _Watch:
     """Evaluate, keep the best weights, and count evaluations since the best one."""
 
     def __init__(
-        self, model: PreTrainedModel, evaluate: Callable[[], dict[str, float]], spec: Training
+        self,
+        model: PreTrainedModel,
+        evaluate: Callable[[], dict[str, float]],
+        spec: GradientDescent,
     ) -> None:
         self.model, self.evaluate, self.rule = model, evaluate, spec.early_stopping
         self.losses: list[float] = []

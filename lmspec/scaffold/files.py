@@ -1,6 +1,7 @@
 """files: the text files of a new project, from templates and the table."""
 
 import json
+import math
 import platform
 import re
 import statistics
@@ -51,6 +52,7 @@ def _values(table: LabelledTable) -> dict[str, Any]:
     rows = len(table.lengths)
     usual = statistics.quantiles(table.lengths, n=20)[-1]  # characters of the 95th percentile
     small = rows < 2000
+    batch_size = 16 if small else 64
     # about three characters per token
     tokens = next((n for n in (32, 64, 128, 256) if n >= usual / 3), MOST_TOKENS)
     return {
@@ -72,7 +74,8 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "vocabulary": 1000 if small else 8000,
         "max_length": tokens,
         "epochs": 20 if small else 5,
-        "batch_size": 16 if small else 64,
+        "batch_size": batch_size,
+        "evaluation_steps": math.ceil(rows * (0.6 if small else 0.8) / batch_size),  # an epoch
         "majority": round(max(table.labels.values()) / rows, 3),
         "threads": 2,
         "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",

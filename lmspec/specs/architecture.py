@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from lmspec.specs.base import Ref, Spec, To
+from lmspec.specs.checks import architecture as checks
 
 MaxLength = Annotated[
     int,
@@ -94,7 +95,48 @@ class Cnn(Network):
     dropout: Dropout = Field(description="after the embedding and before the head")
 
 
-Architecture = Annotated[Transformer | Rnn | Cnn, Field(discriminator="kind")]
+Orders = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10)], ...],
+    Field(strict=False, min_length=2, max_length=2),
+]
+
+
+class Linear(Network):
+    """TF-IDF of word and character n-grams, one linear layer: hard to beat, and fitted in seconds.
+
+    Term frequencies are 1 + ln(count), inverse document frequencies ln((1 + n) / (1 + df)) + 1, and
+    words and characters are each scaled to length 1, as scikit-learn's TfidfVectorizer does.
+    """
+
+    holds = (checks.n_grams_are_given, checks.n_gram_orders_are_in_order)
+    kind: Literal["linear"] = Field(description="TF-IDF of n-grams and a linear layer")
+    word_ngrams: Orders | None = Field(
+        description="shortest and longest n-grams of words; null for none"
+    )
+    char_ngrams: Orders | None = Field(
+        description="shortest and longest n-grams of characters, inside what white space separates;"
+        " null for none"
+    )
+    min_documents: int = Field(
+        ge=1, le=10**6, description="n-grams in fewer training texts are left out"
+    )
+    max_features: int = Field(
+        ge=1, le=10**7, description="at most that many n-grams, the most frequent ones"
+    )
+
+
+class Embedding(Network):
+    """A frozen pretrained encoder, the mean over its tokens scaled to length 1, a linear layer."""
+
+    kind: Literal["embedding"] = Field(description="frozen pretrained weights and a linear layer")
+    weights: Annotated[Ref, To(("sources",))] = Field(
+        description="folder with config.json, model.safetensors and tokenizer.json"
+    )
+    max_length: MaxLength
+    long_texts: LongTexts
+
+
+Architecture = Annotated[Transformer | Rnn | Cnn | Linear | Embedding, Field(discriminator="kind")]
 KINDS = tuple(
     kind
     for network in get_args(get_args(Architecture)[0])

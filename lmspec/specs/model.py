@@ -1,4 +1,4 @@
-"""model: a network, fitted to the train split of a dataset."""
+"""model: a classifier, fitted to the train split of a dataset."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lmspec.specs.architecture import Architecture
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.checks import model as checks
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 
@@ -16,10 +17,11 @@ class ModelSpec(Artifact):
     numerics = True
     metrics = TRAINED
     reports = (CURVE,)
+    holds = (checks.training_suits_the_kind,)
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
     )
-    architecture: Architecture = Field(description="which kind of network")
+    architecture: Architecture = Field(description="which kind of model")
     training: Training = Field(description="how the weights are fitted")
 
     def modules(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pydantic import Field
 from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import student as checks
+from lmspec.specs.checks.training import weights_are_trained_further
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 
@@ -40,7 +41,12 @@ class StudentSpec(Artifact):
     origin = "teacher"
     metrics = TRAINED
     reports = (CURVE,)
-    holds = (checks.layers_ascend, checks.frozen_layers_exist, checks.something_is_learned)
+    holds = (
+        checks.layers_ascend,
+        checks.frozen_layers_exist,
+        checks.something_is_learned,
+        weights_are_trained_further,
+    )
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
         description="the transformer to learn from"
     )

@@ -1,4 +1,4 @@
-"""training: how weights are fitted: optimizer, schedule, early stopping. Same for every model."""
+"""training: how weights are fitted: gradient descent for networks, else logistic regression."""
 
 from typing import Annotated, Literal
 
@@ -23,6 +23,15 @@ CURVE = Table(
     {"x": "step", "y": "dev_accuracy", "title": "dev accuracy"},
     {"loss": ["train_loss", "dev_log_loss"]},
 )
+
+
+ClassWeights = Annotated[
+    Literal["none", "balanced"],
+    Field(
+        description="balanced: the loss of a label's examples is weighted by examples / (labels *"
+        " examples of the label), so that rare labels count as much as frequent ones"
+    ),
+]
 
 
 class Adamw(Spec):
@@ -54,22 +63,30 @@ class Sgd(Spec):
 
 
 class EarlyStopping(Spec):
-    """The weights of the best evaluation on the dev split are kept."""
+    """The weights of the best evaluation on the dev split are kept; log loss breaks ties."""
 
     metric: Literal["accuracy", "macro_f1", "log_loss"] = Field(
         description="metric on the dev split that decides"
     )
-    evaluations_per_epoch: int = Field(
-        ge=1, le=100, description="evenly spaced, the last at the end of the epoch"
+    evaluation_steps: int = Field(
+        ge=1,
+        le=10**9,
+        description="optimizer steps from one evaluation to the next; the end is always evaluated",
     )
     patience: int = Field(
-        ge=1, le=100_000, description="evaluations without improvement before training stops"
+        ge=1,
+        le=100_000,
+        description="evaluations without improvement before training stops; it counts once the"
+        " model has left its cold start",
     )
 
 
-class Training(Spec):
-    """The training loop."""
+class GradientDescent(Spec):
+    """The training loop of networks."""
 
+    kind: Literal["gradient_descent"] = Field(
+        description="for networks: steps along the gradient of batches"
+    )
     epochs: int = Field(ge=1, le=1000, description="passes over the train split")
     batch_size: int = Field(ge=1, le=65536, description="examples per optimizer step")
     optimizer: Annotated[
@@ -82,6 +99,7 @@ class Training(Spec):
         description="shape of the learning-rate decay from the peak to 0"
     )
     max_gradient_norm: float = Field(gt=0, le=1e6, description="gradients are clipped to this norm")
+    class_weights: ClassWeights
     early_stopping: EarlyStopping = Field(
         description="when training stops, and which weights are kept"
     )
@@ -91,3 +109,35 @@ class Training(Spec):
         description="number of seeds to train; the first is kept, the rest measure seed variance"
         " on the dev split",
     )
+
+
+class LogisticRegression(Spec):
+    """Multinomial logistic regression (scikit-learn) on fixed features.
+
+    The inverse regularization with the lowest log loss on the dev split is kept, each calibrated by
+    a temperature there. Source: Guo et al. 2017, arXiv:1706.04599.
+    """
+
+    kind: Literal["logistic_regression"] = Field(
+        description="for fixed features: one linear layer, fitted to the end"
+    )
+    inverse_regularization: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = Field(
+        strict=False,
+        min_length=1,
+        max_length=50,
+        description="values of C to try; of equally good ones the smallest is kept",
+    )
+    class_weights: ClassWeights
+    max_iterations: int = Field(
+        ge=1, le=100_000, description="of the solver (L-BFGS), for each value of C"
+    )
+
+
+Training = Annotated[GradientDescent | LogisticRegression, Field(discriminator="kind")]
+
+
+def descent(training: GradientDescent | LogisticRegression) -> GradientDescent:
+    """The training loop of a network; checks of the specs leave no other."""
+    if not isinstance(training, GradientDescent):
+        raise TypeError(f"{training.kind} has no training loop")
+    return training
