@@ -13,9 +13,10 @@ from lmspec.compare.revision import CODE as CODE_FOLDERS
 from lmspec.compare.revision import Revision, executed, is_elsewhere
 from lmspec.errors import LmspecError, some
 from lmspec.git import tree
-from lmspec.language import nouns
+from lmspec.language import nouns, uses
 from lmspec.pipeline import difference
 from lmspec.run import interpreter, toolchain
+from lmspec.specs import blocks
 
 DATA, SPEC, CODE, TOOLCHAIN = "data", "spec", "code", "toolchain"
 FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)
@@ -24,9 +25,9 @@ FACTORS = (DATA, SPEC, CODE, TOOLCHAIN)
 def of_section(name: str) -> str | None:
     """The factor that a section of params.yaml belongs to; None for gates, which build nothing.
 
-    `machine` has to fit the code that reads it.
+    `machine` has to fit the code that reads it. A block goes with what uses it.
     """
-    if name in ("gates", "machine"):
+    if name in ("gates", "machine", blocks.SECTION):
         return CODE if name == "machine" else None
     return DATA if nouns.of(name).is_data else SPEC
 
@@ -94,9 +95,18 @@ def installed(baseline: Revision, candidate: Revision) -> Literal["baseline", "c
 
 def _values(baseline: Revision, candidate: Revision, factor: str) -> Iterator[str]:
     """Leaves of params.yaml that differ."""
+    params = baseline.params, candidate.params
+    used = {
+        block
+        for values in params
+        for name, section in values.items()
+        if of_section(name) == factor
+        for block in blocks.used(section, blocks.of(values))
+    }
     old, new = (
-        {name: value for name, value in revision.params.items() if of_section(name) == factor}
-        for revision in (baseline, candidate)
+        {name: value for name, value in values.items() if of_section(name) == factor}
+        | {blocks.SECTION: {n: v for n, v in blocks.of(values).items() if n in used}}
+        for values in uses.compared(*params)
     )
     return difference.described(old, new)
 

@@ -23,6 +23,8 @@ from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 from lmspec.pipeline import compiler, durations, repro, subprocesses
+from lmspec.run import declaration
+from lmspec.specs import blocks
 
 LOGS = Path(".lmspec/attribute")
 RUNNING = re.compile(r"Running stage '(.*)':$")
@@ -36,14 +38,23 @@ DROPPED = {"PYTHONSAFEPATH", "DVC_STAGE", "DVC_ROOT"}
 
 
 def params(baseline: Mapping[str, Any], candidate: Mapping[str, Any], mix: Mix) -> dict[str, Any]:
-    """params.yaml of a mix, from those of the commits: each section as its factor is, no gates."""
-    merged = {}
+    """params.yaml of a mix, from those of the commits: each section as its factor is, no gates.
+
+    A section brings the blocks that it uses, so that DVC's cache has what either commit built; if
+    the other commit has another block of that name, its values are written out.
+    """
+    merged: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for name in {**baseline, **candidate}:
         factor = factors.of_section(name)
         values = candidate if factor in mix else baseline
         if factor is not None and name in values:
-            merged[name] = values[name]
-    return merged
+            own = blocks.of(values)
+            used = {block: own[block] for block in blocks.used(values[name], own)}
+            fits = all(declaration.same(named.get(b, value), value) for b, value in used.items())
+            merged[name] = values[name] if fits else blocks.resolved(values[name], own)
+            named |= used if fits else {}
+    return merged | ({blocks.SECTION: named} if named else {})
 
 
 class Workshop:

@@ -11,6 +11,7 @@ from lmspec.methods.folders import Hasher
 from lmspec.run import declaration, digests, provenance, toolchain
 from lmspec.run.declaration import Declaration
 from lmspec.run.provenance import Entry, Provenance
+from lmspec.specs import blocks
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
@@ -129,8 +130,9 @@ def _same(stated: Entry, here: Entry) -> bool:
 
 def _of_settings(root: Path, declared: Declaration, stated: Provenance) -> Iterator[str]:
     values = declaration.values(root, declared)
-    for name in declared.watched[declaration.PARAMS]:
-        if not declaration.same(values[declaration.PARAMS][name], stated.params.get(name)):
+    watched = {n: values[declaration.PARAMS][n] for n in declared.watched[declaration.PARAMS]}
+    for name, value in blocks.without(watched).items():
+        if not declaration.same(value, stated.params.get(name)):
             yield f"{name} of params.yaml changed since it was built"
     for key, version in values[declaration.TOOLCHAIN].items():
         name = key.removeprefix("packages.")

@@ -10,6 +10,7 @@ from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair, Evidence
 from lmspec.compare.report import Change, Changes, Code, Rows
 from lmspec.compare.revision import PARAMS, Nested, Revision, Table, executed
+from lmspec.language import uses
 from lmspec.pipeline import codediff, difference
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
@@ -46,9 +47,10 @@ def _parameters(
     """Of params.yaml; a rename is no change."""
     if baseline.tree.ids.get(PARAMS) != candidate.tree.ids.get(PARAMS):
         renamed = _under_new_names(baseline.params, former)
-        yield from _differing(
-            _filled(renamed, candidate.params), _filled(candidate.params, renamed)
-        )
+        old, new = uses.compared(renamed, candidate.params)
+        for change in _differing(_filled(old, new), _filled(new, old)):
+            users = uses.artifacts(candidate.params, uses.block_of(change.name))
+            yield replace(change, used_by=users)
 
 
 def _filled(params: Mapping[str, Any], other: Mapping[str, Any]) -> Nested:

@@ -56,4 +56,4 @@ def _metric(artifact: Artifact, path: MetricPath) -> MetricName:
 
 def _specs(revision: Revision) -> Specs:
     names = tuple(map(ArtifactName.parse, revision.artifacts))
-    return Specs(revision.params, names, (), {}, revision.tree.root)
+    return Specs(revision.resolved, revision.params, names, (), {}, revision.tree.root)

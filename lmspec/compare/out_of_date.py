@@ -27,6 +27,7 @@ from lmspec.compare.revision import (
 from lmspec.formats.lockfile import Run
 from lmspec.run import declaration, provenance
 from lmspec.run.provenance import Provenance
+from lmspec.specs import blocks
 from lmspec.specs.names import METRICS, PROVENANCE, ArtifactName
 
 MADE_FROM_OUT_OF_DATE = ", which it is made from, is out of date"
@@ -203,7 +204,7 @@ class _Check:
 
     def _recorded(self, record: Provenance, run: Run) -> Iterator[str]:
         """Parameters, versions and files on which dvc.lock and the provenance disagree."""
-        for name, value in run.params.get(PARAMS, {}).items():
+        for name, value in blocks.without(run.params.get(PARAMS, {})).items():
             if not declaration.same(record.params.get(name, value), value):
                 yield f"{name} of {PARAMS}"
         for name, version in run.params.get(TOOLCHAIN, {}).items():

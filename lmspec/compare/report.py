@@ -44,11 +44,15 @@ class RevisionId:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs; `missing` for a revision that lacks it."""
+    """A value that differs; `missing` for a revision that lacks it.
+
+    used_by  artifacts that it reaches, if it is in a block
+    """
 
     name: str
     baseline: Any
     candidate: Any
+    used_by: Names = ()
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from lmspec.language import document as documents
 from lmspec.language.problems import ProblemsFound
 from lmspec.run import declaration, provenance
 from lmspec.run.provenance import Provenance
+from lmspec.specs import blocks
 from lmspec.specs.names import METRICS, NO_NOUNS, PROVENANCE, ArtifactName, MetricPath
 
 LOCK = lockfile.NAME
@@ -57,6 +58,11 @@ class Revision:
         return yaml_of(self.tree, PARAMS)
 
     @functools.cached_property
+    def resolved(self) -> Nested:
+        """params.yaml with blocks in place of the references to them."""
+        return blocks.without(self.params)
+
+    @functools.cached_property
     def lock(self) -> dict[str, Run]:
         """Stage -> its last run, by dvc.lock; empty if there is none."""
         return lockfile.runs(self.tree.text(LOCK) or "", _place(self.tree, LOCK))
@@ -80,7 +86,7 @@ class Revision:
         """`noun.name` -> its section of params.yaml, in the order of the file."""
         return {
             f"{noun}.{name}": spec
-            for noun, section in self.params.items()
+            for noun, section in self.resolved.items()
             if noun not in NO_NOUNS and isinstance(section, dict)
             for name, spec in section.items()
             if isinstance(spec, dict)

@@ -4,17 +4,20 @@ import json
 import math
 import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lmspec.errors import some
 from lmspec.language import schema as schemas
 from lmspec.language import suggest
 from lmspec.language.document import Document
 from lmspec.language.problems import Problem, Span, clipped, dotted, printable
 from lmspec.language.resolved import Reference
 from lmspec.language.schema import Schema, Schemas, listed
+from lmspec.specs import blocks
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
+MOST_PLACES = 8  # beside that of a mistake: a block may have many users
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
 
 
@@ -31,14 +34,17 @@ class Findings:
     references: list[Reference] = field(default_factory=list)
     unsound: set[Steps] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    _reported: set[tuple[str, Span, str]] = field(default_factory=set)
+    _reported: dict[tuple[str, Span, str], int] = field(default_factory=dict)
     _suggestions: int = 0
+    _noted: int = 0  # problems, those included that were reported before
 
     def report(
         self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False
     ) -> None:
         """Note a problem at the value (or key) of a path."""
-        self._note(rule, steps, self.document.place(steps, key), found, hint)
+        written = self.document.written(steps)
+        place = self.document.place(steps, key or (len(written) == 2 and written != steps))
+        self._note(rule, steps, place, found, hint)
 
     def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> None:
         """Note a disagreement among fields below `base`."""
@@ -56,20 +62,30 @@ class Findings:
         others: Iterable[tuple[Span, str]] = (),
         warning: bool = False,
     ) -> None:
-        """Keep it, unless the same was reported at that place through another alias or merge."""
+        """Keep it; if it was reported at that place through another use of it, add this use."""
         self.unsound.add(steps[:2])
-        if (rule, span, found) in self._reported:
+        self._noted += 1
+        users = tuple(
+            (place, f"used by {printable(dotted(user))}")
+            for place, user in self.document.references(steps)
+        )
+        at = self._reported.setdefault((rule, span, found), len(self.problems))
+        if at < len(self.problems):
+            known = self.problems[at]
+            new = tuple(user for user in users if user not in known.others)
+            if len(known.others) + len(new) <= MOST_PLACES:
+                self.problems[at] = replace(known, others=known.others + new)
             return
-        self._reported.add((rule, span, found))
         detours = ((place, "used here") for place in self.document.detours(steps))
         # messages quote the file, whatever it holds
-        places = tuple((place, printable(text)) for place, text in (*others, *detours))
+        places = tuple((place, printable(text)) for place, text in (*others, *detours)) + users
+        what = dotted(self.document.written(steps))
         found, hint = printable(found), printable(hint)
-        self.problems.append(Problem(rule, span, dotted(steps), found, hint, places, warning))
+        self.problems.append(Problem(rule, span, what, found, hint, places, warning))
 
     def _place(self, steps: Steps) -> Span:
-        """Of the value at a path; of the name, for a whole artifact."""
-        return self.document.place(steps, key=len(steps) == 2)
+        """Of the value at a path; of the name, for a whole artifact or block."""
+        return self.document.place(steps, key=len(self.document.written(steps)) == 2)
 
     def near(self, name: str, names: Iterable[str], likeness: float = suggest.LIKE) -> str | None:
         """The name that was probably meant; None if none is close, or after too many problems."""
@@ -83,7 +99,15 @@ class Findings:
         whole, (schema, nullable) = schema, schemas.concrete(schema)
         if value is None and nullable:
             return
-        if kinds := schemas.kinds(schema):
+        takes_block = schemas.takes_block(whole)
+        if isinstance(value, dict) and not takes_block and self._is_reference(steps):
+            self._takes_no_block(whole, steps)
+        elif takes_block and isinstance(value, str) and value.startswith(blocks.PREFIX):
+            self._no_such_block(value, steps)
+        elif schemas.is_block(schema):
+            if not isinstance(value, dict):
+                self.report("wrong-type", steps, _must_be(schema, value))
+        elif kinds := schemas.kinds(schema):
             self._choice_of_kinds(value, schema, kinds, steps)
         elif choices := schemas.choices(schema):
             if not (isinstance(value, str) and value in choices):
@@ -103,6 +127,34 @@ class Findings:
         elif not schemas.fits(value, schema):
             rule, found = _misfit(value, schema, whole)
             self.report(rule, steps, found, suggest.value(value, schema, nullable))
+
+    def _is_reference(self, steps: Steps) -> bool:
+        """Does the text at a path name a block?"""
+        return any(user == steps for _, user in self.document.references(steps))
+
+    def _takes_no_block(self, schema: Schema, steps: Steps) -> None:
+        place, _ = self.document.references(steps)[-1]
+        name = dotted(self.document.written(steps))
+        found = f"it must be {schemas.rule(schema)}; it is the block {name}"
+        hint = "write the value; if it is no reference, rename the block"
+        self.unsound.add(steps[:2])
+        self._noted += 1
+        what = dotted((*self.document.written(steps[:-1]), steps[-1]))
+        self.problems.append(Problem("wrong-type", place, what, printable(found), hint))
+
+    def _no_such_block(self, text: str, steps: Steps) -> None:
+        """Report a reference that is not resolved."""
+        known, name = blocks.of(self.document.values), text.removeprefix(blocks.PREFIX)
+        section = self.document.values.get(blocks.SECTION)
+        if name in known and isinstance(known[name], dict):
+            self.report("cycle", steps, f"{text} is inside of itself", "write the value out")
+        elif name in known or not isinstance(section, dict | None):
+            self.unsound.add(steps[:2])  # the block or the section is reported itself
+        else:
+            near = self.near(name, known)
+            hint = suggest.did_you_mean(near and f"{blocks.PREFIX}{near}")
+            hint = hint or (f"the blocks are {some([*known])}" if known else "there is none yet")
+            self.report("no-such-block", steps, f"there is no block {shown(text)}", hint)
 
     def _choice_of_kinds(self, value: Any, schema: Schema, kinds: Schemas, steps: Steps) -> None:
         named = f"the kinds are {listed(kinds, 'and')}"
@@ -133,7 +185,7 @@ class Findings:
     ) -> None:
         """Note what is wrong with a mapping with fields. kinds: those that it could be."""
         fields: Schemas = schema["properties"]
-        before = len(self.problems)
+        before = self._noted
         missing = [name for name in schema.get("required", ()) if name not in value]
         explained = self._unknown(value, fields, missing, steps, kinds)
         if missing := [name for name in missing if name not in explained]:
@@ -141,7 +193,7 @@ class Findings:
         for name, item in value.items():
             if name in fields:
                 self.check(item, fields[name], (*steps, name))
-        if len(self.problems) == before:  # the checks expect each field to be right by itself
+        if self._noted == before:  # the checks expect each field to be right by itself
             for name in schema.get("x-holds", ()):
                 for disagreement in function(name)(value):
                     self.disagrees(name.rpartition(":")[2].replace("_", "-"), steps, disagreement)
@@ -219,7 +271,7 @@ def check(document: Document) -> Findings:
     schema = schemas.load()
     given = {
         name: value
-        for name, value in document.values.items()
+        for name, value in document.resolved.items()
         if value is not None or name in schema["required"]
     }
     findings.object(given, schema, (), {})

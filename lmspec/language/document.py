@@ -1,10 +1,11 @@
 """document: params.yaml as YAML 1.2, as DVC reads it, with the place of every key and value."""
 
+import functools
 import re
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -12,7 +13,9 @@ from ruamel.yaml.error import YAMLError
 from lmspec.language import compose, syntax
 from lmspec.language.compose import Node
 from lmspec.language.problems import BREAK, Problem, ProblemsFound, Span
+from lmspec.specs import blocks
 from lmspec.specs.disagreement import Steps
+from lmspec.specs.names import NO_NOUNS
 
 CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")  # the markers that git leaves
 MOST_BYTES = 4 * 2**20  # a spec of 1,000 artifacts has less than 0.5 MB
@@ -27,6 +30,50 @@ class Document:
     lines: list[str]
     root: Node
     values: dict[str, Any]
+
+    @functools.cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The values with blocks in place of the references to them.
+
+        Raises LmspecError if there are too many.
+        """
+        named = blocks.of(self.values)
+        if not named:
+            return self.values
+        return blocks.without(self.values) | {blocks.SECTION: self.values[blocks.SECTION]}
+
+    def _steps(self, steps: Steps) -> list[tuple[Steps, Span | None]]:
+        """(path of what is written, place of a reference to it) at the end of each step.
+
+        Where a field names a block, the path goes on in the block.
+        """
+        named, value, written = blocks.of(self.values), cast(Any, self.values), Steps()
+        inside: set[str] = set()
+        trail: list[tuple[Steps, Span | None]] = []
+        for step in steps:
+            written = (*written, step)
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                value = None
+            is_field = written[0] not in NO_NOUNS or (written[0] == "blocks" and len(written) > 2)
+            name, place = blocks.named(value, named) if is_field else None, None
+            if name is not None and name not in inside:
+                place = self._descend(written)[-1][1].span
+                inside, written, value = {*inside, name}, (blocks.SECTION, name), named[name]
+            trail.append((written, place))
+        return trail
+
+    def written(self, steps: Steps) -> Steps:
+        """Where the value at a path is written: in the block that a field on the way names."""
+        return self._steps(steps)[-1][0] if steps and blocks.of(self.values) else steps
+
+    def references(self, steps: Steps) -> list[tuple[Span, Steps]]:
+        """(place, path) of each reference to a block on the way to a path, its end included."""
+        if not blocks.of(self.values):
+            return []
+        trail = self._steps(steps)
+        return [(place, steps[: i + 1]) for i, (_, place) in enumerate(trail) if place]
 
     def _descend(self, steps: Steps) -> list[tuple[Span, Node]]:
         """(place of the key, value) at the end of each step, as far as the path leads."""
@@ -43,7 +90,11 @@ class Document:
         return trail
 
     def place(self, steps: Steps, key: bool = False) -> Span:
-        """Of the value at a path, or of its key; of the nearest key if the path leads nowhere."""
+        """Of the value at a path, or of its key; of the nearest key if the path leads nowhere.
+
+        Of the block, where a field names one.
+        """
+        steps = self.written(steps)
         trail = self._descend(steps)
         if not trail:
             return self.root.span
@@ -52,6 +103,7 @@ class Document:
 
     def detours(self, steps: Steps) -> tuple[Span, ...]:
         """Where a path leads over an alias or a merged mapping to a value written elsewhere."""
+        steps = self.written(steps)
         parents = [self.root, *(node for _, node in self._descend(steps))]
         spans = []
         for parent, step in zip(parents, steps, strict=False):

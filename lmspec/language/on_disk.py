@@ -8,6 +8,7 @@ from typing import Any
 
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
+from lmspec.specs import blocks
 
 DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 POSITIONS = ("max_position_embeddings", "n_positions")
@@ -70,9 +71,9 @@ def ids(splits: Path, split: str) -> frozenset[str]:
 
 
 def recorded(root: Path, stage: str) -> Mapping[str, Any]:
-    """Parameters of a stage at its last run; empty if dvc.lock has none, or cannot be read."""
+    """Parameters of a stage at its last run, blocks resolved; empty if dvc.lock tells none."""
     try:
         run = lockfile.split(lockfile.text_in(root)).run(stage)
     except (OSError, UnicodeDecodeError, LmspecError):
         return {}
-    return run.params.get("params.yaml", {}) if run else {}
+    return blocks.without(run.params.get("params.yaml", {})) if run else {}

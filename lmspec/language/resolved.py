@@ -40,7 +40,8 @@ class Reference:
 class Specs:
     """The artifacts that are sound and made from sound ones only.
 
-    values  params.yaml
+    values  params.yaml, with blocks in place of the references to them
+    written params.yaml as it is
     names   of the sound artifacts, in the order of the file
     gates   names of the sound gates, in the order of the file
     edges   artifact -> its references, of all artifacts
@@ -48,6 +49,7 @@ class Specs:
     """
 
     values: Values
+    written: Values
     names: tuple[ArtifactName, ...]
     gates: tuple[str, ...]
     edges: Mapping[ArtifactName, Sequence[Reference]]
@@ -57,6 +59,12 @@ class Specs:
         noun, own = ArtifactName.parse(str(name))
         values: Values = self.values[noun][own]
         return values
+
+    def as_written(self, name: Name) -> Values:
+        """An artifact as it is written, with its references to blocks."""
+        noun, own = ArtifactName.parse(str(name))
+        written: Values = self.written[noun][own]
+        return written
 
     def of(self, *nouns: str) -> Iterator[tuple[ArtifactName, Values]]:
         """(name, values) of every sound artifact of those nouns."""

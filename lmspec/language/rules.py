@@ -12,6 +12,7 @@ from lmspec.errors import LmspecError
 from lmspec.language import gate_rules, nouns, on_disk, recorded, resolved
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
+from lmspec.specs import blocks
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
@@ -344,8 +345,12 @@ def license_is_an_spdx_expression(specs: Specs) -> Disagreements:
 
 def values_come_back(specs: Specs) -> Disagreements:
     """If DVC's lock file does not give a value back as it was, its stage is never up to date."""
+    named = blocks.of(specs.written)
+    used = {block for name in specs.names for block in blocks.used(specs.as_written(name), named)}
     for name in specs.names:
-        yield from recorded.losses(specs[name], name)
+        yield from recorded.losses(specs.as_written(name), name)
+    for block in sorted(used):
+        yield from recorded.losses(named[block], (blocks.SECTION, block))
 
 
 def dvc_replaces_nothing(specs: Specs) -> Disagreements:
@@ -364,6 +369,16 @@ def artifact_is_used(specs: Specs) -> Disagreements:
             is_model = noun.origin or name.noun == "model"
             remedy = "score it, use it or remove it" if is_model else "use it or remove it"
             yield Disagreement(name, "nothing refers to it", remedy)
+
+
+def block_is_used(specs: Specs) -> Disagreements:
+    """A block that no field names builds nothing, and its values are not checked."""
+    named = blocks.of(specs.written)
+    sections = {noun: v for noun, v in specs.written.items() if noun != blocks.SECTION}
+    used = set(blocks.used(sections, named))
+    for block in named:
+        if block not in used:
+            yield Disagreement((blocks.SECTION, block), "nothing refers to it", "remove it")
 
 
 def scores_are_read(specs: Specs) -> Disagreements:
@@ -402,6 +417,7 @@ RULES = (
 )
 WARNINGS = (
     artifact_is_used,
+    block_is_used,
     scores_are_read,
     built_splits_are_apart,
     gate_rules.waiver_is_valid,

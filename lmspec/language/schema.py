@@ -15,6 +15,7 @@ Schema = Mapping[str, Any]
 Schemas = Mapping[str, Schema]  # name of a section, field or kind -> its schema
 FieldPath = tuple[str, ...]  # noun, then kinds and fields
 PATH = Path(__file__).parent / "params.schema.json"
+TO_A_BLOCK = "#/$defs/BlockReference"
 
 
 @functools.cache
@@ -46,13 +47,24 @@ def resolved(schema: Schema) -> Schema:
 
 
 def concrete(schema: Schema) -> tuple[Schema, bool]:
-    """(the schema without null, whether null is allowed)."""
+    """(the schema without null and without a reference to a block, whether null is allowed)."""
     schema = resolved(schema)
-    if "anyOf" not in schema:
+    if "anyOf" not in schema or is_block(schema):
         return schema, False
-    (other,) = (option for option in schema["anyOf"] if option.get("type") != "null")
+    null = any(option.get("type") == "null" for option in schema["anyOf"])
+    other, *_ = (option for option in schema["anyOf"] if option.get("type") != "null")
     outer = {key: value for key, value in schema.items() if key in ("description", "title")}
-    return {**resolved(other), **outer}, len(schema["anyOf"]) > 1
+    return {**resolved(other), **outer}, null
+
+
+def is_block(schema: Schema) -> bool:
+    """Is it that of a block itself, whose form depends on where it is used?"""
+    return "x-block" in schema
+
+
+def takes_block(schema: Schema) -> bool:
+    """May a reference to a block stand for the value?"""
+    return any(option.get("$ref") == TO_A_BLOCK for option in resolved(schema).get("anyOf", ()))
 
 
 def kinds(schema: Schema) -> Schemas:
@@ -90,11 +102,14 @@ def choices(schema: Schema) -> tuple[Any, ...]:
 
 def rule(schema: Schema) -> str:
     """What a value must be, in words: `a whole number from 1 to 65536`."""
+    block = ", or blocks.NAME" if takes_block(schema) else ""
     schema, nullable = concrete(schema)
-    return _rule(schema) + (", or null" if nullable else "")
+    return _rule(schema) + (", or null" if nullable else "") + block
 
 
 def _rule(schema: Schema) -> str:
+    if is_block(schema):
+        return "a mapping: the value of the fields that name it"
     if "x-refers-to" in schema:
         return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
     if kinds(schema):

@@ -76,7 +76,12 @@ def check(document: Document) -> list[Problem]:
             edges[reference.owner].append(reference)
     _report_cycles(findings, edges)
     specs = Specs(
-        document.values, _sound(findings, edges), _gates(findings), edges, document.path.parent
+        document.resolved,
+        document.values,
+        _sound(findings, edges),
+        _gates(findings),
+        edges,
+        document.path.parent,
     )
     for batch in (rules.RULES, rules.WARNINGS):
         warning = batch is rules.WARNINGS

@@ -160,7 +160,8 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
     watched = ["python", *(f"packages.{package}" for package in executed), *code.outside]
-    stage["params"] = [name, *_numerics(project, spec), {TOOLCHAIN: watched}]
+    blocks = project.blocks_of(name)
+    stage["params"] = [name, *blocks, *_numerics(project, spec), {TOOLCHAIN: watched}]
     if not spec.measured:
         stage["outs"] = [artifact.folder]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots.

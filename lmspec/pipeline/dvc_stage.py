@@ -17,8 +17,11 @@ from dvc.stage.serialize import to_single_stage_lockfile  # type: ignore[import-
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 
+from lmspec.language import uses
 from lmspec.pipeline import run_cache
 from lmspec.pipeline.run_cache import Entry, RunCache
+from lmspec.run import declaration
+from lmspec.run.declaration import PARAMS
 
 COMMAND, OUTPUT, FILE, VALUE = "command", "output", "file", "value"
 
@@ -232,5 +235,19 @@ def _changes_now(dep: Any) -> Iterator[Change]:
             yield Change(FILE, dep.def_path, state, old=dep.hash_info.value)
             continue
         then, now = dep.hash_info.value or {}, dep.read_params()
+        if dep.def_path == PARAMS:
+            yield from _of_params(state, then, now)
+            continue
         for name, what in state.items():
             yield Change(VALUE, dep.def_path, what, name, then.get(name), now.get(name))
+
+
+def _of_params(
+    state: Mapping[str, str], then: Mapping[str, Any], now: Mapping[str, Any]
+) -> Iterator[Change]:
+    """A block that one side alone has shows in the artifact that uses it."""
+    old, new = uses.compared(uses.nested(then), uses.nested(now))
+    for name, what in state.items():
+        if not uses.block_of(name) or (name in then and name in now):
+            values = declaration.at(old, name), declaration.at(new, name)
+            yield Change(VALUE, PARAMS, what, name, *values)

@@ -79,7 +79,8 @@ def reasons_of(change: dvc_stage.Change, root: Path) -> Iterator[str]:
     elif change.kind == dvc_stage.OUTPUT:
         yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
     elif change.kind == dvc_stage.VALUE and change.path == "params.yaml":
-        yield from difference.described(change.old, change.new, change.name)
+        moved = f"{change.name}: the same values, written in another place: DVC compares the text"
+        yield from list(difference.described(change.old, change.new, change.name)) or [moved]
     elif change.kind == dvc_stage.VALUE and change.name.startswith(
         "lmspec."
     ):  # a digest of a module

@@ -8,12 +8,15 @@ from functools import partial
 
 import click
 
-from lmspec.language import conformance, examples, explain, schema
+from lmspec.errors import LmspecError, some
+from lmspec.language import conformance, examples, explain, schema, uses
 from lmspec.language.document import Document
 from lmspec.language.explain import Meaning
 from lmspec.language.problems import dotted
+from lmspec.language.suggest import did_you_mean, nearest
 from lmspec.reports import aligned
 from lmspec.reports.templating import environment
+from lmspec.specs import blocks
 
 WIDTHS = (72, 120)  # least and most columns of the output
 
@@ -27,6 +30,8 @@ def sections() -> str:
 def text(path: str, params: Document | None) -> str:
     """All that a path means. params: the spec whose artifacts are named."""
     values = params.values if params else {}
+    if path.startswith(blocks.PREFIX) and params:
+        return _of_block(path, params)
     names = {noun: names for noun, names in values.items() if isinstance(names, dict)}
     templates = environment(str, autoescape=False)
     # click removes the style where the output is no terminal
@@ -46,6 +51,31 @@ def text(path: str, params: Document | None) -> str:
     )
 
 
+def _of_block(path: str, params: Document) -> str:
+    """What a path into a block means where the block is used first, and who uses it."""
+    _, name, *rest = path.split(".")
+    known = blocks.of(params.values)
+    if name not in known:
+        remedy = did_you_mean(nearest(name, known)) or f"there are {some([*known])}"
+        raise LmspecError(f"explain {path}", f"params.yaml has no block '{name}'", remedy)
+    title = click.style(next(_blocks(params, name)), bold=True)
+    field = uses.field(params.values, name)
+    if field is None:
+        return title
+    return f"{title}\n\n{text('.'.join((dotted(field), *rest)), params)}"
+
+
+def _blocks(params: Document, *names: str) -> Iterator[str]:
+    """Each block with its line and the fields that name it. names: of some, else of all."""
+    users: dict[str, list[str]] = {}
+    for steps, block in uses.places(params.values):
+        users.setdefault(block, []).append(dotted(steps))
+    for name in names or blocks.of(params.values):
+        line = params.place((blocks.SECTION, name), key=True).line
+        by = f", used by {', '.join(users[name])}" if name in users else ", which nothing uses"
+        yield f"{blocks.PREFIX}{name} (line {line}){by}"
+
+
 def _example(params: Document | None, meaning: Meaning) -> Sequence[str]:
     """From examples.yaml; for a noun that it does not have, from params.yaml."""
     lines = examples.lines(meaning.steps)
@@ -63,6 +93,9 @@ def _deeper(meaning: Meaning) -> Iterator[str]:
 def _present(params: Document | None, meaning: Meaning) -> Iterator[str]:
     """The artifacts of the noun, each with its users; for a reference, those that it may name."""
     if not params:
+        return
+    if meaning.steps == (blocks.SECTION,):
+        yield from _blocks(params)
         return
     is_section = len(meaning.steps) == 1
     nouns = meaning.steps if is_section else schema.inner(meaning.schema).get("x-refers-to", ())

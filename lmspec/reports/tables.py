@@ -83,11 +83,15 @@ def parameters(report: Report, everything: bool = True) -> Table:
     for key, group in itertools.groupby(changes.parameters, lambda change: _owner(change, whole)):
         leaves = list(group)
         if everything or key is None or len(leaves) < folding.FEWEST:
-            rows += map(_change, leaves)
+            rows += map(_parameter, leaves)
         else:
             sides = (words.NONE, f"{len(leaves)} values")
-            rows.append((f"{key}.*", *(sides if key in changes.new else reversed(sides))))
-    return table("parameters", f"parameter:name|{VALUES}", rows)
+            rows.append((f"{key}.*", *(sides if key in changes.new else reversed(sides)), None))
+    return table("parameters", f"parameter:name|{VALUES}|used by:text", rows)
+
+
+def _parameter(change: Change) -> Sequence[object]:
+    return (*_change(change), some(change.used_by) if change.used_by else None)
 
 
 def _owner(change: Change, artifacts: Collection[str]) -> str | None:

@@ -23,6 +23,7 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
+from lmspec.specs import blocks
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.names import PARTS, ArtifactName, MetricPath
 from lmspec.specs.numerics import Machine, Numerics
@@ -117,6 +118,7 @@ def _specs(
     script: stage.Stage, declared: Declaration, params: Mapping[str, Any]
 ) -> tuple[Any, Numerics, Machine]:
     """The artifact's section, numerics and machine: the build gets no other section."""
+    params = blocks.without(params)
     try:
         return (
             TypeAdapter(script.spec).validate_python(params[str(declared.name)]),

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from lmspec.errors import LmspecError
+from lmspec.specs import blocks
 from lmspec.specs.names import ArtifactName
 
 PARAMS, DVC_YAML, TOOLCHAIN = "params.yaml", "dvc.yaml", "toolchain.yaml"
@@ -113,9 +114,19 @@ def values(root: Path, declared: Declaration) -> dict[str, dict[str, Any]]:
         document = load(root / file) if (root / file).exists() else {}
         names = (*names, *(SHARED if file == PARAMS else ()))
         by_file[file] = {name: at(document, name) for name in dict.fromkeys(names)}
-    if by_file[PARAMS].get(str(declared.name)) is None:
-        raise LmspecError(PARAMS, f"there is no artifact {declared.name}", SYNC)
+        if file == PARAMS:
+            _require_watched(declared, by_file[file].get(str(declared.name)), document)
     return by_file
+
+
+def _require_watched(declared: Declaration, spec: Any, params: Mapping[str, Any]) -> None:
+    """Raises LmspecError if there is no such artifact, or DVC does not watch a block of it."""
+    if spec is None:
+        raise LmspecError(PARAMS, f"there is no artifact {declared.name}", SYNC)
+    used = (f"{blocks.PREFIX}{name}" for name in blocks.used(spec, blocks.of(params)))
+    if missing := sorted(set(used) - set(declared.watched.get(PARAMS, ()))):
+        found = f"{declared.stage} uses {', '.join(missing)}, which it does not declare"
+        raise LmspecError(DVC_YAML, found, SYNC)
 
 
 def same(one: Any, other: Any) -> bool:

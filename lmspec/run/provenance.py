@@ -82,7 +82,7 @@ def statement(
 ) -> str:
     """Text of a file of provenance.
 
-    params           parameter -> value, all of params.yaml that decides the bytes
+    params           parameter -> value, all of params.yaml that decides the bytes, blocks resolved
     inputs, outputs  what `of_path` and `of_package` return
     how              `sandbox` and the version of Python
     """

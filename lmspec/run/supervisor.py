@@ -39,6 +39,7 @@ from lmspec.run import (
     toolchain,
 )
 from lmspec.run.declaration import Declaration
+from lmspec.specs import blocks
 from lmspec.specs.names import ArtifactName
 
 LOCK_SECONDS = 10  # a run that was killed can take a moment to end
@@ -228,7 +229,7 @@ def _place(job: child.Job, before: inputs.Inputs, message: bytes) -> None:
     outputs = [provenance.of_path(written.get(out, made), out) for out in outs]
     provenance.annotate(outputs, declared.name.metrics, result.built.better)
     names = declared.watched[declaration.PARAMS]
-    params = {name: before.values[declaration.PARAMS][name] for name in names}
+    params = blocks.without({name: before.values[declaration.PARAMS][name] for name in names})
     how = {
         "sandbox": result.sandbox,
         "python": toolchain.python(),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 MetricPath = tuple[str, ...]
 METRICS, PROVENANCE = "data/metrics", "data/provenance"
 FETCHING = "sources"  # the noun whose stages may use the network: their hashes are declared
-NO_NOUNS = ("gates", "numerics", "machine")  # sections of params.yaml without artifacts
+NO_NOUNS = ("blocks", "gates", "numerics", "machine")  # sections of params.yaml without artifacts
 # Nouns of texts -> parts of their artifacts; each has its ids in <part>.ids.
 PARTS = {"corpus": ("documents",), "splits": ("train", "dev", "test")}
 # What follows one of these is a label, which may hold dots.

@@ -3,12 +3,20 @@
 import importlib
 from collections.abc import Iterator
 from types import GenericAlias
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, GetJsonSchemaHandler, create_model
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    create_model,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from lmspec.specs import block_schema, blocks
 from lmspec.specs.base import Artifact, Name, Spec
 from lmspec.specs.gates import Gate
 from lmspec.specs.names import ArtifactName
@@ -45,13 +53,37 @@ else:
 
 
 class Project(Sections):
-    """What to build: any number of artifacts of each noun, with `numerics` and `machine`."""
+    """What to build: any number of artifacts of each noun, with `numerics` and `machine`.
 
+    References to blocks are resolved before the fields are checked.
+    """
+
+    blocks: dict[Name, dict[str, Any]] = Field(
+        {}, description="values that fields refer to as `blocks.NAME`, written once"
+    )
     gates: dict[Name, Gate] = Field({}, description="what a change must not do to a metric")
     numerics: Numerics = Field(
         description="seed, threads, precision: inputs of every stage that computes"
     )
     machine: Machine = Field(description="device: an input of no stage")
+    _used: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_blocks(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(values, dict) or not blocks.of(values):
+            return handler(values)
+        named = {blocks.SECTION: values[blocks.SECTION]}
+        project = handler(blocks.without(values) | named)
+        for name, _ in project.artifacts():
+            noun, own = ArtifactName.parse(name)
+            project._used[name] = blocks.used(values[noun][own], blocks.of(values))
+        return project
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """With a reference to a block as the other form of each field that takes one."""
+        return block_schema.added(super().model_json_schema(*args, **options), NOUNS)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -72,6 +104,10 @@ class Project(Sections):
         for noun in NOUNS:
             for name, spec in getattr(self, noun).items():
                 yield str(ArtifactName(noun, name)), spec
+
+    def blocks_of(self, name: str) -> tuple[str, ...]:
+        """Parameters of the blocks that an artifact uses: `blocks.finetune`."""
+        return tuple(f"{blocks.PREFIX}{block}" for block in self._used.get(name, ()))
 
     def find(self, text: str) -> Artifact:
         """The artifact called `noun.name`. Raises KeyError if there is none."""
