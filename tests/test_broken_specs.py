@@ -37,6 +37,7 @@ LITERAL = {
     "unknown-choice",
     "wrong-noun",
     "no-such-artifact",
+    "no-such-block",
     "cycle",
 }
 

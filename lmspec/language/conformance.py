@@ -169,6 +169,8 @@ class Findings:
                 self.report("unknown-field", (*steps, meant), found, hint, key=True)
             else:
                 self.report("missing-field", steps, "the field 'kind' is missing", named, key=True)
+        elif isinstance(value["kind"], dict) and self._is_reference((*steps, "kind")):
+            self._takes_no_block({"enum": list(kinds)}, (*steps, "kind"))
         elif isinstance(value["kind"], str) and value["kind"] in kinds:
             self.object(value, kinds[value["kind"]], steps, kinds)
         else:
