@@ -68,6 +68,15 @@ def compiled_project() -> "Project":
     return project
 
 
+def remind_of_sync() -> None:
+    """Print the next step if params.yaml needs another dvc.yaml than the one that is there."""
+    from lmspec.pipeline import compiler
+
+    here = Path.cwd()
+    if (here / compiler.DVC_YAML).exists() and compiler.out_of_date(valid_project(), here):
+        printing.text("next: `lmspec sync`, since dvc.yaml is out of date")
+
+
 def artifacts(project: "Project", targets: Iterable[str]) -> list[ArtifactName]:
     """The artifacts given by name or stage. Raises LmspecError if there is no such artifact."""
     names = {name: ArtifactName.parse(name) for name, _ in project.artifacts()}

@@ -10,6 +10,7 @@ COMMANDS = {
     "init": "Start a project for your own texts and labels.",
     "validate": "Check params.yaml: every problem, with its line.",
     "explain": "Describe a section or field of params.yaml.",
+    "set": "Change values of params.yaml; comments stay.",
     "sync": "Compile params.yaml to dvc.yaml.",
     "plan": "Show what `dvc repro` would run, and why.",
     "build": "Build what is out of date, in parallel.",

@@ -49,6 +49,7 @@ class Node:
     """A value and its place; of a mapping, also the places of its keys.
 
     size    number of values in it, aliases expanded; 0 until its end is read
+    end     line and column, from 1, behind a single value or a collection in brackets
     alias   it is an alias of a value elsewhere
     merged  keys that come from a merged mapping -> where that is named
     """
@@ -57,6 +58,7 @@ class Node:
     value: Any = None
     entries: dict[Any, tuple[Span, "Node"]] | list["Node"] | None = None
     size: int = 0
+    end: tuple[int, int] | None = None
     alias: bool = False
     merged: dict[Any, Span] = field(default_factory=dict)
 
@@ -111,6 +113,7 @@ class Composer:
             raise Unreadable(node.span, f"the tag {written} has no meaning here", "remove it")
         if isinstance(event, ScalarEvent):
             node.value, node.size = self._scalar(event, tag, node.span), 1
+            node.end = _end(event)
             if node.value is MERGE and (event.anchor or not is_key):
                 found = "`<<` is the key that merges a mapping, and nothing else"
                 raise Unreadable(node.span, found, "put it in quotes")
@@ -119,7 +122,8 @@ class Composer:
             found = f"it is nested more than {DEEPEST} levels deep"
             raise Unreadable(node.span, found, "a spec is a few levels deep")
         is_mapping = isinstance(event, MappingStartEvent)
-        (self._mapping if is_mapping else self._list)(node, depth + 1)
+        last = (self._mapping if is_mapping else self._list)(node, depth + 1)
+        node.end = _end(last) if event.flow_style else None
         return node
 
     def _aliased(self, anchor: str, span: Span) -> Node:
@@ -139,14 +143,17 @@ class Composer:
             found = f"up to here it has more than {MOST_VALUES:,} values, aliases expanded"
             raise Unreadable(span, found, "data belong in files of their own")
 
-    def _list(self, node: Node, depth: int) -> None:
+    def _list(self, node: Node, depth: int) -> Event:
+        """Read the items of a list. Returns its last event."""
         items: list[Node] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
             items.append(self._node(event, depth))
         node.entries, node.value = items, [item.value for item in items]
         node.size = 1 + sum(item.size for item in items)
+        return event
 
-    def _mapping(self, node: Node, depth: int) -> None:
+    def _mapping(self, node: Node, depth: int) -> Event:
+        """Read the entries of a mapping. Returns its last event."""
         entries: dict[Any, tuple[Span, Node]] = {}
         merge: Node | None = None  # the first key `<<`
         sources: list[Node] = []
@@ -178,6 +185,7 @@ class Composer:
         node.entries = entries
         node.value = {name: value.value for name, (_, value) in entries.items()}
         node.size = 1 + len(entries) + sum(value.size for _, value in entries.values())
+        return event
 
     def _duplicate(self, key: str, span: Span, hint: str, first: Span) -> None:
         found, others = f"this mapping has the key '{key}' twice", ((first, "the first"),)
@@ -205,6 +213,10 @@ class Composer:
             return constructor.yaml_constructors[f"{TAG}{kind}"](constructor, ScalarNode(tag, text))
         except Exception:  # ruamel and Python raise half a dozen unrelated types
             raise Unreadable(span, f"it cannot be read as {KINDS.get(kind, kind)}", QUOTE) from None
+
+
+def _end(event: Event) -> tuple[int, int]:
+    return event.end_mark.line + 1, event.end_mark.column + 1
 
 
 def _span(event: Event) -> Span:

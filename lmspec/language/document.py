@@ -114,7 +114,7 @@ class Document:
 
 def read(path: Path) -> Document:
     """Parse a file. Raises ProblemsFound if it cannot be read, or is not a mapping in YAML."""
-    return parsed(_text(path), path)
+    return parsed(text_of(path), path)
 
 
 def parsed(text: str, path: Path) -> Document:
@@ -153,8 +153,8 @@ def _require_small(size: int, path: Path) -> None:
         raise ProblemsFound(path, [], [Problem("file", Span(1, 1), path.name, found, hint)])
 
 
-def _text(path: Path) -> str:
-    """The text of a file. Raises ProblemsFound."""
+def text_of(path: Path) -> str:
+    """The text of a file, without a byte-order mark. Raises ProblemsFound."""
 
     def rejected(found: str, hint: str, text: str = "", start: int = 0) -> ProblemsFound:
         """start: the place in the text; without text, the file is rejected as a whole."""

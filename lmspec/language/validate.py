@@ -42,7 +42,12 @@ def file(path: Path) -> Validation:
         _require_unconverted(path)
     except ProblemsFound as error:
         return Validation(path, error.lines, tuple(error.problems), None)
-    return Validation(path, document.lines, tuple(check(document)), document.values)
+    return of_document(document)
+
+
+def of_document(document: Document) -> Validation:
+    """Check a file that was read."""
+    return Validation(document.path, document.lines, tuple(check(document)), document.values)
 
 
 def _require_unconverted(path: Path) -> None:
