@@ -71,9 +71,9 @@ def nested(parameters: Values) -> Values:
 def compared(old: Values, new: Values) -> tuple[Values, Values]:
     """Two versions of params.yaml, as their values are compared.
 
-    A block stands in the place of each reference to it, except where both have the same reference:
-    then what differs in the block is told once, as of the block. So a value that moved into a block
-    is no difference. Blocks that one of them alone has are left out: their values are in place.
+    Each reference is replaced by its block, except where both have the same reference: then what
+    differs in the block appears once, as of the block. So a value that moved into a block is no
+    difference. Blocks that one of them alone has are left out: their values are in place.
     """
     if blocks.SECTION not in old and blocks.SECTION not in new:
         return old, new

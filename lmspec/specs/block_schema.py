@@ -26,7 +26,7 @@ def added(written: Schema, nouns: Iterable[str]) -> Schema:
             owner[key] = {"anyOf": [mapping, *null, _TO_IT]} | about
     section["additionalProperties"] = {"anyOf": list(forms.values()), "x-block": True}
     definitions[REFERENCE] = {
-        "description": "a block of params.yaml, which stands here in full",
+        "description": "the name of a block, whose values are meant",
         "type": "string",
         "pattern": f"^{SECTION}\\.{NAME_PATTERN}$",
         "maxLength": 67,
