@@ -10,7 +10,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import labelling, repeats, workers
+from lmspec.methods import cleaning, labelling, repeats, workers
 from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
@@ -52,6 +52,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         out / "rejected.parquet",
     )
     documents.write_labels(spec.labels, out)
+    documents.write_clean(cleaning.rule(spec.clean), out)
     tables = {
         str(name): {
             "documents": part.height,

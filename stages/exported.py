@@ -45,6 +45,8 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "labels": list(source.labels),
         "pad_id": source.pad_id,
         "masks": list(architecture.MASKS),
+        "long_texts": source.long_texts,
+        "clean": dict(source.clean),
     }
     graph.write(model, source.tokenizer, about, out)
     report = {

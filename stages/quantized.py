@@ -7,27 +7,23 @@ import onnx
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import examples, graph
-from lmspec.methods import predicting, quantizing
-from lmspec.methods.encoding import collate
+from lmspec.methods import encoding, quantizing, reading
 from lmspec.specs.quantized import Contract, QuantizedSpec
 
 
 def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Quantize, then compare both graphs on texts of the dev split."""
     source = graph.read(needs[spec.of], needs.bits.threads)
-    dev = examples.read(needs[spec.calibrate], "dev", source.tokenizer, source.labels)
-    ids = [
-        dev.ids[i] for i in quantizing.drawn(len(dev.ids), spec.calibration_rows, needs.bits.seed)
-    ]
-    single = [collate(ids, [i], source.pad_id) for i in range(len(ids))]
+    dev = examples.read(needs[spec.calibrate], "dev", source.reader, source.labels)
+    drawn = quantizing.drawn(len(dev.truth), spec.calibration_rows, needs.bits.seed)
+    windows = encoding.joined([(dev.windows, drawn)])
+    single = [reading.collate(windows.ids, [i], source.pad_id) for i in range(len(windows.ids))]
     feeds = ({"input_ids": b.input_ids, "attention_mask": b.attention_mask} for b in single)
     model = quantizing.quantize(onnx.load(source.path), spec.scheme, feeds)
-    about = {"labels": list(source.labels), "pad_id": source.pad_id, "masks": list(source.masks)}
-    graph.write(model, source.tokenizer, about, out)
+    graph.write(model, source.tokenizer, source.about(), out)
     result = graph.read(out, needs.bits.threads)
-    # one text at a time: the scale of an int8 activation, so the answer, depends on who shares the
-    # batch
-    before, after = (predicting.logits(g.forward, ids, g.pad_id, 1) for g in (source, result))
+    # one window at a time: the scale of an int8 activation, so the answer, depends on its batch
+    before, after = (reading.predicted(g.forward, windows, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
     require(lost, spec.contract, spec.of)
     size = {"bytes": result.path.stat().st_size, "bytes_before": source.path.stat().st_size}

@@ -12,7 +12,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples
-from lmspec.methods import majority, metrics, overlap, predicting
+from lmspec.methods import coverage, majority, metrics, overlap, reading
 from lmspec.methods.metrics import Floats
 from lmspec.specs.scores import ScoresSpec
 
@@ -32,11 +32,11 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     parts = []
     warnings: list[str] = []
     for name in spec.on:
-        test = examples.read(needs[name], "test", model.tokenizer, model.labels)
-        probability = predicting.probabilities(
-            predicting.logits(model.forward, test.ids, model.pad_id, spec.batch_size)
-        )
+        test = examples.read(needs[name], "test", model.reader, model.labels)
+        stage.say(f"{name.name}: {coverage.told(test.windows, model.reader)}")
+        probability = reading.predicted(model.forward, test.windows, model.pad_id, spec.batch_size)
         result = measured(test, probability, model.labels, spec.calibration_bins)
+        result |= coverage.metrics(test.windows)
         mine = [each for each in overlaps if each.dataset == name]
         parts.append(predictions(name.name, test, probability, model.labels))
         answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()

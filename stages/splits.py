@@ -62,6 +62,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         }
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)
+    documents.write_clean(documents.read_clean(needs[spec.of]), out)
     return stage.Report(metrics)
 
 

@@ -7,8 +7,8 @@ from transformers import PreTrainedModel
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import checkpoint, examples
-from lmspec.methods import distilling, supervision, teaching, training
+from lmspec.formats import checkpoint, documents, examples
+from lmspec.methods import coverage, distilling, encoding, supervision, teaching, training
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
@@ -26,11 +26,16 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
     new, dev = (
-        examples.read(needs[spec.on], split, teacher.tokenizer, teacher.labels)
+        examples.read(needs[spec.on], split, teacher.reader, teacher.labels)
         for split in ("train", "dev")
     )
-    answers = distilling.answers(teacher.model, new.ids, teacher.pad_id, spec.layers)
-    objective = teaching.taught(new.truth, answers, spec.distillation)
+    for split, part in (("train", new), ("dev", dev)):
+        stage.say(f"{split}: {coverage.told(part.windows, teacher.reader)}")
+    answers = distilling.answers(teacher.model, new.windows.ids, teacher.pad_id, spec.layers)
+    of_text = new.windows.of_text
+    objective = teaching.taught(
+        new.truth[of_text], encoding.shares(of_text), answers, spec.distillation
+    )
 
     recipe = descent(spec.training)
 
@@ -41,14 +46,16 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         )
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
-        evaluate = supervision.evaluation(network, dev.ids, dev.truth, teacher.pad_id)
-        task = training.Task(new.ids, teacher.pad_id, objective, evaluate)
+        evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
+        task = training.Task(new.windows.ids, teacher.pad_id, objective, evaluate)
         return network, training.fit(network, task, recipe, numerics)
 
     network, fitted = train(needs.bits)
-    checkpoint.write(dataclasses.replace(teacher, model=network), out)
+    clean = documents.read_clean(needs[spec.on])
+    checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean), out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
-    return stage.Report(training.metrics(network, fitted, others), {"curve": fitted.curve})
+    report = training.metrics(network, fitted, others)
+    return stage.Report(report | {"train": coverage.metrics(new.windows)}, {"curve": fitted.curve})
 
 
 STAGE = stage.Stage(StudentSpec, build)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lmspec.methods import supervision, training
-from tests.test_training import NUMERICS, TRUTH, make, recipe, weights
+from tests.test_training import NUMERICS, TRUTH, alone, make, recipe, weights
 
 pytestmark = pytest.mark.gpu
 
@@ -22,7 +22,7 @@ def test_training_on_a_gpu_repeats_to_the_bit(
     for _ in range(2):
         model, ids, pad = make(kind)
         model.to("cuda")
-        evaluate = supervision.evaluation(model, ids, TRUTH, pad)
+        evaluate = supervision.evaluation(model, alone(ids), TRUTH, pad)
         numerics = NUMERICS.model_copy(update={"precision": precision})
         task = training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate)
         fitted = training.fit(model, task, recipe(epochs=6), numerics)

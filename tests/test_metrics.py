@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from lmspec.methods import metrics, predicting, quantizing, timing
+from lmspec.methods import metrics, quantizing, reading, timing
 
 
 @pytest.fixture
 def scored() -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities of 500 examples of three classes."""
     rng = np.random.default_rng(0)
-    return rng.integers(0, 3, 500), predicting.probabilities(
+    return rng.integers(0, 3, 500), reading.probabilities(
         rng.normal(size=(500, 3)).astype(np.float32)
     )
 
@@ -70,14 +70,14 @@ def test_nothing_to_score_is_an_error() -> None:
 
 def test_probabilities_are_a_softmax_that_does_not_overflow() -> None:
     """Rows sum to 1, large logits included."""
-    got = predicting.probabilities(np.asarray([[1000.0, 0.0], [0.0, np.log(3.0)]], np.float32))
+    got = reading.probabilities(np.asarray([[1000.0, 0.0], [0.0, np.log(3.0)]], np.float32))
     np.testing.assert_allclose(got, [[1.0, 0.0], [0.25, 0.75]], rtol=1e-6)
 
 
 def test_logits_come_back_in_the_order_of_the_texts() -> None:
     """Batches are sorted by length inside; the caller never sees it."""
     ids = [np.full(n, n, np.int64) for n in (5, 1, 9, 3, 3, 7)]
-    got = predicting.logits(
+    got = reading.logits(
         lambda i, m: np.stack([i[:, 0], m.sum(1)], 1).astype(np.float32), ids, 0, 2
     )
     assert got.tolist() == [[n, n] for n in (5, 1, 9, 3, 3, 7)]
@@ -88,7 +88,7 @@ def test_loss_of_quantization_counts_flips() -> None:
     before = np.asarray([[2, 0], [0, 2], [1, 0], [0, 1]], np.float32)
     after = before.copy()
     after[2] = [0, 1]
-    got = quantizing.loss_of(before, after)
+    got = quantizing.loss_of(reading.probabilities(before), reading.probabilities(after))
     p = 1 / (1 + np.exp(-1))
     assert got["disagreement_rate"] == 0.25
     assert got["mean_probability_difference"] == pytest.approx((2 * p - 1) / 4)

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 import pytest
 from ruamel.yaml import YAML
-from tokenizers import Tokenizer
 
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
 from lmspec.language import validate
 from lmspec.methods import bytepair, card, cleaning, overlap
+from lmspec.methods.reading import Reader
 from lmspec.methods.sources.digest import sha256
 from lmspec.pipeline import compiler
 from lmspec.run import seen
@@ -130,7 +130,7 @@ def test_a_model_without_that_record_is_refused(tmp_path: Path) -> None:
 class Toy:
     """A model that calls every text good."""
 
-    tokenizer: Tokenizer
+    reader: Reader
     labels: tuple[str, ...] = LABELS
     pad_id: int = 0
 
@@ -140,7 +140,9 @@ class Toy:
 
 
 TOY = types.SimpleNamespace(
-    predictor=lambda folder, bits, machine: Toy(bytepair.train(["a text", "another"], 300, 8))
+    predictor=lambda folder, bits, machine: Toy(
+        Reader(bytepair.train(["a text", "another"], 300, 8), "truncate")
+    )
 )
 
 

@@ -12,7 +12,7 @@ from lmspec.methods import (
     bytepair,
     distilling,
     encoding,
-    predicting,
+    reading,
     supervision,
     teaching,
     torchrun,
@@ -94,14 +94,20 @@ def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
             TEXTS,
             2,
         )
-    return model, encoding.encode(tokenizer, TEXTS), pad
+    return model, reading.Reader(tokenizer, "truncate").read(TEXTS).ids, pad
+
+
+def alone(ids: list[NDArray[np.int64]]) -> reading.Windows:
+    """Each the only window of a text."""
+    tokens = np.asarray([len(i) for i in ids])
+    return reading.Windows(ids, np.arange(len(ids)), tokens, 0 * tokens, None)
 
 
 def fit(
     kind: str, spec: GradientDescent, numerics: Numerics = NUMERICS
 ) -> tuple[torch.nn.Module, training.Fitted]:
     model, ids, pad = make(kind)
-    evaluate = supervision.evaluation(model, ids[:40], TRUTH[:40], pad)
+    evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
     return model, training.fit(
         model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics
     )
@@ -128,7 +134,7 @@ def test_a_draw_elsewhere_shifts_no_draw_of_training() -> None:
 
     def evaluate() -> dict[str, float]:
         torch.rand(17)
-        return supervision.evaluation(model, ids[:40], TRUTH[:40], pad)()
+        return supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)()
 
     training.fit(
         model,
@@ -148,7 +154,7 @@ def test_the_best_weights_are_kept() -> None:
         optimizer=ADAMW | {"peak_learning_rate": 0.3},
     )
     model, ids, pad = make("cnn")
-    evaluate = supervision.evaluation(model, ids[:40], TRUTH[:40], pad)
+    evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
     fitted = training.fit(
         model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS
     )
@@ -206,8 +212,8 @@ def test_padding_changes_no_logit(kind: str) -> None:
     forward = torchrun.forward(model.eval())
     longest = max(range(len(ids)), key=lambda i: len(ids[i]))
     for i in range(5):
-        alone = encoding.collate(ids, [i], pad)
-        beside = encoding.collate(ids, [i, longest], pad)
+        alone = reading.collate(ids, [i], pad)
+        beside = reading.collate(ids, [i, longest], pad)
         assert beside.attention_mask[0].sum() < beside.attention_mask.shape[1]
         one = forward(alone.input_ids, alone.attention_mask)[0]
         two = forward(beside.input_ids, beside.attention_mask)[0]
@@ -283,7 +289,7 @@ def test_a_student_of_all_layers_is_its_teacher(teacher: torch.nn.Module) -> Non
     names the right ones."""
     ids = [np.arange(2, 9), np.arange(4, 20)]
     both = [
-        predicting.logits(torchrun.forward(m.eval()), ids, 0, 2)
+        reading.logits(torchrun.forward(m.eval()), ids, 0, 2)
         for m in (
             teacher,
             transformer.shrink(teacher, [0, 1, 2], 0.0, 0.0),
@@ -302,12 +308,12 @@ def test_a_student_that_equals_its_teacher_has_no_hidden_loss(teacher: torch.nn.
     ids = [np.arange(2, 9), np.arange(4, 20), np.arange(3, 6)]
     student = transformer.shrink(teacher, [0, 1, 2], 0.0, 0.0).eval()
     answers = distilling.answers(teacher, ids, 0, (0, 1, 2))
-    batch = encoding.collate(ids, [0, 1, 2], 0)
+    batch = reading.collate(ids, [0, 1, 2], 0)
     for hidden_weight, expected in ((1.0, 0.0), (0.0, 0.0)):
         spec = Distillation(
             temperature=1.0, soft_weight=0.0, hidden_weight=hidden_weight, hard_weight=0.0
         )
-        loss = teaching.taught(np.asarray([0, 1, 0]), answers, spec)
+        loss = teaching.taught(np.asarray([0, 1, 0]), None, answers, spec)
         value = loss(
             student,
             batch,
@@ -352,4 +358,4 @@ def test_bytepair_is_the_same_every_time() -> None:
     one, two = (bytepair.train(TEXTS, 300, 8) for _ in range(2))
     assert one.to_str() == two.to_str()
     assert one.token_to_id(bytepair.PAD) == bytepair.PAD_ID
-    assert max(len(i) for i in encoding.encode(one, ["was wonderful " * 30])) == 8
+    assert len(one.encode("was wonderful " * 30).ids) == 8

@@ -335,7 +335,10 @@ def trained(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: Any) -
     model, tokenizer, pad_id = module.create(spec, bert, TEXTS, 2)
     folder = tmp_path_factory.mktemp("trained") / request.param
     folder.mkdir()
-    checkpoint.write(Checkpoint(request.param, model, tokenizer, ("bad", "good"), pad_id), folder)
+    made = Checkpoint(
+        request.param, model, tokenizer, ("bad", "good"), pad_id, "truncate", {"fix_unicode": True}
+    )
+    checkpoint.write(made, folder)
     return folder
 
 
@@ -414,6 +417,7 @@ def test_a_graph_takes_each_token_and_gives_a_logit_a_label(
     """Graph, tokenizer and labels are of one model. The control: onnxruntime opens each."""
     tokenizer = Tokenizer.from_file(str(bert / "tokenizer.json"))
     about = {"labels": ["bad", "good"], "pad_id": 0, "masks": ["full"]}
+    about |= {"long_texts": "truncate", "clean": {}}
     graph.write(model(tokenizer.get_vocab_size()), tokenizer, about, tmp_path)
     assert graph.session(tmp_path / "model.onnx", 1).get_outputs()
     if not words:

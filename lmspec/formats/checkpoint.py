@@ -1,7 +1,9 @@
 """checkpoint: a trained classifier on disk: safetensors, its config, its tokenizer, its labels."""
 
+import functools
 import importlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +15,7 @@ from transformers import PreTrainedModel
 from lmspec.errors import LmspecError, some
 from lmspec.methods import pretrained, torchrun
 from lmspec.methods.predicting import Predictor
+from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import KINDS
 from lmspec.specs.numerics import Machine, Numerics
 
@@ -22,8 +25,10 @@ class Checkpoint:
     """A model in memory.
 
     kind       names the module in lmspec.methods.architectures that implements it
-    tokenizer  truncates texts to the model's maximum length, and does not pad
-    labels     in the order of the logits
+    tokenizer   truncates texts to the model's maximum length, and does not pad
+    labels      in the order of the logits
+    long_texts  what is read of a text beyond that length
+    clean       how the texts that it was trained on were repaired: see methods/repairing.py
     """
 
     kind: str
@@ -31,6 +36,13 @@ class Checkpoint:
     tokenizer: Tokenizer
     labels: tuple[str, ...]
     pad_id: int
+    long_texts: str | None
+    clean: Mapping[str, bool]
+
+    @functools.cached_property
+    def reader(self) -> Reader:
+        """Encodes texts as the model was trained on them."""
+        return Reader(self.tokenizer, self.long_texts)
 
     @property
     def max_length(self) -> int:
@@ -59,6 +71,8 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
         "kind": checkpoint.kind,
         "labels": list(checkpoint.labels),
         "pad_id": checkpoint.pad_id,
+        "long_texts": checkpoint.long_texts,
+        "clean": dict(checkpoint.clean),
     }
     (out / "lmspec.json").write_text(
         json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -81,7 +95,15 @@ def read(folder: Path) -> Checkpoint:
         raise LmspecError(str(folder / "lmspec.json"), found, pretrained.RESTORE)
     rows = model.get_input_embeddings().num_embeddings
     pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
-    return Checkpoint(about["kind"], model, tokenizer, labels, about["pad_id"])
+    return Checkpoint(
+        about["kind"],
+        model,
+        tokenizer,
+        labels,
+        about["pad_id"],
+        about["long_texts"],
+        about["clean"],
+    )
 
 
 def architecture(kind: str) -> ModuleType:
@@ -96,4 +118,4 @@ def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
     torch.set_num_threads(numerics.threads)
     model = read(folder)
     model.model.to(machine.device)
-    return Predictor(torchrun.forward(model.model), model.tokenizer, model.labels, model.pad_id)
+    return Predictor(torchrun.forward(model.model), model.reader, model.labels, model.pad_id)

@@ -1,7 +1,7 @@
 """documents: the tables of a corpus and of its splits, as Parquet, and their labels."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -61,6 +61,17 @@ def write_corpus(corpus: str, splits: Path) -> None:
 def read_corpus(splits: Path) -> str:
     """Read which corpus was cut: `corpus.reviews`."""
     return (splits / "corpus.txt").read_text(encoding="utf-8").strip()
+
+
+def write_clean(clean: Mapping[str, bool], folder: Path) -> None:
+    """Write how the texts of a corpus or splits folder were repaired (methods/repairing.py)."""
+    (folder / "clean.json").write_text(json.dumps(dict(clean)) + "\n", encoding="utf-8")
+
+
+def read_clean(folder: Path) -> dict[str, bool]:
+    """Read how they were repaired: fix_unicode and unescape_html."""
+    clean: dict[str, bool] = json.loads((folder / "clean.json").read_text(encoding="utf-8"))
+    return clean
 
 
 def read_labels(folder: Path) -> list[str]:

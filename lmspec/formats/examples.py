@@ -1,4 +1,4 @@
-"""examples: one split as a model takes it: token ids and positions of labels."""
+"""examples: one split as a model takes it: windows of token ids, and positions of labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,24 +6,22 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
-from lmspec.methods.encoding import Ids, encode
+from lmspec.methods.reading import Reader, Windows
 
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples. ids: token ids of each text; truth: (n,) positions of the labels; documents:
-    rows."""
+    """n examples. windows: of their texts; truth: (n,) positions of the labels; documents: rows."""
 
-    ids: list[Ids]
+    windows: Windows
     truth: NDArray[np.int64]
     documents: pl.DataFrame
 
 
-def read(splits: Path, split: str, tokenizer: Tokenizer, labels: tuple[str, ...]) -> Examples:
+def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> Examples:
     """Read and encode one split.
 
     Raises LmspecError if it is empty, or has other labels than the model.
@@ -44,4 +42,4 @@ def read(splits: Path, split: str, tokenizer: Tokenizer, labels: tuple[str, ...]
         )
     position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray([position[label] for label in frame["label"]], np.int64)
-    return Examples(encode(tokenizer, frame["text"].to_list()), truth, frame)
+    return Examples(reader.read(frame["text"].to_list()), truth, frame)

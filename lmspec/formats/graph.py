@@ -1,6 +1,8 @@
 """graph: an ONNX classifier on disk, with tokenizer and labels: input_ids, mask -> logits."""
 
+import functools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
 from lmspec.methods.predicting import Predictor
+from lmspec.methods.reading import Reader
 from lmspec.specs.numerics import Machine, Numerics
 
 INPUTS = ("input_ids", "attention_mask")
@@ -22,8 +25,10 @@ INPUTS = ("input_ids", "attention_mask")
 class Graph:
     """A graph ready to run.
 
-    labels  in the order of the logits
-    masks   those it was checked with, of full, right, left, hole
+    labels      in the order of the logits
+    masks       those it was checked with, of full, right, left, hole
+    long_texts  what is read of a text beyond the length to which the tokenizer truncates
+    clean       how the texts that the model was trained on were repaired
     """
 
     path: Path
@@ -32,6 +37,23 @@ class Graph:
     labels: tuple[str, ...]
     pad_id: int
     masks: tuple[str, ...]
+    long_texts: str | None
+    clean: Mapping[str, bool]
+
+    @functools.cached_property
+    def reader(self) -> Reader:
+        """Encodes texts as the model was trained on them."""
+        return Reader(self.tokenizer, self.long_texts)
+
+    def about(self) -> dict[str, object]:
+        """What `write` needs of it, for a graph that is made from this one."""
+        return {
+            "labels": list(self.labels),
+            "pad_id": self.pad_id,
+            "masks": list(self.masks),
+            "long_texts": self.long_texts,
+            "clean": dict(self.clean),
+        }
 
     def forward(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
@@ -65,6 +87,8 @@ def read(folder: Path, threads: int) -> Graph:
         tuple(about["labels"]),
         about["pad_id"],
         tuple(about["masks"]),
+        about["long_texts"],
+        about["clean"],
     )
     _require_agreement(graph)
     return graph
@@ -92,13 +116,13 @@ def _require_agreement(graph: Graph) -> None:
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
     """Read a graph for prediction, always on the CPU."""
     graph = read(folder, numerics.threads)
-    return Predictor(graph.forward, graph.tokenizer, graph.labels, graph.pad_id)
+    return Predictor(graph.forward, graph.reader, graph.labels, graph.pad_id)
 
 
 def write(
     model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path
 ) -> None:
-    """Write graph, tokenizer and lmspec.json. about: labels, pad_id, masks.
+    """Write graph, tokenizer and lmspec.json. about: see Graph.
 
     The bytes hold no path, time or name of the machine that exported.
     """

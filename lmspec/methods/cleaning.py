@@ -3,28 +3,18 @@
 import hashlib
 import unicodedata
 
-import ftfy
-
+from lmspec.methods import repairing
 from lmspec.specs.corpus import Clean
 
 
-def repair(text: str, clean: Clean) -> str:
-    """Repair Unicode and HTML, and turn every run of white space into one space.
+def rule(clean: Clean) -> dict[str, bool]:
+    """The part of a spec that changes texts: what `repairing.repair` is told."""
+    return {"fix_unicode": clean.fix_unicode, "unescape_html": clean.unescape_html}
 
-    Repeats until nothing changes: twice-escaped entities (`&amp;amp;`) occur in real data.
-    """
-    html: bool = clean.unescape_html
-    config = ftfy.TextFixerConfig(unescape_html=html, explain=False)
-    before = None
-    while text != before:
-        before = text
-        if clean.fix_unicode:
-            text = ftfy.fix_text(text, config)
-        elif html:
-            text = ftfy.fixes.unescape_html(text)
-        # inside the loop: a space in place of a line break can complete a broken character
-        text = " ".join(text.split())
-    return text
+
+def repair(text: str, clean: Clean) -> str:
+    """The text as the corpus has it."""
+    return repairing.repair(text, **rule(clean))
 
 
 def normalised(text: str) -> str:

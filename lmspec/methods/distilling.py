@@ -8,17 +8,18 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from lmspec.methods.encoding import Ids, collate, length_order
+from lmspec.methods import weighting
+from lmspec.methods.reading import Ids, collate, length_order
 
 ANSWER_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Outputs of a teacher on n texts, computed once: it does not change during training.
+    """Outputs of a teacher on w windows, computed once: it does not change during training.
 
-    logits  (n, k)
-    states  (n, l, d) hidden state of the first token after each of l layers, of length 1
+    logits  (w, k)
+    states  (w, l, d) hidden state of the first token after each of l layers, of length 1
     """
 
     logits: Tensor
@@ -48,22 +49,23 @@ def answers(
         )
         for row, logit, state in zip(rows, out.logits.float(), first, strict=True):
             logits[row], states[row] = logit, state
-    return Answers(torch.stack(logits), torch.stack(states))  # (n, k), (n, l, d)
+    return Answers(torch.stack(logits), torch.stack(states))  # (w, k), (w, l, d)
 
 
-def soft_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def soft_cross_entropy(
+    student: Tensor, teacher: Tensor, temperature: float, weights: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy of softened probabilities, times temperature squared.
 
     student, teacher  (b, k) logits
+    weights           (b,) how much each row counts; None: all the same
 
     The factor keeps the size of the gradient the same at every temperature. Source: Hinton et al.
     2015, arXiv:1503.02531.
     """
     target = functional.softmax(teacher / temperature, -1)
-    return (
-        -(target * functional.log_softmax(student / temperature, -1)).sum(-1).mean()
-        * temperature**2
-    )
+    each = (target * functional.log_softmax(student / temperature, -1)).sum(-1)  # (b,)
+    return -weighting.mean(each, weights) * temperature**2
 
 
 def first_token(out: object, layer: int) -> Tensor:

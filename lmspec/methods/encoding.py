@@ -1,42 +1,16 @@
-"""encoding: texts -> token ids -> padded batches, in an order that depends only on a seed."""
+"""encoding: windows of several datasets together, their order in training, and their weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-Ids = NDArray[np.int64]
+from lmspec.methods.reading import Ids, Windows
+
 # Rows of this many batches are sorted by length before they are cut. On 9,292 movie reviews in
 # batches of 16, 2.3 % of the tokens are padding then; 46 % without, 0.2 % if all are sorted.
 BUCKET_BATCHES = 50
 ORDER = 1  # number of its stream of draws
-
-
-@dataclass(frozen=True)
-class Batch:
-    """rows (b,) positions in the data; input_ids, attention_mask (b, t), padded on the right."""
-
-    rows: Ids
-    input_ids: Ids
-    attention_mask: Ids
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
-    """Token ids of each text with special tokens, truncated to the tokenizer's length."""
-    return [np.asarray(e.ids, np.int64) for e in tokenizer.encode_batch(list(texts))]
-
-
-def collate(ids: Sequence[Ids], rows: Sequence[int] | Ids, pad_id: int) -> Batch:
-    """Rows as one batch, padded to the longest of them."""
-    length = max(1, *(len(ids[i]) for i in rows))
-    input_ids = np.full((len(rows), length), pad_id, np.int64)  # (b, t)
-    attention_mask = np.zeros((len(rows), length), np.int64)
-    for j, i in enumerate(rows):
-        input_ids[j, : len(ids[i])] = ids[i]
-        attention_mask[j, : len(ids[i])] = 1
-    return Batch(np.asarray(rows, np.int64), input_ids, attention_mask)
 
 
 def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[Ids]:
@@ -54,7 +28,31 @@ def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: in
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def length_order(lengths: Sequence[int], batch_size: int) -> list[Ids]:
-    """Rows of each batch, from short to long, for the least padding; ties keep their order."""
-    rows = np.argsort(np.asarray(lengths), kind="stable")
-    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+def joined(parts: Sequence[tuple[Windows, Sequence[int] | Ids]]) -> Windows:
+    """Texts of several datasets, each with the positions of those that are taken, as one."""
+    ids, of_text, number = [], [], 0
+    for windows, texts in parts:
+        for text in texts:
+            places = windows.places(int(text))
+            ids += [windows.ids[place] for place in places]
+            of_text += [number] * len(places)
+            number += 1
+
+    def taken(name: str) -> Ids:
+        return np.concatenate([getattr(w, name)[np.asarray(texts)] for w, texts in parts])
+
+    lacks = all(windows.unknown is not None for windows, _ in parts)
+    unknown = taken("unknown") if lacks else None
+    return Windows(ids, np.asarray(of_text, np.int64), taken("tokens"), taken("unread"), unknown)
+
+
+def shares(of_text: Ids) -> NDArray[np.float32] | None:
+    """(w,) weight of each window in the loss, on average 1; the windows of a text share its weight.
+
+    of_text  (w,) position of each window's text. None if every text has one window.
+    """
+    texts, text, windows = np.unique(of_text, return_inverse=True, return_counts=True)
+    if len(texts) == len(of_text):
+        return None
+    result: NDArray[np.float32] = (len(of_text) / len(texts) / windows[text]).astype(np.float32)
+    return result

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnxscript import optimizer
 from torch import nn
 
-from lmspec.methods.predicting import Forward
+from lmspec.methods.reading import Forward
 
 PROBE = 3  # number of its stream of draws
 

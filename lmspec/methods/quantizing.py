@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime import quantization as ortq
 
 from lmspec.errors import LmspecError
-from lmspec.methods.predicting import probabilities
+from lmspec.methods.reading import Floats
 from lmspec.specs.quantized import Dynamic, Static
 
 Feed = dict[str, NDArray[np.int64]]
@@ -84,15 +84,14 @@ def quantized_operations(model: onnx.ModelProto) -> int:
     return sum(node.op_type in (*INTEGER_OPS, DEQUANTIZE) for node in model.graph.node)
 
 
-def loss_of(before: NDArray[np.float32], after: NDArray[np.float32]) -> dict[str, float]:
-    """disagreement_rate and mean_probability_difference of (n, k) logits of the same texts."""
-    one, other = probabilities(before), probabilities(after)
-    predicted = one.argmax(1)
-    rows = np.arange(len(one))
+def loss_of(before: Floats, after: Floats) -> dict[str, float]:
+    """disagreement_rate and mean_probability_difference of (n, k) probabilities of n texts."""
+    predicted = before.argmax(1)
+    rows = np.arange(len(before))
     return {
-        "disagreement_rate": float((predicted != other.argmax(1)).mean()),
+        "disagreement_rate": float((predicted != after.argmax(1)).mean()),
         "mean_probability_difference": float(
-            np.abs(one[rows, predicted] - other[rows, predicted]).mean()
+            np.abs(before[rows, predicted] - after[rows, predicted]).mean()
         ),
     }
 

@@ -4,17 +4,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel
 
+from lmspec.methods import weighting
 from lmspec.methods.distilling import Answers, first_token, soft_cross_entropy
-from lmspec.methods.encoding import Batch
+from lmspec.methods.reading import Batch
 from lmspec.methods.training import Objective
 from lmspec.specs.student import Distillation
 
 
-def taught(truth: NDArray[np.int64], teacher: Answers, spec: Distillation) -> Objective:
-    """Weighted sum of soft cross-entropy, distance of hidden states, and cross-entropy."""
+def taught(
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+    teacher: Answers,
+    spec: Distillation,
+) -> Objective:
+    """Weighted sum of soft cross-entropy, distance of hidden states, and cross-entropy.
+
+    truth, weights  (w,) of each training window: position of its label, and how much it counts
+    """
     targets = torch.from_numpy(truth)
 
     def loss(
@@ -24,10 +32,11 @@ def taught(truth: NDArray[np.int64], teacher: Answers, spec: Distillation) -> Ob
         rows = torch.from_numpy(batch.rows)
         logits = out.logits.float()
         own = torch.stack([first_token(out, layer) for layer in range(teacher.states.shape[1])], 1)
-        return (
-            spec.soft_weight * soft_cross_entropy(logits, teacher.logits[rows], spec.temperature)
-            + spec.hidden_weight * (own - teacher.states[rows]).square().sum(-1).mean()
-            + spec.hard_weight * functional.cross_entropy(logits, targets[rows].to(logits.device))
-        )
+        apart = (own - teacher.states[rows]).square().sum(-1)  # (b, l)
+        share = weighting.of_batch(weights, batch, logits)
+        soft = soft_cross_entropy(logits, teacher.logits[rows], spec.temperature, share)
+        hidden = apart.mean() if share is None else weighting.mean(apart.mean(1), share)
+        hard = weighting.cross_entropy(logits, targets[rows].to(logits.device), share)
+        return spec.soft_weight * soft + spec.hidden_weight * hidden + spec.hard_weight * hard
 
     return loss

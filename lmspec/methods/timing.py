@@ -7,30 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lmspec.methods.encoding import Batch, collate, encode
 from lmspec.methods.predicting import Predictor
+from lmspec.methods.reading import Batch, collate
 
 
 class Contestant:
     """A model with its batches prepared, so that only its own work is timed."""
 
     def __init__(self, model: Predictor, texts: list[str], batch_size: int) -> None:
-        ids = encode(model.tokenizer, texts)
+        windows = model.reader.read(texts)
         self.model = model
-        self.singles = [collate(ids, [i], model.pad_id) for i in range(len(ids))]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+
+        def batches(of: list[int], size: int) -> list[Batch]:
+            ids = [windows.ids[place] for text in of for place in windows.places(text)]
+            rows = range(len(ids))
+            return [
+                collate(ids, rows[i : i + size], model.pad_id) for i in range(0, len(ids), size)
+            ]
+
+        self.singles = [batches([text], 1) for text in range(len(texts))]
+        tokens = np.bincount(windows.of_text, [len(i) for i in windows.ids])
+        order = np.argsort(tokens, kind="stable").tolist()
         self.batches = [
-            collate(ids, order[i : i + batch_size], model.pad_id)
-            for i in range(0, len(ids), batch_size)
+            batches(order[i : i + batch_size], batch_size) for i in range(0, len(texts), batch_size)
         ]
 
     def single(self, i: int) -> object:
-        """Predict text i alone."""
-        return self._run(self.singles[i])
+        """Predict text i alone, a window at a time, as a bundle does."""
+        return [self._run(batch) for batch in self.singles[i]]
 
     def batch(self, i: int) -> object:
         """Predict batch i, from short to long texts."""
-        return self._run(self.batches[i])
+        return [self._run(batch) for batch in self.batches[i]]
 
     def _run(self, batch: Batch) -> object:
         return self.model.forward(batch.input_ids, batch.attention_mask)

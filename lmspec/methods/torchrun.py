@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
-from lmspec.methods.predicting import Forward
+from lmspec.methods.reading import Forward
 
 
 def forward(model: PreTrainedModel) -> Forward:

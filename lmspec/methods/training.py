@@ -18,7 +18,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
-from lmspec.methods.encoding import Batch, Ids, collate, training_order
+from lmspec.methods.encoding import training_order
+from lmspec.methods.reading import Batch, Ids, collate
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.results import WATCHED
 from lmspec.specs.training import Adamw, GradientDescent
@@ -33,7 +34,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class Task:
     """What a model learns from.
 
-    ids        token ids of each of the n training texts
+    ids        token ids of each window of the training texts
     objective  loss on a batch of them
     evaluate   metrics of the model in its present state on the dev split
     """

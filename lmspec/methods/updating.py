@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
+from lmspec.methods import weighting
 from lmspec.methods.distilling import Answers, soft_cross_entropy
-from lmspec.methods.encoding import Batch
+from lmspec.methods.reading import Batch
 from lmspec.methods.training import Objective
 from lmspec.specs.updated import Retention
 
@@ -35,12 +35,17 @@ def replayed(
 
 
 def retaining(
-    truth: NDArray[np.int64], earlier: Answers, new_rows: int, spec: Retention
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+    earlier: Answers,
+    new: int,
+    spec: Retention,
 ) -> Objective:
-    """Cross-entropy with the labels on all rows, and with the earlier model's outputs on old ones.
+    """Cross-entropy with the labels on all texts, and with the earlier model's outputs on old ones.
 
-    truth    (n,) positions of the labels: new rows, then old rows
-    earlier  outputs of the earlier model on the n - new_rows old rows
+    truth, weights  (w,) of each window, those of new texts first: position of its label, and how
+                    much it counts
+    earlier         outputs of the earlier model on the w - new windows of old texts
     """
     targets = torch.from_numpy(truth)
 
@@ -49,12 +54,16 @@ def retaining(
     ) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
         rows = torch.from_numpy(batch.rows)  # (b,)
-        total = functional.cross_entropy(logits, targets[rows].to(logits.device))
-        old = rows >= new_rows  # (b,) bool
+        share = weighting.of_batch(weights, batch, logits)
+        total = weighting.cross_entropy(logits, targets[rows].to(logits.device), share)
+        old = rows >= new  # (b,) bool
         if old.any():
             # times their share of the batch, so that an old row weighs the same in every batch
             kept = soft_cross_entropy(
-                logits[old], earlier.logits[rows[old] - new_rows], spec.temperature
+                logits[old],
+                earlier.logits[rows[old] - new],
+                spec.temperature,
+                None if share is None else share[old],
             )
             total = total + spec.weight * kept * (old.sum().item() / len(rows))
         return total

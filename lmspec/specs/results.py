@@ -75,5 +75,11 @@ def directions(metrics: Iterable[Metric]) -> dict[str, Better]:
     }
 
 
+# How much of the texts a model reads: methods/coverage.py.
+COVERAGE = (
+    Metric("cut_texts"),
+    Metric("unread_tokens", share=True),
+    Metric("unknown_tokens", share=True),
+)
 # Which way is better of what training watches on a dev split.
 WATCHED: Mapping[str, Better] = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower"}

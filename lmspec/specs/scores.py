@@ -9,7 +9,7 @@ from pydantic import Field
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
 from lmspec.specs.names import MetricPath
-from lmspec.specs.results import WATCHED, Metric, Table
+from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
@@ -65,6 +65,7 @@ class ScoresSpec(Artifact):
         Metric("{dataset}.majority.accuracy", share=True),
         Metric("{dataset}.predicted_labels"),
         Metric("{dataset}.empty_labels"),
+        *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in COVERAGE),
     )
     reports = (
         Table(

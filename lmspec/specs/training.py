@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lmspec.specs.base import Spec
 from lmspec.specs.checks import training as checks
-from lmspec.specs.results import WATCHED, Metric, Table
+from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
 
 TRAINED = (
     *(Metric(f"dev.{name}", better, better == "higher") for name, better in WATCHED.items()),
@@ -17,6 +17,7 @@ TRAINED = (
     Metric("best_step"),
     Metric("steps"),
     Metric("parameters"),
+    *(Metric(f"train.{metric.path}", share=metric.share) for metric in COVERAGE),
 )
 CURVE = Table(
     "curve",

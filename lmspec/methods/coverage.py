@@ -1,0 +1,48 @@
+"""coverage: how much of the texts a model reads: what is cut, and what its vocabulary lacks."""
+
+from typing import Any
+
+import numpy as np
+
+from lmspec.methods.reading import Reader, Windows
+
+
+def metrics(windows: Windows) -> dict[str, Any]:
+    """cut_texts: how many texts have tokens that are not read; shares of all tokens.
+
+    unknown_tokens is left out for a tokenizer whose vocabulary lacks nothing.
+    """
+    tokens = max(1, int(windows.tokens.sum()))
+    found = {
+        "cut_texts": int((windows.unread > 0).sum()),
+        "unread_tokens": round(int(windows.unread.sum()) / tokens, 6),
+    }
+    if windows.unknown is not None:
+        found["unknown_tokens"] = round(int(windows.unknown.sum()) / tokens, 6)
+    return found
+
+
+def told(windows: Windows, reader: Reader) -> str:
+    """One line for people: `30 of 60 texts are longer than 64 tokens: truncate, so 83 % ...`."""
+    texts = len(windows.tokens)
+    parts = []
+    if reader.max_length is not None:
+        in_several = np.bincount(windows.of_text, minlength=texts) > 1
+        longer = int((in_several | (windows.unread > 0)).sum())
+        parts.append(f"{longer:,} of {texts:,} texts are longer than {reader.max_length} tokens")
+        if windows.unread.any():
+            share = windows.unread.sum() / windows.tokens.sum()
+            parts[0] += f" ({reader.long_texts}): {percent(share)} of all tokens are never read"
+        elif longer:
+            parts[0] += f", and are read in {len(windows.ids) - texts + longer:,} windows"
+    if windows.unknown is not None:
+        share = windows.unknown.sum() / max(1, windows.tokens.sum())
+        parts.append(f"{percent(share)} of the tokens are unknown")
+    return "; ".join(parts) or f"{texts:,} texts are read whole"
+
+
+def percent(share: float) -> str:
+    """`83 %`, `0.4 %`, `0 %`; never a 0 that is not one."""
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return f"{share:.1%}".replace(".0%", "%").replace("%", " %")

@@ -1,0 +1,173 @@
+"""reading: texts -> what a model reads of them -> its probabilities, in training and in service.
+
+A bundle has a copy of this file, so it imports nothing of lmspec.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Forward = Callable[[Ids, Ids], NDArray[np.float32]]
+OVERLAP = 8  # a window repeats an eighth of the one before, so that no phrase is only read in parts
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What a model reads of n texts: one window of each, or several of a long one.
+
+    ids      token ids of each of w windows, with special tokens; those of a text in its order
+    of_text  (w,) position of each window's text, ascending; each text has at least one
+    tokens   (n,) the text's own tokens, without special ones
+    unread   (n,) those of them that are in no window
+    unknown  (n,) those of them that the vocabulary lacks; None if it lacks none by its making
+    """
+
+    ids: list[Ids]
+    of_text: Ids
+    tokens: Ids
+    unread: Ids
+    unknown: Ids | None
+
+    def places(self, text: int) -> range:
+        """Where the windows of a text are."""
+        first, end = np.searchsorted(self.of_text, (text, text + 1))
+        return range(int(first), int(end))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """rows (b,) positions in the data; input_ids, attention_mask (b, t), padded on the right."""
+
+    rows: Ids
+    input_ids: Ids
+    attention_mask: Ids
+
+
+class Reader:
+    """Encodes texts as the model was trained on them.
+
+    tokenizer   its truncation says how many tokens are read at once; without any, all are
+    long_texts  what is read of a longer text: `truncate` (its beginning), `head_tail` (the first
+                half of what fits, and the last), or `windows` (all of it: each overlaps the one
+                before by an eighth, the last by more, since it ends with the text)
+    """
+
+    def __init__(self, tokenizer: Any, long_texts: str | None) -> None:
+        limit = getattr(tokenizer, "truncation", None)
+        self.long_texts = long_texts
+        self.max_length: int | None = limit["max_length"] if limit else None
+        self._unknown: int | None = None
+        self._tokenizer = tokenizer
+        if isinstance(tokenizer, Tokenizer):
+            self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # the caller's still cuts
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._unknown = _unknown(self._tokenizer)
+            special = self._tokenizer.num_special_tokens_to_add(False)
+            mask = self._tokenizer.encode("a").special_tokens_mask
+            self._before = next((i for i, is_special in enumerate(mask) if not is_special), special)
+            self._after = special - self._before
+
+    def read(self, texts: Sequence[str]) -> Windows:
+        """Token ids of each text, in as many windows as are read of it."""
+        ids: list[Ids] = []
+        of_text: list[int] = []
+        special = 0 if self.max_length is None else self._before + self._after
+        tokens, unread, unknown = (np.zeros(len(texts), np.int64) for _ in range(3))
+        for text, encoding in enumerate(self._tokenizer.encode_batch(list(texts))):
+            whole = np.asarray(encoding.ids, np.int64)
+            windows = [whole]
+            if self.max_length is not None and len(whole) > self.max_length:
+                windows, unread[text] = self._parts(whole)
+            tokens[text] = len(whole) - special
+            unknown[text] = (whole == self._unknown).sum() if self._unknown is not None else 0
+            ids += windows
+            of_text += [text] * len(windows)
+        lacking = None if self._unknown is None else unknown
+        return Windows(ids, np.asarray(of_text, np.int64), tokens, unread, lacking)
+
+    def _parts(self, whole: Ids) -> tuple[list[Ids], int]:
+        """(windows of a text that is too long, how many of its tokens are in none)."""
+        end = len(whole) - self._after
+        before, body, after = whole[: self._before], whole[self._before : end], whole[end:]
+        room = (self.max_length or 0) - self._before - self._after
+        if self.long_texts == "truncate":
+            parts = [body[:room]]
+        elif self.long_texts == "head_tail":
+            parts = [np.concatenate([body[: room - room // 2], body[len(body) - room // 2 :]])]
+        elif self.long_texts == "windows":
+            last = len(body) - room
+            starts = [*range(0, last, room - room // OVERLAP), last]
+            parts = [body[start : start + room] for start in starts]
+        else:
+            raise ValueError(f"unknown way to read long texts: {self.long_texts!r}")
+        unread = 0 if self.long_texts == "windows" else len(body) - room
+        return [np.concatenate([before, part, after]) for part in parts], unread
+
+
+def _unknown(tokenizer: Tokenizer) -> int | None:
+    """Id of what stands for a token that the vocabulary lacks, if it may lack one."""
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_token")
+    number: int | None = model.get("unk_id") if token is None else tokenizer.token_to_id(token)
+    return number
+
+
+def collate(ids: Sequence[Ids], rows: Sequence[int] | Ids, pad_id: int) -> Batch:
+    """Rows as one batch, padded to the longest of them."""
+    length = max(1, *(len(ids[i]) for i in rows))
+    input_ids = np.full((len(rows), length), pad_id, np.int64)  # (b, t)
+    attention_mask = np.zeros((len(rows), length), np.int64)
+    for j, i in enumerate(rows):
+        input_ids[j, : len(ids[i])] = ids[i]
+        attention_mask[j, : len(ids[i])] = 1
+    return Batch(np.asarray(rows, np.int64), input_ids, attention_mask)
+
+
+def length_order(lengths: Sequence[int], batch_size: int) -> list[Ids]:
+    """Rows of each batch, from short to long, for the least padding; ties keep their order."""
+    rows = np.argsort(np.asarray(lengths), kind="stable")
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+
+
+def logits(
+    forward: Forward, ids: Sequence[Ids], pad_id: int, batch_size: int
+) -> NDArray[np.float32]:
+    """(w, k) in the order of `ids`; windows of similar length share a batch."""
+    out: NDArray[np.float32] | None = None
+    for rows in length_order([len(i) for i in ids], batch_size):
+        batch = collate(ids, rows, pad_id)
+        got = forward(batch.input_ids, batch.attention_mask)
+        if out is None:
+            out = np.empty((len(ids), got.shape[1]), np.float32)
+        out[rows] = got
+    if out is None:
+        raise ValueError("there is no text to predict")
+    return out
+
+
+def probabilities(values: NDArray[np.float32]) -> Floats:
+    """Softmax over the last axis, in double precision."""
+    shifted = values.astype(np.float64) - values.max(-1, keepdims=True)  # exp cannot overflow
+    powers = np.exp(shifted)
+    result: Floats = powers / powers.sum(-1, keepdims=True)
+    return result
+
+
+def predicted(forward: Forward, windows: Windows, pad_id: int, batch_size: int) -> Floats:
+    """(n, k) probabilities of each text: the mean of those of its windows.
+
+    batch_size  windows at a time. In int8 those of a batch affect each other a little.
+    """
+    each = probabilities(logits(forward, windows.ids, pad_id, batch_size))  # (w, k)
+    first = np.flatnonzero(np.diff(windows.of_text, prepend=-1))
+    number = np.diff(first, append=len(each))
+    result: Floats = np.add.reduceat(each, first) / number[:, None]
+    return result
