@@ -366,6 +366,24 @@ def test_each_section_of_a_mix_comes_from_the_commit_of_its_factor() -> None:
     }
 
 
+def test_data_of_one_commit_comes_with_its_spec() -> None:
+    """A new corpus and the model that is trained on it: each mix has what its spec refers to."""
+    old = {"corpus": {"a": "old"}, "splits": {"a": "old"}, "model": {"m": "on a"}}
+    new = {"corpus": {"a": "new", "b": "new"}, "splits": {"b": "new"}, "model": {"m": "on b"}}
+    assert worktrees.params(old, new, frozenset({"spec"})) == {
+        "corpus": {"a": "old", "b": "new"},
+        "splits": {"a": "old", "b": "new"},
+        "model": {"m": "on b"},
+    }
+    assert worktrees.params(old, new, frozenset({"data"})) == {
+        "corpus": {"a": "new", "b": "new"},
+        "splits": {"b": "new", "a": "old"},
+        "model": {"m": "on a"},
+    }
+    assert worktrees.params(old, new, frozenset({"data", "spec"})) == new
+    assert worktrees.params(old, new, frozenset()) == old
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
     """A repository without commits."""
@@ -576,6 +594,24 @@ def test_two_factors_are_separated_without_touching_the_project(project: Path) -
     interval = result["metrics"][1]["total"]["interval"]  # None: too few groups of test examples
     assert interval is None or interval[0] < interval[1]
     assert _state(project) == before
+
+
+@pytest.mark.slow
+def test_data_and_what_uses_it_may_arrive_in_one_commit(project: Path) -> None:
+    """The new splits count as part of the spec, and each mix is built. The second time nothing has
+    to run, so there is no question. The control: without its data, the spec cannot be mixed in."""
+    old = "  old: {of: corpus.old, "
+    _edit(project / "params.yaml", old, f"{old.replace('old:', 'again:')}train: 0.6, dev: 0.2, "
+          f"test: 0.2, seed: 1, keep_together: null}}\n{old}")  # fmt: skip
+    _edit(project / "params.yaml", "  cnn:\n    on: splits.old", "  cnn:\n    on: splits.again")
+    _drop_rows(project)
+    _build_and_commit(project, "scores-cnn")
+    asked = ("attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy")
+    output = miniature.lmspec(project, *asked, "--yes")
+    assert "splits.again, so that data counts as part of the spec" in output
+    assert "HEAD~1 with spec of HEAD: built" in output and "cannot be built" not in output
+    again = miniature.lmspec(project, *asked)
+    assert "not known" not in again and "nothing was built" not in again, again
 
 
 @pytest.mark.slow

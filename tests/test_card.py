@@ -66,3 +66,24 @@ def test_a_scalar_gives_back_any_text(text: str) -> None:
     for document in (f"key: {quoted(text)}\n", f"{{key: {quoted(text)}}}\n"):
         assert yaml.safe_load(document) == {"key": text}
         assert YAML(typ="safe").load(document) == {"key": text}
+
+
+def test_a_card_says_what_makes_its_scores_worth_little() -> None:
+    """Beside the share of the most frequent label; without a warning nothing is bold."""
+    spec = BundleSpec.model_validate(
+        {
+            "of": "quantized.r",
+            "scores": "scores.r",
+            "title": "t",
+            "license": "MIT",
+            "intended_use": "x",
+            "limitations": "y",
+        }
+    )
+    values = dict.fromkeys(card.COLUMNS, 0.5) | {"majority": {"accuracy": 0.75}, "overlap": 0}
+    scores = {"metrics": {"x": values}, "accepted_overlap": [], "warnings": []}
+    plain = card.model_card(spec, ["a", "b"], scores, {})
+    assert "Always answering the most frequent label is right on 0.7500 of those of x." in plain
+    assert "**" not in plain
+    text = card.model_card(spec, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {})
+    assert "**it answers 'a' &lt;b> only.**\n" in text

@@ -749,6 +749,24 @@ def test_splits_without_keep_together_part_near_duplicates(tmp_path: Path, mixed
     )
 
 
+def test_labels_too_small_for_a_split_are_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the output and in the metrics, by label; the control: no other label is."""
+    rows = [f"text number {i}\t{int(i == 7)}\t\n" for i in range(60)]
+    (tmp_path / "a.tsv").write_text("".join(rows))
+    tables = table(FORMS["bare.tsv"], "a.tsv")
+    build_corpus(tmp_path, tmp_path / "corpus", tables, near_duplicates=None)
+    report = build_splits(tmp_path / "corpus", tmp_path / "out", keep_together=None)
+    (split,) = (name for name, found in report.metrics.items() if not found["empty_labels"])
+    empty = [name for name in splitting.SPLITS if name != split]
+    printed = capsys.readouterr().err
+    for name in empty:
+        assert f"too small for the {name} split, which has none: 'good' (1 in all)" in printed
+        assert report.metrics[name]["label"]["good"] == 0 < report.metrics[name]["label"]["bad"]
+    assert "'bad'" not in printed and f"the {split} split" not in printed
+
+
 def test_splits_with_a_fraction_of_zero_leave_that_split_empty(tmp_path: Path, mixed: Path) -> None:
     """Its file is there, with the same columns and no row."""
     report = build_splits(mixed, tmp_path / "out", train=0.0, dev=0.0, test=1.0)

@@ -49,6 +49,12 @@ def differing(baseline: Revision, candidate: Revision) -> dict[str, tuple[str, .
     }
 
 
+def data_of_one(baseline: Revision, candidate: Revision) -> list[str]:
+    """Artifacts of data that only one of the commits has."""
+    names = baseline.artifacts.keys() ^ candidate.artifacts.keys()
+    return sorted(name for name in names if nouns.of(name.partition(".")[0]).is_data)
+
+
 def raw_files(*revisions: Revision) -> list[str]:
     """Files and folders of the repository that are sources in any of the revisions."""
     specs = (spec for revision in revisions for spec in revision.artifacts.items())

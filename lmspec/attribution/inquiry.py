@@ -16,7 +16,7 @@ from lmspec.attribution.worktrees import Workshop
 from lmspec.compare import revision
 from lmspec.compare.report import RevisionId
 from lmspec.compare.revision import Revision
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.git.tree import WORKTREE, require_unambiguous
 from lmspec.pipeline import plan
 
@@ -90,7 +90,10 @@ class _Inquiry:
         )
 
     def _notes(self) -> Iterator[str]:
-        design = self.design
+        design, alone = self.design, factors.data_of_one(self.baseline, self.candidate)
+        if alone and design.to_build:
+            one = f"only one commit has {some(alone)}"
+            yield f"{one}, so that data counts as part of the spec which refers to it"
         if not design.factors:
             yield "they differ in nothing that builds: not in data, spec, code or toolchain"
         elif not self.measured:
@@ -132,7 +135,8 @@ class _Inquiry:
             except LmspecError as error:
                 builds[mix] = MixBuild(names, error=error.found)
         report = replace(self.report, mixes=tuple(builds.values()))
-        if not agree(report):
+        costs = any(build.runs or build.may_run for build in builds.values())
+        if costs and not agree(report):
             return replace(report, notes=(*report.notes, "nothing was built: `--yes` builds them"))
         for mix, build in builds.items():
             if build.error:

@@ -41,19 +41,31 @@ def params(baseline: Mapping[str, Any], candidate: Mapping[str, Any], mix: Mix) 
     """params.yaml of a mix, from those of the commits: each section as its factor is, no gates.
 
     A section brings the blocks that it uses, so that DVC's cache has what either commit built; if
-    the other commit has another block of that name, its values are written out.
+    the other commit has another block of that name, its values are written out. Data that one
+    commit alone has comes with that commit's spec, too, since that may refer to it.
     """
     merged: dict[str, Any] = {}
     named: dict[str, Any] = {}
+
+    def taken(section: Any, values: Mapping[str, Any]) -> Any:
+        """Of a commit whose params.yaml has those values."""
+        own = blocks.of(values)
+        used = {block: own[block] for block in blocks.used(section, own)}
+        if any(not declaration.same(named.get(b, value), value) for b, value in used.items()):
+            return blocks.resolved(section, own)
+        named.update(used)
+        return section
+
+    spec = candidate if factors.SPEC in mix else baseline
     for name in {**baseline, **candidate}:
         factor = factors.of_section(name)
         values = candidate if factor in mix else baseline
         if factor is not None and name in values:
-            own = blocks.of(values)
-            used = {block: own[block] for block in blocks.used(values[name], own)}
-            fits = all(declaration.same(named.get(b, value), value) for b, value in used.items())
-            merged[name] = values[name] if fits else blocks.resolved(values[name], own)
-            named |= used if fits else {}
+            merged[name] = taken(values[name], values)
+        if factor == factors.DATA and isinstance(others := spec.get(name), dict):
+            own = merged.get(name) or {}
+            alone = {key: others[key] for key in others if key not in own}
+            merged[name] = {**own, **taken(alone, spec)}
     return merged | ({blocks.SECTION: named} if named else {})
 
 
@@ -91,13 +103,20 @@ class Workshop:
         raw = factors.raw_files(self.baseline, self.candidate)
         if factors.CODE in mix:
             restore(place, old, new, factors.code_files(self.baseline, self.candidate))
-        if factors.DATA in mix and raw:
-            restore(place, old, new, raw)
+        if changed := self._raw_of_candidate(mix):
+            restore(place, old, new, changed)
         values = params(self.baseline.params, self.candidate.params, mix)
         (place / "params.yaml").write_text(compiler.text_of(values), encoding="utf-8")
         self._lend(place, raw)
         _run_module(place, "lmspec", "sync")
         return place
+
+    def _raw_of_candidate(self, mix: Mix) -> list[str]:
+        """Files of sources that a mix has as in the candidate; see `params`."""
+        old, new = (set(factors.raw_files(side)) for side in (self.baseline, self.candidate))
+        files = old | new if factors.DATA in mix else set()
+        files = files | (new - old) if factors.SPEC in mix else files - (old - new)
+        return sorted(files)
 
     def build(self, mix: Mix, stages: Sequence[str]) -> Iterator[str]:
         """Yield the stages that run, as they start. Raises LmspecError, which names the log."""

@@ -27,7 +27,8 @@ def command(baseline: str, candidate: str, metrics: tuple[str, ...], yes: bool, 
     run. The cost is shown first, and you are asked. The project's folder is not touched.
 
     A mix that cannot be built is listed with the reason, and the effects that need it are "not
-    known". Without --yes and without a terminal to ask on, only the cost is shown.
+    known". Without --yes and without a terminal to ask on, only the cost is shown, unless all is in
+    the cache.
 
     Exits 0 on success, also if only the cost is shown; 1 if there is no such commit or metric, a
     metric is out of date, or neither commit's toolchain is installed.
