@@ -15,9 +15,8 @@ from lmspec.specs.corpus import Delimited
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 SEPARATOR_NAMES = {"csv": "comma", "tsv": "tab"}
 ESCAPED = re.compile(r'\\(["\\])')
-# What Orange writes into the second line of its .tab files, and into the third.
+# What Orange writes into the second line of its .tab files; the third has roles.
 ORANGE_TYPES = {"", "string", "s", "continuous", "c", "discrete", "d", "time", "t"}
-ORANGE_ROLES = {"", "class", "meta", "ignore", "c", "m", "i"}
 
 
 def rows(path: Path, form: Delimited, place: str) -> Iterator[list[str]]:
@@ -45,7 +44,8 @@ def _checked(path: Path, form: Delimited, place: str) -> Iterator[list[str]]:
             remedy = "remove it: the files were put together with their header lines"
             raise LmspecError(place, f"line {line} repeats the names of the columns", remedy)
         if line == 2 and {*fields} - {""} and {*fields} <= ORANGE_TYPES:
-            found = f"lines 2 and 3 are no rows: types and roles, as Orange writes them: {fields}"
+            types = shown(" ".join(fields))
+            found = f"lines 2 and 3 are no rows: types and roles, as Orange writes them: {types}"
             raise LmspecError(place, found, "remove both lines")
         yield fields
 

@@ -1,6 +1,7 @@
 """plaintext: a text file is UTF-8, or refused with the line and its text."""
 
 import codecs
+import difflib
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,7 +31,8 @@ def require_columns(names: Sequence[str], wanted: Iterable[str], place: str) -> 
             raise LmspecError(place, f"it has two columns '{name}'", "rename one of them")
     missing = sorted(set(wanted) - set(names))
     if missing:
-        columns = some([repr(name) for name in names])
+        near = difflib.get_close_matches(missing[0], names)
+        columns = some([repr(name) for name in dict.fromkeys([*near, *names])])
         raise LmspecError(place, f"it has no column {missing}", f"its columns are {columns}")
 
 
