@@ -1,5 +1,6 @@
 """Texts with different labels, and rows without text or label: counted, listed, by rule."""
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,9 +122,8 @@ def test_near_duplicates_with_another_label_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_of_each_text_at_most_one_row_is_kept(seed: int) -> None:
-    """Whatever the rule; what is left out names a row of the same text and says if the label agrees."""
-    import random
-
+    """Whatever the rule; what is left out names a row of the same text, and its reason says whether
+    the labels agree."""
     draw = random.Random(seed)
     ids = [str(draw.randrange(12)) for _ in range(60)]
     labels = [draw.choice("abc") for _ in ids]
