@@ -1,6 +1,7 @@
 """Within one commit: gates against the majority label or other scores, and what scores are worth
 beside a constant answer and the linear baseline."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lmspec.compare import bounds, gates
+from lmspec.compare import bounds, gates, standing
 from lmspec.compare.evidence import Evidence
-from lmspec.compare.report import Gate
+from lmspec.compare.report import Gate, Standing
 from lmspec.compare.revision import Revision
 from lmspec.methods import majority
 from lmspec.statistics import predictions
@@ -305,3 +306,83 @@ def test_a_constant_classifier_is_reported_first_and_as_long_as_it_is_there(
     assert f"::warning title=scores::{message}".replace(" %", " %25") in annotations
     project.commit("constant")
     assert message in project.run("diff", "HEAD", "HEAD").stdout
+
+
+# The linear baseline
+
+BASELINE = {
+    "model": {
+        "tfidf": {"architecture": {"kind": "linear"}},
+        "net": {"architecture": {"kind": "cnn"}},
+    },
+    "exported": {"tfidf": {"of": "model.tfidf"}, "net": {"of": "model.net"}},
+    "quantized": {"net": {"of": "exported.net"}},
+    "scores": {
+        "net": {"of": "quantized.net"},
+        "tfidf": {"of": "exported.tfidf"},
+        "lost": {"of": "exported.gone"},
+    },
+}
+
+
+def beside_linear(root: Path, net: Sequence[Example], linear: Sequence[Example]) -> list[Standing]:
+    """Of a network and the linear baseline, both new."""
+    project = Project(root)
+    project.write("params.yaml", json.dumps(BASELINE))
+    project.score("scores.net", {"test": net})
+    project.score("scores.tfidf", {"test": linear})
+    revision = written(root)
+    assert standing.linear_baselines(revision) == ["scores.tfidf"]
+    nothing = Revision(replace(revision.tree, name="nothing", ids={}))
+    evidence = Evidence(nothing, revision)
+    return list(standing.standings(evidence.pairs, revision))
+
+
+def test_scores_are_shown_beside_the_linear_baseline(tmp_path: Path) -> None:
+    """With a warning if they are worse beyond chance; the baseline itself has no such distance."""
+    worse = flipped(REVIEWS, range(1, 60, 3))
+    net, linear = beside_linear(tmp_path / "p", worse, REVIEWS)
+    assert [d.against for d in net.distances] == ["majority"] * 2 + ["scores.tfidf"] * 2
+    assert [d.against for d in linear.distances] == ["majority"] * 2
+    distance = net.distances[2]
+    assert distance.difference == pytest.approx(-0.1) == distance.value - distance.other
+    (warning,) = net.warnings
+    assert warning.startswith("scores.net on test is worse than scores.tfidf: accuracy -0.100 [-0")
+    assert linear.warnings == ()
+    net, linear = beside_linear(tmp_path / "q", REVIEWS, worse)
+    assert net.warnings == linear.warnings == ()
+    few = [row for row in REVIEWS if row.right][:5]
+    assert all(d.interval is None for d in beside_linear(tmp_path / "r", few, few)[0].distances)
+
+
+def test_scores_that_may_be_a_constant_have_a_warning(tmp_path: Path) -> None:
+    """Of 40 texts 22 are right: chance could do that. The control: 22 right of the same 24 are
+    more than a constant has."""
+    rows = examples(40, wrong=range(18))
+    net, _ = beside_linear(tmp_path / "p", rows, rows)
+    (warning,) = net.warnings
+    assert "scores.net on test may be no better than always 'bad': accuracy +0.050 [-" in warning
+    rows = examples(24, wrong=range(2))
+    assert beside_linear(tmp_path / "q", rows, rows)[0].warnings == ()
+
+
+def test_the_interval_of_a_distance_covers_as_it_says() -> None:
+    """Two models that are right on 70 and 60 % of two skewed classes, 300 test sets of 80 texts."""
+    rng = np.random.default_rng(7)
+    scale, covered = predictions.Scale(("a", "b"), 5), dict.fromkeys(standing.METRICS, 0)
+    draws = 300
+    for _ in range(draws):
+        truth = np.where(rng.random(80) < 0.8, "a", "b")
+        other = {"a": "b", "b": "a"}
+        ends = [
+            answered(truth, [t if rng.random() < skill else other[t] for t in truth])
+            for skill in (0.6, 0.7)
+        ]
+        paired = PairedSample(predictions.pair(*ends), scale, same=False)
+        for metric in standing.METRICS:
+            sums = [scale.parts(end).sum(0) for end in ends]
+            columns = scale.columns(metric.name)
+            old, new = (float(scale.metric(metric.name, each[columns])) for each in sums)
+            low, high = standing._interval(paired, metric, new - old)  # type: ignore[misc]
+            covered[metric] += low <= 0.1 <= high
+    assert all(0.93 * draws <= count <= 0.995 * draws for count in covered.values()), covered
