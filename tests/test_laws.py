@@ -60,6 +60,7 @@ FLOORS = (
     "scaffold",
     "audit",
     "compare",
+    "inspection",
     "history",
     "attribution",
     "reports",

@@ -15,6 +15,8 @@ COMMANDS = {
     "plan": "Show what `dvc repro` would run, and why.",
     "build": "Build what is out of date, in parallel.",
     "keep": "Keep outputs after an edit of comments or layout.",
+    "show": "Show the results: scores, intervals, mistakes.",
+    "data": "Describe a corpus, in short and as an HTML page.",
     "verify": "Rebuild artifacts elsewhere and compare every byte.",
     "trace": "Find files that a stage reads but does not declare.",
     "diff": "Compare two revisions: changes, metrics, significance.",

@@ -96,7 +96,7 @@ def front(evidence: Evidence) -> Iterator[Point]:
     for end, revision in ends:
         for name, spec in revision.artifacts.items():
             if name.startswith("scores."):
-                size = _bytes(Artifact(revision, str(spec.get("of"))))
+                size = bytes_of(Artifact(revision, str(spec.get("of"))))
                 metrics = revision.metrics(name)
                 for dataset in metrics if isinstance(metrics, Mapping) and size else ():
                     accuracy = revision.number(name, (dataset, "accuracy"))
@@ -104,7 +104,7 @@ def front(evidence: Evidence) -> Iterator[Point]:
                         yield Point(name, str(dataset), end, size, accuracy)
 
 
-def _bytes(artifact: Artifact) -> int:
+def bytes_of(artifact: Artifact) -> int:
     """Of a graph its file; of a model its weights in fp32."""
     if not artifact.exists:
         return 0

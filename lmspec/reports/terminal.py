@@ -1,6 +1,6 @@
 """terminal: a report as tables on a screen, or as plain lines for a pipe."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -79,20 +79,30 @@ def _tables(*shown: Table) -> Iterator[Section]:
 
 def plain(report: Report, everything: bool = False) -> str:
     """One line per row, columns aligned, no colours: for pipes, logs and grep."""
-    parts = [
-        "\n".join([section.head, *section.lines, *aligned.lines(section.table, WIDEST)])
-        for section in sections(report, everything)
-    ]
-    return harmless("\n\n".join(parts)) + "\n"
+    return lines(sections(report, everything))
 
 
 def render(report: Report, everything: bool = False) -> "Group":
     """Tables that wrap long cells."""
+    return drawn(sections(report, everything))
+
+
+def lines(shown: Iterable[Section]) -> str:
+    """Sections as plain text."""
+    parts = [
+        "\n".join([section.head, *section.lines, *aligned.lines(section.table, WIDEST)])
+        for section in shown
+    ]
+    return harmless("\n\n".join(parts)) + "\n"
+
+
+def drawn(shown: Iterable[Section]) -> "Group":
+    """Sections as rich lays them out."""
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    for section in sections(report, everything):
+    for section in shown:
         colour, table = COLOURS[section.tone], section.table
         parts.append(Text(section.head, style=f"bold {colour}".strip()))
         parts += [Text(line, style=colour) for line in section.lines]

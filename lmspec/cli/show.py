@@ -1,0 +1,59 @@
+"""show: the results of a build for people: how good each model is, and where it fails."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from lmspec.cli import loading, mistakes
+from lmspec.reports import printing
+
+
+@click.command("show")
+@click.argument("artifact", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show every class, gate and metric.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@mistakes.exit_with(1)
+def command(artifact: str | None, everything: bool, as_json: bool) -> None:
+    """Show the results of the working tree: scores with intervals, gates, mistakes.
+
+    Without ARTIFACT: every model and graph with scores, its macro F1 against the constant answer
+    and against the linear baseline, its size and latency, which one is shipped, the gates, and
+    what is not built or out of date, with the command to run.
+
+    With ARTIFACT, such as scores.release or model.cnn: scores by class, what is confused with
+    what, calibration, the most confident mistakes, the training curve, the heaviest n-grams.
+
+    Reads what git holds: metrics, predictions, provenance. Texts of mistakes come from data/ if
+    they are there.
+
+    \b
+    Example:
+      lmspec show
+      lmspec show scores.release
+      lmspec show model.cnn --json
+    """
+    from lmspec.compare import revision
+    from lmspec.git.tree import WORKTREE
+    from lmspec.inspection import details
+    from lmspec.inspection.overview import Inspection
+    from lmspec.reports import results, terminal
+
+    project = loading.valid_project()
+    (name,) = loading.artifacts(project, [artifact]) if artifact else (None,)
+    opened = revision.read(WORKTREE, Path.cwd())
+    inspected = Inspection(opened)
+    if name is None:
+        overview = inspected.overview()
+        text = results.as_json(overview) if as_json else ""
+        sections = results.overview(overview, everything)
+    else:
+        detail = details.detail(inspected, str(name), everything)
+        text = results.as_json(detail) if as_json else ""
+        sections = results.detail(detail, everything)
+    if as_json:
+        printing.data(text)
+    elif printing.is_terminal(sys.stdout):
+        printing.drawn(terminal.drawn(sections))
+    else:
+        printing.text(terminal.lines(sections).removesuffix("\n"))

@@ -1,0 +1,1 @@
+"""inspection: what was built, for people: results from git, and the texts of a corpus."""

@@ -1,0 +1,200 @@
+"""overview: every model and graph with scores: how good, against what, how large, is it shipped?"""
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lmspec.compare import against, bounds, gates, out_of_date, pictures, standing
+from lmspec.compare.artifact import Artifact
+from lmspec.compare.evidence import ArtifactPair
+from lmspec.compare.report import Gate
+from lmspec.compare.revision import Revision, Unavailable
+from lmspec.errors import some
+from lmspec.inspection.results import CONFIDENCE, Estimate, Overview, Problem, Score
+from lmspec.methods import majority
+from lmspec.specs.names import ArtifactName, MetricPath
+from lmspec.statistics.predictions import Predictions
+
+ONE_SIDED = (1 + CONFIDENCE) / 2
+SCORES = "scores"
+
+
+class Inspection:
+    """A revision whose results are looked at. out_of_date: artifact -> why."""
+
+    def __init__(self, revision: Revision) -> None:
+        self.revision = revision
+        self.out_of_date = out_of_date.artifacts(revision)
+
+    def artifact(self, name: str) -> Artifact:
+        """An artifact of the revision."""
+        return Artifact(self.revision, name, self.out_of_date.get(name))
+
+    def spec(self, name: str) -> Mapping[str, Any]:
+        """The section of an artifact; empty if there is none."""
+        return self.revision.artifacts.get(name, {})
+
+    def block(self, value: Any) -> Mapping[str, Any]:
+        """A block, also if the spec names it as `blocks.name`."""
+        if isinstance(value, str):
+            value = (self.revision.params.get("blocks") or {}).get(value.partition(".")[2])
+        return value if isinstance(value, Mapping) else {}
+
+    def baselines(self) -> dict[str, str]:
+        """Dataset -> the first scores on it of a linear model."""
+        found: dict[str, str] = {}
+        for name in standing.linear_baselines(self.revision):
+            for dataset in self.datasets(name):
+                found.setdefault(dataset, name)
+        return found
+
+    def _scores(self) -> list[str]:
+        return [name for name in self.revision.artifacts if name.startswith(f"{SCORES}.")]
+
+    def datasets(self, scores: str) -> list[str]:
+        """Datasets that a scores artifact has metrics of, in the order of its spec."""
+        metrics = self.revision.metrics(scores)
+        if isinstance(metrics, Unavailable):
+            return []
+        on = [ArtifactName.parse(str(ref)).name for ref in self.spec(scores).get("on") or ()]
+        return [name for name in on if isinstance(metrics.get(name), Mapping)]
+
+    def problem(self, name: str) -> Problem | None:
+        """Why the results of an artifact cannot be trusted, or are not there."""
+        stage = ArtifactName.parse(name).stage
+        if stage not in self.revision.lock:
+            return Problem(name, "it is not built", f"run `dvc repro {stage}`")
+        if why := self.out_of_date.get(name):
+            return Problem(name, f"out of date: {why}", out_of_date.remedy(why))
+        return None
+
+    def overview(self) -> Overview:
+        """All scores in the order of params.yaml, the gates of the commit, and what is lacking."""
+        scores = list(self.all_scores())
+        problems = [*self._problems(), *self._warnings(scores)]
+        return Overview(scores, self.baselines(), list(self._gates()), problems)
+
+    def _problems(self) -> Iterator[Problem]:
+        """Of what has one by itself; of all that is made from these, one."""
+        artifacts = self.revision.artifacts
+        found = {name: problem for name in artifacts if (problem := self.problem(name))}
+        beyond = [name for name in found if found.keys() & references(artifacts, name)]
+        yield from (problem for name, problem in found.items() if name not in beyond)
+        if beyond:
+            others = f"{len(beyond)} other{'s' if len(beyond) > 1 else ''}"
+            why = f"made from these: {some(beyond)}"
+            yield Problem(others, why, "run `dvc repro`")
+
+    def _warnings(self, scores: Sequence[Score]) -> Iterator[Problem]:
+        """What makes scores worth little, as `lmspec diff` and the model card have it."""
+        linear = self.baselines()
+        for score in scores:
+            other = linear.get(score.dataset)
+            held = self.artifact(other) if other else None
+            found = standing.standing(self.artifact(score.scores), score.dataset, held)
+            for warning in found.warnings if found else ():
+                remedy = f"`lmspec show {score.scores}`, `lmspec show {score.of}`"
+                yield Problem(score.scores, warning, remedy)
+
+    def all_scores(self, of: str | None = None) -> Iterator[Score]:
+        """A row for each scores artifact and dataset. of: only those of this model or graph."""
+        for name in self._scores():
+            if of in (None, self.spec(name).get("of")):
+                yield from self.scores(name)
+
+    def scores(self, name: str) -> Iterator[Score]:
+        """A row for each dataset of a scores artifact."""
+        for dataset in self.datasets(name):
+            yield self._score(self.artifact(name), dataset)
+
+    def _score(self, scores: Artifact, dataset: str) -> Score:
+        of = str(scores.spec.get("of"))
+        linear = self.baselines().get(dataset)
+        against_majority = ArtifactPair(against.Majority(scores), scores)
+        pair = ArtifactPair(self.artifact(linear), scores) if linear else None
+        return Score(
+            scores.name,
+            of,
+            dataset,
+            int(scores.number((dataset, "examples")) or 0),
+            estimate(scores, (dataset, "accuracy")),
+            estimate(scores, (dataset, "macro_f1")),
+            difference(against_majority, (dataset, "macro_f1")),
+            difference(pair, (dataset, "macro_f1")) if pair and linear != scores.name else None,
+            _constant(scores.predictions.get(dataset)),
+            pictures.bytes_of(self.artifact(of)) or None,
+            self._latency(of),
+            of in self.shipped(),
+        )
+
+    def shipped(self) -> set[str]:
+        """Graphs that a bundle holds."""
+        specs = self.revision.artifacts.items()
+        return {str(spec.get("of")) for name, spec in specs if name.startswith("bundle.")}
+
+    def _latency(self, of: str) -> float | None:
+        for name, spec in self.revision.artifacts.items():
+            for end in ("of", "against") if name.startswith("speed.") else ():
+                if spec.get(end) == of:
+                    path = (end, "latency_ms", "p50")
+                    if (found := self.revision.number(name, path)) is not None:
+                        return found
+        return None
+
+    def _gates(self) -> Iterator[Gate]:
+        """Those that need no other commit: `lmspec gate` knows about the others."""
+        today = datetime.date.today()
+        for name, gate in gates.demanded(self.revision).items():
+            if against.of(gate) in (None, against.MAJORITY) or against.is_within(gate):
+                about = self.artifact(".".join(gate.metric.split(".")[:2]))
+                pair = ArtifactPair(about, about)
+                yield gates.evaluated(pair, name, gate, today, self.out_of_date)
+
+
+def references(artifacts: Mapping[str, Any], name: str) -> set[str]:
+    """The artifacts that the spec of one refers to."""
+    return {word for word in _words(artifacts.get(name)) if word in artifacts}
+
+
+def _words(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _words(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _words(item)
+
+
+def estimate(artifact: Artifact, path: MetricPath) -> Estimate:
+    """A metric of a test split with its interval, or why it has none."""
+    found = bounds.of_value(artifact, path, ONE_SIDED)
+    if isinstance(found, str):
+        value = artifact.number(path)
+        return Estimate(float("nan") if value is None else value, None, found)
+    return _estimate(found)
+
+
+def difference(pair: ArtifactPair, path: MetricPath) -> Estimate | None:
+    """candidate - baseline with its interval; None if they have no examples in common."""
+    found = bounds.of_difference(pair, path, ONE_SIDED)
+    return None if isinstance(found, str) else _estimate(found)
+
+
+def _estimate(found: bounds.Bounds) -> Estimate:
+    return Estimate(found.value, None if found.few else (found.low, found.high), found.few)
+
+
+def _constant(answers: Predictions | None) -> str | None:
+    """The label of nearly all answers, where the test split has others."""
+    if answers is None or not answers.id:
+        return None
+    label, _ = majority.most_frequent(answers.predicted)
+    others = [
+        predicted
+        for true, predicted in zip(answers.label, answers.predicted, strict=True)
+        if true != label
+    ]
+    spared = sum(predicted != label for predicted in others)
+    return label if others and spared <= majority.NEARLY * len(others) else None

@@ -1,0 +1,168 @@
+"""results: what `lmspec show` finds, as values; every form shows this and nothing else.
+
+Shares, probabilities and differences are in 0..1; intervals are two-sided, at 95 %.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lmspec.compare.report import Gate, Interval
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric, or the difference of one, with its interval. why: there is no interval."""
+
+    value: float
+    interval: Interval | None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is not built, out of date, or wrong with a result. remedy: what to do."""
+
+    artifact: str
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """Scores on one dataset.
+
+    of           the model or graph that was scored
+    majority     macro F1 against the constant answer of the most frequent label
+    linear       macro F1 against the linear baseline on the same dataset
+    answer       the label that nearly all answers are; None if there is no such
+    bytes        of the graph, or of the weights in fp32
+    latency_ms   median time for one text
+    shipped      does a bundle hold what was scored?
+    """
+
+    scores: str
+    of: str
+    dataset: str
+    examples: int
+    accuracy: Estimate
+    macro_f1: Estimate
+    majority: Estimate | None
+    linear: Estimate | None
+    answer: str | None
+    bytes: int | None
+    latency_ms: float | None
+    shipped: bool
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The project in short. baseline: dataset -> scores of the linear baseline."""
+
+    scores: Sequence[Score]
+    baseline: Mapping[str, str]
+    gates: Sequence[Gate]
+    problems: Sequence[Problem]
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One label of a test split: F1 with its interval, precision, recall; None without answers."""
+
+    label: str
+    examples: int
+    f1: Estimate | None
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True)
+class Confused:
+    """How often one label was answered for another. share: of the examples of `label`."""
+
+    label: str
+    predicted: str
+    examples: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of similar confidence. confidence: their mean."""
+
+    low: float
+    high: float
+    examples: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """Accuracy on a part of the test split: one table, or texts of some length."""
+
+    kind: str
+    name: str
+    examples: int
+    accuracy: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer. text: None if the data are not here."""
+
+    id: str
+    table: str
+    label: str
+    predicted: str
+    confidence: float
+    text: str | None
+
+
+@dataclass(frozen=True)
+class OnDataset:
+    """Scores on one dataset, in detail. matrix: a row for each true label; None for many labels."""
+
+    score: Score
+    metrics: Mapping[str, Estimate]
+    classes: Sequence[ClassScore]
+    labels: Sequence[str]
+    matrix: Sequence[Sequence[int]] | None
+    confused: Sequence[Confused]
+    bins: Sequence[Bin]
+    parts: Sequence[Part]
+    mistakes: Sequence[Mistake]
+
+
+@dataclass(frozen=True)
+class NGram:
+    """One of the heaviest n-grams of a linear model, for a label."""
+
+    label: str
+    ngram: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One artifact.
+
+    references  what it is made from
+    used_by     artifacts made from it
+    scored      scores of it, if it is a model or a graph
+    metrics     dotted name -> number or text, as its stage reported them
+    curve       columns of its training curve by name
+    """
+
+    artifact: str
+    references: Sequence[str]
+    used_by: Sequence[str]
+    scored: Sequence[Score]
+    metrics: Mapping[str, Any]
+    datasets: Sequence[OnDataset]
+    curve: Mapping[str, Sequence[float]]
+    ngrams: Sequence[NGram]
+    problems: Sequence[Problem]

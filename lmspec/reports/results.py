@@ -1,0 +1,275 @@
+"""results: what `lmspec show` found, in sections for a terminal or a pipe, or as JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lmspec.inspection.details import CLASSES
+from lmspec.inspection.results import Detail, Estimate, OnDataset, Overview, Problem, Score
+from lmspec.reports import tables, values, words
+from lmspec.reports.tables import Table
+from lmspec.reports.terminal import Section
+
+NGRAMS, FACTS = 8, 40  # shown, unless all are asked for
+SPARK = "▁▂▃▄▅▆▇█"
+
+
+def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
+    """Scores, gates, and what is not built or suspicious."""
+    shipped = list(dict.fromkeys(score.of for score in found.scores if score.shipped))
+    head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
+    yield Section(head, table=_scores(found.scores, found.baseline))
+    if shipped:
+        yield Section(f"shipped: {', '.join(map(words.line, shipped))}")
+    if found.gates:
+        yield _gates(found, everything)
+    yield from _problems(found.problems)
+    if found.scores:
+        yield Section(f"more: `lmspec show {found.scores[0].scores}`, `lmspec gate`, `lmspec diff`")
+
+
+def _scores(scores: Sequence[Score], baseline: Mapping[str, str]) -> Table:
+    note = (
+        "[...]: 95 % interval; over majority, over linear: macro F1 minus that of the constant "
+        "answer, and of the linear baseline, on the same examples; * is shipped"
+    )
+    heads = (
+        "scores:name|dataset:name|examples:number|accuracy:text|macro F1:text"
+        "|over majority:text|over linear:text|size:number|ms:number"
+    )
+    rows = (_score(score, baseline) for score in scores)
+    return tables.table("scores", heads, rows, note=note)
+
+
+def _score(score: Score, baseline: Mapping[str, str]) -> Sequence[object]:
+    is_baseline = baseline.get(score.dataset) == score.scores
+    return (
+        f"{score.scores}{' *' if score.shipped else ''}",
+        score.dataset,
+        f"{score.examples:,}",
+        level(score.accuracy),
+        level(score.macro_f1),
+        signed(score.majority),
+        "the baseline" if is_baseline else signed(score.linear),
+        "" if score.bytes is None else size(score.bytes),
+        "" if score.latency_ms is None else f"{score.latency_ms:.2g}",
+    )
+
+
+def _gates(found: Overview, everything: bool) -> Section:
+    hidden = () if everything else ("pass", "out of date")
+    open_ = [g for g in words.gates_by_urgency(found.gates) if g.verdict not in hidden]
+    rows = ((words.gate_verdict(g), g.gate, g.observed, g.demand) for g in open_)
+    heads = "verdict:verdict|gate:name|observed:text|demand:text"
+    shown = tables.table("gates", heads, rows, map(words.gate_tone, open_))
+    failing = any(not gate.passed for gate in found.gates)
+    count = sum(gate.verdict == "out of date" for gate in found.gates)
+    built = f", {count} are out of date" if count else ""
+    head = f"gates: {words.passing(found.gates)}{built} (`lmspec gate` has those against a commit)"
+    return Section(head, table=shown, tone="bad" if failing else "good")
+
+
+def _problems(problems: Sequence[Problem]) -> Iterator[Section]:
+    if problems:
+        rows = ((p.artifact, p.found, p.remedy) for p in problems)
+        heads = "artifact:name|found:text|what to do:text"
+        shown = tables.table("to look at", heads, rows)
+        yield Section(f"to look at: {len(problems)}", table=shown, tone="bad")
+
+
+def level(estimate: Estimate) -> str:
+    """`0.867 [0.849, 0.885]`."""
+    if math.isnan(estimate.value):
+        return words.NONE
+    low_high = estimate.interval
+    shown = f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else ""
+    return f"{estimate.value:.3f}{shown}"
+
+
+def signed(estimate: Estimate | None) -> str:
+    """`+0.086 [+0.064, +0.108]`."""
+    if estimate is None:
+        return ""
+    low_high = estimate.interval
+    shown = f" [{low_high[0]:+.3f}, {low_high[1]:+.3f}]" if low_high else ""
+    return f"{estimate.value:+z.3f}{shown}"
+
+
+def size(count: int) -> str:
+    """`17.5 MB`."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def share(part: float | None) -> str:
+    """`86.9 %`."""
+    return "" if part is None else f"{100 * part:.1f} %"
+
+
+def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
+    """One artifact: what it is, its results, and how it was trained."""
+    lines = [
+        f"{what}: {', '.join(map(words.line, names))}"
+        for what, names in (("made from", found.references), ("used by", found.used_by))
+        if names
+    ]
+    yield Section(found.artifact, lines)
+    yield from _problems(found.problems)
+    if found.scored:
+        yield Section("scores", table=_scores(found.scored, {}))
+    for on in found.datasets:
+        yield from _dataset(on, everything)
+    if found.curve:
+        yield Section("training", table=_curve(found.curve))
+    if found.ngrams:
+        yield Section("heaviest n-grams", table=_ngrams(found, everything))
+    facts = [] if found.datasets else list(found.metrics.items())
+    if facts:
+        shown = facts if everything else facts[:FACTS]
+        left = f" (the first {FACTS}: --all shows them)" if len(shown) < len(facts) else ""
+        rows = ((name, words.number(value)) for name, value in shown)
+        facts_table = tables.table("metrics", "metric:name|value:number", rows)
+        yield Section(f"metrics: {len(facts)}{left}", table=facts_table)
+    noun = found.artifact.partition(".")[0]
+    if noun in ("corpus", "splits"):
+        yield Section(f"the texts: `lmspec data {found.artifact}`")
+
+
+def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
+    score = on.score
+    head = f"on {words.line(score.dataset)}: {score.examples:,} test examples"
+    rows: list[tuple[object, ...]] = [
+        (name.replace("_", " "), level(estimate), "" if estimate.why is None else estimate.why)
+        for name, estimate in on.metrics.items()
+        if not math.isnan(estimate.value)
+    ]
+    rows += [
+        (f"macro F1 over {other}", signed(held), "")
+        for other, held in (("majority", score.majority), ("linear", score.linear))
+        if held is not None
+    ]
+    lines = []
+    if score.answer is not None:
+        lines = [f"nearly every answer is {words.line(score.answer)!r}"]
+    table = tables.table("metrics", "metric:text|value, 95 %:number|remark:text", rows)
+    yield Section(head, lines, table, "bad" if lines else "plain")
+    yield _classes(on, everything)
+    if on.matrix is not None:
+        yield Section("confusion (rows: true)", table=_matrix(on.labels, on.matrix))
+    if on.confused and len(on.labels) > 2:
+        pairs = ((c.label, c.predicted, f"{c.examples:,}", share(c.share)) for c in on.confused)
+        heads = "label:name|answered:name|examples:number|of the label:number"
+        yield Section("most confused", table=tables.table("confused", heads, pairs))
+    if on.bins:
+        yield Section("calibration", table=_bins(on))
+    if on.parts:
+        yield Section("by table and length", table=_parts(on))
+    if on.mistakes:
+        yield Section("most confident mistakes", table=_mistakes(on))
+
+
+def _classes(on: OnDataset, everything: bool) -> Section:
+    shown = on.classes if everything else on.classes[:CLASSES]
+    left = f" (the worst {CLASSES}: --all shows them)" if len(shown) < len(on.classes) else ""
+    rows = (
+        (
+            one.label,
+            f"{one.examples:,}",
+            words.NONE if one.f1 is None else level(one.f1),
+            share(one.precision),
+            share(one.recall),
+        )
+        for one in shown
+    )
+    heads = "label:name|examples:number|F1:number|precision:number|recall:number"
+    return Section(f"classes: {len(on.classes)}{left}", table=tables.table("classes", heads, rows))
+
+
+def _matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table:
+    heads = "|".join(f"{words.line(label, 20).translate(SAFE)}:number" for label in labels)
+    rows = ((label, *counts) for label, counts in zip(labels, matrix, strict=True))
+    return tables.table("confusion", f"true \\ answered:name|{heads}", rows)
+
+
+SAFE = str.maketrans({":": " ", "|": " "})  # what separates heads of a table
+
+
+def _bins(on: OnDataset) -> Table:
+    rows = (
+        (
+            f"{one.low:.2f} to {one.high:.2f}",
+            f"{one.examples:,}",
+            share(one.confidence),
+            share(one.accuracy),
+            f"{100 * (one.accuracy - one.confidence):+.1f}",
+        )
+        for one in on.bins
+    )
+    heads = "confidence:text|examples:number|mean:number|right:number|difference:number"
+    return tables.table("calibration", heads, rows)
+
+
+def _parts(on: OnDataset) -> Table:
+    rows = (
+        (
+            part.kind,
+            part.name,
+            f"{part.examples:,}",
+            f"{share(part.accuracy)} [{100 * part.interval[0]:.1f}, {100 * part.interval[1]:.1f}]",
+        )
+        for part in sorted(on.parts, key=lambda part: (part.kind == "length", 0))
+    )
+    heads = "by:text|part:name|examples:number|right, 95 %:number"
+    return tables.table("parts", heads, rows)
+
+
+def _mistakes(on: OnDataset) -> Table:
+    rows = (
+        (
+            one.label,
+            one.predicted,
+            share(one.confidence),
+            words.line(one.id, 16),
+            None if one.text is None else words.line(one.text, 300),
+        )
+        for one in on.mistakes
+    )
+    heads = "label:name|answered:name|confidence:number|id:name|text:text"
+    here = any(one.text is not None for one in on.mistakes)
+    note = "" if here else f"`dvc pull splits-{on.score.dataset}` brings their texts"
+    return tables.table("mistakes", heads, rows, note=note)
+
+
+def _curve(curve: Mapping[str, Sequence[float]]) -> Table:
+    rows = (
+        (name, words.number(column[0]), words.number(column[-1]), spark(column))
+        for name, column in curve.items()
+        if column and name != "epoch"
+    )
+    return tables.table("training", "column:name|first:number|last:number|course:text", rows)
+
+
+def spark(column: Sequence[float], most: int = 40) -> str:
+    """A row of bars, the lowest value the smallest; empty for less than three values."""
+    finite = [value for value in column if math.isfinite(value)]
+    if len(finite) < 3:
+        return ""
+    if len(finite) > most:
+        finite = [finite[round(i * (len(finite) - 1) / (most - 1))] for i in range(most)]
+    low, span = min(finite), max(finite) - min(finite) or 1.0
+    return "".join(SPARK[min(7, int(8 * (value - low) / span))] for value in finite)
+
+
+def _ngrams(found: Detail, everything: bool) -> Table:
+    by_label: dict[str, list[str]] = {}
+    for one in found.ngrams:
+        by_label.setdefault(one.label, []).append(f"{one.ngram!r} {one.weight:+.2f}")
+    most = None if everything else NGRAMS
+    rows = ((label, ", ".join(listed[:most])) for label, listed in by_label.items())
+    return tables.table("n-grams", "label:name|n-grams:text", rows)
+
+
+def as_json(found: Overview | Detail) -> str:
+    """One object; a number that JSON lacks is its name."""
+    content: dict[str, Any] = values.finite(vars(found))
+    return json.dumps(content, indent=2)

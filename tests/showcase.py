@@ -1,0 +1,174 @@
+"""showcase: results and a corpus as values, for tests of the forms and for the screenshots."""
+
+from dataclasses import replace
+
+from lmspec.compare.report import Gate
+from lmspec.inspection.corpora import Corpus, Label, Left, Reason, Shown
+from lmspec.inspection.lengths import Lengths
+from lmspec.inspection.reading import Reads
+from lmspec.inspection.results import Estimate, Overview, Problem, Score
+
+HOSTILE = (
+    '</bdi></li><script>alert(1)</script><img src="http://127.0.0.1:9/x.png"> \x1b[31m\u202e'
+    + "unbroken" * 60
+)
+SENTENCES = {
+    "delivery": (
+        "The parcel has been on its way for nine days.",
+        "Arrived a day early, but the driver left it in the rain.",
+        "Your tracking page has shown the same warehouse since Monday.",
+    ),
+    "refund": (
+        "I sent the shoes back three weeks ago and still wait for my money.",
+        "Please refund the second jacket only; the first one fits.",
+    ),
+    "account": (
+        "The link to reset my password opens an empty page.",
+        "How do I change the address of my account?",
+    ),
+    "praise": ("Thank you, the new pump works and was easy to fit.",),
+}
+COUNTS = {"delivery": 4112, "refund": 2380, "account": 1466, "praise": 37}
+
+
+def score(name: str, of: str, values: str, linear: str = "", **rest: object) -> Score:
+    """values, linear: `value low high` of accuracy; macro F1 is a little lower."""
+    value, low, high = map(float, values.split())
+    over = Estimate(*_with_interval(linear)) if linear else None
+    fixed = Score(
+        f"scores.{name}",
+        of,
+        "tickets",
+        1599,
+        Estimate(value, (low, high)),
+        Estimate(value - 0.021, (low - 0.026, high - 0.017)),
+        Estimate(value - 0.171, (low - 0.178, high - 0.165)),
+        over,
+        None,
+        None,
+        None,
+        False,
+    )
+    return replace(fixed, **rest)  # type: ignore[arg-type]
+
+
+def _with_interval(text: str) -> tuple[float, tuple[float, float]]:
+    value, low, high = map(float, text.split())
+    return value, (low, high)
+
+
+def overview() -> Overview:
+    """A project of a linear baseline, a frozen encoder and a fine-tuned one, which is shipped."""
+    gate = Gate(
+        "not-worse-than-linear",
+        "non_inferiority",
+        "scores.release.tickets.macro_f1",
+        "not worse than scores.linear by more than 0.02, at 95 %",
+        "pass",
+        True,
+        "tickets.macro_f1 is 0.914, +0.032 against scores.linear",
+    )
+    floor = replace(
+        gate,
+        gate="praise-is-found",
+        kind="floor",
+        metric="scores.release.tickets.f1.praise",
+        demand="at least 0.6, at 95 %",
+        verdict="undecided",
+        passed=False,
+        observed="tickets.f1.praise is 0.667, at least 0.31",
+    )
+    scores = [
+        score("linear", "model.linear", "0.903 0.887 0.917", bytes=1_400_000),
+        score(
+            "embedding", "model.embedding", "0.911 0.896 0.924", "0.008 -0.006 0.022",
+            bytes=90_870_000,
+        ),
+        score(
+            "release", "quantized.release", "0.935 0.922 0.946", "0.032 0.018 0.046",
+            bytes=23_100_000, latency_ms=1.9, shipped=True,
+        ),
+    ]  # fmt: skip
+    problem = Problem(
+        "model.embedding",
+        "out of date: model.embedding of params.yaml is not what it was built with",
+        "run `dvc repro`",
+    )
+    return Overview(scores, {"tickets": "scores.linear"}, [gate, floor], [problem])
+
+
+def lengths(unit: str, scale: int) -> Lengths:
+    """A skewed histogram."""
+    bars = [(scale * (i + 1), int(900 * (i + 1) ** 1.4 / 2 ** (i / 3.2))) for i in range(32)]
+    most = {"least": scale // 4 + 1, "median": 9 * scale, "95 %": 22 * scale, "99 %": 32 * scale}
+    return Lengths(unit, sum(n for _, n in bars), 10.3 * scale, most | {"most": 71 * scale}, bars)
+
+
+def corpus() -> Corpus:
+    """Support tickets: four labels, one of them rare."""
+    total = sum(COUNTS.values())
+    labels = [
+        Label(
+            name,
+            count,
+            count / total,
+            {"mail": count - count // 3, "chat": count // 3},
+            {
+                "tickets: train": int(count * 0.7),
+                "tickets: dev": int(count * 0.1),
+                "tickets: test": int(count * 0.2),
+            },
+        )
+        for name, count in COUNTS.items()
+    ]
+    repeated = Left("mail", 1204, "Where is my parcel?", "", "delivery: Where is my parcel")
+    other = Left("chat", 87, "cancel it", "'refund'; row 401 of mail is 'account'", None)
+    empty = Left("mail", 33, "", "n/a", None)
+    samples = [
+        Shown(label, "mail", label, f"{place:016x}", len(text), text)
+        for label, texts in SENTENCES.items()
+        for place, text in enumerate(texts)
+    ]
+    return Corpus(
+        "corpus.tickets",
+        None,
+        total,
+        total + 611,
+        {"mail": 5331, "chat": 2664},
+        labels,
+        {"texts": 14, "rows": 29},
+        {"tickets: dev: praise": 3, "tickets: test: praise": 7},
+        [lengths("characters", 18), lengths("words", 3), lengths("tokens of model.encoder", 4)],
+        [Reads("model.encoder", 64, "truncate", 0.083, 0.041, lengths("tokens", 4))],
+        {"Latin": 7893, "Cyrillic": 81, "Arabic": 21},
+        7995,
+        [
+            Reason("near-duplicate", 388, 388 / (total + 611), [repeated]),
+            Reason("no text", 194, 194 / (total + 611), [empty]),
+            Reason("contradictory label", 29, 29 / (total + 611), [other]),
+        ],
+        samples,
+        [replace(samples[0], why="longest"), replace(samples[-1], why="shortest")],
+    )
+
+
+def hostile() -> Corpus:
+    """Names, labels and texts that would break a page, or act in it; many labels and splits."""
+    usual = corpus()
+    names = [HOSTILE, "شكرا جزيلا", *(f"label {i}" for i in range(48))]
+    splits = {f"a-very-long-name-of-splits-{i}: {HOSTILE[:40]}": i for i in range(6)}
+    labels = [Label(name, 10, 0.02, {"t": 10, HOSTILE: 0}, splits) for name in names]
+    texts = [Shown(name, HOSTILE, name, "f" * 16, len(HOSTILE), HOSTILE) for name in names]
+    left = Left(HOSTILE, 10**9, HOSTILE, HOSTILE, HOSTILE)
+    return replace(
+        usual,
+        name=f"corpus.{HOSTILE[:50]}",
+        state=HOSTILE,
+        labels=labels,
+        tables={"t": 1, HOSTILE: 2},
+        small={f"s: dev: {HOSTILE}": 0},
+        scripts={HOSTILE: 1},
+        reasons=[Reason(HOSTILE, 1, 0.1, [left])],
+        samples=texts,
+        extremes=[replace(texts[0], why="longest")],
+    )
