@@ -146,6 +146,12 @@ def exportable(model: PreTrainedModel) -> nn.Module:
     return _Masked(model)
 
 
+def additive(attention_mask: Tensor) -> Tensor:
+    """(b, 1, 1, t) what is added to the scores of attention: 0, or the lowest number."""
+    hidden = 1.0 - attention_mask[:, None, None, :].to(torch.float32)
+    return hidden * torch.finfo(torch.float32).min
+
+
 class _Masked(nn.Module):
     """Gives the encoder an additive mask: the mask builder of `transformers` exports to hundreds of
     nodes."""
@@ -156,9 +162,7 @@ class _Masked(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
-        added = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * torch.finfo(
-            torch.float32
-        ).min
+        added = additive(attention_mask)
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=added).logits
         return logits
 
