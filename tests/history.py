@@ -21,7 +21,9 @@ from ruamel.yaml import YAML
 from lmspec.cli.main import main
 from lmspec.language import nouns
 from lmspec.methods import metrics
+from lmspec.pipeline import compiler
 from lmspec.run import provenance
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.results import WATCHED, directions
 from lmspec.statistics import predictions
 from stages import scores
@@ -446,7 +448,7 @@ class Project:
             path: _md5((self.root / path).read_bytes()) for path in self._outputs(f"{noun}-{name}")
         }
         return {
-            "cmd": f"exec env PYTHONHASHSEED=0 python -m lmspec.run {noun} {name}",
+            "cmd": compiler.command_of(ArtifactName(noun, name)),
             "deps": [
                 {"path": path, "hash": "md5", "md5": md5} for path, md5 in sorted(deps.items())
             ],

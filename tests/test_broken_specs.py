@@ -10,6 +10,7 @@ import ast
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -166,6 +167,31 @@ def _the_weights_are_a_model_that_is_built_here(folder: Path) -> None:
     (folder / "raw/weights").symlink_to(folder / "data/model/gru")
 
 
+def _git(folder: Path, *commands: str) -> None:
+    for command in ("init -q", *commands):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+
+
+def _git_ignores_tables_and_results(folder: Path) -> None:
+    (folder / ".gitignore").write_text("*.csv\ndata/\n")
+    _git(folder)
+
+
+def _git_converts_line_endings(folder: Path) -> None:
+    (folder / "raw/old.csv").write_bytes(b"\r\n")
+    (folder / ".gitattributes").write_text("* text=auto\n")
+    _git(folder, "-c core.safecrlf=false add raw/old.csv")
+
+
+def _data_is_a_link(folder: Path) -> None:
+    (folder / "disk").mkdir()
+    (folder / "data").symlink_to("disk")
+
+
+def _git_converted_line_endings(folder: Path) -> None:
+    (folder / "raw/old.csv").write_bytes(b"a\nb\n")
+
+
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
     "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
@@ -173,6 +199,10 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,
     "the weights are a model that is built here": _the_weights_are_a_model_that_is_built_here,
+    "git ignores *.csv and data/": _git_ignores_tables_and_results,
+    "git converts the line endings of the old file": _git_converts_line_endings,
+    "git converted the line endings of the old file": _git_converted_line_endings,
+    "data is a symbolic link": _data_is_a_link,
     "a FIFO is among the weights": lambda folder: os.mkfifo(folder / "raw/weights/fifo"),
     "the weights have 2 layers and 20 positions": _config(
         num_hidden_layers=2, max_position_embeddings=20

@@ -417,7 +417,7 @@ def another_lmspec(project: Project) -> None:
     entries = project.locked
     stages: dict[str, Any] = {}
     for stage, entry in entries.items():
-        entry["cmd"] = entry["cmd"].replace("env PYTHONHASHSEED=0 ", "")
+        entry["cmd"] = f"exec python{entry['cmd'].partition(' python')[2].partition(' #')[0]}"
         entry["params"]["params.yaml"].pop("numerics", None)
         entry["deps"] = [dep for dep in entry["deps"] if "architectures" not in dep["path"]]
         stages[stage] = {

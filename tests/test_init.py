@@ -173,7 +173,7 @@ def test_what_it_writes_is_what_a_project_needs(elsewhere: Path) -> None:
         assert str(elsewhere) not in path.read_text(encoding="utf-8", errors="replace"), path
     pins = (elsewhere / "p/requirements.txt").read_text().splitlines()
     assert any(pin.startswith("torch==2.13") for pin in pins) and any(
-        pin.startswith("lmspec==") for pin in pins
+        pin.startswith("file:vendor/lmspec-") and "#sha256=" in pin for pin in pins
     )
     workflow = YAML(typ="safe").load(elsewhere / "p/.github/workflows/lmspec.yml")
     steps = [step.get("run", "") for step in workflow["jobs"]["model"]["steps"]]

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 LMSPEC = Path(__file__).parents[1]
 COMPILING = ("specs", *(f"pipeline/{name}.py" for name in ("compiler", "closure", "packages")))
 COMMAND = re.compile(
-    r"exec (?:env PYTHONHASHSEED=0 )?python -m (?:lmspec\.run |stages\.)(\w+) (\S+)"
+    r'exec (?:env PYTHONHASHSEED=0 (?:PATH="\$PWD/\.venv/bin:\$PATH" )?)?'
+    r"python -m (?:lmspec\.run |stages\.)(\w+) (\S+)(?: # .*)?"
 )
 OTHER_COMMAND = "it was built by another command than its own"
 INVALID = "its spec in params.yaml is not valid"

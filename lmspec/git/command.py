@@ -64,18 +64,20 @@ def start(place: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def run(
-    place: Path, *arguments: str, answers: Collection[int] = (0,)
+    place: Path, *arguments: str, answers: Collection[int] = (0,), given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git until it ends.
 
     answers  exit codes that are an answer; any other is a failure
+    given    its standard input: paths of `check-ignore`, which refuses literal pathspecs
     Raises NotInstalled, NoRepository, or LmspecError with git's words.
     """
     try:
         process = subprocess.run(
             ["git", *SETTINGS, *arguments],
             cwd=place,
-            env=environment() | FIXED,
+            env=environment() | FIXED | ({} if given is None else {"GIT_LITERAL_PATHSPECS": "0"}),
+            input=given,
             capture_output=True,
             check=False,
         )

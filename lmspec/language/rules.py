@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.language import gate_rules, nouns, on_disk, recorded, resolved
+from lmspec.language import clone_rules, gate_rules, nouns, on_disk, recorded, resolved
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
+from lmspec.methods.sources import digest
 from lmspec.specs import blocks
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
@@ -97,12 +98,12 @@ def file_sources_have_their_hash(specs: Specs) -> Disagreements:
         except (OSError, LmspecError):  # its stage says why
             continue
         if sha256 != source["sha256"]:
-            yield Disagreement(
-                (*name, "sha256"),
-                f"the SHA-256 of {source['path']} is {sha256}, so its stage would refuse it",
-                "put it here if you want the new content; if not, `git checkout` the old one",
-                (((*name, "path"), "the file that is hashed"),),
-            )
+            found = f"the SHA-256 of {source['path']} is {sha256}, so its stage would refuse it"
+            remedy = "put it here if you want the new content; if not, `git checkout` the old one"
+            if changed := digest.changed_by_git(path, source["sha256"], source["path"]):
+                found, remedy = f"{changed.place}: {changed.found}", changed.remedy
+            others = (((*name, "path"), "the file that is hashed"),)
+            yield Disagreement((*name, "sha256"), found, remedy, others)
 
 
 def table_is_in_its_source(specs: Specs) -> Disagreements:
@@ -410,6 +411,7 @@ RULES = (
     license_is_an_spdx_expression,
     values_come_back,
     dvc_replaces_nothing,
+    clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,
     gate_rules.gate_can_be_decided,
     gate_rules.gate_is_held_against_the_same,
@@ -421,6 +423,8 @@ WARNINGS = (
     scores_are_read,
     built_splits_are_apart,
     gate_rules.waiver_is_valid,
+    clone_rules.git_keeps_what_a_clone_needs,
+    clone_rules.git_keeps_the_bytes_of_sources,
 )
 
 

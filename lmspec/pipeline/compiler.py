@@ -24,6 +24,7 @@ WRITTEN = (
     "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this."
 )
 DVC_YAML = "dvc.yaml"
+NO_PYTHON = "no python? activate the environment, or `lmspec build`"
 TOOLCHAIN = "toolchain.yaml"
 Document = dict[str, Any]  # of YAML
 COMPILING = [Path(__file__).with_name(f"{name}.py") for name in ("closure", "compiler", "packages")]
@@ -152,11 +153,20 @@ def _seen_by(project: Project, model: Ref) -> Iterator[str]:
             yield from _seen_by(project, ref)
 
 
+def command_of(artifact: ArtifactName) -> str:
+    """What DVC runs: the project's own Python if it has one, as `make env` makes it.
+
+    DVC shows the command if it fails, and without a Python nothing else can say what to do.
+    """
+    path = 'PATH="$PWD/.venv/bin:$PATH"'
+    module = f"lmspec.run {' '.join(artifact)}"
+    return f"exec env PYTHONHASHSEED=0 {path} python -m {module} # {NO_PYTHON}"
+
+
 def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]) -> Document:
     """The stage of one artifact in dvc.yaml. executed: names of the packages in its key."""
     artifact, spec = ArtifactName.parse(name), project.find(name)
-    command = f"python -m lmspec.run {' '.join(artifact)}"
-    stage: Document = {"cmd": f"exec env PYTHONHASHSEED=0 {command}"}
+    stage: Document = {"cmd": command_of(artifact)}
     needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
     watched = ["python", *(f"packages.{package}" for package in executed), *code.outside]

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dvc.rwlock import RWLockFileCorruptedError, rwlock  # type: ignore[import-u
 
 from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
+from lmspec.pipeline import subprocesses
 from lmspec.pipeline.dvc_stage import Stage
 from lmspec.pipeline.run_cache import RunCache
 
@@ -57,6 +59,7 @@ def caches(root: Path) -> tuple[Path, Path]:
 @contextlib.contextmanager
 def _repo(root: Path) -> Iterator[Any]:
     """The project as DVC sees it. Waits for DVC's lock; raises DVC's errors as LmspecError."""
+    os.environ.update(subprocesses.user())
     try:
         with contextlib.chdir(root), Repo(".", _wait_for_lock=True) as repo:
             yield repo

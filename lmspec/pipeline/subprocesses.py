@@ -1,5 +1,6 @@
 """subprocesses: environment and end of the processes that lmspec starts, such as `dvc repro`."""
 
+import getpass
 import os
 import signal
 import subprocess
@@ -17,7 +18,16 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     Output is unbuffered, and DVC reads the project's own repository.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', '')}"
-    return {**git.environment(base), "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**git.environment(base), **user(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def user() -> dict[str, str]:
+    """A name for a user who has none, as in `docker run --user 12345`: DVC fails without one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        return {"LOGNAME": f"user-{os.getuid()}"}
+    return {}
 
 
 def die_with_parent() -> None:

@@ -25,6 +25,8 @@ def prepare(root: Path, noun: str = "") -> None:
     environment.detach()
     if noun == FETCHING:
         environment.keep()
+        if sys.flags.safe_path:  # PYTHONSAFEPATH hides stages/; any other stage loses the variable
+            sys.path.insert(0, str(root))
     else:
         environment.enter(PACKAGE.parent)
         refuse_startup_code()

@@ -16,6 +16,7 @@ from lmspec.methods import folders
 from lmspec.methods.scalar import quoted
 from lmspec.run import installed, toolchain
 from lmspec.scaffold.table import LabelledTable
+from lmspec.scaffold.wheel import Wheel
 
 MOST_TOKENS = 512
 TEMPLATES = {
@@ -28,14 +29,14 @@ TEMPLATES = {
 }
 
 
-def texts(table: LabelledTable) -> Iterator[tuple[str, str]]:
+def texts(table: LabelledTable, package: Wheel | None) -> Iterator[tuple[str, str]]:
     """(path, content) of every text file of the new project."""
     folder = resources.files("lmspec.scaffold") / "templates"
     values = {**_values(table), "python": toolchain.minor()}
     for path, template in TEMPLATES.items():
         yield path, Template((folder / template).read_text(encoding="utf-8")).substitute(values)
     yield "params.schema.json", schema.PATH.read_text(encoding="utf-8")
-    yield "requirements.txt", "\n".join(requirements()) + "\n"
+    yield "requirements.txt", "\n".join(requirements(package)) + "\n"
     for recipe in recipes():
         yield f"stages/{recipe.name}", recipe.read_text(encoding="utf-8")
 
@@ -93,9 +94,13 @@ def _flow(value: Any) -> str:
     return "null" if value is None else quoted(value)
 
 
-def requirements() -> Iterator[str]:
-    """requirements.txt: lmspec and everything it needs, at the installed versions."""
+def requirements(own: Wheel | None) -> Iterator[str]:
+    """requirements.txt: lmspec and everything it needs, at the installed versions.
+
+    own  what it is installed from, unless this one came from a URL
+    """
     yield "# What this project began with. An upgrade reruns the stages whose code it changes."
+    yield "# No package index has lmspec: the file in vendor/ is it. Run pip in this folder."
     pins: dict[str, str] = {}
     queue = ["lmspec"]
     while queue:
@@ -103,10 +108,12 @@ def requirements() -> Iterator[str]:
         package = None if name in pins else toolchain.package(name)
         if package is None:  # done, for another platform, or of an extra that is not installed
             continue
-        origin = _origin(package) if name == "lmspec" else None
-        pins[name] = (
-            f"{name} @ {origin}" if origin else f"{name}=={toolchain.public(package.version)}"
-        )
+        if name == "lmspec" and (origin := _origin(package)):
+            pins[name] = f"{name} @ {origin}"
+        elif name == "lmspec" and own:
+            pins[name] = own.requirement
+        else:
+            pins[name] = f"{name}=={toolchain.public(package.version)}"
         needed = (text for text in package.requires or () if "extra ==" not in text)
         queue += [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in needed]
     yield from sorted(pins.values())

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError, some
 from lmspec.git import command as git
-from lmspec.git import merge_driver
-from lmspec.language import document, validate
+from lmspec.git import ignored, merge_driver
+from lmspec.language import clone_rules, document, validate
 from lmspec.language.problems import ProblemsFound
 from lmspec.methods import folders
 from lmspec.pipeline import subprocesses
-from lmspec.scaffold import files
+from lmspec.scaffold import files, wheel
 from lmspec.scaffold.table import LabelledTable
 
 FORGES = (".github/", ".gitlab-ci")  # read only at the top of a repository
@@ -31,8 +31,9 @@ def require_empty(folder: Path) -> None:
 
 
 def create(folder: Path, table: LabelledTable) -> bool:
-    """Write and compile the project. Returns whether the folder is the top of a repository."""
-    texts = list(files.texts(table))  # raises before anything is written
+    """Write and compile the project, or nothing. Is the folder the top of a repository?"""
+    package = wheel.of_installed()
+    texts = list(files.texts(table, package))  # raises before anything is written
     _require_valid(dict(texts)["params.yaml"], folder, table)
     with _undone(folder):
         top = _init_git(folder)
@@ -40,24 +41,50 @@ def create(folder: Path, table: LabelledTable) -> bool:
             if top or not path.startswith(FORGES):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 folders.write(folder / path, content)
+        if package:
+            (folder / wheel.FOLDER).mkdir()
+            (folder / package.path).write_bytes(package.content)
         (folder / "raw").mkdir()
         shutil.copyfile(table.path, folder / "raw" / table.path.name)
-    subfolder = [] if top else ["--subdir"] if shutil.which("git") else ["--no-scm"]
-    _run(folder, sys.executable, "-m", "dvc", "init", "--quiet", *subfolder)
-    _run(folder, sys.executable, "-m", "lmspec", "sync")
-    if shutil.which("git"):
-        merge_driver.install(folder)
+        _run(folder, "dvc", "init", *_of_repository(folder, top))
+        _run(folder, "lmspec", "sync")
+        if shutil.which("git"):
+            _require_committed(folder, f"raw/{table.path.name}")
+            merge_driver.install(folder)
     return top
+
+
+def _of_repository(folder: Path, top: bool) -> list[str]:
+    """Options of `dvc init`; with names of SHA-256, which it cannot read, DVC does without git."""
+    if not shutil.which("git"):
+        return ["--no-scm"]
+    # without a commit git says which format the next will have
+    if git.text(folder, "rev-parse", "--show-object-format").strip() != "sha1":
+        return ["--no-scm"]
+    return [] if top else ["--subdir"]
+
+
+def _require_committed(folder: Path, table: str) -> None:
+    """Raise LmspecError if git would not commit the project: its own .gitignore was not enough."""
+    patterns = ignored.patterns(folder, [table, *clone_rules.KEPT])
+    for path, pattern in patterns.items():
+        found = f"git ignores {path} there ({pattern}), so clones would lack it"
+        raise LmspecError(str(folder), found, "change that line, or name a folder elsewhere")
 
 
 @contextlib.contextmanager
 def _undone(folder: Path) -> Iterator[None]:
-    """If writing fails, remove what was written, since `lmspec init` needs an empty folder."""
+    """If anything fails, remove what was written, since `lmspec init` needs an empty folder."""
     before = set(folder.iterdir()) if folder.exists() else None
     try:
         yield
-    except OSError:
-        for path in set(folder.iterdir()) - (before or set()) if folder.exists() else ():
+    except BaseException:
+        written = set(folder.iterdir()) - (before or set()) if folder.exists() else set()
+        if folder / ".git" not in written:  # of a repository that was there
+            with contextlib.suppress(LmspecError):  # `dvc init` adds its files to the index
+                names = sorted(path.name for path in written)
+                git.run(folder, "rm", "-r", "-q", "--cached", "--ignore-unmatch", "--", *names)
+        for path in written:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -106,7 +133,7 @@ def _init_git(folder: Path) -> bool:
 
 def _run(folder: Path, *command: str) -> None:
     process = subprocess.run(
-        command,
+        [sys.executable, "-m", *command],
         cwd=folder,
         env=subprocesses.environment(),
         capture_output=True,
@@ -114,6 +141,8 @@ def _run(folder: Path, *command: str) -> None:
         check=False,
     )
     if process.returncode:
-        *_, line = (process.stderr or process.stdout).strip().splitlines() or ["no output"]
-        remedy = f"the files in {folder} are written; run it there yourself"
-        raise LmspecError(" ".join(command[-3:]), line, remedy)
+        words = (process.stderr.strip() or process.stdout.strip()).partition("\n\n")[0]
+        words = " ".join(line.strip() for line in words.splitlines())
+        found = words.removeprefix("ERROR: ") or f"exit code {process.returncode}, no output"
+        remedy = "nothing is written; correct this, and run `lmspec init` again"
+        raise LmspecError(" ".join(command), found, remedy)
