@@ -29,6 +29,7 @@ STEPS = (
     (re.compile("\x1b"), fixes.remove_terminal_escapes),
     (_one_of(chardata.CONTROL_CHARS), fixes.remove_control_chars),
 )
+CHANGED = re.compile("|".join(changes.pattern for changes, _ in STEPS))
 # Characters of which every sign of mojibake has at least one, and the longest sign.
 SUSPECT = re.compile(
     "(?![\x00-\x7f])[{}{}]".format(
@@ -76,9 +77,10 @@ def _fixed(text: str, unescape_html: bool) -> str:
             text = fixes.unescape_html(text)
         if not text.isascii() and _may_be_mojibake(text):
             text = ftfy.fix_encoding(text)
-        for changes, fix in STEPS:
-            if changes.search(text):
-                text = fix(text)
+        if CHANGED.search(text):
+            for changes, fix in STEPS:
+                if changes.search(text):
+                    text = fix(text)
         if not text.isascii():
             text = unicodedata.normalize("NFC", text)
     return text
