@@ -71,6 +71,11 @@ def seen_examples(spec: ScoresSpec, needs: stage.Needs) -> list[overlap.Overlap]
 
 def require_accepted(overlaps: list[overlap.Overlap], spec: ScoresSpec, needs: stage.Needs) -> None:
     """Raise LmspecError if the model has seen test examples that the spec does not accept."""
+    for each in spec.accepted_overlap:
+        if each.of not in needs.seen:
+            found = f"{spec.of} has not seen {each.of}"
+            remedy = f"remove it: it has seen {' and '.join(needs.seen)}"
+            raise LmspecError("scores.accepted_overlap", found, remedy)
     refused = overlap.refused(overlaps, spec.accepted_overlap)
     if not refused:
         return

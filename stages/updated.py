@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmspec import stage
-from lmspec.formats import checkpoint, documents, examples
+from lmspec.errors import LmspecError
+from lmspec.formats import checkpoint, documents, examples, seenfile
 from lmspec.methods import (
     coverage,
     distilling,
@@ -50,6 +51,7 @@ class Trained:
 
 def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """The earlier model, carried on with one seed."""
+    require_trained_on(seenfile.read(needs[spec.of]), spec)
     clean = documents.read_clean(needs[spec.on])
     earlier = dataclasses.replace(checkpoint.read(needs[spec.of]), clean=clean)
     earlier.model.to(needs.machine.device)
@@ -92,6 +94,18 @@ def together(
     pairs = list(zip(parts, texts, strict=True))
     windows = encoding.joined([(part.windows, rows) for part, rows in pairs])
     return windows, np.concatenate([part.truth[rows] for part, rows in pairs])
+
+
+def require_trained_on(seen: seenfile.Seen, spec: UpdatedSpec) -> None:
+    """Raise LmspecError if rows would be replayed that the earlier model was not trained on."""
+    trained = [splits for splits, parts in seen.items() if "train" in parts]
+    for replay in spec.replay:
+        if replay.of not in trained:
+            raise LmspecError(
+                "updated.replay",
+                f"{spec.of} was not trained on {replay.of}",
+                f"it was trained on {' and '.join(trained)}",
+            )
 
 
 STAGE = stage.Stage(UpdatedSpec, build)

@@ -14,25 +14,12 @@ from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
 from lmspec.methods.sources import digest
 from lmspec.specs import blocks
+from lmspec.specs.checks.quantized import UNSUITED
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 Rule = Callable[[Specs], Disagreements]
 MOST_HASHED = 64 * 2**20  # bytes: a tenth of a second
-NO_GRU = "onnxruntime has no int8 kernel for a GRU", "leave it in fp32, or use an lstm"
-# (kind of an architecture or of its cells, scheme): why it does not suit, what to do
-UNSUITED = {
-    ("cnn", "dynamic"): (
-        "an int8 convolution with dynamic scales is slower than fp32",
-        "use static for a cnn",
-    ),
-    ("gru", "dynamic"): NO_GRU,
-    ("gru", "static"): NO_GRU,
-    ("lstm", "static"): (
-        "onnxruntime's int8 kernel for an LSTM supports dynamic scales only",
-        "use dynamic for an lstm",
-    ),
-}
 
 
 def name_of(rule: Rule) -> str:
@@ -328,22 +315,6 @@ def bundle_shows_its_own_scores(specs: Specs) -> Disagreements:
             )
 
 
-def license_is_an_spdx_expression(specs: Specs) -> Disagreements:
-    """Programs read the license in the model card."""
-    for name, bundle in specs.of("bundle"):
-        from packaging import licenses  # takes longer than the other rules together
-
-        try:
-            licenses.canonicalize_license_expression(bundle["license"])
-        except licenses.InvalidLicenseExpression:
-            yield Disagreement(
-                (*name, "license"),
-                "it is not an SPDX license expression",
-                "write an identifier from https://spdx.org/licenses, such as Apache-2.0, or "
-                "LicenseRef-NAME for a license of your own",
-            )
-
-
 def values_come_back(specs: Specs) -> Disagreements:
     """If DVC's lock file does not give a value back as it was, its stage is never up to date."""
     named = blocks.of(specs.written)
@@ -352,14 +323,6 @@ def values_come_back(specs: Specs) -> Disagreements:
         yield from recorded.losses(specs.as_written(name), name)
     for block in sorted(used):
         yield from recorded.losses(named[block], (blocks.SECTION, block))
-
-
-def dvc_replaces_nothing(specs: Specs) -> Disagreements:
-    """Paths of sources and titles of bundles go into dvc.yaml, where DVC replaces `${...}`."""
-    for name, spec in specs.of("sources", "bundle"):
-        for field in ("path", "title"):
-            if "${" in spec.get(field, ""):
-                yield Disagreement((*name, field), "DVC would replace `${`", "leave it out")
 
 
 def artifact_is_used(specs: Specs) -> Disagreements:
@@ -408,9 +371,7 @@ RULES = (
     accepted_overlap_was_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
-    license_is_an_spdx_expression,
     values_come_back,
-    dvc_replaces_nothing,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,
     gate_rules.gate_can_be_decided,

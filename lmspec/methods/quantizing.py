@@ -12,6 +12,7 @@ from onnxruntime import quantization as ortq
 
 from lmspec.errors import LmspecError
 from lmspec.methods.reading import Floats
+from lmspec.specs.checks.quantized import UNSUITED, kind_of
 from lmspec.specs.quantized import Dynamic, Static
 
 Feed = dict[str, NDArray[np.int64]]
@@ -32,8 +33,12 @@ def quantize(
 ) -> onnx.ModelProto:
     """Convert a graph to int8. feeds: calibration inputs, which only the static scheme reads.
 
-    Raises LmspecError if there is nothing to quantize, which the quantizer does not report.
+    Raises LmspecError if the scheme does not suit the network, or if there is nothing to quantize,
+    which the quantizer does not report.
     """
+    kind = kind_of({node.op_type for node in model.graph.node})
+    if (kind, scheme.kind) in UNSUITED:
+        raise LmspecError("quantized.scheme", *UNSUITED[str(kind), scheme.kind])
     logging.getLogger("root").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch, "in.onnx"), Path(scratch, "out.onnx")

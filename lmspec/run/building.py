@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmspec import stage
 from lmspec.errors import LmspecError
+from lmspec.formats import seenfile
 from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs import blocks
@@ -52,7 +53,7 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
     known = {*declared.deps, *declared.modules}
     _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
     model = spec.examined()
-    learned = seen.read(folders[model]) if model else {}
+    learned = seenfile.read(folders[model]) if model else {}
     folders |= {data: Path(ArtifactName.parse(data).folder) for data in learned}
     _require_declared({folder.as_posix() for folder in folders.values()}, known, declared)
     _require_declared({_file_of(module, known) for module in spec.modules()}, known, declared)
@@ -125,8 +126,11 @@ def _specs(
             Numerics.model_validate(params["numerics"]),
             Machine.model_validate(params["machine"]),
         )
-    except ValidationError:
-        message = f"{declared.name}, numerics or machine is not valid"
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        what = first["msg"].removeprefix("Value error, ")
+        message = f"{declared.name}, numerics or machine is not valid: {path or 'it'}: {what}"
         remedy = "`lmspec validate` shows each problem at its place"
         raise LmspecError(declaration.PARAMS, message, remedy) from None
 

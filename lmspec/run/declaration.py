@@ -81,9 +81,23 @@ def read(root: Path, name: ArtifactName) -> Declaration:
         raise LmspecError(DVC_YAML, f"there is no stage {name.stage}", SYNC)
     declared = of_entry(name, stages[name.stage])
     makers = {out: maker for maker, entry in stages.items() for out in _outs(entry)}
+    if declared.fetches:
+        _require_not_built(root, declared, makers)
     deps = [place for dep in declared.deps for place in (dep, *map(str, PurePath(dep).parents))]
     made = {place: ArtifactName.of_stage(makers[place]) for place in deps if place in makers}
     return replace(declared, made=made)
+
+
+def _require_not_built(root: Path, declared: Declaration, makers: Mapping[str, str]) -> None:
+    """Raises LmspecError if a source copies what a stage makes: no one knows what that has seen."""
+    top = root.resolve()
+    for path in ((dep, (root / dep).resolve()) for dep in declared.deps):
+        for out, maker in makers.items():
+            made = top / out
+            if path[1].is_relative_to(made) or made.is_relative_to(path[1]):
+                name = ArtifactName.of_stage(maker)
+                found = f"{name} builds {out}, and {path[0]} is no source"
+                raise LmspecError(str(declared.name), found, f"refer to {name} itself")
 
 
 def of_entry(name: ArtifactName, entry: Mapping[str, Any]) -> Declaration:

@@ -7,12 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lmspec.errors import LmspecError
+from lmspec.formats.seenfile import NAME, Seen, read
 from lmspec.specs.base import Ref
 from lmspec.specs.names import PARTS
-
-NAME = "seen.json"
-Seen = Mapping[str, tuple[str, ...]]  # `splits.name` -> its parts, such as train and dev
 
 
 def of(references: Iterable[Ref], folders: Mapping[str, Path]) -> Seen:
@@ -30,13 +27,3 @@ def of(references: Iterable[Ref], folders: Mapping[str, Path]) -> Seen:
 def write(seen: Seen, folder: Path) -> None:
     """Write it as JSON."""
     (folder / NAME).write_text(json.dumps(seen) + "\n", encoding="utf-8")
-
-
-def read(folder: Path) -> Seen:
-    """What an artifact has seen. Raises LmspecError if its folder does not say."""
-    try:
-        document = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        return {str(data): tuple(map(str, parts)) for data, parts in document.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        found = f"it has no {NAME} that says what it was trained on"
-        raise LmspecError(str(folder), found, "build it again: `dvc repro`") from None

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.checks.bundle import license_is_an_spdx_expression
+from lmspec.specs.checks.templates import dvc_replaces_nothing
 from lmspec.specs.scores import GRAPHS
 
 
@@ -13,6 +15,7 @@ class BundleSpec(Artifact):
 
     noun = "bundle"
     final = True
+    holds = (license_is_an_spdx_expression, dvc_replaces_nothing)
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
     scores: Annotated[Ref, To(("scores",))] = Field(
         description="scores of that graph, for the model card"

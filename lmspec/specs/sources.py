@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Inside, Sha256, matching
+from lmspec.specs.checks.templates import dvc_replaces_nothing
 
 ArchivePath = Annotated[Inside, Field(description="a file or folder inside an archive")]
 REPO = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
@@ -47,6 +48,7 @@ class PypiSource(Source):
 class FileSource(Source):
     """A file or folder of this repository."""
 
+    holds = (dvc_replaces_nothing,)
     kind: Literal["file"] = Field(description="from this repository")
     path: Inside = Field(description="relative to the root of the repository")
     sha256: Sha256 = Field(description=DIGEST)

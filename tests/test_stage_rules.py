@@ -1,0 +1,264 @@
+"""What `lmspec validate` refuses, a stage refuses too, in case it was started without it."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from ruamel.yaml import YAML
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.language import rules
+from lmspec.run import declaration
+from lmspec.specs.checks.quantized import UNSUITED, kind_of
+from lmspec.specs.names import ArtifactName
+from lmspec.specs.numerics import Machine
+from lmspec.specs.project import Project
+from tests import miniature, specs
+
+GOOD: dict[str, Any] = YAML(typ="safe").load(specs.GOOD)
+SPECS = Project.model_validate(GOOD)
+
+# Rules of which no stage has anything to refuse, and why
+NOT_OF_A_STAGE = {
+    "values-come-back": "the output is right, but DVC builds it each time",
+    "gate-names-a-metric": "no stage reads gates; `lmspec gate` refuses them",
+    "gate-can-be-decided": "the same",
+    "gate-is-held-against-the-same": "the same",
+    "gate-can-be-passed": "the same",
+}
+
+
+def needs(**folders: Path) -> stage.Needs:
+    named = {name.replace("_", ".", 1): folder for name, folder in folders.items()}
+    return stage.Needs(named, SPECS.numerics, Machine(device="cpu"), root=Path.cwd())
+
+
+def _source(folder: Path, path: str) -> None:
+    from lmspec.methods.sources import file
+
+    spec = SPECS.find("sources.old").model_copy(update={"path": path})
+    file.fetch(spec, folder, folder / "out")  # type: ignore[arg-type]
+
+
+def _a_missing_source(folder: Path) -> None:
+    _source(folder, "raw/gone.csv")
+
+
+def _a_source_with_a_fifo(folder: Path) -> None:
+    (folder / "raw").mkdir()
+    os.mkfifo(folder / "raw/fifo")
+    _source(folder, "raw")
+
+
+def _a_source_with_another_hash(folder: Path) -> None:
+    (folder / "other.csv").write_text("text,stars\n")
+    _source(folder, "other.csv")
+
+
+def _a_source_that_is_built(folder: Path) -> None:
+    text = (
+        "stages:\n  sources-a:\n    cmd: x\n    deps: [data/model/b/x]\n    outs: [data/b]\n"
+        "  model-b:\n    cmd: x\n    outs: [data/model/b]\n"
+    )
+    (folder / "dvc.yaml").write_text(text)
+    declaration.read(folder, ArtifactName("model", "b"))  # that it is built is no mistake
+    declaration.read(folder, ArtifactName("sources", "a"))
+
+
+def _a_table_of_another_source(folder: Path) -> None:
+    from lmspec.formats import rawtable
+
+    (table,) = SPECS.corpus["old"].tables  # type: ignore[attr-defined]
+    list(rawtable.rows(folder / "old.csv", table))
+
+
+def _transformer(folder: Path, **fields: Any) -> Any:
+    """A tiny pretrained model with those fields of the architecture."""
+    from lmspec.methods.architectures import transformer
+
+    miniature.write_weights(folder / "weights")
+    spec = SPECS.model["bert"].architecture.model_copy(update=fields)  # type: ignore[attr-defined]
+    model, _, _ = transformer.create(spec, folder / "weights", ["a text"], 2)
+    return transformer, model
+
+
+def _more_tokens_than_positions(folder: Path) -> None:
+    _transformer(folder, max_length=49)
+
+
+def _more_frozen_layers_than_there_are(folder: Path) -> None:
+    _transformer(folder, frozen_layers=4)
+
+
+def _a_layer_that_the_teacher_lacks(folder: Path) -> None:
+    transformer, teacher = _transformer(folder)
+    transformer.shrink(teacher, (0, 3), 0.0, 0.0)
+
+
+def _a_teacher_that_is_no_transformer(folder: Path) -> None:
+    from lmspec.formats import checkpoint
+    from stages import student
+
+    network: Any = checkpoint.Checkpoint("cnn", None, None, ("bad", "good"), 0)  # type: ignore[arg-type]
+    with mock.patch.object(checkpoint, "read", return_value=network):
+        student.build(SPECS.find("student.small"), needs(model_bert=folder), folder)  # type: ignore[arg-type]
+
+
+def _splits(folder: Path, labels: list[str], rows: int) -> None:
+    import polars as pl
+
+    from lmspec.formats import documents
+
+    columns = {name: [name] * rows for name in ("id", "table", "group", "text")}
+    folder.mkdir()
+    documents.write(pl.DataFrame(columns | {"label": labels[:1] * rows}), folder / "dev.parquet")
+    documents.write_labels(labels, folder)
+
+
+def _an_empty_split(folder: Path) -> None:
+    from lmspec.formats import examples
+
+    _splits(folder / "splits", ["bad", "good"], 0)
+    examples.read(folder / "splits", "dev", None, ("bad", "good"))  # type: ignore[arg-type]
+
+
+def _other_labels(folder: Path) -> None:
+    from lmspec.formats import examples
+
+    _splits(folder / "splits", ["good", "bad"], 1)
+    examples.read(folder / "splits", "dev", None, ("bad", "good"))  # type: ignore[arg-type]
+
+
+def _replay_of_rows_that_are_new(folder: Path) -> None:
+    from stages import updated
+
+    seen = {"splits.new": ["train", "dev"], "splits.old": ["dev"]}
+    (folder / "seen.json").write_text(json.dumps(seen))
+    updated.build(SPECS.find("updated.first"), needs(student_small=folder), folder)  # type: ignore[arg-type]
+
+
+def _scores(seen: list[str], accepted: list[dict[str, Any]]) -> None:
+    from lmspec.methods.overlap import Overlap
+    from lmspec.specs.scores import ScoresSpec
+    from stages import scores
+
+    spec = ScoresSpec.model_validate(GOOD["scores"]["gru"] | {"accepted_overlap": accepted})
+    tested = Path("tested")
+    given = stage.Needs(
+        {"splits.old": tested}, SPECS.numerics, Machine(device="cpu"), seen=dict.fromkeys(seen, ())
+    )
+    overlaps = [Overlap("splits.old", 1, "splits.old", "train", (0,))]
+    scores.require_accepted(overlaps if not accepted else [], spec, given)
+
+
+def _test_rows_that_were_seen(folder: Path) -> None:
+    from lmspec.formats import documents
+
+    _splits(folder / "tested", ["bad", "good"], 1)
+    shutil.move(folder / "tested/dev.parquet", folder / "tested/test.parquet")
+    documents.write_corpus("corpus.old", folder / "tested")
+    os.chdir(folder)
+    _scores(["splits.old"], [])
+
+
+def _an_overlap_with_data_that_was_not_seen(folder: Path) -> None:
+    _scores(["splits.old"], [{"of": "splits.new", "at_most": 3, "reason": "none"}])
+
+
+def _a_scheme_that_does_not_suit(folder: Path) -> None:
+    import onnx
+
+    from lmspec.methods import quantizing
+
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
+    scheme = SPECS.quantized["release"].scheme  # type: ignore[attr-defined]
+    quantizing.quantize(model, scheme, [])
+
+
+def _the_scores_of_another_graph(folder: Path) -> None:
+    from stages import bundle
+
+    (folder / "metrics.json").write_text(json.dumps({"of": "quantized.cnn"}))
+    bundle.build(SPECS.find("bundle.release"), needs(scores_release=folder), folder)  # type: ignore[arg-type]
+
+
+REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
+    "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
+    "file-sources-hold-files": (_a_source_with_a_fifo, "FIFO|no file"),
+    "file-sources-have-their-hash": (_a_source_with_another_hash, "SHA-256"),
+    "table-is-in-its-source": (_a_table_of_another_source, "there is no such file in the source"),
+    "length-fits-positions": (_more_tokens_than_positions, "49 is more than the 48 positions"),
+    "teacher-is-a-transformer": (_a_teacher_that_is_no_transformer, "is of kind cnn"),
+    "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),
+    "layers-to-freeze-exist": (_more_frozen_layers_than_there_are, "more than the model's 3"),
+    "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),
+    "labels-agree": (_other_labels, "its labels are"),
+    "replay-was-trained-on": (_replay_of_rows_that_are_new, "was not trained on splits.old"),
+    "test-rows-were-not-seen": (_test_rows_that_were_seen, "the model has seen test texts"),
+    "accepted-overlap-was-seen": (
+        _an_overlap_with_data_that_was_not_seen,
+        "has not seen splits.new",
+    ),
+    "scheme-suits-architecture": (_a_scheme_that_does_not_suit, "slower than fp32"),
+    "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
+}
+
+
+def test_each_rule_is_refused_by_a_stage_or_concerns_none() -> None:
+    """A new rule has to say which."""
+    names = {rules.name_of(rule) for rule in rules.RULES}
+    assert names == {*REFUSED, *NOT_OF_A_STAGE}
+    assert not {*REFUSED} & {*NOT_OF_A_STAGE}
+
+
+@pytest.mark.parametrize("rule", REFUSED)
+def test_a_stage_refuses_what_validate_refuses(
+    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one message, before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    broken, message = REFUSED[rule]
+    with pytest.raises(LmspecError) as caught:
+        broken(tmp_path)
+    assert re.search(message, caught.value.found), caught.value
+
+
+def test_which_networks_take_which_scheme() -> None:
+    """By the operations of the graph: a transformer with convolutions is none of them."""
+    assert kind_of({"Conv", "Gemm", "ReduceMax"}) == "cnn"
+    assert kind_of({"LSTM", "Gemm"}) == "lstm"
+    assert kind_of({"GRU", "Gemm", "Conv"}) == "gru"
+    assert kind_of({"MatMul", "Softmax", "Conv"}) is None
+    assert {kind for kind, _ in UNSUITED} == {"cnn", "gru", "lstm"}
+
+
+def test_a_spec_that_is_not_valid_says_why_in_the_stage(tmp_path: Path) -> None:
+    """Checks of fields are those of the spec class, which a stage parses."""
+    from lmspec.run import building
+    from stages import bundle
+
+    spec = GOOD["bundle"]["release"] | {"license": "Apache 2"}
+    declared = declaration.of_entry(ArtifactName("bundle", "release"), {})
+    params = {"bundle.release": spec, "numerics": GOOD["numerics"], "machine": GOOD["machine"]}
+    with pytest.raises(LmspecError, match="it is not an SPDX license expression"):
+        building._specs(bundle.STAGE, declared, params)
+    building._specs(bundle.STAGE, declared, params | {"bundle.release": GOOD["bundle"]["release"]})
+
+
+def test_dvc_repro_refuses_dynamic_int8_of_a_cnn(built: Path, tmp_path: Path) -> None:
+    """As `lmspec validate` does; static, which the miniature has, is built."""
+    project = shutil.copytree(built, tmp_path / "project", symlinks=True)
+    path = project / "params.yaml"
+    static = "scheme: {kind: static, per_channel: true, reduce_range: true}"
+    path.write_text(path.read_text().replace(static, static.replace("static", "dynamic")))
+    output = miniature.run(project, "dvc", "repro", "quantized-cnn", code=255)
+    assert "quantized.scheme: an int8 convolution with dynamic scales is slower than fp32" in output
