@@ -1,5 +1,6 @@
 """quantized: a graph in int8, checked against fp32.   exported, splits -> model.onnx"""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -25,20 +26,29 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     # one window at a time: the scale of an int8 activation, so the answer, depends on its batch
     before, after = (reading.predicted(g.forward, windows, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
-    require(lost, spec.contract, spec.of)
+    texts = dev.documents["text"].to_list()
+    worst = [
+        f"{texts[drawn[i]][:60]!r}: {source.labels[label]} {one:.3f} -> {other:.3f}"
+        for i, label, one, other in quantizing.furthest(before, after)
+    ]
+    require(lost, spec.contract, spec.of, worst)
     size = {"bytes": result.path.stat().st_size, "bytes_before": source.path.stat().st_size}
     operations = {"quantized_operations": quantizing.quantized_operations(model)}
     return stage.Report(lost | size | operations)
 
 
-def require(lost: dict[str, float], contract: Contract, of: str) -> None:
-    """Raise LmspecError if the int8 graph lost more than the contract allows."""
+def require(lost: dict[str, float], contract: Contract, of: str, worst: Sequence[str] = ()) -> None:
+    """Raise LmspecError if the int8 graph lost more than the contract allows.
+
+    worst: texts whose probabilities changed most, each with both
+    """
     for name, limit in contract.model_dump().items():
         value = lost[name.removeprefix("max_")]
         if not value <= limit:
             raise LmspecError(
                 f"quantized, of {of}",
-                f"{name.removeprefix('max_')} is {value:.4g}; the contract allows {limit:g}",
+                f"{name.removeprefix('max_')} is {value:.4g}; the contract allows {limit:g}"
+                + "".join(f"\n  {text}" for text in worst),
                 "try per_channel, reduce_range or the other scheme; or loosen the contract, "
                 "if you can bear the loss",
             )

@@ -136,9 +136,12 @@ def test_a_broken_contract_ends_the_build() -> None:
         {"mean_probability_difference": 0.2},
         {"disagreement_rate": float("nan")},
     ):
-        with pytest.raises(LmspecError, match="the contract allows"):
+        with pytest.raises(LmspecError, match=r"the contract allows.*\n  'a text': good"):
             quantized.require(
                 {"disagreement_rate": 0.0, "mean_probability_difference": 0.0} | bad,
                 contract,
                 "exported.x",
+                ["'a text': good 0.900 -> 0.400"],
             )
+    before, after = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.8, 0.2], [0.6, 0.4]])
+    assert quantizing.furthest(before, after, 1) == [(1, 1, 0.8, 0.4)]

@@ -101,6 +101,17 @@ def loss_of(before: Floats, after: Floats) -> dict[str, float]:
     }
 
 
+def furthest(
+    before: Floats, after: Floats, most: int = 3
+) -> Sequence[tuple[int, int, float, float]]:
+    """(text, label predicted before, its probability before and after) where it changed most."""
+    labels = before.argmax(1)
+    rows = np.arange(len(before))
+    old, new = before[rows, labels], after[rows, labels]
+    order = np.argsort(-np.abs(old - new), kind="stable")[:most]
+    return [(int(i), int(labels[i]), float(old[i]), float(new[i])) for i in order]
+
+
 def drawn(rows: int, wanted: int, seed: int) -> Sequence[int]:
     """Positions of the calibration texts, ascending: uniform, without replacement."""
     return sorted(

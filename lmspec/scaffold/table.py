@@ -217,13 +217,19 @@ def _require_enough(path: Path, label: str, texts: int, counts: Counter[str]) ->
             f"name a column with at most {MOST_LABELS} labels, or with a score",
         )
     if len(counts) < 2:
-        raise LmspecError(
-            column, f"it has {len(counts)} different labels", "a classifier needs two"
+        only = (
+            f"every label is {plaintext.shown(next(iter(counts)))}" if counts else "it has no label"
         )
+        raise LmspecError(column, only, "a classifier needs two")
     if texts < FEWEST_ROWS:
-        found = f"it has {texts} different texts with a label"
+        each = some(
+            [f"{count} of {plaintext.shown(label)}" for label, count in counts.most_common()]
+        )
+        found = f"it has {texts} different texts with a label: {each}"
         raise LmspecError(str(path), found, f"a model needs at least {FEWEST_ROWS}")
     if (longest := max(map(len, counts))) > LONGEST_LABEL:
         raise LmspecError(
-            column, f"a label has {longest} characters", "is this the column of the labels?"
+            column,
+            f"a label has {longest} characters: {plaintext.shown(max(counts, key=len))}",
+            "is this the column of the labels?",
         )
