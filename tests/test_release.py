@@ -61,9 +61,12 @@ def test_every_prediction_is_for_a_test_text_and_adds_up() -> None:
 def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     """Of every artifact, each leaf of its metrics and no other; the reasons of a corpus alone are
     not known before."""
-    values = document.read(ROOT / "params.yaml").values
+    read = document.read(ROOT / "params.yaml")
+    values = read.resolved
     names = [ArtifactName(noun, name) for noun in schema.nouns() for name in values[noun]]
-    specs = resolved.Specs(values, tuple(names), (), {name: [] for name in names}, ROOT)
+    specs = resolved.Specs(
+        values, read.values, tuple(names), (), {name: [] for name in names}, ROOT
+    )
     for name in names:
         path = ROOT / f"data/metrics/{name.stage}.json"
         written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()
