@@ -43,6 +43,16 @@ def test_an_empty_section_is_no_problem(tmp_path: Path) -> None:
     assert "warning: scores.release: no gate and no bundle reads these scores" in warning
 
 
+def test_scores_that_a_gate_is_held_against_are_read(tmp_path: Path) -> None:
+    """As those that it is about."""
+    gate = "gru: {kind: floor, metric: scores.gru.old.accuracy, at_least: 0.6}"
+    held = "gru: {kind: improvement, metric: scores.cnn.old.accuracy, against: scores.gru, by: 0.0,"
+    text = GOOD.replace(gate, f"{held} confidence: 0.95}}")
+    assert text != GOOD and complaints(text, tmp_path) == []
+    (warning,) = complaints(GOOD.replace(f"  {gate}\n", ""), tmp_path)
+    assert "scores.gru: no gate and no bundle reads these scores" in warning
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("", "the file is empty"), ("- a\n", "the file is a list"), ("a: [1\n", "YAML")],

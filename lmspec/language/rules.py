@@ -347,9 +347,10 @@ def block_is_used(specs: Specs) -> Disagreements:
 
 def scores_are_read(specs: Specs) -> Disagreements:
     """Scores that no gate and no bundle reads can drop unnoticed."""
-    gated = {metric.artifact for _, _, metric in gate_rules.gates(specs)}
+    gated = {str(metric.artifact) for _, _, metric in gate_rules.gates(specs)}
+    gated |= {str(gate.get("against")) for _, gate, _ in gate_rules.gates(specs)}
     for name, _ in specs.of("scores"):
-        if str(name) not in specs.used and name not in gated:
+        if str(name) not in specs.used and str(name) not in gated:
             remedy = f"add a gate on {name}, or remove them"
             yield Disagreement(name, "no gate and no bundle reads these scores", remedy)
 
