@@ -60,7 +60,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         }
         for (name,), part in sorted(frame.group_by("table"))
     }
-    report = {
+    counts = {
         "documents": frame.height,
         "rejected": reasons,
         "contradictions": {
@@ -68,8 +68,9 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
             "rows": sum(map(len, contradictions)),
             "near_duplicates": reasons.get(repeats.NEAR_OTHER_LABEL, 0),
         },
-        "table": tables,
     }
+    documents.write_counts(counts, out)
+    report = counts | {"table": tables}
     return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
 
 

@@ -49,7 +49,8 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write(table, out / "predictions.parquet")
     accepted = [each.model_dump() for each in spec.accepted_overlap]
     notes = {"accepted_overlap": accepted, "warnings": warnings}
-    summary = {"of": spec.of, "metrics": results, **notes}
+    data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
+    summary = {"of": spec.of, "metrics": results, "data": data, **notes}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})

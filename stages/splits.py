@@ -63,6 +63,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)
     documents.write_clean(documents.read_clean(needs[spec.of]), out)
+    documents.write_counts(documents.read_counts(needs[spec.of]), out)
     return stage.Report(metrics)
 
 

@@ -87,3 +87,30 @@ def test_a_card_says_what_makes_its_scores_worth_little() -> None:
     assert "**" not in plain
     text = card.model_card(spec, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {})
     assert "**it answers 'a' &lt;b> only.**\n" in text
+
+
+def test_a_card_says_what_was_left_out_of_the_data() -> None:
+    """Per dataset, with the reasons; without numbers there is no section."""
+    spec = BundleSpec.model_validate(
+        {
+            "of": "quantized.r",
+            "scores": "scores.r",
+            "title": "t",
+            "license": "MIT",
+            "intended_use": "x",
+            "limitations": "y",
+        }
+    )
+    counts = {
+        "documents": 7000,
+        "rejected": {"exact duplicate": 2, "no label": 1500},
+        "contradictions": {"texts": 3, "rows": 8, "near_duplicates": 0},
+    }
+    clean = {"documents": 5, "rejected": {}, "contradictions": {"texts": 0}}
+    data = {"splits.x": counts, "splits.y": clean}
+    text = card.model_card(spec, ["a"], {**SCORES, "data": data}, {})
+    assert (
+        "- splits.x: 7,000 of 8,502 rows; left out: 2 exact duplicate, 1,500 no label. "
+        "3 texts had different labels.\n- splits.y: 5 of 5 rows.\n" in text
+    )
+    assert "## Data" not in card.model_card(spec, ["a"], SCORES, {})

@@ -154,6 +154,9 @@ def split(folder: Path, part: str, texts: Iterable[str], clean: Mapping[str, Any
     folder.mkdir(parents=True, exist_ok=True)
     documents.write_labels(LABELS, folder)
     documents.write_corpus(f"corpus.{folder.name}", folder)
+    documents.write_counts(
+        {"documents": len(rows), "rejected": {}, "contradictions": {"texts": 0}}, folder
+    )
     documents.write(
         pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row"), folder / f"{part}.parquet"
     )

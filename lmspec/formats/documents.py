@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -72,6 +73,17 @@ def read_clean(folder: Path) -> dict[str, bool]:
     """Read how they were repaired: fix_unicode and unescape_html."""
     clean: dict[str, bool] = json.loads((folder / "clean.json").read_text(encoding="utf-8"))
     return clean
+
+
+def write_counts(counts: Mapping[str, Any], folder: Path) -> None:
+    """Write how many documents a corpus has, and of how many rows it left out, by reason."""
+    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+
+
+def read_counts(folder: Path) -> dict[str, Any]:
+    """Read documents, rejected and contradictions, as in the metrics of the corpus."""
+    counts: dict[str, Any] = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+    return counts
 
 
 def read_labels(folder: Path) -> list[str]:

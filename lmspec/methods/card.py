@@ -46,6 +46,7 @@ def model_card(
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
+        _data(scores.get("data", {})),
         USE,
         "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
@@ -74,6 +75,20 @@ def _warnings(scores: Mapping[str, Any]) -> str:
     lines = [f"Always answering the most frequent label is right on {', '.join(shares)}."]
     lines = lines[: len(shares)] + [f"**{_line(text)}.**" for text in scores.get("warnings", ())]
     return "".join(f"{line}\n\n" for line in lines)
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    """What each dataset has, and what was left out of it."""
+    lines = []
+    for dataset, counts in data.items():
+        rows = counts["documents"] + sum(counts["rejected"].values())
+        listed = ", ".join(f"{count:,} {reason}" for reason, count in counts["rejected"].items())
+        line = f"- {dataset}: {counts['documents']:,} of {rows:,} rows"
+        line += f"; left out: {listed}." if listed else "."
+        if texts := counts["contradictions"]["texts"]:
+            line += f" {texts:,} texts had different labels."
+        lines.append(f"{line}\n")
+    return f"## Data\n\n{''.join(lines)}" if lines else ""
 
 
 def _overlap(scores: Mapping[str, Any]) -> str:
