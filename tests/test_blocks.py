@@ -4,13 +4,14 @@ import copy
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from lmspec.attribution import worktrees
+from lmspec.attribution import factors, worktrees
 from lmspec.attribution.factors import DATA, SPEC
 from lmspec.errors import LmspecError
 from lmspec.language import document, uses, validate
@@ -23,6 +24,14 @@ from tests import history, miniature, mutations, specs
 
 GOOD: dict[str, Any] = YAML(typ="safe").load(specs.GOOD)
 CLEAN = "{fix_unicode: true, unescape_html: true, min_chars: 3, max_chars: 200}"
+
+
+@dataclass
+class Read:
+    """What `factors` reads of a revision."""
+
+    params: dict[str, Any]
+    toolchain: dict[str, Any]
 
 
 def mappings(value: Any, steps: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -169,6 +178,27 @@ def test_a_mix_of_two_commits_takes_each_block_with_its_users() -> None:
     }
 
 
+def test_a_changed_block_belongs_to_the_factor_of_its_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cleaning is data, training is spec; a value that only moved is neither."""
+    monkeypatch.setattr(factors, "_raw", lambda *_: ())
+    monkeypatch.setattr(factors.changes, "code", lambda *_: ())
+    old = {
+        "corpus": {"a": {"clean": "blocks.x"}},
+        "model": {"a": {"training": "blocks.y", "optimizer": {"n": 5}}},
+        "blocks": {"x": {"n": 1}, "y": {"n": 2}},
+    }
+    new = copy.deepcopy(old)
+    new["blocks"] |= {"y": {"n": 4}, "z": {"n": 5}}
+    new["model"]["a"]["optimizer"] = "blocks.z"
+    found = factors.differing(*(Read(params, {}) for params in (old, new)))  # type: ignore[arg-type]
+    assert (found[DATA], found[SPEC]) == ((), ("blocks.y.n: 2 -> 4",))
+    new["blocks"]["x"] = {"n": 3}
+    found = factors.differing(*(Read(params, {}) for params in (old, new)))  # type: ignore[arg-type]
+    assert (found[DATA], found[SPEC]) == (("blocks.x.n: 1 -> 3",), ("blocks.y.n: 2 -> 4",))
+
+
 def test_explain_says_who_uses_a_block(tmp_path: Path) -> None:
     """Directly; a field of a block is described where the block is used."""
     project = history.Project(tmp_path)
@@ -229,9 +259,20 @@ def test_a_value_in_a_block_builds_the_same_bytes(project: Path) -> None:
     lock = (project / "dvc.lock").read_text()
     assert lock.count("blocks.clean:") == 2
     miniature.run(project, "lmspec", "verify")
-    path = project / "params.yaml"
-    path.write_text(path.read_text().replace("max_chars: 200", "max_chars: 201"))
+    miniature.run(project, "git", "commit", "-qam", "a block")
+    printed = miniature.run(project, "lmspec", "set", "blocks.clean.max_chars=201")
+    assert "blocks.clean.max_chars: 200 -> 201, used by corpus.old, corpus.new" in printed
     assert reasons(project) == dict.fromkeys(before, ("blocks.clean.max_chars: 200 -> 201",))
+    miniature.dvc(project, "repro", "corpus-old", "corpus-new")
+    assert reasons(project) == {}  # no text is that long: what follows has the same input
+    miniature.run(project, "lmspec", "validate")
+    miniature.run(project, "lmspec", "sync", "--check")
+    report = json.loads(miniature.run(project, "lmspec", "diff", "HEAD", "--format", "json"))
+    (change,) = report["changes"]["parameters"]
+    assert (change["name"], change["used_by"]) == (
+        "blocks.clean.max_chars",
+        ["corpus.old", "corpus.new"],
+    )
 
 
 def test_sync_writes_the_parameters_of_a_block(project: Path) -> None:
