@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench test-slow test-gpu lint docs format env clean
+.PHONY: repro test bench test-slow test-gpu lint docs wheels format env clean
 
 repro: env ## build what is out of date
 	@lmspec sync --check
@@ -39,6 +39,11 @@ lint: env ## style, types, params.yaml, and that dvc.yaml is up to date
 
 docs: env ## generate what the documentation takes from code and data/metrics
 	python docs/generate.py
+
+wheels: env ## hashes of the packages that a bundle needs; asks the index, with uv (`pip install uv`)
+	printf 'ftfy\nnumpy\nonnxruntime\ntokenizers\n' | uv pip compile - --quiet --universal \
+	  --generate-hashes --python-version 3.11 --no-annotate --no-header -c requirements.lock \
+	  | python -m tests.wheels lmspec/formats/wheels.py
 
 format: env
 	ruff check --fix .

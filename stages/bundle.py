@@ -4,17 +4,35 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import predict
-from lmspec.methods import card
+from lmspec.formats import deployed, documents, predict
+from lmspec.methods import agreement, card
 from lmspec.specs.bundle import BundleSpec
 
 
 def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Copy the graph's files, add the example and the card, and show that the example predicts."""
+    """Copy the graph's files, add code and card, and check that it answers as it was scored."""
     scores = json.loads((needs[spec.scores] / "metrics.json").read_text(encoding="utf-8"))
+    require_complete(spec, scores)
+    for name in ("model.onnx", "tokenizer.json", "lmspec.json"):
+        shutil.copyfile(needs[spec.of] / name, out / name)
+    if not deployed.write(out):
+        stage.say("requirements.txt has no hashes: lmspec does not know those of these versions")
+    classifier = predict.Classifier(out)
+    require_scored_answers(classifier, spec, needs, scores)
+    about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
+    reads = card.Reads(about["clean"], classifier.max_length, about["long_texts"])
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+    text = card.model_card(spec, classifier.labels, scores, files, reads)
+    (out / "README.md").write_text(text, encoding="utf-8")
+    return stage.Report()
+
+
+def require_complete(spec: BundleSpec, scores: dict[str, Any]) -> None:
+    """Raise LmspecError if the scores are of another graph, or of an older stage script."""
     if scores["of"] != spec.of:
         raise LmspecError(
             "bundle.scores",
@@ -27,16 +45,29 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
             f"{spec.scores} does not say how many test texts {spec.of} has seen",
             "have stages/scores.py write `accepted_overlap` and `overlap`, as that of lmspec does",
         )
-    for name in ("model.onnx", "tokenizer.json", "lmspec.json"):
-        shutil.copyfile(needs[spec.of] / name, out / name)
-    shutil.copyfile(predict.__file__, out / "predict.py")
-    classifier = predict.Classifier(out)
-    if set(classifier.predict("A text.")) != set(classifier.labels):
-        raise LmspecError("bundle", "the bundle does not predict its labels", "report this")
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
-    text = card.model_card(spec, classifier.labels, scores, files)
-    (out / "README.md").write_text(text, encoding="utf-8")
-    return stage.Report()
+
+
+def require_scored_answers(
+    classifier: predict.Classifier, spec: BundleSpec, needs: stage.Needs, scores: dict[str, Any]
+) -> None:
+    """Raise LmspecError if predict.py answers test texts otherwise than the scores have it."""
+    table = documents.read(needs[spec.scores] / "predictions.parquet")
+    rows = agreement.sample(table.select("text", "predicted", "confidence").rows())
+    same = [row for row in rows if classifier.clean(row[0]) == row[0]]
+    if len(same) < len(rows):
+        stage.say(
+            f"warning: predict.py repairs {len(rows) - len(same)} of {len(rows)} scored texts, as "
+            f"the training texts of {spec.of} were: a scored dataset has another `clean`"
+        )
+    answers = classifier.predict_many([text for text, *_ in same])
+    together = spec.of.noun == "quantized" and scores.get("batch_size", 1) > 1
+    found = agreement.difference(same, answers, together)
+    if found:
+        raise LmspecError(
+            f"bundle, of {spec.of}",
+            f"predict.py does not answer as {spec.scores} has it: {found}",
+            "build both again with `dvc repro -f`; if it is the same again, report it",
+        )
 
 
 STAGE = stage.Stage(BundleSpec, build)

@@ -50,7 +50,8 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     accepted = [each.model_dump() for each in spec.accepted_overlap]
     notes = {"accepted_overlap": accepted, "warnings": warnings}
     data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
-    summary = {"of": spec.of, "metrics": results, "data": data, **notes}
+    summary = {"of": spec.of, "batch_size": spec.batch_size, "metrics": results, "data": data}
+    summary |= notes
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})

@@ -39,7 +39,8 @@ def made(text: str) -> str:
             "limitations": "y",
         }
     )
-    return card.model_card(spec, [text, "b"], SCORES, {})
+    reads = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate")
+    return card.model_card(spec, [text, "b"], SCORES, {}, reads)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)

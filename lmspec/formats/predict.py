@@ -48,6 +48,7 @@ class Classifier:
     """
 
     labels: list[str]
+    max_length: int | None  # tokens that are read at once
 
     def __init__(self, folder: Path | str, threads: int = 1) -> None:
         folder = Path(folder)
@@ -63,6 +64,7 @@ class Classifier:
         )
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._reader = Reader(tokenizer, about["long_texts"])
+        self.max_length = self._reader.max_length
 
     def predict(self, text: str) -> Answer:
         """The probability of each label, the most probable first.
@@ -152,8 +154,9 @@ class Lines:
 
     def write(self, row: Row, answer: Answer) -> None:
         """One line, whatever the text holds."""
-        best = [*itertools.islice(answer.items(), self.top)] or [("", None)] * self.top
-        shown = [part for label, p in best for part in (label, "" if p is None else f"{p:.4f}")]
+        best = itertools.islice(answer.items(), self.top)
+        shown = [part for label, p in best for part in (label, f"{p:.4f}")]
+        shown = shown or [""] * 2 * self.top
         print("\t".join(CONTROLS.sub(" ", part) for part in (*shown, row.text)), file=self.out)
 
 
@@ -293,7 +296,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         type=_positive,
         default=1,
-        help="texts at a time: faster, but with int8 the others of a batch change an answer a little",
+        help="texts at a time: faster, but in int8 those of a batch change each other a little",
     )
     parser.add_argument("--threads", metavar="N", type=_positive, default=1)
     options = parser.parse_args(given)

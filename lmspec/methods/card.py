@@ -5,26 +5,38 @@ Source: Mitchell et al. 2019, arXiv:1810.03993.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from lmspec.methods.coverage import percent
 from lmspec.methods.scalar import quoted
 from lmspec.specs.bundle import BundleSpec
 
 USE = """## How to use it
 
 ```
-pip install numpy onnxruntime tokenizers
-python predict.py "A text."
+pip install -r requirements.txt
+python predict.py "A text." "Another one."
+python predict.py --csv reviews.csv --text review > answered.csv
 ```
+
+Each text has one answer, in order, in tables (`--csv`, `--jsonl`) and lines alike; `--top`,
+`--probabilities`, `--batch-size` and the exit status are in `python predict.py --help`.
 
 ```python
-from pathlib import Path
-
 from predict import Classifier
 
-Classifier(Path(".")).predict("A text.")  # label -> probability
+classifier = Classifier("path/of/this/folder")
+classifier.predict("A text.")  # {label: probability}, the most probable first
+classifier.predict_many(["A text.", "Another one."])
 ```
 """
+LONG_TEXTS = {
+    "truncate": "it reads the beginning, and nothing after it",
+    "head_tail": "it reads the beginning and the end, half of these tokens each",
+    "windows": "it reads all, in windows that overlap by an eighth, and averages their"
+    " probabilities",
+}
 COLUMNS = (
     "accuracy",
     "balanced_accuracy",
@@ -35,8 +47,26 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Reads:
+    """What a model reads of a text.
+
+    clean       how texts are repaired before: fix_unicode, unescape_html
+    max_length  tokens at once; None for all
+    long_texts  what is read of a longer text
+    """
+
+    clean: Mapping[str, bool]
+    max_length: int | None
+    long_texts: str | None
+
+
 def model_card(
-    spec: BundleSpec, labels: list[str], scores: Mapping[str, Any], files: Mapping[str, str]
+    spec: BundleSpec,
+    labels: list[str],
+    scores: Mapping[str, Any],
+    files: Mapping[str, str],
+    reads: Reads,
 ) -> str:
     """scores: `metrics.json` of a scores artifact; files: name -> SHA-256."""
     parts = [
@@ -44,6 +74,7 @@ def model_card(
         f"Labels: {', '.join(map(_code, labels))}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
+        f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'])}",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
         _data(scores.get("data", {})),
@@ -52,6 +83,39 @@ def model_card(
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
     ]
     return "\n".join(parts)
+
+
+def _reads(reads: Reads) -> str:
+    """How a text is repaired, and what is read of a long one."""
+    repairs = [
+        "Unicode (mojibake, quotes, control characters; NFC)" if reads.clean["fix_unicode"] else "",
+        "HTML entities" if reads.clean["unescape_html"] else "",
+        "runs of white space, which become one space",
+    ]
+    text = (
+        "`predict.py` repairs a text as the training texts were repaired: "
+        f"{', '.join(filter(None, repairs))}. Scores are of repaired texts.\n"
+    )
+    if reads.max_length is None or reads.long_texts is None:
+        return f"{text}\nIt reads the whole text.\n"
+    beyond = LONG_TEXTS[reads.long_texts]
+    tokens = f"{reads.max_length} tokens, special ones included"
+    return f"{text}\nThe network reads {tokens}, at once. Of a longer text {beyond}.\n"
+
+
+def _unread(metrics: Mapping[str, Any]) -> str:
+    """How much of the test texts was cut, and how many tokens were unknown."""
+    lines = []
+    for dataset, values in metrics.items():
+        if values.get("cut_texts"):
+            lines.append(
+                f"- {values['cut_texts']} of the {values['examples']} test texts of {dataset} are "
+                f"longer: {percent(values['unread_tokens'])} of all their tokens were not read"
+            )
+        if values.get("unknown_tokens"):
+            share = percent(values["unknown_tokens"])
+            lines.append(f"- {share} of the tokens of {dataset} are not in the vocabulary")
+    return "".join(["\n", *(f"{line}\n" for line in lines)]) if lines else ""
 
 
 def _scores(metrics: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""bundle: what is deployed: graph, tokenizer, labels, an example script, a model card."""
+"""bundle: what is deployed: graph, tokenizer, labels, the code that predicts, a model card."""
 
 from typing import Annotated
 
@@ -11,7 +11,10 @@ from lmspec.specs.scores import GRAPHS
 
 
 class BundleSpec(Artifact):
-    """A folder that predicts with onnxruntime, tokenizers and numpy alone."""
+    """A folder that predicts with onnxruntime, tokenizers, ftfy and numpy alone.
+
+    Its code answers as the scores have it: the build compares them on test texts.
+    """
 
     noun = "bundle"
     final = True

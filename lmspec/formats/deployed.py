@@ -1,0 +1,47 @@
+"""deployed: the code of a bundle: predict.py, what it shares with stages, and what to install."""
+
+import re
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from lmspec.formats import predict, wheels
+from lmspec.methods import reading, repairing
+
+SHARED = (reading, repairing)  # as the stages use them: copied, not written again
+PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
+LOCKED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
+UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add those of these:
+# uv pip compile --universal --generate-hashes requirements.txt
+"""
+
+
+def write(out: Path) -> bool:
+    """Write them beside the graph. Are the hashes of the packages known?"""
+    code = Path(predict.__file__).read_text(encoding="utf-8")
+    for module in SHARED:
+        name = module.__name__.rpartition(".")[2]
+        code = code.replace(f"from {module.__name__} import", f"from {name} import")
+        shutil.copyfile(str(module.__file__), out / f"{name}.py")
+    (out / "predict.py").write_text(code, encoding="utf-8")
+    text, hashed = requirements()
+    (out / "requirements.txt").write_text(text, encoding="utf-8")
+    return hashed
+
+
+def requirements() -> tuple[str, bool]:
+    """requirements.txt, and whether it has hashes: if lmspec knows those of the versions here."""
+    here = {name: _version(name) for name in (*PACKAGES, *dict(LOCKED.findall(wheels.LOCK)))}
+    locked = dict(LOCKED.findall(wheels.LOCK))
+    if all(here[name] in (None, locked[name]) for name in locked):
+        return wheels.LOCK, True
+    pins = "".join(f"{name}=={here[name]}\n" for name in PACKAGES if here[name])
+    return f"{UNKNOWN}{pins}", False
+
+
+def _version(name: str) -> str | None:
+    """None for a package of other platforms, or of another variant, as onnxruntime-gpu."""
+    try:
+        return metadata.version(name).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return None
