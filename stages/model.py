@@ -27,7 +27,7 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev split."""
     kept = train(spec, needs, needs.bits)
     for split, part in (("train", kept.new), ("dev", kept.dev)):
-        stage.say(f"{split}: {coverage.told(part.windows, kept.model.reader)}")
+        stage.say(f"{split}: {coverage.described(part.windows, kept.model.reader)}")
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits

@@ -33,7 +33,7 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     warnings: list[str] = []
     for name in spec.on:
         test = examples.read(needs[name], "test", model.reader, model.labels)
-        stage.say(f"{name.name}: {coverage.told(test.windows, model.reader)}")
+        stage.say(f"{name.name}: {coverage.described(test.windows, model.reader)}")
         probability = reading.predicted(model.forward, test.windows, model.pad_id, spec.batch_size)
         result = measured(test, probability, model.labels, spec.calibration_bins)
         result |= coverage.metrics(test.windows)

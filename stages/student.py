@@ -30,7 +30,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         for split in ("train", "dev")
     )
     for split, part in (("train", new), ("dev", dev)):
-        stage.say(f"{split}: {coverage.told(part.windows, teacher.reader)}")
+        stage.say(f"{split}: {coverage.described(part.windows, teacher.reader)}")
     answers = distilling.answers(teacher.model, new.windows.ids, teacher.pad_id, spec.layers)
     of_text = new.windows.of_text
     objective = teaching.taught(

@@ -29,7 +29,7 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
     the old."""
     kept = train(spec, needs, needs.bits)
-    stage.say(f"train: {coverage.told(kept.windows, kept.model.reader)}")
+    stage.say(f"train: {coverage.described(kept.windows, kept.model.reader)}")
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits

@@ -25,6 +25,7 @@ HOSTILE = (
 
 
 SCORES = {"metrics": {}, "accepted_overlap": []}
+READS = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate")
 
 
 def made(text: str) -> str:
@@ -39,8 +40,7 @@ def made(text: str) -> str:
             "limitations": "y",
         }
     )
-    reads = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate")
-    return card.model_card(spec, [text, "b"], SCORES, {}, reads)
+    return card.model_card(spec, [text, "b"], SCORES, {}, READS)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
@@ -83,10 +83,12 @@ def test_a_card_says_what_makes_its_scores_worth_little() -> None:
     )
     values = dict.fromkeys(card.COLUMNS, 0.5) | {"majority": {"accuracy": 0.75}, "overlap": 0}
     scores = {"metrics": {"x": values}, "accepted_overlap": [], "warnings": []}
-    plain = card.model_card(spec, ["a", "b"], scores, {})
+    plain = card.model_card(spec, ["a", "b"], scores, {}, READS)
     assert "Always answering the most frequent label is right on 0.7500 of those of x." in plain
     assert "**" not in plain
-    text = card.model_card(spec, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {})
+    text = card.model_card(
+        spec, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {}, READS
+    )
     assert "**it answers 'a' &lt;b> only.**\n" in text
 
 

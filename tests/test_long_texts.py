@@ -110,7 +110,7 @@ def test_an_unknown_way_is_refused() -> None:
 def test_what_is_not_read_is_counted() -> None:
     """Own tokens alone; windows leave out nothing; unknown tokens if the vocabulary has such."""
     texts = [text_of(20), "w1 x y", text_of(8)]
-    told = {}
+    lines = {}
     for way in WAYS:
         reader = Reader(words(10), way)
         windows = reader.read(texts)
@@ -120,11 +120,11 @@ def test_what_is_not_read_is_counted() -> None:
             "unread_tokens": 0.0 if way == "windows" else round(12 / 31, 6),
             "unknown_tokens": round(2 / 31, 6),
         }
-        told[way] = coverage.told(windows, reader)
+        lines[way] = coverage.described(windows, reader)
     longer, unknown = "1 of 3 texts are longer than 10 tokens", "6.5 % of the tokens are unknown"
     for way in ("truncate", "head_tail"):
-        assert told[way] == f"{longer} ({way}): 38.7 % of all tokens are never read; {unknown}"
-    assert told["windows"] == f"{longer}, and are read in 3 windows; {unknown}"
+        assert lines[way] == f"{longer} ({way}): 38.7 % of all tokens are never read; {unknown}"
+    assert lines["windows"] == f"{longer}, and are read in 3 windows; {unknown}"
     byte_level = Reader(bytepair.train(["a film"], 300, 8), "truncate").read(texts)
     assert "unknown_tokens" not in coverage.metrics(byte_level)
 

@@ -182,7 +182,7 @@ def test_half_a_surrogate_pair_is_answered(bundle: Path) -> None:
 
 
 def test_each_line_has_its_answer(run: Run) -> None:
-    """Whatever its end is; blank lines too; without mark and CR."""
+    """Whatever its end is; empty ones too; without mark and CR."""
     for content in (
         b"first\n\nsecond\n   \nthird",
         b"\xef\xbb\xbffirst\r\n\r\nsecond\r\n   \r\nthird\r\n",
@@ -196,11 +196,11 @@ def test_each_line_has_its_answer(run: Run) -> None:
         assert [bool(row[0]) for row in rows] == [True, False, True, False, True]
 
 
-def test_bytes_that_are_not_utf_8_are_told(run: Run) -> None:
+def test_bytes_that_are_not_utf_8_are_named(run: Run) -> None:
     """The line is named, each has its answer, and the exit status says it."""
     code, out, err = run(stdin=b"good one\ncaf\xe9 was nice\nthird\n")
     assert code == 3 and len(out.splitlines()) == 3 and "caf\ufffd was nice" in out
-    assert err == "predict.py: line 2 has bytes that are not UTF-8: U+FFFD stands for them\n"
+    assert err == "predict.py: line 2 has bytes that are not UTF-8, read as U+FFFD\n"
     code, out, err = run(stdin=b"\xff\n" * 500)
     assert code == 3 and len(out.splitlines()) == 500 and len(err.splitlines()) == 11
 
@@ -224,8 +224,8 @@ def test_top_and_probabilities(run: Run) -> None:
     """So many pairs of label and probability before the text."""
     for given_, pairs in (((), 1), (("--top", "2"), 2), (("--top", "9"), 3)):
         _, out, _ = run("the film", " ", *given_)
-        first, blank = (line.split("\t") for line in out.splitlines())
-        assert len(first) == len(blank) == 2 * pairs + 1
+        first, empty = (line.split("\t") for line in out.splitlines())
+        assert len(first) == len(empty) == 2 * pairs + 1
     _, out, _ = run("the film", "--probabilities")
     assert sorted(out.rstrip("\n").split("\t")[:-1:2]) == sorted(LABELS)
 
@@ -241,7 +241,7 @@ def table(path: Path, rows: list[list[str]], encoding: str = "utf-8", **form: st
 
 def test_a_table_comes_back_with_two_columns_more(run: Run, tmp_path: Path) -> None:
     """Every other cell as it was; one row for each, quotes and line breaks in texts included."""
-    texts = ['she said "no", twice', "two\nlines", "", "caf\u00e9 \U0001f600", "x, y", "\u2028"]
+    texts = ['a "no", twice', "two\nlines", "", "caf\u00e9 \U0001f600", "x, y", "\u2028"]
     rows = [["id", "review", "label"], *([f" {i}", text, "old"] for i, text in enumerate(texts))]
     for form in ({}, {"encoding": "utf-8-sig"}, {"encoding": "utf-16"}, {"lineterminator": "\n"}):
         file = table(tmp_path / "a.csv", rows, **form)  # type: ignore[arg-type]
@@ -278,7 +278,7 @@ def test_other_delimiters_and_further_columns(run: Run, tmp_path: Path) -> None:
         (b"text,predicted\nx,y\n", "it has a column 'predicted' already"),
         (b"n,text\n1,one, two\n", "line 2 ends a row of 3 fields, and the header has 2"),
         (b'n,text\n1,"never closed\n2,x\n', "line 3: unexpected end of data"),
-        (b'n,text\n1,"said "no" to it"\n', "line 2:"),
+        (b'n,text\n1,"a "no" to it"\n', "line 2:"),
     ],
 )
 def test_a_table_that_would_be_misread_is_refused(
@@ -292,7 +292,7 @@ def test_a_table_that_would_be_misread_is_refused(
 
 
 def test_objects_come_back_with_two_fields_more(run: Run) -> None:
-    """In order; null and blanks have an answer of null, numbers are texts."""
+    """In order; null and spaces have an answer of null, numbers are texts."""
     objects = [
         {"id": 1, "body": "the film\nwas great"},
         {"id": 2, "body": None},
@@ -428,7 +428,7 @@ def test_a_bundle_that_answers_otherwise_is_not_built(
     needs: stage.Needs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its labels are swapped, as a fault would. The control is the test above;
-    a dataset that was cleaned by another rule is told, and not compared."""
+    a dataset that was cleaned by another rule is named, and not compared."""
     file = needs["exported.a"] / "lmspec.json"
     about = json.loads(file.read_text())
     file.write_text(json.dumps(about | {"labels": ["good", "bad", "so so"]}))

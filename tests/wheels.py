@@ -1,4 +1,4 @@
-"""wheels: put the lock that stands on standard input into the module whose path is given."""
+"""wheels: put the lock on standard input into the module whose path is given."""
 
 import sys
 from pathlib import Path

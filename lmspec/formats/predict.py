@@ -7,7 +7,7 @@ python predict.py --jsonl reviews.jsonl --text review    the objects, with two f
 
 Each text has one answer, in order; a text of white space alone has an empty one. Exit status: 0;
 1 if the input cannot be read on (standard error says where); 2 for wrong arguments; 3 if every text
-has its answer, and U+FFFD stood for bytes that are not UTF-8 (standard error names the lines).
+has its answer, and some had bytes that are not UTF-8, read as U+FFFD (standard error: the lines).
 """
 
 import argparse
@@ -119,7 +119,7 @@ class Notes:
             return text
         self.lines += 1
         if self.lines <= NOTES_SHOWN:
-            tell(f"line {line} has bytes that are not UTF-8: U+FFFD stands for them")
+            tell(f"line {line} has bytes that are not UTF-8, read as U+FFFD")
         elif self.lines == NOTES_SHOWN + 1:
             tell("more such lines are not listed")
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -195,7 +195,7 @@ class Csv:
         self.writer.writerow([*self.header, *names])
 
     def read(self) -> Iterator[Row]:
-        """Each row; blank lines are none."""
+        """Each row; empty lines are none."""
         for cells in self._parsed():
             if not cells and len(self.header) > 1:
                 continue
@@ -231,7 +231,7 @@ class Jsonl:
         self.top = None if all_labels else top
 
     def read(self) -> Iterator[Row]:
-        """Each object; blank lines are none."""
+        """Each object; empty lines are none."""
         for number, line in enumerate(self.stream, start=1):
             if not line.strip():
                 continue

@@ -8,7 +8,7 @@ from lmspec.specs.corpus import Clean
 
 
 def rule(clean: Clean) -> dict[str, bool]:
-    """The part of a spec that changes texts: what `repairing.repair` is told."""
+    """The part of a spec that changes texts: what `repairing.repair` is given."""
     return {"fix_unicode": clean.fix_unicode, "unescape_html": clean.unescape_html}
 
 

@@ -22,7 +22,7 @@ def metrics(windows: Windows) -> dict[str, Any]:
     return found
 
 
-def told(windows: Windows, reader: Reader) -> str:
+def described(windows: Windows, reader: Reader) -> str:
     """One line for people: `30 of 60 texts are longer than 64 tokens: truncate, so 83 % ...`."""
     texts = len(windows.tokens)
     parts = []
