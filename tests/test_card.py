@@ -111,9 +111,9 @@ def test_a_card_says_what_was_left_out_of_the_data() -> None:
     }
     clean = {"documents": 5, "rejected": {}, "contradictions": {"texts": 0}}
     data = {"splits.x": counts, "splits.y": clean}
-    text = card.model_card(spec, ["a"], {**SCORES, "data": data}, {})
+    text = card.model_card(spec, ["a"], {**SCORES, "data": data}, {}, READS)
     assert (
         "- splits.x: 7,000 of 8,502 rows; left out: 2 exact duplicate, 1,500 no label. "
         "3 texts had different labels.\n- splits.y: 5 of 5 rows.\n" in text
     )
-    assert "## Data" not in card.model_card(spec, ["a"], SCORES, {})
+    assert "## Data" not in card.model_card(spec, ["a"], SCORES, {}, READS)
