@@ -15,6 +15,7 @@ import pytest
 from lmspec.errors import LmspecError
 from lmspec.git import ignored
 from lmspec.language import clone_rules, validate
+from lmspec.methods import workers
 from lmspec.methods.sources import digest
 from lmspec.pipeline import compiler, subprocesses
 from lmspec.scaffold import files, project, wheel
@@ -172,12 +173,32 @@ def test_a_stage_runs_in_the_environment_of_the_project(tmp_path: Path) -> None:
     assert "# no python? activate" in compiler.command_of(ArtifactName("model", "x"))
 
 
+def run_stage(root: Path, *arguments: str) -> str:
+    """What a stage prints."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 def test_a_source_is_fetched_under_pythonsafepath(tmp_path: Path) -> None:
     """It hides the folder with stages/ from Python, and a stage that fetches keeps the variable."""
     project.create(tmp_path / "p", labelled(tmp_path))
-    arguments = [sys.executable, "-P", "-m", "lmspec.run", "sources", "x"]
-    subprocess.run(arguments, cwd=tmp_path / "p", check=True, capture_output=True)
+    run_stage(tmp_path / "p", "-P", "-m", "lmspec.run", "sources", "x")
     assert (tmp_path / "p/data/sources/x/x.csv").read_bytes() == (tmp_path / "x.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_corpus_is_cleaned_on_all_processors_in_the_sandbox(tmp_path: Path) -> None:
+    """8 MB are enough for workers, which see what the stage sees."""
+    row = "a long text, " * 16_000
+    rows = "".join(f'"{row}{i} {i}",{"ab"[i % 2]}\n' for i in range(40))
+    (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
+    assert len(rows) > workers.WORTH_CHARS
+    project.create(tmp_path / "p", table_of.read(tmp_path / "x.csv", "text", "label"))
+    run_stage(tmp_path / "p", "-m", "lmspec.run", "sources", "x")
+    printed = run_stage(tmp_path / "p", "-m", "lmspec.run", "corpus", "x")
+    assert "rejected: " in printed and (tmp_path / "p/data/corpus/x/documents.parquet").is_file()
 
 
 def test_a_user_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,14 @@ A result depends on its part alone, so the number of processors decides nothing 
 
 import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from lmspec.errors import LmspecError
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -20,22 +24,27 @@ WORTH_CHARS = 8_000_000
 def over(function: Callable[[Part], Result], parts: Iterable[Part], chars: int) -> Iterator[Result]:
     """function(part) for each part, in order. chars: characters of all texts together.
 
-    function  at the top of a module; it and the parts are pickled between the build's own processes
+    function  at the top of a module, as it and the parts go from process to process
     """
     processes = processors() if chars >= WORTH_CHARS else 1
     if processes == 1:
         yield from map(function, parts)
         return
-    # not fork: polars and numpy have threads, whose locks a forked process would inherit
-    spawn = multiprocessing.get_context("spawn")
+    # Forked, since in its sandbox a spawned Python could not find an editable lmspec. A worker is
+    # safe from the locks of polars' threads, as it never calls polars.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     under_way: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(processes, spawn) as pool:
-        for part in parts:
-            under_way.append(pool.submit(function, part))
-            if len(under_way) > 2 * processes:  # what waits takes memory
+    try:
+        with ProcessPoolExecutor(processes, context) as pool:
+            for part in parts:
+                under_way.append(pool.submit(function, part))
+                if len(under_way) > 2 * processes:  # what waits takes memory
+                    yield under_way.popleft().result()
+            while under_way:
                 yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+    except BrokenProcessPool:
+        found = "one of its processes ended before its work was done (out of memory?)"
+        raise LmspecError("stage", found, "run `dvc repro` again") from None
 
 
 def processors() -> int:
