@@ -135,8 +135,8 @@ GOOD = "text,label\na b,pos\n"
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f"{GOOD}c d\n", "line 3 has 1 fields, and there are 2"),
-        (f"{GOOD}c, d,pos\n", "line 3 has 3 fields, and there are 2"),
+        (f"{GOOD}c d\n", "line 3 has 1 fields instead of 2"),
+        (f"{GOOD}c, d,pos\n", "line 3 has 3 fields instead of 2"),
         (f'{GOOD}"a\nb",pos\nc\n', "line 5 has 1 fields"),
         (f"{GOOD}{GOOD}", "line 3 repeats the names"),
         (f'{GOOD}"c ""d\ne,pos\n', "the quote that opens in line 3 is never closed: '\"c"),
@@ -151,6 +151,7 @@ GOOD = "text,label\na b,pos\n"
         (GOOD.encode() + b"x\xe2\x82", "line 3 is not UTF-8: byte 0xE2"),
         (b"\xff\xd8\xff" + b"x" * 1000, "line 1 is not UTF-8"),
         ("", "it is empty"),
+        (f"sep=,\n{GOOD}", "line 1 is 'sep=', which Excel reads"),
         ("text,label,text\na,b,c\n", "it has two columns 'text'"),
         ("x" * 600_000, "it has no column ['label', 'text']"),
         (",".join(f"c{i}" for i in range(100_000)), "'c0', 'c1', 'c2', 'c3', 'c4', 'c5'"),
@@ -309,6 +310,7 @@ def test_one_number_that_is_written_in_two_ways_is_one_label(tmp_path: Path) -> 
         ([1 + i / 10 for i in range(41)], ["negative", "neutral", "positive"]),
         ([0.0] * 300 + [i / 7 for i in range(1, 60)], ["low", "high"]),
         ([1e-7 * i for i in range(200)], ["low", "middle", "high"]),
+        ([1 + i % 9 / 2 for i in range(90)], ["negative", "neutral", "positive"]),
     ],
 )
 def test_scores_become_bands(tmp_path: Path, scores: Sequence[float], names: list[str]) -> None:
@@ -323,9 +325,15 @@ def test_scores_become_bands(tmp_path: Path, scores: Sequence[float], names: lis
 
 
 def test_numbers_of_classes_and_of_rows_are_no_scores(tmp_path: Path) -> None:
-    """Few whole numbers are labels; one for each row is an id."""
+    """Few whole numbers are labels, with the bands that they could be; one for each row is an id."""
     rows = [(text, str(i % 20)) for i, text in enumerate(words(200))]
-    assert len(started(tmp_path / "a.csv", rows).labels) == 20
+    labelled = started(tmp_path / "a.csv", rows)
+    assert len(labelled.labels) == 20
+    (note,) = labelled.notes
+    assert "20 different numbers are labels; if they are scores" in note
+    assert "{label: low, at_least: null, at_most: 6.0}" in note
+    rows = [(text, str(i % 5)) for i, text in enumerate(words(60))]
+    assert started(tmp_path / "a.csv", rows).notes == []
     with pytest.raises(LmspecError, match="200 different values"):
         started(tmp_path / "a.csv", [(text, str(i)) for i, text in enumerate(words(200))])
 

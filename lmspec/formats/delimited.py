@@ -34,6 +34,10 @@ def _checked(path: Path, form: Delimited, place: str) -> Iterator[list[str]]:
         header = next((fields for _, fields in records), None)
         if header is None:
             raise LmspecError(place, "it is empty", "it needs a line with the columns' names")
+        if header[0].startswith("sep="):
+            raise LmspecError(
+                place, f"line 1 is {shown(header[0])}, which Excel reads", "remove it"
+            )
     else:
         header = list(form.columns)
     yield header
@@ -96,8 +100,7 @@ def _refuse_quotes(path: Path, place: str, first: int, last: int, error: str) ->
 def _refuse_ragged(
     path: Path, form: Delimited, place: str, line: int, fields: int, columns: int
 ) -> NoReturn:
-    names = "names of columns" if form.columns is None else "columns in `format`"
-    found = f"line {line} has {fields} fields, and there are {columns} {names}"
+    found = f"line {line} has {fields} fields instead of {columns}"
     remedy = f"a field that holds a {SEPARATOR_NAMES[form.kind]} or a line break must be quoted"
     if form.quoting == "none":
         remedy += ", and `quoting` say how"

@@ -14,3 +14,14 @@ def quoted(text: str) -> str:
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.lower() not in RESERVED
     escaped = json.dumps(text, ensure_ascii=False)
     return text if plain else UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", escaped)
+
+
+def flow(value: object) -> str:
+    """A value in YAML on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {flow(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, float):  # YAML 1.1 has no float without a point
+        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return "null" if value is None else quoted(str(value))

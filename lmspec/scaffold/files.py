@@ -13,7 +13,7 @@ from typing import Any
 
 from lmspec.language import schema
 from lmspec.methods import folders
-from lmspec.methods.scalar import quoted
+from lmspec.methods.scalar import flow, quoted
 from lmspec.run import installed, toolchain
 from lmspec.scaffold.table import LabelledTable
 from lmspec.scaffold.wheel import Wheel
@@ -63,10 +63,10 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "path": quoted(f"raw/{table.path.name}"),
         "file": quoted(table.path.name),
         "sha256": quoted(folders.sha256(table.path)),
-        "format": _flow(table.spec["format"]),
-        "missing": _flow(table.spec["missing"]),
+        "format": flow(table.spec["format"]),
+        "missing": flow(table.spec["missing"]),
         "text": quoted(table.text),
-        "label": _flow(table.spec["label"]),
+        "label": flow(table.spec["label"]),
         "labels": ", ".join(quoted(label) for label in table.labels),
         "max_chars": max(1000, *table.lengths),
         "train": 0.6 if small else 0.8,
@@ -81,17 +81,6 @@ def _values(table: LabelledTable) -> dict[str, Any]:
         "threads": 2,
         "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",
     }
-
-
-def _flow(value: Any) -> str:
-    """A value in YAML on one line."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(_flow(item) for item in value)}]"
-    if isinstance(value, float):  # YAML 1.1 has no float without a point
-        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
-    return "null" if value is None else quoted(value)
 
 
 def requirements(own: Wheel | None) -> Iterator[str]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmspec.errors import some
+from lmspec.methods.scalar import flow, quoted
 from lmspec.specs.checks.corpus import NUMBER, as_read
 
 # `None` is what Python writes for nothing; `none` is often a label.
 MISSING = ("NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "None", "NaT")
 MOST_LABELS = 50
-MOST_FRACTIONS = 10  # more different numbers with a fraction are scores, not labels
+MOST_FRACTIONS = 5  # more different numbers with a fraction are scores, not labels
 LARGEST_BOUND = 1e15  # of a band in a spec
 FEWEST_STARS = 0.05  # share of rows that each band of stars has at least
 
@@ -61,6 +62,12 @@ def read(column: str, values: Mapping[str, int], words: Collection[str]) -> Read
     rule = {"kind": "column", "column": column, "values": form, "rename": None}
     label = {value: as_read(value, form) for value in present}
     notes += _same(label, present)
+    if len(numbers) == len(present) and len(set(numbers.values())) > MOST_FRACTIONS:
+        could_be = flow(_bands(numbers, present))
+        notes.append(
+            f"{len(set(label.values()))} different numbers are labels; if they are scores, write "
+            f"`label: {{kind: threshold, column: {quoted(column)}, bands: {could_be}}}` and its labels"
+        )
     return Reading(missing, rule, label, notes)
 
 
@@ -147,6 +154,6 @@ def _band_of(number: float, bands: list[dict[str, Any]]) -> str:
 
 def _span(band: Mapping[str, Any]) -> str:
     low, high = band["at_least"], band["at_most"]
-    if low is None:
-        return f"up to {high:g}"
+    if low is None or low == high:
+        return f"{'up to ' if low is None else ''}{high:g}"
     return f"from {low:g}" + ("" if high is None else f" to {high:g}")
