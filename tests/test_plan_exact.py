@@ -307,6 +307,24 @@ def test_a_stage_that_waits_may_run_only_if_the_cache_may_have_its_result(
     assert verdicts(project)["right"] == plan.RUN
 
 
+def test_an_input_that_the_last_run_did_not_read_is_known_once_it_is_restored(
+    scratch: Callable[[], Scratch],
+) -> None:
+    """A stage reads another output, then no longer, then again: its run with it is in the cache."""
+    project = scratch()
+    text = (project.folder / "dvc.yaml").read_text()
+    cached = text.replace("outs: [report.txt, report.csv: {cache: false}]", "outs: [report.txt]")
+    other = cached.replace("(echo report; cat", "(echo another; cat")
+    also = cached.replace("deps: [head.txt, right.json]", "deps: [head.txt, right.json, top.txt]")
+    assert len({text, cached, other, also}) == 4
+    for text in (also, other, also):
+        (project.folder / "dvc.yaml").write_text(text)
+        project.delete("top.txt")
+        found = verdicts(project)
+        holds(project)
+    assert found == {"top": plan.RESTORE, "report": plan.RESTORE}
+
+
 def test_what_is_missing_is_restored_from_its_own_run_while_the_cache_has_it(
     scratch: Callable[[], Scratch],
 ) -> None:

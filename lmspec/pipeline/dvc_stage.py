@@ -189,6 +189,8 @@ class Stage:
             arrival = self._arrivals.get(dep.def_path)
             if arrival and arrival.output:
                 dep.hash_info, dep.meta = arrival.hash(dep.fs_path), arrival.meta(dep.fs_path)
+                # of an input that the last run did not read DVC assumes the hash of its version 2
+                dep.hash_name = arrival.output.hash_name
                 dep.files = None
             elif arrival is None:
                 try:
