@@ -105,7 +105,11 @@ def _compared(
 ) -> Found:
     prepared = nearness.prepared(texts, rule, _sometimes(say))
     buckets = nearness.buckets(prepared, lambda sample, few: compare(sample, few, silent), say)
-    return compare(prepared, buckets, _sometimes(say))
+    found = compare(prepared, buckets, _sometimes(say))
+    if buckets.limited:
+        count = f"{buckets.limited:,} texts are like more than {buckets.most:,} others"
+        say(f"{count}: near-duplicates of them close to {rule.threshold:g} may be missed")
+    return found
 
 
 class _Groups:

@@ -22,7 +22,8 @@ Sketches = NDArray[np.uint32]
 MISSED = 1e-4  # pairs exactly at the threshold that no band proposes
 MOST_BANDS = 384
 MOST_IN_BUCKET = 255  # texts that a later one is compared with for one band
-MOST_PROPOSED = 4096  # by all bands for one text; the smallest buckets first
+MOST_PROPOSED = 4096  # by all bands for one text, the smallest buckets first; more if texts are few
+MOST_IN_ALL = 40_000_000  # what may be proposed for few texts
 MOST_COMPARED = 64  # exactly, with one text; the most similar sketches first
 CACHED_CHARS = 5_000_000  # of texts whose shingles are kept
 DEVIATIONS = 4.5  # standard deviations by which a sketch may underestimate: once in 300,000
@@ -104,6 +105,8 @@ class Buckets:
         self._slots = np.zeros(begin, np.int32)
         self._filled = np.zeros(begin, np.uint8)  # of a bucket, at its start
         self.proposed = np.zeros(count, np.int64)  # texts to each text
+        self.most = max(MOST_PROPOSED, MOST_IN_ALL // max(1, count))
+        self.limited = 0  # texts for which more were proposed
 
     def shared_by(self, text: int) -> Positions:
         """Buckets that the text shares with another."""
@@ -116,9 +119,10 @@ class Buckets:
         If there are too many, the fullest buckets are left out.
         """
         sizes = self._filled[buckets].astype(np.int64)
-        if sizes.sum() > MOST_PROPOSED:
+        if sizes.sum() > self.most:
+            self.limited += 1
             by_size = np.argsort(sizes, kind="stable")
-            fit = by_size[np.cumsum(sizes[by_size]) <= MOST_PROPOSED]
+            fit = by_size[np.cumsum(sizes[by_size]) <= self.most]
             buckets, sizes = buckets[fit], sizes[fit]
         total = int(sizes.sum())
         self.proposed[text] = total
@@ -164,8 +168,8 @@ def buckets(
         cost = _cost(sample, choice, compare, len(texts))
         if cost < least:
             cheapest, least = choice, cost
-    if cheapest[1] == MOST_BANDS:
-        share = missed(*cheapest, size, rule.threshold)
+    share = missed(*cheapest, size, rule.threshold)
+    if share > 2 * MISSED:
         say(f"many texts are alike: of pairs right at {rule.threshold:g}, {share:.0%} are missed")
     return Buckets(texts.sketches, *cheapest)
 
