@@ -325,7 +325,7 @@ def test_scores_become_bands(tmp_path: Path, scores: Sequence[float], names: lis
 
 
 def test_numbers_of_classes_and_of_rows_are_no_scores(tmp_path: Path) -> None:
-    """Few whole numbers are labels, with the bands that they could be; one for each row is an id."""
+    """Few whole numbers are labels, with the bands that they could be; one a row is an id."""
     rows = [(text, str(i % 20)) for i, text in enumerate(words(200))]
     labelled = started(tmp_path / "a.csv", rows)
     assert len(labelled.labels) == 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lmspec.errors import some
-from lmspec.methods.scalar import flow, quoted
+from lmspec.methods.scalar import flow
 from lmspec.specs.checks.corpus import NUMBER, as_read
 
 # `None` is what Python writes for nothing; `none` is often a label.
@@ -63,10 +63,10 @@ def read(column: str, values: Mapping[str, int], words: Collection[str]) -> Read
     label = {value: as_read(value, form) for value in present}
     notes += _same(label, present)
     if len(numbers) == len(present) and len(set(numbers.values())) > MOST_FRACTIONS:
-        could_be = flow(_bands(numbers, present))
+        threshold = {"kind": "threshold", "column": column, "bands": _bands(numbers, present)}
         notes.append(
             f"{len(set(label.values()))} different numbers are labels; if they are scores, write "
-            f"`label: {{kind: threshold, column: {quoted(column)}, bands: {could_be}}}` and its labels"
+            f"`label: {flow(threshold)}` and its labels"
         )
     return Reading(missing, rule, label, notes)
 
