@@ -244,12 +244,16 @@ def reasons(folder: Path) -> dict[str, tuple[str, ...]]:
     return {step.stage: step.reasons for step in plan.plan(folder) if step.verdict == plan.RUN}
 
 
-def test_a_value_in_a_block_builds_the_same_bytes(project: Path) -> None:
+def test_a_value_in_a_block_builds_the_same_bytes(project: Path, tmp_path: Path) -> None:
     """The stage that names it runs once more, since DVC compares the text; what follows does not.
     Then a change of the block reruns its users, and is their reason."""
     before = reasons(project)
     assert list(before) == ["corpus-old", "corpus-new"]
     assert all("the same values" in line for lines in before.values() for line in lines)
+    kept = shutil.copytree(project, tmp_path / "kept", symlinks=True)
+    assert "kept corpus-old, corpus-new" in miniature.run(kept, "lmspec", "keep")
+    miniature.run(kept, "lmspec", "verify", "--provenance")
+    assert reasons(kept) == {}
     old = provenance.read((project / "data/provenance/corpus-new.json").read_bytes())
     miniature.dvc(project, "repro")
     new = provenance.read((project / "data/provenance/corpus-new.json").read_bytes())
@@ -258,7 +262,7 @@ def test_a_value_in_a_block_builds_the_same_bytes(project: Path) -> None:
     assert reasons(project) == {}
     lock = (project / "dvc.lock").read_text()
     assert lock.count("blocks.clean:") == 2
-    miniature.run(project, "lmspec", "verify")
+    miniature.run(project, "lmspec", "verify", "--provenance")
     miniature.run(project, "git", "commit", "-qam", "a block")
     printed = miniature.run(project, "lmspec", "set", "blocks.clean.max_chars=201")
     assert "blocks.clean.max_chars: 200 -> 201, used by corpus.old, corpus.new" in printed

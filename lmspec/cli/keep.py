@@ -1,4 +1,4 @@
-"""keep: mark stages up to date whose code changed only in comments or layout."""
+"""keep: mark stages up to date whose code or spec changed only in how it is written."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,8 @@ from lmspec.reports import printing
 @click.command("keep")
 @click.option("--dry-run", is_flag=True, help="Show what would be kept, and change nothing.")
 def command(dry_run: bool) -> None:
-    """Mark stages up to date whose code changed only in comments or layout (the ASTs are equal).
+    """Mark stages up to date whose code changed only in comments or layout (the ASTs are equal), or
+    whose values moved into a block of params.yaml or out of one.
 
     The code of the last run is taken from git. Stages that changed in any other way are left to
     `dvc repro`; the exit code is 1 if there are any. Commit dvc.lock afterwards.

@@ -1,4 +1,4 @@
-"""keep: outputs that an edit of code cannot have changed, as the AST is the same."""
+"""keep: outputs that an edit cannot have changed: the AST is the same, or the values are."""
 
 import functools
 from collections.abc import Iterator
@@ -27,6 +27,8 @@ def _reasons(root: Path, stage: dvc_stage.Stage, files: Edits) -> Iterator[str]:
     readers = (path for path in stage.code if not path.startswith(RUNNER))
     texts = frozenset[str]().union(*(_read_as_text(root, path) for path in readers))
     for change in stage.changes:
+        if plan.is_moved(change):
+            continue
         if (
             change.kind == dvc_stage.FILE
             and change.path in stage.code

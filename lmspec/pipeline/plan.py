@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmspec.pipeline import difference, durations, dvc, dvc_stage, edits
+from lmspec.run import declaration
+from lmspec.run.declaration import PARAMS
 
 HIT = "hit"  # up to date
 RESTORE = "restore"  # DVC takes its result from the cache
@@ -72,15 +74,22 @@ def _step(root: Path, stage: dvc_stage.Stage, verdict: str) -> Step:
     return Step(stage.name, verdict, tuple(reasons), expected)
 
 
+def is_moved(change: dvc_stage.Change) -> bool:
+    """Did values only move into a block or out of one? DVC compares what is written."""
+    of_params = change.kind == dvc_stage.VALUE and change.path == PARAMS
+    return of_params and declaration.same(change.old, change.new)
+
+
 def reasons_of(change: dvc_stage.Change, root: Path) -> Iterator[str]:
     """One change in words, with old and new values."""
     if change.kind == dvc_stage.COMMAND:
         yield change.state
     elif change.kind == dvc_stage.OUTPUT:
         yield f"{change.path} is {'missing' if change.state == 'deleted' else change.state}"
-    elif change.kind == dvc_stage.VALUE and change.path == "params.yaml":
-        moved = f"{change.name}: the same values, written in another place: DVC compares the text"
-        yield from list(difference.described(change.old, change.new, change.name)) or [moved]
+    elif change.kind == dvc_stage.VALUE and change.path == PARAMS:
+        if is_moved(change):
+            yield f"{change.name}: the same values, written in another place: `lmspec keep`"
+        yield from difference.described(change.old, change.new, change.name)
     elif change.kind == dvc_stage.VALUE and change.name.startswith(
         "lmspec."
     ):  # a digest of a module
