@@ -1,29 +1,53 @@
-"""screenshots: the HTML report of an example change, for the documentation.
+"""screenshots: the HTML report of an example change, results in a terminal, and a corpus.
 
     python -m docs.screenshots      (needs Chromium: `apt-get install chromium`)
 
-Writes report-desktop.png, report-dark.png and report-phone.png to docs/images/. The report is
-`tests/reports.py`'s `realistic()`, so that the pictures change only with the page.
+Writes report-*.png, show.png and data-*.png to docs/images/. What they show is
+`tests/reports.py`'s `realistic()` and `tests/showcase.py`, so that the pictures change only with
+the forms.
 """
 
 import io
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
-from lmspec.reports import html
-from tests import browser, reports
+from lmspec.reports import corpora, html, results, terminal
+from tests import browser, reports, showcase
 
 IMAGES = Path(__file__).parent / "images"
-# name -> width and height in CSS pixels, colour scheme, element at the top, pixels per CSS pixel
+
+
+class Shot(NamedTuple):
+    """Width and height in CSS pixels, colour scheme, element at the top, pixels per CSS pixel."""
+
+    page: str
+    width: int
+    height: int
+    scheme: str
+    top: str
+    scale: float
+
+
 SHOTS = {
-    "desktop": (1040, 1330, "light", ".decision", 1.5),
-    "dark": (1040, 1130, "dark", "#metrics", 1.5),
-    "phone": (360, 760, "light", ".decision", 2.0),
+    "report-desktop": Shot("report", 1040, 1330, "light", ".decision", 1.5),
+    "report-dark": Shot("report", 1040, 1130, "dark", "#metrics", 1.5),
+    "report-phone": Shot("report", 360, 760, "light", ".decision", 2.0),
+    "show": Shot("show", 1060, 596, "light", "pre", 1.3),
+    "data-desktop": Shot("data", 1040, 1180, "light", ".decision", 1.2),
+    "data-phone": Shot("data", 360, 760, "dark", "#lengths", 1.5),
 }
 COLOURS = 96  # of a palette; enough for text on flat colours, at a third of the size
+COLUMNS = 126  # of the terminal
+TERMINAL = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 0; background: #fff; color: #1c1d1f; }}
+pre {{ margin: 14px; font: 13.5px/1.35 "DejaVu Sans Mono", ui-monospace, monospace; }}
+{stylesheet}
+</style><pre>$ lmspec show
+{code}</pre>"""
 
 
 def main() -> None:
@@ -32,19 +56,38 @@ def main() -> None:
     if executable is None:
         sys.exit("screenshots: no Chromium: `apt-get install chromium`, or set CHROMIUM to it")
     with tempfile.TemporaryDirectory() as folder, browser.Browser(executable) as tab:
-        page = Path(folder, "report.html")
-        page.write_text(html.render(reports.realistic()), encoding="utf-8")
-        for name, (width, height, scheme, top, scale) in SHOTS.items():
-            tab.look(width, height, scheme, scale=scale)
-            tab.open(page)
+        for page, text in pages().items():
+            Path(folder, f"{page}.html").write_text(text, encoding="utf-8")
+        for name, shot in SHOTS.items():
+            tab.look(shot.width, shot.height, shot.scheme, scale=shot.scale)
+            tab.open(Path(folder, f"{shot.page}.html"))
             tab.run(
                 "document.documentElement.style.scrollBehavior = 'auto';"
-                f"scrollTo(0, document.querySelector('{top}').getBoundingClientRect().top - 14)"
+                f"scrollTo(0, document.querySelector('{shot.top}')"
+                ".getBoundingClientRect().top - 14)"
             )
-            picture = IMAGES / f"report-{name}.png"
+            picture = IMAGES / f"{name}.png"
             colours = Image.open(io.BytesIO(tab.picture())).convert("RGB").quantize(COLOURS)
             colours.save(picture, optimize=True)
             print(f"wrote {picture.name}: {picture.stat().st_size:,} bytes")
+
+
+def pages() -> dict[str, str]:
+    """What is photographed."""
+    return {
+        "report": html.render(reports.realistic()),
+        "show": shown(),
+        "data": corpora.page(showcase.corpus()),
+    }
+
+
+def shown() -> str:
+    """`lmspec show` as a terminal has it, as a page."""
+    from rich.console import Console
+
+    console = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
+    console.print(terminal.drawn(results.overview(showcase.overview())))
+    return console.export_html(code_format=TERMINAL)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def overview() -> Overview:
 
 def lengths(unit: str, scale: int) -> Lengths:
     """A skewed histogram."""
-    bars = [(scale * (i + 1), int(900 * (i + 1) ** 1.4 / 2 ** (i / 3.2))) for i in range(32)]
+    bars = [(scale * (i + 1), int(134 * (i + 1) ** 1.4 / 2 ** (i / 3.2))) for i in range(32)]
     most = {"least": scale // 4 + 1, "median": 9 * scale, "95 %": 22 * scale, "99 %": 32 * scale}
     return Lengths(unit, sum(n for _, n in bars), 10.3 * scale, most | {"most": 71 * scale}, bars)
 

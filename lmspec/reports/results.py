@@ -12,6 +12,7 @@ from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
 
 NGRAMS, FACTS = 8, 40  # shown, unless all are asked for
+WHOLE = ("scores", "dataset")  # columns of names that are not broken where a table is narrow
 SPARK = "▁▂▃▄▅▆▇█"
 
 
@@ -19,7 +20,7 @@ def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
     """Scores, gates, and what is not built or suspicious."""
     shipped = list(dict.fromkeys(score.of for score in found.scores if score.shipped))
     head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
-    yield Section(head, table=_scores(found.scores, found.baseline))
+    yield Section(head, table=_scores(found.scores, found.baseline), whole=WHOLE)
     if shipped:
         yield Section(f"shipped: {', '.join(map(words.line, shipped))}")
     if found.gates:
@@ -79,20 +80,20 @@ def _problems(problems: Sequence[Problem]) -> Iterator[Section]:
 
 
 def level(estimate: Estimate) -> str:
-    """`0.867 [0.849, 0.885]`."""
+    """`0.867 [0.849..0.885]`: without a space inside, so that a narrow table wraps before it."""
     if math.isnan(estimate.value):
         return words.NONE
     low_high = estimate.interval
-    shown = f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else ""
+    shown = f" [{low_high[0]:.3f}..{low_high[1]:.3f}]" if low_high else ""
     return f"{estimate.value:.3f}{shown}"
 
 
 def signed(estimate: Estimate | None) -> str:
-    """`+0.086 [+0.064, +0.108]`."""
+    """`+0.086 [+0.064..+0.108]`."""
     if estimate is None:
         return ""
     low_high = estimate.interval
-    shown = f" [{low_high[0]:+.3f}, {low_high[1]:+.3f}]" if low_high else ""
+    shown = f" [{low_high[0]:+.3f}..{low_high[1]:+.3f}]" if low_high else ""
     return f"{estimate.value:+z.3f}{shown}"
 
 
@@ -116,7 +117,7 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
     yield Section(found.artifact, lines)
     yield from _problems(found.problems)
     if found.scored:
-        yield Section("scores", table=_scores(found.scored, {}))
+        yield Section("scores", table=_scores(found.scored, {}), whole=WHOLE)
     for on in found.datasets:
         yield from _dataset(on, everything)
     if found.curve:
@@ -215,7 +216,7 @@ def _parts(on: OnDataset) -> Table:
             part.kind,
             part.name,
             f"{part.examples:,}",
-            f"{share(part.accuracy)} [{100 * part.interval[0]:.1f}, {100 * part.interval[1]:.1f}]",
+            f"{share(part.accuracy)} [{100 * part.interval[0]:.1f}..{100 * part.interval[1]:.1f}]",
         )
         for part in sorted(on.parts, key=lambda part: (part.kind == "length", 0))
     )

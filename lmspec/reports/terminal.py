@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 EMPTY = Table("", (), ())
 WORST = 3  # negative flips of each dataset
 # characters of a cell in plain text; on a screen it is wrapped
+SHORT = 20  # characters
 WIDEST = {"name": 200, "number": 80, "text": 100, "verdict": 40}
 COLOURS = {"good": "green", "bad": "red", "unsure": "yellow", "plain": ""}
 
 
 @dataclass(frozen=True)
 class Section:
-    """A head line, with lines and a table below; both may be empty."""
+    """A head line, with lines and a table below; both may be empty.
+
+    whole  heads of columns of the table that a screen does not wrap, unless a cell is long
+    """
 
     head: str
     lines: Sequence[str] = ()
     table: Table = EMPTY
     tone: Tone = "plain"
+    whole: Collection[str] = ()
 
 
 def sections(report: Report, everything: bool) -> Iterator[Section]:
@@ -106,10 +111,19 @@ def drawn(shown: Iterable[Section]) -> "Group":
         colour, table = COLOURS[section.tone], section.table
         parts.append(Text(section.head, style=f"bold {colour}".strip()))
         parts += [Text(line, style=colour) for line in section.lines]
-        parts += [rich_table(table)] if table.rows else []
+        parts += [rich_table(table, _short(table, section.whole))] if table.rows else []
         parts += [Text(table.note, style="dim")] if table.note else []
         parts.append(Text())
     return Group(*parts[:-1])
+
+
+def _short(table: Table, heads: Collection[str]) -> list[str]:
+    """Those columns whose cells are short enough to have their width on any screen."""
+    return [
+        column.head
+        for place, column in enumerate(table.columns)
+        if column.head in heads and max(len(row.cells[place]) for row in table.rows) <= SHORT
+    ]
 
 
 def rich_table(table: Table, whole: Collection[str] = ()) -> "RichTable":
