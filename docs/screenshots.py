@@ -36,12 +36,12 @@ SHOTS = {
     "report-desktop": Shot("report", 1040, 1330, "light", ".decision", 1.5),
     "report-dark": Shot("report", 1040, 1130, "dark", "#metrics", 1.5),
     "report-phone": Shot("report", 360, 760, "light", ".decision", 2.0),
-    "show": Shot("show", 1060, 596, "light", "pre", 1.3),
+    "show": Shot("show", 1030, 560, "light", "pre", 1.3),
     "data-desktop": Shot("data", 1040, 1180, "light", ".decision", 1.2),
     "data-phone": Shot("data", 360, 760, "dark", "#lengths", 1.5),
 }
 COLOURS = 96  # of a palette; enough for text on flat colours, at a third of the size
-COLUMNS = 126  # of the terminal
+COLUMNS = 122  # of the terminal
 TERMINAL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #fff; color: #1c1d1f; }}
 pre {{ margin: 14px; font: 13.5px/1.35 "DejaVu Sans Mono", ui-monospace, monospace; }}

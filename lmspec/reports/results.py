@@ -18,11 +18,9 @@ SPARK = "▁▂▃▄▅▆▇█"
 
 def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
     """Scores, gates, and what is not built or suspicious."""
-    shipped = list(dict.fromkeys(score.of for score in found.scores if score.shipped))
     head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
     yield Section(head, table=_scores(found.scores, found.baseline), whole=WHOLE)
-    if shipped:
-        yield Section(f"shipped: {', '.join(map(words.line, shipped))}")
+    yield from _sizes(found.scores)
     if found.gates:
         yield _gates(found, everything)
     yield from _problems(found.problems)
@@ -32,12 +30,12 @@ def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
 
 def _scores(scores: Sequence[Score], baseline: Mapping[str, str]) -> Table:
     note = (
-        "[...]: 95 % interval; over majority, over linear: macro F1 minus that of the constant "
-        "answer, and of the linear baseline, on the same examples; * is shipped"
+        "[..]: 95 % interval; over majority, over linear: macro F1 minus that of the constant "
+        "answer, and of the linear baseline, on the same examples"
     )
     heads = (
-        "scores:name|dataset:name|examples:number|accuracy:text|macro F1:text"
-        "|over majority:text|over linear:text|size:number|ms:number"
+        "scores:name|dataset:name|examples:number|accuracy:number|macro F1:text"
+        "|over majority:text|over linear:text"
     )
     rows = (_score(score, baseline) for score in scores)
     return tables.table("scores", heads, rows, note=note)
@@ -46,16 +44,32 @@ def _scores(scores: Sequence[Score], baseline: Mapping[str, str]) -> Table:
 def _score(score: Score, baseline: Mapping[str, str]) -> Sequence[object]:
     is_baseline = baseline.get(score.dataset) == score.scores
     return (
-        f"{score.scores}{' *' if score.shipped else ''}",
+        score.scores,
         score.dataset,
         f"{score.examples:,}",
-        level(score.accuracy),
+        f"{score.accuracy.value:.3f}",
         level(score.macro_f1),
         signed(score.majority),
         "the baseline" if is_baseline else signed(score.linear),
-        "" if score.bytes is None else size(score.bytes),
-        "" if score.latency_ms is None else f"{score.latency_ms:.2g}",
     )
+
+
+def _sizes(scores: Sequence[Score]) -> Iterator[Section]:
+    """Of each model and graph; a model of which nothing is known has no row."""
+    each = {score.of: score for score in scores}
+    rows = [
+        (
+            of,
+            "" if score.bytes is None else size(score.bytes),
+            "" if score.latency_ms is None else f"{score.latency_ms:.2g}",
+            "shipped" if score.shipped else "",
+        )
+        for of, score in each.items()
+        if score.bytes is not None or score.latency_ms is not None or score.shipped
+    ]
+    if rows:
+        heads = "scored:name|size:number|ms for one text:number|bundle:text"
+        yield Section("size and latency", table=tables.table("sizes", heads, rows))
 
 
 def _gates(found: Overview, everything: bool) -> Section:
@@ -89,11 +103,11 @@ def level(estimate: Estimate) -> str:
 
 
 def signed(estimate: Estimate | None) -> str:
-    """`+0.086 [+0.064..+0.108]`."""
+    """`+0.086 [0.064..0.108]`."""
     if estimate is None:
         return ""
     low_high = estimate.interval
-    shown = f" [{low_high[0]:+.3f}..{low_high[1]:+.3f}]" if low_high else ""
+    shown = f" [{low_high[0]:z.3f}..{low_high[1]:z.3f}]" if low_high else ""
     return f"{estimate.value:+z.3f}{shown}"
 
 
