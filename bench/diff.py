@@ -5,6 +5,7 @@ processes, interleaved.
 
 Three repositories: this one; a clone with one more commit, in which three models have the
 predictions of other models; and one with a thousand metrics and a hundred thousand predictions.
+`dvc metrics diff` reads three metrics for each scores artifact and dataset, `lmspec diff` all.
 """
 
 import csv
@@ -110,7 +111,9 @@ def make_changed(folder: Path) -> None:
     for to, of in CHANGED.items():
         made = folder / f"data/provenance/scores-{to}.json"
         old = text = made.read_text()
-        for name in (".json", "/predictions.csv", "/confusion.csv"):
+        rows = sorted((folder / f"data/metrics/scores-{of}").glob("*.json"))  # DVC's metrics
+        names = (".json", "/predictions.csv", "/confusion.csv", *(f"/{row.name}" for row in rows))
+        for name in names:
             here, there = (folder / f"data/metrics/scores-{model}{name}" for model in (to, of))
             before, after = here.read_bytes(), there.read_bytes()
             here.write_bytes(after)

@@ -34,12 +34,6 @@ class Inspection:
         """The section of an artifact; empty if there is none."""
         return self.revision.artifacts.get(name, {})
 
-    def block(self, value: Any) -> Mapping[str, Any]:
-        """A block, also if the spec names it as `blocks.name`."""
-        if isinstance(value, str):
-            value = (self.revision.params.get("blocks") or {}).get(value.partition(".")[2])
-        return value if isinstance(value, Mapping) else {}
-
     def baselines(self) -> dict[str, str]:
         """Dataset -> the first scores on it of a linear model."""
         found: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """reading: how much of a corpus the models that learn from it read, by their own tokenizers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ def models(inspected: Inspection, splits: Sequence[str], texts: list[str]) -> It
     """Of each built model of the splits that has a maximum length; one of several alike."""
     known: dict[Any, Reads] = {}
     for name, spec in inspected.revision.artifacts.items():
-        architecture = inspected.block(spec.get("architecture"))
+        found = spec.get("architecture")
+        architecture: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
         most = architecture.get("max_length")
         folder = inspected.revision.tree.root / "data" / name.replace(".", "/")
         tokenizer = folder / TOKENIZER
