@@ -3,8 +3,8 @@
 import json
 import math
 import pkgutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from lmspec.errors import some
@@ -17,7 +17,7 @@ from lmspec.language.schema import Schema, Schemas, listed
 from lmspec.specs import blocks
 from lmspec.specs.disagreement import Check, Disagreement, Steps
 
-MOST_PLACES = 8  # beside that of a mistake: a block may have many users
+MOST_USERS = 4  # of a block, beside the first
 MOST_SUGGESTIONS = 200  # each costs a comparison with every name
 
 
@@ -34,7 +34,7 @@ class Findings:
     references: list[Reference] = field(default_factory=list)
     unsound: set[Steps] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    _reported: dict[tuple[str, Span, str], int] = field(default_factory=dict)
+    _reported: set[tuple[str, Span, str]] = field(default_factory=set)
     _suggestions: int = 0
     _noted: int = 0  # problems, those included that were reported before
 
@@ -62,26 +62,30 @@ class Findings:
         others: Iterable[tuple[Span, str]] = (),
         warning: bool = False,
     ) -> None:
-        """Keep it; if it was reported at that place through another use of it, add this use."""
+        """Keep it, unless the same was reported at that place through another use of it."""
         self.unsound.add(steps[:2])
         self._noted += 1
-        users = tuple(
-            (place, f"used by {printable(dotted(user))}")
-            for place, user in self.document.references(steps)
-        )
-        at = self._reported.setdefault((rule, span, found), len(self.problems))
-        if at < len(self.problems):
-            known = self.problems[at]
-            new = tuple(user for user in users if user not in known.others)
-            if len(known.others) + len(new) <= MOST_PLACES:
-                self.problems[at] = replace(known, others=known.others + new)
+        if (rule, span, found) in self._reported:
             return
+        self._reported.add((rule, span, found))
         detours = ((place, "used here") for place in self.document.detours(steps))
         # messages quote the file, whatever it holds
-        places = tuple((place, printable(text)) for place, text in (*others, *detours)) + users
+        places = tuple(
+            (place, printable(text)) for place, text in (*others, *detours, *self._users(steps))
+        )
         what = dotted(self.document.written(steps))
         found, hint = printable(found), printable(hint)
         self.problems.append(Problem(rule, span, what, found, hint, places, warning))
+
+    def _users(self, steps: Steps) -> Iterator[tuple[Span, str]]:
+        """The references on the way to a path into a block; of the last block, other users too."""
+        trail = self.document.references(steps)
+        yield from ((place, f"used by {dotted(user)}") for place, user in trail)
+        block = self.document.written(steps)[1] if trail else ""
+        others = [use for use in self.document.users.get(str(block), ()) if use not in trail]
+        for i, (place, user) in enumerate(others[:MOST_USERS], 1):
+            more = len(others) - i if i == MOST_USERS else 0
+            yield place, f"used by {dotted(user)}" + (f", and {more:,} more" if more else "")
 
     def _place(self, steps: Steps) -> Span:
         """Of the value at a path; of the name, for a whole artifact or block."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from lmspec.language import compose, syntax
+from lmspec.language import compose, syntax, uses
 from lmspec.language.compose import Node
 from lmspec.language.problems import BREAK, Problem, ProblemsFound, Span
 from lmspec.specs import blocks
@@ -74,6 +74,14 @@ class Document:
             return []
         trail = self._steps(steps)
         return [(place, steps[: i + 1]) for i, (_, place) in enumerate(trail) if place]
+
+    @functools.cached_property
+    def users(self) -> dict[str, list[tuple[Span, Steps]]]:
+        """Block -> (place, path) of each field that names it, those of other blocks included."""
+        users: dict[str, list[tuple[Span, Steps]]] = {}
+        for steps, name in uses.places(self.values):
+            users.setdefault(name, []).append((self._descend(steps)[-1][1].span, steps))
+        return users
 
     def _descend(self, steps: Steps) -> list[tuple[Span, Node]]:
         """(place of the key, value) at the end of each step, as far as the path leads."""
