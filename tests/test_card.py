@@ -29,16 +29,14 @@ READS = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate"
 
 
 def made(text: str) -> str:
-    """The card of a bundle whose texts are all that one."""
-    spec = BundleSpec.model_validate(
-        {
-            "of": "quantized.r",
-            "scores": "scores.r",
-            "title": text,
-            "license": text,
-            "intended_use": "x",
-            "limitations": "y",
-        }
+    """The card of a bundle whose texts are all that one, even a license that no spec may have."""
+    spec = BundleSpec.model_construct(
+        of="quantized.r",
+        scores="scores.r",
+        title=text,
+        license=text,
+        intended_use="x",
+        limitations="y",
     )
     return card.model_card(spec, [text, "b"], SCORES, {}, READS)
 
