@@ -159,3 +159,18 @@ def test_an_unknown_artifact_is_named(built: Project) -> None:
     """With the nearest one."""
     found = built.run("show", "scores.cmm")
     assert found.exit_code == 1 and "did you mean 'scores.cnn'?" in found.stderr
+
+
+def test_scores_without_predictions_keep_their_values(project: Project) -> None:
+    """Without intervals, and with the reason; a metric that is no number is a dash."""
+    project.remove("data/metrics/scores-cnn/predictions.csv")
+    text = project.run("show", "scores.cnn").stdout
+    assert "worktree keeps no predictions of reviews" in text and "classes" not in text
+    assert shown(project)["scores"][0]["accuracy"] == {
+        "value": 0.885,
+        "interval": None,
+        "why": "worktree keeps no predictions of reviews",
+    }
+    project.write("data/metrics/scores-cnn.json", '{"reviews": {"accuracy": NaN, "f1": []}}')
+    assert shown(project)["scores"][0]["accuracy"]["value"] == "NaN"
+    assert "nan" not in project.run("show").stdout

@@ -47,7 +47,7 @@ def _score(score: Score, baseline: Mapping[str, str]) -> Sequence[object]:
         score.scores,
         score.dataset,
         f"{score.examples:,}",
-        f"{score.accuracy.value:.3f}",
+        words.NONE if math.isnan(score.accuracy.value) else f"{score.accuracy.value:.3f}",
         level(score.macro_f1),
         signed(score.majority),
         "the baseline" if is_baseline else signed(score.linear),
@@ -88,7 +88,7 @@ def _gates(found: Overview, everything: bool) -> Section:
 def _problems(problems: Sequence[Problem]) -> Iterator[Section]:
     if problems:
         rows = ((p.artifact, p.found, p.remedy) for p in problems)
-        heads = "artifact:name|found:text|what to do:text"
+        heads = "artifact:name|found:name|what to do:text"
         shown = tables.table("to look at", heads, rows)
         yield Section(f"to look at: {len(problems)}", table=shown, tone="bad")
 
@@ -152,7 +152,8 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
 
 def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
     score = on.score
-    head = f"on {words.line(score.dataset)}: {score.examples:,} test examples"
+    examples = f"{score.examples:,} test example{'s' * (score.examples != 1)}"
+    head = f"on {words.line(score.dataset)}: {examples}"
     rows: list[tuple[object, ...]] = [
         (name.replace("_", " "), level(estimate), "" if estimate.why is None else estimate.why)
         for name, estimate in on.metrics.items()
@@ -168,7 +169,8 @@ def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
         lines = [f"nearly every answer is {words.line(score.answer)!r}"]
     table = tables.table("metrics", "metric:text|value, 95 %:number|remark:text", rows)
     yield Section(head, lines, table, "bad" if lines else "plain")
-    yield _classes(on, everything)
+    if on.classes:
+        yield _classes(on, everything)
     if on.matrix is not None:
         yield Section("confusion (rows: true)", table=_matrix(on.labels, on.matrix))
     if on.confused and len(on.labels) > 2:
