@@ -15,19 +15,16 @@ from lmspec.specs.training import descent
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it was trained, and the texts that it learned from and was stopped on."""
+    """A model, how it was trained, and the texts that it learned from."""
 
     model: checkpoint.Checkpoint
     fitted: training.Fitted
     new: examples.Examples
-    dev: examples.Examples
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev split."""
     kept = train(spec, needs, needs.bits)
-    for split, part in (("train", kept.new), ("dev", kept.dev)):
-        stage.say(f"{split}: {coverage.described(part.windows, kept.model.reader)}")
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
@@ -61,12 +58,14 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     new, dev = (
         examples.read(needs[spec.on], split, model.reader, labels) for split in ("train", "dev")
     )
+    for split, part in (("train", new), ("dev", dev)) if numerics == needs.bits else ():
+        stage.say(f"{split}: {coverage.described(part.windows, model.reader)}")
     objective = supervision.cross_entropy(
         new.truth[new.windows.of_text], encoding.shares(new.windows.of_text)
     )
     evaluate = supervision.evaluation(network, dev.windows, dev.truth, pad_id)
     task = training.Task(new.windows.ids, pad_id, objective, evaluate)
-    return Trained(model, training.fit(network, task, descent(spec.training), numerics), new, dev)
+    return Trained(model, training.fit(network, task, descent(spec.training), numerics), new)
 
 
 STAGE = stage.Stage(ModelSpec, build)

@@ -29,7 +29,6 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
     the old."""
     kept = train(spec, needs, needs.bits)
-    stage.say(f"train: {coverage.described(kept.windows, kept.model.reader)}")
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
@@ -67,6 +66,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     windows, truth = together([new, *old], [np.arange(len(new.truth)), *chosen])
     dev = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
     dev_windows, dev_truth = together(dev, [np.arange(len(part.truth)) for part in dev])
+    if numerics == needs.bits:
+        stage.say(f"train: {coverage.described(windows, earlier.reader)}")
     answers = distilling.answers(
         earlier.model, windows.ids[len(new.windows.ids) :], earlier.pad_id, ()
     )

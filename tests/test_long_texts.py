@@ -25,7 +25,7 @@ from lmspec.specs.architecture import Cnn
 from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.numerics import Machine, Numerics
 from stages import exported
-from tests import miniature
+from tests import history, miniature
 from tests.specs import GOOD, complaints
 
 WAYS = ("truncate", "head_tail", "windows")
@@ -305,3 +305,13 @@ def test_a_spec_says_how_long_texts_are_read(new: str, words: str, tmp_path: Pat
     (problem,) = complaints(GOOD.replace(", long_texts: truncate", new, 1), tmp_path)
     print(problem)
     assert "model.cnn.architecture" in problem and words in problem
+
+
+def test_a_diff_names_what_is_read_of_long_texts(tmp_path: Path) -> None:
+    """Before and after."""
+    project = history.make(tmp_path / "project")
+    project.edit("params.yaml", "long_texts: truncate", "long_texts: windows")
+    report = project.report("HEAD")
+    (change,) = report["changes"]["parameters"]
+    assert change["name"] == "model.cnn.architecture.long_texts"
+    assert (change["baseline"], change["candidate"]) == ("truncate", "windows")

@@ -82,6 +82,37 @@ def test_a_candidates_setting_reruns_it_and_what_depends_on_it(project: Path) ->
     ]
 
 
+def test_what_is_read_of_long_texts_is_in_a_models_key(project: Path) -> None:
+    """So is the rule by which its corpus repairs texts, which the splits hand on."""
+    edit(project, "long_texts: windows", "long_texts: head_tail")
+    plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
+    (step,) = (step for step in plan if step["verdict"] == "run")
+    assert step["stage"] == "model-cnn"
+    assert step["reasons"] == ["model.cnn.architecture.long_texts: windows -> head_tail"]
+    for folder in ("corpus/old", "splits/old"):
+        rule = json.loads((project / "data" / folder / "clean.json").read_text())
+        assert rule == {"fix_unicode": True, "unescape_html": True}
+    for folder, long_texts in (
+        ("model/cnn", "windows"),
+        ("quantized/cnn", "windows"),
+        ("model/gru", "head_tail"),
+        ("bundle/release", "truncate"),
+    ):
+        about = json.loads((project / "data" / folder / "lmspec.json").read_text())
+        assert about["clean"] == rule and about["long_texts"] == long_texts
+
+
+def test_the_stages_count_what_is_not_read(project: Path) -> None:
+    """Windows leave out nothing; a head and a tail do."""
+    cut = {}
+    for name in ("cnn", "gru"):
+        cut[name] = json.loads((project / f"data/metrics/model-{name}.json").read_text())["train"]
+    assert cut["cnn"] == {"cut_texts": 0, "unread_tokens": 0.0}
+    assert cut["gru"]["cut_texts"] > 0 and 0 < cut["gru"]["unread_tokens"] < 1
+    scored = json.loads((project / "data/metrics/scores-gru.json").read_text())["old"]
+    assert scored["cut_texts"] > 0 and scored["unread_tokens"] > 0
+
+
 def test_adding_an_update_trains_nothing_before_it(project: Path) -> None:
     """A second update, on top of the first, is the only stage that runs."""
     text = (project / "params.yaml").read_text()
