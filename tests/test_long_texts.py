@@ -302,8 +302,8 @@ def test_a_bundle_holds_the_code_that_the_stages_ran(tmp_path: Path) -> None:
 )
 def test_a_spec_says_how_long_texts_are_read(new: str, words: str, tmp_path: Path) -> None:
     """There is no default."""
-    (problem,) = complaints(GOOD.replace(", long_texts: truncate", new, 1), tmp_path)
-    print(problem)
+    (problem,) = complaints(GOOD.replace(", long_texts: windows", new, 1), tmp_path)
+
     assert "model.cnn.architecture" in problem and words in problem
 
 
