@@ -7,10 +7,11 @@ from pathlib import Path
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import coverage, encoding, supervision, training
-from lmspec.specs.architecture import Transformer
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
-from lmspec.specs.training import descent
+from lmspec.specs.training import LogisticRegression, descent
+
+LOGISTIC = "lmspec.methods.logistic"  # by its name: no network's key holds it
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Trained:
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev split."""
+    if isinstance(spec.training, LogisticRegression):
+        return solved(spec, spec.training, needs, out)
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
     others = training.over_seeds(
@@ -35,18 +38,48 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
 
 
-def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
-    """One model, with one seed."""
+def solved(
+    spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs, out: Path
+) -> stage.Report:
+    """Compute the features of each text, and fit the layer above them."""
+    architecture = importlib.import_module(spec.architecture.module)
+    logistic = importlib.import_module(LOGISTIC)
+    model = created(spec, needs)
+    new, dev = read(spec, needs, model)
+    describe(model, new, dev)
+    features = [
+        architecture.features(model.model, part.windows.ids, model.pad_id) for part in (new, dev)
+    ]
+    fitted = logistic.fit(
+        features[0],
+        new.truth,
+        features[1],
+        dev.truth,
+        len(model.labels),
+        recipe,
+        new.windows.of_text,
+        dev.windows.of_text,
+    )
+    architecture.set_head(model.model, fitted.weight, fitted.bias)
+    checkpoint.write(model, out)
+    parameters = sum(p.numel() for p in model.model.parameters())
+    report = logistic.report(fitted) | {"parameters": parameters}
+    tables = {"curve": fitted.curve}
+    if spec.architecture.kind == "linear":
+        tables["ngrams"] = architecture.heaviest(model.model, model.tokenizer, model.labels)
+    return stage.Report(report | {"train": coverage.metrics(new.windows)}, tables)
+
+
+def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
+    """The network before it is fitted, with its tokenizer."""
     labels = tuple(documents.read_labels(needs[spec.on]))
     texts = documents.read_split(needs[spec.on], "train")["text"].to_list()
-    weights = (
-        needs[spec.architecture.weights] if isinstance(spec.architecture, Transformer) else None
-    )
+    source = getattr(spec.architecture, "weights", None)
+    weights = needs[source] if source else None
     architecture = importlib.import_module(spec.architecture.module)
-    training.seed_weights(numerics)
     network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
     network.to(needs.machine.device)
-    model = checkpoint.Checkpoint(
+    return checkpoint.Checkpoint(
         spec.architecture.kind,
         network,
         tokenizer,
@@ -55,17 +88,39 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         getattr(spec.architecture, "long_texts", None),  # a linear model reads all
         documents.read_clean(needs[spec.on]),
     )
+
+
+def read(
+    spec: ModelSpec, needs: stage.Needs, model: checkpoint.Checkpoint
+) -> tuple[examples.Examples, examples.Examples]:
+    """The train and the dev split, as the model reads them."""
     new, dev = (
-        examples.read(needs[spec.on], split, model.reader, labels) for split in ("train", "dev")
+        examples.read(needs[spec.on], split, model.reader, model.labels)
+        for split in ("train", "dev")
     )
-    for split, part in (("train", new), ("dev", dev)) if numerics == needs.bits else ():
+    return new, dev
+
+
+def describe(model: checkpoint.Checkpoint, new: examples.Examples, dev: examples.Examples) -> None:
+    """Say how much of the texts the model reads."""
+    for split, part in (("train", new), ("dev", dev)):
         stage.say(f"{split}: {coverage.described(part.windows, model.reader)}")
+
+
+def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
+    """One network, with one seed."""
+    training.seed_weights(numerics)
+    model = created(spec, needs)
+    new, dev = read(spec, needs, model)
+    if numerics == needs.bits:
+        describe(model, new, dev)
     objective = supervision.cross_entropy(
         new.truth[new.windows.of_text], encoding.shares(new.windows.of_text)
     )
-    evaluate = supervision.evaluation(network, dev.windows, dev.truth, pad_id)
-    task = training.Task(new.windows.ids, pad_id, objective, evaluate)
-    return Trained(model, training.fit(network, task, descent(spec.training), numerics), new)
+    evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
+    task = training.Task(new.windows.ids, model.pad_id, objective, evaluate)
+    fitted = training.fit(model.model, task, descent(spec.training), numerics)
+    return Trained(model, fitted, new)
 
 
 STAGE = stage.Stage(ModelSpec, build)

@@ -46,7 +46,7 @@ def verdict(project: Project, name: ArtifactName, root: Path, tolerance: float) 
     if spec.noun == "sources":
         return Verdict("has its declared hash, not fetched again")
     places = [name.folder, *([name.metrics] if spec.metrics else [])]
-    places += [name.table(report.name) for report in spec.reports]
+    places += [name.table(report.name) for report in spec.written()]
     places += [name.headline(row) for row in spec.headlines()]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -13,11 +13,14 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError, some
-from lmspec.methods import pretrained, torchrun
+from lmspec.methods import ngrams, pretrained, torchrun
+from lmspec.methods.ngrams import NgramTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import KINDS
 from lmspec.specs.numerics import Machine, Numerics
+
+MOST_PROBED = 2048
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Checkpoint:
 
     kind: str
     model: PreTrainedModel
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | NgramTokenizer
     labels: tuple[str, ...]
     pad_id: int
     long_texts: str | None
@@ -46,7 +49,9 @@ class Checkpoint:
 
     @property
     def max_length(self) -> int:
-        """Tokens to which the tokenizer truncates a text."""
+        """Tokens to which the tokenizer truncates a text; n-grams of which a graph is probed."""
+        if isinstance(self.tokenizer, NgramTokenizer):
+            return MOST_PROBED
         truncation = self.tokenizer.truncation
         if truncation is None:
             raise ValueError(
@@ -62,11 +67,12 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
     checkpoint.model.config.name_or_path = ""  # else the folder that the weights came from
     checkpoint.model.save_pretrained(out)
     checkpoint.tokenizer.save(str(out / "tokenizer.json"))
-    special = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id),
-    }
-    (out / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
+    if isinstance(checkpoint.tokenizer, Tokenizer):
+        special = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id),
+        }
+        (out / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
     about = {
         "kind": checkpoint.kind,
         "labels": list(checkpoint.labels),
@@ -86,7 +92,7 @@ def read(folder: Path) -> Checkpoint:
     Raises LmspecError if weights, config.json, tokenizer.json and lmspec.json are not of one model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
-    tokenizer = pretrained.tokenizer(folder)
+    tokenizer = _tokenizer(folder)
     model = architecture(about["kind"]).load(folder).eval()
     labels = tuple(about["labels"])
     own = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
@@ -94,7 +100,11 @@ def read(folder: Path) -> Checkpoint:
         found = f"its labels are {some(labels)}, and those of config.json {some(own)}"
         raise LmspecError(str(folder / "lmspec.json"), found, pretrained.RESTORE)
     rows = model.get_input_embeddings().num_embeddings
-    pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
+    if isinstance(tokenizer, Tokenizer):
+        pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
+    elif tokenizer.size != rows:
+        found = f"it has {tokenizer.size:,} n-grams, and the model weights {rows:,}"
+        raise LmspecError(str(folder / "tokenizer.json"), found, pretrained.RESTORE)
     return Checkpoint(
         about["kind"],
         model,
@@ -104,6 +114,15 @@ def read(folder: Path) -> Checkpoint:
         about["long_texts"],
         about["clean"],
     )
+
+
+def _tokenizer(folder: Path) -> Tokenizer | NgramTokenizer:
+    path = folder / "tokenizer.json"
+    try:
+        return ngrams.read(path) or pretrained.tokenizer(folder)
+    except (ValueError, TypeError) as error:
+        found = f"it cannot be read: {pretrained.shown(error)}"
+        raise LmspecError(str(path), found, pretrained.RESTORE) from error
 
 
 def architecture(kind: str) -> ModuleType:

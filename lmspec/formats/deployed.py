@@ -6,9 +6,9 @@ from importlib import metadata
 from pathlib import Path
 
 from lmspec.formats import predict, wheels
-from lmspec.methods import reading, repairing
+from lmspec.methods import ngrams, reading, repairing
 
-SHARED = (reading, repairing)  # as the stages use them: copied, not written again
+SHARED = (ngrams, reading, repairing)  # as the stages use them: copied, not written again
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
 LOCKED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add those of these:

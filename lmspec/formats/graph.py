@@ -14,6 +14,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, Runtime
 from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
+from lmspec.methods import ngrams
+from lmspec.methods.ngrams import NgramTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.numerics import Machine, Numerics
@@ -33,7 +35,7 @@ class Graph:
 
     path: Path
     session: ort.InferenceSession
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | NgramTokenizer
     labels: tuple[str, ...]
     pad_id: int
     masks: tuple[str, ...]
@@ -83,7 +85,7 @@ def read(folder: Path, threads: int) -> Graph:
     graph = Graph(
         folder / "model.onnx",
         session(folder / "model.onnx", threads),
-        Tokenizer.from_file(str(folder / "tokenizer.json")),
+        tokenizer(folder / "tokenizer.json"),
         tuple(about["labels"]),
         about["pad_id"],
         tuple(about["masks"]),
@@ -94,10 +96,18 @@ def read(folder: Path, threads: int) -> Graph:
     return graph
 
 
+def tokenizer(path: Path) -> Tokenizer | NgramTokenizer:
+    """The tokenizer of either kind in a file."""
+    return ngrams.read(path) or Tokenizer.from_file(str(path))
+
+
 def _require_agreement(graph: Graph) -> None:
     """The last token of the vocabulary, and the padding, each give one logit a label."""
     inputs = [value.name for value in graph.session.get_inputs()]
-    last = max(graph.tokenizer.get_vocab(with_added_tokens=True).values())
+    if isinstance(graph.tokenizer, NgramTokenizer):
+        last = graph.tokenizer.get_vocab_size() - 1
+    else:
+        last = max(graph.tokenizer.get_vocab(with_added_tokens=True).values())
     found = "" if sorted(inputs) == sorted(INPUTS) else f"its inputs are {', '.join(inputs)}"
     for token in () if found else (last, graph.pad_id):
         try:
@@ -120,7 +130,10 @@ def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
 
 
 def write(
-    model: onnx.ModelProto, tokenizer: Tokenizer, about: dict[str, object], out: Path
+    model: onnx.ModelProto,
+    tokenizer: Tokenizer | NgramTokenizer,
+    about: dict[str, object],
+    out: Path,
 ) -> None:
     """Write graph, tokenizer and lmspec.json. about: see Graph.
 

@@ -27,6 +27,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from lmspec.methods.ngrams import read as read_ngrams
 from lmspec.methods.reading import Ids, Reader, predicted
 from lmspec.methods.repairing import repair
 
@@ -62,7 +63,8 @@ class Classifier:
         self._session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        path = folder / "tokenizer.json"
+        tokenizer = read_ngrams(path) or Tokenizer.from_file(str(path))
         self._reader = Reader(tokenizer, about["long_texts"])
         self.max_length = self._reader.max_length
 

@@ -180,7 +180,7 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     if headlines := [artifact.headline(row) for row in spec.headlines()]:
         stage["metrics"] = [_in_git(path) for path in headlines]
     records = [artifact.metrics] if spec.metrics else []
-    stage["plots"] = [_report(artifact.stage, table) for table in spec.reports]
+    stage["plots"] = [_report(artifact.stage, table) for table in spec.written()]
     stage["plots"] += [_in_git(path) for path in (*records, artifact.provenance)]
     return stage
 
@@ -208,7 +208,7 @@ def _report(stage: str, table: Table) -> Document:
 def _plots(stage: str, spec: Artifact) -> list[Document]:
     """Plots of several columns of a table."""
     plots = []
-    for table in spec.reports:
+    for table in spec.written():
         file = f"{METRICS}/{stage}/{table.name}.csv"
         for name, columns in table.curves.items():
             title = f"{stage}: {name}"

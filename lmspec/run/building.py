@@ -173,7 +173,7 @@ def _require_recorded(executed: Mapping[str, Path], recorded: Mapping[str, Any])
 
 
 def _files(spec: Artifact, declared: Declaration, report: stage.Report) -> dict[str, str]:
-    tables = sorted(table.name for table in spec.reports)
+    tables = sorted(table.name for table in spec.written())
     if sorted(report.tables) != tables or bool(report.metrics) != bool(spec.metrics):
         reported = f"metrics {bool(report.metrics)}, tables {sorted(report.tables)}"
         wanted = f"metrics {bool(spec.metrics)}, tables {tables}"

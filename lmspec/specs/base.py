@@ -173,6 +173,10 @@ class Artifact(Spec):
         """Files or folders of the repository that it reads, relative to the root."""
         return ()
 
+    def written(self) -> tuple[Table, ...]:
+        """Those of `reports` that it writes."""
+        return self.reports
+
     def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
         """What `dvc metrics show` prints of it: name of a row -> its columns -> their metric."""
         return {}

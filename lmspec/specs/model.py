@@ -7,7 +7,10 @@ from pydantic import Field
 from lmspec.specs.architecture import Architecture
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import model as checks
+from lmspec.specs.results import Table
 from lmspec.specs.training import CURVE, TRAINED, Training
+
+NGRAMS = Table("ngrams")  # the heaviest of each label, of a linear model
 
 
 class ModelSpec(Artifact):
@@ -16,7 +19,7 @@ class ModelSpec(Artifact):
     noun = "model"
     numerics = True
     metrics = TRAINED
-    reports = (CURVE,)
+    reports = (CURVE, NGRAMS)
     holds = (checks.training_suits_the_kind,)
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
@@ -25,7 +28,11 @@ class ModelSpec(Artifact):
     training: Training = Field(description="how the weights are fitted")
 
     def modules(self) -> tuple[str, ...]:
-        return (self.architecture.module,)
+        solver = ("lmspec.methods.logistic",) * (self.training.kind == "logistic_regression")
+        return (self.architecture.module, *solver)
+
+    def written(self) -> tuple[Table, ...]:
+        return self.reports if self.architecture.kind == "linear" else (CURVE,)
 
     def reader_modules(self) -> tuple[str, ...]:
         return (self.architecture.module,)

@@ -1,0 +1,111 @@
+"""linear: TF-IDF of n-grams of words and characters, one linear layer: logistic regression."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from lmspec.methods import pretrained, tfidf
+from lmspec.methods.ngrams import COUNTS, NgramTokenizer
+from lmspec.methods.reading import Ids
+from lmspec.specs.architecture import Linear
+
+MASKS = ("full", "right", "left", "hole")
+PAD_ID = 0  # the first n-gram, 0 times
+MOST_NGRAMS_SHOWN = 30  # of each label
+
+
+class LinearConfig(PretrainedConfig):
+    """Number of n-grams; `num_labels` outputs."""
+
+    model_type = "lmspec-linear"
+
+    ngrams: int = 1
+
+
+class LinearClassifier(PreTrainedModel):
+    """(1 + ln count) * idf, scaled to length 1, times the weights. Padding changes no logit."""
+
+    config_class = LinearConfig
+    _input_embed_layer = "weight"  # for `get_input_embeddings`
+
+    def __init__(self, config: LinearConfig) -> None:
+        super().__init__(config)
+        self.idf = nn.Embedding(config.ngrams, 1)
+        self.weight = nn.Embedding(config.ngrams, config.num_labels)
+        self.bias = nn.Parameter(torch.zeros(config.num_labels))
+        self.post_init()
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
+        ngram = torch.div(input_ids, COUNTS, rounding_mode="floor")
+        count = (input_ids - ngram * COUNTS).to(self.bias.dtype)
+        known = (count > 0).to(self.bias.dtype) * attention_mask.to(self.bias.dtype)
+        x = (torch.log(count.clamp(min=1.0)) + 1.0) * known * self.idf(ngram).squeeze(-1)  # (b, t)
+        length = (x * x).sum(1, keepdim=True).sqrt()
+        x = x / torch.where(length > 0, length, torch.ones_like(length))
+        logits = torch.matmul(x.unsqueeze(1), self.weight(ngram)).squeeze(1) + self.bias
+        return SequenceClassifierOutput(logits=logits)
+
+
+def create(
+    spec: Linear, weights: Path | None, texts: Sequence[str], labels: int
+) -> tuple[LinearClassifier, NgramTokenizer, int]:
+    """A classifier of the texts' n-grams with a head of zeros, its tokenizer, the padding id."""
+    tokenizer, idf = tfidf.learned(texts, spec)
+    model = LinearClassifier(LinearConfig(ngrams=tokenizer.size, num_labels=labels))
+    with torch.no_grad():
+        model.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))
+    set_head(model, np.zeros((labels, tokenizer.size)), np.zeros(labels))
+    return model, tokenizer, PAD_ID
+
+
+def features(network: LinearClassifier, ids: Sequence[Ids], pad_id: int) -> tfidf.Matrix:
+    """(w, v) weights of the n-grams of each text, in the order of `ids`: sparse rows."""
+    idf = network.idf.weight.detach().numpy().ravel()
+    return tfidf.weighted(tfidf.counted(ids, len(idf)), idf)
+
+
+def set_head(
+    network: LinearClassifier, weight: NDArray[np.float64], bias: NDArray[np.float64]
+) -> None:
+    """weight (k, v), bias (k,)."""
+    with torch.no_grad():
+        network.weight.weight.copy_(torch.from_numpy(weight.T))
+        network.bias.copy_(torch.from_numpy(bias))
+
+
+def heaviest(
+    network: LinearClassifier, tokenizer: NgramTokenizer, labels: Sequence[str]
+) -> list[dict[str, object]]:
+    """Rows of label, kind, n-gram and weight: what speaks most for a label, against the mean."""
+    weight = network.weight.weight.detach().numpy()
+    centred = weight - weight.mean(1, keepdims=True)  # (v, k)
+    names = [("word", name) for name in tokenizer.words]
+    names += [("char", name) for name in tokenizer.chars]
+    return [
+        {
+            "label": label,
+            "kind": names[i][0],
+            "ngram": names[i][1],
+            "weight": round(float(centred[i, number]), 4),
+        }
+        for number, label in enumerate(labels)
+        for i in np.argsort(-centred[:, number], kind="stable")[:MOST_NGRAMS_SHOWN]
+    ]
+
+
+def load(folder: Path) -> LinearClassifier:
+    """The model that `save_pretrained` wrote."""
+    model: LinearClassifier = pretrained.load(LinearClassifier, folder)
+    return model
+
+
+def exportable(model: LinearClassifier) -> PreTrainedModel:
+    """The module to trace."""
+    return model

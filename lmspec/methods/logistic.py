@@ -1,0 +1,176 @@
+"""logistic: one linear layer, fitted by logistic regression, chosen and calibrated on dev texts."""
+
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression as Solver
+
+from lmspec.errors import LmspecError
+from lmspec.methods import metrics
+from lmspec.methods.reading import probabilities
+from lmspec.specs.training import LogisticRegression
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+LARGEST_TEMPERATURE = 20.0
+SMALLEST = 1e-300  # its logarithm is finite
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A layer, calibrated: logits are features @ weight.T + bias.
+
+    weight, bias  (k, f), (k,)
+    curve         one row for each inverse regularization
+    best          the row of this layer
+    """
+
+    weight: Floats
+    bias: Floats
+    curve: list[dict[str, Any]]
+    best: dict[str, Any]
+
+    @property
+    def inverse_regularization(self) -> float:
+        """The chosen one."""
+        return float(self.best["inverse_regularization"])
+
+
+def fit(
+    train: Any,
+    truth: Ints,
+    dev: Any,
+    dev_truth: Ints,
+    classes: int,
+    recipe: LogisticRegression,
+    train_of: Ints | None = None,
+    dev_of: Ints | None = None,
+) -> Fitted:
+    """Fit for each inverse regularization; keep the lowest calibrated log loss on dev texts.
+
+    From small to large, each fit starts where the one before ended. Of equal ones the smallest is
+    kept.
+
+    train, dev        (w, f) features, dense or sparse rows: one row a text, or several
+    truth, dev_truth  (n,) positions of the texts' labels
+    train_of, dev_of  (w,) position of each row's text, ascending; None: one row a text
+    classes           k
+    Raises LmspecError if all training texts have one label.
+    """
+    present = np.unique(truth)
+    if len(present) < 2:
+        found = "all training texts have the same label"
+        raise LmspecError("model.on", found, "give texts of another label, or another cut")
+    rows_of = np.arange(len(truth)) if train_of is None else train_of
+    weights = class_weights(truth, classes)[truth] if recipe.class_weights == "balanced" else None
+    shares = (np.ones(len(truth)) if weights is None else weights)[rows_of]
+    shares = shares / np.bincount(rows_of)[rows_of]  # the rows of a text share its weight
+    solver = Solver(max_iter=recipe.max_iterations, warm_start=True)
+    curve: list[dict[str, Any]] = []
+    best: tuple[dict[str, Any], Floats, Floats] | None = None
+    for step, inverse in enumerate(sorted(set(recipe.inverse_regularization)), start=1):
+        start = time.monotonic()
+        solver.set_params(C=inverse)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solver.fit(train, truth[rows_of], sample_weight=shares)
+        weight, bias = _layer(solver, present, classes, len(truth))
+        raw = np.asarray(dev @ weight.T + bias)
+        heat = temperature(raw, dev_truth, dev_of)
+        weight, bias = weight / heat, bias / heat
+        own = averaged(np.asarray(train @ weight.T + bias), train_of)
+        row = {
+            "step": step,
+            "inverse_regularization": inverse,
+            "iterations": int(np.max(solver.n_iter_)),
+            "temperature": heat,
+            "train_loss": metrics.summary(truth, own)["log_loss"],
+        }
+        dev_metrics = metrics.summary(dev_truth, averaged(raw / heat, dev_of))
+        row |= {f"dev_{name}": value for name, value in dev_metrics.items()}
+        curve.append(row)
+        _say(row, recipe, time.monotonic() - start)
+        if best is None or row["dev_log_loss"] < best[0]["dev_log_loss"]:
+            best = row, weight, bias
+    assert best is not None  # there is a value to try
+    return Fitted(best[1], best[2], curve, best[0])
+
+
+def class_weights(truth: Ints, classes: int) -> Floats:
+    """(k,) n / (k * texts of the label), as scikit-learn's `balanced`; 0 for one without a text."""
+    counts = np.bincount(truth, minlength=classes)
+    present = int((counts > 0).sum())
+    return np.where(counts > 0, len(truth) / (present * np.maximum(counts, 1)), 0.0)
+
+
+def _layer(solver: Solver, present: Ints, classes: int, texts: int) -> tuple[Floats, Floats]:
+    """(k, f) and (k,). Of two labels scikit-learn fits the difference: each gets half of it."""
+    weight, bias = solver.coef_, solver.intercept_
+    if len(present) == 2:
+        weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    every = np.zeros((classes, weight.shape[1]))
+    # a label without a training text: less likely than any other
+    every_bias = np.full(classes, bias.min() - np.log(texts + 1))
+    every[present], every_bias[present] = weight, bias
+    return every, every_bias
+
+
+def averaged(logits: NDArray[Any], of: Ints | None) -> Floats:
+    """(n, k) probabilities of each text: the mean of those of its rows. of: (w,) as for `fit`."""
+    each = probabilities(logits)  # of any precision
+    if of is None:
+        return each
+    first = np.flatnonzero(np.diff(of, prepend=-1))
+    result: Floats = np.add.reduceat(each, first) / np.diff(first, append=len(each))[:, None]
+    return result
+
+
+def temperature(logits: Floats, truth: Ints, of: Ints | None = None) -> float:
+    """By which to divide logits for the lowest log loss. Source: Guo et al. 2017, arXiv:1706.04599.
+
+    logits  (w, k)
+    truth   (n,)
+    of      (w,) as for `fit`
+    The true label's target is (n + 1) / (n + k), so that a few texts without an error do not ask
+    for certainty. Source: Platt 1999, for two labels.
+    """
+    n, k = len(truth), logits.shape[1]
+    target = np.full((n, k), 1 / (n + k))
+    target[np.arange(n), truth] = (n + 1) / (n + k)
+
+    def loss(log_heat: float) -> float:
+        probability = averaged(logits / np.exp(log_heat), of)
+        return float(-(target * np.log(np.maximum(probability, SMALLEST))).sum() / n)
+
+    bound = float(np.log(LARGEST_TEMPERATURE))
+    found = optimize.minimize_scalar(loss, bounds=(-bound, bound), method="bounded")
+    return float(np.exp(found.x))
+
+
+def report(fitted: Fitted) -> dict[str, Any]:
+    """Metrics of a fit, named as those of a training: a step is a value that was tried."""
+    dev = {k.removeprefix("dev_"): v for k, v in fitted.best.items() if k.startswith("dev_")}
+    return {
+        "dev": dev,
+        "best_step": fitted.best["step"],
+        "steps": len(fitted.curve),
+    }
+
+
+def _say(row: dict[str, Any], recipe: LogisticRegression, seconds: float) -> None:
+    end = " (not converged)" if row["iterations"] >= recipe.max_iterations else ""
+    print(
+        f"  inverse regularization {row['inverse_regularization']:g}  "
+        f"{row['iterations']} iterations{end}  {seconds:.1f} s  "
+        f"dev accuracy {row['dev_accuracy']:.4f}  macro F1 {row['dev_macro_f1']:.4f}  "
+        f"log loss {row['dev_log_loss']:.4f}",
+        file=sys.stderr,
+        flush=True,
+    )
