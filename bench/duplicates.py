@@ -8,6 +8,7 @@ rows, since its time grows with the square. usage: python bench/duplicates.py [R
 
 import csv
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -75,9 +76,9 @@ def similarity(one: str, other: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def timed(project: Path, stage: str) -> tuple[float, float, str]:
-    """Seconds and GB (with the workers') that a stage takes, and what it says last."""
-    begin = time.monotonic()
+def timed(project: Path, stage: str) -> tuple[str, float, str]:
+    """Seconds (of CPU) and GB that a stage takes with its workers, and what it says last."""
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
         ["dvc", "repro", "--single-item", stage], cwd=project, stdout=-1, stderr=-2, text=True
     )
@@ -87,7 +88,10 @@ def timed(project: Path, stage: str) -> tuple[float, float, str]:
         time.sleep(0.1)
     text = process.communicate()[0]
     lines = [line for line in text.splitlines() if "lmspec:" in line or "documents" in line]
-    return time.monotonic() - begin, peak, (lines or text.splitlines()[-1:])[-1].strip()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    seconds = f"{time.monotonic() - begin:.0f} ({cpu:.0f})"
+    return seconds, peak, (lines or ["-"])[-1].strip()
 
 
 def memory(process: int) -> float:
@@ -135,7 +139,7 @@ def beside(texts: list[str], rule: NearDuplicates) -> str:
 
 def main(rows: int, kinds: list[str]) -> None:
     """Print the table."""
-    print("| texts | rows | stage | s | GB | of the copies found | says | datasketch |")
+    print("| texts | rows | stage | s (of CPU) | GB | of the copies found | says | datasketch |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for kind in kinds:
         texts = [KINDS[kind](i) for i in range(rows - COPIES)]
