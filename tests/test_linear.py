@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import polars as pl
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -172,6 +173,21 @@ def test_tokenizer_and_weights_of_two_builds_are_refused(
     path.write_text(ngrams.HEAD + ', "words": []}')
     with pytest.raises(LmspecError, match="it cannot be read"):
         checkpoint.read(tmp_path)
+
+
+def test_a_graph_of_many_n_grams_answers_as_the_model_does() -> None:
+    """Ids beyond 2 ** 24, which fp32 rounds: a graph that divides them takes another n-gram."""
+    network = linear.LinearClassifier(linear.LinearConfig(ngrams=40_000, num_labels=2)).eval()
+    proto = exporting.export(linear.exportable(network), 300, 18)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    worst, where = exporting.largest_difference(
+        torchrun.forward(network),
+        lambda ids, mask: session.run(None, {"input_ids": ids, "attention_mask": mask})[0],
+        300,
+        linear.MASKS,
+        40_000 * ngrams.COUNTS,
+    )
+    assert worst < 1e-5, where
 
 
 def test_a_graph_answers_as_the_model_does(model: checkpoint.Checkpoint, tmp_path: Path) -> None:

@@ -43,8 +43,10 @@ class LinearClassifier(PreTrainedModel):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
-        ngram = torch.div(input_ids, COUNTS, rounding_mode="floor")
-        count = (input_ids - ngram * COUNTS).to(self.bias.dtype)
+        # a graph divides as fp32, which is exact for multiples of COUNTS, but not for every id
+        count = torch.remainder(input_ids, COUNTS)
+        ngram = torch.div(input_ids - count, COUNTS, rounding_mode="floor")
+        count = count.to(self.bias.dtype)
         known = (count > 0).to(self.bias.dtype) * attention_mask.to(self.bias.dtype)
         x = (torch.log(count.clamp(min=1.0)) + 1.0) * known * self.idf(ngram).squeeze(-1)  # (b, t)
         length = (x * x).sum(1, keepdim=True).sqrt()
