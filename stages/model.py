@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import coverage, encoding, supervision, training
+from lmspec.methods import coverage, encoding, metrics, supervision, training
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
@@ -16,11 +16,12 @@ LOGISTIC = "lmspec.methods.logistic"  # by its name: no network's key holds it
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it was trained, and the texts that it learned from."""
+    """A model, how it was trained, and the texts that it learned from and was stopped on."""
 
     model: checkpoint.Checkpoint
     fitted: training.Fitted
     new: examples.Examples
+    dev: examples.Examples
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -33,6 +34,7 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
     report = training.metrics(kept.model.model, kept.fitted, others)
+    warn(report["dev"], kept.dev)
     return stage.Report(
         report | {"train": coverage.metrics(kept.new.windows)}, {"curve": kept.fitted.curve}
     )
@@ -63,6 +65,7 @@ def solved(
     architecture.set_head(model.model, fitted.weight, fitted.bias)
     checkpoint.write(model, out)
     parameters = sum(p.numel() for p in model.model.parameters())
+    warn(logistic.report(fitted)["dev"], dev)
     report = logistic.report(fitted) | {"parameters": parameters}
     tables = {"curve": fitted.curve}
     if spec.architecture.kind == "linear":
@@ -107,20 +110,30 @@ def describe(model: checkpoint.Checkpoint, new: examples.Examples, dev: examples
         stage.say(f"{split}: {coverage.described(part.windows, model.reader)}")
 
 
+def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:
+    """Say so if the model is worth little."""
+    for line in metrics.warnings(metrics_on_dev, dev.truth):
+        stage.say(line)
+
+
 def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """One network, with one seed."""
+    recipe = descent(spec.training)
     training.seed_weights(numerics)
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
     if numerics == needs.bits:
         describe(model, new, dev)
     objective = supervision.cross_entropy(
-        new.truth[new.windows.of_text], encoding.shares(new.windows.of_text)
+        new.truth[new.windows.of_text],
+        encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
-    task = training.Task(new.windows.ids, model.pad_id, objective, evaluate)
-    fitted = training.fit(model.model, task, descent(spec.training), numerics)
-    return Trained(model, fitted, new)
+    task = training.Task(
+        new.windows.ids, model.pad_id, objective, evaluate, supervision.prior_log_loss(dev.truth)
+    )
+    fitted = training.fit(model.model, task, recipe, numerics)
+    return Trained(model, fitted, new, dev)
 
 
 STAGE = stage.Stage(ModelSpec, build)

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import coverage, distilling, encoding, supervision, teaching, training
+from lmspec.methods import coverage, distilling, encoding, metrics, supervision, teaching, training
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
@@ -32,12 +32,14 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     for split, part in (("train", new), ("dev", dev)):
         stage.say(f"{split}: {coverage.described(part.windows, teacher.reader)}")
     answers = distilling.answers(teacher.model, new.windows.ids, teacher.pad_id, spec.layers)
-    of_text = new.windows.of_text
+    of_text, recipe = new.windows.of_text, descent(spec.training)
     objective = teaching.taught(
-        new.truth[of_text], encoding.shares(of_text), answers, spec.distillation
+        new.truth[of_text],
+        encoding.weights(recipe.class_weights, new.truth, of_text),
+        answers,
+        spec.distillation,
     )
-
-    recipe = descent(spec.training)
+    prior = supervision.prior_log_loss(dev.truth)
 
     def train(numerics: Numerics) -> tuple[PreTrainedModel, training.Fitted]:
         training.seed_weights(numerics)
@@ -47,7 +49,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
-        task = training.Task(new.windows.ids, teacher.pad_id, objective, evaluate)
+        task = training.Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior)
         return network, training.fit(network, task, recipe, numerics)
 
     network, fitted = train(needs.bits)
@@ -55,6 +57,8 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean), out)
     others = training.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
     report = training.metrics(network, fitted, others)
+    for line in metrics.warnings(report["dev"], dev.truth):
+        stage.say(line)
     return stage.Report(report | {"train": coverage.metrics(new.windows)}, {"curve": fitted.curve})
 
 

@@ -77,12 +77,13 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     evaluate = supervision.evaluation(earlier.model, dev_windows, dev_truth, earlier.pad_id)
     objective = updating.retaining(
         truth[windows.of_text],
-        encoding.shares(windows.of_text),
+        encoding.weights(spec.training.class_weights, truth, windows.of_text),
         answers,
         len(new.windows.ids),
         spec.retention,
     )
-    task = training.Task(windows.ids, earlier.pad_id, objective, evaluate)
+    prior = supervision.prior_log_loss(dev_truth)
+    task = training.Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
     fitted = training.fit(earlier.model, task, descent(spec.training), numerics)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)

@@ -19,7 +19,16 @@ from sklearn.linear_model import LogisticRegression as Solver
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, graph
-from lmspec.methods import exporting, logistic, ngrams, quantizing, reading, tfidf, torchrun
+from lmspec.methods import (
+    encoding,
+    exporting,
+    logistic,
+    ngrams,
+    quantizing,
+    reading,
+    tfidf,
+    torchrun,
+)
 from lmspec.methods.architectures import linear
 from lmspec.specs.architecture import Linear
 from lmspec.specs.numerics import Machine, Numerics
@@ -293,7 +302,7 @@ def test_a_temperature_lowers_the_log_loss_and_stays_finite() -> None:
 def test_balanced_weights_are_scikit_learns_and_find_the_rare_label() -> None:
     """Twenty to one without a feature: balanced answers both labels alike, none only the common."""
     truth = np.asarray([0] * 100 + [1] * 5)
-    assert logistic.class_weights(truth, 2).tolist() == pytest.approx([105 / 200, 105 / 10])
+    assert encoding.balanced(truth)[[0, -1]].tolist() == pytest.approx([105 / 200, 105 / 10])
     features = np.ones((105, 1))
     probability = {}
     for kind in ("none", "balanced"):

@@ -12,6 +12,7 @@ from lmspec.methods import (
     bytepair,
     distilling,
     encoding,
+    metrics,
     reading,
     supervision,
     teaching,
@@ -359,3 +360,66 @@ def test_bytepair_is_the_same_every_time() -> None:
     assert one.to_str() == two.to_str()
     assert one.token_to_id(bytepair.PAD) == bytepair.PAD_ID
     assert len(one.encode("was wonderful " * 30).ids) == 8
+
+
+def watched(
+    rows: list[tuple[float, float, int]], patience: int = 2, prior: float = 0.69
+) -> training.Fitted:
+    """Training whose evaluations give (accuracy, log loss, predicted labels), one a step."""
+    model, ids, pad = make("cnn")
+    answers = iter(rows)
+
+    def evaluate() -> dict[str, float]:
+        accuracy, log_loss, labels = next(answers)
+        return {"accuracy": accuracy, "log_loss": log_loss, "predicted_labels": labels}
+
+    rule = {"metric": "accuracy", "evaluation_steps": 1, "patience": patience}
+    objective = supervision.cross_entropy(TRUTH)
+    task = training.Task(list(ids), pad, objective, evaluate, prior)
+    return training.fit(model, task, recipe(epochs=1, early_stopping=rule), NUMERICS)
+
+
+def test_log_loss_breaks_ties_of_the_watched_metric() -> None:
+    """Of equal accuracies the lower log loss is best; an equal one does not replace the first."""
+    rows = [(0.8, 0.6, 2), (0.8, 0.5, 2), (0.8, 0.5, 2), (0.7, 0.1, 2)]
+    fitted = watched(rows)
+    assert fitted.best["step"] == 2 and fitted.steps == 4
+
+
+def test_patience_does_not_count_before_the_model_is_warm() -> None:
+    """A constant answer, or a loss no better than the labels' shares, is a cold start."""
+    constant = [(0.5, 0.68, 1)] * 5
+    fitted = watched([*constant, (0.9, 0.4, 2), (0.8, 0.5, 2), (0.8, 0.5, 1)])
+    assert (fitted.best["step"], fitted.steps) == (6, 8)  # warm once: a constant then counts too
+    no_better = [(0.5, 0.70, 2)] * 5
+    assert watched([*no_better, (0.9, 0.4, 2), (0.8, 0.5, 2), (0.8, 0.5, 2)]).best["step"] == 6
+    assert watched([(0.5, 0.68, 2)] * 4).steps == 3  # the control: it was warm
+
+
+def test_evaluations_fall_on_steps_and_on_the_end() -> None:
+    """Every third step, and the last."""
+    rule = {"metric": "accuracy", "evaluation_steps": 3, "patience": 100}
+    _, fitted = fit("cnn", recipe(early_stopping=rule))
+    steps = [row["step"] for row in fitted.curve]
+    assert steps == [*range(3, fitted.steps, 3), fitted.steps]
+
+
+def test_balanced_weights_make_labels_count_alike() -> None:
+    """Summed over the texts of a label they are the same for each; `none` leaves the windows'."""
+    truth = np.asarray([0] * 6 + [1] * 2)
+    own = encoding.weights("balanced", truth, np.arange(8))
+    assert own is not None and own[:6].sum() == own[6:].sum() == 4
+    assert encoding.weights("none", truth, np.arange(8)) is None
+    of_text = np.asarray([0, 0, *range(1, 8)])  # the first text has two windows
+    windows = encoding.weights("balanced", truth, of_text)
+    assert windows is not None and windows[0] == windows[1] == pytest.approx(windows[2] / 2)
+
+
+def test_a_worthless_model_is_told() -> None:
+    """One answer, or no better than the most frequent label; silence of any other."""
+    truth = np.asarray([0, 0, 0, 1])
+    (one,) = metrics.warnings({"predicted_labels": 1, "accuracy": 0.75}, truth)
+    (two,) = metrics.warnings({"predicted_labels": 2, "accuracy": 0.5}, truth)
+    assert "one label" in one and "0.500" in two and "0.750" in two
+    assert not list(metrics.warnings({"predicted_labels": 2, "accuracy": 0.8}, truth))
+    assert supervision.prior_log_loss(truth) == pytest.approx(0.5623, abs=1e-4)

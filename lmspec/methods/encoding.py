@@ -56,3 +56,26 @@ def shares(of_text: Ids) -> NDArray[np.float32] | None:
         return None
     result: NDArray[np.float32] = (len(of_text) / len(texts) / windows[text]).astype(np.float32)
     return result
+
+
+def balanced(truth: Ids) -> NDArray[np.float64]:
+    """(n,) texts / (labels * texts of the same label): each label counts as much as any other.
+
+    truth  (n,) positions of the texts' labels. As scikit-learn's `class_weight="balanced"`.
+    """
+    _, label, count = np.unique(truth, return_inverse=True, return_counts=True)
+    weights: NDArray[np.float64] = len(truth) / (len(count) * count[label])
+    return weights
+
+
+def weights(kind: str, truth: Ids, of_text: Ids) -> NDArray[np.float32] | None:
+    """(w,) weight of each window in every term of the loss; None if all count 1.
+
+    kind   none or balanced: see `class_weights` in specs/training.py
+    truth  (n,) positions of the texts' labels
+    """
+    share = shares(of_text)
+    if kind == "none":
+        return share
+    own: NDArray[np.float32] = balanced(truth)[of_text].astype(np.float32)
+    return own if share is None else own * share

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression as Solver
 
 from lmspec.errors import LmspecError
 from lmspec.methods import metrics
+from lmspec.methods.encoding import balanced
 from lmspec.methods.reading import probabilities
 from lmspec.specs.training import LogisticRegression
 
@@ -69,8 +70,8 @@ def fit(
         found = "all training texts have the same label"
         raise LmspecError("model.on", found, "give texts of another label, or another cut")
     rows_of = np.arange(len(truth)) if train_of is None else train_of
-    weights = class_weights(truth, classes)[truth] if recipe.class_weights == "balanced" else None
-    shares = (np.ones(len(truth)) if weights is None else weights)[rows_of]
+    each = balanced(truth) if recipe.class_weights == "balanced" else np.ones(len(truth))
+    shares = each[rows_of]
     shares = shares / np.bincount(rows_of)[rows_of]  # the rows of a text share its weight
     solver = Solver(max_iter=recipe.max_iterations, warm_start=True)
     curve: list[dict[str, Any]] = []
@@ -93,7 +94,7 @@ def fit(
             "temperature": heat,
             "train_loss": metrics.summary(truth, own)["log_loss"],
         }
-        dev_metrics = metrics.summary(dev_truth, averaged(raw / heat, dev_of))
+        dev_metrics = metrics.dev(dev_truth, averaged(raw / heat, dev_of))
         row |= {f"dev_{name}": value for name, value in dev_metrics.items()}
         curve.append(row)
         _say(row, recipe, time.monotonic() - start)
@@ -101,13 +102,6 @@ def fit(
             best = row, weight, bias
     assert best is not None  # there is a value to try
     return Fitted(best[1], best[2], curve, best[0])
-
-
-def class_weights(truth: Ints, classes: int) -> Floats:
-    """(k,) n / (k * texts of the label), as scikit-learn's `balanced`; 0 for one without a text."""
-    counts = np.bincount(truth, minlength=classes)
-    present = int((counts > 0).sum())
-    return np.where(counts > 0, len(truth) / (present * np.maximum(counts, 1)), 0.0)
 
 
 def _layer(solver: Solver, present: Ints, classes: int, texts: int) -> tuple[Floats, Floats]:

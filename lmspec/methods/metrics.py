@@ -1,5 +1,6 @@
 """metrics: accuracy and calibration of a classifier."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,24 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
         ),
         "log_loss": float(sk.log_loss(truth, probability, labels=classes)),
     }
+
+
+def dev(truth: Ints, probability: Floats) -> dict[str, float]:
+    """`summary`, and the number of different labels that are predicted: 1 is a constant answer."""
+    labels = len(np.unique(probability.argmax(1)))
+    return summary(truth, probability) | {"predicted_labels": labels}
+
+
+def warnings(dev: Mapping[str, float], truth: Ints) -> Iterator[str]:
+    """What makes a trained model worth little, by its metrics (`dev`) on the n dev texts."""
+    share = np.bincount(truth).max() / len(truth)
+    if dev["predicted_labels"] == 1 and share < 1:
+        yield "warning: it answers one label to every dev text"
+    elif dev["accuracy"] <= share < 1:
+        yield (
+            f"warning: it is right on {dev['accuracy']:.3f} of the dev texts, and always answering "
+            f"the most frequent label would be on {share:.3f}"
+        )
 
 
 def full(truth: Ints, probability: Floats, labels: tuple[str, ...], bins: int) -> dict[str, Any]:

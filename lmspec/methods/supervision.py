@@ -46,6 +46,12 @@ def evaluation(
 
     def evaluate() -> dict[str, float]:
         forward = torchrun.forward(model)
-        return metrics.summary(truth, reading.predicted(forward, windows, pad_id, EVALUATION_BATCH))
+        return metrics.dev(truth, reading.predicted(forward, windows, pad_id, EVALUATION_BATCH))
 
     return evaluate
+
+
+def prior_log_loss(truth: NDArray[np.int64]) -> float:
+    """Log loss (nats) of always answering the share of each label: what a cold model reaches."""
+    share = np.unique(truth, return_counts=True)[1] / len(truth)
+    return float(-(share * np.log(share)).sum())

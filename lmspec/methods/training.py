@@ -37,12 +37,14 @@ class Task:
     ids        token ids of each window of the training texts
     objective  loss on a batch of them
     evaluate   metrics of the model in its present state on the dev split
+    prior_log_loss  what the shares of the labels reach there: a model is cold until it is below
     """
 
     ids: Sequence[Ids]
     pad_id: int
     objective: Objective
     evaluate: Callable[[], dict[str, float]]
+    prior_log_loss: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def fit(model: PreTrainedModel, task: Task, spec: GradientDescent, numerics: Num
     per_epoch = math.ceil(len(task.ids) / spec.batch_size)
     total = per_epoch * spec.epochs
     optimizer, schedule = _optimizer(model, spec, total)
-    watch = _Watch(model, task.evaluate, spec)
+    watch = _Watch(model, task, spec)
     progress = _Progress(total, spec.batch_size)
     every = spec.early_stopping.evaluation_steps
     lengths = [len(i) for i in task.ids]
@@ -208,22 +210,18 @@ def _optimizer(
 class _Watch:
     """Evaluate, keep the best weights, and count evaluations since the best one."""
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        evaluate: Callable[[], dict[str, float]],
-        spec: GradientDescent,
-    ) -> None:
-        self.model, self.evaluate, self.rule = model, evaluate, spec.early_stopping
+    def __init__(self, model: PreTrainedModel, task: Task, spec: GradientDescent) -> None:
+        self.model, self.task, self.rule = model, task, spec.early_stopping
         self.losses: list[float] = []
         self.curve: Curve = []
         self.best: dict[str, Any] = {}
         self.weights: dict[str, Tensor] = {}
         self.waited = 0
+        self.is_cold = True
 
     def look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
         self.model.eval()
-        dev = self.evaluate()
+        dev = self.task.evaluate()
         row: dict[str, Any] = {
             "step": step,
             "epoch": round(epoch, 4),
@@ -234,15 +232,23 @@ class _Watch:
         }
         self.curve.append(row)
         self.losses.clear()  # train_loss is the mean since the last evaluation
-        name = f"dev_{self.rule.metric}"
-        sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
-        self.waited += 1
-        if not self.best or sign * row[name] > sign * self.best[name]:
+        # it is warm once it answers more than one label, and better than the labels' shares
+        self.is_cold = self.is_cold and (
+            row.get("dev_predicted_labels", 2) < 2
+            or row.get("dev_log_loss", 0.0) >= self.task.prior_log_loss
+        )
+        self.waited += not self.is_cold
+        if not self.best or self._quality(row) > self._quality(self.best):
             self.best, self.waited = row, 0
             self.weights = {
                 key: value.detach().clone() for key, value in self.model.state_dict().items()
             }
         return row
+
+    def _quality(self, row: dict[str, Any]) -> tuple[float, float]:
+        """The watched metric; of equal ones log loss decides, which moves before a label does."""
+        sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
+        return sign * row[f"dev_{self.rule.metric}"], -row.get("dev_log_loss", 0.0)
 
     def finish(self, steps: int) -> Fitted:
         self.model.load_state_dict(self.weights)

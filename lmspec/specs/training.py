@@ -9,11 +9,13 @@ from lmspec.specs.checks import training as checks
 from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
 
 TRAINED = (
+    Metric("dev.predicted_labels"),
     *(Metric(f"dev.{name}", better, better == "higher") for name, better in WATCHED.items()),
     *(
         Metric(f"seeds.{{seed}}.{name}", better, better == "higher")
         for name, better in WATCHED.items()
     ),
+    Metric("seeds.{seed}.predicted_labels"),
     Metric("best_step"),
     Metric("steps"),
     Metric("parameters"),
