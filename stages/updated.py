@@ -20,6 +20,8 @@ from lmspec.methods import (
     training,
     updating,
 )
+from lmspec.specs.checks.model import FIXED_FEATURES
+from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
@@ -53,6 +55,9 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     require_trained_on(seenfile.read(needs[spec.of]), spec)
     clean = documents.read_clean(needs[spec.on])
     earlier = dataclasses.replace(checkpoint.read(needs[spec.of]), clean=clean)
+    if earlier.kind in FIXED_FEATURES:
+        found, remedy = FITTED_ONCE
+        raise LmspecError("updated.of", f"{spec.of} is of kind {earlier.kind}: {found}", remedy)
     earlier.model.to(needs.machine.device)
 
     def read(splits: str, split: str) -> examples.Examples:

@@ -415,7 +415,7 @@ def test_balanced_weights_make_labels_count_alike() -> None:
     assert windows is not None and windows[0] == windows[1] == pytest.approx(windows[2] / 2)
 
 
-def test_a_worthless_model_is_told() -> None:
+def test_a_worthless_model_is_reported() -> None:
     """One answer, or no better than the most frequent label; silence of any other."""
     truth = np.asarray([0, 0, 0, 1])
     (one,) = metrics.warnings({"predicted_labels": 1, "accuracy": 0.75}, truth)

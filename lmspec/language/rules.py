@@ -14,7 +14,9 @@ from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
 from lmspec.methods.sources import digest
 from lmspec.specs import blocks
+from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.quantized import UNSUITED
+from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
@@ -134,6 +136,18 @@ def teacher_is_a_transformer(specs: Specs) -> Disagreements:
                 f"{student['teacher']} is of kind {kind}",
                 "a teacher must be a transformer",
                 (((*origin, "architecture", "kind"), f"the kind of {origin}"),),
+            )
+
+
+def update_trains_a_network(specs: Specs) -> Disagreements:
+    """An update trains weights further; logistic regression on fixed features has its minimum."""
+    for name, _ in specs.of("updated"):
+        origin, model = specs.first(name)
+        if (kind := model["architecture"]["kind"]) in FIXED_FEATURES:
+            place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+            found, remedy = FITTED_ONCE
+            yield Disagreement(
+                (*name, "of"), f"{origin} is of kind {kind}: {found}", remedy, (place,)
             )
 
 
@@ -363,6 +377,7 @@ RULES = (
     table_is_in_its_source,
     length_fits_positions,
     teacher_is_a_transformer,
+    update_trains_a_network,
     layers_are_the_teachers,
     layers_to_freeze_exist,
     splits_are_not_empty,

@@ -5,6 +5,11 @@ from typing import Any
 
 from lmspec.specs.disagreement import Disagreement, Steps, repeated
 
+FITTED_ONCE = (
+    "its one layer is fitted to the end on fixed features: there is nothing to train further",
+    "fit a new model to both corpora, or update a transformer, rnn or cnn",
+)
+
 
 def new_and_old_are_apart(updated: Mapping[str, Any]) -> Iterator[Disagreement]:
     """New rows are not replayed as old ones, and no rows are replayed twice."""
