@@ -149,4 +149,7 @@ def is_whole(text: str) -> bool:
     """Was DVC left to finish? It empties the file, then writes it in parts."""
     *_, last = text.rpartition("- path:")
     hashed = "- path:" not in text or re.search("md5:|etag:|checksum:", last)
-    return bool(text.strip() and text.endswith("\n") and not text.endswith(":\n") and hashed)
+    *_, command = text.rpartition("cmd: '")  # folded, so a line ends within it
+    closed = "cmd: '" not in text or "'" in command
+    ended = text.endswith("\n") and not text.endswith(":\n")
+    return bool(text.strip() and ended and hashed and closed)
