@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError, some
+from lmspec.formats import lockfile
 from lmspec.git import ignored, line_endings
 from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs import names
@@ -12,7 +13,7 @@ from lmspec.specs.names import ArtifactName
 
 # What git keeps, by an example of each kind; `init` writes most of it.
 KEPT = (
-    *("params.yaml", "dvc.yaml", "dvc.lock", "toolchain.yaml", ".gitattributes", ".dvc/config"),
+    *("params.yaml", "dvc.yaml", lockfile.NAME, "toolchain.yaml", ".gitattributes", ".dvc/config"),
     *("stages/model.py", f"{names.METRICS}/scores-x.json", f"{names.METRICS}/scores-x/x.csv"),
     f"{names.PROVENANCE}/scores-x.json",
 )
