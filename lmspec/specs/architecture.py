@@ -101,6 +101,24 @@ Orders = Annotated[
 ]
 
 
+WordOrders = Annotated[
+    Orders | None, Field(description="shortest and longest n-grams of words; null for none")
+]
+CharOrders = Annotated[
+    Orders | None,
+    Field(
+        description="shortest and longest n-grams of characters, inside what white space separates;"
+        " null for none"
+    ),
+]
+MinDocuments = Annotated[
+    int, Field(ge=1, le=10**6, description="n-grams in fewer training texts are left out")
+]
+MaxFeatures = Annotated[
+    int, Field(ge=1, le=10**7, description="at most that many n-grams, the most frequent ones")
+]
+
+
 class Linear(Network):
     """TF-IDF of word and character n-grams, one linear layer: hard to beat, and fitted in seconds.
 
@@ -110,19 +128,10 @@ class Linear(Network):
 
     holds = (checks.n_grams_are_given, checks.n_gram_orders_are_in_order)
     kind: Literal["linear"] = Field(description="TF-IDF of n-grams and a linear layer")
-    word_ngrams: Orders | None = Field(
-        description="shortest and longest n-grams of words; null for none"
-    )
-    char_ngrams: Orders | None = Field(
-        description="shortest and longest n-grams of characters, inside what white space separates;"
-        " null for none"
-    )
-    min_documents: int = Field(
-        ge=1, le=10**6, description="n-grams in fewer training texts are left out"
-    )
-    max_features: int = Field(
-        ge=1, le=10**7, description="at most that many n-grams, the most frequent ones"
-    )
+    word_ngrams: WordOrders
+    char_ngrams: CharOrders
+    min_documents: MinDocuments
+    max_features: MaxFeatures
 
 
 class Embedding(Network):
@@ -136,7 +145,44 @@ class Embedding(Network):
     long_texts: LongTexts
 
 
-Architecture = Annotated[Transformer | Rnn | Cnn | Linear | Embedding, Field(discriminator="kind")]
+class Hybrid(Network):
+    """The features of `linear` and of `embedding` side by side, and one linear layer.
+
+    N-grams know the words of the task, the encoder what they mean: together they are better than
+    either where the encoder knows the language (bench/linear.md).
+    """
+
+    holds = (checks.n_grams_are_given, checks.n_gram_orders_are_in_order)
+    kind: Literal["hybrid"] = Field(
+        description="n-grams beside frozen pretrained weights, and a linear layer"
+    )
+    weights: Annotated[Ref, To(("sources",))] = Field(
+        description="folder with config.json, model.safetensors and tokenizer.json"
+    )
+    max_length: Annotated[
+        int,
+        Field(
+            ge=4,
+            le=131072,
+            description="tokens that the encoder reads, from the beginning; n-grams are of all",
+        ),
+    ]
+    embedding_scales: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
+        strict=False,
+        min_length=1,
+        max_length=10,
+        description="lengths of the embedding to try, where the n-grams have length 1; the best on"
+        " the dev split is kept. With 0 among them, an encoder that does not help is left out",
+    )
+    word_ngrams: WordOrders
+    char_ngrams: CharOrders
+    min_documents: MinDocuments
+    max_features: MaxFeatures
+
+
+Architecture = Annotated[
+    Transformer | Rnn | Cnn | Linear | Embedding | Hybrid, Field(discriminator="kind")
+]
 KINDS = tuple(
     kind
     for network in get_args(get_args(Architecture)[0])

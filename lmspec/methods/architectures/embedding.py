@@ -25,7 +25,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from lmspec.methods import pretrained
 from lmspec.methods.architectures import transformer
 from lmspec.methods.reading import Ids, collate, length_order
-from lmspec.specs.architecture import Embedding, Transformer
+from lmspec.specs.architecture import Embedding, Hybrid, Transformer
 
 MASKS = transformer.MASKS
 # Texts at a time. It can change last digits of an embedding, so it is no setting of the machine.
@@ -48,7 +48,7 @@ class EmbeddingClassifier(PreTrainedModel):
 
     def __init__(self, config: EmbeddingConfig, body: PreTrainedModel | None = None) -> None:
         super().__init__(config)
-        self.body = body or _empty(config.body or {})
+        self.body = body or empty(config.body or {})
         self.head = nn.Linear(self.body.config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -87,13 +87,13 @@ def create(
     return model, tokenizer, pad_id
 
 
-def encoder(spec: Embedding, weights: Path, labels: int) -> tuple[PreTrainedModel, Tokenizer, int]:
+def encoder(spec: Embedding | Hybrid, weights: Path, labels: int) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The body of pretrained weights without any head, its tokenizer, and the padding's id."""
     plain = Transformer(
         kind="transformer",
         weights=spec.weights,
         max_length=spec.max_length,
-        long_texts=spec.long_texts,
+        long_texts="truncate",
         dropout=0.0,
         classifier_dropout=0.0,
         frozen_embeddings=True,
@@ -104,7 +104,7 @@ def encoder(spec: Embedding, weights: Path, labels: int) -> tuple[PreTrainedMode
     return body.eval().requires_grad_(False), tokenizer, pad_id
 
 
-def _empty(config: dict[str, object]) -> PreTrainedModel:
+def empty(config: dict[str, object]) -> PreTrainedModel:
     """A body of that configuration; its weights are loaded into it."""
     values = {key: value for key, value in config.items() if key != "model_type"}
     whole = AutoModelForSequenceClassification.from_config(

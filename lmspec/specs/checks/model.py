@@ -5,7 +5,7 @@ from typing import Any
 
 from lmspec.specs.disagreement import Disagreement
 
-FIXED_FEATURES = ("linear", "embedding")
+FIXED_FEATURES = ("linear", "embedding", "hybrid")
 
 
 def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:

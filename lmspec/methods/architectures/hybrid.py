@@ -1,0 +1,157 @@
+"""hybrid: n-grams of a text beside its embedding by a frozen encoder, and one linear layer."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from lmspec.methods import logistic, pretrained, tfidf
+from lmspec.methods.architectures import embedding, linear, transformer
+from lmspec.methods.ngrams import HybridTokenizer
+from lmspec.methods.reading import Ids
+from lmspec.specs.architecture import Hybrid
+
+MASKS = ("full", "right")
+Layer = Callable[[tfidf.Matrix, tfidf.Matrix], logistic.Fitted]
+
+
+class HybridConfig(PretrainedConfig):
+    """body: configuration of the encoder. offset: n-grams are the ids from here on.
+
+    max_length  tokens of the encoder
+    """
+
+    model_type = "lmspec-hybrid"
+
+    body: dict[str, object] | None = None
+    ngrams: int = 1
+    offset: int = 1
+    max_length: int = 512
+
+
+class HybridClassifier(PreTrainedModel):
+    """Tokens of the encoder first, then n-grams: one sequence of ids for both."""
+
+    config_class = HybridConfig
+
+    def __init__(self, config: HybridConfig, body: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        self.body = body or embedding.empty(config.body or {})
+        self.head = nn.Linear(self.body.config.hidden_size, config.num_labels, bias=False)
+        self.counted = linear.LinearClassifier(
+            linear.LinearConfig(ngrams=config.ngrams, num_labels=config.num_labels)
+        )
+        self.additive = False  # does the body take an additive mask?
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Those of the body."""
+        embeddings: nn.Module = self.body.get_input_embeddings()
+        return embeddings
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
+        token = (input_ids < self.config.offset) & (attention_mask > 0)
+        logits = self.counted(
+            (input_ids - self.config.offset).clamp(min=0), attention_mask * ~token
+        ).logits
+        # the encoder reads no further than the longest run of tokens in the batch
+        length = token.sum(1).amax(0).clamp(1, self.config.max_length).item()
+        torch._check(length >= 1)
+        torch._check(length <= input_ids.shape[1])
+        mask = token[:, :length].to(torch.int64)
+        ids = torch.where(token, input_ids, 0)[:, :length]
+        attention = transformer.additive(mask) if self.additive else mask
+        states = embedding.pooled(self.body, ids, attention, mask)
+        return SequenceClassifierOutput(logits=logits + self.head(states))
+
+
+def create(
+    spec: Hybrid, weights: Path, texts: Sequence[str], labels: int
+) -> tuple[HybridClassifier, HybridTokenizer, int]:
+    """The pretrained body and the texts' n-grams with a head of zeros, both tokenizers, padding."""
+    body, tokens, pad_id = embedding.encoder(spec, weights, labels)
+    ngrams, idf = tfidf.learned(texts, spec)
+    both = HybridTokenizer(tokens, ngrams, int(body.get_input_embeddings().num_embeddings))
+    config = HybridConfig(
+        body=body.config.to_dict(),
+        ngrams=ngrams.size,
+        offset=both.offset,
+        max_length=spec.max_length,
+        num_labels=labels,
+    )
+    model = HybridClassifier(config, body)
+    with torch.no_grad():
+        model.counted.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))
+    width = ngrams.size + body.config.hidden_size
+    set_head(model, np.zeros((labels, width)), np.zeros(labels))
+    return model, both, pad_id
+
+
+def features(network: HybridClassifier, ids: Sequence[Ids], pad_id: int) -> tfidf.Matrix:
+    """(n, v + h) n-grams of each text, scaled to length 1, then its embedding, of length 1 too."""
+    offset = network.config.offset
+    ngrams = [window[window >= offset] - offset for window in ids]
+    tokens = [window[window < offset] for window in ids]
+    counts = linear.features(network.counted, ngrams, pad_id)
+    states = embedding.embeddings(network.body, tokens, pad_id)
+    return sparse.hstack([counts, sparse.csr_array(states)], format="csr")
+
+
+def fit(
+    spec: Hybrid, network: HybridClassifier, train: tfidf.Matrix, dev: tfidf.Matrix, layer: Layer
+) -> logistic.Fitted:
+    """Fit with each scale of the embedding; the first of the lowest dev log loss is kept.
+
+    train, dev  from `features`
+    layer       fits and calibrates a layer on (train, dev)
+    """
+    rows: list[dict[str, Any]] = []
+    kept: logistic.Fitted | None = None
+    for scale in spec.embedding_scales:
+        factors = np.ones(train.shape[1], np.float32)
+        factors[network.config.ngrams :] = scale
+        resize = sparse.diags_array(factors, format="csr")
+        print(f"  embedding scaled by {scale:g}", file=sys.stderr, flush=True)
+        fitted = layer(train @ resize, dev @ resize)
+        best = fitted.best | {"step": len(rows) + fitted.best["step"], "embedding_scale": scale}
+        rows += [
+            row | {"step": len(rows) + row["step"], "embedding_scale": scale}
+            for row in fitted.curve
+        ]
+        if kept is None or best["dev_log_loss"] < kept.best["dev_log_loss"]:
+            kept = logistic.Fitted(fitted.weight * factors, fitted.bias, [], best)
+    assert kept is not None  # there is a scale to try
+    return dataclasses.replace(kept, curve=rows)
+
+
+def set_head(
+    network: HybridClassifier, weight: NDArray[np.float64], bias: NDArray[np.float64]
+) -> None:
+    """weight (k, v + h), bias (k,)."""
+    ngrams = network.config.ngrams
+    linear.set_head(network.counted, weight[:, :ngrams], bias)
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(weight[:, ngrams:]))
+
+
+def load(folder: Path) -> HybridClassifier:
+    """The classifier that `save_pretrained` wrote."""
+    model: HybridClassifier = pretrained.load(HybridClassifier, folder)
+    return model
+
+
+def exportable(model: HybridClassifier) -> nn.Module:
+    """The module to trace: plain attention, and the mask built once, from standard operators."""
+    model.body.set_attn_implementation("eager")
+    model.additive = True
+    return model
