@@ -3,10 +3,12 @@
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import coverage, encoding, metrics, supervision, training
+from lmspec.specs.architecture import Hybrid
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
@@ -52,23 +54,30 @@ def solved(
     features = [
         architecture.features(model.model, part.windows.ids, model.pad_id) for part in (new, dev)
     ]
-    fitted = logistic.fit(
-        features[0],
-        new.truth,
-        features[1],
-        dev.truth,
-        len(model.labels),
-        recipe,
-        new.windows.of_text,
-        dev.windows.of_text,
-    )
+
+    def layer(train: Any, held_out: Any) -> Any:
+        return logistic.fit(
+            train,
+            new.truth,
+            held_out,
+            dev.truth,
+            len(model.labels),
+            recipe,
+            new.windows.of_text,
+            dev.windows.of_text,
+        )
+
+    if isinstance(spec.architecture, Hybrid):
+        fitted = architecture.fit(spec.architecture, model.model, *features, layer)
+    else:
+        fitted = layer(*features)
     architecture.set_head(model.model, fitted.weight, fitted.bias)
     checkpoint.write(model, out)
     parameters = sum(p.numel() for p in model.model.parameters())
     warn(logistic.report(fitted)["dev"], dev)
     report = logistic.report(fitted) | {"parameters": parameters}
     tables = {"curve": fitted.curve}
-    if spec.architecture.kind == "linear":
+    if hasattr(architecture, "heaviest"):
         tables["ngrams"] = architecture.heaviest(model.model, model.tokenizer, model.labels)
     return stage.Report(report | {"train": coverage.metrics(new.windows)}, tables)
 

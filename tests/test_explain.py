@@ -209,6 +209,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
         "model.architecture.embedding.weights",
+        "model.architecture.hybrid.weights",
         "model.architecture.transformer.weights",
     ]
     assert list(explain.referring("exported")) == [

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError, some
 from lmspec.methods import ngrams, pretrained, torchrun
-from lmspec.methods.ngrams import NgramTokenizer
+from lmspec.methods.ngrams import HybridTokenizer, NgramTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import KINDS
@@ -36,7 +36,7 @@ class Checkpoint:
 
     kind: str
     model: PreTrainedModel
-    tokenizer: Tokenizer | NgramTokenizer
+    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer
     labels: tuple[str, ...]
     pad_id: int
     long_texts: str | None
@@ -50,7 +50,7 @@ class Checkpoint:
     @property
     def max_length(self) -> int:
         """Tokens to which the tokenizer truncates a text; n-grams of which a graph is probed."""
-        if isinstance(self.tokenizer, NgramTokenizer):
+        if not isinstance(self.tokenizer, Tokenizer):
             return MOST_PROBED
         truncation = self.tokenizer.truncation
         if truncation is None:
@@ -102,8 +102,8 @@ def read(folder: Path) -> Checkpoint:
     rows = model.get_input_embeddings().num_embeddings
     if isinstance(tokenizer, Tokenizer):
         pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
-    elif tokenizer.size != rows:
-        found = f"it has {tokenizer.size:,} n-grams, and the model weights {rows:,}"
+    elif tokenizer.size != model.config.ngrams or getattr(tokenizer, "offset", rows) != rows:
+        found = f"it has {tokenizer.size:,} n-grams, and the model {model.config.ngrams:,}"
         raise LmspecError(str(folder / "tokenizer.json"), found, pretrained.RESTORE)
     return Checkpoint(
         about["kind"],
@@ -116,7 +116,7 @@ def read(folder: Path) -> Checkpoint:
     )
 
 
-def _tokenizer(folder: Path) -> Tokenizer | NgramTokenizer:
+def _tokenizer(folder: Path) -> Tokenizer | NgramTokenizer | HybridTokenizer:
     path = folder / "tokenizer.json"
     try:
         return ngrams.read(path) or pretrained.tokenizer(folder)

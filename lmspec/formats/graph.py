@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
 from lmspec.methods import ngrams
-from lmspec.methods.ngrams import NgramTokenizer
+from lmspec.methods.ngrams import HybridTokenizer, NgramTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.numerics import Machine, Numerics
@@ -35,7 +35,7 @@ class Graph:
 
     path: Path
     session: ort.InferenceSession
-    tokenizer: Tokenizer | NgramTokenizer
+    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer
     labels: tuple[str, ...]
     pad_id: int
     masks: tuple[str, ...]
@@ -96,7 +96,7 @@ def read(folder: Path, threads: int) -> Graph:
     return graph
 
 
-def tokenizer(path: Path) -> Tokenizer | NgramTokenizer:
+def tokenizer(path: Path) -> Tokenizer | NgramTokenizer | HybridTokenizer:
     """The tokenizer of either kind in a file."""
     return ngrams.read(path) or Tokenizer.from_file(str(path))
 
@@ -104,7 +104,7 @@ def tokenizer(path: Path) -> Tokenizer | NgramTokenizer:
 def _require_agreement(graph: Graph) -> None:
     """The last token of the vocabulary, and the padding, each give one logit a label."""
     inputs = [value.name for value in graph.session.get_inputs()]
-    if isinstance(graph.tokenizer, NgramTokenizer):
+    if not isinstance(graph.tokenizer, Tokenizer):
         last = graph.tokenizer.get_vocab_size() - 1
     else:
         last = max(graph.tokenizer.get_vocab(with_added_tokens=True).values())
@@ -131,7 +131,7 @@ def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
 
 def write(
     model: onnx.ModelProto,
-    tokenizer: Tokenizer | NgramTokenizer,
+    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer,
     about: dict[str, object],
     out: Path,
 ) -> None:

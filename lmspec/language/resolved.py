@@ -143,10 +143,10 @@ def _is_built(specs: Specs, name: str) -> bool:
 
 
 def config(specs: Specs, model: Values) -> Values:
-    """The configuration of a transformer's weights; empty if they are not on disk."""
-    if model["architecture"]["kind"] != "transformer":
+    """The configuration of pretrained weights; empty if there are none, or they are not on disk."""
+    name = model["architecture"].get("weights")
+    if name is None:
         return {}
-    name = model["architecture"]["weights"]
     source = specs[name]
     folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
     return on_disk.config(specs.root / folder)

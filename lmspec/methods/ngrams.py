@@ -1,7 +1,8 @@
 """ngrams: a text -> ids of its n-grams of words and characters, each with its count.
 
-Standard library only: a bundle ships this file. One id stands for an n-gram and how often it
-occurs, so that a linear model has the inputs of every model: input_ids and attention_mask.
+A bundle ships this file: it imports nothing of lmspec, and `tokenizers` for a hybrid model alone.
+One id stands for an n-gram and how often it occurs, so that a linear model has the inputs of every
+model: input_ids and attention_mask.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 COUNTS = 1024  # an id is ngram * COUNTS + count, and higher counts are COUNTS - 1
 HEAD = '{"kind": "n-grams"'  # how tokenizer.json begins; one of `tokenizers` does not
@@ -155,17 +157,63 @@ class NgramTokenizer:
                 self._known[chunk] = parts
         return parts
 
-    def save(self, path: str) -> None:
-        """Write JSON: the same n-grams give the same bytes."""
-        values = {
+    def values(self) -> dict[str, Any]:
+        """What is written of it."""
+        return {
             "kind": "n-grams",
             "word_orders": self.word_orders and list(self.word_orders),
             "char_orders": self.char_orders and list(self.char_orders),
             "words": self.words,
             "chars": self.chars,
         }
-        text = json.dumps(values, ensure_ascii=False, indent=0)
-        Path(path).write_text(f"{HEAD}{text[len(HEAD) + 1 :]}\n", encoding="utf-8")
+
+    def save(self, path: str) -> None:
+        """Write JSON: the same n-grams give the same bytes."""
+        _write(self.values(), path)
+
+
+@dataclass(frozen=True)
+class HybridTokenizer:
+    """Tokens for an encoder, then n-grams: one sequence of ids for both.
+
+    tokens  of the package `tokenizers`; it truncates, and does not pad
+    offset  added to the ids of the n-grams: the number of rows that the encoder embeds
+    """
+
+    tokens: Any
+    ngrams: NgramTokenizer
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """How many n-grams it knows."""
+        return self.ngrams.size
+
+    def get_vocab_size(self) -> int:
+        """One more than the highest id."""
+        return self.offset + self.ngrams.get_vocab_size()
+
+    def encode(self, text: str) -> Encoded:
+        """The ids of a text."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Iterable[str]) -> list[Encoded]:
+        """The ids of each text."""
+        texts = list(texts)
+        pairs = zip(self.tokens.encode_batch(texts), self.ngrams.encode_batch(texts), strict=True)
+        return [
+            Encoded([*first.ids, *(self.offset + i for i in then.ids)]) for first, then in pairs
+        ]
+
+    def save(self, path: str) -> None:
+        """Write JSON: the same tokens and n-grams give the same bytes."""
+        tokens = json.loads(self.tokens.to_str())
+        _write(self.ngrams.values() | {"offset": self.offset, "tokens": tokens}, path)
+
+
+def _write(values: dict[str, Any], path: str) -> None:
+    text = json.dumps(values, ensure_ascii=False, indent=0)
+    Path(path).write_text(f"{HEAD}{text[len(HEAD) + 1 :]}\n", encoding="utf-8")
 
 
 def joined(tokens: Sequence[str], orders: Orders) -> Iterator[str]:
@@ -177,18 +225,24 @@ def joined(tokens: Sequence[str], orders: Orders) -> Iterator[str]:
             yield from map(" ".join, zip(*(tokens[i:] for i in range(n)), strict=False))
 
 
-def read(path: Path) -> NgramTokenizer | None:
+def read(path: Path) -> NgramTokenizer | HybridTokenizer | None:
     """What `save` wrote; None for a tokenizer.json of another kind. Raises ValueError."""
     with path.open(encoding="utf-8") as file:
         if file.read(len(HEAD)) != HEAD:
             return None
     values = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return NgramTokenizer(
+        ngrams = NgramTokenizer(
             tuple(values["words"]),
             tuple(values["chars"]),
             values["word_orders"] and tuple(values["word_orders"]),
             values["char_orders"] and tuple(values["char_orders"]),
         )
+        if "tokens" not in values:
+            return ngrams
+        from tokenizers import Tokenizer  # a linear model does without
+
+        tokens = Tokenizer.from_str(json.dumps(values["tokens"]))
+        return HybridTokenizer(tokens, ngrams, values["offset"])
     except KeyError as error:
         raise ValueError(f"it has no {error}") from None

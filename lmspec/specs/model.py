@@ -32,7 +32,7 @@ class ModelSpec(Artifact):
         return (self.architecture.module, *solver)
 
     def written(self) -> tuple[Table, ...]:
-        return self.reports if self.architecture.kind == "linear" else (CURVE,)
+        return self.reports if self.architecture.kind in ("linear", "hybrid") else (CURVE,)
 
     def reader_modules(self) -> tuple[str, ...]:
         return (self.architecture.module,)

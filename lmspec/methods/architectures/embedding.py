@@ -87,7 +87,9 @@ def create(
     return model, tokenizer, pad_id
 
 
-def encoder(spec: Embedding | Hybrid, weights: Path, labels: int) -> tuple[PreTrainedModel, Tokenizer, int]:
+def encoder(
+    spec: Embedding | Hybrid, weights: Path, labels: int
+) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The body of pretrained weights without any head, its tokenizer, and the padding's id."""
     plain = Transformer(
         kind="transformer",

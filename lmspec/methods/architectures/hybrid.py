@@ -66,8 +66,8 @@ class HybridClassifier(PreTrainedModel):
         ).logits
         # the encoder reads no further than the longest run of tokens in the batch
         length = token.sum(1).amax(0).clamp(1, self.config.max_length).item()
-        torch._check(length >= 1)
-        torch._check(length <= input_ids.shape[1])
+        torch._check(length >= 1)  # type: ignore[no-untyped-call]
+        torch._check(length <= input_ids.shape[1])  # type: ignore[no-untyped-call]
         mask = token[:, :length].to(torch.int64)
         ids = torch.where(token, input_ids, 0)[:, :length]
         attention = transformer.additive(mask) if self.additive else mask
@@ -142,6 +142,13 @@ def set_head(
     linear.set_head(network.counted, weight[:, :ngrams], bias)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight[:, ngrams:]))
+
+
+def heaviest(
+    network: HybridClassifier, tokenizer: HybridTokenizer, labels: Sequence[str]
+) -> list[dict[str, object]]:
+    """As of a linear model; what the encoder adds is not in it."""
+    return linear.heaviest(network.counted, tokenizer.ngrams, labels)
 
 
 def load(folder: Path) -> HybridClassifier:

@@ -1,0 +1,169 @@
+"""Frozen embeddings, alone and beside n-grams: one model from features to the bundle."""
+
+import copy
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import checkpoint, graph, predict
+from lmspec.methods import exporting, pretrained, reading, torchrun
+from lmspec.methods.architectures import embedding, hybrid
+from lmspec.specs.architecture import Embedding, Hybrid
+from tests import miniature
+from tests.test_linear import LABELS, LINE, ODD, TEXTS, TRUTH, recipe, stages
+
+NGRAMS = LINE["model"]["architecture"] | {"kind": "hybrid", "embedding_scales": [0.0, 1.0, 4.0]}
+SHAPES = {
+    "embedding": {"kind": "embedding", "long_texts": "truncate"},
+    "hybrid": NGRAMS,
+}
+ENCODER = {"weights": "sources.bert", "max_length": 24}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source") / "weights"
+    miniature.write_weights(folder)
+    return folder
+
+
+def shape(**changes: object) -> Hybrid:
+    return Hybrid.model_validate(NGRAMS | ENCODER | changes)
+
+
+def needs_of(folder: Path, weights: Path) -> stage.Needs:
+    needs = stages(folder)
+    return dataclasses.replace(needs, folders={**needs.folders, "sources.bert": weights})
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_it_is_shipped_as_it_was_scored(kind: str, tmp_path: Path, weights: Path) -> None:
+    """Model, graph, scores and bundle by their stages; what ships is right on the test texts."""
+    line = copy.deepcopy(LINE)
+    line["model"]["architecture"] = SHAPES[kind] | ENCODER
+    needs = needs_of(tmp_path, weights)
+    for noun, spec in line.items():
+        module = importlib.import_module(f"stages.{noun}")
+        (tmp_path / noun).mkdir()
+        report = module.build(module.STAGE.spec.model_validate(spec), needs, tmp_path / noun)
+        if noun == "scores":
+            assert report.metrics["old"]["accuracy"] > 0.9
+    model = checkpoint.read(tmp_path / "model")
+    classifier = predict.Classifier(tmp_path / "bundle")
+    for text in [*TEXTS[:3], *filter(str.split, ODD)]:
+        expected = reading.predicted(
+            torchrun.forward(model.model),
+            model.reader.read([classifier.clean(text)]),
+            model.pad_id,
+            1,
+        )
+        answer = classifier.predict(text)
+        shares = [answer[label] for label in LABELS]
+        np.testing.assert_allclose(shares, expected[0], atol=1e-4)
+
+
+def test_features_do_not_depend_on_the_batch(weights: Path) -> None:
+    """An embedding has length 1, or 0 without a token, and is the same beside longer texts.
+
+    The body stays as it was.
+    """
+    spec = Embedding.model_validate(SHAPES["embedding"] | ENCODER)
+    network, tokenizer, pad_id = embedding.create(spec, weights, (), 2)
+    before = {name: value.clone() for name, value in network.body.state_dict().items()}
+    reader = reading.Reader(tokenizer, "truncate")
+    texts = [*TEXTS[:40], *ODD]
+    together = embedding.features(network, reader.read(texts).ids, pad_id)
+    alone = [embedding.features(network, reader.read([text]).ids, pad_id)[0] for text in texts]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    full = [len(ids) > 0 for ids in reader.read(texts).ids]
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), full, atol=1e-5)
+    assert all((value == before[name]).all() for name, value in network.body.state_dict().items())
+
+
+def test_tokens_and_n_grams_share_one_sequence(weights: Path, tmp_path: Path) -> None:
+    """Tokens below the offset, cut at max_length; n-grams of the whole text above it."""
+    _, tokenizer, _ = hybrid.create(shape(max_length=6), weights, TEXTS, 2)
+    long = " ".join(TEXTS[:5])
+    ids = np.asarray(tokenizer.encode(long).ids)
+    own = ids[ids < tokenizer.offset]
+    assert own.tolist() == tokenizer.tokens.encode(long).ids and len(own) == 6
+    assert (ids[len(own) :] - tokenizer.offset).tolist() == tokenizer.ngrams.encode(long).ids
+    assert ids.max() < tokenizer.get_vocab_size()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    again = graph.tokenizer(tmp_path / "tokenizer.json")
+    for text in ODD:
+        assert again.encode(text).ids == tokenizer.encode(text).ids
+
+
+def fitted(
+    spec: Hybrid, weights: Path, noise: bool = False
+) -> tuple[hybrid.HybridClassifier, dict]:
+    """Fitted on the miniature; noise: embeddings that tell nothing of a text."""
+    network, tokenizer, pad_id = hybrid.create(spec, weights, TEXTS, 2)
+    windows = reading.Reader(tokenizer, None).read(TEXTS)
+    matrix = hybrid.features(network, windows.ids, pad_id).tolil()
+    if noise:
+        drawn = np.random.default_rng(0).normal(size=(len(TEXTS), network.head.in_features))
+        matrix[:, network.config.ngrams :] = drawn
+    train, dev = matrix.tocsr()[:100], matrix.tocsr()[100:]
+
+    def layer(one: object, other: object) -> object:
+        from lmspec.methods import logistic
+
+        return logistic.fit(one, TRUTH[:100], other, TRUTH[100:], 2, recipe())
+
+    result = hybrid.fit(spec, network, train, dev, layer)
+    hybrid.set_head(network, result.weight, result.bias)
+    return network, result.best | {"rows": len(result.curve)}
+
+
+def test_an_encoder_that_does_not_help_is_left_out(weights: Path) -> None:
+    """The scale is chosen on dev: 0 for noise. The rows of all scales are in the curve."""
+    network, best = fitted(shape(), weights, noise=True)
+    assert best["embedding_scale"] == 0 and best["rows"] == 6
+    assert not network.head.weight.any()
+    network, best = fitted(shape(embedding_scales=[4.0]), weights)
+    assert best["embedding_scale"] == 4 and network.head.weight.any()
+
+
+def test_the_graph_is_the_model_at_every_shape(weights: Path, tmp_path: Path) -> None:
+    """Tokens and n-grams in any mixture; without the n-grams it would differ (the control)."""
+    network, _ = fitted(shape(embedding_scales=[1.0]), weights)
+    forward = torchrun.forward(network)
+    vocabulary = network.config.offset + network.config.ngrams * 1024
+    traced = copy.deepcopy(network)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(exporting.export(hybrid.exportable(traced), 200, 18).SerializeToString())
+    session = graph.session(path, 1)
+
+    def run(ids: reading.Ids, mask: reading.Ids) -> np.ndarray:
+        return session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+    for upper in (network.config.offset, vocabulary):
+        worst, where = exporting.largest_difference(forward, run, 48, hybrid.MASKS, upper)
+        assert worst < 1e-4, where
+    network.counted.weight.weight.data += 1
+    assert exporting.largest_difference(forward, run, 48, hybrid.MASKS, vocabulary)[0] > 0.01
+
+
+def test_files_of_two_builds_are_refused(tmp_path: Path, weights: Path) -> None:
+    """Another number of n-grams, another offset: named, with what restores them."""
+    network, tokenizer, pad_id = hybrid.create(shape(), weights, TEXTS, 2)
+    clean = {"fix_unicode": True, "unescape_html": True}
+    model = checkpoint.Checkpoint("hybrid", network, tokenizer, LABELS, pad_id, None, clean)
+    checkpoint.write(model, tmp_path)
+    assert checkpoint.read(tmp_path).tokenizer.size == tokenizer.size
+    path = tmp_path / "tokenizer.json"
+    written = path.read_text()
+    for field, value in (("chars", json.loads(written)["chars"][:-1]), ("offset", 7)):
+        changed = {**json.loads(written), field: value}
+        path.write_text(json.dumps(changed, indent=0).replace('{\n"kind"', '{"kind"', 1))
+        with pytest.raises(LmspecError, match="n-grams") as error:
+            checkpoint.read(tmp_path)
+        assert error.value.remedy == pretrained.RESTORE
