@@ -82,7 +82,7 @@ GATES = "  # further gates\n"
 LMSPEC = (
     "lmspec/formats/checkpoint.py",
     "lmspec/formats/graph.py",
-    "lmspec/methods/architectures/cnn.py",
+    "lmspec/architectures/cnn.py",
     "lmspec/methods/sources/file.py",
     "lmspec/run/__main__.py",
 )

@@ -625,7 +625,7 @@ def test_one_factor_needs_no_mix(project: Path) -> None:
     )
     _build_and_commit(project, "scores-cnn")
     output = miniature.lmspec(project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.log_loss")
-    assert "lmspec/methods/architectures/cnn.py: CnnClassifier.forward" in output
+    assert "lmspec/architectures/cnn.py: CnnClassifier.forward" in output
     assert (
         "nothing but the code differs, so all of it is due to that" in output
         and "mixes to build" not in output

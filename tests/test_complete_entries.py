@@ -95,8 +95,8 @@ CUTS: dict[str, tuple[Callable[[Entry], object], str]] = {
     ),
     "not its stage": (without("deps", "stages/scores.py"), f"{SAYS_NOT} stages/scores.py"),
     "not the network's code": (
-        without("deps", "lmspec/methods/architectures/cnn.py"),
-        f"{SAYS_NOT} lmspec/methods/architectures/cnn.py",
+        without("deps", "lmspec/architectures/cnn.py"),
+        f"{SAYS_NOT} lmspec/architectures/cnn.py",
     ),
     "not its model": (without("deps", "data/model/cnn"), f"{SAYS_NOT} data/model/cnn"),
     "not its test set": (without("deps", "data/splits/reviews"), f"{SAYS_NOT} data/splits/reviews"),

@@ -8,10 +8,10 @@ import onnx
 import pytest
 import torch
 
+from lmspec.architectures import cnn, rnn
 from lmspec.errors import LmspecError
 from lmspec.formats import graph
 from lmspec.methods import exporting, quantizing, torchrun
-from lmspec.methods.architectures import cnn, rnn
 from lmspec.specs.quantized import Contract, Dynamic, Static
 from stages import quantized
 from tests.test_training import make

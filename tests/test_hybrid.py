@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lmspec import stage
+from lmspec.architectures import embedding, hybrid
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, graph, predict
 from lmspec.methods import exporting, pretrained, reading, torchrun
-from lmspec.methods.architectures import embedding, hybrid
 from lmspec.specs.architecture import Embedding, Hybrid
 from tests import miniature
 from tests.test_linear import LABELS, LINE, ODD, TEXTS, TRUTH, recipe, stages

@@ -50,6 +50,7 @@ FLOORS = (
     "specs",
     "statistics",
     "methods",
+    "architectures",
     "formats",
     "stage",
     "run",

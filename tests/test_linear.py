@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression as Solver
 
 from lmspec import stage
+from lmspec.architectures import linear
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, graph
 from lmspec.methods import (
@@ -29,7 +30,6 @@ from lmspec.methods import (
     tfidf,
     torchrun,
 )
-from lmspec.methods.architectures import linear
 from lmspec.specs.architecture import Linear
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.quantized import Dynamic

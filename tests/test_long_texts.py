@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from lmspec import stage
+from lmspec.architectures import cnn
 from lmspec.formats import checkpoint, deployed, graph, predict
 from lmspec.formats.checkpoint import Checkpoint
 from lmspec.methods import bytepair, coverage, encoding, reading, supervision, timing, training
-from lmspec.methods.architectures import cnn
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import Cnn

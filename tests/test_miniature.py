@@ -130,7 +130,7 @@ def test_adding_an_update_trains_nothing_before_it(project: Path) -> None:
 
 def test_an_edit_of_the_cnn_module_concerns_cnns_alone(project: Path) -> None:
     """Only models of kind cnn, and what reads them, have the module of that kind in their key."""
-    path = project / "lmspec/methods/architectures/cnn.py"
+    path = project / "lmspec/architectures/cnn.py"
     path.write_text(path.read_text() + "\nEXTRA = 1\n")
     plan = json.loads(miniature.lmspec(project, "plan", "--format", "json"))
     assert [s["stage"] for s in plan if s["verdict"] == "run"] == ["model-cnn", "exported-cnn"]

@@ -52,7 +52,7 @@ def test_provenance_is_an_attestation(built: Path) -> None:
     }
     assert {
         "data/splits/old",
-        "lmspec/methods/architectures/cnn.py",
+        "lmspec/architectures/cnn.py",
         "pkg:pypi/torch",
         "pkg:pypi/numpy",
     } <= set(by_name)

@@ -83,7 +83,7 @@ def _a_table_of_another_source(folder: Path) -> None:
 
 def _transformer(folder: Path, **fields: Any) -> Any:
     """A tiny pretrained model with those fields of the architecture."""
-    from lmspec.methods.architectures import transformer
+    from lmspec.architectures import transformer
 
     miniature.write_weights(folder / "weights")
     spec = SPECS.model["bert"].architecture.model_copy(update=fields)  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from lmspec.architectures import cnn, rnn, transformer
 from lmspec.errors import LmspecError
 from lmspec.methods import (
     bytepair,
@@ -20,7 +21,6 @@ from lmspec.methods import (
     training,
     updating,
 )
-from lmspec.methods.architectures import cnn, rnn, transformer
 from lmspec.specs.architecture import Cnn, Rnn
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import Distillation

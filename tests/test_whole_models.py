@@ -24,10 +24,10 @@ from transformers import (
     RobertaConfig,
 )
 
+from lmspec.architectures import cnn, rnn, transformer
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, graph
 from lmspec.formats.checkpoint import Checkpoint
-from lmspec.methods.architectures import cnn, rnn, transformer
 from lmspec.specs.architecture import Cnn, Rnn, Transformer
 from tests import miniature
 

@@ -27,7 +27,7 @@ MOST_PROBED = 2048
 class Checkpoint:
     """A model in memory.
 
-    kind       names the module in lmspec.methods.architectures that implements it
+    kind       names the module in lmspec.architectures that implements it
     tokenizer   truncates texts to the model's maximum length, and does not pad
     labels      in the order of the logits
     long_texts  what is read of a text beyond that length
@@ -129,7 +129,7 @@ def architecture(kind: str) -> ModuleType:
     """The module that implements a kind of model."""
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}: the kinds are {KINDS}")
-    return importlib.import_module(f"lmspec.methods.architectures.{kind}")
+    return importlib.import_module(f"lmspec.architectures.{kind}")
 
 
 def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:

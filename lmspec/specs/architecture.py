@@ -42,7 +42,7 @@ class Network(Spec):
     @property
     def module(self) -> str:
         """The module that implements the kind; only its own artifacts have it in their key."""
-        return f"lmspec.methods.architectures.{self.kind}"
+        return f"lmspec.architectures.{self.kind}"
 
 
 class Transformer(Network):

@@ -22,8 +22,8 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from lmspec.architectures import transformer
 from lmspec.methods import pretrained
-from lmspec.methods.architectures import transformer
 from lmspec.methods.reading import Ids, collate, length_order
 from lmspec.specs.architecture import Embedding, Hybrid, Transformer
 

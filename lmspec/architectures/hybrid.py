@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from lmspec.architectures import embedding, linear, transformer
 from lmspec.methods import logistic, pretrained, tfidf
-from lmspec.methods.architectures import embedding, linear, transformer
 from lmspec.methods.ngrams import HybridTokenizer
 from lmspec.methods.reading import Ids
 from lmspec.specs.architecture import Hybrid
