@@ -24,7 +24,9 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/verdicts.py > bench/verdicts.md
 	python bench/bounds.py > bench/bounds.md
 	python bench/duplicates.py > bench/duplicates.md
-	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md
+	python bench/small.py > bench/small.md
+	python bench/first.py > bench/first.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/small.md bench/first.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu

