@@ -177,7 +177,7 @@ def test_tokenizer_and_weights_of_two_builds_are_refused(
         tuple(values["words"][1:]), tuple(values["chars"]), [1, 2], [2, 4]
     )
     short.save(str(path))
-    with pytest.raises(LmspecError, match=rf"{short.size:,} n-grams, and the model weights"):
+    with pytest.raises(LmspecError, match=rf"{short.size:,} n-grams, and the model"):
         checkpoint.read(tmp_path)
     path.write_text(ngrams.HEAD + ', "words": []}')
     with pytest.raises(LmspecError, match="it cannot be read"):
