@@ -1,5 +1,6 @@
 """model: a network, fitted to data.   splits (, sources) -> model.safetensors, tokenizer.json"""
 
+import dataclasses
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import coverage, encoding, metrics, supervision, training
-from lmspec.specs.architecture import Hybrid
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
@@ -51,9 +51,6 @@ def solved(
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
     describe(model, new, dev)
-    features = [
-        architecture.features(model.model, part.windows.ids, model.pad_id) for part in (new, dev)
-    ]
 
     def layer(train: Any, held_out: Any) -> Any:
         return logistic.fit(
@@ -67,11 +64,11 @@ def solved(
             dev.windows.of_text,
         )
 
-    if isinstance(spec.architecture, Hybrid):
-        fitted = architecture.fit(spec.architecture, model.model, *features, layer)
-    else:
-        fitted = layer(*features)
-    architecture.set_head(model.model, fitted.weight, fitted.bias)
+    drawn = (model.model, model.tokenizer, model.pad_id)
+    (network, tokenizer, _), fitted = architecture.fit(
+        spec.architecture, drawn, new.windows.ids, dev.windows.ids, layer
+    )
+    model = dataclasses.replace(model, model=network, tokenizer=tokenizer)
     checkpoint.write(model, out)
     parameters = sum(p.numel() for p in model.model.parameters())
     warn(logistic.report(fitted)["dev"], dev)

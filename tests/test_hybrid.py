@@ -13,12 +13,19 @@ from lmspec import stage
 from lmspec.architectures import embedding, hybrid
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, graph, predict
-from lmspec.methods import exporting, pretrained, reading, torchrun
+from lmspec.methods import exporting, logistic, pretrained, reading, torchrun
 from lmspec.specs.architecture import Embedding, Hybrid
 from tests import miniature
 from tests.test_linear import LABELS, LINE, ODD, TEXTS, TRUTH, recipe, stages
 
-NGRAMS = LINE["model"]["architecture"] | {"kind": "hybrid", "embedding_scales": [0.0, 1.0, 4.0]}
+NGRAMS = {
+    "kind": "hybrid",
+    "embedding_scales": [0.0, 1.0, 4.0],
+    "word_ngrams": [1, 2],
+    "char_ngrams": [2, 5],
+    "min_documents": 1,
+    "max_features": 1000,
+}
 SHAPES = {
     "embedding": {"kind": "embedding", "long_texts": "truncate"},
     "hybrid": NGRAMS,
@@ -78,8 +85,10 @@ def test_features_do_not_depend_on_the_batch(weights: Path) -> None:
     before = {name: value.clone() for name, value in network.body.state_dict().items()}
     reader = reading.Reader(tokenizer, "truncate")
     texts = [*TEXTS[:40], *ODD]
-    together = embedding.features(network, reader.read(texts).ids, pad_id)
-    alone = [embedding.features(network, reader.read([text]).ids, pad_id)[0] for text in texts]
+    together = embedding.embeddings(network.body, reader.read(texts).ids, pad_id)
+    alone = [
+        embedding.embeddings(network.body, reader.read([text]).ids, pad_id)[0] for text in texts
+    ]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     full = [len(ids) > 0 for ids in reader.read(texts).ids]
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), full, atol=1e-5)
@@ -101,35 +110,34 @@ def test_tokens_and_n_grams_share_one_sequence(weights: Path, tmp_path: Path) ->
         assert again.encode(text).ids == tokenizer.encode(text).ids
 
 
-def fitted(
-    spec: Hybrid, weights: Path, noise: bool = False
-) -> tuple[hybrid.HybridClassifier, dict]:
-    """Fitted on the miniature; noise: embeddings that tell nothing of a text."""
-    network, tokenizer, pad_id = hybrid.create(spec, weights, TEXTS, 2)
-    windows = reading.Reader(tokenizer, None).read(TEXTS)
-    matrix = hybrid.features(network, windows.ids, pad_id).tolil()
-    if noise:
-        drawn = np.random.default_rng(0).normal(size=(len(TEXTS), network.head.in_features))
-        matrix[:, network.config.ngrams :] = drawn
-    train, dev = matrix.tocsr()[:100], matrix.tocsr()[100:]
+def fitted(spec: Hybrid, weights: Path) -> tuple[hybrid.HybridClassifier, logistic.Fitted]:
+    """Fitted on the miniature."""
+    drawn = hybrid.create(spec, weights, TEXTS, 2)
+    ids = reading.Reader(drawn[1], None).read(TEXTS).ids
 
-    def layer(one: object, other: object) -> object:
-        from lmspec.methods import logistic
-
+    def layer(one: object, other: object) -> logistic.Fitted:
         return logistic.fit(one, TRUTH[:100], other, TRUTH[100:], 2, recipe())
 
-    result = hybrid.fit(spec, network, train, dev, layer)
-    hybrid.set_head(network, result.weight, result.bias)
-    return network, result.best | {"rows": len(result.curve)}
+    (network, _, _), result = hybrid.fit(spec, drawn, ids[:100], ids[100:], layer)
+    return network, result
 
 
-def test_an_encoder_that_does_not_help_is_left_out(weights: Path) -> None:
+def test_an_encoder_that_does_not_help_is_left_out(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The scale is chosen on dev: 0 for noise. The rows of all scales are in the curve."""
-    network, best = fitted(shape(), weights, noise=True)
-    assert best["embedding_scale"] == 0 and best["rows"] == 6
-    assert not network.head.weight.any()
-    network, best = fitted(shape(embedding_scales=[4.0]), weights)
-    assert best["embedding_scale"] == 4 and network.head.weight.any()
+
+    def noise(body: object, ids: list[reading.Ids], pad_id: int) -> np.ndarray:
+        drawn = np.random.default_rng(len(ids)).normal(size=(len(ids), 32))
+        return drawn.astype(np.float32)
+
+    monkeypatch.setattr(embedding, "embeddings", noise)
+    network, result = fitted(shape(), weights)
+    assert result.best["scale"] == 0 and not network.head.weight.any()
+    assert [row["scale"] for row in result.curve] == [0, 0, 1, 1, 4, 4]
+    assert [row["step"] for row in result.curve] == [1, 2, 3, 4, 5, 6]
+    network, result = fitted(shape(embedding_scales=[4.0]), weights)
+    assert result.best["scale"] == 4 and network.head.weight.any()
 
 
 def test_the_graph_is_the_model_at_every_shape(weights: Path, tmp_path: Path) -> None:

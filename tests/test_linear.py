@@ -54,6 +54,7 @@ LINE = {
         "architecture": {
             "kind": "linear",
             "word_ngrams": [1, 2],
+            "families": ["both", "words", "characters"],
             "char_ngrams": [2, 5],
             "min_documents": 1,
             "max_features": 1000,
@@ -85,8 +86,13 @@ LINE = {
 
 
 def shape(**changes: object) -> Linear:
-    base = {"kind": "linear", "word_ngrams": [1, 2], "char_ngrams": [2, 4]}
-    return Linear.model_validate(base | {"min_documents": 1, "max_features": 10**5} | changes)
+    base = {"kind": "linear", "word_ngrams": [1, 2], "char_ngrams": [2, 4], "families": ["both"]}
+    base |= {"min_documents": 1, "max_features": 10**5} | changes
+    if base["word_ngrams"] is None:
+        base["families"] = ["characters"]
+    if base["char_ngrams"] is None:
+        base["families"] = ["words"]
+    return Linear.model_validate(base)
 
 
 def recipe(*values: float, class_weights: str = "none") -> LogisticRegression:
@@ -106,7 +112,7 @@ def made(spec: Linear) -> tuple[checkpoint.Checkpoint, logistic.Fitted]:
     clean = {"fix_unicode": True, "unescape_html": True}
     model = checkpoint.Checkpoint("linear", network, tokenizer, LABELS, pad_id, None, clean)
     new, dev = (model.reader.read(part).ids for part in (TEXTS[:120], TEXTS[120:]))
-    features = [linear.features(network, ids, pad_id) for ids in (new, dev)]
+    features = [linear.features(network, ids) for ids in (new, dev)]
     fitted = logistic.fit(features[0], TRUTH[:120], features[1], TRUTH[120:], 2, recipe())
     linear.set_head(network, fitted.weight, fitted.bias)
     return model, fitted
@@ -126,9 +132,9 @@ def test_the_features_are_scikit_learns() -> None:
         ({"char_ngrams": None}, {"ngram_range": (1, 2), "analyzer": "word"}),
         ({"word_ngrams": None}, {"ngram_range": (2, 4), "analyzer": "char_wb"}),
     ):
-        network, tokenizer, pad_id = linear.create(shape(**fields), None, TEXTS, 2)
+        network, tokenizer, _ = linear.create(shape(**fields), None, TEXTS, 2)
         ids = reading.Reader(tokenizer, None).read(TEXTS).ids
-        own = linear.features(network, ids, pad_id).toarray()
+        own = linear.features(network, ids).toarray()
         names = tokenizer.words + tokenizer.chars
         other = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+", vocabulary=names, **peer)
         np.testing.assert_allclose(own, other.fit_transform(TEXTS).toarray(), atol=1e-6)
@@ -136,7 +142,7 @@ def test_the_features_are_scikit_learns() -> None:
 
 def test_layers_are_scikit_learns(model: checkpoint.Checkpoint) -> None:
     """Two labels: the probabilities of its LogisticRegression, sharpened by the temperature."""
-    features = linear.features(model.model, model.reader.read(TEXTS).ids, 0)
+    features = linear.features(model.model, model.reader.read(TEXTS).ids)
     fitted = logistic.fit(features, TRUTH, features, TRUTH, 2, recipe(10.0))
     solver = Solver(C=10.0, max_iter=1000).fit(features, TRUTH)
     heat = fitted.best["temperature"]
@@ -276,6 +282,35 @@ def test_the_most_frequent_n_grams_are_kept() -> None:
     assert idf.max() <= np.sort(all_idf)[49] + 1e-6
     with pytest.raises(LmspecError, match="min_documents"):
         tfidf.learned(["a", "b"], shape(char_ngrams=None, min_documents=2))
+
+
+def test_n_grams_that_do_not_help_are_left_out() -> None:
+    """Of words, characters and both, what is best on dev is kept: no other n-gram is in its files.
+
+    Here the words are drawn at random, and only pieces of words tell the label.
+    """
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 2, 200)
+    texts = [
+        " ".join(f"{''.join(rng.choice(list('abcdefghij'), 5))}{('ung', 'heit')[i]}" for _ in "123")
+        for i in truth
+    ]
+    spec = shape(families=["words", "both", "characters"])
+    drawn = linear.create(spec, None, texts, 2)
+    ids = reading.Reader(drawn[1], None).read(texts).ids
+
+    def layer(one: object, other: object) -> logistic.Fitted:
+        return logistic.fit(one, truth[:150], other, truth[150:], 2, recipe(1.0, 10.0))
+
+    (network, tokenizer, _), fitted = linear.fit(spec, drawn, ids[:150], ids[150:], layer)
+    assert fitted.best["ngrams"] == "characters" and tokenizer.words == ()
+    assert network.config.ngrams == tokenizer.size < drawn[1].size
+    rows = [(row["ngrams"], row["step"]) for row in fitted.curve]
+    assert [name for name, _ in rows[::2]] == ["words", "both", "characters"]
+    assert [step for _, step in rows] == [1, 2, 3, 4, 5, 6]
+    again = reading.Reader(tokenizer, None).read(texts[150:]).ids
+    predicted = reading.logits(torchrun.forward(network), again, 0, 8).argmax(1)
+    assert (predicted == truth[150:]).mean() == fitted.best["dev_accuracy"] > 0.9
 
 
 def test_equally_good_values_leave_the_smallest() -> None:

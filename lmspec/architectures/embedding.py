@@ -23,7 +23,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.architectures import transformer
-from lmspec.methods import pretrained
+from lmspec.methods import logistic, pretrained
 from lmspec.methods.reading import Ids, collate, length_order
 from lmspec.specs.architecture import Embedding, Hybrid, Transformer
 
@@ -31,6 +31,7 @@ MASKS = transformer.MASKS
 # Texts at a time. It can change last digits of an embedding, so it is no setting of the machine.
 BATCH = 32
 SECONDS_BETWEEN_LINES = 10.0
+Drawn = tuple["EmbeddingClassifier", Tokenizer, int]
 
 
 class EmbeddingConfig(PretrainedConfig):
@@ -122,9 +123,19 @@ def load(folder: Path) -> EmbeddingClassifier:
     return model
 
 
-def features(network: EmbeddingClassifier, ids: Sequence[Ids], pad_id: int) -> NDArray[np.float32]:
-    """(w, h) embedding of each window, in the order of `ids`."""
-    return embeddings(network.body, ids, pad_id)
+def fit(
+    spec: Embedding, drawn: Drawn, train: Sequence[Ids], dev: Sequence[Ids], layer: logistic.Layer
+) -> tuple[Drawn, logistic.Fitted]:
+    """Fit the head.
+
+    drawn       what `create` returned
+    train, dev  ids of the windows
+    layer       fits and calibrates a layer on features of (train, dev)
+    """
+    network, _, pad_id = drawn
+    fitted = layer(*(embeddings(network.body, ids, pad_id) for ids in (train, dev)))
+    set_head(network, fitted.weight, fitted.bias)
+    return drawn, fitted
 
 
 def embeddings(body: PreTrainedModel, ids: Sequence[Ids], pad_id: int) -> NDArray[np.float32]:

@@ -1,10 +1,8 @@
 """hybrid: n-grams of a text beside its embedding by a frozen encoder, and one linear layer."""
 
-import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +19,7 @@ from lmspec.methods.reading import Ids
 from lmspec.specs.architecture import Hybrid
 
 MASKS = ("full", "right")
-Layer = Callable[[tfidf.Matrix, tfidf.Matrix], logistic.Fitted]
+Drawn = tuple["HybridClassifier", HybridTokenizer, int]
 
 
 class HybridConfig(PretrainedConfig):
@@ -102,36 +100,36 @@ def features(network: HybridClassifier, ids: Sequence[Ids], pad_id: int) -> tfid
     offset = network.config.offset
     ngrams = [window[window >= offset] - offset for window in ids]
     tokens = [window[window < offset] for window in ids]
-    counts = linear.features(network.counted, ngrams, pad_id)
+    counts = linear.features(network.counted, ngrams)
     states = embedding.embeddings(network.body, tokens, pad_id)
     return sparse.hstack([counts, sparse.csr_array(states)], format="csr")
 
 
 def fit(
-    spec: Hybrid, network: HybridClassifier, train: tfidf.Matrix, dev: tfidf.Matrix, layer: Layer
-) -> logistic.Fitted:
+    spec: Hybrid, drawn: Drawn, train: Sequence[Ids], dev: Sequence[Ids], layer: logistic.Layer
+) -> tuple[Drawn, logistic.Fitted]:
     """Fit with each scale of the embedding; the first of the lowest dev log loss is kept.
 
-    train, dev  from `features`
-    layer       fits and calibrates a layer on (train, dev)
+    drawn       what `create` returned
+    train, dev  ids of the windows
+    layer       fits and calibrates a layer on features of (train, dev)
     """
-    rows: list[dict[str, Any]] = []
-    kept: logistic.Fitted | None = None
-    for scale in spec.embedding_scales:
-        factors = np.ones(train.shape[1], np.float32)
-        factors[network.config.ngrams :] = scale
-        resize = sparse.diags_array(factors, format="csr")
+    network, _, pad_id = drawn
+    new, held_out = (features(network, ids, pad_id) for ids in (train, dev))
+
+    def factors(scale: float) -> NDArray[np.float32]:
+        result = np.ones(new.shape[1], np.float32)
+        result[network.config.ngrams :] = scale
+        return result
+
+    def attempt(scale: float) -> logistic.Fitted:
         print(f"  embedding scaled by {scale:g}", file=sys.stderr, flush=True)
-        fitted = layer(train @ resize, dev @ resize)
-        best = fitted.best | {"step": len(rows) + fitted.best["step"], "embedding_scale": scale}
-        rows += [
-            row | {"step": len(rows) + row["step"], "embedding_scale": scale}
-            for row in fitted.curve
-        ]
-        if kept is None or best["dev_log_loss"] < kept.best["dev_log_loss"]:
-            kept = logistic.Fitted(fitted.weight * factors, fitted.bias, [], best)
-    assert kept is not None  # there is a scale to try
-    return dataclasses.replace(kept, curve=rows)
+        resize = sparse.diags_array(factors(scale), format="csr")
+        return layer(new @ resize, held_out @ resize)
+
+    scale, fitted = logistic.best("scale", {s: attempt(s) for s in spec.embedding_scales})
+    set_head(network, fitted.weight * factors(scale), fitted.bias)
+    return drawn, fitted
 
 
 def set_head(

@@ -1,5 +1,6 @@
 """linear: TF-IDF of n-grams of words and characters, one linear layer: logistic regression."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lmspec.methods import pretrained, tfidf
+from lmspec.methods import logistic, pretrained, tfidf
 from lmspec.methods.ngrams import COUNTS, NgramTokenizer
 from lmspec.methods.reading import Ids
 from lmspec.specs.architecture import Linear
@@ -18,6 +19,7 @@ from lmspec.specs.architecture import Linear
 MASKS = ("full", "right", "left", "hole")
 PAD_ID = 0  # the first n-gram, 0 times
 MOST_NGRAMS_SHOWN = 30  # of each label
+Drawn = tuple["LinearClassifier", NgramTokenizer, int]
 
 
 class LinearConfig(PretrainedConfig):
@@ -60,17 +62,55 @@ def create(
 ) -> tuple[LinearClassifier, NgramTokenizer, int]:
     """A classifier of the texts' n-grams with a head of zeros, its tokenizer, the padding id."""
     tokenizer, idf = tfidf.learned(texts, spec)
-    model = LinearClassifier(LinearConfig(ngrams=tokenizer.size, num_labels=labels))
-    with torch.no_grad():
-        model.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))
-    set_head(model, np.zeros((labels, tokenizer.size)), np.zeros(labels))
-    return model, tokenizer, PAD_ID
+    return _classifier(idf, labels), tokenizer, PAD_ID
 
 
-def features(network: LinearClassifier, ids: Sequence[Ids], pad_id: int) -> tfidf.Matrix:
+def features(network: LinearClassifier, ids: Sequence[Ids]) -> tfidf.Matrix:
     """(w, v) weights of the n-grams of each text, in the order of `ids`: sparse rows."""
     idf = network.idf.weight.detach().numpy().ravel()
     return tfidf.weighted(tfidf.counted(ids, len(idf)), idf)
+
+
+def fit(
+    spec: Linear, drawn: Drawn, train: Sequence[Ids], dev: Sequence[Ids], layer: logistic.Layer
+) -> tuple[Drawn, logistic.Fitted]:
+    """Fit with each family of n-grams; the first of the lowest dev log loss is kept, alone.
+
+    drawn       what `create` returned
+    train, dev  ids of the windows
+    layer       fits and calibrates a layer on features of (train, dev)
+    """
+    network, tokenizer, pad_id = drawn
+    words, size = len(tokenizer.words), tokenizer.size
+    columns = {"words": slice(0, words), "characters": slice(words, size), "both": slice(0, size)}
+    idf = network.idf.weight.detach().numpy().ravel()
+    counts = [tfidf.counted(ids, size) for ids in (train, dev)]
+
+    def attempt(family: str) -> logistic.Fitted:
+        print(f"  {family}", file=sys.stderr, flush=True)
+        own = columns[family]
+        return layer(*(tfidf.weighted(part[:, own], idf[own]) for part in counts))
+
+    tried = [name for name in spec.families if columns[name].stop > columns[name].start]
+    family, fitted = logistic.best("ngrams", {name: attempt(name) for name in tried})
+    kept = NgramTokenizer(
+        () if family == "characters" else tokenizer.words,
+        () if family == "words" else tokenizer.chars,
+        None if family == "characters" else tokenizer.word_orders,
+        None if family == "words" else tokenizer.char_orders,
+    )
+    result = _classifier(idf[columns[family]], network.config.num_labels)
+    set_head(result, fitted.weight, fitted.bias)
+    return (result, kept, pad_id), fitted
+
+
+def _classifier(idf: NDArray[np.float32], labels: int) -> LinearClassifier:
+    """With a head of zeros."""
+    model = LinearClassifier(LinearConfig(ngrams=len(idf), num_labels=labels))
+    with torch.no_grad():
+        model.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))
+    set_head(model, np.zeros((labels, len(idf))), np.zeros(labels))
+    return model
 
 
 def set_head(

@@ -1,8 +1,10 @@
 """logistic: one linear layer, fitted by logistic regression, chosen and calibrated on dev texts."""
 
+import dataclasses
 import sys
 import time
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +44,27 @@ class Fitted:
     def inverse_regularization(self) -> float:
         """The chosen one."""
         return float(self.best["inverse_regularization"])
+
+
+Layer = Callable[[Any, Any], Fitted]  # features of train and dev -> a layer on them
+
+
+def best(column: str, attempts: Mapping[Any, Fitted]) -> tuple[Any, Fitted]:
+    """(name, fit) with the lowest dev log loss, of equal ones the first; its curve has all rows.
+
+    column  of the curve: the name of each attempt
+    """
+    rows: list[dict[str, Any]] = []
+    kept: tuple[Any, Fitted, dict[str, Any]] | None = None
+    for name, fitted in attempts.items():
+        steps = len(rows)
+        rows += [{column: name} | row | {"step": steps + row["step"]} for row in fitted.curve]
+        own = rows[steps + fitted.curve.index(fitted.best)]
+        if kept is None or own["dev_log_loss"] < kept[2]["dev_log_loss"]:
+            kept = name, fitted, own
+    if kept is None:
+        raise ValueError("there is nothing to choose from")
+    return kept[0], dataclasses.replace(kept[1], curve=rows, best=kept[2])
 
 
 def fit(

@@ -42,6 +42,7 @@ class Linear:
 
     word_ngrams: tuple[int, int] | None
     char_ngrams: tuple[int, int]
+    families: tuple[str, ...]
     min_documents: int
     max_features: int
     class_weights: str
@@ -98,6 +99,7 @@ def linear(seen: Survey) -> Linear:
     return Linear(
         word_ngrams=(1, 2) if seen.spaced else None,
         char_ngrams=(2, 5) if seen.spaced else (1, 3),
+        families=("both", "words", "characters") if seen.spaced else ("characters",),
         min_documents=2 if seen.rows >= 2000 else 1,
         max_features=200_000,
         class_weights=class_weights(seen),

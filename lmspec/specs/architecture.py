@@ -123,13 +123,24 @@ class Linear(Network):
     """TF-IDF of word and character n-grams, one linear layer: hard to beat, and fitted in seconds.
 
     Term frequencies are 1 + ln(count), inverse document frequencies ln((1 + n) / (1 + df)) + 1, and
-    words and characters are each scaled to length 1, as scikit-learn's TfidfVectorizer does.
+    each text is scaled to length 1, as scikit-learn's TfidfVectorizer does.
     """
 
-    holds = (checks.n_grams_are_given, checks.n_gram_orders_are_in_order)
+    holds = (
+        checks.n_grams_are_given,
+        checks.n_gram_orders_are_in_order,
+        checks.families_are_counted,
+    )
     kind: Literal["linear"] = Field(description="TF-IDF of n-grams and a linear layer")
     word_ngrams: WordOrders
     char_ngrams: CharOrders
+    families: tuple[Literal["words", "characters", "both"], ...] = Field(
+        strict=False,
+        min_length=1,
+        max_length=3,
+        description="which n-grams to try together; those with the lowest log loss on the dev"
+        " split are kept",
+    )
     min_documents: MinDocuments
     max_features: MaxFeatures
 
