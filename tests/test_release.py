@@ -70,9 +70,10 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     for name in names:
         path = ROOT / f"data/metrics/{name.stage}.json"
         written = set(leaves(json.loads(path.read_text()))) if path.exists() else set()
-        assert {leaf for leaf in written if not leaf.startswith("rejected.")} == set(
-            metric_names.names(specs, name)
-        ), name
+        known = set(metric_names.names(specs, name))
+        # written only for a tokenizer that may lack a token
+        known -= {leaf for leaf in known - written if leaf.endswith("unknown_tokens")}
+        assert {leaf for leaf in written if not leaf.startswith("rejected.")} == known, name
 
 
 def leaves(value: object, path: str = "") -> Iterator[str]:
