@@ -84,7 +84,7 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
             f"{read}, {_time(seconds)}"
         )
     if chosen.hybrid is None and chosen.tuning is None:
-        yield f"{weights.label}: left out, as preset {begun.preset} has no time for so many texts"
+        yield f"{weights.label}: left out, as preset {begun.preset} has no time to read {begun.seen.rows:,} texts with it"
 
 
 def _read(begun: Beginning, reading: choices.Reading, part: str) -> str:
