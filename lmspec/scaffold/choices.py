@@ -1,6 +1,7 @@
 """choices: what a new project begins with, from what its table looks like; each with its reason.
 
-The numbers are from `bench/first.md` and the measurements in `docs/log.md`.
+Thresholds are judgement where docs/choices.md gives no measurement; `bench/first.py` measures what
+they come to.
 """
 
 import math
