@@ -22,6 +22,10 @@ PRINTING = Path("lmspec/reports/printing.py")
 # which print what they were given, and why that is right
 OTHERS = {
     "lmspec/formats/predict.py": "in a bundle: its output is data, and its input a user's own",
+    "lmspec/architectures/embedding.py": "numbers",
+    "lmspec/architectures/hybrid.py": "a number",
+    "lmspec/architectures/linear.py": "a constant",
+    "lmspec/methods/logistic.py": "numbers and names of metrics",
     "lmspec/methods/training.py": "numbers and names of metrics, none of a user's",
     "lmspec/run/interpreter.py": "a constant",
 }

@@ -8,7 +8,13 @@ from pathlib import Path
 from lmspec.formats import predict, wheels
 from lmspec.methods import ngrams, reading, repairing
 
-SHARED = (ngrams, reading, repairing)  # as the stages use them: copied, not written again
+# As the stages use them: copied, not written again. Each by its name, by which `lmspec keep` sees
+# that their comments are in a bundle.
+SHARED = {
+    "ngrams": ngrams.__file__,
+    "reading": reading.__file__,
+    "repairing": repairing.__file__,
+}
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
 LOCKED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add those of these:
@@ -19,10 +25,9 @@ UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add
 def write(out: Path) -> bool:
     """Write them beside the graph. Are the hashes of the packages known?"""
     code = Path(predict.__file__).read_text(encoding="utf-8")
-    for module in SHARED:
-        name = module.__name__.rpartition(".")[2]
-        code = code.replace(f"from {module.__name__} import", f"from {name} import")
-        shutil.copyfile(str(module.__file__), out / f"{name}.py")
+    for name, path in SHARED.items():
+        code = code.replace(f"from lmspec.methods.{name} import", f"from {name} import")
+        shutil.copyfile(path, out / f"{name}.py")
     (out / "predict.py").write_text(code, encoding="utf-8")
     text, hashed = requirements()
     (out / "requirements.txt").write_text(text, encoding="utf-8")
