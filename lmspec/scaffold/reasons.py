@@ -84,7 +84,8 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
             f"{read}, {_time(seconds)}"
         )
     if chosen.hybrid is None and chosen.tuning is None:
-        yield f"{weights.label}: left out, as preset {begun.preset} has no time to read {begun.seen.rows:,} texts with it"
+        texts = f"{begun.seen.rows:,} texts with it"
+        yield f"{weights.label}: left out, as preset {begun.preset} has no time to read {texts}"
 
 
 def _read(begun: Beginning, reading: choices.Reading, part: str) -> str:
