@@ -111,7 +111,7 @@ def test_one_line_lists_a_noun(project: Path) -> None:
 def test_a_table_of_its_own_name_is_a_plain_plot(project: Path) -> None:
     """`lmspec sync` needs to know nothing of it."""
     stage = YAML(typ="safe").load(project / "dvc.yaml")["stages"]["vocabulary-reviews"]
-    assert stage["plots"] == [{"data/metrics/vocabulary-reviews/frequent.csv": {"cache": False}}]
+    assert {"data/metrics/vocabulary-reviews/frequent.csv": {"cache": False}} in stage["plots"]
     rows = (project / "data/metrics/vocabulary-reviews/frequent.csv").read_text().splitlines()
     assert rows[0] == "word,count" and len(rows) > 20
     assert "index.html" in dvc(project, "plots", "show")

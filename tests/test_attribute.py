@@ -617,7 +617,7 @@ def test_data_and_what_uses_it_may_arrive_in_one_commit(project: Path) -> None:
 @pytest.mark.slow
 def test_one_factor_needs_no_mix(project: Path) -> None:
     """If only a method was edited, all of it is due to the code."""
-    cnn = project / "lmspec" / "methods" / "architectures" / "cnn.py"
+    cnn = project / "lmspec" / "architectures" / "cnn.py"
     _edit(
         cnn,
         "logits=self.head(self.dropout(torch.cat(pooled, 1)))",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -267,7 +268,7 @@ def test_dvc_takes_what_was_left_out_from_its_cache(built: Path, tmp_path: Path)
     path = project / "dvc.lock"
     text = path.read_text()
     changed = [
-        text.replace("lmspec.run model cnn", f"lmspec.run model {word}", 1)
+        re.sub(r"(lmspec\.run\s+model) cnn", rf"\1 {word}", text, count=1)
         for word in ("one", "other")
     ]
     merged = merge_driver.lock(text, *changed)

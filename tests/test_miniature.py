@@ -142,8 +142,8 @@ def test_a_comment_costs_no_training(project: Path) -> None:
     A file that the bundle holds as text, and an edit of code, are left to `dvc repro`.
     """
     before = miniature.fingerprints(project)
-    for name in ("architectures/cnn", "exporting", "grouping"):
-        path = project / f"lmspec/methods/{name}.py"
+    for name in ("architectures/cnn", "methods/exporting", "methods/grouping"):
+        path = project / f"lmspec/{name}.py"
         path.write_text("# a comment that moves every line\n\n" + path.read_text())
     assert "kept corpus-old" in miniature.lmspec(project, "keep")
     assert miniature.ran(miniature.dvc(project, "repro")) == []

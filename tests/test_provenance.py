@@ -95,7 +95,7 @@ def test_the_digest_of_a_folder_is_that_of_the_specification(tmp_path: Path) -> 
         ("data/metrics/model-cnn.json", "steps", "step", "model-cnn: data/metrics/model-cnn.json differs from its provenance"),
         ("params.yaml", "filters: 16", "filters: 17", "model-cnn: model.cnn of params.yaml changed since it was built"),
         ("lmspec/methods/card.py", "def ", "X = 1\n\n\ndef ", "bundle-release: lmspec/methods/card.py changed since"),
-        ("toolchain.yaml", "ftfy: ", "ftfy: 9", "corpus-old, corpus-new, splits-old, splits-new: it was built with ftfy "),
+        ("toolchain.yaml", "ftfy: ", "ftfy: 9", "corpus-old, corpus-new, splits-old, splits-new, bundle-release: it was built with ftfy "),
         ("data/provenance/model-cnn.json", "[", "", "model-cnn: data/provenance/model-cnn.json is missing or malformed"),
         ("data/provenance/splits-new.json", '{"dirHash": "', '{"dirHash": "0',
          "updated-first, scores-release, speed-release: it was made from another data/splits/new"),

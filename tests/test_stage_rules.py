@@ -146,6 +146,19 @@ def _replay_of_rows_that_are_new(folder: Path) -> None:
     updated.build(SPECS.find("updated.first"), needs(student_small=folder), folder)  # type: ignore[arg-type]
 
 
+def _an_update_of_a_linear_model(folder: Path) -> None:
+    from lmspec.formats import checkpoint
+    from stages import updated
+    from tests.test_linear import made, shape
+
+    seen = {"splits.old": ["train", "dev"]}
+    (folder / "seen.json").write_text(json.dumps(seen))
+    checkpoint.write(made(shape())[0], folder)
+    (folder / "clean.json").write_text(json.dumps({"fix_unicode": True, "unescape_html": True}))
+    spec = SPECS.find("updated.first")
+    updated.build(spec, needs(student_small=folder, splits_new=folder), folder)  # type: ignore[arg-type]
+
+
 def _scores(seen: list[str], accepted: list[dict[str, Any]]) -> None:
     from lmspec.methods.overlap import Overlap
     from lmspec.specs.scores import ScoresSpec
@@ -205,6 +218,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),
     "labels-agree": (_other_labels, "its labels are"),
     "replay-was-trained-on": (_replay_of_rows_that_are_new, "was not trained on splits.old"),
+    "update-trains-a-network": (_an_update_of_a_linear_model, "nothing to train further"),
     "test-rows-were-not-seen": (_test_rows_that_were_seen, "the model has seen test texts"),
     "accepted-overlap-was-seen": (
         _an_overlap_with_data_that_was_not_seen,
@@ -240,7 +254,9 @@ def test_which_networks_take_which_scheme() -> None:
     assert kind_of({"LSTM", "Gemm"}) == "lstm"
     assert kind_of({"GRU", "Gemm", "Conv"}) == "gru"
     assert kind_of({"MatMul", "Softmax", "Conv"}) is None
-    assert {kind for kind, _ in UNSUITED} == {"cnn", "gru", "lstm"}
+    assert kind_of({"Gather", "Log", "MatMul"}) == "linear"
+    assert kind_of({"Log", "Softmax", "MatMul"}) is None
+    assert {kind for kind, _ in UNSUITED} == {"cnn", "gru", "lstm", "linear"}
 
 
 def test_a_spec_that_is_not_valid_says_why_in_the_stage(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ SHARED = {
     "reading": reading.__file__,
     "repairing": repairing.__file__,
 }
+OWN_FOLDER = "sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out\n"
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
 LOCKED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add those of these:
@@ -25,6 +26,8 @@ UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add
 def write(out: Path) -> bool:
     """Write them beside the graph. Are the hashes of the packages known?"""
     code = Path(predict.__file__).read_text(encoding="utf-8")
+    first = "from lmspec.methods."
+    code = code.replace(first, f"{OWN_FOLDER}{first}", 1)
     for name, path in SHARED.items():
         code = code.replace(f"from lmspec.methods.{name} import", f"from {name} import")
         shutil.copyfile(path, out / f"{name}.py")

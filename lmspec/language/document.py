@@ -40,7 +40,10 @@ class Document:
         named = blocks.of(self.values)
         if not named:
             return self.values
-        return blocks.without(self.values) | {blocks.SECTION: self.values[blocks.SECTION]}
+        # a key may be null or a number, which `validate` reports
+        texts = {key: value for key, value in self.values.items() if isinstance(key, str)}
+        rest = {key: value for key, value in self.values.items() if key not in texts}
+        return blocks.without(texts) | rest | {blocks.SECTION: self.values[blocks.SECTION]}
 
     def _steps(self, steps: Steps) -> list[tuple[Steps, Span | None]]:
         """(path of what is written, place of a reference to it) at the end of each step.
