@@ -700,7 +700,7 @@ def test_another_toolchain_is_left_over_or_refused(project: Path) -> None:
         and "toolchain: not separated" in output
         and "HEAD~2 with spec of HEAD~1" in output
     )
-    assert "lmspec: nothing was built, so no effect is known: `lmspec attribute" in output
+    assert "HEAD~2 with spec of HEAD~1: built" in output  # from the cache, without asking
     refused = miniature.lmspec(
         project, "attribute", "HEAD~1", "HEAD", "scores.cnn.old.accuracy", code=1
     )

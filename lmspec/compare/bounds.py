@@ -362,7 +362,13 @@ def turned(pair: ArtifactPair, path: MetricPath) -> str | None:
 
 
 def _declared(end: Artifact, path: MetricPath) -> Better | None:
-    """If several declared names match, the one nearest to the end decides, then the longest."""
+    """If several declared names match, the one nearest to the end decides, then the longest.
+
+    None for a fact, such as the accuracy of a constant answer, which is called like a metric.
+    """
+    known = nouns.metric(end.name, path)
+    if known is not None and known.better is None:
+        return None
     ranks: dict[tuple[int, int], Better] = {}
     for declared, way in end.revision.directions(end.name).items() if end.exists else ():
         steps = tuple(declared.split("."))
