@@ -67,41 +67,33 @@ def test_a_scalar_gives_back_any_text(text: str) -> None:
         assert YAML(typ="safe").load(document) == {"key": text}
 
 
+SPEC = BundleSpec.model_validate(
+    {
+        "of": "quantized.r",
+        "scores": "scores.r",
+        "title": "t",
+        "license": "MIT",
+        "intended_use": "x",
+        "limitations": "y",
+    }
+)
+
+
 def test_a_card_says_what_makes_its_scores_worth_little() -> None:
     """Beside the share of the most frequent label; without a warning nothing is bold."""
-    spec = BundleSpec.model_validate(
-        {
-            "of": "quantized.r",
-            "scores": "scores.r",
-            "title": "t",
-            "license": "MIT",
-            "intended_use": "x",
-            "limitations": "y",
-        }
-    )
     values = dict.fromkeys(card.COLUMNS, 0.5) | {"majority": {"accuracy": 0.75}, "overlap": 0}
     scores = {"metrics": {"x": values}, "accepted_overlap": [], "warnings": []}
-    plain = card.model_card(spec, ["a", "b"], scores, {}, READS)
+    plain = card.model_card(SPEC, ["a", "b"], scores, {}, READS)
     assert "Always answering the most frequent label is right on 0.7500 of those of x." in plain
     assert "**" not in plain
     text = card.model_card(
-        spec, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {}, READS
+        SPEC, ["a"], {**scores, "warnings": ["it answers 'a' <b>\nonly"]}, {}, READS
     )
     assert "**it answers 'a' &lt;b> only.**\n" in text
 
 
 def test_a_card_says_what_was_left_out_of_the_data() -> None:
     """Per dataset, with the reasons; without numbers there is no section."""
-    spec = BundleSpec.model_validate(
-        {
-            "of": "quantized.r",
-            "scores": "scores.r",
-            "title": "t",
-            "license": "MIT",
-            "intended_use": "x",
-            "limitations": "y",
-        }
-    )
     counts = {
         "documents": 7000,
         "rejected": {"exact duplicate": 2, "no label": 1500},
@@ -109,9 +101,9 @@ def test_a_card_says_what_was_left_out_of_the_data() -> None:
     }
     clean = {"documents": 5, "rejected": {}, "contradictions": {"texts": 0}}
     data = {"splits.x": counts, "splits.y": clean}
-    text = card.model_card(spec, ["a"], {**SCORES, "data": data}, {}, READS)
+    text = card.model_card(SPEC, ["a"], {**SCORES, "data": data}, {}, READS)
     assert (
         "- splits.x: 7,000 of 8,502 rows; left out: 2 exact duplicate, 1,500 no label. "
         "3 texts had different labels.\n- splits.y: 5 of 5 rows.\n" in text
     )
-    assert "## Data" not in card.model_card(spec, ["a"], SCORES, {}, READS)
+    assert "## Data" not in card.model_card(SPEC, ["a"], SCORES, {}, READS)

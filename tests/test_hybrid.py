@@ -85,10 +85,8 @@ def test_features_do_not_depend_on_the_batch(weights: Path) -> None:
     before = {name: value.clone() for name, value in network.body.state_dict().items()}
     reader = reading.Reader(tokenizer, "truncate")
     texts = [*TEXTS[:40], *ODD]
-    together = embedding.embeddings(network.body, reader.read(texts).ids, pad_id)
-    alone = [
-        embedding.embeddings(network.body, reader.read([text]).ids, pad_id)[0] for text in texts
-    ]
+    together = embedding.embeddings(network, reader.read(texts).ids, pad_id)
+    alone = [embedding.embeddings(network, reader.read([text]).ids, pad_id)[0] for text in texts]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     full = [len(ids) > 0 for ids in reader.read(texts).ids]
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), full, atol=1e-5)
@@ -127,7 +125,7 @@ def test_an_encoder_that_does_not_help_is_left_out(
 ) -> None:
     """The scale is chosen on dev: 0 for noise. The rows of all scales are in the curve."""
 
-    def noise(body: object, ids: list[reading.Ids], pad_id: int) -> np.ndarray:
+    def noise(network: object, ids: list[reading.Ids], pad_id: int) -> np.ndarray:
         drawn = np.random.default_rng(len(ids)).normal(size=(len(ids), 32))
         return drawn.astype(np.float32)
 

@@ -42,39 +42,44 @@ class EmbeddingConfig(PretrainedConfig):
     body: dict[str, object] | None = None
 
 
-class EmbeddingClassifier(PreTrainedModel):
-    """The weights of the body are those of its source: only the head is fitted."""
+class OnEncoder(PreTrainedModel):
+    """A classifier on the embeddings of a body, whose weights are those of its source."""
 
-    config_class = EmbeddingConfig
-
-    def __init__(self, config: EmbeddingConfig, body: PreTrainedModel | None = None) -> None:
+    def __init__(self, config: PretrainedConfig, body: PreTrainedModel | None) -> None:
         super().__init__(config)
-        self.body = body or empty(config.body or {})
-        self.head = nn.Linear(self.body.config.hidden_size, config.num_labels)
-        self.post_init()
+        self.body = body or _empty(config.body or {})
+        self.additive = False  # does the body take an additive mask?
 
     def get_input_embeddings(self) -> nn.Module:
         """Those of the body."""
         embeddings: nn.Module = self.body.get_input_embeddings()
         return embeddings
 
+    def pooled(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """(b, h) mean of the last hidden states of the tokens, scaled to length 1.
+
+        input_ids, mask  (b, t); mask is 1 for each token
+        """
+        attention = transformer.additive(mask) if self.additive else mask
+        states = self.body(input_ids=input_ids, attention_mask=attention).last_hidden_state
+        counts = mask.to(states.dtype).unsqueeze(2)  # (b, t, 1)
+        mean = (states * counts).sum(1) / counts.sum(1).clamp(min=1)
+        return nn.functional.normalize(mean)
+
+
+class EmbeddingClassifier(OnEncoder):
+    """Only the head is fitted."""
+
+    config_class = EmbeddingConfig
+
+    def __init__(self, config: EmbeddingConfig, body: PreTrainedModel | None = None) -> None:
+        super().__init__(config, body)
+        self.head = nn.Linear(self.body.config.hidden_size, config.num_labels)
+        self.post_init()
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
-        return SequenceClassifierOutput(
-            logits=self.head(pooled(self.body, input_ids, attention_mask, attention_mask))
-        )
-
-
-def pooled(body: nn.Module, input_ids: Tensor, attention_mask: Tensor, mask: Tensor) -> Tensor:
-    """(b, h) mean of the last hidden states of the tokens, scaled to length 1.
-
-    attention_mask  as the body takes it
-    mask            (b, t) 1 for each token
-    """
-    states = body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-    counts = mask.to(states.dtype).unsqueeze(2)  # (b, t, 1)
-    mean = (states * counts).sum(1) / counts.sum(1).clamp(min=1)
-    return nn.functional.normalize(mean)
+        return SequenceClassifierOutput(logits=self.head(self.pooled(input_ids, attention_mask)))
 
 
 def create(
@@ -107,7 +112,7 @@ def encoder(
     return body.eval().requires_grad_(False), tokenizer, pad_id
 
 
-def empty(config: dict[str, object]) -> PreTrainedModel:
+def _empty(config: dict[str, object]) -> PreTrainedModel:
     """A body of that configuration; its weights are loaded into it."""
     values = {key: value for key, value in config.items() if key != "model_type"}
     whole = AutoModelForSequenceClassification.from_config(
@@ -133,24 +138,24 @@ def fit(
     layer       fits and calibrates a layer on features of (train, dev)
     """
     network, _, pad_id = drawn
-    fitted = layer(*(embeddings(network.body, ids, pad_id) for ids in (train, dev)))
+    fitted = layer(*(embeddings(network, ids, pad_id) for ids in (train, dev)))
     set_head(network, fitted.weight, fitted.bias)
     return drawn, fitted
 
 
-def embeddings(body: PreTrainedModel, ids: Sequence[Ids], pad_id: int) -> NDArray[np.float32]:
+def embeddings(network: OnEncoder, ids: Sequence[Ids], pad_id: int) -> NDArray[np.float32]:
     """(w, h) embedding of each window; windows of similar length share a batch."""
-    result = np.empty((len(ids), body.config.hidden_size), np.float32)
+    result = np.empty((len(ids), network.body.config.hidden_size), np.float32)
     start = last = now = time.monotonic()
     done = 0
     for rows in length_order([len(window) for window in ids], BATCH):
         batch = collate(ids, rows, pad_id)
         input_ids, mask = (
-            torch.from_numpy(values).to(body.device)
+            torch.from_numpy(values).to(network.device)
             for values in (batch.input_ids, batch.attention_mask)
         )
         with torch.inference_mode():
-            result[rows] = pooled(body, input_ids, mask, mask).cpu().numpy()
+            result[rows] = network.pooled(input_ids, mask).cpu().numpy()
         done += len(rows)
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
@@ -169,21 +174,8 @@ def set_head(
         network.head.bias.copy_(torch.from_numpy(bias))
 
 
-def exportable(model: EmbeddingClassifier) -> nn.Module:
+def exportable(model: OnEncoder) -> OnEncoder:
     """The module to trace: plain attention, and the mask built once, from standard operators."""
     model.body.set_attn_implementation("eager")
-    return _Masked(model)
-
-
-class _Masked(nn.Module):
-    """Gives the encoder an additive mask, as for a transformer."""
-
-    def __init__(self, model: EmbeddingClassifier) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
-        added = transformer.additive(attention_mask)
-        logits: Tensor = self.model.head(pooled(self.model.body, input_ids, added, attention_mask))
-        return logits
+    model.additive = True
+    return model

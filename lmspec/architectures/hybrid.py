@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lmspec.architectures import embedding, linear, transformer
+from lmspec.architectures import embedding, linear
 from lmspec.methods import logistic, pretrained, tfidf
 from lmspec.methods.ngrams import HybridTokenizer
 from lmspec.methods.reading import Ids
@@ -36,25 +36,18 @@ class HybridConfig(PretrainedConfig):
     max_length: int = 512
 
 
-class HybridClassifier(PreTrainedModel):
+class HybridClassifier(embedding.OnEncoder):
     """Tokens of the encoder first, then n-grams: one sequence of ids for both."""
 
     config_class = HybridConfig
 
     def __init__(self, config: HybridConfig, body: PreTrainedModel | None = None) -> None:
-        super().__init__(config)
-        self.body = body or embedding.empty(config.body or {})
+        super().__init__(config, body)
         self.head = nn.Linear(self.body.config.hidden_size, config.num_labels, bias=False)
         self.counted = linear.LinearClassifier(
             linear.LinearConfig(ngrams=config.ngrams, num_labels=config.num_labels)
         )
-        self.additive = False  # does the body take an additive mask?
         self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Those of the body."""
-        embeddings: nn.Module = self.body.get_input_embeddings()
-        return embeddings
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
@@ -68,9 +61,7 @@ class HybridClassifier(PreTrainedModel):
         torch._check(length <= input_ids.shape[1])  # type: ignore[no-untyped-call]
         mask = token[:, :length].to(torch.int64)
         ids = torch.where(token, input_ids, 0)[:, :length]
-        attention = transformer.additive(mask) if self.additive else mask
-        states = embedding.pooled(self.body, ids, attention, mask)
-        return SequenceClassifierOutput(logits=logits + self.head(states))
+        return SequenceClassifierOutput(logits=logits + self.head(self.pooled(ids, mask)))
 
 
 def create(
@@ -101,7 +92,7 @@ def features(network: HybridClassifier, ids: Sequence[Ids], pad_id: int) -> tfid
     ngrams = [window[window >= offset] - offset for window in ids]
     tokens = [window[window < offset] for window in ids]
     counts = linear.features(network.counted, ngrams)
-    states = embedding.embeddings(network.body, tokens, pad_id)
+    states = embedding.embeddings(network, tokens, pad_id)
     return sparse.hstack([counts, sparse.csr_array(states)], format="csr")
 
 
@@ -155,8 +146,4 @@ def load(folder: Path) -> HybridClassifier:
     return model
 
 
-def exportable(model: HybridClassifier) -> nn.Module:
-    """The module to trace: plain attention, and the mask built once, from standard operators."""
-    model.body.set_attn_implementation("eager")
-    model.additive = True
-    return model
+exportable = embedding.exportable

@@ -1,11 +1,13 @@
 """overview: every model and graph with scores: how good, against what, how large, is it shipped?"""
 
 import datetime
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lmspec.compare import against, bounds, gates, out_of_date, pictures, standing
 from lmspec.compare.artifact import Artifact
+from lmspec.compare.caching import cached
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Gate
 from lmspec.compare.revision import Revision, Unavailable
@@ -26,14 +28,16 @@ class Inspection:
         self.revision = revision
         self.out_of_date = out_of_date.artifacts(revision)
 
+    @cached
     def artifact(self, name: str) -> Artifact:
-        """An artifact of the revision."""
+        """An artifact of the revision; once, since it keeps its predictions."""
         return Artifact(self.revision, name, self.out_of_date.get(name))
 
     def spec(self, name: str) -> Mapping[str, Any]:
         """The section of an artifact; empty if there is none."""
         return self.revision.artifacts.get(name, {})
 
+    @functools.cached_property
     def baselines(self) -> dict[str, str]:
         """Dataset -> the first scores on it of a linear model."""
         found: dict[str, str] = {}
@@ -66,7 +70,7 @@ class Inspection:
         """All scores in the order of params.yaml, the gates of the commit, and what is lacking."""
         scores = list(self.all_scores())
         problems = [*self._problems(), *self._warnings(scores)]
-        return Overview(scores, self.baselines(), list(self._gates()), problems)
+        return Overview(scores, self.baselines, list(self._gates()), problems)
 
     def _problems(self) -> Iterator[Problem]:
         """Of what has one by itself; of all that is made from these, one."""
@@ -81,7 +85,7 @@ class Inspection:
 
     def _warnings(self, scores: Sequence[Score]) -> Iterator[Problem]:
         """What makes scores worth little, as `lmspec diff` and the model card have it."""
-        linear = self.baselines()
+        linear = self.baselines
         for score in scores:
             other = linear.get(score.dataset)
             held = self.artifact(other) if other else None
@@ -103,7 +107,7 @@ class Inspection:
 
     def _score(self, scores: Artifact, dataset: str) -> Score:
         of = str(scores.spec.get("of"))
-        linear = self.baselines().get(dataset)
+        linear = self.baselines.get(dataset)
         against_majority = ArtifactPair(against.Majority(scores), scores)
         pair = ArtifactPair(self.artifact(linear), scores) if linear else None
         return Score(
@@ -118,9 +122,10 @@ class Inspection:
             _constant(scores.predictions.get(dataset)),
             pictures.bytes_of(self.artifact(of)) or None,
             self._latency(of),
-            of in self.shipped(),
+            of in self.shipped,
         )
 
+    @functools.cached_property
     def shipped(self) -> set[str]:
         """Graphs that a bundle holds."""
         specs = self.revision.artifacts.items()
@@ -139,7 +144,7 @@ class Inspection:
         """Those that need no other commit: `lmspec gate` knows about the others."""
         today = datetime.date.today()
         for name, gate in gates.demanded(self.revision).items():
-            if against.of(gate) in (None, against.MAJORITY) or against.is_within(gate):
+            if against.of(gate) != against.BASELINE:
                 about = self.artifact(".".join(gate.metric.split(".")[:2]))
                 pair = ArtifactPair(about, about)
                 yield gates.evaluated(pair, name, gate, today, self.out_of_date)

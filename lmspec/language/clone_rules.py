@@ -77,8 +77,12 @@ def _file_sources(specs: Specs) -> Iterator[tuple[str, ArtifactName]]:
 
 
 def _is_tracked_by_dvc(root: Path, source: Values) -> bool:
-    path = Path(source["path"])
-    return any((root / f"{part}.dvc").is_file() for part in (path, *path.parents) if part.name)
+    return any((root / file).is_file() for file in tracking(Path(source["path"])))
+
+
+def tracking(path: Path) -> Iterator[str]:
+    """The files by which DVC would track it, or a folder above it."""
+    return (f"{part}.dvc" for part in (path, *path.parents) if part.name)
 
 
 def _has_crlf(path: Path) -> bool:

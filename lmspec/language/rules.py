@@ -34,8 +34,8 @@ def file_sources_exist(specs: Specs) -> Disagreements:
     for name, source in specs.of("sources"):
         if source["kind"] == "file":
             path = Path(source["path"])
-            tracking = (f"{part}.dvc" for part in (path, *path.parents) if part.name)
-            if not any(_exists(specs.root / file) for file in (str(path), *tracking)):
+            files = (str(path), *clone_rules.tracking(path))
+            if not any(_exists(specs.root / file) for file in files):
                 yield Disagreement(
                     (*name, "path"),
                     f"there is no file or folder {path}",

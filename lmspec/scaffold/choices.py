@@ -82,8 +82,12 @@ class Choices:
     linear: Linear
     hybrid: Reading | None
     tuning: Tuning | None
-    class_weights: str
     ships: str
+
+    @property
+    def class_weights(self) -> str:
+        """Of every model."""
+        return self.linear.class_weights
 
 
 def shares(rows: int) -> Shares:
@@ -188,4 +192,4 @@ def choices(
         ships = "hybrid" if hybrid else "linear"
         if tuned is not None and train >= FEWEST_PER_LABEL * len(seen.labels):
             ships = "finetuned"
-    return Choices(parts, linear(seen), hybrid, tuned, class_weights(seen), ships)
+    return Choices(parts, linear(seen), hybrid, tuned, ships)

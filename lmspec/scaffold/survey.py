@@ -33,11 +33,6 @@ class Survey:
         return max(self.labels.values()) / sum(self.labels.values())
 
     @property
-    def rarest(self) -> tuple[str, int]:
-        """The label with the fewest rows."""
-        return min(self.labels.items(), key=lambda item: (item[1], item[0]))
-
-    @property
     def imbalance(self) -> float:
         """Rows of the most frequent label for one of the rarest."""
         return max(self.labels.values()) / min(self.labels.values())
