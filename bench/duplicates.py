@@ -131,10 +131,10 @@ def peer(texts: list[str], rule: NearDuplicates) -> tuple[float, int]:
 def beside(texts: list[str], rule: NearDuplicates) -> str:
     """How many times datasketch's time ours is, and whether both leave out as many texts."""
     begin = time.monotonic()
-    found = len(duplicates.first_near(texts, rule))
+    repeats = len(duplicates.first_near(texts, rule))
     ours = time.monotonic() - begin
     theirs, left_out = peer(texts, rule)
-    return f"{theirs / ours:.0f} times ({theirs:.1f} s; {left_out:,} and {found:,} left out)"
+    return f"{theirs / ours:.0f} times ({theirs:.1f} s; {left_out:,} and {repeats:,} left out)"
 
 
 def main(rows: int, kinds: list[str]) -> None:
@@ -166,8 +166,8 @@ def measure(kind: str, texts: list[str], origin: dict[int, int], folder: Path) -
     left_out = {row - 1 for row in rejected["row"]}
     pairs = [(i, j) for i, j in origin.items() if j not in left_out]
     pairs = [(i, j) for i, j in pairs if similarity(texts[i], texts[j]) >= CORPUS.threshold]
-    found = share(pairs, lambda i, j: i in left_out)
-    line(kind, len(texts), "corpus", seconds, peak, found, message, beside(few, CORPUS))
+    recall = share(pairs, lambda i, j: i in left_out)
+    line(kind, len(texts), "corpus", seconds, peak, recall, message, beside(few, CORPUS))
     seconds, peak, message = timed(project, "splits-texts")
     splits = project / "data/splits/texts"
     where = {
@@ -184,13 +184,13 @@ def measure(kind: str, texts: list[str], origin: dict[int, int], folder: Path) -
         and plain[j] in where
         and similarity(texts[i], texts[j]) >= SPLITS.threshold
     ]
-    found = share(pairs, lambda i, j: where[plain[i]] == where[plain[j]])
-    line(kind, len(texts), "splits", seconds, peak, found, message, beside(few, SPLITS))
+    recall = share(pairs, lambda i, j: where[plain[i]] == where[plain[j]])
+    line(kind, len(texts), "splits", seconds, peak, recall, message, beside(few, SPLITS))
 
 
-def share(pairs: list[tuple[int, int]], found: Callable[[int, int], bool]) -> str:
+def share(pairs: list[tuple[int, int]], is_found: Callable[[int, int], bool]) -> str:
     """How many of the pairs are found."""
-    return f"{sum(found(i, j) for i, j in pairs)} of {len(pairs)}" if pairs else "-"
+    return f"{sum(is_found(i, j) for i, j in pairs)} of {len(pairs)}" if pairs else "-"
 
 
 def line(*cells: object) -> None:

@@ -124,8 +124,8 @@ def standings(pairs: Mapping[str, ArtifactPair], candidate: Revision) -> Iterato
                 continue
             others = (other for other in linear if other.out_of_date is None)
             other = next((each for each in others if dataset in each.predictions), None)
-            if found := standing(scores, dataset, other):
-                yield found
+            if worth := standing(scores, dataset, other):
+                yield worth
 
 
 def _looks_worthless(values: Any) -> bool:
