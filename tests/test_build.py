@@ -383,6 +383,26 @@ def test_a_dvc_lock_that_was_cut_short_is_reported(
     assert "2 are up to date" in miniature.lmspec(project, "plan")
 
 
+def test_a_run_cache_that_a_kill_left_without_a_run_is_put_right(
+    sources: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    """DVC deletes an entry that was cut short, and fails on the folder that it leaves empty."""
+    project = sources(tmp_path)
+    miniature.dvc(project, "repro")
+    lock = (project / "dvc.lock").read_text()
+    runs = list((project / ".dvc/cache/runs").glob("*/*/*"))
+    assert len(runs) == 2
+    for command in ("plan", "build"):
+        (project / "dvc.lock").unlink()
+        for run in (project / ".dvc/cache/runs").glob("*/*/*"):
+            run.unlink()
+        assert "join() argument" in miniature.dvc(project, "repro", code=255)
+        miniature.lmspec(project, command)
+        miniature.dvc(project, "repro")
+        assert (project / "dvc.lock").read_text() == lock
+        assert sorted((project / ".dvc/cache/runs").glob("*/*/*")) == sorted(runs)
+
+
 def test_keep_marks_stages_up_to_date_after_a_comment_and_leaves_an_edit(
     sources: Callable[[Path], Path], tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
-from lmspec.pipeline import dvc, leftovers
+from lmspec.pipeline import dvc, leftovers, run_cache
 from tests import miniature
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
@@ -225,8 +225,9 @@ def kill_often(project: Path, goal: list[str], quota: Counter[str], seed: int) -
 
 
 def repair(project: Path) -> None:
-    """As `lmspec plan` advises: DVC empties these files before it writes them, so that a kill in
-    that moment cuts one short."""
+    """As `lmspec plan` advises and does it: DVC empties these files before it writes them, so that
+    a kill in that moment cuts one short."""
+    run_cache.RunCache(dvc.caches(project)[1]).remove_empty()
     rwlock = project / dvc.RWLOCK
     try:
         json.loads(rwlock.read_text() if rwlock.exists() else "{}")

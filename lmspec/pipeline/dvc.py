@@ -33,13 +33,14 @@ CUT_SHORT = "it is cut short: DVC was killed, or the disk was full, while it wro
 def stages(root: Path, targets: Sequence[str] = ()) -> Iterator[list[Stage]]:
     """The stages of `dvc repro`, in its order. Holds DVC's locks, so that no build changes them."""
     with _repo(root) as repo, lock_repo(repo):
+        cache = RunCache(Path(repo.stage_cache.cache_dir))
+        cache.remove_empty()
         graph = get_active_graph(repo.index.graph)
         order = plan_repro(graph, collect_stages(repo, targets or ["dvc.yaml"]))
         listed = [stage for stage in order if stage.cmd]
         paths = [item.fs_path for stage in listed for item in (*stage.deps, *stage.outs)]
         hardlink = repo.config["core"].get("hardlink_lock", False)
         with rwlock(repo.tmp_dir, repo.fs, "lmspec plan", paths, [], hardlink), _parsed_once():
-            cache = RunCache(Path(repo.stage_cache.cache_dir))
             yield [Stage(stage, cache) for stage in listed]
 
 

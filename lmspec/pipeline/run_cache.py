@@ -1,5 +1,6 @@
 """run_cache: the earlier runs that DVC's run-cache holds."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,16 @@ class RunCache:
         except (YAMLFileCorruptedError, Invalid):
             return None
         return entry if command in (None, entry["cmd"]) else None
+
+    def remove_empty(self) -> None:
+        """Remove folders without a run, on which DVC fails with a TypeError (of `join()`).
+
+        A kill while DVC writes an entry cuts it short; DVC's next run deletes that file, and leaves
+        its folder. Hold DVC's lock: DVC makes the folder before the file.
+        """
+        for folder in self._folder.glob("??/*"):
+            with contextlib.suppress(OSError):  # it has runs
+                folder.rmdir()
 
     def of_command(self, command: Any) -> Iterator[tuple[str, Entry]]:
         """(key, run) of each run of that command."""
