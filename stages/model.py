@@ -8,10 +8,12 @@ from typing import Any
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import coverage, encoding, metrics, supervision, training
+from lmspec.methods import coverage, encoding, metrics
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
+from lmspec.training import loop, outcome, seeds, supervision
+from lmspec.training.task import Fitted, Task
 
 LOGISTIC = "lmspec.methods.logistic"  # by its name: no network's key holds it
 
@@ -21,7 +23,7 @@ class Trained:
     """A model, how it was trained, and the texts that it learned from and was stopped on."""
 
     model: checkpoint.Checkpoint
-    fitted: training.Fitted
+    fitted: Fitted
     new: examples.Examples
     dev: examples.Examples
 
@@ -32,10 +34,10 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
         return solved(spec, spec.training, needs, out)
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
-    others = training.over_seeds(
+    others = seeds.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
-    report = training.metrics(kept.model.model, kept.fitted, others)
+    report = outcome.metrics(kept.model.model, kept.fitted, others)
     warn(report["dev"], kept.dev)
     return stage.Report(
         report | {"train": coverage.metrics(kept.new.windows)}, {"curve": kept.fitted.curve}
@@ -125,7 +127,7 @@ def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:
 def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """One network, with one seed."""
     recipe = descent(spec.training)
-    training.seed_weights(numerics)
+    seeds.seed_weights(numerics)
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
     if numerics == needs.bits:
@@ -135,10 +137,10 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
-    task = training.Task(
+    task = Task(
         new.windows.ids, model.pad_id, objective, evaluate, supervision.prior_log_loss(dev.truth)
     )
-    fitted = training.fit(model.model, task, recipe, numerics)
+    fitted = loop.fit(model.model, task, recipe, numerics)
     return Trained(model, fitted, new, dev)
 
 

@@ -8,10 +8,12 @@ from transformers import PreTrainedModel
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import coverage, distilling, encoding, metrics, supervision, teaching, training
+from lmspec.methods import coverage, encoding, metrics
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
+from lmspec.training import distilling, loop, outcome, seeds, supervision, teaching
+from lmspec.training.task import Fitted, Task
 
 
 def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -41,22 +43,22 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
     prior = supervision.prior_log_loss(dev.truth)
 
-    def train(numerics: Numerics) -> tuple[PreTrainedModel, training.Fitted]:
-        training.seed_weights(numerics)
+    def train(numerics: Numerics) -> tuple[PreTrainedModel, Fitted]:
+        seeds.seed_weights(numerics)
         network = architecture.shrink(
             teacher.model, spec.layers, spec.dropout, spec.classifier_dropout
         )
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
-        task = training.Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior)
-        return network, training.fit(network, task, recipe, numerics)
+        task = Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior)
+        return network, loop.fit(network, task, recipe, numerics)
 
     network, fitted = train(needs.bits)
     clean = documents.read_clean(needs[spec.on])
     checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean), out)
-    others = training.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
-    report = training.metrics(network, fitted, others)
+    others = seeds.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
+    report = outcome.metrics(network, fitted, others)
     for line in metrics.warnings(report["dev"], dev.truth):
         stage.say(line)
     return stage.Report(report | {"train": coverage.metrics(new.windows)}, {"curve": fitted.curve})

@@ -11,20 +11,14 @@ from numpy.typing import NDArray
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples, seenfile
-from lmspec.methods import (
-    coverage,
-    distilling,
-    encoding,
-    reading,
-    supervision,
-    training,
-    updating,
-)
+from lmspec.methods import coverage, encoding, reading
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
+from lmspec.training import distilling, loop, outcome, seeds, supervision, updating
+from lmspec.training.task import Fitted, Task
 
 
 def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -32,10 +26,10 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     the old."""
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
-    others = training.over_seeds(
+    others = seeds.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
-    report = training.metrics(kept.model.model, kept.fitted, others)
+    report = outcome.metrics(kept.model.model, kept.fitted, others)
     report |= {"rows": kept.rows, "train": coverage.metrics(kept.windows)}
     return stage.Report(report, {"curve": kept.fitted.curve})
 
@@ -45,7 +39,7 @@ class Trained:
     """windows: of the training texts; rows: how many of those were new, and how many replayed."""
 
     model: checkpoint.Checkpoint
-    fitted: training.Fitted
+    fitted: Fitted
     windows: reading.Windows
     rows: dict[str, int]
 
@@ -88,8 +82,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         spec.retention,
     )
     prior = supervision.prior_log_loss(dev_truth)
-    task = training.Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
-    fitted = training.fit(earlier.model, task, descent(spec.training), numerics)
+    task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
+    fitted = loop.fit(earlier.model, task, descent(spec.training), numerics)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)
 

@@ -175,7 +175,7 @@ def changes() -> Changes:
         ),
         tuple(Rows("corpus.tweets", text, text, 12, 3, 1) for text in HOSTILE),
         (
-            Code("lmspec/methods/training.py", ("fit", "Run.step"), ("model.minilm",)),
+            Code("lmspec/training/loop.py", ("fit", "Run.step"), ("model.minilm",)),
             Code("stages/model.py", (), ("model.x",)),
         ),
         (Change("numpy", "2.4.5", "2.4.6"),),
@@ -303,8 +303,8 @@ def realistic() -> Report:
             Rows("corpus.tweets", "tweets", "positive", 187, 4, 5),
         ),
         code=(
-            Code("lmspec/methods/distilling.py", ("distil", "softened"), ("student.small",)),
-            Code("lmspec/methods/updating.py", (), ("updated.tweets",)),
+            Code("lmspec/training/distilling.py", ("distil", "softened"), ("student.small",)),
+            Code("lmspec/training/updating.py", (), ("updated.tweets",)),
         ),
         toolchain=(Change("onnxruntime", "1.31.0", "1.32.0"),),
         rebuilt=("corpus.tweets", "splits.tweets", "student.small", "updated.tweets",

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lmspec.methods import supervision, training
+from lmspec.training import loop, supervision
+from lmspec.training.task import Task
 from tests.test_training import NUMERICS, TRUTH, alone, make, recipe, weights
 
 pytestmark = pytest.mark.gpu
@@ -24,8 +25,8 @@ def test_training_on_a_gpu_repeats_to_the_bit(
         model.to("cuda")
         evaluate = supervision.evaluation(model, alone(ids), TRUTH, pad)
         numerics = NUMERICS.model_copy(update={"precision": precision})
-        task = training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate)
-        fitted = training.fit(model, task, recipe(epochs=6), numerics)
+        task = Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate)
+        fitted = loop.fit(model, task, recipe(epochs=6), numerics)
         found.append(weights(model.cpu()))
         assert fitted.best["dev_accuracy"] > 0.9
     assert found[0] == found[1]

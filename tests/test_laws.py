@@ -50,6 +50,7 @@ FLOORS = (
     "specs",
     "statistics",
     "methods",
+    "training",
     "architectures",
     "formats",
     "stage",

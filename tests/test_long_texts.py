@@ -18,12 +18,13 @@ from lmspec import stage
 from lmspec.architectures import cnn
 from lmspec.formats import checkpoint, deployed, graph, predict
 from lmspec.formats.checkpoint import Checkpoint
-from lmspec.methods import bytepair, coverage, encoding, reading, supervision, timing, training
+from lmspec.methods import bytepair, coverage, encoding, reading, timing
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import Cnn
 from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.numerics import Machine, Numerics
+from lmspec.training import seeds, supervision
 from stages import exported
 from tests import history, miniature
 from tests.specs import GOOD, complaints
@@ -172,7 +173,7 @@ def test_a_text_counts_once_in_training_however_long_it_is() -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A network that reads 12 tokens at once, and its graph, as the stages write them."""
     folder = tmp_path_factory.mktemp("long")
-    training.seed_weights(NUMERICS)
+    seeds.seed_weights(NUMERICS)
     spec = Cnn(
         kind="cnn",
         embedding_dim=8,

@@ -26,7 +26,7 @@ OTHERS = {
     "lmspec/architectures/hybrid.py": "a number",
     "lmspec/architectures/linear.py": "a constant",
     "lmspec/methods/logistic.py": "numbers and names of metrics",
-    "lmspec/methods/training.py": "numbers and names of metrics, none of a user's",
+    "lmspec/training/progress.py": "numbers and names of metrics, none of a user's",
     "lmspec/run/interpreter.py": "a constant",
 }
 HOSTILE = [

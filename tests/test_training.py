@@ -9,22 +9,15 @@ from numpy.typing import NDArray
 
 from lmspec.architectures import cnn, rnn, transformer
 from lmspec.errors import LmspecError
-from lmspec.methods import (
-    bytepair,
-    distilling,
-    encoding,
-    metrics,
-    reading,
-    supervision,
-    teaching,
-    torchrun,
-    training,
-    updating,
-)
+from lmspec.methods import bytepair, encoding, metrics, reading, torchrun
 from lmspec.specs.architecture import Cnn, Rnn
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import Distillation
 from lmspec.specs.training import GradientDescent
+from lmspec.training import distilling, loop, seeds, supervision, teaching, updating
+from lmspec.training.order import training_order
+from lmspec.training.schedule import learning_rate_factor
+from lmspec.training.task import Fitted, Task
 from tests import miniature
 
 TEXTS = [text for _, text, _ in miniature.sentences("")]
@@ -66,7 +59,7 @@ def recipe(**changes: object) -> GradientDescent:
 
 def make(kind: str) -> tuple[torch.nn.Module, list[NDArray[np.int64]], int]:
     """A small network of that kind, the encoded texts, and the id of the padding."""
-    training.seed_weights(NUMERICS)
+    seeds.seed_weights(NUMERICS)
     if kind == "cnn":
         spec = Cnn(
             kind="cnn",
@@ -106,11 +99,11 @@ def alone(ids: list[NDArray[np.int64]]) -> reading.Windows:
 
 def fit(
     kind: str, spec: GradientDescent, numerics: Numerics = NUMERICS
-) -> tuple[torch.nn.Module, training.Fitted]:
+) -> tuple[torch.nn.Module, Fitted]:
     model, ids, pad = make(kind)
     evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
-    return model, training.fit(
-        model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics
+    return model, loop.fit(
+        model, Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics
     )
 
 
@@ -137,9 +130,9 @@ def test_a_draw_elsewhere_shifts_no_draw_of_training() -> None:
         torch.rand(17)
         return supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)()
 
-    training.fit(
+    loop.fit(
         model,
-        training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate),
+        Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate),
         recipe(),
         NUMERICS,
     )
@@ -156,8 +149,8 @@ def test_the_best_weights_are_kept() -> None:
     )
     model, ids, pad = make("cnn")
     evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
-    fitted = training.fit(
-        model, training.Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS
+    fitted = loop.fit(
+        model, Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS
     )
     assert fitted.best["dev_log_loss"] == min(row["dev_log_loss"] for row in fitted.curve)
     assert evaluate()["log_loss"] == fitted.best["dev_log_loss"]
@@ -171,9 +164,9 @@ def test_a_loss_that_is_not_finite_ends_the_build() -> None:
     with torch.no_grad():
         model.head.weight.fill_(float("nan"))
     with pytest.raises(LmspecError, match="peak_learning_rate"):
-        training.fit(
+        loop.fit(
             model,
-            training.Task(ids, pad, supervision.cross_entropy(TRUTH), dict),
+            Task(ids, pad, supervision.cross_entropy(TRUTH), dict),
             recipe(optimizer=SGD),
             NUMERICS,
         )
@@ -181,25 +174,23 @@ def test_a_loss_that_is_not_finite_ends_the_build() -> None:
 
 def test_the_schedule_rises_and_falls() -> None:
     """From a first small step to 1 at the end of warm-up, then to 0; constant stays."""
-    linear = [training.learning_rate_factor(s, 100, 0.1, "linear") for s in range(101)]
+    linear = [learning_rate_factor(s, 100, 0.1, "linear") for s in range(101)]
     assert linear[0] == 0.1 and linear[9] == linear[10] == 1.0 and linear[100] == 0.0
     assert np.all(np.diff(linear[10:]) < 0)
-    cosine = [training.learning_rate_factor(s, 100, 0.0, "cosine") for s in range(101)]
+    cosine = [learning_rate_factor(s, 100, 0.0, "cosine") for s in range(101)]
     assert (
         cosine[0] == 1.0 and cosine[50] == pytest.approx(0.5) and cosine[100] == pytest.approx(0.0)
     )
-    assert training.learning_rate_factor(73, 100, 0.1, "constant") == 1.0
+    assert learning_rate_factor(73, 100, 0.1, "constant") == 1.0
 
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
     """A permutation per epoch, a function of seed and epoch alone, with little padding."""
     lengths = np.random.default_rng(0).integers(3, 60, 500)
-    one, two = (encoding.training_order(lengths, 16, 1, epoch) for epoch in (0, 1))
+    one, two = (training_order(lengths, 16, 1, epoch) for epoch in (0, 1))
     for order in (one, two):
         assert sorted(i for batch in order for i in batch) == list(range(500))
-    assert [b.tolist() for b in one] == [
-        b.tolist() for b in encoding.training_order(lengths, 16, 1, 0)
-    ]
+    assert [b.tolist() for b in one] == [b.tolist() for b in training_order(lengths, 16, 1, 0)]
     assert [b.tolist() for b in one] != [b.tolist() for b in two]
     padded = sum(lengths[b].max() * len(b) for b in one)
     assert padded < 1.1 * lengths.sum()
@@ -330,10 +321,8 @@ def test_frozen_parts_do_not_move(teacher: torch.nn.Module) -> None:
     transformer.freeze(model, embeddings=True, layers=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     ids = [np.arange(2, 9), np.arange(4, 20)]
-    task = training.Task(
-        ids, 0, supervision.cross_entropy(np.asarray([0, 1])), lambda: {"accuracy": 0.0}
-    )
-    training.fit(model, task, recipe(), NUMERICS)
+    task = Task(ids, 0, supervision.cross_entropy(np.asarray([0, 1])), lambda: {"accuracy": 0.0})
+    loop.fit(model, task, recipe(), NUMERICS)
     moved = {
         name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
     }
@@ -362,9 +351,7 @@ def test_bytepair_is_the_same_every_time() -> None:
     assert len(one.encode("was wonderful " * 30).ids) == 8
 
 
-def watched(
-    rows: list[tuple[float, float, int]], patience: int = 2, prior: float = 0.69
-) -> training.Fitted:
+def watched(rows: list[tuple[float, float, int]], patience: int = 2, prior: float = 0.69) -> Fitted:
     """Training whose evaluations give (accuracy, log loss, predicted labels), one a step."""
     model, ids, pad = make("cnn")
     answers = iter(rows)
@@ -375,8 +362,8 @@ def watched(
 
     rule = {"metric": "accuracy", "evaluation_steps": 1, "patience": patience}
     objective = supervision.cross_entropy(TRUTH)
-    task = training.Task(list(ids), pad, objective, evaluate, prior)
-    return training.fit(model, task, recipe(epochs=1, early_stopping=rule), NUMERICS)
+    task = Task(list(ids), pad, objective, evaluate, prior)
+    return loop.fit(model, task, recipe(epochs=1, early_stopping=rule), NUMERICS)
 
 
 def test_log_loss_breaks_ties_of_the_watched_metric() -> None:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lmspec.methods import metrics, reading, torchrun, weighting
+from lmspec.methods import metrics, reading, torchrun
 from lmspec.methods.reading import Batch, Windows
-from lmspec.methods.training import Objective
+from lmspec.training import weighting
+from lmspec.training.task import Objective
 
 # Of evaluations during training. It can change last digits, and with them which step is best: so
 # it is no setting of the machine.

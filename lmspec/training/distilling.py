@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from lmspec.methods import weighting
 from lmspec.methods.reading import Ids, collate, length_order
+from lmspec.training import weighting
 
 ANSWER_BATCH = 64
 

@@ -7,11 +7,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
-from lmspec.methods import weighting
-from lmspec.methods.distilling import Answers, soft_cross_entropy
 from lmspec.methods.reading import Batch
-from lmspec.methods.training import Objective
 from lmspec.specs.updated import Retention
+from lmspec.training import weighting
+from lmspec.training.distilling import Answers, soft_cross_entropy
+from lmspec.training.task import Objective
 
 REPLAY = 2  # number of its stream of draws
 

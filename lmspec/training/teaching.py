@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lmspec.methods import weighting
-from lmspec.methods.distilling import Answers, first_token, soft_cross_entropy
 from lmspec.methods.reading import Batch
-from lmspec.methods.training import Objective
 from lmspec.specs.student import Distillation
+from lmspec.training import weighting
+from lmspec.training.distilling import Answers, first_token, soft_cross_entropy
+from lmspec.training.task import Objective
 
 
 def taught(

@@ -1,0 +1,46 @@
+"""task: what a network learns from, and what came of it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from lmspec.methods.reading import Batch, Ids
+
+# loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
+Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
+Curve = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model learns from.
+
+    ids        token ids of each window of the training texts
+    objective  loss on a batch of them
+    evaluate   metrics of the model in its present state on the dev split
+    prior_log_loss  what the shares of the labels reach there: a model is cold until it is below
+    """
+
+    ids: Sequence[Ids]
+    pad_id: int
+    objective: Objective
+    evaluate: Callable[[], dict[str, float]]
+    prior_log_loss: float = math.inf
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Result of a training.
+
+    curve  one row per evaluation
+    best   the row of the evaluation whose weights the model has
+    steps  optimizer steps taken
+    """
+
+    curve: Curve
+    best: dict[str, Any]
+    steps: int
