@@ -12,7 +12,7 @@ from lmspec.methods import coverage, encoding, metrics
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
-from lmspec.training import loop, outcome, seeds, supervision
+from lmspec.training import loop, seeds, summary, supervision
 from lmspec.training.task import Fitted, Task
 
 LOGISTIC = "lmspec.methods.logistic"  # by its name: no network's key holds it
@@ -37,7 +37,7 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     others = seeds.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
-    report = outcome.metrics(kept.model.model, kept.fitted, others)
+    report = summary.metrics(kept.model.model, kept.fitted, others)
     warn(report["dev"], kept.dev)
     return stage.Report(
         report | {"train": coverage.metrics(kept.new.windows)}, {"curve": kept.fitted.curve}

@@ -12,7 +12,7 @@ from lmspec.methods import coverage, encoding, metrics
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
-from lmspec.training import distilling, loop, outcome, seeds, supervision, teaching
+from lmspec.training import distilling, loop, seeds, summary, supervision, teaching
 from lmspec.training.task import Fitted, Task
 
 
@@ -58,7 +58,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     clean = documents.read_clean(needs[spec.on])
     checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean), out)
     others = seeds.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
-    report = outcome.metrics(network, fitted, others)
+    report = summary.metrics(network, fitted, others)
     for line in metrics.warnings(report["dev"], dev.truth):
         stage.say(line)
     return stage.Report(report | {"train": coverage.metrics(new.windows)}, {"curve": fitted.curve})

@@ -17,7 +17,7 @@ from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
-from lmspec.training import distilling, loop, outcome, seeds, supervision, updating
+from lmspec.training import distilling, loop, seeds, summary, supervision, updating
 from lmspec.training.task import Fitted, Task
 
 
@@ -29,7 +29,7 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     others = seeds.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
-    report = outcome.metrics(kept.model.model, kept.fitted, others)
+    report = summary.metrics(kept.model.model, kept.fitted, others)
     report |= {"rows": kept.rows, "train": coverage.metrics(kept.windows)}
     return stage.Report(report, {"curve": kept.fitted.curve})
 

@@ -1,6 +1,8 @@
-"""order: which rows make each batch of an epoch."""
+"""order: which rows make each batch, a function of the seed and the step alone."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,3 +27,45 @@ def training_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: in
         bucket = bucket[np.argsort([lengths[i] for i in bucket], kind="stable")]
         batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+@dataclass(frozen=True)
+class Step:
+    """An optimizer step.
+
+    number  from 0, over all epochs
+    epochs  passes over the data that are done after it
+    rows    (b,) positions of its texts' windows
+    """
+
+    number: int
+    epochs: float
+    rows: Ids
+
+
+@dataclass(frozen=True)
+class Order:
+    """The steps of a training on windows of these lengths."""
+
+    lengths: Sequence[int]
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Also of the last, whose last batch may be smaller."""
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """In all epochs."""
+        return self.steps_per_epoch * self.epochs
+
+    def start(self, number: int) -> Iterator[Step]:
+        """The steps from that number on: a resumed training sees what it would have seen."""
+        size = self.steps_per_epoch
+        for epoch in range(number // size, self.epochs):
+            batches = training_order(self.lengths, self.batch_size, self.seed, epoch)
+            for at in range(max(0, number - epoch * size), size):
+                yield Step(epoch * size + at, epoch + (at + 1) / size, batches[at])

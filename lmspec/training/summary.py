@@ -1,4 +1,4 @@
-"""outcome: metrics of a training."""
+"""summary: metrics of a training."""
 
 from collections.abc import Sequence
 from typing import Any
