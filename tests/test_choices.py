@@ -17,7 +17,7 @@ from lmspec.scaffold.survey import Lengths, Survey
 from lmspec.scaffold.weights import Weights
 from tests.hub import Hub
 
-LATIN = {"LATIN": 1.0}
+LATIN = {"Latin": 1.0}
 
 
 def seen(
@@ -50,11 +50,11 @@ def test_shares_are_all_rows_and_leave_most_to_train(rows: int) -> None:
 @pytest.mark.parametrize(
     ("text", "script", "words"),
     [
-        ("Это хороший фильм", "CYRILLIC", (1, 2)),
-        ("这部电影非常好看，我很喜欢", "CJK", None),
-        ("この映画はとても良い", "HIRAGANA", None),
-        ("ภาพยนตร์เรื่องนี้ดีมาก", "THAI", None),
-        ("هذا الفيلم جيد", "ARABIC", (1, 2)),
+        ("Это хороший фильм", "Cyrillic", (1, 2)),
+        ("这部电影非常好看，我很喜欢", "Han", None),
+        ("この映画はとても良い", "Hiragana", None),
+        ("ภาพยนตร์เรื่องนี้ดีมาก", "Thai", None),
+        ("هذا الفيلم جيد", "Arabic", (1, 2)),
         ("1234 !!!", None, (1, 2)),
     ],
 )

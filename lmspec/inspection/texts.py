@@ -1,23 +1,11 @@
 """texts: what is in texts: their scripts, and the texts of a table by id if they are at hand."""
 
-import functools
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-# words of a character's name that are no script; punctuation, digits and signs belong to none
-SCRIPTS = {
-    "CJK": "Han",
-    "IDEOGRAPHIC": "Han",
-    "KATAKANA-HIRAGANA": "Katakana",
-    "MODIFIER": "",
-    "FULLWIDTH": "Latin",
-    "HALFWIDTH": "Katakana",
-    "FEMININE": "Latin",
-    "MASCULINE": "Latin",
-    "MICRO": "Greek",
-}
+from lmspec.methods.scripts import script_of
+
 LOOKED_AT = 400  # characters of a text, which are enough to tell its script
 NONE = "no letters"
 
@@ -33,18 +21,6 @@ def by_id(path: Path) -> dict[str, str]:
     except (pl.exceptions.PolarsError, OSError):
         return {}
     return dict(frame.iter_rows())
-
-
-@functools.cache
-def script_of(character: str) -> str:
-    """The script of a letter by its name in Unicode; empty for other characters.
-
-    Approximate: the standard library has names and categories, but not the property Script.
-    """
-    if not unicodedata.category(character).startswith("L"):
-        return ""
-    first = unicodedata.name(character, "").partition(" ")[0]
-    return SCRIPTS.get(first, first.capitalize())
 
 
 def script(text: str) -> str:

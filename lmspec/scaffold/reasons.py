@@ -36,7 +36,7 @@ def _seen(begun: Beginning) -> Iterator[str]:
     counts = [f"{label} {count:,}" for label, count in table.labels.items()]
     yield f"{rows:,} texts with a label{repeated}: {some(counts)}"
     middle, long = (_quantile(seen.characters, share) for share in (0.5, 0.95))
-    shares = ((name.title(), 100 * share) for name, share in seen.scripts.items())
+    shares = ((name, 100 * share) for name, share in seen.scripts.items())
     scripts = ", ".join(f"{share:.0f} % {name}" for name, share in shares if share > 5) or "none"
     yield f"half have at most {middle:,} characters, 95 % at most {long:,}; letters: {scripts}"
     yield from (f"  {note}" for note in table.notes)

@@ -1,14 +1,14 @@
 """survey: what the choices for a new project depend on: rows, labels, scripts, tokens."""
 
-import functools
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-# Scripts that put no spaces between words, as Unicode names their letters.
-UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+from lmspec.methods.scripts import script_of
+
+# Scripts that put no spaces between words.
+UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 WIDEST = 0.3  # share of the letters from which texts count as written without spaces
 
 
@@ -47,18 +47,10 @@ def survey(texts: Sequence[str], rows: int, labels: dict[str, int]) -> Survey:
     """texts: a sample of them."""
     letters: Counter[str] = Counter()
     for text in texts:
-        letters.update(script for c in text[:1000] if (script := _script(c)))
+        letters.update(script for c in text[:1000] if (script := script_of(c)))
     total = letters.total() or 1
     scripts = {script: count / total for script, count in letters.most_common()}
     return Survey(rows, labels, tuple(sorted(map(len, texts))), scripts)
-
-
-@functools.lru_cache(maxsize=100_000)
-def _script(character: str) -> str:
-    """LATIN, CYRILLIC, CJK, ...; empty for what is no letter."""
-    if not character.isalpha():
-        return ""
-    return unicodedata.name(character, "").split(" ")[0].split("-")[0]
 
 
 @dataclass(frozen=True)
