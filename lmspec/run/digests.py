@@ -23,7 +23,10 @@ SETTLED_NS = 3 * 10**9
 
 
 class Identity(NamedTuple):
-    """What stays the same until a file is written to or replaced."""
+    """What stays the same until a file is written to or replaced.
+
+    Only the change time, which must be the last, can do so without an edit: by a new link or mode.
+    """
 
     device: int
     inode: int

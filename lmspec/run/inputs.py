@@ -9,16 +9,8 @@ from lmspec.errors import LmspecError
 from lmspec.methods import folders
 from lmspec.run import declaration, provenance
 from lmspec.run.declaration import Declaration
+from lmspec.run.digests import Identity
 from lmspec.specs.names import ArtifactName
-
-
-class Mark(NamedTuple):
-    """Metadata of a file. An edit changes one of the first three, unless its time is restored."""
-
-    size: int
-    modified_ns: int
-    inode: int
-    changed_ns: int
 
 
 class Inputs(NamedTuple):
@@ -28,7 +20,7 @@ class Inputs(NamedTuple):
     values   file -> name -> value of the parameters
     """
 
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, Identity]
     entries: Sequence[provenance.Entry]
     values: Mapping[str, Mapping[str, Any]]
 
@@ -40,13 +32,9 @@ def files(root: Path, declared: Declaration) -> Iterator[Path]:
         yield from (file for _, file in folders.files(place)) if place.is_dir() else [place]
 
 
-def marks(root: Path, declared: Declaration) -> dict[str, Mark]:
-    """Path -> mark of every file that it depends on."""
-    stats = {os.path.relpath(file, root): file.stat() for file in files(root, declared)}
-    return {
-        path: Mark(stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns)
-        for path, stat in stats.items()
-    }
+def marks(root: Path, declared: Declaration) -> dict[str, Identity]:
+    """Path -> identity of every file that it depends on."""
+    return {os.path.relpath(file, root): Identity.of(file.stat()) for file in files(root, declared)}
 
 
 def entries(
@@ -110,5 +98,6 @@ def changed(root: Path, declared: Declaration, before: Inputs) -> list[str]:
     ]
 
 
-def _edited(before: Mark | None, after: Mark | None) -> bool:
-    return before is None or after is None or before[:3] != after[:3]
+def _edited(before: Identity | None, after: Identity | None) -> bool:
+    """An edit changes more than the change time, unless its modification time is restored."""
+    return before is None or after is None or before[:-1] != after[:-1]

@@ -1,13 +1,13 @@
 """system: files of the system that params.yaml declares, by their hash, for stages to read."""
 
 import contextlib
-import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lmspec.errors import LmspecError, harmless
+from lmspec.methods import folders
 from lmspec.run import declaration
 
 FIELD = "numerics.system_files"
@@ -29,24 +29,18 @@ def require(values: Mapping[str, Mapping[str, Any]]) -> None:
         if not path.is_file():
             remedy = "install it, or build where it is"
             raise LmspecError(place, f"there is no file {path} on this machine", remedy)
-        if sha256_of(path) != sha256:
+        if folders.of_file(path) != sha256:
             found = f"{path} is not the file that was declared"
             raise LmspecError(place, found, f"install that one, or declare this one: {line(path)}")
 
 
 def tell(path: Path) -> None:
     """Print the line that declares a file which a stage tried to read; nothing for another path."""
-    with contextlib.suppress(OSError):  # this process may not read it either
+    with contextlib.suppress(OSError, LmspecError):  # unreadable for this process too, or no file
         if path.is_absolute():
             print(harmless(f"     {line(path)}"), file=sys.stderr)
 
 
 def line(path: Path) -> str:
     """What declares a file, as an item of `numerics.system_files`."""
-    return f"{{path: {path}, sha256: {sha256_of(path)}}}"
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return f"{{path: {path}, sha256: {folders.of_file(path)}}}"
