@@ -5,13 +5,16 @@ activated environment, for a user without a name; or one message says why not, a
 import getpass
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.git import ignored
 from lmspec.language import clone_rules, validate
@@ -160,8 +163,7 @@ def command(folder: Path, path: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_stage_runs_in_the_environment_of_the_project(tmp_path: Path) -> None:
-    """Where `make env` made one; else with the `python` of PATH. Without any, the command itself,
-    which DVC shows, says what to do."""
+    """Where `make env` made one; else with the `python` of PATH."""
     for name in ("p/.venv/bin", "bin"):
         (tmp_path / name).mkdir(parents=True)
         python = tmp_path / name / "python"
@@ -173,7 +175,29 @@ def test_a_stage_runs_in_the_environment_of_the_project(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools/env").symlink_to("/usr/bin/env")
     assert command(tmp_path, str(tmp_path / "tools")).returncode == 127
-    assert "# no python? activate" in compiler.command_of(ArtifactName("model", "x"))
+
+
+def test_a_machine_without_python_on_its_path_gets_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `validate`, `plan` and `init`, since the command in dvc.yaml cannot; and only there."""
+    arguments = ["validate", str(tmp_path / "p/params.yaml")]
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "git").symlink_to(str(shutil.which("git")))
+    monkeypatch.setenv("PATH", str(tools))
+    labelled(tmp_path)
+    table = ["--data", str(tmp_path / "x.csv"), "--text", "text", "--label", "label"]
+    first = CliRunner().invoke(main, ["init", str(tmp_path / "p"), *table])
+    note = subprocesses.no_python(tmp_path / "p")
+    assert note is not None and "`lmspec build`" in note
+    assert note in first.stderr and note in CliRunner().invoke(main, arguments).stderr
+    python = tmp_path / "p/.venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    assert subprocesses.no_python(tmp_path / "p") is None
+    assert CliRunner().invoke(main, arguments).stderr == ""
 
 
 def run_stage(root: Path, *arguments: str) -> str:

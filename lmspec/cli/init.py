@@ -90,6 +90,7 @@ def _create(
     weights: str | None,
     preset: Any,
 ) -> None:
+    from lmspec.pipeline import subprocesses
     from lmspec.scaffold import beginning, project, reasons, table  # polars takes half a second
 
     project.require_empty(folder)
@@ -107,3 +108,5 @@ def _create(
     where = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     then = "`lmspec show`, `lmspec gate`, and commit"
     printing.text(f"next: read params.yaml; then `{where}dvc repro`, {then}")
+    if note := subprocesses.no_python(folder):
+        printing.text(f"note: {note}", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lmspec.cli import loading, options
-from lmspec.pipeline import plan
+from lmspec.pipeline import plan, subprocesses
 from lmspec.reports import plans, printing
 
 
@@ -37,5 +37,7 @@ def command(targets: tuple[str, ...], form: str, exit_code: bool) -> None:
     stages = tuple(name.stage for name in loading.artifacts(project, targets))
     steps = plan.plan(Path.cwd(), stages)
     (printing.data if form == "json" else printing.text)(plans.FORMS[form](steps))
+    if note := subprocesses.no_python(Path.cwd()):
+        printing.text(f"note: {note}", err=True)
     if exit_code and any(step.verdict in (plan.RUN, plan.MAY) for step in steps):
         sys.exit(2)

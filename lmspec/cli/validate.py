@@ -7,6 +7,7 @@ import click
 
 from lmspec.cli import loading, options
 from lmspec.language import schema, validate
+from lmspec.pipeline import subprocesses
 from lmspec.reports import printing, problems
 
 DATA = {"github": "commands"}  # other formats are JSON
@@ -35,4 +36,6 @@ def command(path: Path, form: str) -> None:
         values = validation.values or {}
         count = sum(len(values.get(noun) or ()) for noun in schema.nouns())
         printing.text(f"{path} is valid: {count} artifacts")
+        if note := subprocesses.no_python(path.absolute().parent):
+            printing.text(f"note: {note}", err=True)
     sys.exit(1 if validation.errors else 0)

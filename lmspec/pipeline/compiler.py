@@ -24,7 +24,6 @@ WRITTEN = (
     "# Written by `lmspec sync` from params.yaml and the imports of stages/: edit those, not this."
 )
 DVC_YAML = "dvc.yaml"
-NO_PYTHON = "no python? activate the environment, or `lmspec build`"
 TOOLCHAIN = "toolchain.yaml"
 Document = dict[str, Any]  # of YAML
 COMPILING = [Path(__file__).with_name(f"{name}.py") for name in ("closure", "compiler", "packages")]
@@ -156,11 +155,10 @@ def _seen_by(project: Project, model: Ref) -> Iterator[str]:
 def command_of(artifact: ArtifactName) -> str:
     """What DVC runs: the project's own Python if it has one, as `make env` makes it.
 
-    DVC shows the command if it fails, and without a Python nothing else can say what to do.
+    `subprocesses.no_python` says so where there is none at all.
     """
     path = 'PATH="$PWD/.venv/bin:$PATH"'
-    module = f"lmspec.run {' '.join(artifact)}"
-    return f"exec env PYTHONHASHSEED=0 {path} python -m {module} # {NO_PYTHON}"
+    return f"exec env PYTHONHASHSEED=0 {path} python -m lmspec.run {' '.join(artifact)}"
 
 
 def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]) -> Document:

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,16 @@ def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', '')}"
     return {**git.environment(base), **user(), "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def no_python(root: Path) -> str | None:
+    """What to do if `dvc repro` finds no Python in a project; None if it does."""
+    if shutil.which("python", path=f"{root / '.venv/bin'}{os.pathsep}{os.environ.get('PATH', '')}"):
+        return None
+    return (
+        "`dvc repro` will find no `python`, neither in .venv/bin nor on PATH"
+        " -> activate the environment, or build with `lmspec build`"
+    )
 
 
 def user() -> dict[str, str]:
