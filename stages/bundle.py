@@ -24,7 +24,8 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     classifier = predict.Classifier(out)
     require_scored_answers(classifier, spec, needs, scores)
     about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
-    reads = card.Reads(about["clean"], classifier.max_length, about["long_texts"])
+    reader = classifier.reader
+    reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
     text = card.model_card(spec, classifier.labels, scores, files, reads)
     (out / "README.md").write_text(text, encoding="utf-8")

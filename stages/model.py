@@ -96,7 +96,7 @@ def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
         tokenizer,
         labels,
         pad_id,
-        getattr(spec.architecture, "long_texts", None),  # a linear model reads all
+        getattr(spec.architecture, "long_texts", None),  # n-grams alone are of all
         documents.read_clean(needs[spec.on]),
     )
 

@@ -25,7 +25,7 @@ HOSTILE = (
 
 
 SCORES = {"metrics": {}, "accepted_overlap": []}
-READS = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate")
+READS = card.Reads({"fix_unicode": True, "unescape_html": False}, 64, "truncate", False)
 
 
 def made(text: str) -> str:

@@ -13,7 +13,8 @@ from lmspec import stage
 from lmspec.architectures import embedding, hybrid
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, graph, predict
-from lmspec.methods import exporting, logistic, pretrained, reading, torchrun
+from lmspec.inspection import reading as inspection
+from lmspec.methods import coverage, exporting, logistic, ngrams, pretrained, reading, torchrun
 from lmspec.specs.architecture import Embedding, Hybrid
 from tests import miniature
 from tests.test_linear import LABELS, LINE, ODD, TEXTS, TRUTH, recipe, stages
@@ -63,6 +64,10 @@ def test_it_is_shipped_as_it_was_scored(kind: str, tmp_path: Path, weights: Path
             assert report.metrics["old"]["accuracy"] > 0.9
     model = checkpoint.read(tmp_path / "model")
     classifier = predict.Classifier(tmp_path / "bundle")
+    assert classifier.max_length == ENCODER["max_length"]
+    card = (tmp_path / "bundle/README.md").read_text()
+    assert "reads 24 tokens" in card and "reads the whole text" not in card
+    assert ("N-grams are of the whole text." in card) == (kind == "hybrid")
     for text in [*TEXTS[:3], *filter(str.split, ODD)]:
         expected = reading.predicted(
             torchrun.forward(model.model),
@@ -96,22 +101,47 @@ def test_features_do_not_depend_on_the_batch(weights: Path) -> None:
 def test_tokens_and_n_grams_share_one_sequence(weights: Path, tmp_path: Path) -> None:
     """Tokens below the offset, cut at max_length; n-grams of the whole text above it."""
     _, tokenizer, _ = hybrid.create(shape(max_length=6), weights, TEXTS, 2)
+    reader = reading.Reader(tokenizer, Hybrid.long_texts)
     long = " ".join(TEXTS[:5])
-    ids = np.asarray(tokenizer.encode(long).ids)
+    (ids,) = reader.read([long]).ids
     own = ids[ids < tokenizer.offset]
     assert own.tolist() == tokenizer.tokens.encode(long).ids and len(own) == 6
     assert (ids[len(own) :] - tokenizer.offset).tolist() == tokenizer.ngrams.encode(long).ids
     assert ids.max() < tokenizer.get_vocab_size()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    again = graph.tokenizer(tmp_path / "tokenizer.json")
-    for text in ODD:
-        assert again.encode(text).ids == tokenizer.encode(text).ids
+    again = reading.Reader(ngrams.tokenizer(tmp_path / "tokenizer.json"), Hybrid.long_texts)
+    for one, other in zip(again.read(ODD).ids, reader.read(ODD).ids, strict=True):
+        assert one.tolist() == other.tolist()
+
+
+def test_what_the_encoder_does_not_read_is_counted(weights: Path, tmp_path: Path) -> None:
+    """As of the encoder alone: n-grams, of the whole text, hide nothing. Of n-grams alone nothing
+    is cut, nor unknown."""
+    _, tokenizer, _ = hybrid.create(shape(max_length=6), weights, TEXTS, 2)
+    texts = [*TEXTS[:5], " ".join(TEXTS[:5])]
+    encoder = coverage.metrics(reading.Reader(tokenizer.tokens, "truncate").read(texts))
+    assert encoder["cut_texts"] == 1 and encoder["unread_tokens"] > 0.1
+    reader = reading.Reader(tokenizer, Hybrid.long_texts)
+    windows = reader.read(texts)
+    assert coverage.metrics(windows) == encoder
+    line = coverage.described(windows, reader)
+    share = coverage.percent(windows.unread.sum() / windows.tokens.sum())
+    assert line == (
+        f"1 of 6 texts are longer than 6 tokens (truncate): {share} of all tokens are never read "
+        "by the encoder, n-grams are of the whole text"
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    counted = inspection._tokens(tmp_path / "tokenizer.json", texts)  # as `lmspec data` shows them
+    assert counted == windows.tokens.tolist()
+    alone = reading.Reader(tokenizer.ngrams, None)
+    assert coverage.metrics(alone.read(texts)) == {"cut_texts": 0, "unread_tokens": 0.0}
+    assert coverage.described(alone.read(texts), alone) == "6 texts are read whole"
 
 
 def fitted(spec: Hybrid, weights: Path) -> tuple[hybrid.HybridClassifier, logistic.Fitted]:
     """Fitted on the miniature."""
     drawn = hybrid.create(spec, weights, TEXTS, 2)
-    ids = reading.Reader(drawn[1], None).read(TEXTS).ids
+    ids = reading.Reader(drawn[1], "truncate").read(TEXTS).ids
 
     def layer(one: object, other: object) -> logistic.Fitted:
         return logistic.fit(one, TRUTH[:100], other, TRUTH[100:], 2, recipe())

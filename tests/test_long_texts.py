@@ -126,8 +126,10 @@ def test_what_is_not_read_is_counted() -> None:
     for way in ("truncate", "head_tail"):
         assert lines[way] == f"{longer} ({way}): 38.7 % of all tokens are never read; {unknown}"
     assert lines["windows"] == f"{longer}, and are read in 3 windows; {unknown}"
-    byte_level = Reader(bytepair.train(["a film"], 300, 8), "truncate").read(texts)
-    assert "unknown_tokens" not in coverage.metrics(byte_level)
+    reader = Reader(bytepair.train(["a film"], 300, 8), "truncate")
+    byte_level = reader.read(texts)
+    assert coverage.metrics(byte_level)["unknown_tokens"] == 0
+    assert "unknown" not in coverage.described(byte_level, reader)
 
 
 def test_texts_of_several_datasets_keep_their_windows() -> None:

@@ -301,7 +301,7 @@ def test_the_card_states_the_overlap_and_why_it_is_accepted() -> None:
     values = {**dict.fromkeys(card.COLUMNS, 0.5), "examples": 1714}
     accepted = {"of": "splits.new", "at_most": 121, "reason": "Old\nrows."}
     summary = {"metrics": {"old": {**values, "overlap": 121}}, "accepted_overlap": [accepted]}
-    reads = card.Reads({"fix_unicode": True, "unescape_html": True}, None, None)
+    reads = card.Reads({"fix_unicode": True, "unescape_html": True}, None, None, False)
     text = card.model_card(spec, ["a", "b"], summary, {}, reads)
     assert "**The model has seen 121 of the 1714 test texts of old**" in text
     assert "- with `splits.new`: Old rows.\n" in text

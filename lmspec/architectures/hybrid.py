@@ -79,10 +79,8 @@ def create(
         num_labels=labels,
     )
     model = HybridClassifier(config, body)
-    with torch.no_grad():
-        model.counted.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))
-    width = ngrams.size + body.config.hidden_size
-    set_head(model, np.zeros((labels, width)), np.zeros(labels))
+    model.counted = linear.classifier(idf, labels)
+    nn.init.zeros_(model.head.weight)
     return model, both, pad_id
 
 

@@ -62,7 +62,7 @@ def create(
 ) -> tuple[LinearClassifier, NgramTokenizer, int]:
     """A classifier of the texts' n-grams with a head of zeros, its tokenizer, the padding id."""
     tokenizer, idf = tfidf.learned(texts, spec)
-    return _classifier(idf, labels), tokenizer, PAD_ID
+    return classifier(idf, labels), tokenizer, PAD_ID
 
 
 def features(network: LinearClassifier, ids: Sequence[Ids]) -> tfidf.Matrix:
@@ -99,13 +99,13 @@ def fit(
         None if family == "characters" else tokenizer.word_orders,
         None if family == "words" else tokenizer.char_orders,
     )
-    result = _classifier(idf[columns[family]], network.config.num_labels)
+    result = classifier(idf[columns[family]], network.config.num_labels)
     set_head(result, fitted.weight, fitted.bias)
     return (result, kept, pad_id), fitted
 
 
-def _classifier(idf: NDArray[np.float32], labels: int) -> LinearClassifier:
-    """With a head of zeros."""
+def classifier(idf: NDArray[np.float32], labels: int) -> LinearClassifier:
+    """Of n-grams with these inverse document frequencies, and a head of zeros."""
     model = LinearClassifier(LinearConfig(ngrams=len(idf), num_labels=labels))
     with torch.no_grad():
         model.idf.weight.copy_(torch.from_numpy(idf).unsqueeze(1))

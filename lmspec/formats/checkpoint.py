@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError, some
 from lmspec.methods import ngrams, pretrained, torchrun
-from lmspec.methods.ngrams import HybridTokenizer, NgramTokenizer
+from lmspec.methods.ngrams import AnyTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.architecture import KINDS
@@ -36,7 +36,7 @@ class Checkpoint:
 
     kind: str
     model: PreTrainedModel
-    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer
+    tokenizer: AnyTokenizer
     labels: tuple[str, ...]
     pad_id: int
     long_texts: str | None
@@ -116,10 +116,10 @@ def read(folder: Path) -> Checkpoint:
     )
 
 
-def _tokenizer(folder: Path) -> Tokenizer | NgramTokenizer | HybridTokenizer:
+def _tokenizer(folder: Path) -> AnyTokenizer:
     path = folder / "tokenizer.json"
     try:
-        return ngrams.read(path) or pretrained.tokenizer(folder)
+        return ngrams.tokenizer(path)
     except (ValueError, TypeError) as error:
         found = f"it cannot be read: {pretrained.shown(error)}"
         raise LmspecError(str(path), found, pretrained.RESTORE) from error

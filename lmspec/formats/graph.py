@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
 from lmspec.methods import ngrams
-from lmspec.methods.ngrams import HybridTokenizer, NgramTokenizer
+from lmspec.methods.ngrams import AnyTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
 from lmspec.specs.numerics import Machine, Numerics
@@ -35,7 +35,7 @@ class Graph:
 
     path: Path
     session: ort.InferenceSession
-    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer
+    tokenizer: AnyTokenizer
     labels: tuple[str, ...]
     pad_id: int
     masks: tuple[str, ...]
@@ -85,7 +85,7 @@ def read(folder: Path, threads: int) -> Graph:
     graph = Graph(
         folder / "model.onnx",
         session(folder / "model.onnx", threads),
-        tokenizer(folder / "tokenizer.json"),
+        ngrams.tokenizer(folder / "tokenizer.json"),
         tuple(about["labels"]),
         about["pad_id"],
         tuple(about["masks"]),
@@ -94,11 +94,6 @@ def read(folder: Path, threads: int) -> Graph:
     )
     _require_agreement(graph)
     return graph
-
-
-def tokenizer(path: Path) -> Tokenizer | NgramTokenizer | HybridTokenizer:
-    """The tokenizer of either kind in a file."""
-    return ngrams.read(path) or Tokenizer.from_file(str(path))
 
 
 def _require_agreement(graph: Graph) -> None:
@@ -131,7 +126,7 @@ def predictor(folder: Path, numerics: Numerics, machine: Machine) -> Predictor:
 
 def write(
     model: onnx.ModelProto,
-    tokenizer: Tokenizer | NgramTokenizer | HybridTokenizer,
+    tokenizer: AnyTokenizer,
     about: dict[str, object],
     out: Path,
 ) -> None:

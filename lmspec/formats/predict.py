@@ -25,9 +25,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 
 import numpy as np
 import onnxruntime
-from tokenizers import Tokenizer
 
-from lmspec.methods.ngrams import read as read_ngrams
+from lmspec.methods.ngrams import tokenizer
 from lmspec.methods.reading import Ids, Reader, predicted
 from lmspec.methods.repairing import repair
 
@@ -46,10 +45,11 @@ class Classifier:
     folder   holds model.onnx, tokenizer.json and lmspec.json
     threads  that a prediction uses
     labels   in the order of the model's outputs
+    reader   what it reads of a text
     """
 
     labels: list[str]
-    max_length: int | None  # tokens that are read at once
+    max_length: int | None  # tokens that are read at once; None if it reads n-grams alone
 
     def __init__(self, folder: Path | str, threads: int = 1) -> None:
         folder = Path(folder)
@@ -63,10 +63,8 @@ class Classifier:
         self._session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
         )
-        path = folder / "tokenizer.json"
-        tokenizer = read_ngrams(path) or Tokenizer.from_file(str(path))
-        self._reader = Reader(tokenizer, about["long_texts"])
-        self.max_length = self._reader.max_length
+        self.reader = Reader(tokenizer(folder / "tokenizer.json"), about["long_texts"])
+        self.max_length = self.reader.max_length
 
     def predict(self, text: str) -> Answer:
         """The probability of each label, the most probable first.
@@ -86,7 +84,7 @@ class Classifier:
         readable = [i for i, text in enumerate(cleaned) if text]
         if not readable:
             return answers
-        windows = self._reader.read([cleaned[i] for i in readable])
+        windows = self.reader.read([cleaned[i] for i in readable])
         rows = predicted(self._logits, windows, self._pad_id, batch_size)  # (n, k)
         for i, row in zip(readable, rows.tolist(), strict=True):
             by_probability = sorted(zip(self.labels, row, strict=True), key=lambda one: -one[1])

@@ -11,6 +11,7 @@ from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
 
 OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
+UNKNOWN = "unknown_tokens"
 
 
 def computes(specs: Specs, metric: MetricName) -> bool:
@@ -71,10 +72,19 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         path
         for metric in nouns.of(name.noun).metrics
         if OPEN not in metric.steps
+        if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
     return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
+
+
+def _has_tokens(specs: Specs, name: ArtifactName) -> bool:
+    """Whether the model that it is, or was made from, reads tokens: one of n-grams does not."""
+    if "architecture" in specs[name]:
+        return bool(specs[name]["architecture"]["kind"] != "linear")
+    origin = nouns.of(name.noun).origin
+    return origin is None or _has_tokens(specs, ArtifactName.parse(specs[name][origin]))
 
 
 def _expanded(

@@ -54,11 +54,13 @@ class Reads:
     clean       how texts are repaired before: fix_unicode, unescape_html
     max_length  tokens at once; None for all
     long_texts  what is read of a longer text
+    ngrams      are n-grams of the whole text read beside the tokens?
     """
 
     clean: Mapping[str, bool]
     max_length: int | None
     long_texts: str | None
+    ngrams: bool
 
 
 def model_card(
@@ -74,7 +76,7 @@ def model_card(
         f"Labels: {', '.join(map(_code, labels))}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
-        f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'])}",
+        f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'], reads)}",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
         _data(scores.get("data", {})),
@@ -100,17 +102,20 @@ def _reads(reads: Reads) -> str:
         return f"{text}\nIt reads the whole text.\n"
     beyond = LONG_TEXTS[reads.long_texts]
     tokens = f"{reads.max_length} tokens, special ones included"
-    return f"{text}\nThe network reads {tokens}, at once. Of a longer text {beyond}.\n"
+    reader = "encoder" if reads.ngrams else "network"
+    text += f"\nThe {reader} reads {tokens}, at once. Of a longer text {beyond}."
+    return f"{text}{' N-grams are of the whole text.' if reads.ngrams else ''}\n"
 
 
-def _unread(metrics: Mapping[str, Any]) -> str:
+def _unread(metrics: Mapping[str, Any], reads: Reads) -> str:
     """How much of the test texts was cut, and how many tokens were unknown."""
     lines = []
+    read = "read by the encoder" if reads.ngrams else "read"
     for dataset, values in metrics.items():
         if values.get("cut_texts"):
             lines.append(
                 f"- {values['cut_texts']} of the {values['examples']} test texts of {dataset} are "
-                f"longer: {percent(values['unread_tokens'])} of all their tokens were not read"
+                f"longer: {percent(values['unread_tokens'])} of all their tokens were not {read}"
             )
         if values.get("unknown_tokens"):
             share = percent(values["unknown_tokens"])

@@ -10,7 +10,8 @@ from lmspec.methods.reading import Reader, Windows
 def metrics(windows: Windows) -> dict[str, Any]:
     """cut_texts: how many texts have tokens that are not read; shares of all tokens.
 
-    unknown_tokens is left out for a tokenizer whose vocabulary lacks nothing.
+    Of a hybrid model the tokens are those of its encoder. A model of n-grams alone reads no tokens,
+    so it has no unknown ones.
     """
     tokens = max(1, int(windows.tokens.sum()))
     found = {
@@ -33,10 +34,11 @@ def described(windows: Windows, reader: Reader) -> str:
         if windows.unread.any():
             share = windows.unread.sum() / windows.tokens.sum()
             parts[0] += f" ({reader.long_texts}): {percent(share)} of all tokens are never read"
+            parts[0] += " by the encoder, n-grams are of the whole text" * reader.beside_ngrams
         elif longer:
             parts[0] += f", and are read in {len(windows.ids) - texts + longer:,} windows"
-    if windows.unknown is not None:
-        share = windows.unknown.sum() / max(1, windows.tokens.sum())
+    if windows.unknown is not None and windows.unknown.any():
+        share = windows.unknown.sum() / windows.tokens.sum()
         parts.append(f"{percent(share)} of the tokens are unknown")
     return "; ".join(parts) or f"{texts:,} texts are read whole"
 

@@ -1,6 +1,6 @@
 """ngrams: a text -> ids of its n-grams of words and characters, each with its count.
 
-A bundle ships this file: it imports nothing of lmspec, and `tokenizers` for a hybrid model alone.
+A bundle ships this file: it imports nothing of lmspec.
 One id stands for an n-gram and how often it occurs, so that a linear model has the inputs of every
 model: input_ids and attention_mask.
 """
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tokenizers import Tokenizer
 
 COUNTS = 1024  # an id is ngram * COUNTS + count, and higher counts are COUNTS - 1
 HEAD = '{"kind": "n-grams"'  # how tokenizer.json begins; one of `tokenizers` does not
@@ -174,13 +176,13 @@ class NgramTokenizer:
 
 @dataclass(frozen=True)
 class HybridTokenizer:
-    """Tokens for an encoder, then n-grams: one sequence of ids for both.
+    """Tokens for an encoder, then n-grams: one sequence of ids for both. A `Reader` joins them.
 
     tokens  of the package `tokenizers`; it truncates, and does not pad
     offset  added to the ids of the n-grams: the number of rows that the encoder embeds
     """
 
-    tokens: Any
+    tokens: Tokenizer
     ngrams: NgramTokenizer
     offset: int
 
@@ -193,17 +195,9 @@ class HybridTokenizer:
         """One more than the highest id."""
         return self.offset + self.ngrams.get_vocab_size()
 
-    def encode(self, text: str) -> Encoded:
-        """The ids of a text."""
-        return self.encode_batch([text])[0]
-
-    def encode_batch(self, texts: Iterable[str]) -> list[Encoded]:
-        """The ids of each text."""
-        texts = list(texts)
-        pairs = zip(self.tokens.encode_batch(texts), self.ngrams.encode_batch(texts), strict=True)
-        return [
-            Encoded([*first.ids, *(self.offset + i for i in then.ids)]) for first, then in pairs
-        ]
+    def beside(self, text: str) -> list[int]:
+        """Ids of the n-grams of a whole text, which follow those of its tokens."""
+        return [self.offset + i for i in self.ngrams.encode(text).ids]
 
     def save(self, path: str) -> None:
         """Write JSON: the same tokens and n-grams give the same bytes."""
@@ -225,11 +219,14 @@ def joined(tokens: Sequence[str], orders: Orders) -> Iterator[str]:
             yield from map(" ".join, zip(*(tokens[i:] for i in range(n)), strict=False))
 
 
-def read(path: Path) -> NgramTokenizer | HybridTokenizer | None:
-    """What `save` wrote; None for a tokenizer.json of another kind. Raises ValueError."""
+AnyTokenizer = Tokenizer | NgramTokenizer | HybridTokenizer
+
+
+def tokenizer(path: Path) -> AnyTokenizer:
+    """The tokenizer of any kind in a file. Raises ValueError."""
     with path.open(encoding="utf-8") as file:
         if file.read(len(HEAD)) != HEAD:
-            return None
+            return _tokens(path.read_text(encoding="utf-8"))
     values = json.loads(path.read_text(encoding="utf-8"))
     try:
         ngrams = NgramTokenizer(
@@ -240,9 +237,13 @@ def read(path: Path) -> NgramTokenizer | HybridTokenizer | None:
         )
         if "tokens" not in values:
             return ngrams
-        from tokenizers import Tokenizer  # a linear model does without
-
-        tokens = Tokenizer.from_str(json.dumps(values["tokens"]))
-        return HybridTokenizer(tokens, ngrams, values["offset"])
+        return HybridTokenizer(_tokens(json.dumps(values["tokens"])), ngrams, values["offset"])
     except KeyError as error:
         raise ValueError(f"it has no {error}") from None
+
+
+def _tokens(text: str) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # tokenizers raises plain Exception
+        raise ValueError(str(error)) from None

@@ -26,7 +26,7 @@ class Windows:
     of_text  (w,) position of each window's text, ascending; each text has at least one
     tokens   (n,) the text's own tokens, without special ones
     unread   (n,) those of them that are in no window
-    unknown  (n,) those of them that the vocabulary lacks; None if it lacks none by its making
+    unknown  (n,) those of them that the vocabulary lacks; None of n-grams: it lacks most by design
     """
 
     ids: list[Ids]
@@ -53,13 +53,17 @@ class Batch:
 class Reader:
     """Encodes texts as the model was trained on them.
 
-    tokenizer   its truncation says how many tokens are read at once; without any, all are
+    tokenizer   its truncation says how many tokens are read at once; without any, all are. Of a
+                hybrid model, n-grams of the whole text follow the tokens in each window; tokens
+                alone are cut and counted
     long_texts  what is read of a longer text: `truncate` (its beginning), `head_tail` (the first
                 half of what fits, and the last), or `windows` (all of it: each overlaps the one
                 before by an eighth, the last by more, since it ends with the text)
     """
 
     def __init__(self, tokenizer: Any, long_texts: str | None) -> None:
+        self._hybrid = tokenizer if hasattr(tokenizer, "tokens") else None
+        tokenizer = getattr(tokenizer, "tokens", tokenizer)
         limit = getattr(tokenizer, "truncation", None)
         self.long_texts = long_texts
         self.max_length: int | None = limit["max_length"] if limit else None
@@ -75,6 +79,11 @@ class Reader:
             self._before = next((i for i, is_special in enumerate(mask) if not is_special), special)
             self._after = special - self._before
 
+    @property
+    def beside_ngrams(self) -> bool:
+        """Do the tokens have n-grams of the whole text beside them?"""
+        return self._hybrid is not None
+
     def read(self, texts: Sequence[str]) -> Windows:
         """Token ids of each text, in as many windows as are read of it."""
         ids: list[Ids] = []
@@ -88,9 +97,12 @@ class Reader:
                 windows, unread[text] = self._parts(whole)
             tokens[text] = len(whole) - special
             unknown[text] = (whole == self._unknown).sum() if self._unknown is not None else 0
+            if self._hybrid is not None:
+                beside = np.asarray(self._hybrid.beside(texts[text]), np.int64)
+                windows = [np.concatenate([window, beside]) for window in windows]
             ids += windows
             of_text += [text] * len(windows)
-        lacking = None if self._unknown is None else unknown
+        lacking = unknown if isinstance(self._tokenizer, Tokenizer) else None
         return Windows(ids, np.asarray(of_text, np.int64), tokens, unread, lacking)
 
     def _parts(self, whole: Ids) -> tuple[list[Ids], int]:

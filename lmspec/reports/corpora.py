@@ -104,7 +104,7 @@ def reads_table(corpus: Corpus) -> Table:
     heads = (
         "model:name|max_length:number|long_texts:text|longer texts:number|tokens beyond it:number"
     )
-    note = "a long text is cut, unless long_texts is windows"
+    note = "a long text is cut, unless long_texts is windows; n-grams are of all of it"
     return tables.table("what models read", heads, rows, note=note)
 
 

@@ -1,6 +1,6 @@
 """architecture: the kinds of model; each names the module that implements it."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -170,6 +170,7 @@ class Hybrid(Network):
     weights: Annotated[Ref, To(("sources",))] = Field(
         description="folder with config.json, model.safetensors and tokenizer.json"
     )
+    long_texts: ClassVar = "truncate"
     max_length: Annotated[
         int,
         Field(

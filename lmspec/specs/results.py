@@ -79,7 +79,7 @@ def directions(metrics: Iterable[Metric]) -> dict[str, Better]:
 COVERAGE = (
     Metric("cut_texts"),
     Metric("unread_tokens", share=True),
-    Metric("unknown_tokens", share=True),
+    Metric("unknown_tokens", share=True),  # not of a model of n-grams, which reads no tokens
 )
 # Which way is better of what training watches on a dev split.
 WATCHED: Mapping[str, Better] = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower"}
