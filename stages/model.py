@@ -132,9 +132,10 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     new, dev = read(spec, needs, model)
     if numerics == needs.bits:
         describe(model, new, dev)
-    objective = supervision.cross_entropy(
+    objective = supervision.supervised(
         new.truth[new.windows.of_text],
         encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
+        recipe.loss,
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
     task = Task(

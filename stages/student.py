@@ -40,6 +40,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         encoding.weights(recipe.class_weights, new.truth, of_text),
         answers,
         spec.distillation,
+        recipe.loss,
     )
     prior = supervision.prior_log_loss(dev.truth)
 

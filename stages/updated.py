@@ -74,16 +74,18 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         earlier.model, spec.frozen_embeddings, spec.frozen_layers
     )
     evaluate = supervision.evaluation(earlier.model, dev_windows, dev_truth, earlier.pad_id)
+    recipe = descent(spec.training)
     objective = updating.retaining(
         truth[windows.of_text],
-        encoding.weights(spec.training.class_weights, truth, windows.of_text),
+        encoding.weights(recipe.class_weights, truth, windows.of_text),
         answers,
         len(new.windows.ids),
         spec.retention,
+        recipe.loss,
     )
     prior = supervision.prior_log_loss(dev_truth)
     task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
-    fitted = loop.fit(earlier.model, task, descent(spec.training), numerics)
+    fitted = loop.fit(earlier.model, task, recipe, numerics)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)
 

@@ -24,7 +24,7 @@ from lmspec.methods import metrics
 from lmspec.pipeline import compiler
 from lmspec.run import provenance
 from lmspec.specs.names import ArtifactName
-from lmspec.specs.results import WATCHED, directions
+from lmspec.specs.results import HEADLINES, directions
 from lmspec.statistics import predictions
 from stages import scores
 
@@ -287,7 +287,7 @@ class Project:
         path = f"data/metrics/{_stage(artifact)}.json"
         self.write(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
         for row, found in values.items() if artifact.startswith("scores.") else ():
-            headline = {name: found[name] for name in WATCHED if name in found}
+            headline = {name: found[name] for name in HEADLINES if name in found}
             self.write(f"data/metrics/{_stage(artifact)}/{row}.json", json.dumps(headline))
         outputs = [provenance.of_path(self.root / path, path)]
         provenance.annotate(

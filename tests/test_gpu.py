@@ -25,7 +25,7 @@ def test_training_on_a_gpu_repeats_to_the_bit(
         model.to("cuda")
         evaluate = supervision.evaluation(model, alone(ids), TRUTH, pad)
         numerics = NUMERICS.model_copy(update={"precision": precision})
-        task = Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate)
+        task = Task(ids, pad, supervision.supervised(TRUTH), evaluate)
         fitted = loop.fit(model, task, recipe(epochs=6), numerics)
         found.append(weights(model.cpu()))
         assert fitted.best["dev_accuracy"] > 0.9

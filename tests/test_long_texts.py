@@ -158,7 +158,7 @@ def test_a_text_counts_once_in_training_however_long_it_is() -> None:
             def forward(self, **inputs: torch.Tensor) -> object:
                 return type("Out", (), {"logits": table})
 
-        objective = supervision.cross_entropy(truth[windows.of_text], weights)
+        objective = supervision.supervised(truth[windows.of_text], weights)
         return float(objective(Model(), batch, torch.empty(0), torch.empty(0)))
 
     each = -torch.log_softmax(table, 1)[range(len(table)), truth[windows.of_text]].numpy()

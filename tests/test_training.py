@@ -103,7 +103,7 @@ def fit(
     model, ids, pad = make(kind)
     evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
     return model, loop.fit(
-        model, Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, numerics
+        model, Task(ids, pad, supervision.supervised(TRUTH), evaluate), spec, numerics
     )
 
 
@@ -132,7 +132,7 @@ def test_a_draw_elsewhere_shifts_no_draw_of_training() -> None:
 
     loop.fit(
         model,
-        Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate),
+        Task(ids, pad, supervision.supervised(TRUTH), evaluate),
         recipe(),
         NUMERICS,
     )
@@ -150,7 +150,7 @@ def test_the_best_weights_are_kept() -> None:
     model, ids, pad = make("cnn")
     evaluate = supervision.evaluation(model, alone(ids[:40]), TRUTH[:40], pad)
     fitted = loop.fit(
-        model, Task(ids, pad, supervision.cross_entropy(TRUTH), evaluate), spec, NUMERICS
+        model, Task(ids, pad, supervision.supervised(TRUTH), evaluate), spec, NUMERICS
     )
     assert fitted.best["dev_log_loss"] == min(row["dev_log_loss"] for row in fitted.curve)
     assert evaluate()["log_loss"] == fitted.best["dev_log_loss"]
@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_ends_the_build() -> None:
     with pytest.raises(LmspecError, match="peak_learning_rate"):
         loop.fit(
             model,
-            Task(ids, pad, supervision.cross_entropy(TRUTH), dict),
+            Task(ids, pad, supervision.supervised(TRUTH), dict),
             recipe(optimizer=SGD),
             NUMERICS,
         )
@@ -174,14 +174,17 @@ def test_a_loss_that_is_not_finite_ends_the_build() -> None:
 
 def test_the_schedule_rises_and_falls() -> None:
     """From a first small step to 1 at the end of warm-up, then to 0; constant stays."""
-    linear = [learning_rate_factor(s, 100, 0.1, "linear") for s in range(101)]
+    linear = [learning_rate_factor(s, 100, recipe()) for s in range(101)]
     assert linear[0] == 0.1 and linear[9] == linear[10] == 1.0 and linear[100] == 0.0
     assert np.all(np.diff(linear[10:]) < 0)
-    cosine = [learning_rate_factor(s, 100, 0.0, "cosine") for s in range(101)]
+    cosine = [
+        learning_rate_factor(s, 100, recipe(warmup_fraction=0.0, decay="cosine"))
+        for s in range(101)
+    ]
     assert (
         cosine[0] == 1.0 and cosine[50] == pytest.approx(0.5) and cosine[100] == pytest.approx(0.0)
     )
-    assert learning_rate_factor(73, 100, 0.1, "constant") == 1.0
+    assert learning_rate_factor(73, 100, recipe(decay="constant")) == 1.0
 
 
 def test_every_epoch_sees_every_row_once_in_another_order() -> None:
@@ -321,7 +324,7 @@ def test_frozen_parts_do_not_move(teacher: torch.nn.Module) -> None:
     transformer.freeze(model, embeddings=True, layers=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     ids = [np.arange(2, 9), np.arange(4, 20)]
-    task = Task(ids, 0, supervision.cross_entropy(np.asarray([0, 1])), lambda: {"accuracy": 0.0})
+    task = Task(ids, 0, supervision.supervised(np.asarray([0, 1])), lambda: {"accuracy": 0.0})
     loop.fit(model, task, recipe(), NUMERICS)
     moved = {
         name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
@@ -361,7 +364,7 @@ def watched(rows: list[tuple[float, float, int]], patience: int = 2, prior: floa
         return {"accuracy": accuracy, "log_loss": log_loss, "predicted_labels": labels}
 
     rule = {"metric": "accuracy", "evaluation_steps": 1, "patience": patience}
-    objective = supervision.cross_entropy(TRUTH)
+    objective = supervision.supervised(TRUTH)
     task = Task(list(ids), pad, objective, evaluate, prior)
     return loop.fit(model, task, recipe(epochs=1, early_stopping=rule), NUMERICS)
 

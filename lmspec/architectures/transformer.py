@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from lmspec.errors import LmspecError
+from lmspec.methods import layers as parts
 from lmspec.methods import pretrained
 from lmspec.specs.architecture import Transformer
 
@@ -95,7 +96,7 @@ def load(folder: Path) -> PreTrainedModel:
 
 def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
     """Do not train the embeddings, or that many layers from the bottom."""
-    _, stack = _layers(model)
+    _, stack = parts.stack(model)
     if layers > len(stack):
         raise LmspecError(
             "frozen_layers", f"{layers} is more than the model's {len(stack)} layers", "lower it"
@@ -114,7 +115,7 @@ def shrink(
 
     Source: Sanh et al. 2019, arXiv:1910.01108 (initialisation from the teacher's layers).
     """
-    name, stack = _layers(teacher)
+    name, stack = parts.stack(teacher)
     wrong = [i for i in layers if i >= len(stack)]
     if wrong or list(layers) != sorted(set(layers)):
         raise LmspecError(
@@ -165,23 +166,6 @@ class _Masked(nn.Module):
         added = additive(attention_mask)
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=added).logits
         return logits
-
-
-def _layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
-    """Name and content of the stack of layers: the ModuleList of the configured depth."""
-    depth = model.config.num_hidden_layers
-    stacks = [
-        (n, m)
-        for n, m in model.named_modules()
-        if isinstance(m, nn.ModuleList) and len(m) == depth and "." in n
-    ]
-    if not stacks:
-        raise LmspecError(
-            type(model).__name__,
-            f"it has no stack of {depth} layers",
-            "this architecture is not supported",
-        )
-    return stacks[0]
 
 
 def _positions(model: PreTrainedModel) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from lmspec.language import nouns
 from lmspec.language.resolved import Specs, Values
 from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
+from lmspec.specs.results import ESTIMATES
 
 OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
@@ -105,6 +106,8 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
         case "{seed}":
             count = spec["training"].get("seeds", 1)
             return [str(number) for number in range(1, count + 1)] if count > 1 else ()
+        case "{estimate}":
+            return ESTIMATES if spec["training"].get("seeds", 1) > 1 else ()
         case "{split}":
             return SPLITS
         case "{dataset}":

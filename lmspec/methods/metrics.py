@@ -12,7 +12,7 @@ Ints = NDArray[np.int64]
 
 
 def summary(truth: Ints, probability: Floats) -> dict[str, float]:
-    """accuracy, macro_f1 and log_loss (nats), which early stopping can watch.
+    """accuracy, macro_f1 and log_loss (nats).
 
     truth        (n,) positions of the labels
     probability  (n, k)
@@ -34,9 +34,13 @@ def summary(truth: Ints, probability: Floats) -> dict[str, float]:
 
 
 def dev(truth: Ints, probability: Floats) -> dict[str, float]:
-    """`summary`, and the number of different labels that are predicted: 1 is a constant answer."""
-    labels = len(np.unique(probability.argmax(1)))
-    return summary(truth, probability) | {"predicted_labels": labels}
+    """`summary`, balanced accuracy, and the number of different labels that are predicted: 1 is a
+    constant answer."""
+    predicted = probability.argmax(1)
+    return summary(truth, probability) | {
+        "balanced_accuracy": balanced_accuracy(truth, predicted),
+        "predicted_labels": len(np.unique(predicted)),
+    }
 
 
 def warnings(dev: Mapping[str, float], truth: Ints) -> Iterator[str]:

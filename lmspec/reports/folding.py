@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from lmspec.compare.report import Metric, Ratio, Verdict
 from lmspec.errors import some
 from lmspec.specs.names import MetricName
-from lmspec.specs.results import WATCHED
+from lmspec.specs.results import HEADLINES
 
 FEWEST = 4  # metrics of one artifact that are folded
 DECIDED = ("better", "worse", "missing")
@@ -35,7 +35,7 @@ def _key(metric: Metric, remeasured: Collection[str]) -> tuple[str, ...]:
     artifact, path = MetricName.parse(metric.name)
     if str(artifact) in remeasured and metric.verdict not in DECIDED:
         return str(artifact), "inconclusive", "measured again: no difference beyond noise"
-    headline = artifact.noun == "scores" and len(path) == 2 and path[1] in WATCHED
+    headline = artifact.noun == "scores" and len(path) == 2 and path[1] in HEADLINES
     if metric.verdict in ALIKE and not headline:
         return str(artifact), metric.verdict, metric.reason or ""
     return (metric.name,)

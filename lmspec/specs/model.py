@@ -20,7 +20,7 @@ class ModelSpec(Artifact):
     numerics = True
     metrics = TRAINED
     reports = (CURVE, NGRAMS)
-    holds = (checks.training_suits_the_kind,)
+    holds = (checks.training_suits_the_kind, checks.method_suits_the_network)
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
     )

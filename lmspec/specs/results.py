@@ -81,5 +81,7 @@ COVERAGE = (
     Metric("unread_tokens", share=True),
     Metric("unknown_tokens", share=True),  # not of a model of n-grams, which reads no tokens
 )
-# Which way is better of what training watches on a dev split.
-WATCHED: Mapping[str, Better] = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower"}
+# Which way is better of what `dvc metrics show` has of scores, and of what training watches on dev.
+HEADLINES: Mapping[str, Better] = {"accuracy": "higher", "macro_f1": "higher", "log_loss": "lower"}
+ESTIMATES = ("mean", "low", "high")  # of a metric over seeds, with its 95 % interval
+WATCHED: Mapping[str, Better] = {**HEADLINES, "balanced_accuracy": "higher"}

@@ -9,12 +9,12 @@ from pydantic import Field
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
 from lmspec.specs.names import MetricPath
-from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
+from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Table
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
 SCORED = (
-    *(Metric(name, way, way == "higher", "predictions") for name, way in WATCHED.items()),
+    *(Metric(name, way, way == "higher", "predictions") for name, way in HEADLINES.items()),
     Metric("balanced_accuracy", "higher", True, "predictions"),
     Metric("expected_calibration_error", "lower", True, "predictions"),
     Metric("examples"),
@@ -109,4 +109,4 @@ class ScoresSpec(Artifact):
         return self.of
 
     def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
-        return {str(ref.name): {name: (ref.name, name) for name in WATCHED} for ref in self.on}
+        return {str(ref.name): {name: (ref.name, name) for name in HEADLINES} for ref in self.on}

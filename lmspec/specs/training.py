@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lmspec.specs.base import Spec
 from lmspec.specs.checks import training as checks
+from lmspec.specs.optimizers import Optimizer
 from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
 
 TRAINED = (
@@ -16,6 +17,10 @@ TRAINED = (
         for name, better in WATCHED.items()
     ),
     Metric("seeds.{seed}.predicted_labels"),
+    *(
+        Metric(f"over_seeds.{{estimate}}.{name}", better, better == "higher")
+        for name, better in WATCHED.items()
+    ),
     Metric("best_step"),
     Metric("steps"),
     Metric("parameters"),
@@ -37,38 +42,53 @@ ClassWeights = Annotated[
 ]
 
 
-class Adamw(Spec):
-    """Adam with decoupled weight decay. Source: Loshchilov & Hutter 2019, arXiv:1711.05101."""
+class CrossEntropy(Spec):
+    """The negative log of the label's probability. Source of the smoothing: Szegedy et al. 2016,
+    arXiv:1512.00567."""
 
-    kind: Literal["adamw"] = Field(description="Adam with decoupled weight decay")
-    peak_learning_rate: float = Field(gt=0, le=1, description="learning rate at the end of warm-up")
-    weight_decay: float = Field(
-        ge=0, le=1, description="decoupled; on matrices only, not on biases and norms"
+    kind: Literal["cross_entropy"] = Field(description="negative log of the label's probability")
+    label_smoothing: float = Field(
+        ge=0,
+        lt=1,
+        description="share of the target that all labels have equally: against overconfidence",
     )
-    beta1: float = Field(ge=0, lt=1, description="decay of the running mean of gradients")
-    beta2: float = Field(ge=0, lt=1, description="decay of the running mean of squared gradients")
-    epsilon: float = Field(gt=0, le=1e-2, description="added to the denominator")
 
 
-class Sgd(Spec):
-    """Stochastic gradient descent with momentum."""
+class Focal(Spec):
+    """Cross-entropy times (1 - p) ** gamma, p of the label: what is easy counts little.
 
-    holds = (checks.nesterov_has_momentum,)
-    kind: Literal["sgd"] = Field(description="gradient descent with momentum")
-    peak_learning_rate: float = Field(
-        gt=0, le=10, description="learning rate at the end of warm-up"
+    Source: Lin et al. 2017, arXiv:1708.02002; their alpha is `class_weights`.
+    """
+
+    kind: Literal["focal"] = Field(description="cross-entropy in which easy examples count little")
+    gamma: float = Field(ge=0, le=20, description="0: cross-entropy; the authors' is 2.0")
+
+
+class ExponentialAverage(Spec):
+    """Exponential moving average of the weights. Source: Morales-Brotons et al. 2024,
+    arXiv:2411.18704."""
+
+    kind: Literal["ema"] = Field(description="exponential moving average over the steps")
+    decay: float = Field(
+        gt=0,
+        lt=1,
+        description="how much of the average a step keeps: about 1 / (1 - decay) steps count",
     )
-    weight_decay: float = Field(
-        ge=0, le=1, description="L2 penalty; on matrices only, not on biases and norms"
+
+
+class StochasticAverage(Spec):
+    """Stochastic weight averaging. Source: Izmailov et al. 2018, arXiv:1803.05407."""
+
+    kind: Literal["swa"] = Field(description="plain mean over the last steps")
+    start_fraction: float = Field(
+        ge=0, lt=1, description="share of all steps after which the mean begins"
     )
-    momentum: float = Field(ge=0, lt=1, description="decay of the sum of earlier gradients")
-    nesterov: bool = Field(description="Nesterov momentum; needs a momentum above 0")
 
 
 class EarlyStopping(Spec):
     """The weights of the best evaluation on the dev split are kept; log loss breaks ties."""
 
-    metric: Literal["accuracy", "macro_f1", "log_loss"] = Field(
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"] = Field(
         description="metric on the dev split that decides"
     )
     evaluation_steps: int = Field(
@@ -85,24 +105,59 @@ class EarlyStopping(Spec):
 
 
 class GradientDescent(Spec):
-    """The training loop of networks."""
+    """The training loop of networks.
 
+    A method that is not named, by a field that may be left out, is not used.
+    """
+
+    holds = (checks.schedule_fits_the_steps, checks.batch_is_divided)
     kind: Literal["gradient_descent"] = Field(
         description="for networks: steps along the gradient of batches"
     )
     epochs: int = Field(ge=1, le=1000, description="passes over the train split")
     batch_size: int = Field(ge=1, le=65536, description="examples per optimizer step")
-    optimizer: Annotated[
-        Adamw | Sgd, Field(discriminator="kind", description="which optimizer, and its settings")
-    ]
+    micro_batch_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=65536,
+        description="examples computed at once, whose gradients are added up to those of the batch:"
+        " less memory, other last digits; without it, the whole batch",
+    )
+    optimizer: Optimizer = Field(description="which optimizer, and its settings")
+    layerwise_decay: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="learning rate of a layer, as a share of that of the layer above it, from the"
+        " head down to the embeddings; without it, all have the same."
+        " Source: Howard & Ruder 2018, arXiv:1801.06146",
+    )
     warmup_fraction: float = Field(
         ge=0, lt=1, description="share of all steps over which the learning rate rises from 0"
     )
     decay: Literal["constant", "linear", "cosine"] = Field(
         description="shape of the learning-rate decay from the peak to 0"
     )
+    decay_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="share of all steps, at the end, over which the rate decays; it is at its peak"
+        " before (warm-up, stable, decay); without it, it decays from the end of warm-up."
+        " Source: Hägele et al. 2024, arXiv:2405.18392",
+    )
     max_gradient_norm: float = Field(gt=0, le=1e6, description="gradients are clipped to this norm")
     class_weights: ClassWeights
+    loss: Annotated[CrossEntropy | Focal, Field(discriminator="kind")] | None = Field(
+        default=None, description="loss against the labels; without it, cross-entropy"
+    )
+    averaging: (
+        Annotated[ExponentialAverage | StochasticAverage, Field(discriminator="kind")] | None
+    ) = Field(
+        default=None,
+        description="evaluate and keep an average of the weights over the steps; without it, the"
+        " weights as they are",
+    )
     early_stopping: EarlyStopping = Field(
         description="when training stops, and which weights are kept"
     )
@@ -110,7 +165,7 @@ class GradientDescent(Spec):
         ge=1,
         le=100,
         description="number of seeds to train; the first is kept, the rest measure seed variance"
-        " on the dev split",
+        " on the dev split: mean and 95 % interval",
     )
 
 

@@ -12,6 +12,7 @@ from lmspec.errors import LmspecError
 from lmspec.methods.reading import Ids, collate
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
+from lmspec.training.averaging import Average
 from lmspec.training.optimizers import Descent
 from lmspec.training.order import Order
 from lmspec.training.progress import Progress
@@ -27,19 +28,25 @@ def fit(model: PreTrainedModel, task: Task, spec: GradientDescent, numerics: Num
     """
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
-    watch = Watch(model, task, spec)
+    average = Average(descent.trained, spec, order.steps)
+    watch = Watch(model, task, spec, average)
     progress = Progress(order.steps, spec.batch_size)
     done = 0
     model.train()
     for step in order.start(0):
         # per step, so that dropout does not depend on how many draws came before
         torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
-        loss = _loss(model, task, step.rows, numerics)
+        loss = torch.zeros(())
+        for rows in step.parts(spec.micro_batch_size):
+            part = _loss(model, task, rows, numerics) * (len(rows) / len(step.rows))
+            part.backward()  # type: ignore[no-untyped-call]
+            loss = loss + part.detach().cpu()
         done = step.number + 1
         if not torch.isfinite(loss):
             found = f"the loss is {loss.item()} at step {done}"
             raise LmspecError("training", found, "lower peak_learning_rate")
-        rate = descent.step(step.number, loss)
+        rate = descent.step(step.number)
+        average.add(step.number)
         watch.losses.append(loss.item())
         progress.show(done, watch.losses[-1])
         if done % spec.early_stopping.evaluation_steps == 0 or done == order.steps:

@@ -1,11 +1,20 @@
 """optimizers: how a step changes the weights."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import nn
 from transformers import PreTrainedModel
 
-from lmspec.specs.training import Adamw, GradientDescent
+from lmspec.errors import LmspecError
+from lmspec.methods import layers
+from lmspec.specs.optimizers import Adafactor, AdamwSettings, Muon, Sgd
+from lmspec.specs.training import GradientDescent
 from lmspec.training.schedule import learning_rate_factor
+
+Rule = AdamwSettings | Sgd | Adafactor | Muon
+Group = dict[str, Any]  # of weights, as torch.optim takes them, and `peak`: its peak learning rate
 
 
 class Descent:
@@ -13,38 +22,80 @@ class Descent:
 
     def __init__(self, model: PreTrainedModel, spec: GradientDescent, steps: int) -> None:
         self.spec, self.steps = spec, steps
-        self.optimizer = _optimizer([p for p in model.parameters() if p.requires_grad], spec)
-        self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.optimizers = _optimizers(model, spec)
+        self.groups = [group for rule in self.optimizers for group in rule.param_groups]
+        self.trained = [p for group in self.groups for p in group["params"]]
 
-    def step(self, number: int, loss: Tensor) -> float:
-        """Change the weights by the gradient of a loss; returns the learning rate."""
+    def step(self, number: int) -> float:
+        """Change the weights by their gradients, which are used up; returns the learning rate."""
         spec = self.spec
-        factor = learning_rate_factor(number, self.steps, spec.warmup_fraction, spec.decay)
-        rate = spec.optimizer.peak_learning_rate * factor
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.trained, spec.max_gradient_norm)
-        self.optimizer.step()
-        return rate
+        factor = learning_rate_factor(number, self.steps, spec)
+        for group in self.groups:
+            group["lr"] = group["peak"] * factor
+        nn.utils.clip_grad_norm_(self.trained, spec.max_gradient_norm)
+        for rule in self.optimizers:
+            rule.step()
+            rule.zero_grad(set_to_none=True)
+        return spec.optimizer.peak_learning_rate * factor
 
 
-def _optimizer(trained: list[torch.nn.Parameter], spec: GradientDescent) -> torch.optim.Optimizer:
+def _optimizers(model: PreTrainedModel, spec: GradientDescent) -> list[torch.optim.Optimizer]:
+    """One, or two of `muon`: for hidden matrices and for the rest."""
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    depth = layers.depths(model) if spec.layerwise_decay else dict.fromkeys(trained, 0)
+    share = {n: (spec.layerwise_decay or 1.0) ** depth[n] for n in trained}
     rule = spec.optimizer
-    # no decay of biases and norms: pulling them to 0 regularises nothing
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": rule.weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    if not isinstance(rule, Muon):
+        return [_optimizer(rule, _groups(trained, share, rule))]
+    hidden = layers.hidden_matrices(model) & trained.keys()
+    if not hidden:
+        found = "muon has nothing to train: no hidden matrix is trained"
+        raise LmspecError("training.optimizer", found, "write `kind: adamw` and its fields")
+    first = {n: p for n, p in trained.items() if n in hidden}
+    rest = {n: p for n, p in trained.items() if n not in hidden}
+    both = [_optimizer(rule, _groups(first, share, rule))]
+    return [*both, _optimizer(rule.rest, _groups(rest, share, rule.rest))] if rest else both
+
+
+def _groups(trained: dict[str, nn.Parameter], share: dict[str, float], rule: Rule) -> list[Group]:
+    """Weights of the same weight decay and learning rate together, matrices first."""
+    by_kind: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, weight in trained.items():
+        by_kind.setdefault((weight.ndim < 2, share[name]), []).append(weight)
+    return [
+        {
+            "params": weights,
+            # no decay of biases and norms: pulling them to 0 regularises nothing
+            "weight_decay": 0.0 if vector else rule.weight_decay,
+            "peak": rule.peak_learning_rate * part,
+        }
+        for (vector, part), weights in sorted(by_kind.items(), key=lambda item: item[0][0])
     ]
-    if isinstance(rule, Adamw):
-        return torch.optim.AdamW(
-            groups,
-            lr=rule.peak_learning_rate,
-            betas=(rule.beta1, rule.beta2),
-            eps=rule.epsilon,
-            fused=True,  # one pass over the weights instead of one per operation
-        )
-    return torch.optim.SGD(
-        groups, lr=rule.peak_learning_rate, momentum=rule.momentum, nesterov=rule.nesterov
-    )
+
+
+def _optimizer(rule: Rule, groups: Iterable[Group]) -> torch.optim.Optimizer:
+    rate = rule.peak_learning_rate
+    match rule:
+        case AdamwSettings():
+            # fused: one pass over the weights instead of one per operation
+            betas = (rule.beta1, rule.beta2)
+            return torch.optim.AdamW(groups, lr=rate, betas=betas, eps=rule.epsilon, fused=True)
+        case Sgd():
+            return torch.optim.SGD(groups, lr=rate, momentum=rule.momentum, nesterov=rule.nesterov)
+        case Adafactor():
+            return torch.optim.Adafactor(
+                groups,
+                lr=rate,
+                beta2_decay=rule.beta2_decay,
+                eps=(rule.epsilon1, rule.epsilon2),
+                d=rule.clipping_threshold,
+            )
+        case Muon():
+            return torch.optim.Muon(
+                groups,
+                lr=rate,
+                momentum=rule.momentum,
+                nesterov=rule.nesterov,
+                ns_steps=rule.iterations,
+                adjust_lr_fn=rule.adjustment,
+            )

@@ -42,6 +42,11 @@ class Step:
     epochs: float
     rows: Ids
 
+    def parts(self, size: int | None) -> list[Ids]:
+        """Its rows, at most so many at once, in order; all without a size."""
+        size = size or len(self.rows)
+        return [self.rows[i : i + size] for i in range(0, len(self.rows), size)]
+
 
 @dataclass(frozen=True)
 class Order:

@@ -1,10 +1,14 @@
 """summary: metrics of a training."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from scipy import special
 from transformers import PreTrainedModel
 
+from lmspec.specs.results import ESTIMATES, WATCHED
 from lmspec.training.task import Fitted
 
 
@@ -20,7 +24,26 @@ def metrics(model: PreTrainedModel, fitted: Fitted, others: Sequence[Fitted]) ->
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     seeds = {str(number): _best(each) for number, each in enumerate([fitted, *others], start=1)}
-    return report | ({"seeds": seeds} if others else {})
+    return report | (
+        {"seeds": seeds, "over_seeds": over_seeds([*seeds.values()])} if others else {}
+    )
+
+
+def over_seeds(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Mean of each metric over n seeds, and `low` and `high`, its 95 % interval: Student's t.
+
+    results  at least two, of the same model
+    """
+    n = len(results)
+    names = [name for name in WATCHED if name in results[0]]
+    values = np.asarray([[result[name] for name in names] for result in results])  # (n, m)
+    mean = values.mean(0)
+    half = special.stdtrit(n - 1, 0.975) * values.std(0, ddof=1) / math.sqrt(n)
+    intervals = (mean, mean - half, mean + half)
+    return {
+        which: dict(zip(names, estimate.tolist(), strict=True))
+        for which, estimate in zip(ESTIMATES, intervals, strict=True)
+    }
 
 
 def _best(fitted: Fitted) -> dict[str, float]:

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 
 from lmspec.methods import metrics, reading, torchrun
 from lmspec.methods.reading import Batch, Windows
-from lmspec.training import weighting
+from lmspec.specs.training import CrossEntropy, Focal
+from lmspec.training import losses, weighting
 from lmspec.training.task import Objective
 
 # Of evaluations during training. It can change last digits, and with them which step is best: so
@@ -18,10 +19,12 @@ from lmspec.training.task import Objective
 EVALUATION_BATCH = 64
 
 
-def cross_entropy(
-    truth: NDArray[np.int64], weights: NDArray[np.float32] | None = None
+def supervised(
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float32] | None = None,
+    against: CrossEntropy | Focal | None = None,
 ) -> Objective:
-    """Mean cross-entropy.
+    """Mean loss against the labels.
 
     truth, weights  (w,) of each training window: position of its label, and how much it counts
     """
@@ -31,10 +34,11 @@ def cross_entropy(
         model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
     ) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits  # (b, k)
-        return weighting.cross_entropy(
+        return losses.against_labels(
             logits.float(),
             targets[batch.rows].to(logits.device),
             weighting.of_batch(weights, batch, logits),
+            against,
         )
 
     return loss

@@ -8,7 +8,8 @@ from transformers import PreTrainedModel
 
 from lmspec.methods.reading import Batch
 from lmspec.specs.student import Distillation
-from lmspec.training import weighting
+from lmspec.specs.training import CrossEntropy, Focal
+from lmspec.training import losses, weighting
 from lmspec.training.distilling import Answers, first_token, soft_cross_entropy
 from lmspec.training.task import Objective
 
@@ -18,8 +19,9 @@ def taught(
     weights: NDArray[np.float32] | None,
     teacher: Answers,
     spec: Distillation,
+    against: CrossEntropy | Focal | None = None,
 ) -> Objective:
-    """Weighted sum of soft cross-entropy, distance of hidden states, and cross-entropy.
+    """Weighted sum of soft cross-entropy, distance of hidden states, and loss against the labels.
 
     truth, weights  (w,) of each training window: position of its label, and how much it counts
     """
@@ -36,7 +38,7 @@ def taught(
         share = weighting.of_batch(weights, batch, logits)
         soft = soft_cross_entropy(logits, teacher.logits[rows], spec.temperature, share)
         hidden = apart.mean() if share is None else weighting.mean(apart.mean(1), share)
-        hard = weighting.cross_entropy(logits, targets[rows].to(logits.device), share)
+        hard = losses.against_labels(logits, targets[rows].to(logits.device), share, against)
         return spec.soft_weight * soft + spec.hidden_weight * hidden + spec.hard_weight * hard
 
     return loss

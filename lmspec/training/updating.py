@@ -8,8 +8,9 @@ from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 from lmspec.methods.reading import Batch
+from lmspec.specs.training import CrossEntropy, Focal
 from lmspec.specs.updated import Retention
-from lmspec.training import weighting
+from lmspec.training import losses, weighting
 from lmspec.training.distilling import Answers, soft_cross_entropy
 from lmspec.training.task import Objective
 
@@ -40,8 +41,9 @@ def retaining(
     earlier: Answers,
     new: int,
     spec: Retention,
+    against: CrossEntropy | Focal | None = None,
 ) -> Objective:
-    """Cross-entropy with the labels on all texts, and with the earlier model's outputs on old ones.
+    """Loss against the labels on all texts, and the earlier model's outputs on old ones.
 
     truth, weights  (w,) of each window, those of new texts first: position of its label, and how
                     much it counts
@@ -55,7 +57,7 @@ def retaining(
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
         rows = torch.from_numpy(batch.rows)  # (b,)
         share = weighting.of_batch(weights, batch, logits)
-        total = weighting.cross_entropy(logits, targets[rows].to(logits.device), share)
+        total = losses.against_labels(logits, targets[rows].to(logits.device), share, against)
         old = rows >= new  # (b,) bool
         if old.any():
             # times their share of the batch, so that an old row weighs the same in every batch

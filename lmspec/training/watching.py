@@ -8,14 +8,18 @@ from transformers import PreTrainedModel
 
 from lmspec.specs.results import WATCHED
 from lmspec.specs.training import GradientDescent
+from lmspec.training.averaging import Average
 from lmspec.training.task import Curve, Fitted, Task
 
 
 class Watch:
     """Evaluate, keep the best weights, and count evaluations since the best one."""
 
-    def __init__(self, model: PreTrainedModel, task: Task, spec: GradientDescent) -> None:
+    def __init__(
+        self, model: PreTrainedModel, task: Task, spec: GradientDescent, average: Average
+    ) -> None:
         self.model, self.task, self.rule = model, task, spec.early_stopping
+        self.average = average
         self.losses: list[float] = []
         self.curve: Curve = []
         self.best: dict[str, Any] = {}
@@ -24,7 +28,11 @@ class Watch:
         self.is_cold = True
 
     def look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
-        """Evaluate the model as it is; returns the row of the curve."""
+        """Evaluate the model, or the average of its weights; returns the row of the curve."""
+        with self.average.in_place():
+            return self._look(step, epoch, learning_rate)
+
+    def _look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
         self.model.eval()
         dev = self.task.evaluate()
         row: dict[str, Any] = {

@@ -19,10 +19,3 @@ def mean(each: Tensor, weights: Tensor | None) -> Tensor:
     The divisor is b, not the sum of the weights: a text counts the same in every batch.
     """
     return each.mean() if weights is None else (each * weights).mean()
-
-
-def cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean cross-entropy of (b, k) logits with (b,) positions of labels."""
-    if weights is None:
-        return torch.nn.functional.cross_entropy(logits, truth)
-    return mean(torch.nn.functional.cross_entropy(logits, truth, reduction="none"), weights)

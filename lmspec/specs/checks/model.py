@@ -6,6 +6,8 @@ from typing import Any
 from lmspec.specs.disagreement import Disagreement
 
 FIXED_FEATURES = ("linear", "embedding", "hybrid")
+NO_HIDDEN_MATRIX = ("cnn",)
+WITH_LAYERS = ("transformer",)
 
 
 def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:
@@ -20,3 +22,15 @@ def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:
         remedy = f"write `kind: {wanted}` and its fields: `lmspec explain model.training`"
         others = ((("architecture", "kind"), "the kind of model"),)
         yield Disagreement(("training", "kind"), found, remedy, others)
+
+
+def method_suits_the_network(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Muon needs hidden matrices, and layers to decay over are a transformer's."""
+    kind, training = model["architecture"]["kind"], model["training"]
+    others = ((("architecture", "kind"), "the kind of model"),)
+    if training.get("optimizer", {}).get("kind") == "muon" and kind in NO_HIDDEN_MATRIX:
+        found = f"a {kind} has no hidden matrix for muon to train"
+        yield Disagreement(("training", "optimizer", "kind"), found, "write adamw", others)
+    if training.get("layerwise_decay") is not None and kind not in WITH_LAYERS:
+        found = f"a model of kind {kind} has no stack of layers to decay over"
+        yield Disagreement(("training", "layerwise_decay"), found, "remove it", others)

@@ -13,6 +13,31 @@ def nesterov_has_momentum(sgd: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("nesterov",), found, "raise the momentum", others)
 
 
+def schedule_fits_the_steps(training: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Warm-up ends before the decay begins, and a constant rate has no decay."""
+    decay = training.get("decay_fraction")
+    if decay is None:
+        return
+    if training["decay"] == "constant":
+        found, others = "a constant learning rate does not decay", ((("decay",), "constant"),)
+        yield Disagreement(
+            ("decay_fraction",), found, "remove it, or write `decay: linear`", others
+        )
+    elif decay + training["warmup_fraction"] > 1:
+        found = "warm-up and decay together are longer than the training"
+        others = ((("warmup_fraction",), "the warm-up"),)
+        yield Disagreement(("decay_fraction",), found, "lower one of them", others)
+
+
+def batch_is_divided(training: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A micro-batch is a part of a batch."""
+    micro, whole = training.get("micro_batch_size"), training["batch_size"]
+    if micro is not None and micro > whole:
+        found = f"a part of {micro} examples is larger than the batch of {whole}"
+        others = ((("batch_size",), "the batch"),)
+        yield Disagreement(("micro_batch_size",), found, "lower it, or remove it", others)
+
+
 def weights_are_trained_further(artifact: Mapping[str, Any]) -> Iterator[Disagreement]:
     """A student or an update starts from given weights: gradient descent trains them further."""
     kind = artifact["training"]["kind"]
