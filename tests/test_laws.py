@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,13 @@ def test_imports_run_downwards(path: Path) -> None:
     """A file imports its own room or a lower one, so that no two rooms import each other."""
     own = FLOORS.index(room(module(path)))
     assert [name for name in ours(path) if FLOORS.index(room(name)) > own] == []
+
+
+def test_every_folder_of_code_is_installed() -> None:
+    """A checkout has a folder that pyproject.toml does not list; a project's wheel lacks it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = {".".join(path.parent.parts) for path in FILES if path.parts[0] == "lmspec"}
+    assert folders | {"lmspec.recipes"} == set(project["tool"]["setuptools"]["packages"])
 
 
 def test_every_floor_is_a_room() -> None:
