@@ -273,6 +273,7 @@ def test_other_delimiters_and_further_columns(run: Run, tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"a,b\n1,2\n", "it has no column 'text': its columns are ['a', 'b']"),
+        (b"n;text\n1;x\n", "its columns are ['n;text']; see --text, --delimiter"),
         (b"", "it has no column 'text'"),
         (b"text,text\n1,2\n", "it has two columns 'text'"),
         (b"text,predicted\nx,y\n", "it has a column 'predicted' already"),
@@ -328,6 +329,31 @@ def test_objects_without_a_text_are_refused(run: Run, content: bytes, words: str
     """With the line."""
     code, _, err = run("--jsonl", "-", stdin=content)
     assert code == 1 and words in err
+
+
+def test_the_file_that_is_read_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    """By whatever name it goes; another file is."""
+    content = '{"text": "one"}\n'
+    file, link = tmp_path / "a.jsonl", tmp_path / "link.jsonl"
+    file.write_text(content)
+    link.symlink_to(file)
+    for name in (file, link):
+        code, _, err = run("--jsonl", str(file), "--output", str(name))
+        assert (code, file.read_text()) == (1, content)
+        assert err == f"predict.py: {file}: --output is the file that is read: name another one\n"
+    other = tmp_path / "b.jsonl"
+    for _ in range(2):
+        assert run("--jsonl", str(file), "--output", str(other))[0] == 0
+        assert len(other.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], number: str) -> None:
+    """With what it must be."""
+    with pytest.raises(SystemExit) as stopped:
+        predict.arguments([f"--batch-size={number}", "x"])
+    assert stopped.value.code == 2
+    assert f"it must be a whole number from 1, and is {number!r}" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_is_one_line(run: Run) -> None:

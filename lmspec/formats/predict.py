@@ -182,7 +182,8 @@ class Csv:
         self.header = next(self._parsed(), [])
         if self.header.count(column) != 1:
             many = "two columns" if column in self.header else "no column"
-            raise Unreadable(f"it has {many} {column!r}: its columns are {self.header}; see --text")
+            see = "--text" if len(self.header) > 1 else "--text, --delimiter"
+            raise Unreadable(f"it has {many} {column!r}: its columns are {self.header}; see {see}")
         self.at = self.header.index(column)
         names = [
             f"{name}{'' if n == 1 else f'_{n}'}"
@@ -310,10 +311,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 1, and is {text!r}")
+    return int(text)
 
 
 def form_of(options: argparse.Namespace, classifier: Classifier, notes: Notes, out: TextIO) -> Form:
@@ -343,8 +343,12 @@ def form_of(options: argparse.Namespace, classifier: Classifier, notes: Notes, o
 
 
 def output(options: argparse.Namespace) -> TextIO:
-    """Where answers go: tables in UTF-8, lines as the console has it, and never an error."""
+    """Where answers go: tables in UTF-8, lines as the console has it, and never an error.
+
+    Raises Unreadable if they would overwrite what is read, OSError.
+    """
     if options.output:
+        _require_another(options)
         return Path(options.output).open(
             "w", encoding="utf-8", errors="backslashreplace", newline="\n"
         )
@@ -353,6 +357,16 @@ def output(options: argparse.Namespace) -> TextIO:
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         sys.stdout.reconfigure(errors="backslashreplace")
     return sys.stdout
+
+
+def _require_another(options: argparse.Namespace) -> None:
+    """Opening the output empties it, so it must not be the input, by any name."""
+    name = options.csv or options.jsonl or "-"
+    target = Path(options.output)
+    if not options.texts and target.exists():
+        source = os.fstat(sys.stdin.fileno()) if name == "-" else Path(name).stat()
+        if os.path.samestat(source, target.stat()):
+            raise Unreadable("--output is the file that is read: name another one")
 
 
 def main(given: Sequence[str] | None = None) -> int:
