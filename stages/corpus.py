@@ -10,7 +10,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import cleaning, labelling, repeats, workers
+from lmspec.methods import cleaning, labelling, repeats, swallowed, workers
 from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
@@ -97,7 +97,7 @@ def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
         if texts:
             stage.say(
                 f"{table.name}: {texts:,} texts seem to hold {lines:,} other rows, the first in "
-                f"row {first}: is a quote not closed?"
+                f"row {first}: {swallowed.question(table.format.kind)}"
             )
 
 

@@ -280,6 +280,9 @@ def test_every_choice_is_written_and_explained(
     assert {problem.rule for problem in problems} <= {"file-sources-exist"}
     assert "$" not in text.replace("$schema", "")
     models = [m for m in ("linear", "hybrid", "finetuned") if f"\n  {m}: #" in text]
-    assert models[0] == "linear" and all(f"model.{name}: " in printed for name in models)
+    wanted = ("linear", "finetuned") if with_weights and preset == "best" else ("linear",)
+    assert all(f"model.{name}: " in printed for name in {*models, *wanted})
+    too_few = "model.finetuned: left out, as 72 texts to train are fewer than 700"
+    assert (too_few in printed) == ("finetuned" in wanted and rows == 120)
     assert (len(models) > 1) == ("blocks:" in text)
     assert text.count("against: scores.") == text.count("{of: model.") - 1 == len(models) - 1

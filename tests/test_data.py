@@ -650,7 +650,7 @@ def test_corpus_without_a_file_or_a_column_is_refused(tmp_path: Path, file: str)
             build_corpus(tmp_path / "raw", tmp_path / column, table(FORMS[file], file, **change))
         assert (caught.value.place, caught.value.found) == (
             f"sources.raw {file}",
-            f"it has no column ['{column}']",
+            f"it has no column '{column}'",
         )
         assert "'text', 'y', 'author'" in caught.value.remedy
 

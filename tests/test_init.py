@@ -226,7 +226,7 @@ def test_a_folder_that_is_not_empty_is_refused(elsewhere: Path) -> None:
     ("rows", "arguments", "words"),
     [
         (240, (), "which columns hold the text and the label?"),
-        (240, ("--text", "what they wrote", "--label", "star"), "it has no column ['star']"),
+        (240, ("--text", "what they wrote", "--label", "star"), "it has no column 'star'"),
         (240, ("--text", "what they wrote", "--label", "id"), "240 different values"),
         (240, ("--text", "stars", "--label", "stars"), "it has 2 different texts"),
         (1, ("--text", "what they wrote", "--label", "stars"), "every label is '1'"),

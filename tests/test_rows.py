@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import random
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,7 +155,7 @@ GOOD = "text,label\na b,pos\n"
         ("", "it is empty"),
         (f"sep=,\n{GOOD}", "line 1 is 'sep=', which Excel reads"),
         ("text,label,text\na,b,c\n", "it has two columns 'text'"),
-        ("x" * 600_000, "it has no column ['label', 'text']"),
+        ("x" * 600_000, "it has no column 'label', 'text'"),
         (",".join(f"c{i}" for i in range(100_000)), "'c0', 'c1', 'c2', 'c3', 'c4', 'c5'"),
         ("text,label\nstring,discrete\nmeta,class\n", "lines 2 and 3 are no rows"),
     ],
@@ -193,7 +195,7 @@ ONE = '{"text": "a b", "label": "pos"}\n'
         (f"[{ONE.strip()}]\n", "line 1 is a JSON array"),
         ("[" * 100_000 + "\n", "it is a JSON array"),
         (f"{ONE}{'[' * 100_000}\n", "line 2 does not parse"),
-        ('{"text": "a"}\n' * 3, "it has no column ['label']"),
+        ('{"text": "a"}\n' * 3, "it has no column 'label'"),
         (f'{ONE}{{"text": "c', "line 2 does not parse as JSON"),
         (f'{ONE}{{"text": "\\ud83d", "label": "x"}}', "line 2 has \\ud83d, half a surrogate pair"),
     ],
@@ -272,19 +274,19 @@ def test_labels_are_the_same_whatever_the_order_of_the_rows(tmp_path: Path) -> N
 
 def test_init_says_what_it_takes_for_missing_and_for_the_same(tmp_path: Path) -> None:
     """And writes it into the spec; `none` is a label."""
-    values = ["pos", " pos", "neg", "Neg", "NA", "NaN", "", "none"]
-    rows = [(text, values[i % 8]) for i, text in enumerate(words(160))]
+    values = ["pos", " pos", "neg", "Neg", "NA", "NaN", "", "none", "n/a"]
+    rows = [(text, values[i % 9]) for i, text in enumerate(words(180))]
     rows += [("", "pos"), ("nan", "neg"), ("the same", "pos"), ("the  same", "neg")]
     labelled = started(tmp_path / "a.csv", rows)
     assert labelled.labels == {"Neg": 20, "neg": 21, "none": 20, "pos": 41}
-    assert labelled.spec["missing"] == ["", "NA", "nan", "NaN"]
+    assert labelled.spec["missing"] == ["", "NA", "n/a", "nan", "NaN"]
     assert labelled.spec["label"]["values"] == "text"
     notes = "\n".join(labelled.notes)
     for part in (
         "rows without a text: empty 1, nan 1 (`missing`",
-        "rows without a label: NA 20, NaN 20, empty 20 (`missing`",
+        "rows without a label: NA 20, NaN 20, empty 20, n/a 20 (`missing`",
         "read as another: ' pos' as 'pos' (20 rows)",
-        "'Neg', 'neg' are different labels (`rename`",
+        "labels that differ in case stay apart: 'Neg' and 'neg' (`rename`",
         "texts with more than one label: 1 (`contradictions: majority`",
     ):
         assert part in notes
@@ -344,6 +346,50 @@ def test_a_file_that_is_no_table_is_shown(tmp_path: Path) -> None:
     path.write_text("DESC:manner How did serfdom develop?\nENTY:cremat What films?\n")
     with pytest.raises(LmspecError, match="its first line is 'DESC:manner How did"):
         table_of.read(path, "text", "label")
+
+
+def test_a_file_without_a_header_is_suspected(tmp_path: Path) -> None:
+    """Where the label column is called like one of its labels; and not otherwise."""
+    path = tmp_path / "a.csv"
+    lines = [f"{text},{'ab'[i % 2]}" for i, text in enumerate(words(60))]
+    path.write_text("\n".join(lines))
+    (note,) = table_of.read(path, lines[0][:-2], "a").notes
+    assert note.startswith("'a' is the name of the label column and one of its labels")
+    path.write_text("\n".join(["text,label", *lines]))
+    assert table_of.read(path, "text", "label").notes == []
+
+
+def test_a_file_of_another_separator_is_refused_with_a_command(tmp_path: Path) -> None:
+    """The command is run as it is printed, and what it writes is read; tabs ask for a name."""
+    path = tmp_path / "an export.csv"
+    rows = [(f'"{text}"; it\nsays', "ab"[i % 2]) for i, text in enumerate(words(60))]
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=";").writerows([("Größe", "label"), *rows])
+    with pytest.raises(LmspecError, match="it has one column, 'Größe;label'") as caught:
+        table_of.read(path, "Größe", "label")
+    command = caught.value.remedy.split("`")[1]
+    subprocess.run(
+        ["sh", "-c", command], check=True, cwd=tmp_path, env={"PATH": os.environ["PATH"]}
+    )
+    assert table_of.read(tmp_path / "NEW.csv", "Größe", "label").labels == {"a": 30, "b": 30}
+    path.write_text("text\tlabel\na\tb\n")
+    with pytest.raises(LmspecError) as caught:
+        table_of.read(path, "text", "label")
+    assert caught.value.remedy == "its columns are separated by tabs: name it .tsv"
+
+
+def test_what_is_no_file_of_a_known_kind_says_what_to_do(tmp_path: Path) -> None:
+    """A folder; a JSON array; a spreadsheet."""
+    (tmp_path / "a.json").write_text('[{"text": "a", "label": "b"}]')
+    (tmp_path / "a.xlsx").write_bytes(b"PK\3\4")
+    for name, found, remedy in (
+        ("", "it is a folder", "name the file"),
+        ("a.json", "its first line is", "`jq -c '.[]' a.json > NEW.jsonl`"),
+        ("a.xlsx", "it is no .csv", "save it as CSV UTF-8"),
+    ):
+        with pytest.raises(LmspecError) as caught:
+            table_of.read(tmp_path / name, "text", "label")
+        assert found in caught.value.found and remedy in caught.value.remedy
 
 
 def test_init_reads_json_as_it_is_written(tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ def require_columns(names: Sequence[str], wanted: Iterable[str], place: str) -> 
     missing = sorted(set(wanted) - set(names))
     if missing:
         near = difflib.get_close_matches(missing[0], names)
+        absent = some([repr(name) for name in missing])
         columns = some([repr(name) for name in dict.fromkeys([*near, *names])])
-        raise LmspecError(place, f"it has no column {missing}", f"its columns are {columns}")
+        raise LmspecError(place, f"it has no column {absent}", f"its columns are {columns}")
 
 
 def require_utf8(path: Path, place: str) -> None:

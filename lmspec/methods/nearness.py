@@ -170,7 +170,8 @@ def buckets(
             cheapest, least = choice, cost
     share = missed(*cheapest, size, rule.threshold)
     if share > 2 * MISSED:
-        say(f"many texts are alike: of pairs right at {rule.threshold:g}, {share:.0%} are missed")
+        lost = f"{100 * share:.2g} % are missed"
+        say(f"many texts are alike: of pairs right at {rule.threshold:g}, {lost}")
     return Buckets(texts.sketches, *cheapest)
 
 

@@ -23,3 +23,10 @@ def rows_within(text: str, pattern: re.Pattern[str]) -> int:
         return 0
     found = sum(1 for _ in pattern.finditer(text))
     return found if 2 * found >= breaks else 0
+
+
+def question(kind: str) -> str:
+    """What to ask about such texts of a table of this `format`."""
+    if kind in ("csv", "tsv"):
+        return "is a quote not closed?"
+    return "was a quote not closed in what the file was made from?"

@@ -12,7 +12,7 @@ from lmspec.methods.scalar import flow
 from lmspec.specs.checks.corpus import NUMBER, as_read
 
 # `None` is what Python writes for nothing; `none` is often a label.
-MISSING = ("NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "None", "NaT")
+MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL", "None", "NaT")
 MOST_LABELS = 50
 MOST_FRACTIONS = 5  # more different numbers with a fraction are scores, not labels
 LARGEST_BOUND = 1e15  # of a band in a spec
@@ -91,10 +91,10 @@ def _same(label: Mapping[str, str], values: Mapping[str, int]) -> Iterator[str]:
     by_letters: dict[str, set[str]] = {}
     for name in label.values():
         by_letters.setdefault(name.casefold(), set()).add(name)
-    for names in by_letters.values():
-        if len(names) > 1:
-            listed = some([repr(name[:40]) for name in sorted(names)])
-            yield f"{listed} are different labels (`rename` in params.yaml makes them one)"
+    pairs = [sorted(names) for names in by_letters.values() if len(names) > 1]
+    if pairs:
+        listed = some([" and ".join(repr(name[:40]) for name in names) for names in pairs])
+        yield f"labels that differ in case stay apart: {listed} (`rename` joins them)"
 
 
 def _is_score(numbers: Mapping[str, float], rows: int) -> bool:

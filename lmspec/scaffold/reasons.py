@@ -63,10 +63,12 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
     chosen, weights, counted = begun.choices, begun.weights, begun.counted
     if weights is None or counted is None:
         return
-    if not choices.fits(counted, begun.seen):
+    fits = choices.fits(counted, begun.seen)
+    if not fits:
         yield (
             f"{weights.label}: its tokenizer makes {counted.per_word:.1f} tokens of a word and "
-            f"does not know {100 * counted.unknown:.1f} %: it was made for another language"
+            f"does not know {100 * counted.unknown:.1f} %: it was made for other texts, "
+            "by language or by subject"
         )
     if chosen.hybrid is not None:
         seconds = choices.reading_seconds(
@@ -83,9 +85,21 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
             f"model.finetuned: {weights.label}, trained further for {tuning.steps:,} steps, "
             f"{read}, {_time(seconds)}"
         )
+    elif begun.preset == "best":
+        yield f"model.finetuned: left out, as {_no_tuning(begun, fits)}"
     if chosen.hybrid is None and chosen.tuning is None:
         texts = f"{begun.seen.rows:,} texts with it"
         yield f"{weights.label}: left out, as preset {begun.preset} has no time to read {texts}"
+
+
+def _no_tuning(begun: Beginning, fits: bool) -> str:
+    """Why there is no fine-tuned model."""
+    rows = round(begun.seen.rows * begun.choices.shares.train)
+    if rows < choices.FEWEST_TO_TUNE:
+        return f"{rows:,} texts to train are fewer than {choices.FEWEST_TO_TUNE:,}"
+    if not fits:
+        return "its tokenizer was made for other texts"
+    return "it would take too long"
 
 
 def _read(begun: Beginning, reading: choices.Reading, part: str) -> str:

@@ -16,22 +16,10 @@ from lmspec.formats import plaintext, rawtable
 from lmspec.methods import folders, swallowed
 from lmspec.methods.cleaning import document_id
 from lmspec.scaffold import labels as label_column
-from lmspec.scaffold import quoting
+from lmspec.scaffold import quoting, refusals
 from lmspec.specs.corpus import Table
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
 UNNAMED = "(not named)"
-FEWEST_ROWS = 30
-MOST_LABELS = 1000
-FEWEST_PER_LABEL = 3  # rows on average; a column with fewer holds names or numbers, not labels
-LONGEST_LABEL = 100
 SAMPLE = 3000  # texts in which scripts and tokens are counted
 
 
@@ -68,7 +56,7 @@ class LabelledTable:
 
 def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     """Raises LmspecError if a classifier cannot be built from it, with the columns it has."""
-    _require_table(path)
+    refusals.require_table(path)
     form = format_of(path)
     cells = _cells(path, form, text, label)
     if text is None or label is None:
@@ -84,9 +72,10 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     counts = Counter(name for _, name in rows)
     ids = [document_id(content) for content, _ in rows]
     distinct = len(set(ids))
-    _require_enough(path, label, distinct, counts)
+    refusals.require_enough(path, label, distinct, counts)
     notes = [*_quoting(form), *_absent(cells, reading.missing), *reading.notes]
-    notes += [*_contradictions(ids, [name for _, name in rows]), *_rows_within(cells, values)]
+    notes += _unnamed(form, label, counts)
+    notes += [*_contradictions(ids, [name for _, name in rows]), *_rows_within(form, cells, values)]
     return LabelledTable(
         path,
         text,
@@ -101,23 +90,10 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
 
 def format_of(path: Path) -> dict[str, Any]:
     """A table's `format` in params.yaml."""
-    kind = FORMATS[path.suffix.lower()]
+    kind = refusals.FORMATS[path.suffix.lower()]
     if kind in quoting.USUAL:
         return {"kind": kind, "quoting": quoting.choose(path, kind), "columns": None}
     return {"kind": kind}
-
-
-def _require_table(path: Path) -> None:
-    if not path.is_file():
-        raise LmspecError(str(path), "there is no such file", "correct --data")
-    if path.suffix.lower() not in FORMATS:
-        with path.open("rb") as file:
-            first = file.read(400).decode(errors="replace").partition("\n")[0]
-        raise LmspecError(
-            str(path),
-            f"it is no {', '.join(FORMATS)}; its first line is {plaintext.shown(first)}",
-            "convert it to one of these: a .csv or .tsv needs a line with the columns' names",
-        )
 
 
 Cells = list[tuple[str | None, str | None]]
@@ -150,7 +126,7 @@ def _cells(path: Path, form: dict[str, Any], text: str | None, label: str | None
     try:
         return [(row[columns[0]], row[columns[1]]) for row in rawtable.rows(path, table)]
     except LmspecError as error:
-        raise _for_newcomers(path, bool(text and label), error) from None
+        raise refusals.for_newcomers(path, bool(text and label), error) from None
 
 
 def _quoting(form: dict[str, Any]) -> Iterator[str]:
@@ -190,7 +166,16 @@ def _contradictions(ids: Sequence[str], names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _rows_within(cells: Cells, values: Counter[str]) -> Iterator[str]:
+def _unnamed(form: dict[str, Any], label: str, counts: Counter[str]) -> Iterator[str]:
+    """Has the file no line of names, and its first row is taken for one?"""
+    if form["kind"] in quoting.USUAL and label.strip() in counts:
+        yield (
+            f"{plaintext.shown(label)} is the name of the label column and one of its labels: if "
+            "the first line is a row, write one with the columns' names above it"
+        )
+
+
+def _rows_within(form: dict[str, Any], cells: Cells, values: Counter[str]) -> Iterator[str]:
     pattern = swallowed.row_pattern(values)
     within = [swallowed.rows_within(content or "", pattern) for content, _ in cells]
     if any(within):
@@ -198,50 +183,6 @@ def _rows_within(cells: Cells, values: Counter[str]) -> Iterator[str]:
         content = cells[row - 1][0] or ""
         yield (
             f"texts that seem to hold other rows: {sum(map(bool, within)):,}, with {sum(within):,} "
-            f"lines; the first is row {row}, {plaintext.shown(content)}: is a quote not closed?"
-        )
-
-
-def _for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:
-    """An error of the table reader, for someone who has no params.yaml yet.
-
-    named  did the user name both columns?
-    """
-    one_column = re.fullmatch(r"its columns are '([^']*[;\t|][^']*)'", error.remedy)
-    found, remedy = error.found, error.remedy
-    if one_column:
-        found = f"it has one column, {plaintext.shown(one_column[1])}"
-        remedy = "separate the columns with commas, or tabs in a .tsv"
-    elif "it has no column" in found and not named:
-        found = "which columns hold the text and the label?"
-        remedy = f"give --text and --label: {remedy}"
-    return LmspecError(str(path), found, remedy)
-
-
-def _require_enough(path: Path, label: str, texts: int, counts: Counter[str]) -> None:
-    column = f"{path}: {label}"
-    if len(counts) < 2:
-        only = (
-            f"every label is {plaintext.shown(next(iter(counts)))}" if counts else "it has no label"
-        )
-        raise LmspecError(column, only, "a classifier needs two")
-    if len(counts) > min(MOST_LABELS, max(2, counts.total() // FEWEST_PER_LABEL)):
-        raise LmspecError(
-            column,
-            f"it has {len(counts):,} different values in {counts.total():,} rows, such as "
-            f"{some(list(counts)[:3])}",
-            f"name a column with at most {MOST_LABELS:,} labels and {FEWEST_PER_LABEL} rows of "
-            "each, or with a score",
-        )
-    if texts < FEWEST_ROWS:
-        each = some(
-            [f"{count} of {plaintext.shown(label)}" for label, count in counts.most_common()]
-        )
-        found = f"it has {texts} different texts with a label: {each}"
-        raise LmspecError(str(path), found, f"a model needs at least {FEWEST_ROWS}")
-    if (longest := max(map(len, counts))) > LONGEST_LABEL:
-        raise LmspecError(
-            column,
-            f"a label has {longest} characters: {plaintext.shown(max(counts, key=len))}",
-            "is this the column of the labels?",
+            f"lines; the first is row {row}, {plaintext.shown(content)}: "
+            f"{swallowed.question(form['kind'])}"
         )
