@@ -112,6 +112,13 @@ def test_every_floor_is_a_room() -> None:
     assert {room(module(path)) for path in IN_ROOMS} == set(FLOORS)
 
 
+def test_every_room_is_in_the_wheel() -> None:
+    """A folder that pyproject.toml does not list is missing wherever lmspec is installed."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    rooms = {".".join(path.parent.parts) for path in FILES if path.parts[0] == "lmspec"}
+    assert rooms == set(listed) - {"lmspec.recipes"}
+
+
 def test_statistics_import_nothing_of_ours() -> None:
     """Arrays in, numbers out."""
     files = [path for path in IN_ROOMS if room(module(path)) == "statistics"]
