@@ -38,6 +38,30 @@ def test_the_closure_is_what_can_be_imported(tree: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "lost"),
+    [
+        ("from lmspec.methods import gone", "lmspec.methods.gone"),
+        ("from lmspec.methods.gone import f", "lmspec.methods.gone"),
+        ("import lmspec.gone.deeper", "lmspec.gone.deeper"),
+        ("from lmspec.methods import logistic\nfrom lmspec.specs.checks import model", None),
+        ("from lmspec.errors import LmspecError\nimport lmspec.methods.sources", None),
+    ],
+)
+def test_a_stage_of_another_lmspec_is_refused(tmp_path: Path, line: str, lost: str | None) -> None:
+    """Before DVC removes what it made earlier; a name that a file defines is no module."""
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").touch()
+    (tmp_path / "stages/a.py").write_text(line)
+    if lost is None:
+        assert closure(("stages.a",), OnDisk(tmp_path)).outside
+        return
+    with pytest.raises(LmspecError) as caught:
+        closure(("stages.a",), OnDisk(tmp_path))
+    assert caught.value.place == "stages/a.py"
+    assert caught.value.found == f"it imports {lost}, which this lmspec does not have"
+
+
 def test_what_the_closure_cannot_follow_is_an_error(tree: Path) -> None:
     """A relative import, a file that does not parse, a missing module: the place and the remedy."""
     (tree / "lmspec/b.py").write_text("\nfrom . import h\n")

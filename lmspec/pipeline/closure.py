@@ -122,10 +122,22 @@ def _locate(module: str, code: Code) -> tuple[Code, str] | None:
     return next(((home, path) for path in paths if home.has(path)), None)
 
 
+def _is_lost(name: str, code: Code) -> bool:
+    """Is it a module that an installed lmspec lacks?
+
+    A name without a file that another file defines has that file as its parent.
+    """
+    parent = name.rpartition(".")[0]
+    if not parent.startswith("lmspec.") or code.has_package("lmspec") or _locate(parent, code):
+        return False
+    return not LIBRARY.has_package(name.replace(".", "/"))
+
+
 def closure(modules: tuple[str, ...], code: Code) -> Closure:
     """All files that the modules can import, including their own and their packages'.
 
-    Raises LmspecError if one of the modules has no file, or a file does not parse.
+    Raises LmspecError if one of the modules has no file, a file does not parse, or imports a module
+    that lmspec lacks.
     """
     files: dict[str, tuple[Code, str]] = {}
     foreign: set[str] = set()
@@ -143,11 +155,18 @@ def closure(modules: tuple[str, ...], code: Code) -> Closure:
         home, path = place
         parent = module.rpartition(".")[0]
         queue += [parent] if parent and _locate(parent, code) else []
-        for name in home.imports(path):
+        for name in sorted(home.imports(path)):
             if name in files:
                 continue
             if _locate(name, code):
                 queue.append(name)
+            elif _is_lost(name, code):
+                raise LmspecError(
+                    path,
+                    f"it imports {name}, which this lmspec does not have",
+                    "it was written for another one: install that, such as the wheel in vendor/, "
+                    "or take over stages/ of a new project of `lmspec init`",
+                )
             else:
                 foreign.add(name.split(".")[0])
     inside = {path for home, path in files.values() if home is code}
