@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.errors import harmless
+from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.results import Better
 
@@ -28,6 +29,7 @@ class Needs:
     machine: Machine
     root: Path = field(default_factory=Path.cwd)
     seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    resume: Resume | None = None
 
     def __getitem__(self, ref: str) -> Path:
         return self.folders[ref]

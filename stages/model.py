@@ -141,7 +141,7 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     task = Task(
         new.windows.ids, model.pad_id, objective, evaluate, supervision.prior_log_loss(dev.truth)
     )
-    fitted = loop.fit(model.model, task, recipe, numerics)
+    fitted = loop.fit(model.model, task, recipe, numerics, needs.resume)
     return Trained(model, fitted, new, dev)
 
 

@@ -53,7 +53,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
         task = Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior)
-        return network, loop.fit(network, task, recipe, numerics)
+        return network, loop.fit(network, task, recipe, numerics, needs.resume)
 
     network, fitted = train(needs.bits)
     clean = documents.read_clean(needs[spec.on])

@@ -85,7 +85,7 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     )
     prior = supervision.prior_log_loss(dev_truth)
     task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
-    fitted = loop.fit(earlier.model, task, recipe, numerics)
+    fitted = loop.fit(earlier.model, task, recipe, numerics, needs.resume)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)
 

@@ -14,6 +14,7 @@ from types import FrameType
 import psutil  # type: ignore[import-untyped]
 
 from lmspec.pipeline import subprocesses
+from lmspec.run import lifetime
 
 BUILT, RESTORED, SAME, FAILED, STOPPED = "built", "restored", "up to date", "failed", "stopped"
 # lines of DVC's own that add nothing to an event
@@ -24,7 +25,7 @@ CHATTER = re.compile(
 )
 FAILURE = re.compile(r"ERROR: failed to reproduce .* exited with -?\d+$")
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 5  # from interrupting a stage to killing it
+PATIENCE_SECONDS = lifetime.PATIENCE_SECONDS + 5  # from interrupting a stage to killing it
 SWEEP_SECONDS = 2
 KEPT_LINES = 200  # of a stage's output, to look for its error in
 LAST_LINES = 10  # shown if no error is recognized

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import seenfile
+from lmspec.methods.resume import Resume
 from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
 from lmspec.specs import blocks
@@ -43,7 +44,12 @@ class Built:
     better: dict[str, Better]
 
 
-def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> Built:
+def build(
+    root: Path,
+    declared: Declaration,
+    values: Mapping[str, Mapping[str, Any]],
+    resume: Resume | None,
+) -> Built:
     """Build into the partial folder. values: file -> name -> value of the parameters."""
     determinism.limit_threads(values[declaration.PARAMS], declared)
     script = _script(declared)
@@ -62,7 +68,8 @@ def build(root: Path, declared: Declaration, values: Mapping[str, Mapping[str, A
         determinism.require_device(machine)
     if declared.fetches:
         os.environ.pop("HF_HUB_OFFLINE")
-    needs = stage.Needs(folders, numerics if spec.numerics else None, machine, seen=learned)
+    bits = numerics if spec.numerics else None
+    needs = stage.Needs(folders, bits, machine, seen=learned, resume=resume)
     try:
         report = script.build(spec, needs, declared.partial)
     except FileNotFoundError as error:

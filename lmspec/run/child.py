@@ -14,6 +14,7 @@ from typing import IO, Any
 from pydantic import TypeAdapter
 
 from lmspec.errors import LmspecError, harmless
+from lmspec.methods.resume import Resume
 from lmspec.run import (
     building,
     denial,
@@ -38,6 +39,7 @@ class Job:
     values     file -> name -> value of the parameters
     temporary  folder for temporary files, outside the project: a socket's path must be short
     advice     how to restore the previous output if DVC has deleted it
+    resume     where the build may keep what it needs to go on after a kill; None for what fetches
     """
 
     root: Path
@@ -45,6 +47,7 @@ class Job:
     values: Mapping[str, Mapping[str, Any]]
     temporary: Path
     advice: str
+    resume: Resume | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def run(job: Job, channel: IO[bytes]) -> int:
         enforced_by = sandbox.OPEN if fetches else _close(job, allowed)
         # multiprocessing imports this module into each worker that it spawns
         sys.modules["__main__"].__spec__ = worker.__spec__
-        built = building.build(job.root, job.declared, job.values)
+        built = building.build(job.root, job.declared, job.values, job.resume)
         loaded = toolchain.loaded(job.root)
         if packages is not None:
             packages.require(loaded)
@@ -115,6 +118,7 @@ def allowed_to(job: Job, packages: installed.Packages | None) -> sandbox.Allowed
         *(path for path, _ in system.files(job.values)),
     ]
     made = [root / declared.partial, root / declared.scratch, job.temporary]
+    made += [job.resume.folder] if job.resume else []
     installed_here = packages.paths if packages else ()
     return sandbox.Allowed(
         read=(

@@ -36,6 +36,7 @@ class Declaration:
     outs: tuple[str, ...]
     watched: Mapping[str, tuple[str, ...]]
     made: Mapping[str, ArtifactName] = field(default_factory=dict)
+    command: str = ""
 
     @property
     def stage(self) -> str:
@@ -106,7 +107,9 @@ def of_entry(name: ArtifactName, entry: Mapping[str, Any]) -> Declaration:
     for item in entry.get("params", ()):
         for file, names in (item if isinstance(item, dict) else {PARAMS: [item]}).items():
             watched[file] = (*watched.get(file, ()), *names)
-    return Declaration(name, tuple(entry.get("deps", ())), _outs(entry), watched)
+    return Declaration(
+        name, tuple(entry.get("deps", ())), _outs(entry), watched, command=str(entry.get("cmd"))
+    )
 
 
 def _outs(entry: Mapping[str, Any]) -> tuple[str, ...]:

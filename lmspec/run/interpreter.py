@@ -75,6 +75,11 @@ def module_of(file: Path) -> str:
 
 def machine() -> str:
     """Processor and number of cores of this machine."""
+    return f"{processor()}, {os.cpu_count()} cores"
+
+
+def processor() -> str:
+    """Model of this machine's processor."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
     names = (
@@ -82,7 +87,7 @@ def machine() -> str:
         for line in text.splitlines()
         if line.startswith("model name")
     )
-    return f"{next(names, platform.processor() or platform.machine())}, {os.cpu_count()} cores"
+    return next(names, platform.processor() or platform.machine())
 
 
 def _is_installed(name: str) -> bool:
@@ -95,8 +100,9 @@ def _is_installed(name: str) -> bool:
 def quiet_when_interrupted(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Report Ctrl-C in one line; Python then exits as for any interrupt."""
+    """Report Ctrl-C in one line, which may say where it goes on; Python then exits as for any."""
     if issubclass(kind, KeyboardInterrupt):
-        print("lmspec: interrupted; nothing was written", file=sys.stderr)
+        where = f" {error}" if str(error) else "; nothing was written"
+        print(f"lmspec: interrupted{where}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)

@@ -15,6 +15,7 @@ WATCH_SECONDS = 0.5
 POLL_SECONDS = 0.01
 # for helpers that end by themselves once the build has, such as multiprocessing's resource tracker
 GRACE_SECONDS = 3.0
+PATIENCE_SECONDS = 20.0  # from SIGTERM to SIGKILL: a checkpoint of a gigabyte on a slow disk
 ORPHANED = 113  # exit code of a process of the build that `watch_parent` ended
 SHOWN = 100  # characters of a command line
 
@@ -66,12 +67,19 @@ def adopt_orphans() -> None:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end(child: int, patience_seconds: float) -> None:
-    """Wait for a child, kill it when patience runs out, then kill all that it has left behind."""
-    until = time.monotonic() + patience_seconds
+def end(child: int, ask_seconds: float) -> None:
+    """Wait for a child, ask it to end, kill it in the end, then kill all that it has left behind.
+
+    ask_seconds  until SIGTERM, on which a training writes a checkpoint
+    """
+    begin, asked = time.monotonic(), False
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
         while os.waitpid(child, os.WNOHANG) == (0, 0):
-            if time.monotonic() > until:
+            waited = time.monotonic() - begin
+            if waited >= ask_seconds and not asked:
+                os.kill(child, signal.SIGTERM)
+                asked = True
+            elif waited > ask_seconds + PATIENCE_SECONDS:
                 os.kill(child, signal.SIGKILL)
             time.sleep(POLL_SECONDS)
     while orphans := _children():

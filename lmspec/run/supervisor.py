@@ -35,6 +35,7 @@ from lmspec.run import (
     kept,
     lifetime,
     provenance,
+    resuming,
     system,
     toolchain,
 )
@@ -42,7 +43,7 @@ from lmspec.run.declaration import Declaration
 from lmspec.specs import blocks
 from lmspec.specs.names import ArtifactName
 
-LOCK_SECONDS = 10  # a run that was killed can take a moment to end
+LOCK_SECONDS = lifetime.PATIENCE_SECONDS + 10.0  # a run that was killed can take a while to end
 
 
 def main(root: Path, arguments: list[str]) -> int:
@@ -78,8 +79,12 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     toolchain.require(values[declaration.TOOLCHAIN])
     system.require(values)
     # not while it builds: what a build says of a damaged input would hide the reason
-    before = _inputs_as_made(root, declared, values)
-    job = child.Job(root, declared, values, _temporary(root, declared), advice)
+    store = digests.Store(root)
+    before = _inputs_as_made(root, declared, values, store)
+    # what a source fetches is declared by its hash, and nothing is known of it before
+    resume = None if declared.fetches else resuming.opened(root, declared, values, store.sha256)
+    store.save()
+    job = child.Job(root, declared, values, _temporary(root, declared), advice, resume)
     _clear(job)
     for folder in (root / declared.partial, root / declared.scratch, job.temporary):
         _make(folder)
@@ -95,12 +100,14 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
 
 
 def _inputs_as_made(
-    root: Path, declared: Declaration, values: Mapping[str, Mapping[str, Any]]
+    root: Path,
+    declared: Declaration,
+    values: Mapping[str, Mapping[str, Any]],
+    store: digests.Store,
 ) -> inputs.Inputs:
     """Raises LmspecError if what other stages made is something else now."""
-    marks, store = inputs.marks(root, declared), digests.Store(root)
+    marks = inputs.marks(root, declared)
     held = inputs.as_made(root, declared, store.sha256)
-    store.save()
     return inputs.Inputs(marks, held, values)
 
 
@@ -112,7 +119,7 @@ def _attend(
     channel: IO[bytes],
 ) -> int:
     """Hash the code while the child builds; when it succeeds, move its result into place."""
-    code, patience_seconds = 1, 0.0
+    code, done, ask_seconds = 1, False, 0.0
     begin = time.monotonic()
     try:
         signal.signal(signal.SIGTERM, _terminate)
@@ -125,14 +132,16 @@ def _attend(
             channel.seek(0)
             _place(job, before, channel.read())
             _note(job, time.monotonic() - begin, peak_mib)
+            done = True
         else:
             channel.seek(0)
             system.tell(Path(os.fsdecode(channel.read())))
     except KeyboardInterrupt:
-        code, patience_seconds = 130, 1.0  # Ctrl-C reaches the child as well
+        code, ask_seconds = 130, 1.0  # Ctrl-C reaches the child as well
     finally:
-        lifetime.end(builder, patience_seconds)
+        lifetime.end(builder, ask_seconds)
         _clear(job)
+        resuming.closed(job.root, job.declared, done)
     return code
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from lmspec.specs.training import GradientDescent, StochasticAverage
+from lmspec.training.state import State
 
 
 class Average:
@@ -40,6 +41,15 @@ class Average:
         else:
             self.kept = [weight.detach().clone() for weight in self.trained]
         self.count += 1
+
+    def state(self) -> State:
+        """The average, and of how many steps."""
+        return {"kept": self.kept, "count": self.count}
+
+    def restore(self, state: State) -> None:
+        """Go on as if it had taken in the steps itself."""
+        self.kept = [value.to(self.trained[0].device) for value in state["kept"]]
+        self.count = state["count"]
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

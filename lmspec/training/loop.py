@@ -4,56 +4,82 @@ MiniLM trains at about 100 GFLOP/s on two cores, where one matrix product of its
 (docs/log.md): only less work makes it faster, such as frozen embeddings and layers.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 from lmspec.methods.reading import Ids, collate
+from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
 from lmspec.training.averaging import Average
+from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
 from lmspec.training.order import Order
 from lmspec.training.progress import Progress
 from lmspec.training.seeds import derived_seed
+from lmspec.training.state import Stateful, Weights
 from lmspec.training.task import Fitted, Task
 from lmspec.training.watching import Watch
 
 
-def fit(model: PreTrainedModel, task: Task, spec: GradientDescent, numerics: Numerics) -> Fitted:
+def fit(
+    model: PreTrainedModel,
+    task: Task,
+    spec: GradientDescent,
+    numerics: Numerics,
+    resume: Resume | None = None,
+) -> Fitted:
     """Train in place; the model ends with the weights of its best evaluation.
 
+    resume  where its checkpoints are: it goes on from the last one, to the same bits
     Raises LmspecError if the loss is not finite.
     """
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
-    watch = Watch(model, task, spec, average)
-    progress = Progress(order.steps, spec.batch_size)
-    done = 0
-    model.train()
-    for step in order.start(0):
-        # per step, so that dropout does not depend on how many draws came before
-        torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
-        loss = torch.zeros(())
-        for rows in step.parts(spec.micro_batch_size):
-            part = _loss(model, task, rows, numerics) * (len(rows) / len(step.rows))
-            part.backward()  # type: ignore[no-untyped-call]
-            loss = loss + part.detach().cpu()
-        done = step.number + 1
-        if not torch.isfinite(loss):
-            found = f"the loss is {loss.item()} at step {done}"
-            raise LmspecError("training", found, "lower peak_learning_rate")
-        rate = descent.step(step.number)
-        average.add(step.number)
-        watch.losses.append(loss.item())
-        progress.show(done, watch.losses[-1])
-        if done % spec.early_stopping.evaluation_steps == 0 or done == order.steps:
-            progress.evaluated(done, watch.look(done, step.epochs, rate))
-            if watch.waited >= spec.early_stopping.patience:
+    watch = Watch(model, task, spec, average, order.steps)
+    # All that changes from step to step, for a checkpoint: whatever else does needs a place here.
+    parts: dict[str, Stateful] = {
+        "weights": Weights(model),
+        "descent": descent,
+        "average": average,
+        "watch": watch,
+    }
+    with Checkpoints(resume, numerics.seed, order.steps, parts) as checkpoints:
+        done = checkpoints.read()
+        progress = Progress(order.steps, spec.batch_size, done)
+        steps = order.start(done)
+        while True:
+            checkpoints.offer(done)
+            if watch.is_due(done):
+                epochs, rate = order.epochs_done(done), descent.rate(done - 1)
+                look = partial(watch.look, done, epochs, rate)
+                progress.evaluated(done, checkpoints.during(done, look))
+            if watch.is_over(done):
                 break
+            step = next(steps)
             model.train()
+            # per step, so that dropout does not depend on how many draws came before
+            torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
+            loss = torch.zeros(())
+            for rows in step.parts(spec.micro_batch_size):
+                part = _loss(model, task, rows, numerics) * (len(rows) / len(step.rows))
+                part.backward()  # type: ignore[no-untyped-call]
+                loss = loss + part.detach().cpu()
+            done = step.number + 1
+            if not torch.isfinite(loss):
+                found = f"the loss is {loss.item()} at step {done}"
+                raise LmspecError("training", found, "lower peak_learning_rate")
+            descent.step(step.number)
+            average.add(step.number)
+            watch.losses.append(loss.item())
+            progress.show(done, watch.losses[-1])
+        if spec.seeds > 1:
+            checkpoints.finish(done, "watch")
     return watch.finish(done)
 
 

@@ -12,6 +12,7 @@ from lmspec.methods import layers
 from lmspec.specs.optimizers import Adafactor, AdamwSettings, Muon, Sgd
 from lmspec.specs.training import GradientDescent
 from lmspec.training.schedule import learning_rate_factor
+from lmspec.training.state import State
 
 Rule = AdamwSettings | Sgd | Adafactor | Muon
 Group = dict[str, Any]  # of weights, as torch.optim takes them, and `peak`: its peak learning rate
@@ -26,17 +27,37 @@ class Descent:
         self.groups = [group for rule in self.optimizers for group in rule.param_groups]
         self.trained = [p for group in self.groups for p in group["params"]]
 
-    def step(self, number: int) -> float:
-        """Change the weights by their gradients, which are used up; returns the learning rate."""
-        spec = self.spec
-        factor = learning_rate_factor(number, self.steps, spec)
+    def rate(self, number: int) -> float:
+        """The learning rate of a step (from 0)."""
+        factor = learning_rate_factor(number, self.steps, self.spec)
+        return self.spec.optimizer.peak_learning_rate * factor
+
+    def step(self, number: int) -> None:
+        """Change the weights by their gradients, which are used up."""
+        factor = learning_rate_factor(number, self.steps, self.spec)
         for group in self.groups:
             group["lr"] = group["peak"] * factor
-        nn.utils.clip_grad_norm_(self.trained, spec.max_gradient_norm)
+        nn.utils.clip_grad_norm_(self.trained, self.spec.max_gradient_norm)
         for rule in self.optimizers:
             rule.step()
             rule.zero_grad(set_to_none=True)
-        return spec.optimizer.peak_learning_rate * factor
+
+    def state(self) -> State:
+        """Of the optimizers; the weights are apart."""
+        return {str(i): _held(rule.state_dict()) for i, rule in enumerate(self.optimizers)}
+
+    def restore(self, state: State) -> None:
+        """Go on as if it had taken the steps itself."""
+        for i, rule in enumerate(self.optimizers):
+            held = state[str(i)]
+            by_number = {int(name): value for name, value in held["state"].items()}
+            rule.load_state_dict(held | {"state": by_number})
+        self.groups = [group for rule in self.optimizers for group in rule.param_groups]
+
+
+def _held(state: State) -> State:
+    """A torch optimizer's, with the numbers of weights as names."""
+    return state | {"state": {str(number): value for number, value in state["state"].items()}}
 
 
 def _optimizers(model: PreTrainedModel, spec: GradientDescent) -> list[torch.optim.Optimizer]:

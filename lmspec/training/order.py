@@ -34,12 +34,10 @@ class Step:
     """An optimizer step.
 
     number  from 0, over all epochs
-    epochs  passes over the data that are done after it
     rows    (b,) positions of its texts' windows
     """
 
     number: int
-    epochs: float
     rows: Ids
 
     def parts(self, size: int | None) -> list[Ids]:
@@ -67,10 +65,14 @@ class Order:
         """In all epochs."""
         return self.steps_per_epoch * self.epochs
 
+    def epochs_done(self, steps: int) -> float:
+        """Passes over the data after so many steps."""
+        return steps / self.steps_per_epoch
+
     def start(self, number: int) -> Iterator[Step]:
         """The steps from that number on: a resumed training sees what it would have seen."""
         size = self.steps_per_epoch
         for epoch in range(number // size, self.epochs):
             batches = training_order(self.lengths, self.batch_size, self.seed, epoch)
             for at in range(max(0, number - epoch * size), size):
-                yield Step(epoch * size + at, epoch + (at + 1) / size, batches[at])
+                yield Step(epoch * size + at, batches[at])

@@ -10,8 +10,8 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Print a plain line every few seconds, which reads well in a terminal and in a log."""
 
-    def __init__(self, total: int, batch_size: int) -> None:
-        self.total, self.batch_size = total, batch_size
+    def __init__(self, total: int, batch_size: int, first: int = 0) -> None:
+        self.total, self.batch_size, self.first = total, batch_size, first
         self.start = self.last = time.monotonic()
 
     def show(self, step: int, loss: float) -> None:
@@ -19,7 +19,7 @@ class Progress:
         now = time.monotonic()
         if now - self.last >= SECONDS_BETWEEN_LINES:
             self.last = now
-            rate = step * self.batch_size / (now - self.start)
+            rate = (step - self.first) * self.batch_size / (now - self.start)
             left = (self.total - step) * self.batch_size / rate
             self.say(
                 f"step {step}/{self.total}  loss {loss:.4f}  {rate:.0f} texts/s  {left:.0f} s left"

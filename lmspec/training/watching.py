@@ -1,6 +1,7 @@
 """watching: evaluations during a training, and the weights of the best one."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -9,17 +10,27 @@ from transformers import PreTrainedModel
 from lmspec.specs.results import WATCHED
 from lmspec.specs.training import GradientDescent
 from lmspec.training.averaging import Average
+from lmspec.training.state import State, Weights
 from lmspec.training.task import Curve, Fitted, Task
+
+Dev = dict[str, float]  # metrics on the dev split
+Evaluate = Callable[[], Dev]
+HELD = ("losses", "curve", "best", "weights", "waited", "is_cold")
 
 
 class Watch:
     """Evaluate, keep the best weights, and count evaluations since the best one."""
 
     def __init__(
-        self, model: PreTrainedModel, task: Task, spec: GradientDescent, average: Average
+        self,
+        model: PreTrainedModel,
+        task: Task,
+        spec: GradientDescent,
+        average: Average,
+        steps: int,
     ) -> None:
         self.model, self.task, self.rule = model, task, spec.early_stopping
-        self.average = average
+        self.average, self.steps = average, steps
         self.losses: list[float] = []
         self.curve: Curve = []
         self.best: dict[str, Any] = {}
@@ -27,14 +38,28 @@ class Watch:
         self.waited = 0
         self.is_cold = True
 
-    def look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
-        """Evaluate the model, or the average of its weights; returns the row of the curve."""
-        with self.average.in_place():
-            return self._look(step, epoch, learning_rate)
+    def is_due(self, step: int) -> bool:
+        """Is it time to evaluate, after so many steps?"""
+        every = self.rule.evaluation_steps
+        looked = bool(self.curve) and self.curve[-1]["step"] == step
+        return step > 0 and (step % every == 0 or step == self.steps) and not looked
 
-    def _look(self, step: int, epoch: float, learning_rate: float) -> dict[str, Any]:
-        self.model.eval()
-        dev = self.task.evaluate()
+    def is_over(self, step: int) -> bool:
+        """Has the training ended, after so many steps?"""
+        return step == self.steps or self.waited >= self.rule.patience
+
+    def look(
+        self, step: int, epoch: float, learning_rate: float, at_once: Callable[[Evaluate], Dev]
+    ) -> dict[str, Any]:
+        """Evaluate the model, or the average of its weights; returns the row of the curve.
+
+        at_once  calls a function, in the midst of which a signal may stop the training
+        """
+        with self.average.in_place():
+            self.model.eval()
+            return self._note(step, epoch, learning_rate, at_once(self.task.evaluate))
+
+    def _note(self, step: int, epoch: float, learning_rate: float, dev: Dev) -> dict[str, Any]:
         row: dict[str, Any] = {
             "step": step,
             "epoch": round(epoch, 4),
@@ -53,9 +78,8 @@ class Watch:
         self.waited += not self.is_cold
         if not self.best or self._quality(row) > self._quality(self.best):
             self.best, self.waited = row, 0
-            self.weights = {
-                key: value.detach().clone() for key, value in self.model.state_dict().items()
-            }
+            held = Weights(self.model).state()
+            self.weights = {name: value.detach().clone() for name, value in held.items()}
         return row
 
     def _quality(self, row: dict[str, Any]) -> tuple[float, float]:
@@ -63,8 +87,17 @@ class Watch:
         sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
         return sign * row[f"dev_{self.rule.metric}"], -row.get("dev_log_loss", 0.0)
 
+    def state(self) -> State:
+        """The curve, the best weights, and what decides when to stop."""
+        return {name: getattr(self, name) for name in HELD}
+
+    def restore(self, state: State) -> None:
+        """Go on as if it had seen the evaluations itself."""
+        for name in HELD:
+            setattr(self, name, state[name])
+
     def finish(self, steps: int) -> Fitted:
         """Give the model the weights of its best evaluation."""
-        self.model.load_state_dict(self.weights)
+        Weights(self.model).restore(self.weights)
         self.model.eval()
         return Fitted(self.curve, copy.copy(self.best), steps)
