@@ -22,7 +22,7 @@ RECIPES = {
 
 
 class Kill(BaseException):
-    """Ends a training where it stands, as SIGKILL does: nothing of it is used afterwards."""
+    """Ends a training at that point, as SIGKILL does: nothing of it is used afterwards."""
 
 
 def place(folder: Path) -> Resume:

@@ -1,6 +1,6 @@
 """resuming: the place of a stage that outlives a kill, named after all that its result depends on.
 
-`.lmspec/resume/<stage>/<key>/`. Another key's place is never given to a build; all of them go when
+`.lmspec/resume/<stage>/<cache key>/`. No build is given the place of another key; all of them go when
 the stage is done.
 """
 

@@ -55,7 +55,7 @@ class Checkpoints:
                 return 0
             found = state.read(self.folder / reached.file, reached.sha256)
         except (OSError, ValueError) as error:
-            say(f"its checkpoint is damaged ({error}): the training starts anew")
+            say(f"its checkpoint is damaged ({error}): the training starts again")
             shutil.rmtree(self.folder, ignore_errors=True)
             return 0
         for name in found:
@@ -74,7 +74,7 @@ class Checkpoints:
             return
         kept = step > 0 and self._write(step, list(self.parts))
         if signalled:
-            then = "`dvc repro` goes on from there" if kept else "`dvc repro` starts it anew"
+            then = "`dvc repro` goes on from there" if kept else "`dvc repro` starts it again"
             raise Stopped(f"at step {step:,} of {self.steps:,}; {then}")
 
     def during(self, step: int, work: Callable[[AtOnce], T]) -> T:
