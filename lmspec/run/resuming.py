@@ -1,7 +1,7 @@
 """resuming: the place of a stage that outlives a kill, named after all that its result depends on.
 
-`.lmspec/resume/<stage>/<cache key>/`. No build is given the place of another key; all of them go when
-the stage is done.
+`.lmspec/resume/<stage>/<cache key>/`. No build is given the place of another key; all
+of them go when the stage is done.
 """
 
 import contextlib
