@@ -111,6 +111,32 @@ def test_timing_takes_turns() -> None:
     assert ratio == {"median": 3.0, "p5": 3.0, "p95": 3.0}
 
 
+@pytest.mark.parametrize("spread", [0.1, 1.0, 60.0])
+def test_f1_and_log_loss_are_scikit_learns_to_the_last_digit(spread: float) -> None:
+    """With labels that lack an example, and with probabilities of 0 and 1."""
+    rng = np.random.default_rng(1)
+    for labels, rows in ((2, 1), (2, 3000), (5, 17), (7, 400)):
+        truth = rng.integers(0, max(1, labels - 1), rows)
+        logits = rng.normal(size=(rows, labels)) * spread
+        probability = reading.probabilities(logits.astype(np.float32))
+        predicted, all_labels = probability.argmax(1), np.arange(labels)
+        own = metrics.summary(truth, probability)
+        settings = {"zero_division": 0, "labels": np.unique(truth), "average": "macro"}
+        assert own["macro_f1"] == sk.f1_score(truth, predicted, **settings)
+        assert own["log_loss"] == sk.log_loss(truth, probability, labels=all_labels)
+        settings |= {"labels": all_labels, "average": None}
+        assert (
+            metrics.f1(truth, predicted, labels) == sk.f1_score(truth, predicted, **settings)
+        ).all()
+
+
+def test_what_is_no_probability_is_refused() -> None:
+    """A model whose weights are not finite has no log loss."""
+    for wrong in (np.nan, -0.1, 1.5):
+        with pytest.raises(ValueError, match=r"not in 0\.\.1"):
+            metrics.log_loss(np.asarray([0]), np.asarray([[wrong, 0.5]]))
+
+
 def test_sklearn_agrees_on_confusion(scored: tuple[np.ndarray, np.ndarray]) -> None:
     """The counts of the confusion table are sklearn's."""
     from stages.scores import confusion

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression as Solver
+from scipy import sparse
 
 from lmspec.errors import LmspecError
 from lmspec.methods import metrics
@@ -20,6 +18,7 @@ from lmspec.methods.encoding import balanced
 from lmspec.methods.reading import probabilities
 from lmspec.specs.training import LogisticRegression
 
+Solver = Any  # sklearn.linear_model.LogisticRegression
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LARGEST_TEMPERATURE = 20.0
@@ -93,6 +92,10 @@ def fit(
     classes           k
     Raises LmspecError if all training texts have one label.
     """
+    # here: a model is read without them, and they take half a second of CPU time
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression as Regression
+
     present = np.unique(truth)
     if len(present) < 2:
         found = "all training texts have the same label"
@@ -101,7 +104,7 @@ def fit(
     each = balanced(truth) if recipe.class_weights == "balanced" else np.ones(len(truth))
     shares = each[rows_of]
     shares = shares / np.bincount(rows_of)[rows_of]  # the rows of a text share its weight
-    solver = Solver(max_iter=recipe.max_iterations, warm_start=True)
+    solver = Regression(max_iter=recipe.max_iterations, warm_start=True)
     rows, unturned = turned(train, len(present) if len(present) > 2 else 1)
     curve: list[dict[str, Any]] = []
     best: tuple[dict[str, Any], Floats, Floats] | None = None
@@ -196,6 +199,8 @@ def temperature(logits: Floats, truth: Ints, of: Ints | None = None) -> float:
     The true label's target is (n + 1) / (n + k), so that a few texts without an error do not ask
     for certainty. Source: Platt 1999, for two labels.
     """
+    from scipy import optimize  # as in `fit`
+
     n, k = len(truth), logits.shape[1]
     target = np.full((n, k), 1 / (n + k))
     target[np.arange(n), truth] = (n + 1) / (n + k)
