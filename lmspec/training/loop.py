@@ -15,6 +15,7 @@ from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
+from lmspec.training import dropping, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
@@ -38,6 +39,18 @@ def fit(
     resume  where its checkpoints are: it goes on from the last one, to the same bits
     Raises LmspecError if the loss is not finite.
     """
+    memory.keep_freed()
+    with dropping.quick(model), vocabulary.narrowed(model, task, spec) as narrow:
+        return _fit(model, narrow, spec, numerics, resume)
+
+
+def _fit(
+    model: PreTrainedModel,
+    task: Task,
+    spec: GradientDescent,
+    numerics: Numerics,
+    resume: Resume | None,
+) -> Fitted:
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)

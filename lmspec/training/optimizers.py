@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
@@ -15,6 +15,7 @@ from lmspec.training.schedule import learning_rate_factor
 from lmspec.training.state import State
 
 Rule = AdamwSettings | Sgd | Adafactor | Muon
+CLIP_EPSILON = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 Group = dict[str, Any]  # of weights, as torch.optim takes them, and `peak`: its peak learning rate
 
 
@@ -37,8 +38,10 @@ class Descent:
         factor = learning_rate_factor(number, self.steps, self.spec)
         for group in self.groups:
             group["lr"] = group["peak"] * factor
-        nn.utils.clip_grad_norm_(self.trained, self.spec.max_gradient_norm)
+        gradients = [p.grad for p in self.trained if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
         for rule in self.optimizers:
+            _clip(rule, norm, self.spec.max_gradient_norm)
             rule.step()
             rule.zero_grad(set_to_none=True)
 
@@ -58,6 +61,15 @@ class Descent:
 def _held(state: State) -> State:
     """A torch optimizer's, with the numbers of weights as names."""
     return state | {"state": {str(number): value for number, value in state["state"].items()}}
+
+
+def _clip(rule: torch.optim.Optimizer, norm: Tensor, limit: float) -> None:
+    """As `torch.nn.utils.clip_grad_norm_`, in the pass over the weights of a fused optimizer."""
+    if rule.defaults.get("fused"):
+        rule.grad_scale = ((norm + CLIP_EPSILON) / limit).clamp(min=1.0)  # type: ignore[attr-defined]
+    else:
+        trained = [p for group in rule.param_groups for p in group["params"]]
+        nn.utils.clip_grads_with_norm_(trained, limit, norm)
 
 
 def _optimizers(model: PreTrainedModel, spec: GradientDescent) -> list[torch.optim.Optimizer]:
