@@ -3,12 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from transformers import PreTrainedModel
-
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import coverage, encoding, metrics
+from lmspec.methods.network import Classifier
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
@@ -44,7 +43,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
     prior = supervision.prior_log_loss(dev.truth)
 
-    def train(numerics: Numerics) -> tuple[PreTrainedModel, Fitted]:
+    def train(numerics: Numerics) -> tuple[Classifier, Fitted]:
         seeds.seed_weights(numerics)
         network = architecture.shrink(
             teacher.model, spec.layers, spec.dropout, spec.classifier_dropout

@@ -344,7 +344,7 @@ def trained(request: pytest.FixtureRequest, bert: Path, tmp_path_factory: Any) -
 
 def test_a_checkpoint_has_each_tensor_and_no_other(trained: Path, tmp_path: Path) -> None:
     """Its head too: without any one of its tensors, with one more, or with one of another shape, it
-    is refused. The control: transformers takes it."""
+    is refused. The control: transformers takes such a model of its own."""
     assert checkpoint.read(trained).labels == ("bad", "good")
     tensors = load_file(trained / "model.safetensors")
     names = [*list(tensors)[:2], *list(tensors)[-2:]]
@@ -353,12 +353,26 @@ def test_a_checkpoint_has_each_tensor_and_no_other(trained: Path, tmp_path: Path
     for i, given in enumerate(spoilt):
         folder = shutil.copytree(trained, tmp_path / str(i))
         save_file(given, folder / "model.safetensors", {"format": "pt"})
-        kind = {"cnn": cnn.CnnClassifier, "rnn": rnn.RnnClassifier}.get(trained.name)
-        (kind or AutoModelForSequenceClassification).from_pretrained(
-            folder, ignore_mismatched_sizes=True
-        )
+        if trained.name == "transformer":
+            AutoModelForSequenceClassification.from_pretrained(folder, ignore_mismatched_sizes=True)
         with pytest.raises(LmspecError, match=r"model\.safetensors: it does not fit config\.json"):
             checkpoint.read(folder)
+
+
+@pytest.mark.parametrize("trained", ["cnn", "rnn"], indirect=True)
+def test_a_network_of_another_kind_is_refused(trained: Path, tmp_path: Path) -> None:
+    """So are a config.json that is none, and weights that fp32 does not hold."""
+    folder = shutil.copytree(trained, tmp_path / "other")
+    config, weights = folder / "config.json", folder / "model.safetensors"
+    values = json.loads(config.read_text())
+    for wrong, words in (({"model_type": "bert"}, "model_type is bert"), ({}, "cannot be loaded")):
+        config.write_text(json.dumps({"id2label": values["id2label"]} | wrong))
+        with pytest.raises(LmspecError, match=words):
+            checkpoint.read(folder)
+    config.write_text(json.dumps(values))
+    save_file({name: t.double() for name, t in load_file(weights).items()}, weights)
+    with pytest.raises(LmspecError, match="in other numbers than float32"):
+        checkpoint.read(folder)
 
 
 def test_a_checkpoint_is_of_one_build(trained: Path, tmp_path: Path) -> None:

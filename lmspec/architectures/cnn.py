@@ -1,22 +1,23 @@
 """cnn: convolutions over token embeddings, maximum over time. Source: Kim 2014, arXiv:1408.5882."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair, pretrained
+from lmspec.methods import bytepair, network
+from lmspec.methods.network import Network, Output, Shape
 from lmspec.specs.architecture import Cnn
 
 MASKS = ("full", "right")
 
 
-class CnnConfig(PretrainedConfig):
+@dataclass
+class CnnConfig(Shape):
     """Shape of the network; `num_labels` outputs."""
 
     model_type = "lmspec-cnn"
@@ -28,11 +29,10 @@ class CnnConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
-class CnnClassifier(PreTrainedModel):
+class CnnClassifier(Network):
     """Padding changes no logit: its embeddings are zero, and so are windows of padding alone."""
 
-    config_class = CnnConfig
-    _input_embed_layer = "embedding"  # for `get_input_embeddings`
+    shape = CnnConfig
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__(config)
@@ -43,9 +43,9 @@ class CnnClassifier(PreTrainedModel):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.filters * len(self.convolutions), config.num_labels)
-        self.post_init()
+        self.draw()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Output:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
         mask = attention_mask.unsqueeze(1).to(self.head.weight.dtype)
         x = self.dropout(self.embedding(input_ids)).transpose(1, 2) * mask
@@ -55,7 +55,7 @@ class CnnClassifier(PreTrainedModel):
             place = torch.arange(activation.shape[2], device=input_ids.device)
             touched = place < attention_mask.sum(1, keepdim=True) + width - 1
             pooled.append((activation * touched.unsqueeze(1)).amax(2))
-        return SequenceClassifierOutput(logits=self.head(self.dropout(torch.cat(pooled, 1))))
+        return Output(logits=self.head(self.dropout(torch.cat(pooled, 1))))
 
 
 def create(
@@ -76,8 +76,7 @@ def create(
 
 def load(folder: Path) -> CnnClassifier:
     """The network that `save_pretrained` wrote."""
-    model: CnnClassifier = pretrained.load(CnnClassifier, folder)
-    return model
+    return network.load(CnnClassifier, folder)
 
 
 def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
@@ -87,6 +86,6 @@ def freeze(model: CnnClassifier, embeddings: bool, layers: int) -> None:
         raise LmspecError("frozen_layers", "a cnn has no layers above each other", "set it to 0")
 
 
-def exportable(model: CnnClassifier) -> PreTrainedModel:
+def exportable(model: CnnClassifier) -> Network:
     """The module to trace."""
     return model

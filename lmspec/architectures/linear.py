@@ -2,16 +2,17 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
 
-from lmspec.methods import logistic, pretrained, tfidf
+from lmspec.methods import logistic, tfidf
+from lmspec.methods import network as networks
+from lmspec.methods.network import Network, Output, Shape
 from lmspec.methods.ngrams import COUNTS, NgramTokenizer
 from lmspec.methods.reading import Ids
 from lmspec.specs.architecture import Linear
@@ -22,7 +23,8 @@ MOST_NGRAMS_SHOWN = 30  # of each label
 Drawn = tuple["LinearClassifier", NgramTokenizer, int]
 
 
-class LinearConfig(PretrainedConfig):
+@dataclass
+class LinearConfig(Shape):
     """Number of n-grams; `num_labels` outputs."""
 
     model_type = "lmspec-linear"
@@ -30,20 +32,20 @@ class LinearConfig(PretrainedConfig):
     ngrams: int = 1
 
 
-class LinearClassifier(PreTrainedModel):
+class LinearClassifier(Network):
     """(1 + ln count) * idf, scaled to length 1, times the weights. Padding changes no logit."""
 
-    config_class = LinearConfig
-    _input_embed_layer = "weight"  # for `get_input_embeddings`
+    shape = LinearConfig
+    embedding_name = "weight"
 
     def __init__(self, config: LinearConfig) -> None:
         super().__init__(config)
         self.idf = nn.Embedding(config.ngrams, 1)
         self.weight = nn.Embedding(config.ngrams, config.num_labels)
         self.bias = nn.Parameter(torch.zeros(config.num_labels))
-        self.post_init()
+        self.draw()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Output:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
         # a graph divides as fp32, which is exact for multiples of COUNTS, but not for every id
         count = torch.remainder(input_ids, COUNTS)
@@ -54,7 +56,7 @@ class LinearClassifier(PreTrainedModel):
         length = (x * x).sum(1, keepdim=True).sqrt()
         x = x / torch.where(length > 0, length, torch.ones_like(length))
         logits = torch.matmul(x.unsqueeze(1), self.weight(ngram)).squeeze(1) + self.bias
-        return SequenceClassifierOutput(logits=logits)
+        return Output(logits=logits)
 
 
 def create(
@@ -144,10 +146,9 @@ def heaviest(
 
 def load(folder: Path) -> LinearClassifier:
     """The model that `save_pretrained` wrote."""
-    model: LinearClassifier = pretrained.load(LinearClassifier, folder)
-    return model
+    return networks.load(LinearClassifier, folder)
 
 
-def exportable(model: LinearClassifier) -> PreTrainedModel:
+def exportable(model: LinearClassifier) -> Network:
     """The module to trace."""
     return model

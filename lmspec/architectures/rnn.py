@@ -5,6 +5,7 @@ Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling).
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,17 @@ import torch
 import torch.onnx.ops
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair, pretrained
+from lmspec.methods import bytepair, network
+from lmspec.methods.network import Network, Output, Shape
 from lmspec.specs.architecture import Rnn
 
 MASKS = ("full", "right")
 
 
-class RnnConfig(PretrainedConfig):
+@dataclass
+class RnnConfig(Shape):
     """Shape of the network; `num_labels` outputs."""
 
     model_type = "lmspec-rnn"
@@ -36,15 +37,14 @@ class RnnConfig(PretrainedConfig):
     dropout: float = 0.0
 
 
-class RnnClassifier(PreTrainedModel):
+class RnnClassifier(Network):
     """Padding on the right changes no logit.
 
     Each direction is a network of its own; the backward one reads the text reversed within its
     length. Neither of torch's ONNX exporters supports the usual way, packed sequences.
     """
 
-    config_class = RnnConfig
-    _input_embed_layer = "embedding"  # for `get_input_embeddings`
+    shape = RnnConfig
 
     def __init__(self, config: RnnConfig) -> None:
         super().__init__(config)
@@ -64,9 +64,9 @@ class RnnClassifier(PreTrainedModel):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(2 * directions * config.hidden_dim, config.num_labels)
-        self.post_init()
+        self.draw()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SequenceClassifierOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Output:
         """input_ids, attention_mask (b, t) -> logits (b, num_labels)."""
         mask = attention_mask.unsqueeze(2).to(self.head.weight.dtype)
         x = self.dropout(self.embedding(input_ids))
@@ -83,7 +83,7 @@ class RnnClassifier(PreTrainedModel):
         lowest = torch.finfo(x.dtype).min
         highest = (x * mask + (1 - mask) * lowest).amax(1)
         mean = (x * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return SequenceClassifierOutput(logits=self.head(torch.cat([highest, mean], 1)))
+        return Output(logits=self.head(torch.cat([highest, mean], 1)))
 
 
 def _run(cell: nn.Module, x: Tensor) -> Tensor:
@@ -124,8 +124,7 @@ def create(
 
 def load(folder: Path) -> RnnClassifier:
     """The network that `save_pretrained` wrote."""
-    model: RnnClassifier = pretrained.load(RnnClassifier, folder)
-    return model
+    return network.load(RnnClassifier, folder)
 
 
 def freeze(model: RnnClassifier, embeddings: bool, layers: int) -> None:

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import torch
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError, some
 from lmspec.methods import ngrams, pretrained, torchrun
+from lmspec.methods.network import Classifier
 from lmspec.methods.ngrams import AnyTokenizer
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Reader
@@ -35,7 +35,7 @@ class Checkpoint:
     """
 
     kind: str
-    model: PreTrainedModel
+    model: Classifier
     tokenizer: AnyTokenizer
     labels: tuple[str, ...]
     pad_id: int

@@ -1,12 +1,12 @@
 """layers: the stack of layers in a network, and how far below the head each weight is."""
 
 from torch import nn
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
+from lmspec.methods.network import Classifier
 
 
-def stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+def stack(model: Classifier) -> tuple[str, nn.ModuleList]:
     """Name and content of the stack of layers: the ModuleList of the configured depth.
 
     Raises LmspecError if there is none.
@@ -26,7 +26,7 @@ def stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     return stacks[0]
 
 
-def depths(model: PreTrainedModel) -> dict[str, int]:
+def depths(model: Classifier) -> dict[str, int]:
     """Name of each weight -> layers above it: 0 of the head, 1 of the top layer, then downwards.
 
     What precedes the stack, such as embeddings, is below the lowest layer; what follows it, such as
@@ -45,7 +45,7 @@ def depths(model: PreTrainedModel) -> dict[str, int]:
     return found
 
 
-def hidden_matrices(model: PreTrainedModel) -> set[str]:
+def hidden_matrices(model: Classifier) -> set[str]:
     """Names of the weights of two dimensions inside of the first list of layers; may be empty."""
     lists = [n for n, m in model.named_modules() if isinstance(m, nn.ModuleList)]
     first = stack(model)[0] if hasattr(model.config, "num_hidden_layers") else (lists or [""])[0]

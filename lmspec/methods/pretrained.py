@@ -6,14 +6,16 @@ transformers draws at random what a file lacks, and leaves out what the model ha
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ADAPTER = "adapter_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -55,7 +57,7 @@ REMEDY = "take config.json, weights and tokenizer.json from one model"
 RESTORE = "its files are not of one build: `dvc checkout` restores them, `dvc repro -f` builds it"
 
 
-def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -> PreTrainedModel:
+def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -> "PreTrainedModel":
     """A model in fp32, each of its tensors from the folder.
 
     model_class  has `from_pretrained`, which gets `given`
@@ -63,7 +65,7 @@ def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -
     Raises LmspecError if the weights are no safetensors, or have tensors missing, too many, of
     other shapes, or in other numbers than fp32 holds.
     """
-    file, remedy = folder / _file(folder), REMEDY if new_head else RESTORE
+    file, remedy = file_of_weights(folder), REMEDY if new_head else RESTORE
     try:
         model, loaded = model_class.from_pretrained(
             folder,
@@ -88,18 +90,38 @@ def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -
     ]
     unexpected = list(filter(counts, loaded["unexpected_keys"]))
     others = {name: shapes for name, *shapes in loaded["mismatched_keys"] if counts(name)}
+    require_fit(file, model.config.model_type, missing, unexpected, others, remedy)
+    require_exact(file)
+    return model
+
+
+def require_fit(
+    file: Path,
+    model_type: str,
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    others: Mapping[str, Sequence[Any]],
+    remedy: str,
+) -> None:
+    """Raise LmspecError if tensors are missing, without a place, or of other shapes.
+
+    others  name -> shape in the file, and in the model
+    """
     problems = [
         f"{_named(missing)} missing" if missing else "",
         f"{_named(unexpected)} without a place" if unexpected else "",
         _shapes(others),
     ]
     if found := "; ".join(filter(None, problems)):
-        kind = f"it does not fit config.json (model_type {model.config.model_type})"
+        kind = f"it does not fit config.json (model_type {model_type})"
         raise LmspecError(str(file), f"{kind}: {found}", remedy)
-    if inexact := _inexact(folder, file):
+
+
+def require_exact(file: Path) -> None:
+    """Raise LmspecError if fp32 does not hold the numbers of all weights."""
+    if inexact := _inexact(file.parent, file):
         found = f"{_named(inexact)} in other numbers than float32, bfloat16 or float16"
         raise LmspecError(str(file), found, "take a source with one of those")
-    return model
 
 
 def tokenizer(folder: Path) -> Tokenizer:
@@ -154,14 +176,14 @@ def require_own_tokenizer(tokenizer: Tokenizer, rows: int, pad_id: int | None, f
         raise LmspecError(str(file), found, REMEDY)
 
 
-def _file(folder: Path) -> str:
+def file_of_weights(folder: Path) -> Path:
     """The file that names all weights. Raises LmspecError."""
     if (folder / ADAPTER).is_file():  # without peft, transformers ignores it
         remedy = "merge it into the weights: `merge_and_unload` of peft, then `save_pretrained`"
         raise LmspecError(str(folder / ADAPTER), "an adapter would not be applied", remedy)
     found = [name for name in (WEIGHTS, INDEX) if (folder / name).is_file()]
     if len(found) == 1:
-        return found[0]
+        return folder / found[0]
     pickled = sorted(path.name for path in (*folder.glob("*.bin"), *folder.glob("*.pt")))
     what = f"it has both {WEIGHTS} and {INDEX}" if found else f"it has no {WEIGHTS}"
     remedy = "take a source with its weights as safetensors"

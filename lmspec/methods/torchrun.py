@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Forward
 
 
-def forward(model: PreTrainedModel) -> Forward:
+def forward(model: Classifier) -> Forward:
     """input_ids, attention_mask (b, t) -> logits (b, k), on the model's device."""
 
     def run(input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:

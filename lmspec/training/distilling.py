@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Ids, collate, length_order
 from lmspec.training import weighting
 
@@ -26,9 +26,7 @@ class Answers:
     states: Tensor
 
 
-def answers(
-    teacher: PreTrainedModel, ids: Sequence[Ids], pad_id: int, layers: Sequence[int]
-) -> Answers:
+def answers(teacher: Classifier, ids: Sequence[Ids], pad_id: int, layers: Sequence[int]) -> Answers:
     """The teacher's logits, and its hidden states after those layers (from 0), if any."""
     logits: list[Tensor] = [torch.empty(0)] * len(ids)
     states: list[Tensor] = [torch.empty(0)] * len(ids)

@@ -12,10 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from lmspec.methods.network import Classifier
 
 ATTENTION = "lmspec-dropout"  # its name among those of transformers
 RARE = ("position_bias", "cache", "softcap")  # arguments of `sdpa`
@@ -68,6 +66,9 @@ def attention(
     causal = getattr(module, "is_causal", True) if causal is None else causal
     rare = causal or any(given.get(name) is not None for name in RARE)
     if dropout == 0 or rare or query.shape[1] != key.shape[1]:
+        # here, as below: a network that is written here does without this import
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
         out, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **given
         )
@@ -86,7 +87,7 @@ def attention(
 
 
 @contextmanager
-def quick(model: PreTrainedModel) -> Iterator[None]:
+def quick(model: Classifier) -> Iterator[None]:
     """While this lasts, the dropouts of a model on a CPU are these."""
     if model.device.type != "cpu":
         yield
@@ -109,5 +110,8 @@ def quick(model: PreTrainedModel) -> Iterator[None]:
 
 
 def _register() -> None:
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
     ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attention)
     ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])

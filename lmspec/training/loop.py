@@ -8,9 +8,9 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
@@ -28,7 +28,7 @@ from lmspec.training.watching import Watch
 
 
 def fit(
-    model: PreTrainedModel,
+    model: Classifier,
     task: Task,
     spec: GradientDescent,
     numerics: Numerics,
@@ -45,7 +45,7 @@ def fit(
 
 
 def _fit(
-    model: PreTrainedModel,
+    model: Classifier,
     task: Task,
     spec: GradientDescent,
     numerics: Numerics,
@@ -96,7 +96,7 @@ def _fit(
     return watch.finish(done)
 
 
-def _loss(model: PreTrainedModel, task: Task, rows: Ids, numerics: Numerics) -> Tensor:
+def _loss(model: Classifier, task: Task, rows: Ids, numerics: Numerics) -> Tensor:
     batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
     input_ids = torch.from_numpy(batch.input_ids).to(model.device)  # (b, t) int64
     attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)  # (b, t) int64

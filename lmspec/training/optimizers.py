@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
 from lmspec.methods import layers
+from lmspec.methods.network import Classifier
 from lmspec.specs.optimizers import Adafactor, AdamwSettings, Muon, Sgd
 from lmspec.specs.training import GradientDescent
 from lmspec.training.schedule import learning_rate_factor
@@ -22,7 +22,7 @@ Group = dict[str, Any]  # of weights, as torch.optim takes them, and `peak`: its
 class Descent:
     """Steps along the gradient of a model's loss, with the learning rate of each step."""
 
-    def __init__(self, model: PreTrainedModel, spec: GradientDescent, steps: int) -> None:
+    def __init__(self, model: Classifier, spec: GradientDescent, steps: int) -> None:
         self.spec, self.steps = spec, steps
         self.optimizers = _optimizers(model, spec)
         self.groups = [group for rule in self.optimizers for group in rule.param_groups]
@@ -72,7 +72,7 @@ def _clip(rule: torch.optim.Optimizer, norm: Tensor, limit: float) -> None:
         nn.utils.clip_grads_with_norm_(trained, limit, norm)
 
 
-def _optimizers(model: PreTrainedModel, spec: GradientDescent) -> list[torch.optim.Optimizer]:
+def _optimizers(model: Classifier, spec: GradientDescent) -> list[torch.optim.Optimizer]:
     """One, or two of `muon`: for hidden matrices and for the rest."""
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     depth = layers.depths(model) if spec.layerwise_decay else dict.fromkeys(trained, 0)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from lmspec.methods import folders, resume
+from lmspec.methods.network import Classifier
 
 State = dict[str, Any]  # of dicts with str keys, lists, tuples, tensors and JSON's values
 TENSOR, TUPLE = "tensor", "tuple"  # the only keys of dicts that stand for these
@@ -29,7 +29,7 @@ class Stateful(Protocol):
 class Weights:
     """Weights of a model that are trained, and its buffers; the frozen ones do not change."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: Classifier) -> None:
         self.model = model
 
     def state(self) -> State:

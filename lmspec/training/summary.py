@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from scipy import special
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.specs.results import ESTIMATES, WATCHED
 from lmspec.training.task import Fitted
 
 
-def metrics(model: PreTrainedModel, fitted: Fitted, others: Sequence[Fitted]) -> dict[str, Any]:
+def metrics(model: Classifier, fitted: Fitted, others: Sequence[Fitted]) -> dict[str, Any]:
     """Metrics of a training: best evaluation, steps, number of parameters, and each seed's result.
 
     others  trainings with further seeds, from `over_seeds`

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from lmspec.methods import metrics, reading, torchrun
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch, Windows
 from lmspec.specs.training import CrossEntropy, Focal
 from lmspec.training import losses, weighting
@@ -30,9 +30,7 @@ def supervised(
     """
     targets = torch.from_numpy(truth)
 
-    def loss(
-        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
-    ) -> Tensor:
+    def loss(model: Classifier, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits  # (b, k)
         return losses.against_labels(
             logits.float(),
@@ -45,7 +43,7 @@ def supervised(
 
 
 def evaluation(
-    model: PreTrainedModel, windows: Windows, truth: NDArray[np.int64], pad_id: int
+    model: Classifier, windows: Windows, truth: NDArray[np.int64], pad_id: int
 ) -> Callable[[], dict[str, float]]:
     """A function that evaluates the model in its state at the call. truth: (n,) by text."""
 

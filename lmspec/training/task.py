@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch, Ids
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
-Objective = Callable[[PreTrainedModel, Batch, Tensor, Tensor], Tensor]
+Objective = Callable[[Classifier, Batch, Tensor, Tensor], Tensor]
 Curve = list[dict[str, Any]]
 
 

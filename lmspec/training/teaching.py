@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch
 from lmspec.specs.student import Distillation
 from lmspec.specs.training import CrossEntropy, Focal
@@ -27,9 +27,7 @@ def taught(
     """
     targets = torch.from_numpy(truth)
 
-    def loss(
-        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
-    ) -> Tensor:
+    def loss(model: Classifier, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         out = model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
         rows = torch.from_numpy(batch.rows)
         logits = out.logits.float()

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from lmspec.errors import LmspecError
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch
 from lmspec.specs.training import CrossEntropy, Focal
 from lmspec.specs.updated import Retention
@@ -51,9 +51,7 @@ def retaining(
     """
     targets = torch.from_numpy(truth)
 
-    def loss(
-        model: PreTrainedModel, batch: Batch, input_ids: Tensor, attention_mask: Tensor
-    ) -> Tensor:
+    def loss(model: Classifier, batch: Batch, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits.float()
         rows = torch.from_numpy(batch.rows)  # (b,)
         share = weighting.of_batch(weights, batch, logits)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Ids
 from lmspec.specs.optimizers import Adafactor
 from lmspec.specs.training import GradientDescent
@@ -18,7 +18,7 @@ ENOUGH = 0.75  # share of the rows from which there is too little to save
 
 
 @contextmanager
-def narrowed(model: PreTrainedModel, task: Task, spec: GradientDescent) -> Iterator[Task]:
+def narrowed(model: Classifier, task: Task, spec: GradientDescent) -> Iterator[Task]:
     """While this lasts, the embedding has the rows that occur, and one that stands for the rest.
 
     A row that does not occur has no gradient, so all that an optimizer does to it is weight decay,
@@ -45,7 +45,7 @@ def narrowed(model: PreTrainedModel, task: Task, spec: GradientDescent) -> Itera
         narrow.end()
 
 
-def _trained_alone(model: PreTrainedModel, spec: GradientDescent) -> nn.Embedding | None:
+def _trained_alone(model: Classifier, spec: GradientDescent) -> nn.Embedding | None:
     """The embedding, unless its rows depend on each other or on what else has its weights."""
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, nn.Embedding) or not embedding.weight.requires_grad:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from lmspec.methods.network import Classifier
 from lmspec.specs.results import WATCHED
 from lmspec.specs.training import GradientDescent
 from lmspec.training.averaging import Average
@@ -23,7 +23,7 @@ class Watch:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: Classifier,
         task: Task,
         spec: GradientDescent,
         average: Average,
