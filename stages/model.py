@@ -15,17 +15,22 @@ from lmspec.specs.training import LogisticRegression, descent
 from lmspec.training import loop, seeds, summary, supervision
 from lmspec.training.task import Fitted, Task
 
-LOGISTIC = "lmspec.methods.logistic"  # by its name: no network's key holds it
+# by their names: they are in the keys of those stages alone that use them
+LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, how it was trained, and the texts that it learned from and was stopped on."""
+    """A model, how it was trained, and the texts that it learned from and was stopped on.
+
+    adapted  its adapter, which is not merged yet; None if it has none
+    """
 
     model: checkpoint.Checkpoint
     fitted: Fitted
     new: examples.Examples
     dev: examples.Examples
+    adapted: Any
 
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -33,15 +38,22 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if isinstance(spec.training, LogisticRegression):
         return solved(spec, spec.training, needs, out)
     kept = train(spec, needs, needs.bits)
+    adapter = merged(kept, out) if kept.adapted else {}
     checkpoint.write(kept.model, out)
     others = seeds.over_seeds(
         lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
     )
     report = summary.metrics(kept.model.model, kept.fitted, others)
+    report |= adapter | {"train": coverage.metrics(kept.new.windows)}
     warn(report["dev"], kept.dev)
-    return stage.Report(
-        report | {"train": coverage.metrics(kept.new.windows)}, {"curve": kept.fitted.curve}
-    )
+    return stage.Report(report, {"curve": kept.fitted.curve})
+
+
+def merged(kept: Trained, out: Path) -> dict[str, dict[str, float]]:
+    """Add the adapter to the weights, and keep it beside them; returns its metrics."""
+    apart = kept.adapted.merge(kept.dev.windows.ids, kept.model.pad_id, out)
+    stage.say(f"adapter merged: logits at most {apart:.1g} apart")
+    return {"adapter": {"trained_parameters": kept.adapted.trained, "max_logit_difference": apart}}
 
 
 def solved(
@@ -132,6 +144,10 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     new, dev = read(spec, needs, model)
     if numerics == needs.bits:
         describe(model, new, dev)
+    adapted = None
+    if spec.adapter:
+        adapters = importlib.import_module(ADAPTERS)
+        adapted = adapters.Adapted(model.model, spec.architecture, numerics)
     objective = supervision.supervised(
         new.truth[new.windows.of_text],
         encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
@@ -142,7 +158,7 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         new.windows.ids, model.pad_id, objective, evaluate, supervision.prior_log_loss(dev.truth)
     )
     fitted = loop.fit(model.model, task, recipe, numerics, needs.resume)
-    return Trained(model, fitted, new, dev)
+    return Trained(model, fitted, new, dev, adapted)
 
 
 STAGE = stage.Stage(ModelSpec, build)

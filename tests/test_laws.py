@@ -304,6 +304,7 @@ def test_the_smallest_keys_stay_small() -> None:
 # What is added only where the file shows it (docs/decisions/0012): without the field, nothing is.
 ADDED = {
     "Numerics": {"system_files"},
+    "Transformer": {"adapter"},
     "GradientDescent": {
         "averaging",
         "decay_fraction",

@@ -81,7 +81,7 @@ def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -
     prefix = f"{model.base_model_prefix}."
 
     def counts(name: str) -> bool:
-        return not (new_head and _is_of_head(name, prefix))
+        return not (new_head and is_of_head(name, prefix))
 
     missing = [
         name
@@ -193,7 +193,8 @@ def file_of_weights(folder: Path) -> Path:
     raise LmspecError(str(folder), what, "remove the older" if found else remedy)
 
 
-def _is_of_head(name: str, prefix: str) -> bool:
+def is_of_head(name: str, prefix: str) -> bool:
+    """Does a tensor or module, by its name, belong to what a new head replaces?"""
     own = name.removeprefix(prefix)
     return any(own == head or own.startswith(f"{head}.") for head in HEADS)
 

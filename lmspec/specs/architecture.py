@@ -4,8 +4,10 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from lmspec.specs.adapter import Adapter
 from lmspec.specs.base import Ref, Spec, To
 from lmspec.specs.checks import architecture as checks
+from lmspec.specs.checks.adapter import an_adapter_trains_no_embeddings
 
 MaxLength = Annotated[
     int,
@@ -48,6 +50,7 @@ class Network(Spec):
 class Transformer(Network):
     """A pretrained encoder with a classification head (AutoModelForSequenceClassification)."""
 
+    holds = (an_adapter_trains_no_embeddings,)
     kind: Literal["transformer"] = Field(description="start from pretrained weights")
     weights: Annotated[Ref, To(("sources",))] = Field(
         description="folder with config.json, model.safetensors and tokenizer.json"
@@ -58,6 +61,10 @@ class Transformer(Network):
     classifier_dropout: Dropout = Field(description="before the classification layer")
     frozen_embeddings: FrozenEmbeddings
     frozen_layers: FrozenLayers
+    adapter: Adapter | None = Field(
+        default=None,
+        description="trained beside the layers that are not frozen; without it, these are trained",
+    )
 
 
 class Rnn(Network):

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lmspec.specs.architecture import Architecture
+from lmspec.specs.adapter import Adapter
+from lmspec.specs.architecture import Architecture, Transformer
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import model as checks
-from lmspec.specs.results import Table
+from lmspec.specs.results import Metric, Table
 from lmspec.specs.training import CURVE, TRAINED, Training
 
 NGRAMS = Table("ngrams")  # the heaviest of each label, of a linear model
@@ -18,7 +19,11 @@ class ModelSpec(Artifact):
 
     noun = "model"
     numerics = True
-    metrics = TRAINED
+    metrics = (
+        *TRAINED,
+        Metric("adapter.trained_parameters"),
+        Metric("adapter.max_logit_difference"),
+    )
     reports = (CURVE, NGRAMS)
     holds = (checks.training_suits_the_kind, checks.method_suits_the_network)
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
@@ -29,7 +34,13 @@ class ModelSpec(Artifact):
 
     def modules(self) -> tuple[str, ...]:
         solver = ("lmspec.methods.logistic",) * (self.training.kind == "logistic_regression")
-        return (self.architecture.module, *solver)
+        adapters = ("lmspec.architectures.adapters",) * (self.adapter is not None)
+        return (self.architecture.module, *solver, *adapters)
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """What is trained in place of the layers; only a transformer may have one."""
+        return self.architecture.adapter if isinstance(self.architecture, Transformer) else None
 
     def written(self) -> tuple[Table, ...]:
         return self.reports if self.architecture.kind in ("linear", "hybrid") else (CURVE,)
