@@ -154,9 +154,8 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         recipe.loss,
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
-    task = Task(
-        new.windows.ids, model.pad_id, objective, evaluate, supervision.prior_log_loss(dev.truth)
-    )
+    prior = supervision.prior_log_loss(dev.truth)
+    task = Task(new.windows.ids, model.pad_id, objective, evaluate, prior, new.named)
     fitted = loop.fit(model.model, task, recipe, numerics, needs.resume)
     return Trained(model, fitted, new, dev, adapted)
 

@@ -51,7 +51,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
-        task = Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior)
+        task = Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior, new.named)
         return network, loop.fit(network, task, recipe, numerics, needs.resume)
 
     network, fitted = train(needs.bits)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lmspec import stage
@@ -62,9 +63,10 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         updating.replayed(len(part.truth), len(new.truth), replay.per_new_row, numerics.seed, i)
         for i, (part, replay) in enumerate(zip(old, spec.replay, strict=True))
     ]
-    windows, truth = together([new, *old], [np.arange(len(new.truth)), *chosen])
-    dev = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
-    dev_windows, dev_truth = together(dev, [np.arange(len(part.truth)) for part in dev])
+    both = together([new, *old], [np.arange(len(new.truth)), *chosen])
+    windows, truth = both.windows, both.truth
+    parts = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
+    dev = together(parts, [np.arange(len(part.truth)) for part in parts])
     if numerics == needs.bits:
         stage.say(f"train: {coverage.described(windows, earlier.reader)}")
     answers = distilling.answers(
@@ -73,7 +75,7 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     checkpoint.architecture(earlier.kind).freeze(
         earlier.model, spec.frozen_embeddings, spec.frozen_layers
     )
-    evaluate = supervision.evaluation(earlier.model, dev_windows, dev_truth, earlier.pad_id)
+    evaluate = supervision.evaluation(earlier.model, dev.windows, dev.truth, earlier.pad_id)
     recipe = descent(spec.training)
     objective = updating.retaining(
         truth[windows.of_text],
@@ -83,8 +85,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         spec.retention,
         recipe.loss,
     )
-    prior = supervision.prior_log_loss(dev_truth)
-    task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior)
+    prior = supervision.prior_log_loss(dev.truth)
+    task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior, both.named)
     fitted = loop.fit(earlier.model, task, recipe, numerics, needs.resume)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)
@@ -92,11 +94,14 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
 
 def together(
     parts: Sequence[examples.Examples], texts: Sequence[NDArray[np.int64]]
-) -> tuple[reading.Windows, NDArray[np.int64]]:
-    """Windows and labels of some texts of each part, in order."""
+) -> examples.Examples:
+    """Some texts of each part, in order."""
     pairs = list(zip(parts, texts, strict=True))
-    windows = encoding.joined([(part.windows, rows) for part, rows in pairs])
-    return windows, np.concatenate([part.truth[rows] for part, rows in pairs])
+    return examples.Examples(
+        encoding.joined([(part.windows, rows) for part, rows in pairs]),
+        np.concatenate([part.truth[rows] for part, rows in pairs]),
+        pl.concat([part.documents[rows] for part, rows in pairs]),
+    )
 
 
 def require_trained_on(seen: seenfile.Seen, spec: UpdatedSpec) -> None:

@@ -1,6 +1,7 @@
 """Resume: a training that was killed goes on from its checkpoint and ends with the same bits."""
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,27 @@ from lmspec.specs.training import GradientDescent
 from lmspec.training import checkpoints, loop, supervision
 from lmspec.training.task import Fitted, Task
 from tests.test_training import NUMERICS, SGD, TRUTH, alone, make, recipe
+from tests.test_training_methods import ADAFACTOR, MUON
 
 STOPPING = {"metric": "log_loss", "evaluation_steps": 4, "patience": 3}
 RECIPES = {
     "adamw": recipe(early_stopping=STOPPING),
     "sgd": recipe(early_stopping=STOPPING, optimizer=SGD | {"momentum": 0.9, "nesterov": True}),
+    "adafactor": recipe(
+        early_stopping=STOPPING,
+        optimizer=ADAFACTOR,
+        micro_batch_size=5,
+        averaging={"kind": "swa", "start_fraction": 0.2},
+    ),
+    "muon": recipe(
+        early_stopping=STOPPING,
+        optimizer=MUON,
+        averaging={"kind": "ema", "decay": 0.9},
+        loss={"kind": "focal", "gamma": 2.0},
+    ),
 }
+KINDS = ("cnn", "lstm")
+PAIRS = [pair for pair in itertools.product(KINDS, RECIPES) if pair != ("cnn", "muon")]
 
 
 class Kill(BaseException):
@@ -66,8 +82,7 @@ def at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)
 
 
-@pytest.mark.parametrize("rule", RECIPES)
-@pytest.mark.parametrize("kind", ["cnn", "lstm"])
+@pytest.mark.parametrize(("kind", "rule"), PAIRS)
 def test_killed_over_and_over_it_ends_with_the_same_bits(
     kind: str, rule: str, tmp_path: Path
 ) -> None:

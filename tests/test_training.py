@@ -1,5 +1,6 @@
 """Training: exact, in proportion, and the same for every kind of model."""
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -159,17 +160,33 @@ def test_the_best_weights_are_kept() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_build() -> None:
-    """No model is written, and the message says what to lower."""
+    """No model is written; the message names the texts, the step, the loss before and the largest
+    gradient, and says what to lower."""
     model, ids, pad = make("cnn")
+    known, steps = supervision.supervised(TRUTH), []
+
+    def bursting(network: torch.nn.Module, batch: reading.Batch, *rest: torch.Tensor) -> object:
+        steps.append(batch.rows)
+        return known(network, batch, *rest) * (float("inf") if len(steps) == 3 else 1.0)
+
+    def named(rows: reading.Ids) -> list[str]:
+        return [f"text-{row}" for row in rows]
+
+    def fitted() -> str:
+        task = Task(ids, pad, bursting, dict, named=named)
+        with pytest.raises(LmspecError) as error:
+            loop.fit(model, task, recipe(optimizer=SGD), NUMERICS)
+        return str(error.value)
+
+    message = fitted()
+    assert "inf at step 3" in message and "lower peak_learning_rate" in message
+    assert f"text-{steps[2][0]}," in message and "and 8 more" in message
+    assert re.search(
+        r"it was 0\.\d+ at the step before, and the largest gradient .* 0?\.\d+", message
+    )
     with torch.no_grad():
         model.head.weight.fill_(float("nan"))
-    with pytest.raises(LmspecError, match="peak_learning_rate"):
-        loop.fit(
-            model,
-            Task(ids, pad, supervision.supervised(TRUTH), dict),
-            recipe(optimizer=SGD),
-            NUMERICS,
-        )
+    assert "nan at step 1" in (message := fitted()) and "weights to start from" in message
 
 
 def test_the_schedule_rises_and_falls() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
-from lmspec.methods.reading import Reader, Windows
+from lmspec.methods.reading import Ids, Reader, Windows
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class Examples:
     windows: Windows
     truth: NDArray[np.int64]
     documents: pl.DataFrame
+
+    def named(self, rows: Ids) -> list[str]:
+        """Ids of the texts that some windows are of, each once."""
+        texts = dict.fromkeys(self.windows.of_text[rows].tolist())
+        return [str(self.documents["id"][text]) for text in texts]
 
 
 def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> Examples:

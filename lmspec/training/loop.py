@@ -9,13 +9,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lmspec.errors import LmspecError
 from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
-from lmspec.training import dropping, memory, vocabulary
+from lmspec.training import dropping, faults, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
@@ -85,8 +84,9 @@ def _fit(
                 loss = loss + part.detach().cpu()
             done = step.number + 1
             if not torch.isfinite(loss):
-                found = f"the loss is {loss.item()} at step {done}"
-                raise LmspecError("training", found, "lower peak_learning_rate")
+                raise faults.not_finite(
+                    task, step.rows, loss.item(), done, watch.last_loss, descent.largest
+                )
             descent.step(step.number)
             average.add(step.number)
             watch.losses.append(loss.item())

@@ -27,6 +27,7 @@ class Descent:
         self.optimizers = _optimizers(model, spec)
         self.groups = [group for rule in self.optimizers for group in rule.param_groups]
         self.trained = [p for group in self.groups for p in group["params"]]
+        self.largest = torch.zeros((), device=self.trained[0].device)  # gradient's norm, so far
 
     def rate(self, number: int) -> float:
         """The learning rate of a step (from 0)."""
@@ -40,6 +41,7 @@ class Descent:
             group["lr"] = group["peak"] * factor
         gradients = [p.grad for p in self.trained if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
+        self.largest = torch.maximum(self.largest, norm.detach().to(self.largest.device))
         for rule in self.optimizers:
             _clip(rule, norm, self.spec.max_gradient_norm)
             rule.step()

@@ -15,6 +15,11 @@ Objective = Callable[[Classifier, Batch, Tensor, Tensor], Tensor]
 Curve = list[dict[str, Any]]
 
 
+def positions(rows: Ids) -> list[str]:
+    """Where windows are in the training data."""
+    return [f"number {row}" for row in rows]
+
+
 @dataclass(frozen=True)
 class Task:
     """What a model learns from.
@@ -23,6 +28,7 @@ class Task:
     objective  loss on a batch of them
     evaluate   metrics of the model in its present state on the dev split
     prior_log_loss  what the shares of the labels reach there: a model is cold until it is below
+    named      what texts these windows are of, for messages
     """
 
     ids: Sequence[Ids]
@@ -30,6 +36,7 @@ class Task:
     objective: Objective
     evaluate: Callable[[], dict[str, float]]
     prior_log_loss: float = math.inf
+    named: Callable[[Ids], Sequence[str]] = positions
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,13 @@ class Watch:
         sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
         return sign * row[f"dev_{self.rule.metric}"], -row.get("dev_log_loss", 0.0)
 
+    @property
+    def last_loss(self) -> float | None:
+        """Of the last step, or the mean up to the last evaluation; None before the first step."""
+        if self.losses:
+            return self.losses[-1]
+        return float(self.curve[-1]["train_loss"]) if self.curve else None
+
     def state(self) -> State:
         """The curve, the best weights, and what decides when to stop."""
         return {name: getattr(self, name) for name in HELD}
