@@ -20,6 +20,7 @@ from lmspec.specs.training import CrossEntropy, Focal, GradientDescent
 from lmspec.specs.updated import Retention
 from lmspec.training import (
     distilling,
+    dropping,
     loop,
     losses,
     seeds,
@@ -112,22 +113,26 @@ def plain(optimizer: str, kind: str) -> torch.nn.Module:
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(rule, factor) for rule in rules]
     model.train()
-    for step, rows in enumerate(batches):
-        torch.manual_seed(seeds.derived_seed(5, "dropout", step))
-        batch = reading.collate(ids, rows, pad)
-        logits = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
-        functional.cross_entropy(logits.logits, torch.from_numpy(TRUTH[rows])).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for rule, schedule in zip(rules, schedules, strict=True):
-            rule.step()
-            rule.zero_grad()
-            schedule.step()
+    with dropping.quick(model):  # the same draws for dropout
+        for step, rows in enumerate(batches):
+            torch.manual_seed(seeds.derived_seed(5, "dropout", step))
+            batch = reading.collate(ids, rows, pad)
+            logits = model(
+                torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
+            )
+            functional.cross_entropy(logits.logits, torch.from_numpy(TRUTH[rows])).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for rule, schedule in zip(rules, schedules, strict=True):
+                rule.step()
+                rule.zero_grad()
+                schedule.step()
     return model
 
 
-def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:
-    pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
-    return all(torch.equal(*pair) for pair in pairs)
+def apart(one: torch.nn.Module, two: torch.nn.Module) -> float:
+    """The largest difference of two weights."""
+    pairs = zip(one.parameters(), two.parameters(), strict=True)
+    return max(float((a - b).detach().abs().max()) for a, b in pairs)
 
 
 @pytest.mark.parametrize(
@@ -136,19 +141,17 @@ def same(one: torch.nn.Module, two: torch.nn.Module) -> bool:
     ids=lambda value: value if isinstance(value, str) else value["kind"],
 )
 def test_each_optimizer_is_torchs(optimizer: dict[str, Any], kind: str) -> None:
-    """The weights of a plain PyTorch loop, bit for bit; the control: another rate gives others."""
+    """The weights of a plain PyTorch loop, but for the last digit of the gradient's norm, of which
+    rows that do not occur are no part; the control: another rate gives other weights."""
     last = {"metric": "accuracy", "evaluation_steps": 1, "patience": 99999}
     spec = recipe(optimizer=optimizer, early_stopping=last)
     own, reference = fitted(kind, spec), plain(str(optimizer["kind"]), kind)
-    if optimizer["kind"] == "muon":  # gradients are clipped in another order of weights
-        for one, two in zip(own.parameters(), reference.parameters(), strict=True):
-            torch.testing.assert_close(one, two, rtol=2e-3, atol=2e-4)
-    else:
-        assert same(own, reference)
+    exactly = optimizer["kind"] == "adafactor"  # it trains all rows
+    assert apart(own, reference) <= (0 if exactly else 1e-6)
     other = recipe(
         optimizer=optimizer | {"peak_learning_rate": 1.1 * optimizer["peak_learning_rate"]}
     )
-    assert not same(own, fitted(kind, other))
+    assert apart(own, fitted(kind, other)) > 1e-4
 
 
 def logits_and_truth() -> tuple[torch.Tensor, torch.Tensor]:
@@ -289,7 +292,7 @@ def test_averaged_weights_are_torchs(rule: dict[str, Any]) -> None:
     model, ids, pad = make("cnn")
     first = 8 if rule["kind"] == "swa" else 0
     update = swa_utils.get_ema_avg_fn(0.8) if rule["kind"] == "ema" else None
-    reference = swa_utils.AveragedModel(model, avg_fn=update)
+    reference = swa_utils.AveragedModel(model.head, avg_fn=update)
     evaluated: list[torch.Tensor] = []
 
     def evaluate() -> dict[str, float]:
@@ -300,7 +303,7 @@ def test_averaged_weights_are_torchs(rule: dict[str, Any]) -> None:
 
     def watched(network: torch.nn.Module, *batch: Any) -> torch.Tensor:
         if len(steps) > first:  # the weights after the step before
-            reference.update_parameters(network)
+            reference.update_parameters(network.head)
         steps.append(1)
         return objective(network, *batch)
 
@@ -310,7 +313,7 @@ def test_averaged_weights_are_torchs(rule: dict[str, Any]) -> None:
     assert average.first == first
     loop.fit(model, Task(ids, pad, watched, evaluate), spec, NUMERICS)
     assert len(steps) == len(evaluated) == 20
-    torch.testing.assert_close(evaluated[18], reference.module.head.weight, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(evaluated[18], reference.module.weight, atol=1e-6, rtol=1e-5)
     assert torch.equal(model.head.weight, evaluated[-1])
     plain = fitted("cnn", recipe(early_stopping=early))
     assert not torch.allclose(plain.head.weight, model.head.weight, atol=1e-5)
@@ -352,7 +355,8 @@ def test_layers_learn_at_their_own_rates() -> None:
     assert {group["peak"] for group in Descent(model, recipe(), 100).groups} == {3e-3}
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
-    assert descent.step(4) == 3e-3 * 0.5  # half of the warm-up
+    descent.step(4)
+    assert descent.rate(4) == 3e-3 * 0.5  # half of the warm-up
     assert all(group["lr"] == group["peak"] * 0.5 for group in descent.groups)
     with pytest.raises(LmspecError, match="stack of layers"):
         Descent(make("cnn")[0], recipe(layerwise_decay=0.5), 100)

@@ -1,4 +1,4 @@
-"""faults: what ends a training before its end, said so that its cause can be found."""
+"""faults: what ends a training before its end, with what it takes to find the cause."""
 
 import math
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,7 @@ def narrowed(model: Classifier, task: Task, spec: GradientDescent) -> Iterator[T
         return
     narrow = _Narrow(embedding, occurring)
     try:
-        yield Task(
-            task.ids,
-            task.pad_id,
-            task.objective,
-            lambda: narrow.widened(task.evaluate),
-            task.prior_log_loss,
-        )
+        yield replace(task, evaluate=lambda: narrow.widened(task.evaluate))
     finally:
         narrow.end()
 
