@@ -22,6 +22,7 @@ class Needs:
     numerics  None for a noun whose bytes they do not decide
     seen      of a noun that examines a model: `splits.name` -> its parts that the model, or what
               it was made from, was trained, stopped early or calibrated on
+    section   of a noun that reads another artifact's section: that
     """
 
     folders: Mapping[str, Path]
@@ -30,6 +31,7 @@ class Needs:
     root: Path = field(default_factory=Path.cwd)
     seen: Mapping[str, Sequence[str]] = field(default_factory=dict)
     resume: Resume | None = None
+    section: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, ref: str) -> Path:
         return self.folders[ref]

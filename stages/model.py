@@ -20,16 +20,22 @@ LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model, how it was trained, and the texts that it learned from and was stopped on.
+class Model:
+    """A model, and the texts that it learns from and is judged on."""
+
+    model: checkpoint.Checkpoint
+    new: examples.Examples
+    dev: examples.Examples
+
+
+@dataclass(frozen=True)
+class Prepared(Model):
+    """A network before it is trained, with its task.
 
     adapted  its adapter, which is not merged yet; None if it has none
     """
 
-    model: checkpoint.Checkpoint
-    fitted: Fitted
-    new: examples.Examples
-    dev: examples.Examples
+    task: Task
     adapted: Any
 
 
@@ -37,19 +43,19 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev split."""
     if isinstance(spec.training, LogisticRegression):
         return solved(spec, spec.training, needs, out)
-    kept = train(spec, needs, needs.bits)
+    kept, fitted = train(spec, needs, needs.bits)
     adapter = merged(kept, out) if kept.adapted else {}
     checkpoint.write(kept.model, out)
     others = seeds.over_seeds(
-        lambda numerics: train(spec, needs, numerics).fitted, descent(spec.training), needs.bits
+        lambda numerics: train(spec, needs, numerics)[1], descent(spec.training), needs.bits
     )
-    report = summary.metrics(kept.model.model, kept.fitted, others)
+    report = summary.metrics(kept.model.model, fitted, others)
     report |= adapter | {"train": coverage.metrics(kept.new.windows)}
     warn(report["dev"], kept.dev)
-    return stage.Report(report, {"curve": kept.fitted.curve})
+    return stage.Report(report, {"curve": fitted.curve})
 
 
-def merged(kept: Trained, out: Path) -> dict[str, dict[str, float]]:
+def merged(kept: Prepared, out: Path) -> dict[str, dict[str, float]]:
     """Add the adapter to the weights, and keep it beside them; returns its metrics."""
     apart = kept.adapted.merge(kept.dev.windows.ids, kept.model.pad_id, out)
     stage.say(f"adapter merged: logits at most {apart:.1g} apart")
@@ -59,7 +65,23 @@ def merged(kept: Trained, out: Path) -> dict[str, dict[str, float]]:
 def solved(
     spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs, out: Path
 ) -> stage.Report:
-    """Compute the features of each text, and fit the layer above them."""
+    """Fit a layer on fixed features, and report what is in it."""
+    architecture = importlib.import_module(spec.architecture.module)
+    logistic = importlib.import_module(LOGISTIC)
+    kept, fitted = solution(spec, recipe, needs)
+    model = kept.model
+    checkpoint.write(model, out)
+    parameters = sum(p.numel() for p in model.model.parameters())
+    warn(logistic.report(fitted)["dev"], kept.dev)
+    report = logistic.report(fitted) | {"parameters": parameters}
+    tables = {"curve": fitted.curve}
+    if hasattr(architecture, "heaviest"):
+        tables["ngrams"] = architecture.heaviest(model.model, model.tokenizer, model.labels)
+    return stage.Report(report | {"train": coverage.metrics(kept.new.windows)}, tables)
+
+
+def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) -> tuple[Model, Any]:
+    """Compute the features of each text, and fit the layer above them: a logistic.Fitted."""
     architecture = importlib.import_module(spec.architecture.module)
     logistic = importlib.import_module(LOGISTIC)
     model = created(spec, needs)
@@ -83,14 +105,7 @@ def solved(
         spec.architecture, drawn, new.windows.ids, dev.windows.ids, layer
     )
     model = dataclasses.replace(model, model=network, tokenizer=tokenizer)
-    checkpoint.write(model, out)
-    parameters = sum(p.numel() for p in model.model.parameters())
-    warn(logistic.report(fitted)["dev"], dev)
-    report = logistic.report(fitted) | {"parameters": parameters}
-    tables = {"curve": fitted.curve}
-    if hasattr(architecture, "heaviest"):
-        tables["ngrams"] = architecture.heaviest(model.model, model.tokenizer, model.labels)
-    return stage.Report(report | {"train": coverage.metrics(new.windows)}, tables)
+    return Model(model, new, dev), fitted
 
 
 def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
@@ -136,14 +151,12 @@ def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:
         stage.say(line)
 
 
-def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
-    """One network, with one seed."""
+def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepared:
+    """One network, with one seed, and its task."""
     recipe = descent(spec.training)
     seeds.seed_weights(numerics)
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
-    if numerics == needs.bits:
-        describe(model, new, dev)
     adapted = None
     if spec.adapter:
         adapters = importlib.import_module(ADAPTERS)
@@ -156,8 +169,17 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
     prior = supervision.prior_log_loss(dev.truth)
     task = Task(new.windows.ids, model.pad_id, objective, evaluate, prior, new.named)
-    fitted = loop.fit(model.model, task, recipe, numerics, needs.resume)
-    return Trained(model, fitted, new, dev, adapted)
+    return Prepared(model, new, dev, task, adapted)
+
+
+def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> tuple[Prepared, Fitted]:
+    """One network, with one seed."""
+    network = prepared(spec, needs, numerics)
+    if numerics == needs.bits:
+        describe(network.model, network.new, network.dev)
+    recipe = descent(spec.training)
+    fitted = loop.fit(network.model.model, network.task, recipe, numerics, needs.resume)
+    return network, fitted
 
 
 STAGE = stage.Stage(ModelSpec, build)

@@ -204,19 +204,34 @@ def agree(text: str, folder: Path) -> bool:
     return together
 
 
+def steps_to(at: str, values: Any) -> list[str | int]:
+    """The keys and positions of a path; keys of a sweep's `over` hold dots."""
+    steps: list[str | int] = []
+    while at:
+        keys = values if isinstance(values, dict) else map(str, range(len(values)))
+        fits = [key for key in keys if f"{at}.".startswith(f"{key}.")]
+        if not fits:  # what is to be added
+            return [*steps, at]
+        key = max(fits, key=len)
+        steps.append(key if isinstance(values, dict) else int(key))
+        values, at = values[steps[-1]], at[len(key) + 1 :]
+    return steps
+
+
 def found(at: str, values: Any) -> Any:
     """The value at a path."""
-    for step in filter(None, at.split(".")):
-        values = values[int(step) if isinstance(values, list) else step]
+    for step in steps_to(at, values):
+        values = values[step]
     return values
 
 
 def changed(at: str, value: object) -> str:
     """The miniature with another value at `section.key.0.field`; MISSING takes it away."""
     values = copy.deepcopy(mutations.VALUES[0])
-    *steps, last = at.split(".")
-    part = found(".".join(steps), values)
-    step = int(last) if isinstance(part, list) else last
+    *steps, step = steps_to(at, values)
+    part: Any = values
+    for each in steps:
+        part = part[each]
     if value is MISSING:
         del part[step]
     else:

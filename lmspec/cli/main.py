@@ -15,6 +15,7 @@ COMMANDS = {
     "plan": "Show what `dvc repro` would run, and why.",
     "build": "Build what is out of date, in parallel.",
     "keep": "Keep outputs after an edit of comments or layout.",
+    "sweep": "Show what a search found; --apply writes its best values.",
     "show": "Show the results: scores, intervals, mistakes.",
     "data": "Describe a corpus, in short and as an HTML page.",
     "verify": "Rebuild artifacts elsewhere and compare every byte.",

@@ -1,12 +1,18 @@
 """set: values of params.yaml changed in place."""
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from lmspec.cli import loading
 from lmspec.errors import some
 from lmspec.reports import printing
+
+if TYPE_CHECKING:
+    from lmspec.language.setting import Setting
+    from lmspec.language.validate import Validation
 
 
 @click.command("set")
@@ -32,6 +38,15 @@ def command(settings: tuple[str, ...], dry_run: bool) -> None:
         loading.show(present)
         sys.exit(1)
     text, made, validation = setting.applied(loading.PARAMS, settings)
+    written(text, made, validation, dry_run)
+
+
+def written(
+    text: str, made: "Sequence[Setting]", validation: "Validation", dry_run: bool = False
+) -> None:
+    """Print the changes of params.yaml, and make them; exits if the result is not valid."""
+    from lmspec.language import setting
+
     for change in made:
         users = f", used by {some(change.used_by)}" if change.used_by else ""
         place = f"{loading.PARAMS}:{change.line}: {change.path}"

@@ -129,9 +129,12 @@ class Compiled:
         form = COMMAND.fullmatch(stage.command)
         if form is None or form.groups() != tuple(name):
             return _problem(OTHER_COMMAND)
+        spec, section = self.revision.artifacts[artifact], nouns.of(name.noun).section
+        if section in spec:  # what it names is not read, but what that is made from
+            spec = spec | {section: self.revision.artifacts.get(str(spec[section]))}
         needs = [
             ArtifactName.parse(text).folder
-            for text in _texts(self.revision.artifacts[artifact])
+            for text in _texts(spec)
             if text in self.revision.artifacts
         ]
         outs = [] if nouns.of(name.noun).measured else [name.folder]

@@ -111,6 +111,8 @@ class Findings:
         elif schemas.is_block(schema):
             if not isinstance(value, dict):
                 self.report("wrong-type", steps, _must_be(schema, value))
+        elif forms := schemas.swept(schema):
+            self._swept(value, forms, whole, steps)
         elif kinds := schemas.kinds(schema):
             self._choice_of_kinds(value, schema, kinds, steps)
         elif choices := schemas.choices(schema):
@@ -127,7 +129,8 @@ class Findings:
             self._list(value, schema, whole, steps)
         elif isinstance(value, str) and "x-refers-to" in schema:  # validate.py resolves it
             nouns, reads = tuple(schema["x-refers-to"]), tuple(schema.get("x-reads", ()))
-            self.references.append(Reference(steps, value, nouns, reads))
+            section = bool(schema.get("x-section"))
+            self.references.append(Reference(steps, value, nouns, reads, section))
         elif not schemas.fits(value, schema):
             rule, found = _misfit(value, schema, whole)
             self.report(rule, steps, found, suggest.value(value, schema, nullable))
@@ -261,6 +264,18 @@ class Findings:
                 hint = "put it in quotes" if unquoted else ""
                 found = f"a name {found.removeprefix('it ')}"
                 self.report(rule, (*steps, name), found, hint, key=True)
+
+    def _swept(self, value: Any, forms: tuple[Schema, ...], whole: Schema, steps: Steps) -> None:
+        """A list, or a range: sweep_rules.py holds what is in there against its field."""
+        values, span = forms
+        if isinstance(value, list) and not values["minItems"] <= len(value) <= values["maxItems"]:
+            rule = schemas.rule({**values, "items": {"type": "boolean"}}).partition(", each")[0]
+            found = f"it must be {rule}; it has {len(value) or 'none'}"
+            self.report("out-of-bounds", steps, found)
+        elif isinstance(value, dict):
+            self.object(value, span, steps, {})
+        elif not isinstance(value, list):
+            self.report("wrong-type", steps, _must_be(whole, value), "put it in brackets")
 
     def _list(self, value: list[Any], schema: Schema, whole: Schema, steps: Steps) -> None:
         if schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", math.inf):

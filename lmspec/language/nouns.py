@@ -15,7 +15,8 @@ Name = str | ArtifactName  # of an artifact, as params.yaml has it or parsed
 class Noun:
     """The facts of a noun. specs/base.py says what each means.
 
-    reads  path of a field that names splits -> which of them are read
+    reads    path of a field that names splits -> which of them are read
+    section  the field that names an artifact whose section is read, and not its output
     """
 
     measured: bool = False
@@ -25,6 +26,7 @@ class Noun:
     metrics: tuple[Metric, ...] = ()
     reports: tuple[Table, ...] = ()
     reads: Mapping[schemas.FieldPath, tuple[str, ...]] = field(default_factory=dict)
+    section: str | None = None
 
     def metric(self, path: MetricPath) -> Metric | None:
         """The declared metric that a path, or a pattern with `*`, belongs to; or None."""
@@ -59,17 +61,15 @@ def _load() -> dict[str, Noun]:
     for noun in schemas.nouns():
         schema = schemas.inner(schemas.sections()[noun])
         facts = next(iter(schemas.kinds(schema).values()), schema)["x-noun"]
-        reads = {
-            steps: tuple(part["x-reads"])
-            for steps, part in schemas.parts(schema)
-            if "x-reads" in part
-        }
+        parts = list(schemas.parts(schema))
+        reads = {steps: tuple(part["x-reads"]) for steps, part in parts if "x-reads" in part}
         nouns[noun] = Noun(
             **{
                 **facts,
                 "metrics": tuple(Metric(**row) for row in facts.get("metrics", ())),
                 "reports": tuple(Table(**row) for row in facts.get("reports", ())),
                 "reads": reads,
+                "section": next((s[0] for s, part in parts if "x-section" in part), None),
             }
         )
     return nouns

@@ -29,6 +29,7 @@ class Reference:
     target: str
     nouns: tuple[str, ...]
     reads: tuple[str, ...] = ()
+    section: bool = False
 
     @property
     def owner(self) -> ArtifactName:
@@ -89,9 +90,12 @@ class Specs:
 
     @functools.cached_property
     def used(self) -> frozenset[str]:
-        """Names that an artifact refers to."""
+        """Names of artifacts whose output another one reads."""
         return frozenset(
-            reference.target for references in self.edges.values() for reference in references
+            reference.target
+            for references in self.edges.values()
+            for reference in references
+            if not reference.section
         )
 
 

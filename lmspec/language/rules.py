@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmspec.errors import LmspecError
-from lmspec.language import clone_rules, gate_rules, nouns, on_disk, recorded, resolved
+from lmspec.language import (
+    clone_rules,
+    gate_rules,
+    model_rules,
+    nouns,
+    on_disk,
+    recorded,
+    resolved,
+    sweep_rules,
+)
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
 from lmspec.methods.sources import digest
@@ -112,20 +121,6 @@ def table_is_in_its_source(specs: Specs) -> Disagreements:
                 )
 
 
-def length_fits_positions(specs: Specs) -> Disagreements:
-    """A pretrained model has position embeddings for so many tokens and no more."""
-    for name, model in specs.of("model"):
-        positions = on_disk.positions(resolved.config(specs, model))
-        architecture, at = model["architecture"], (*name, "architecture")
-        if positions is not None and (length := architecture["max_length"]) > positions:
-            yield Disagreement(
-                (*at, "max_length"),
-                f"{length} exceeds the {positions} positions of {architecture['weights']}",
-                "lower it",
-                (((*at, "weights"), "its weights"),),
-            )
-
-
 def teacher_is_a_transformer(specs: Specs) -> Disagreements:
     """A student is initialised from its teacher's layers."""
     for name, student in specs.of("student"):
@@ -163,22 +158,6 @@ def layers_are_the_teachers(specs: Specs) -> Disagreements:
                 remedy = "layers are counted from 0"
                 yield Disagreement((*name, "layers", i), found, remedy, (place,))
                 break
-
-
-def layers_to_freeze_exist(specs: Specs) -> Disagreements:
-    """No more layers are frozen than the model has."""
-    for name, spec in specs.of("model", "updated"):
-        at = (*name, "architecture") if name.noun == "model" else name
-        frozen = spec.get("architecture", spec).get("frozen_layers", 0)
-        depth, place = resolved.depth(specs, name)
-        if depth is not None and frozen > depth:
-            kind = specs.first(name)[1]["architecture"]["kind"]
-            yield Disagreement(
-                (*at, "frozen_layers"),
-                f"{frozen} exceeds the {depth} layer{'' if depth == 1 else 's'} of the {kind}",
-                "set it to 0: convolutions are not stacked" if kind == "cnn" else "lower it",
-                (place,),
-            )
 
 
 def splits_are_not_empty(specs: Specs) -> Disagreements:
@@ -375,11 +354,11 @@ RULES = (
     file_sources_hold_files,
     file_sources_have_their_hash,
     table_is_in_its_source,
-    length_fits_positions,
+    model_rules.length_fits_positions,
     teacher_is_a_transformer,
     update_trains_a_network,
     layers_are_the_teachers,
-    layers_to_freeze_exist,
+    model_rules.layers_to_freeze_exist,
     splits_are_not_empty,
     labels_agree,
     replay_was_trained_on,
@@ -387,6 +366,7 @@ RULES = (
     accepted_overlap_was_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
+    *sweep_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

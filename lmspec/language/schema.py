@@ -49,7 +49,7 @@ def resolved(schema: Schema) -> Schema:
 def concrete(schema: Schema) -> tuple[Schema, bool]:
     """(the schema without null and without a reference to a block, whether null is allowed)."""
     schema = resolved(schema)
-    if "anyOf" not in schema or is_block(schema):
+    if "anyOf" not in schema or is_block(schema) or swept(schema):
         return schema, False
     null = any(option.get("type") == "null" for option in schema["anyOf"])
     other, *_ = (option for option in schema["anyOf"] if option.get("type") != "null")
@@ -60,6 +60,11 @@ def concrete(schema: Schema) -> tuple[Schema, bool]:
 def is_block(schema: Schema) -> bool:
     """Is it that of a block itself, whose form depends on where it is used?"""
     return "x-block" in schema
+
+
+def swept(schema: Schema) -> tuple[Schema, ...]:
+    """(the list, the mapping) of a value that is either, as a sweep has them; else empty."""
+    return tuple(map(resolved, schema["anyOf"][:2])) if "x-swept" in schema else ()
 
 
 def takes_block(schema: Schema) -> bool:
@@ -110,6 +115,10 @@ def rule(schema: Schema) -> str:
 def _rule(schema: Schema) -> str:
     if is_block(schema):
         return "a mapping: the value of the fields that name it"
+    if forms := swept(schema):
+        return "a list of values, or a mapping with the fields " + listed(
+            forms[1]["properties"], "and"
+        )
     if "x-refers-to" in schema:
         return listed([f"{noun}.NAME" for noun in schema["x-refers-to"]], "or")
     if kinds(schema):

@@ -124,6 +124,8 @@ def _versions(text: str) -> dict[str, str]:
 def code_of(project: Project, spec: Artifact, files: Code) -> Closure:
     """What a build can execute: its stage, its variants, the readers of what it is made from."""
     modules = ["lmspec.run.__main__", f"stages.{spec.noun}", *spec.modules()]
+    if section := spec.section():
+        modules += project.find(section).modules()
     origin: Artifact | None = spec
     while origin is not None:
         before = origin.reads_like()
@@ -135,12 +137,14 @@ def code_of(project: Project, spec: Artifact, files: Code) -> Closure:
 def needs_of(project: Project, spec: Artifact) -> list[str]:
     """Names of the artifacts that it reads, without repeats: first those that it refers to.
 
-    Of what examines a model, then the data that the model has seen: whole folders, since git can
-    hold their hashes against those that their stages wrote; it has none of a single .ids file.
+    Of what reads another's section, then what that refers to. Of what examines a model, then the
+    data that the model has seen: whole folders, since git can hold their hashes against those that
+    their stages wrote; it has none of a single .ids file.
     """
-    model = spec.examined()
+    model, section = spec.examined(), spec.section()
     seen = _seen_by(project, model) if model else ()
-    return list(dict.fromkeys([*(str(ref) for _, ref in references(spec)), *seen]))
+    read = [*references(spec), *(references(project.find(section)) if section else ())]
+    return list(dict.fromkeys([*(str(ref) for _, ref in read), *seen]))
 
 
 def _seen_by(project: Project, model: Ref) -> Iterator[str]:
@@ -168,8 +172,10 @@ def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]
     needs = (ArtifactName.parse(need).folder for need in needs_of(project, spec))
     stage["deps"] = [*needs, *spec.files(), *code.files]
     watched = ["python", *(f"packages.{package}" for package in executed), *code.outside]
-    blocks = project.blocks_of(name)
-    stage["params"] = [name, *blocks, *_numerics(project, spec), {TOOLCHAIN: watched}]
+    sections = [name, *(str(each) for each in [spec.section()] if each)]
+    blocks = [block for section in sections for block in project.blocks_of(section)]
+    own = dict.fromkeys([*sections, *blocks])
+    stage["params"] = [*own, *_numerics(project, spec), {TOOLCHAIN: watched}]
     if not spec.measured:
         stage["outs"] = [artifact.folder]
     # DVC keeps no run-cache for a stage with outputs in git, unless they are metrics or plots.

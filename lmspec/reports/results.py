@@ -286,7 +286,7 @@ def _ngrams(found: Detail, everything: bool) -> Table:
     return tables.table("n-grams", "label:name|n-grams:text", rows)
 
 
-def as_json(found: Overview | Detail) -> str:
+def as_json(found: object) -> str:
     """One object; a number that JSON lacks is its name."""
     content: dict[str, Any] = values.finite(vars(found))
     return json.dumps(content, indent=2)

@@ -68,8 +68,15 @@ def build(
         determinism.require_device(machine)
     if declared.fetches:
         os.environ.pop("HF_HUB_OFFLINE")
-    bits = numerics if spec.numerics else None
-    needs = stage.Needs(folders, bits, machine, seen=learned, resume=resume)
+    section = spec.section()
+    needs = stage.Needs(
+        folders | (_made(declared) if section else {}),
+        numerics if spec.numerics else None,
+        machine,
+        seen=learned,
+        resume=resume,
+        section=_section(values[declaration.PARAMS], section, declared) if section else {},
+    )
     try:
         report = script.build(spec, needs, declared.partial)
     except FileNotFoundError as error:
@@ -140,6 +147,19 @@ def _specs(
         message = f"{declared.name}, numerics or machine is not valid: {path or 'it'}: {what}"
         remedy = "`lmspec validate` shows each problem at its place"
         raise LmspecError(declaration.PARAMS, message, remedy) from None
+
+
+def _section(params: Mapping[str, Any], name: str, declared: Declaration) -> dict[str, Any]:
+    """An artifact's section, which the stage watches. Raises LmspecError if it does not."""
+    _require_declared({name}, set(declared.watched[declaration.PARAMS]), declared)
+    section: dict[str, Any] = blocks.without(params)[name]
+    return section
+
+
+def _made(declared: Declaration) -> dict[str, Path]:
+    """Artifact -> folder of each output that the stage depends on."""
+    makers = declared.made.items()
+    return {str(maker): Path(place) for place, maker in makers if place == maker.folder}
 
 
 def _require_declared(used: set[str], known: set[str], declared: Declaration) -> None:

@@ -17,6 +17,7 @@ PARAMS, DVC_YAML, TOOLCHAIN = "params.yaml", "dvc.yaml", "toolchain.yaml"
 OURS = Path(".lmspec")  # what git and DVC ignore: locks, scratch folders, durations
 SYNC = "run `lmspec sync`, then `dvc repro`"
 FETCHING = "sources"  # the noun whose stages may use the network
+SEARCHING = "sweep"  # the noun whose stages keep results of trials
 SHARED = (
     "machine",
     "numerics",
@@ -47,6 +48,11 @@ class Declaration:
     def fetches(self) -> bool:
         """May it use the network? Only sources may, and their hashes are declared."""
         return self.name.noun == FETCHING
+
+    @property
+    def searches(self) -> bool:
+        """Does it keep results beyond its end, each by what it depends on?"""
+        return self.name.noun == SEARCHING
 
     @property
     def folder(self) -> Path:
@@ -132,15 +138,22 @@ def values(root: Path, declared: Declaration) -> dict[str, dict[str, Any]]:
         names = (*names, *(SHARED if file == PARAMS else ()))
         by_file[file] = {name: at(document, name) for name in dict.fromkeys(names)}
         if file == PARAMS:
-            _require_watched(declared, by_file[file].get(str(declared.name)), document)
+            _require_watched(declared, by_file[file], document)
     return by_file
 
 
-def _require_watched(declared: Declaration, spec: Any, params: Mapping[str, Any]) -> None:
-    """Raises LmspecError if there is no such artifact, or DVC does not watch a block of it."""
-    if spec is None:
-        raise LmspecError(PARAMS, f"there is no artifact {declared.name}", SYNC)
-    used = (f"{blocks.PREFIX}{name}" for name in blocks.used(spec, blocks.of(params)))
+def _require_watched(
+    declared: Declaration, given: Mapping[str, Any], params: Mapping[str, Any]
+) -> None:
+    """Raises LmspecError if there is no such artifact, or DVC does not watch a block of it.
+
+    given  name -> value of what DVC watches; a section that it reads beside its own counts as well
+    """
+    sections = {name: value for name, value in given.items() if blocks.takes(name)}
+    for name in (str(declared.name), *sections):
+        if sections.get(name) is None:
+            raise LmspecError(PARAMS, f"there is no artifact {name}", SYNC)
+    used = (f"{blocks.PREFIX}{name}" for name in blocks.used(sections, blocks.of(params)))
     if missing := sorted(set(used) - set(declared.watched.get(PARAMS, ()))):
         found = f"{declared.stage} uses {', '.join(missing)}, which it does not declare"
         raise LmspecError(DVC_YAML, found, SYNC)

@@ -22,7 +22,7 @@ MOST_OTHERS = 2  # places of other keys that stay: an edit that is taken back go
 
 def place(root: Path, declared: Declaration) -> Path:
     """The folder of a stage's places."""
-    return root / declaration.OURS / "resume" / declared.stage
+    return root / declaration.OURS / ("sweep" if declared.searches else "resume") / declared.stage
 
 
 def key(
@@ -36,7 +36,7 @@ def key(
     device or processor would have bits of both.
     """
     watched = {
-        file: {name: values[file][name] for name in names}
+        file: {name: values[file][name] for name in names if _is_of_all(declared, name)}
         for file, names in declared.watched.items()
     }
     device = (values[declaration.PARAMS].get("machine") or {}).get("device")
@@ -48,6 +48,17 @@ def key(
     }
     text = json.dumps(parts, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_of_all(declared: Declaration, name: str) -> bool:
+    """Of a search, does a parameter hold for all that it keeps? Each trial names its section."""
+    of_artifacts = name.partition(".")[0] not in (
+        *declaration.SHARED,
+        "python",
+        "packages",
+        "lmspec",
+    )
+    return not (declared.searches and of_artifacts)
 
 
 def digests(root: Path, declared: Declaration, hasher: folders.Hasher) -> dict[str, str]:
@@ -86,8 +97,11 @@ def _places(root: Path, declared: Declaration) -> list[Path]:
 
 
 def closed(root: Path, declared: Declaration, done: bool) -> None:
-    """Remove the stage's places if it is done, else those in which there is nothing."""
-    if done:
+    """Remove the stage's places if it is done, else those in which there is nothing.
+
+    A search keeps its own: a wider one goes on from there.
+    """
+    if done and not declared.searches:
         shutil.rmtree(place(root, declared), ignore_errors=True)
     for folder in [*_places(root, declared), place(root, declared)]:
         with contextlib.suppress(OSError):

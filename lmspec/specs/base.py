@@ -70,6 +70,7 @@ class Ref(str):
     """
 
     reads: tuple[str, ...] = ()
+    section: bool = False
 
     @property
     def noun(self) -> str:
@@ -91,11 +92,13 @@ class Ref(str):
 class To:
     """Makes a field of type `Ref` an edge of the graph: a reference to an artifact of these nouns.
 
-    reads  which splits of a splits artifact are read: train, dev, test
+    reads    which splits of a splits artifact are read: train, dev, test
+    section  the artifact's fields are read, not its output: with what that is made from
     """
 
     nouns: tuple[str, ...]
     reads: tuple[str, ...] = ()
+    section: bool = False
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -106,14 +109,15 @@ class To:
 
     def _ref(self, text: str) -> Ref:
         ref = Ref(text)
-        ref.reads = self.reads
+        ref.reads, ref.section = self.reads, self.section
         return ref
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         written = {"type": "string", "pattern": self.pattern, "x-refers-to": list(self.nouns)}
-        return written | ({"x-reads": list(self.reads)} if self.reads else {})
+        facts = {"x-reads": list(self.reads), "x-section": self.section}
+        return written | {name: value for name, value in facts.items() if value}
 
     @property
     def pattern(self) -> str:
@@ -185,19 +189,27 @@ class Artifact(Spec):
         """The model or graph whose training data it needs, to look for its test texts there."""
         return None
 
+    def section(self) -> Ref | None:
+        """The artifact whose fields it reads, without its output."""
+        return next((ref for _, ref in _refs(self) if ref.section), None)
+
 
 FACTS = ("measured", "final", "is_data", "origin", "metrics", "reports")
 
 
-def references(
+def references(value: Any) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
+    """Every reference to an output inside a spec, with its field's path, in the order of fields."""
+    yield from ((path, ref) for path, ref in _refs(value) if not ref.section)
+
+
+def _refs(
     value: Any, path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Ref]]:
-    """Every reference inside a spec with the path of its field, in the order of the fields."""
     if isinstance(value, Ref):
         yield path, value
     elif isinstance(value, Spec):
         for name in type(value).model_fields:
-            yield from references(getattr(value, name), (*path, name))
+            yield from _refs(getattr(value, name), (*path, name))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            yield from references(item, (*path, index))
+            yield from _refs(item, (*path, index))

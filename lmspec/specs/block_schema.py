@@ -8,6 +8,7 @@ from lmspec.specs.blocks import SECTION
 
 Schema = dict[str, Any]
 REFERENCE = "BlockReference"  # its name in $defs
+ABOUT = ("description", "default", "x-swept")
 _TO_IT = {"$ref": f"#/$defs/{REFERENCE}"}
 
 
@@ -19,11 +20,12 @@ def added(written: Schema, nouns: Iterable[str]) -> Schema:
     seen: set[str] = set()
     sections = [written["properties"][noun] for noun in nouns]
     for owner, key in [place for part in sections for place in _fields(part, definitions, seen)]:
-        about = {k: v for k, v in owner[key].items() if k in ("description", "default")}
+        about = {k: v for k, v in owner[key].items() if k in ABOUT}
         if options := _forms(owner[key], definitions):
-            mapping, *null = options
-            forms.setdefault(repr(mapping), mapping)
-            owner[key] = {"anyOf": [mapping, *null, _TO_IT]} | about
+            forms.setdefault(repr(options[0]), options[0])
+            if "x-swept" in owner[key]:
+                options = owner[key]["anyOf"]
+            owner[key] = {"anyOf": [*options, _TO_IT]} | about
     section["additionalProperties"] = {"anyOf": list(forms.values()), "x-block": True}
     definitions[REFERENCE] = {
         "description": "the name of a block, whose values are meant",
@@ -52,6 +54,8 @@ def _fields(schema: Schema, definitions: Schema, seen: set[str]) -> Iterator[tup
         yield owner, key
     if isinstance(below := schema.get("additionalProperties"), dict):
         yield from _fields(below, definitions, seen)
+        if "x-swept" in below:
+            yield schema, "additionalProperties"
 
 
 def _forms(field: Schema, definitions: Schema) -> list[Schema]:

@@ -28,6 +28,7 @@ NOUNS = (
     "corpus",
     "splits",
     "model",
+    "sweep",
     "student",
     "updated",
     "exported",

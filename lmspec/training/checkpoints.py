@@ -88,6 +88,11 @@ class Checkpoints:
             self.offer(step)
             raise
 
+    def pause(self, step: int) -> None:
+        """Keep all of it: the training goes on later."""
+        if self.resume is not None:
+            self._write(step, list(self.parts))
+
     def finish(self, step: int, name: str) -> None:
         """Keep the part that holds the result, since other trainings of the stage follow."""
         if self.resume is not None:

@@ -32,15 +32,17 @@ def fit(
     spec: GradientDescent,
     numerics: Numerics,
     resume: Resume | None = None,
+    until: int | None = None,
 ) -> Fitted:
     """Train in place; the model ends with the weights of its best evaluation.
 
     resume  where its checkpoints are: it goes on from the last one, to the same bits
+    until   pause after so many steps, unless it has ended: the next call goes on from there
     Raises LmspecError if the loss is not finite.
     """
     memory.keep_freed()
     with dropping.quick(model), vocabulary.narrowed(model, task, spec) as narrow:
-        return _fit(model, narrow, spec, numerics, resume)
+        return _fit(model, narrow, spec, numerics, resume, until)
 
 
 def _fit(
@@ -49,6 +51,7 @@ def _fit(
     spec: GradientDescent,
     numerics: Numerics,
     resume: Resume | None,
+    until: int | None,
 ) -> Fitted:
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
@@ -73,6 +76,9 @@ def _fit(
                 progress.evaluated(done, checkpoints.during(done, look))
             if watch.is_over(done):
                 break
+            if done == until:
+                checkpoints.pause(done)
+                return checkpoints.during(done, partial(watch.so_far, done))
             step = next(steps)
             model.train()
             # per step, so that dropout does not depend on how many draws came before

@@ -46,8 +46,10 @@ class Fitted:
     curve  one row per evaluation
     best   the row of the evaluation whose weights the model has
     steps  optimizer steps taken
+    ended  False after a pause
     """
 
     curve: Curve
     best: dict[str, Any]
     steps: int
+    ended: bool = True

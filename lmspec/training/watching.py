@@ -103,6 +103,16 @@ class Watch:
         for name in HELD:
             setattr(self, name, state[name])
 
+    def so_far(self, step: int, at_once: Callable[[Evaluate], Dev]) -> Fitted:
+        """The best evaluation up to a pause. One there does not count for the training itself."""
+        rows = [self.best] if self.best else []
+        if not self.curve or self.curve[-1]["step"] != step:
+            with self.average.in_place():
+                self.model.eval()
+                dev = at_once(self.task.evaluate)
+            rows.append({"step": step} | {f"dev_{name}": value for name, value in dev.items()})
+        return Fitted(self.curve, copy.copy(max(rows, key=self._quality)), step, ended=False)
+
     def finish(self, steps: int) -> Fitted:
         """Give the model the weights of its best evaluation."""
         Weights(self.model).restore(self.weights)

@@ -1,0 +1,216 @@
+"""sweep_rules: rules of sweeps: fields that exist, values that they take, rungs before the end."""
+
+import copy
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lmspec.errors import some
+from lmspec.language import conformance, model_rules, suggest
+from lmspec.language import schema as schemas
+from lmspec.language.resolved import Disagreements, Specs
+from lmspec.language.schema import Schema
+from lmspec.specs.checks.model import FIXED_FEATURES
+from lmspec.specs.disagreement import Disagreement, Steps
+from lmspec.specs.names import ArtifactName
+
+Values = Mapping[str, Any]
+MOST_COMBINATIONS = 100  # that are checked: each takes about a millisecond
+UNUSED = {"training.seeds": "a trial is trained with the first seed alone"}
+
+
+def swept_fields_exist(specs: Specs) -> Disagreements:
+    """A sweep gives values to fields of its model that are no reference, kind or mapping."""
+    for name, sweep in specs.of("sweep"):
+        fields = _fields(specs[sweep["of"]], _section(sweep["of"]))
+        for path in sweep["over"]:
+            place = ((*ArtifactName.parse(sweep["of"]),), "the model")
+            if path in UNUSED:
+                yield Disagreement((*name, "over", path), UNUSED[path], "remove it", (place,))
+            elif path not in fields:
+                found = f"{sweep['of']} has no field '{path}' that takes values"
+                yield Disagreement((*name, "over", path), found, _hint(path, fields), (place,))
+
+
+def swept_values_fit(specs: Specs) -> Disagreements:
+    """Each value of a sweep is one that the model's field takes."""
+    for name, sweep in specs.of("sweep"):
+        fields = _fields(specs[sweep["of"]], _section(sweep["of"]))
+        for path, values in sweep["over"].items():
+            if path in fields:
+                for steps, found, hint in _misfits(values, fields[path]):
+                    yield Disagreement((*name, "over", path, *steps), found, hint)
+
+
+def swept_values_agree(specs: Specs) -> Disagreements:
+    """No combination of a sweep's values and bounds makes an invalid model.
+
+    Beyond 100 combinations each value is tried with the first ones of the other fields.
+    """
+    for name, sweep in specs.of("sweep"):
+        of, schema = ArtifactName.parse(sweep["of"]), _section(sweep["of"])
+        fields = _fields(specs[of], schema)
+        fits = all(p in fields and not [*_misfits(v, fields[p])] for p, v in sweep["over"].items())
+        for values in _combinations(sweep["over"]) if fits else ():
+            section = _with(specs[of], values)
+            problem = next(_problems(specs, of, section, schema), None)
+            if problem is not None:
+                steps, found, hint = problem
+                of_field = ".".join(map(str, steps))
+                path = next((p for p in values if f"{of_field}.".startswith(f"{p}.")), None)
+                path = path or next(iter(values))
+                shown = ", ".join(f"{p} {conformance.shown(v)}" for p, v in values.items())
+                place = ((*of, *steps), "the field")
+                yield Disagreement((*name, "over", path), f"with {shown}: {found}", hint, (place,))
+                break
+
+
+def rungs_are_reached(specs: Specs) -> Disagreements:
+    """A rung is an epoch of a training that goes on beyond it."""
+    for name, sweep in specs.of("sweep"):
+        model, rungs = specs[sweep["of"]], sweep["rungs"]
+        kind, of = model["architecture"]["kind"], ArtifactName.parse(sweep["of"])
+        if rungs and kind in FIXED_FEATURES:
+            found = f"{of} is of kind {kind}, which is fitted at once: it has no epochs"
+            place = ((*of, "architecture", "kind"), "its kind")
+            yield Disagreement((*name, "rungs"), found, "write []", (place,))
+        elif rungs and "training.epochs" in sweep["over"]:
+            found = "trials of different epochs cannot be compared at a rung"
+            place = ((*name, "over", "training.epochs"), "the epochs")
+            yield Disagreement((*name, "rungs"), found, "write [], or sweep no epochs", (place,))
+        elif rungs and rungs[-1] >= (epochs := model["training"]["epochs"]):
+            found = f"a rung after {rungs[-1]:g} epochs is not before the end, after {epochs}"
+            place = ((*of, "training", "epochs"), f"the epochs of {of}")
+            hint = "lower it, or raise the model's epochs"
+            yield Disagreement((*name, "rungs", len(rungs) - 1), found, hint, (place,))
+
+
+def trials_differ(specs: Specs) -> Disagreements:
+    """Of lists alone there are only so many combinations."""
+    for name, sweep in specs.of("sweep"):
+        lists = [values for values in sweep["over"].values() if isinstance(values, list)]
+        most = math.prod(map(len, lists))
+        if len(lists) == len(sweep["over"]) and sweep["trials"] > most:
+            found = f"there are {most} combinations, and {sweep['trials']} trials"
+            yield Disagreement((*name, "trials"), found, f"lower it to {most}, or add values")
+
+
+RULES = (
+    swept_fields_exist,
+    swept_values_fit,
+    swept_values_agree,
+    rungs_are_reached,
+    trials_differ,
+)
+
+
+def _section(model: str) -> Schema:
+    return schemas.inner(schemas.sections()[ArtifactName.parse(model).noun])
+
+
+def _fields(value: Any, schema: Schema, path: str = "") -> dict[str, Schema]:
+    """Path -> schema of each field of a section that holds a value or a list of such."""
+    concrete, _ = schemas.concrete(schema)
+    kinds = schemas.kinds(concrete)
+    if kinds and isinstance(value, dict):
+        concrete = kinds[value["kind"]]
+    if not isinstance(value, dict) or "properties" not in concrete:
+        is_mapping = bool(kinds) or "properties" in concrete
+        is_other = is_mapping or "x-refers-to" in concrete or path.endswith("kind")
+        return {} if is_other else {path: schema}
+    found: dict[str, Schema] = {}
+    for name, inner in concrete["properties"].items():
+        found |= _fields(value.get(name), inner, f"{path}.{name}" if path else name)
+    return found
+
+
+def _hint(path: str, fields: Mapping[str, Schema]) -> str:
+    """The field that was probably meant: of the same or a similar last name, or of a like path."""
+    last = path.rpartition(".")[2]
+    if last == "kind":
+        return "a kind decides which fields there are: write a model and a sweep for each"
+    if below := [field for field in fields if field.startswith(f"{path}.")]:
+        return f"there are {some(below)}"
+    ends: dict[str, str] = {}
+    for field in fields:
+        ends.setdefault(field.rpartition(".")[2], field)
+    meant = ends.get(last) or suggest.nearest(path, fields)
+    meant = meant or ends.get(suggest.nearest(last, ends) or "")
+    return suggest.did_you_mean(meant) or f"there are {some([*fields])}"
+
+
+class _Detached(conformance.Findings):
+    """Notes what is wrong with values that are no part of the file."""
+
+    def __init__(self) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.found: list[tuple[Steps, str, str]] = []
+
+    def report(
+        self, rule: str, steps: Steps, found: str, hint: str = "", key: bool = False
+    ) -> None:
+        """Without a place."""
+        self.found.append((steps, found, hint))
+
+    def disagrees(self, rule: str, base: Steps, found: Disagreement, warning: bool = False) -> None:
+        """Without a place."""
+        self.found.append(((*base, *found.steps), found.found, found.remedy))
+
+    def _is_reference(self, steps: Steps) -> bool:
+        return False
+
+
+def _misfits(values: Any, schema: Schema) -> Iterator[tuple[Steps, str, str]]:
+    """(place, found, what to do) of what a field does not take of a list or a range."""
+    findings = _Detached()
+    if isinstance(values, list):
+        for i, value in enumerate(values):
+            findings.check(value, schema, (i,))
+    elif schemas.concrete(schema)[0].get("type") not in ("integer", "number"):
+        rule = schemas.rule(schema)
+        yield (), f"the field takes {rule}, of which there is no range", "list values: [...]"
+    else:
+        for bound in ("low", "high"):
+            findings.check(values[bound], schema, (bound,))
+    yield from findings.found
+
+
+def _combinations(over: Values) -> Iterator[dict[str, Any]]:
+    options = {
+        path: values if isinstance(values, list) else [values["low"], values["high"]]
+        for path, values in over.items()
+    }
+    first = {path: values[0] for path, values in options.items()}
+    if math.prod(map(len, options.values())) > MOST_COMBINATIONS:
+        for path, values in options.items():
+            yield from (first | {path: value} for value in values[:MOST_COMBINATIONS])
+    else:
+        for chosen in itertools.product(*options.values()):
+            yield dict(zip(options, chosen, strict=True))
+
+
+def _with(section: Values, values: Mapping[str, Any]) -> dict[str, Any]:
+    changed = copy.deepcopy(dict(section))
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        owner = changed
+        for parent in parents:
+            owner = owner[parent]
+        owner[last] = value
+    return changed
+
+
+def _problems(
+    specs: Specs, of: ArtifactName, section: Values, schema: Schema
+) -> Iterator[tuple[Steps, str, str]]:
+    """(place below the model, found, what to do) of a section that is no part of the file."""
+    findings = _Detached()
+    findings.check(section, schema, ())
+    yield from findings.found
+    values = {**specs.values, of.noun: {**specs.values[of.noun], of.name: section}}
+    variant = dataclasses.replace(specs, values=values, names=(of,))
+    for rule in model_rules.RULES:
+        for found in rule(variant):
+            yield found.steps[2:], found.found, found.remedy
