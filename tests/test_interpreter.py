@@ -64,3 +64,34 @@ def test_a_stage_computes_the_bits_of_a_processor_without_avx512(tmp_path: Path)
 def test_numpy_accepts_the_setting_without_a_warning(tmp_path: Path) -> None:
     """Every warning is an error here, and numpy warns of a feature that it does not know."""
     assert "X86_V4" not in computed(tmp_path, AS_A_STAGE + COMPUTE)["features"]
+
+
+# a network whose operations are divided among threads: convolution, matrix product, reduction
+TRAIN = """
+import hashlib, json, os
+os.environ |= {"OMP_NUM_THREADS": "2", "OMP_DISPLAY_ENV": "verbose"} | GIVEN
+import torch
+torch.manual_seed(1)
+layer, head = torch.nn.Conv1d(64, 64, 3), torch.nn.Linear(64, 2)
+rule = torch.optim.AdamW([*layer.parameters(), *head.parameters()], fused=True)
+for _ in range(3):
+    rule.zero_grad()
+    head(layer(torch.randn(64, 64, 64)).relu().amax(2)).square().sum().backward()
+    rule.step()
+digest = hashlib.sha256(layer.weight.detach().numpy().tobytes()).hexdigest()
+print(json.dumps([torch.get_num_threads(), digest]))
+"""
+
+
+def test_threads_wait_a_millisecond_and_no_bit_depends_on_it(tmp_path: Path) -> None:
+    """torch's OpenMP has the setting of a stage; with another one the weights are the same."""
+    seen = []
+    for given in ({}, {"GOMP_SPINCOUNT": "0"}):
+        code = AS_A_STAGE + TRAIN.replace("GIVEN", repr(given))
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        spins = given.get("GOMP_SPINCOUNT", environment.FIXED["GOMP_SPINCOUNT"])
+        assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+        seen.append(json.loads(done.stdout))
+    assert seen[0] == seen[1] and seen[0][0] == 2
