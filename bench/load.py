@@ -1,6 +1,6 @@
 """bench/load: training beside other load: samples/s alone, and beside two busy processes.
 
-    python bench/load.py > bench/load.md      (ten minutes on 2 cores; needs no data)
+    python bench/load.py [ROUNDS] > bench/load.md      (ten minutes on 2 cores; needs no data)
 
 The networks of params.yaml, trained by a plain loop on drawn texts, as stages have threads,
 instructions and precision. Each process has one setting, and measures alone and loaded in turn; the
@@ -35,12 +35,11 @@ ROUNDS = 5
 BUSY = 2
 STEPS = {"textcnn": 40, "bilstm": 16, "minilm": 10}  # of the models in params.yaml
 WARM_UP = 3
-NAME = "GOMP_SPINCOUNT"
-OURS = environment.FIXED[NAME]
+OWN = "OpenMP's own"
 SETTINGS: dict[str, dict[str, str]] = {
-    "OpenMP's own": {},
-    f"{NAME}={OURS}, as stages have it": {NAME: OURS},
-    "OMP_WAIT_POLICY=passive": {NAME: "0", "OMP_WAIT_POLICY": "passive"},
+    OWN: {},
+    f"{determinism.SPINS_ALONE} looks": {determinism.SPINS: determinism.SPINS_ALONE},
+    f"{determinism.SPINS_LOADED} looks": {determinism.SPINS: determinism.SPINS_LOADED},
 }
 Figures = dict[str, float]  # alone, loaded -> samples/s
 
@@ -50,24 +49,28 @@ def main() -> None:
     if sys.argv[1:2] == ["measure"]:
         print(json.dumps(measured(sys.argv[2])))
         return
+    rounds = int(sys.argv[1]) if sys.argv[1:] else ROUNDS
     runs: dict[tuple[str, str], list[Figures]] = {}
     weights: dict[str, set[str]] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for model in STEPS:
             for name, setting in SETTINGS.items():
                 speed, digests = in_process(setting, model)
                 runs.setdefault((model, name), []).append(speed)
                 weights.setdefault(model, set()).update(digests)
     print("# Training beside other load\n")
-    print(f"{os.cpu_count()} cores, {processor()}; {ROUNDS} rounds, medians of samples/s;")
     print(
-        f"loaded: beside {BUSY} busy processes. Shares are of OpenMP's own, alone; fair is 0.50.\n"
+        f"{os.cpu_count()} cores, {processor()}; samples/s, medians of {rounds} round(s); loaded:"
     )
+    print(
+        f"beside {BUSY} busy processes. Shares are of OpenMP's own, alone; fair is 0.50. A stage that"
+    )
+    print("starts alone has the second setting, and one that starts beside other load the third.\n")
     print("| model | threads wait | alone | share | loaded | share |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for (model, name), figures in runs.items():
         alone, loaded = (statistics.median(each[w] for each in figures) for w in figures[0])
-        whole = statistics.median(each["alone"] for each in runs[model, "OpenMP's own"])
+        whole = statistics.median(each["alone"] for each in runs[model, OWN])
         cells = f"{alone:,.0f} | {alone / whole:.2f} | {loaded:,.0f} | {loaded / whole:.2f}"
         print(f"| {model} | {name} | {cells} |")
     same = all(len(digests) == 1 for digests in weights.values())
@@ -78,7 +81,6 @@ def main() -> None:
 def in_process(setting: Mapping[str, str], model: str) -> tuple[Figures, list[str]]:
     """Samples/s of a new process with this setting, and hashes of the weights."""
     clean = environment.clean(os.environ, ROOT)
-    del clean[NAME]
     threads = str(numerics().threads)
     variables = clean | dict.fromkeys(determinism.THREADS, threads) | setting
     command = [sys.executable, __file__, "measure", model]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lmspec.run import environment
+from lmspec.run import determinism, environment
 
 CPUINFO = Path("/proc/cpuinfo")
 has_avx512 = pytest.mark.skipif(
@@ -69,7 +69,7 @@ def test_numpy_accepts_the_setting_without_a_warning(tmp_path: Path) -> None:
 # a network whose operations are divided among threads: convolution, matrix product, reduction
 TRAIN = """
 import hashlib, json, os
-os.environ |= {"OMP_NUM_THREADS": "2", "OMP_DISPLAY_ENV": "verbose"} | GIVEN
+os.environ |= {"OMP_NUM_THREADS": "2", "OMP_DISPLAY_ENV": "verbose", "GOMP_SPINCOUNT": "SPINS"}
 import torch
 torch.manual_seed(1)
 layer, head = torch.nn.Conv1d(64, 64, 3), torch.nn.Linear(64, 2)
@@ -83,15 +83,35 @@ print(json.dumps([torch.get_num_threads(), digest]))
 """
 
 
-def test_threads_wait_a_millisecond_and_no_bit_depends_on_it(tmp_path: Path) -> None:
-    """torch's OpenMP has the setting of a stage; with another one the weights are the same."""
+def test_no_bit_depends_on_how_long_threads_wait(tmp_path: Path) -> None:
+    """torch's OpenMP takes the setting, and the weights of a training are the same."""
     seen = []
-    for given in ({}, {"GOMP_SPINCOUNT": "0"}):
-        code = AS_A_STAGE + TRAIN.replace("GIVEN", repr(given))
+    for spins in (determinism.SPINS_ALONE, determinism.SPINS_LOADED):
+        code = AS_A_STAGE + TRAIN.replace("SPINS", spins)
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-        spins = given.get("GOMP_SPINCOUNT", environment.FIXED["GOMP_SPINCOUNT"])
         assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
         seen.append(json.loads(done.stdout))
     assert seen[0] == seen[1] and seen[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("running", "threads", "spins"),
+    [
+        (1, 2, determinism.SPINS_ALONE),
+        (2, 2, determinism.SPINS_ALONE),  # the stage itself
+        (4, 2, determinism.SPINS_LOADED),
+        (3, 1, determinism.SPINS_ALONE),  # one thread waits for no other
+        (3, 64, determinism.SPINS_LOADED),
+    ],
+)
+def test_threads_wait_briefly_where_others_use_the_processors(
+    running: int, threads: int, spins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the number of running processes; a machine that does not say it counts as idle."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    loadavg = tmp_path / "loadavg"
+    assert determinism.spins(threads, loadavg) == determinism.SPINS_ALONE
+    loadavg.write_text(f"0.50 0.40 0.30 {running}/321 12345\n")
+    assert determinism.spins(threads, loadavg) == spins

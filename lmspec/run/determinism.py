@@ -2,7 +2,9 @@
 
 import os
 import sys
+import time
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +24,13 @@ INSTRUCTIONS = MappingProxyType(
 
 # read when a library of linear algebra or of threads is loaded; without them it counts processors
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# How often a thread of OpenMP looks for work before it sleeps. By itself it does so for 16 ms, and
+# beside other load uses up its share of a processor, while those that it waits for have none. No
+# bit depends on it (bench/load.md).
+SPINS = "GOMP_SPINCOUNT"
+SPINS_ALONE, SPINS_LOADED = "20000", "1000"  # 1 ms, which costs nothing alone, and 50 us
+OURS = 2  # processes of a stage that may be running: the supervisor and the build
+LOOKS, LOOK_SECONDS = 3, 0.003
 
 
 def limit_threads(params: Mapping[str, Any], declared: Declaration) -> None:
@@ -32,6 +41,18 @@ def limit_threads(params: Mapping[str, Any], declared: Declaration) -> None:
     has_numerics = "numerics" in declared.watched[PARAMS]
     count = params["numerics"]["threads"] if has_numerics else 1
     os.environ.update(dict.fromkeys(THREADS, str(count)))
+    os.environ[SPINS] = spins(count)
+
+
+def spins(threads: int, loadavg: Path = Path("/proc/loadavg")) -> str:
+    """How often so many threads may look for work: rarely if others are using the processors."""
+    others = []
+    for _ in range(LOOKS if threads > 1 and loadavg.exists() else 0):
+        running = loadavg.read_text(encoding="ascii").split()[3].partition("/")[0]
+        others.append(int(running) - OURS)
+        time.sleep(LOOK_SECONDS)
+    is_loaded = min(others, default=0) + threads > max(os.cpu_count() or 1, threads)
+    return SPINS_LOADED if is_loaded else SPINS_ALONE
 
 
 def same_bits_on(packages: Collection[str]) -> str:

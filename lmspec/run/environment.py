@@ -54,10 +54,6 @@ FIXED = MappingProxyType(
         "LOGNAME": "lmspec",  # a user may have no name in a container, and torch asks for it
         "USER": "lmspec",
         "OPENSSL_CONF": os.devnull,
-        # How often a thread of OpenMP looks whether there is work before it sleeps: about a
-        # millisecond, not 17. Beside other load the rest would be spent waiting for threads that
-        # have no processor (bench/load.md); no bit depends on it.
-        "GOMP_SPINCOUNT": "20000",
         **QUIET,
     }
 )
