@@ -59,13 +59,9 @@ def main() -> None:
                 runs.setdefault((model, name), []).append(speed)
                 weights.setdefault(model, set()).update(digests)
     print("# Training beside other load\n")
-    print(
-        f"{os.cpu_count()} cores, {processor()}; samples/s, medians of {rounds} round(s); loaded:"
-    )
-    print(
-        f"beside {BUSY} busy processes. Shares are of OpenMP's own, alone; fair is 0.50. A stage that"
-    )
-    print("starts alone has the second setting, and one that starts beside other load the third.\n")
+    print(f"{os.cpu_count()} cores, {processor()}; samples/s, medians of {rounds} round(s);")
+    print(f"loaded: beside {BUSY} busy processes. Shares are of OpenMP's own, alone; fair is 0.50.")
+    print("A stage that starts alone has the second setting, one beside other load the third.\n")
     print("| model | threads wait | alone | share | loaded | share |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for (model, name), figures in runs.items():
