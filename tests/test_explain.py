@@ -78,7 +78,10 @@ def test_the_examples_are_complete() -> None:
         for path in lacking
     )
     missing = [path for path in EVERY if not exemplified(path, path[:1]) and path not in lacking]
-    assert all(path[0] in ("student", "updated") and path[1] == "training" for path in missing)
+    assert all(
+        path[0] in ("student", "updated", "pretrained") and path[1] == "training"
+        for path in missing
+    )
     assert all(exemplified(("model", *path[1:]), ["model"]) for path in missing)
     assert not exemplified(("model", "architecture", "cnn", "cell"), ["model"])
 
@@ -204,6 +207,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
+        "pretrained.of",
         "model.architecture.embedding.weights",
         "model.architecture.hybrid.weights",
         "model.architecture.transformer.weights",

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -38,6 +39,13 @@ def create(
     spec: Transformer, weights: Path, texts: Sequence[str], labels: int
 ) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The pretrained body with a new head, its tokenizer, and the id of the padding."""
+    return start(AutoModelForSequenceClassification, spec, weights, labels)
+
+
+def start(
+    model_class: Any, spec: Transformer, weights: Path, labels: int
+) -> tuple[PreTrainedModel, Tokenizer, int]:
+    """The same with the head of another class of transformers."""
     for name in ("config.json", "tokenizer.json"):
         if not (weights / name).is_file():
             raise LmspecError(
@@ -47,9 +55,7 @@ def create(
             )
     config = _config(weights / "config.json", labels)
     _set_dropout(config, spec.dropout, spec.classifier_dropout)
-    model = pretrained.load(
-        AutoModelForSequenceClassification, weights, new_head=True, config=config
-    )
+    model = pretrained.load(model_class, weights, new_head=True, config=config)
     positions = _positions(model)
     if spec.max_length > positions:
         found = f"{spec.max_length} is more than the {positions} positions of {spec.weights}"

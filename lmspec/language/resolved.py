@@ -108,6 +108,15 @@ def learned_from(specs: Specs, name: Name) -> Iterator[tuple[Steps, str, str]]:
                     yield reference.steps, reference.target, split
 
 
+def encoders_of(specs: Specs, name: Name) -> Iterator[str]:
+    """The `pretrained` artifacts that an artifact's weights come from, the last one first."""
+    for member in specs.line(name):
+        for reference in specs.edges[ArtifactName.parse(str(member))]:
+            if ArtifactName.parse(reference.target).noun == "pretrained":
+                yield reference.target
+                yield from encoders_of(specs, reference.target)
+
+
 def accepted_overlap(scores: Values) -> Sequence[Values]:
     """Overlaps that a scores artifact accepts; none if it does not say."""
     accepted: Sequence[Values] = scores.get("accepted_overlap") or ()
@@ -151,6 +160,8 @@ def config(specs: Specs, model: Values) -> Values:
     name = model["architecture"].get("weights")
     if name is None:
         return {}
+    while ArtifactName.parse(name).noun == "pretrained":  # it has the shape of its source
+        name = specs[name]["of"]
     source = specs[name]
     folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
     return on_disk.config(specs.root / folder)

@@ -6,6 +6,7 @@ docs/rules.md lists them all.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from lmspec.errors import LmspecError
@@ -277,7 +278,10 @@ def _tested_and_learned(specs: Specs) -> Iterator[tuple[Steps, str, tuple[Steps,
     for name, scores in specs.of("scores"):
         accepted = {overlap["of"] for overlap in resolved.accepted_overlap(scores)}
         for i, tested in enumerate(scores["on"]):
-            for at, learned, split in resolved.learned_from(specs, scores["of"]):
+            members = (scores["of"], *dict.fromkeys(resolved.encoders_of(specs, scores["of"])))
+            for at, learned, split in chain.from_iterable(
+                resolved.learned_from(specs, member) for member in members
+            ):
                 if learned not in (tested, *accepted) and specs[learned][split]:
                     yield (*name, "on", i), tested, (at, learned, split)
 

@@ -20,6 +20,11 @@ LongTexts = Annotated[
         " end, or all of it in windows, whose probabilities are averaged"
     ),
 ]
+Encoder = Annotated[
+    Ref,
+    To(("sources", "pretrained")),
+    Field(description="folder with config.json, model.safetensors and tokenizer.json"),
+]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Vocabulary = Annotated[
     int,
@@ -52,9 +57,7 @@ class Transformer(Network):
 
     holds = (an_adapter_trains_no_embeddings,)
     kind: Literal["transformer"] = Field(description="start from pretrained weights")
-    weights: Annotated[Ref, To(("sources",))] = Field(
-        description="folder with config.json, model.safetensors and tokenizer.json"
-    )
+    weights: Encoder
     max_length: MaxLength
     long_texts: LongTexts
     dropout: Dropout = Field(description="of hidden states and attention")
@@ -156,9 +159,7 @@ class Embedding(Network):
     """A frozen pretrained encoder, the mean over its tokens scaled to length 1, a linear layer."""
 
     kind: Literal["embedding"] = Field(description="frozen pretrained weights and a linear layer")
-    weights: Annotated[Ref, To(("sources",))] = Field(
-        description="folder with config.json, model.safetensors and tokenizer.json"
-    )
+    weights: Encoder
     max_length: MaxLength
     long_texts: LongTexts
 
@@ -174,9 +175,7 @@ class Hybrid(Network):
     kind: Literal["hybrid"] = Field(
         description="n-grams beside frozen pretrained weights, and a linear layer"
     )
-    weights: Annotated[Ref, To(("sources",))] = Field(
-        description="folder with config.json, model.safetensors and tokenizer.json"
-    )
+    weights: Encoder
     long_texts: ClassVar = "truncate"
     max_length: Annotated[
         int,

@@ -27,6 +27,7 @@ NOUNS = (
     "sources",
     "corpus",
     "splits",
+    "pretrained",
     "model",
     "sweep",
     "student",

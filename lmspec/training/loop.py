@@ -22,7 +22,7 @@ from lmspec.training.order import Order
 from lmspec.training.progress import Progress
 from lmspec.training.seeds import derived_seed
 from lmspec.training.state import Stateful, Weights
-from lmspec.training.task import Fitted, Task
+from lmspec.training.task import Fitted, Objective, Task
 from lmspec.training.watching import Watch
 
 
@@ -84,8 +84,11 @@ def _fit(
             # per step, so that dropout does not depend on how many draws came before
             torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
             loss = torch.zeros(())
+            objective = task.objective
+            if task.of_epoch:
+                objective = task.of_epoch(step.number // order.steps_per_epoch)
             for rows in step.parts(spec.micro_batch_size):
-                part = _loss(model, task, rows, numerics) * (len(rows) / len(step.rows))
+                part = _loss(model, task, objective, rows, numerics) * (len(rows) / len(step.rows))
                 part.backward()  # type: ignore[no-untyped-call]
                 loss = loss + part.detach().cpu()
             done = step.number + 1
@@ -102,10 +105,12 @@ def _fit(
     return watch.finish(done)
 
 
-def _loss(model: Classifier, task: Task, rows: Ids, numerics: Numerics) -> Tensor:
+def _loss(
+    model: Classifier, task: Task, objective: Objective, rows: Ids, numerics: Numerics
+) -> Tensor:
     batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
     input_ids = torch.from_numpy(batch.input_ids).to(model.device)  # (b, t) int64
     attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)  # (b, t) int64
     # bf16 has the exponent range of fp32, so its gradients need no loss scaling
     with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
-        return task.objective(model, batch, input_ids, attention_mask)
+        return objective(model, batch, input_ids, attention_mask)

@@ -29,6 +29,7 @@ class Task:
     evaluate   metrics of the model in its present state on the dev split
     prior_log_loss  what the shares of the labels reach there: a model is cold until it is below
     named      what texts these windows are of, for messages
+    of_epoch   the objective in an epoch, of a task that shows its texts differently in each
     """
 
     ids: Sequence[Ids]
@@ -37,6 +38,7 @@ class Task:
     evaluate: Callable[[], dict[str, float]]
     prior_log_loss: float = math.inf
     named: Callable[[Ids], Sequence[str]] = positions
+    of_epoch: Callable[[int], Objective] | None = None
 
 
 @dataclass(frozen=True)

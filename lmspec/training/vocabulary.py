@@ -28,7 +28,8 @@ def narrowed(model: Classifier, task: Task, spec: GradientDescent) -> Iterator[T
     The task that is given evaluates the model with all rows. Of 30,522 rows, 9,292 movie reviews
     have 13,000; gradient, norm and moments of the others cost an eighth of a step
     """
-    embedding = _trained_alone(model, spec)
+    # a task that changes its texts has tokens that they do not have
+    embedding = None if task.of_epoch else _trained_alone(model, spec)
     occurring = np.unique(np.concatenate([*task.ids, [task.pad_id]])) if embedding else np.array([])
     if embedding is None or len(occurring) > ENOUGH * len(embedding.weight):
         yield task
