@@ -26,3 +26,27 @@ def test_no_stage_imports_more_than_its_model_needs(modules: str, needed: set[st
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert set(done.stdout.split()) == needed
+
+
+FIXED = """
+import os, sys
+os.environ["ATEN_CPU_CAPABILITY"] = "default"
+import torch
+from lmspec.run import determinism
+from lmspec.specs.numerics import Numerics
+numerics = {"seed": 1, "threads": 1, "precision": "fp32", "instructions": "default"}
+determinism.fix(Numerics.model_validate(numerics))
+assert torch.are_deterministic_algorithms_enabled()
+assert not torch.is_deterministic_algorithms_warn_only_enabled()
+print("torch._inductor" in sys.modules, end=" ")
+import torch._inductor.config
+print(torch._inductor.config.deterministic)
+"""
+
+
+def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
+    """A stage that compiles has a deterministic compiler all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", FIXED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]

@@ -76,6 +76,7 @@ def fix(numerics: Numerics) -> None:
     os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
     os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = onednn, mkl
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"
     torch = sys.modules.get("torch")
     if torch is None:
         return
@@ -87,7 +88,10 @@ def fix(numerics: Numerics) -> None:
             "build on a processor that has them, or change the field; the bits will differ",
         )
     torch.set_num_threads(numerics.threads)
-    torch.use_deterministic_algorithms(True)
+    if "torch._inductor" in sys.modules:
+        torch.use_deterministic_algorithms(True)
+    else:  # the same without its import of the compiler, which has its setting above: a second
+        torch.set_deterministic_debug_mode("error")
     # else each new tensor is filled before it is written to: a tenth of a training's time
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(numerics.seed)
