@@ -6,12 +6,17 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
+from lmspec.errors import LmspecError
+from lmspec.methods import bytepair, reading
+from lmspec.run import determinism
 from lmspec.training import dropping, loop, supervision, vocabulary
+from lmspec.training.averaging import Average
 from lmspec.training.optimizers import Descent
 from lmspec.training.order import Order
 from lmspec.training.schedule import learning_rate_factor
 from lmspec.training.task import Task
-from tests.test_training import ADAMW, NUMERICS, SGD, alone, recipe
+from lmspec.training.watching import Watch
+from tests.test_training import ADAMW, NUMERICS, SGD, TEXTS, alone, recipe
 
 ROWS, WORDS, READ, PAD = 96, 400, range(5, 60), 0
 DRAWS = np.random.default_rng(1)
@@ -218,3 +223,46 @@ def test_dropout_is_that_of_the_network_in_training_alone() -> None:
     with dropping.quick(model):
         assert torch.equal(model.eval()(ids).logits, model(ids).logits)
         assert not torch.equal(model.train()(ids).logits, model(ids).logits)
+
+
+def test_a_loss_that_is_not_finite_is_that_of_its_step() -> None:
+    """Though losses are read several at once on a card."""
+    model = encoder()
+    watch = Watch(model, task(model), recipe(), Average([], recipe(), 9), 9)
+    rows, largest = np.arange(2), torch.zeros(())
+
+    def steps(first: int, *losses: float) -> list[tuple[object, ...]]:
+        each = enumerate(losses, start=first)
+        return [(step, rows, torch.tensor(value), largest) for step, value in each]
+
+    for step in (1, 2):
+        watch.add(step, rows, torch.tensor(0.5, device="meta"), largest)
+    assert watch.losses == [] and len(watch.unread) == 2
+    watch.unread = steps(1, 0.5, 0.4)
+    assert watch.state()["losses"] == pytest.approx([0.5, 0.4]) and not watch.unread
+    watch.unread = steps(3, 0.3, float("nan"), 0.2)
+    with pytest.raises(LmspecError, match="the loss is nan at step 4"):
+        watch.read()
+
+
+def test_texts_that_are_encoded_in_parts_have_the_same_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Few encodings are held at once, wherever the parts end."""
+    tokenizer = bytepair.train(TEXTS, 300, 16)
+    whole = reading.Reader(tokenizer, "truncate").read(TEXTS)
+    monkeypatch.setattr(reading, "ENCODED_AT_ONCE", 7)
+    parts = reading.Reader(tokenizer, "truncate").read(TEXTS)
+    assert len(TEXTS) % 7 and [i.tolist() for i in parts.ids] == [i.tolist() for i in whole.ids]
+    assert np.array_equal(parts.tokens, whole.tokens)
+
+
+def test_amx_is_refused_where_the_processor_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other instructions that it lacks."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
+    for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    with pytest.raises(LmspecError, match="it is 'amx'"):
+        determinism.fix(NUMERICS.model_copy(update={"instructions": "amx"}))

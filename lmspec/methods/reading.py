@@ -4,7 +4,7 @@ A bundle has a copy of this file, so it imports nothing of lmspec.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Forward = Callable[[Ids, Ids], NDArray[np.float32]]
+ENCODED_AT_ONCE = 4096  # texts
 OVERLAP = 8  # a window repeats an eighth of the one before, so that no phrase is only read in parts
 
 
@@ -90,8 +91,7 @@ class Reader:
         of_text: list[int] = []
         special = 0 if self.max_length is None else self._before + self._after
         tokens, unread, unknown = (np.zeros(len(texts), np.int64) for _ in range(3))
-        for text, encoding in enumerate(self._tokenizer.encode_batch(list(texts))):
-            whole = np.asarray(encoding.ids, np.int64)
+        for text, whole in enumerate(self._encoded(texts)):
             windows = [whole]
             if self.max_length is not None and len(whole) > self.max_length:
                 windows, unread[text] = self._parts(whole)
@@ -104,6 +104,13 @@ class Reader:
             of_text += [text] * len(windows)
         lacking = unknown if isinstance(self._tokenizer, Tokenizer) else None
         return Windows(ids, np.asarray(of_text, np.int64), tokens, unread, lacking)
+
+    def _encoded(self, texts: Sequence[str]) -> Iterator[Ids]:
+        """Ids of each text; of few at once, since an encoding holds strings and offsets, too."""
+        for start in range(0, len(texts), ENCODED_AT_ONCE):
+            part = list(texts[start : start + ENCODED_AT_ONCE])
+            for encoding in self._tokenizer.encode_batch(part):
+                yield np.asarray(encoding.ids, np.int64)
 
     def _parts(self, whole: Ids) -> tuple[list[Ids], int]:
         """(windows of a text that is too long, how many of its tokens are in none)."""

@@ -12,12 +12,13 @@ from lmspec.errors import LmspecError
 from lmspec.run.declaration import PARAMS, Declaration
 from lmspec.specs.numerics import Machine, Numerics
 
-# `numerics.instructions` in the words of oneDNN and MKL; MKL honours its setting only on Intel CPUs
+# `numerics.instructions` in the words of torch, oneDNN and MKL, which honours it only on Intel CPUs
 INSTRUCTIONS = MappingProxyType(
     {
-        "default": ("SSE41", "SSE4_2"),
-        "avx2": ("AVX2", "AVX2"),
-        "avx512": ("AVX512_CORE_BF16", "AVX512"),
+        "default": ("default", "SSE41", "SSE4_2"),
+        "avx2": ("avx2", "AVX2", "AVX2"),
+        "avx512": ("avx512", "AVX512_CORE_BF16", "AVX512"),
+        "amx": ("avx512", "AVX512_CORE_AMX", "AVX512"),
     }
 )
 
@@ -72,8 +73,8 @@ def fix(numerics: Numerics) -> None:
 
     Raises LmspecError if this processor lacks the instructions.
     """
-    onednn, mkl = INSTRUCTIONS[numerics.instructions]
-    os.environ["ATEN_CPU_CAPABILITY"] = numerics.instructions
+    aten, onednn, mkl = INSTRUCTIONS[numerics.instructions]
+    os.environ["ATEN_CPU_CAPABILITY"] = aten
     os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["MKL_ENABLE_INSTRUCTIONS"] = onednn, mkl
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     os.environ["TORCHINDUCTOR_DETERMINISTIC"] = "1"
@@ -81,7 +82,8 @@ def fix(numerics: Numerics) -> None:
     if torch is None:
         return
     capability = torch.backends.cpu.get_cpu_capability().lower()
-    if capability != numerics.instructions:
+    has_amx = numerics.instructions != "amx" or torch.cpu.get_capabilities().get("amx_bf16")
+    if capability != aten or not has_amx:
         raise LmspecError(
             "params.yaml: numerics.instructions",
             f"it is '{numerics.instructions}', but torch uses '{capability}' on this processor",

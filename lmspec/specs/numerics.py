@@ -36,9 +36,10 @@ class Numerics(Spec):
     precision: Literal["fp32", "bf16"] = Field(
         description="precision of training: fp32, or bf16 autocast over fp32 weights"
     )
-    instructions: Literal["default", "avx2", "avx512"] = Field(
+    instructions: Literal["default", "avx2", "avx512", "amx"] = Field(
         description="widest vector instructions torch may use (default: the lowest of the"
-        " processor family; use it on ARM too); a processor without them refuses to build"
+        " processor family; use it on ARM too; amx: matrix units, for bf16); a processor without"
+        " them refuses to build"
     )
     system_files: tuple[SystemFile, ...] = Field(
         default=(),

@@ -14,7 +14,7 @@ from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
-from lmspec.training import dropping, faults, memory, vocabulary
+from lmspec.training import dropping, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
@@ -83,23 +83,20 @@ def _fit(
             model.train()
             # per step, so that dropout does not depend on how many draws came before
             torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
-            loss = torch.zeros(())
+            loss = torch.zeros((), device=model.device)
             objective = task.objective
             if task.of_epoch:
                 objective = task.of_epoch(step.number // order.steps_per_epoch)
             for rows in step.parts(spec.micro_batch_size):
                 part = _loss(model, task, objective, rows, numerics) * (len(rows) / len(step.rows))
                 part.backward()  # type: ignore[no-untyped-call]
-                loss = loss + part.detach().cpu()
+                loss = loss + part.detach()
             done = step.number + 1
-            if not torch.isfinite(loss):
-                raise faults.not_finite(
-                    task, step.rows, loss.item(), done, watch.last_loss, descent.largest
-                )
+            watch.add(done, step.rows, loss, descent.largest)
             descent.step(step.number)
             average.add(step.number)
-            watch.losses.append(loss.item())
-            progress.show(done, watch.losses[-1])
+            if watch.last_loss is not None:
+                progress.show(done, watch.last_loss)
         if spec.seeds > 1:
             checkpoints.finish(done, "watch")
     return watch.finish(done)
@@ -109,8 +106,16 @@ def _loss(
     model: Classifier, task: Task, objective: Objective, rows: Ids, numerics: Numerics
 ) -> Tensor:
     batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
-    input_ids = torch.from_numpy(batch.input_ids).to(model.device)  # (b, t) int64
-    attention_mask = torch.from_numpy(batch.attention_mask).to(model.device)  # (b, t) int64
+    input_ids = placed(batch.input_ids, model.device)  # (b, t) int64
+    attention_mask = placed(batch.attention_mask, model.device)  # (b, t) int64
     # bf16 has the exponent range of fp32, so its gradients need no loss scaling
     with torch.autocast(model.device.type, torch.bfloat16, enabled=numerics.precision == "bf16"):
         return objective(model, batch, input_ids, attention_mask)
+
+
+def placed(array: Ids, device: torch.device) -> Tensor:
+    """The array on the device; a card copies it while the processor goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)

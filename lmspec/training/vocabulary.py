@@ -25,13 +25,13 @@ def narrowed(model: Classifier, task: Task, spec: GradientDescent) -> Iterator[T
     A row that does not occur has no gradient, so all that an optimizer does to it is weight decay,
     which multiplies it by the same number as any other such row. The last row of the narrow
     embedding is one of these that begins with ones: it ends as that number. So do averages of it.
-    The task that is given evaluates the model with all rows. Of 30,522 rows, 9,292 movie reviews
-    have 13,000; gradient, norm and moments of the others cost an eighth of a step
+    The task that is given evaluates the model with all rows. Of MiniLM's 30,522 rows, 9,173 movie
+    reviews have 13,074, and 2,000 of them 7,165; with 6,000 rows a step takes a tenth less time.
     """
     # a task that changes its texts has tokens that they do not have
     embedding = None if task.of_epoch else _trained_alone(model, spec)
-    occurring = np.unique(np.concatenate([*task.ids, [task.pad_id]])) if embedding else np.array([])
-    if embedding is None or len(occurring) > ENOUGH * len(embedding.weight):
+    occurring = None if embedding is None else _occurring(task, len(embedding.weight))
+    if embedding is None or occurring is None or len(occurring) > ENOUGH * len(embedding.weight):
         yield task
         return
     narrow = _Narrow(embedding, occurring)
@@ -39,6 +39,15 @@ def narrowed(model: Classifier, task: Task, spec: GradientDescent) -> Iterator[T
         yield replace(task, evaluate=lambda: narrow.widened(task.evaluate))
     finally:
         narrow.end()
+
+
+def _occurring(task: Task, rows: int) -> Ids:
+    """Those of so many rows, ascending."""
+    occurs = np.zeros(rows, np.bool_)
+    occurs[task.pad_id] = True
+    for ids in task.ids:
+        occurs[ids] = True
+    return np.flatnonzero(occurs)
 
 
 def _trained_alone(model: Classifier, spec: GradientDescent) -> nn.Embedding | None:

@@ -1,18 +1,24 @@
 """watching: evaluations during a training, and the weights of the best one."""
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lmspec.methods.network import Classifier
+from lmspec.methods.reading import Ids
 from lmspec.specs.results import WATCHED
 from lmspec.specs.training import GradientDescent
+from lmspec.training import faults
 from lmspec.training.averaging import Average
 from lmspec.training.state import State, Weights
 from lmspec.training.task import Curve, Fitted, Task
 
+# On a card, whose every loss that is read waits for all the work before it
+READ_AT_ONCE = 32
 Dev = dict[str, float]  # metrics on the dev split
 Evaluate = Callable[[], Dev]
 HELD = ("losses", "curve", "best", "weights", "waited", "is_cold")
@@ -32,11 +38,33 @@ class Watch:
         self.model, self.task, self.rule = model, task, spec.early_stopping
         self.average, self.steps = average, steps
         self.losses: list[float] = []
+        self.unread: list[tuple[int, Ids, Tensor, Tensor]] = []  # steps whose loss is on a card
         self.curve: Curve = []
         self.best: dict[str, Any] = {}
         self.weights: dict[str, Tensor] = {}
         self.waited = 0
         self.is_cold = True
+
+    def add(self, step: int, rows: Ids, loss: Tensor, largest: Tensor) -> None:
+        """Take in the loss of a step (from 1) on these windows, before its gradient is used.
+
+        largest  norm of the largest gradient before
+        Raises as `read` does.
+        """
+        self.unread.append((step, rows, loss, largest))
+        if loss.device.type == "cpu" or len(self.unread) == READ_AT_ONCE:
+            self.read()
+
+    def read(self) -> None:
+        """Copy the losses that are unread. Raises LmspecError if one is not finite."""
+        if not self.unread:
+            return
+        losses = torch.stack([loss for _, _, loss, _ in self.unread]).tolist()
+        for (step, rows, _, largest), loss in zip(self.unread, losses, strict=True):
+            if not math.isfinite(loss):
+                raise faults.not_finite(self.task, rows, loss, step, self.last_loss, largest)
+            self.losses.append(loss)
+        self.unread.clear()
 
     def is_due(self, step: int) -> bool:
         """Is it time to evaluate, after so many steps?"""
@@ -55,6 +83,7 @@ class Watch:
 
         at_once  calls a function, in the midst of which a signal may stop the training
         """
+        self.read()
         with self.average.in_place():
             self.model.eval()
             return self._note(step, epoch, learning_rate, at_once(self.task.evaluate))
@@ -96,6 +125,7 @@ class Watch:
 
     def state(self) -> State:
         """The curve, the best weights, and what decides when to stop."""
+        self.read()
         return {name: getattr(self, name) for name in HELD}
 
     def restore(self, state: State) -> None:
