@@ -44,6 +44,34 @@ print(torch._inductor.config.deterministic)
 """
 
 
+READ = """
+import pathlib, sys, torch
+from lmspec.architectures import linear
+from lmspec.methods import torchrun
+folder = pathlib.Path(sys.argv[1])
+linear.LinearClassifier(linear.LinearConfig(ngrams=9, num_labels=2)).save_pretrained(folder)
+torch.manual_seed(1)
+drawn = torch.rand(1)
+torch.manual_seed(1)
+network = linear.load(folder).eval()
+ids = torch.ones(1, 3, dtype=torch.int64).numpy()
+torchrun.forward(network)(ids, ids)
+print("torch._dynamo" in sys.modules, torch.equal(torch.rand(1), drawn))
+"""
+
+
+def test_reading_a_network_imports_no_compiler_and_draws_nothing(tmp_path: Path) -> None:
+    """To score it takes torch alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
 def test_deterministic_algorithms_do_not_import_the_compiler() -> None:
     """A stage that compiles has a deterministic compiler all the same."""
     done = subprocess.run(

@@ -118,7 +118,8 @@ def load(kind: type[N], folder: Path) -> N:
     try:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         config = kind.shape.from_values(values)
-        with torch.device("meta"):  # the weights come from the file
+        # not on the device `meta`, where the first draw imports torch's compiler, for 1.7 s
+        with torch.random.fork_rng(devices=[]):
             network = kind(config)
         tensors = load_file(file)
     except Exception as error:  # json, torch and safetensors
