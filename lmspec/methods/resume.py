@@ -19,10 +19,12 @@ class Resume:
 
     folder     named after the stage and a digest of all that its result depends on
     unchanged  are the inputs still those of which the name is a digest? Only then may be written
+    held       was there something in it when the stage began?
     """
 
     folder: Path
     unchanged: Callable[[], bool]
+    held: bool = False
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def _runs(path: Path) -> Iterator[tuple[str, float]]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             row = json.loads(line)
-            yield str(row["machine"]), float(row["seconds"])
+            if not row.get("resumed"):  # it took a part of the time
+                yield str(row["machine"]), float(row["seconds"])
 
 
 def about(seconds: float) -> str:

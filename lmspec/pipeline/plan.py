@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmspec.pipeline import difference, durations, dvc, dvc_stage, edits
+from lmspec.pipeline import difference, durations, dvc, dvc_stage, edits, stopped
 from lmspec.run import declaration
 from lmspec.run.declaration import PARAMS
 
@@ -20,12 +20,14 @@ class Step:
 
     reasons   for its verdict; for a stage that is up to date: signs that its output is damaged
     expected  its duration, if it may run and was timed
+    done      optimizer steps of its training that are done and will not be done again, and in all
     """
 
     stage: str
     verdict: str
     reasons: tuple[str, ...]
     expected: durations.Expected | None = None
+    done: tuple[int, int] | None = None
 
 
 def plan(root: Path, targets: tuple[str, ...] = ()) -> list[Step]:
@@ -71,7 +73,9 @@ def _step(root: Path, stage: dvc_stage.Stage, verdict: str) -> Step:
     elif verdict == MAY:
         reasons = [f"only if {before}'s output changes" for before in stage.waits]
     expected = durations.expected(root, stage.name) if verdict in (RUN, MAY) else None
-    return Step(stage.name, verdict, tuple(reasons), expected)
+    found = None if verdict != RUN or stage.waits else stopped.reached(root, stage.name)
+    done = (found.step, found.steps) if found else None
+    return Step(stage.name, verdict, tuple(reasons), expected, done)
 
 
 def is_moved(change: dvc_stage.Change) -> bool:

@@ -48,10 +48,13 @@ FORMS = {"text": as_text, "md": as_markdown, "json": as_json}
 
 
 def _time(step: Step) -> Sequence[str]:
-    """About how long it takes, and on which other machine; empty if it was never timed."""
-    if not (expected := step.expected):
-        return ()
-    return [about(expected.seconds) + ("" if expected.here else f" on {expected.machine}")]
+    """How far it is already; about how long it takes from its start, if it was timed, and where."""
+    lines = [f"goes on from step {step.done[0]:,} of {step.done[1]:,}"] if step.done else []
+    if expected := step.expected:
+        where = "" if expected.here else f" on {expected.machine}"
+        whole = " from the start" if step.done else ""
+        lines.append(f"{about(expected.seconds)}{whole}{where}")
+    return lines
 
 
 def _totals(steps: Sequence[Step]) -> list[str]:

@@ -81,12 +81,13 @@ def opened(
         shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):  # who writes there says why it cannot
         folder.mkdir(parents=True, exist_ok=True)
+    held = folder.is_dir() and any(folder.iterdir())
 
     def unchanged() -> bool:
         same = inputs.marks(root, declared) == marks
         return same or digests(root, declared, folders.of_file) == before
 
-    return Resume(folder, unchanged)
+    return Resume(folder, unchanged, held)
 
 
 def _places(root: Path, declared: Declaration) -> list[Path]:

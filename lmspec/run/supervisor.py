@@ -121,6 +121,7 @@ def _attend(
     """Hash the code while the child builds; when it succeeds, move its result into place."""
     code, done, ask_seconds = 1, False, 0.0
     begin = time.monotonic()
+    resumed = bool(job.resume and job.resume.held)
     try:
         signal.signal(signal.SIGTERM, _terminate)
         entries = inputs.entries(job.root, job.declared, before.entries)
@@ -131,7 +132,7 @@ def _attend(
             _require_alone(job.declared)
             channel.seek(0)
             _place(job, before, channel.read())
-            _note(job, time.monotonic() - begin, peak_mib)
+            _note(job, time.monotonic() - begin, peak_mib, resumed)
             done = True
         else:
             channel.seek(0)
@@ -271,14 +272,14 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def _note(job: child.Job, seconds: float, peak_mib: float) -> None:
+def _note(job: child.Job, seconds: float, peak_mib: float, resumed: bool) -> None:
     """Log duration and memory for `lmspec plan`; no output of the stage, since they differ."""
     path = job.root / declaration.OURS / "runs" / f"{job.declared.stage}.jsonl"
     line = {
         "seconds": round(seconds, 3),
         "machine": interpreter.machine(),
         "peak_mib": round(peak_mib, 1),
-    }
+    } | ({"resumed": True} if resumed else {})
     with contextlib.suppress(OSError):  # the result is in place, and a full disk does not spoil it
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:

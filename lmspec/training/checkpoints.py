@@ -1,5 +1,6 @@
 """checkpoints: a training that is killed goes on from its last one, and ends with the same bits."""
 
+import errno
 import shutil
 import sys
 import time
@@ -14,6 +15,7 @@ from lmspec.training.stopping import Stop, Stopped
 
 EVERY_SECONDS = 25.0  # with a step and the writing, at most 30 s of work are lost
 SHARE = 0.02  # of a training's time that writing may take; a slow disk is written to less often
+SPARE = 3  # times its size: a checkpoint leaves room for what the stage makes in the end
 FILES = ("state-0.safetensors", "state-1.safetensors")  # written in turn
 
 T = TypeVar("T")
@@ -118,11 +120,12 @@ class Checkpoints:
     def _write_whole(self, step: int, names: Sequence[str]) -> None:
         """Beside the last one, which counts until this one does."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        held = {name: self.parts[name].state() for name in names}
+        if shutil.disk_usage(self.folder).free < SPARE * state.size(held):
+            raise OSError(errno.ENOSPC, "the space that is left is for the stage's result")
         last, file = self.file, FILES[1 - FILES.index(self.file)]
         try:
-            sha256 = state.write(
-                {name: self.parts[name].state() for name in names}, self.folder / file
-            )
+            sha256 = state.write(held, self.folder / file)
             Reached(step, self.steps, file, sha256).write(self.folder)
         except BaseException:
             (self.folder / file).unlink(missing_ok=True)

@@ -49,15 +49,16 @@ class Descent:
 
     def state(self) -> State:
         """Of the optimizers; the weights are apart."""
-        return {str(i): _held(rule.state_dict()) for i, rule in enumerate(self.optimizers)}
+        held = [_held(rule.state_dict()) for rule in self.optimizers]
+        return {"optimizers": held, "largest": self.largest}
 
     def restore(self, state: State) -> None:
         """Go on as if it had taken the steps itself."""
-        for i, rule in enumerate(self.optimizers):
-            held = state[str(i)]
+        for rule, held in zip(self.optimizers, state["optimizers"], strict=True):
             by_number = {int(name): value for name, value in held["state"].items()}
             rule.load_state_dict(held | {"state": by_number})
         self.groups = [group for rule in self.optimizers for group in rule.param_groups]
+        self.largest = state["largest"].to(self.largest.device)
 
 
 def _held(state: State) -> State:

@@ -43,6 +43,14 @@ class Weights:
         self.model.load_state_dict(state, strict=False)
 
 
+def size(value: Any) -> int:
+    """Bytes of the tensors in it."""
+    if isinstance(value, Tensor):
+        return value.nbytes
+    items = value.values() if isinstance(value, Mapping) else value
+    return sum(map(size, items)) if isinstance(value, Mapping | list | tuple) else 0
+
+
 def write(state: State, file: Path) -> str:
     """Write it and wait for the disk; returns its SHA-256. Raises OSError."""
     tensors: dict[str, Tensor] = {}

@@ -78,8 +78,8 @@ class _Narrow:
     def widened(self, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
         """What it returns of the model with all rows."""
         trained = self.embedding.weight
-        self._widen()
-        try:
+        try:  # a signal can stop it anywhere in here, and a checkpoint is written after that
+            self._widen()
             return evaluate()
         finally:
             self.embedding.weight = trained
