@@ -7,9 +7,11 @@ JSON. LEFT_OUT names a part of a training that no checkpoint holds: the control.
 It forks instead of starting Python, so a training takes a second. For that it has only one thread.
 """
 
+import contextlib
 import copy
 import functools
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -18,6 +20,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,10 +151,11 @@ def forked(work: Callable[[], str], answer: Path) -> int:
     if child == 0:
         code = 1
         try:
-            sink = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(sink, 2)
-            answer.write_text(work())
+            with contextlib.redirect_stderr(io.StringIO()):
+                answer.write_text(work())
             code = 0
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child
