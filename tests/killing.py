@@ -99,7 +99,7 @@ def prepared(root: Path, ref: str, changes: dict[str, Any]) -> Callable[[Path, P
 
 
 def merged(values: Any, changes: Any) -> Any:
-    """A tree with other leaves; what is said with a `kind` replaces all that was there."""
+    """A tree with other leaves; a mapping with a `kind` replaces what was there."""
     if not isinstance(values, dict) or not isinstance(changes, dict) or "kind" in changes:
         return changes
     return values | {name: merged(values.get(name), each) for name, each in changes.items()}
