@@ -208,7 +208,7 @@ def reachable(value: Any, path: str, seen: dict[int, Any]) -> Iterator[tuple[str
 
 # local names of the loop: signals and clocks, and what a step makes and drops
 PASSING = {"resume", "checkpoints", "progress", "steps"}
-PASSING |= {"step", "loss", "rows", "part", "epochs", "rate", "look"}
+PASSING |= {"step", "loss", "rows", "part", "objective", "epochs", "rate", "look"}
 
 
 def held_at(step: int, resume: Resume, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
