@@ -21,7 +21,7 @@ def places(params: Values) -> Iterator[tuple[Steps, str]]:
             yield steps, name
 
     for section, value in params.items() if known else ():
-        if section == blocks.SECTION or blocks.takes(section):
+        if section == blocks.SECTION or (isinstance(section, str) and blocks.takes(section)):
             yield from within(value, (section,))
 
 
