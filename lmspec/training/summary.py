@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from lmspec.methods.network import Classifier
 from lmspec.specs.results import ESTIMATES, WATCHED
@@ -34,6 +33,8 @@ def over_seeds(results: Sequence[Mapping[str, float]]) -> dict[str, dict[str, fl
 
     results  at least two, of the same model
     """
+    from scipy import special  # a tenth of a second, for several seeds alone
+
     n = len(results)
     names = [name for name in WATCHED if name in results[0]]
     values = np.asarray([[result[name] for name in names] for result in results])  # (n, m)
