@@ -14,7 +14,7 @@ from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
-from lmspec.training import dropping, memory, vocabulary
+from lmspec.training import dropping, faults, footprint, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
@@ -38,7 +38,7 @@ def fit(
 
     resume  where its checkpoints are: it goes on from the last one, to the same bits
     until   pause after so many steps, unless it has ended: the next call goes on from there
-    Raises LmspecError if the loss is not finite.
+    Raises LmspecError if the loss is not finite, or the machine has less memory than a step needs.
     """
     memory.keep_freed()
     with dropping.quick(model), vocabulary.narrowed(model, task, spec) as narrow:
@@ -53,6 +53,7 @@ def _fit(
     resume: Resume | None,
     until: int | None,
 ) -> Fitted:
+    footprint.require_memory(model, task, spec, numerics)
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
