@@ -14,7 +14,7 @@ from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
-from lmspec.training import dropping, faults, footprint, memory, vocabulary
+from lmspec.training import dropping, footprint, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
