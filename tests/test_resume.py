@@ -142,6 +142,22 @@ def test_killed_over_and_over_it_ends_with_the_same_bits(
     assert train(kind, RECIPES[rule], place(tmp_path)) == undisturbed
 
 
+@pytest.mark.usefixtures("every_step")
+def test_killed_on_two_threads_it_goes_on_to_the_same_bits(
+    tmp_path: Path,
+) -> None:
+    """The number of threads is an input, so those who go on have as many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        undisturbed = train("cnn", RECIPES["adamw, averaged"], None)
+        with pytest.raises(Kill):
+            train("cnn", RECIPES["adamw, averaged"], place(tmp_path), killed_at("step", 9))
+        assert train("cnn", RECIPES["adamw, averaged"], place(tmp_path)) == undisturbed
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("moment", range(8))
 def test_a_checkpoint_is_written_whole_or_not_at_all(
     moment: int, disturbed: Path, monkeypatch: pytest.MonkeyPatch
