@@ -1,11 +1,16 @@
 """A sweep: the same table however it was interrupted, half of the epochs, values that apply."""
 
+import contextlib
 import copy
 import csv
 import dataclasses
 import io
 import json
 import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +33,7 @@ from lmspec.specs.results import WATCHED
 from lmspec.specs.sweep import SweepSpec
 from lmspec.training import loop
 from stages import model, sweep
-from tests import history, specs
+from tests import history, miniature, specs
 from tests.test_linear import LINE, stages
 
 SECTION: dict[str, Any] = {
@@ -412,3 +417,40 @@ def test_the_best_values_are_applied(built: Path) -> None:
         assert "next: `dvc repro sweep-cnn`" in run.output
     finally:
         project.write("params.yaml", params)
+
+
+def stage_of(folder: Path, seconds: float | None = None) -> float:
+    """Run the stage of the sweep, killed after some seconds; how long it took."""
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "lmspec.run", "sweep", "cnn"]
+    environment = miniature.environment() | {"PYTHONHASHSEED": "0"}
+    stage = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        stage.wait(seconds)
+    stage.kill()
+    code = stage.wait()
+    assert code == 0 or seconds is not None
+    return time.monotonic() - begin
+
+
+@pytest.mark.slow
+def test_a_sweep_survives_kills_of_its_processes(built: Path, tmp_path: Path) -> None:
+    """SIGKILL at several instants, in its own processes and sandbox: the same tables."""
+    folder = tmp_path / "project"
+    shutil.copytree(built, folder, symlinks=True)
+    tables = folder / "data/metrics/sweep-cnn"
+
+    def contents() -> dict[str, str]:
+        return {path.name: path.read_text() for path in tables.iterdir()}
+
+    undisturbed = contents()
+    shutil.rmtree(folder / ".lmspec/sweep")
+    seconds = stage_of(folder)
+    assert contents() == undisturbed
+    shutil.rmtree(folder / ".lmspec/sweep")
+    for part in (0.6, 0.7, 0.8, 0.75):
+        stage_of(folder, part * seconds)
+    shutil.rmtree(tables)
+    tables.mkdir()
+    stage_of(folder)
+    assert contents() == undisturbed
