@@ -1,6 +1,7 @@
 """sweep: a search for the best values of a model's fields.   splits (, sources) -> best.json"""
 
 import copy
+import dataclasses
 import json
 import math
 import shutil
@@ -165,7 +166,8 @@ class Search:
             until = None if rung is END else max(1, round(rung * steps))
             if until is not None and self._is_beyond(trial, until):
                 self.forget(trial)
-            reached = loop.fit(network.model.model, network.task, recipe, bits, resume, until)
+            task = dataclasses.replace(network.task, curve=f"trial-{trial.number}")
+            reached = loop.fit(network.model.model, task, recipe, bits, resume, until)
             result = _result(reached.best) | {
                 "ended": reached.ended,
                 "epochs": round(reached.steps / steps, 4),

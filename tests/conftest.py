@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lmspec.run import recorder
 from tests import miniature
+
+# a build of a test starts no process for TensorBoard, where that is installed
+os.environ[recorder.VARIABLE] = recorder.OFF
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

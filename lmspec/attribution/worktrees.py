@@ -23,7 +23,7 @@ from lmspec.compare.revision import Revision
 from lmspec.errors import LmspecError
 from lmspec.git import command as git
 from lmspec.pipeline import compiler, durations, repro, subprocesses
-from lmspec.run import declaration
+from lmspec.run import declaration, recorder
 from lmspec.specs import blocks
 
 LOGS = Path(".lmspec/attribute")
@@ -158,7 +158,9 @@ class Workshop:
         (place / ".dvc").mkdir(exist_ok=True)
         with (place / ".dvc/config.local").open("w", encoding="utf-8") as stream:
             config.write(stream)
-        for path in (".dvc/config", durations.FOLDER.as_posix(), *raw):
+        logs = (self.root / durations.FOLDER).glob("*.jsonl")
+        logged = [path.relative_to(self.root).as_posix() for path in logs]
+        for path in (".dvc/config", *logged, *raw):
             _copy(self.root / path, place / path)
 
 
@@ -203,7 +205,8 @@ def _environment(place: Path) -> dict[str, str]:
     """For a process in a worktree: its own code and this interpreter first."""
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
     python = os.pathsep.join(filter(None, (str(place), kept.get("PYTHONPATH"))))
-    return subprocesses.environment({**kept, "PYTHONPATH": python})
+    quiet = {recorder.VARIABLE: recorder.OFF}  # it only measures
+    return subprocesses.environment({**kept, **quiet, "PYTHONPATH": python})
 
 
 def _run_module(

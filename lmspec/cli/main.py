@@ -16,6 +16,7 @@ COMMANDS = {
     "build": "Build what is out of date, in parallel.",
     "keep": "Keep outputs after an edit of comments or layout.",
     "sweep": "Show what a search found; --apply writes its best values.",
+    "runs": "Show what ran here: time, memory, curves of trainings.",
     "show": "Show the results: scores, intervals, mistakes.",
     "data": "Describe a corpus, in short and as an HTML page.",
     "verify": "Rebuild artifacts elsewhere and compare every byte.",

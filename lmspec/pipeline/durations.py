@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lmspec.run import interpreter
 
@@ -24,7 +25,9 @@ class Expected:
 
 def expected(root: Path, stage: str) -> Expected | None:
     """The median of its last runs here, else on the newest's machine; None if never timed."""
-    runs = list(_runs(root / FOLDER / f"{stage}.jsonl"))
+    every = list(noted(root / FOLDER / f"{stage}.jsonl"))
+    # a training that went on from a checkpoint took longer than its last process
+    runs = [(row["machine"], row["seconds"]) for row in every if not row.get("resumed")]
     if not runs:
         return None
     here = interpreter.machine()
@@ -34,14 +37,13 @@ def expected(root: Path, stage: str) -> Expected | None:
     return Expected(statistics.median(seconds), machine, machine == here)
 
 
-def _runs(path: Path) -> Iterator[tuple[str, float]]:
-    """(machine, seconds) of each run, oldest first. Skips lines that a crash cut off."""
+def noted(path: Path) -> Iterator[dict[str, Any]]:
+    """What the log of a stage says of each run, oldest first. Skips lines that a crash cut off."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     for line in text.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             row = json.loads(line)
-            if not row.get("resumed"):  # it took a part of the time
-                yield str(row["machine"]), float(row["seconds"])
+            yield row | {"seconds": float(row["seconds"]), "machine": str(row["machine"])}
 
 
 def about(seconds: float) -> str:

@@ -14,6 +14,7 @@ from typing import IO, Any
 from pydantic import TypeAdapter
 
 from lmspec.errors import LmspecError, harmless
+from lmspec.methods import curves
 from lmspec.methods.resume import Resume
 from lmspec.run import (
     building,
@@ -22,6 +23,7 @@ from lmspec.run import (
     inputs,
     installed,
     interpreter,
+    recorder,
     sandbox,
     surroundings,
     system,
@@ -40,6 +42,7 @@ class Job:
     temporary  folder for temporary files, outside the project: a socket's path must be short
     advice     how to restore the previous output if DVC has deleted it
     resume     where the build may keep what it needs to go on after a kill; None for what fetches
+    progress   file, in its scratch folder, for what a training tells of itself
     """
 
     root: Path
@@ -48,6 +51,7 @@ class Job:
     temporary: Path
     advice: str
     resume: Resume | None = None
+    progress: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,9 @@ def _close(job: Job, allowed: sandbox.Allowed) -> str:
     root = job.root.resolve()
     home = str(root / job.declared.scratch)
     os.environ.update({"TMPDIR": str(job.temporary), "HOME": home, "XDG_CACHE_HOME": home})
+    os.environ.pop(recorder.VARIABLE, None)
+    if job.progress:
+        os.environ[curves.VARIABLE] = str(job.progress.absolute())
     tempfile.tempdir = None  # forget the supervisor's
     enforced_by = sandbox.close(allowed)
     # every stage may write to /dev/shm, so a project in there has no sandbox

@@ -24,6 +24,7 @@ PASSED = frozenset(
         "TMPDIR",
         "LD_LIBRARY_PATH",  # of what is there, a sandbox lets through the drivers of a GPU alone
         "DVC_STAGE",  # says that DVC started this
+        "LMSPEC_TRACKING",  # for run/recorder.py; run/child.py removes it
         "PYTHONHASHSEED",  # dvc.yaml sets it
         "PYTHONUNBUFFERED",
         # which GPU, and how its memory is divided

@@ -67,10 +67,11 @@ def adopt_orphans() -> None:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end(child: int, ask_seconds: float) -> None:
+def end(child: int, ask_seconds: float, spared: int | None = None) -> None:
     """Wait for a child, ask it to end, kill it in the end, then kill all that it has left behind.
 
     ask_seconds  until SIGTERM, on which a training writes a checkpoint
+    spared       a session whose processes live on
     """
     begin, asked = time.monotonic(), False
     with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -82,24 +83,30 @@ def end(child: int, ask_seconds: float) -> None:
             elif waited > ask_seconds + PATIENCE_SECONDS:
                 os.kill(child, signal.SIGKILL)
             time.sleep(POLL_SECONDS)
-    while orphans := _children():
+    end_children(spared)
+
+
+def end_children(spared: int | None = None) -> None:
+    """Kill all children of this process. spared: a session whose processes live on."""
+    while orphans := _children(spared):
         for orphan in orphans:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(orphan, signal.SIGKILL)
                 os.waitpid(orphan, 0)
 
 
-def left_running() -> list[str]:
+def left_running(spared: int | None = None) -> list[str]:
     """Command lines of what a build that has ended left running, which could write on into its
     output.
 
     Waits for those that end by themselves; the others are left to `end`. Linux only, as
-    `adopt_orphans`: what a build starts becomes a child of this process.
+    `adopt_orphans`: what a build starts becomes a child of this process. spared: a session of which
+    nothing is of the build.
     """
     until = time.monotonic() + GRACE_SECONDS
     names: dict[int, str] = {}
     stopped = []  # by `watch_parent`
-    while children := _children():
+    while children := _children(spared):
         names = {
             child: _command(child) or names.get(child, f"process {child}") for child in children
         }
@@ -117,9 +124,17 @@ def left_running() -> list[str]:
     return stopped
 
 
-def _children() -> list[int]:
+def _children(spared: int | None) -> list[int]:
+    """Those of this process, without those of a session."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+    found = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+    return [pid for pid in found if spared is None or _session(pid) != spared]
+
+
+def _session(process: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(process)
+    return None
 
 
 def _command(process: int) -> str:

@@ -35,11 +35,13 @@ from lmspec.run import (
     kept,
     lifetime,
     provenance,
+    recorder,
     resuming,
     system,
     toolchain,
 )
 from lmspec.run.declaration import Declaration
+from lmspec.run.recorder import Recorder
 from lmspec.specs import blocks
 from lmspec.specs.names import ArtifactName
 
@@ -84,7 +86,8 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     # what a source fetches is declared by its hash, and nothing is known of it before
     resume = None if declared.fetches else resuming.opened(root, declared, values, store.sha256)
     store.save()
-    job = child.Job(root, declared, values, _temporary(root, declared), advice, resume)
+    record, temporary = Recorder(root, declared, values, starter), _temporary(root, declared)
+    job = child.Job(root, declared, values, temporary, advice, resume, record.source)
     _clear(job)
     for folder in (root / declared.partial, root / declared.scratch, job.temporary):
         _make(folder)
@@ -96,7 +99,7 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
             lifetime.die_with_parent(supervisor)
             lifetime.tie_forks(lock)
             return child.run(job, channel)
-        return _attend(builder, starter, job, before, channel)
+        return _attend(builder, starter, job, before, channel, record)
 
 
 def _inputs_as_made(
@@ -117,9 +120,10 @@ def _attend(
     job: child.Job,
     before: inputs.Inputs,
     channel: IO[bytes],
+    record: Recorder,
 ) -> int:
     """Hash the code while the child builds; when it succeeds, move its result into place."""
-    code, done, ask_seconds = 1, False, 0.0
+    code, status, ask_seconds = 1, recorder.STOPPED, 0.0
     begin = time.monotonic()
     resumed = bool(job.resume and job.resume.held)
     try:
@@ -127,22 +131,27 @@ def _attend(
         entries = inputs.entries(job.root, job.declared, before.entries)
         before = before._replace(entries=entries)
         toolchain.owners()  # cached, for `_place`
-        code, peak_mib = _wait(builder, starter, job.declared)
+        code, peak_mib = _wait(builder, starter, job.declared, record)
         if code == 0:
-            _require_alone(job.declared)
+            _require_alone(job.declared, record)
             channel.seek(0)
             _place(job, before, channel.read())
-            _note(job, time.monotonic() - begin, peak_mib, resumed)
-            done = True
+            status = recorder.BUILT
+            _note(job, time.monotonic() - begin, peak_mib, resumed, record)
         else:
+            status = recorder.FAILED
             channel.seek(0)
             system.tell(Path(os.fsdecode(channel.read())))
     except KeyboardInterrupt:
         code, ask_seconds = 130, 1.0  # Ctrl-C reaches the child as well
+    except LmspecError:
+        status = recorder.FAILED
+        raise
     finally:
-        lifetime.end(builder, ask_seconds)
+        lifetime.end(builder, ask_seconds, record.session)
+        record.end(status)
         _clear(job)
-        resuming.closed(job.root, job.declared, done)
+        resuming.closed(job.root, job.declared, done=status == recorder.BUILT)
     return code
 
 
@@ -272,27 +281,31 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
-def _note(job: child.Job, seconds: float, peak_mib: float, resumed: bool) -> None:
+def _note(job: child.Job, seconds: float, peak_mib: float, resumed: bool, record: Recorder) -> None:
     """Log duration and memory for `lmspec plan`; no output of the stage, since they differ."""
-    path = job.root / declaration.OURS / "runs" / f"{job.declared.stage}.jsonl"
+    path = job.root / recorder.RUNS / f"{job.declared.stage}.jsonl"
     line = {
         "seconds": round(seconds, 3),
         "machine": interpreter.machine(),
         "peak_mib": round(peak_mib, 1),
-    } | ({"resumed": True} if resumed else {})
+        "ended": round(time.time(), 3),
+        **({"resumed": True} if resumed else {}),
+        **record.noted(),
+    }
     with contextlib.suppress(OSError):  # the result is in place, and a full disk does not spoil it
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
 
-def _wait(builder: int, starter: int, declared: Declaration) -> tuple[int, float]:
+def _wait(builder: int, starter: int, declared: Declaration, record: Recorder) -> tuple[int, float]:
     """Exit code and peak memory in MiB of the child. Raises LmspecError if the starter is gone."""
     while True:
         pid, status, usage = os.wait4(builder, os.WNOHANG)
         if pid:
             break
         _require_starter(declared, starter)
+        record.poll()
         time.sleep(lifetime.POLL_SECONDS)
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGINT:
@@ -305,12 +318,12 @@ def _wait(builder: int, starter: int, declared: Declaration) -> tuple[int, float
     return code, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
-def _require_alone(declared: Declaration) -> None:
+def _require_alone(declared: Declaration, record: Recorder) -> None:
     """Raise LmspecError if the build left a process: the output is whole only once all have ended.
 
     What it was writing may be cut short, so the output does not count, though `end` kills it.
     """
-    if left := lifetime.left_running():
+    if left := lifetime.left_running(record.session):
         found = f"its build ended and left running: {some(left)}"
         remedy = "let the build wait for each process that it starts; nothing was written"
         raise LmspecError(declared.stage, found, remedy)

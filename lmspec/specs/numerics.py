@@ -53,3 +53,9 @@ class Machine(Spec):
     """In no stage's cache key: a change reruns nothing."""
 
     device: Literal["cpu", "cuda"] = Field(description="where torch trains and scores")
+    tracking: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] | None = Field(
+        default=None,
+        strict=False,
+        description="where the curves of trainings go beside `lmspec runs` (default: to TensorBoard"
+        " if it is installed)",
+    )

@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from lmspec.methods.resume import Reached, Resume
 from lmspec.training import state
+from lmspec.training.progress import say
 from lmspec.training.state import Stateful
 from lmspec.training.stopping import Stop, Stopped
 
@@ -95,10 +95,10 @@ class Checkpoints:
         if self.resume is not None:
             self._write(step, list(self.parts))
 
-    def finish(self, step: int, name: str) -> None:
-        """Keep the part that holds the result, since other trainings of the stage follow."""
+    def finish(self, step: int, *names: str) -> None:
+        """Keep the parts that hold the result, since other trainings of the stage follow."""
         if self.resume is not None:
-            self._write(step, [name])
+            self._write(step, names)
 
     def _write(self, step: int, names: Sequence[str]) -> bool:
         """Is it on the disk? If not, a warning says why, and the training goes on without."""
@@ -132,8 +132,3 @@ class Checkpoints:
             raise
         self.file = file
         (self.folder / last).unlink(missing_ok=True)
-
-
-def say(line: str) -> None:
-    """Print a line of progress."""
-    print(f"  {line}", file=sys.stderr, flush=True)

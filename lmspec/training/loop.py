@@ -58,16 +58,18 @@ def _fit(
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
     watch = Watch(model, task, spec, average, order.steps)
+    progress = Progress(order.steps, spec, task.curve or f"seed-{numerics.seed}")
     # All that changes from step to step, for a checkpoint: whatever else does needs a place here.
     parts: dict[str, Stateful] = {
         "weights": Weights(model),
         "descent": descent,
         "average": average,
         "watch": watch,
+        "progress": progress,
     }
-    with Checkpoints(resume, numerics.seed, order.steps, parts) as checkpoints:
+    with progress, Checkpoints(resume, numerics.seed, order.steps, parts) as checkpoints:
         done = checkpoints.read()
-        progress = Progress(order.steps, spec.batch_size, done)
+        progress.start(done)
         steps = order.start(done)
         while True:
             checkpoints.offer(done)
@@ -99,7 +101,7 @@ def _fit(
             if watch.last_loss is not None:
                 progress.show(done, watch.last_loss)
         if spec.seeds > 1:
-            checkpoints.finish(done, "watch")
+            checkpoints.finish(done, "watch", "progress")
     return watch.finish(done)
 
 

@@ -30,6 +30,7 @@ class Task:
     prior_log_loss  what the shares of the labels reach there: a model is cold until it is below
     named      what texts these windows are of, for messages
     of_epoch   the objective in an epoch, of a task that shows its texts differently in each
+    curve      its name among those of the stage, in letters, digits and dashes; by default its seed
     """
 
     ids: Sequence[Ids]
@@ -39,6 +40,7 @@ class Task:
     prior_log_loss: float = math.inf
     named: Callable[[Ids], Sequence[str]] = positions
     of_epoch: Callable[[int], Objective] | None = None
+    curve: str = ""
 
 
 @dataclass(frozen=True)

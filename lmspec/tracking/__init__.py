@@ -1,0 +1,1 @@
+"""tracking: the curves of trainings for TensorBoard, Weights & Biases and MLflow."""
