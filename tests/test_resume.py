@@ -603,7 +603,10 @@ def test_a_stage_that_is_stopped_goes_on(built: Path, tmp_path: Path) -> None:
         return subprocess.Popen(command, cwd=project, env=env, stderr=subprocess.PIPE, text=True)
 
     with started() as first:
-        waited_for("step 12/", first)
+        written = project / ".lmspec/run/model-cnn"  # what it writes of itself
+        while not any('"step": 12,' in file.read_text() for file in written.glob("*.jsonl")):
+            assert first.poll() is None
+            time.sleep(0.02)
         first.terminate()
         assert "goes on from there" in first.communicate()[1]
     assert first.returncode == 143
