@@ -155,7 +155,9 @@ class Search:
 
     def _trained(self, trial: Trial, rung: float | None) -> trials.Result:
         stage.say(f"trial {trial.number} of {self.spec.trials}: {_shown(trial.values)}")
-        resume, bits = self._resume(trial), self.needs.bits
+        resume = self._resume(trial)
+        # one process: trials are small, and many ranks would wait for each other at every rung
+        bits = self.needs.bits.model_copy(update={"world": None, "sharding": None})
         if isinstance(trial.spec.training, LogisticRegression):
             _, fitted = model.solution(trial.spec, trial.spec.training, self.needs)
             result = _result(fitted.best) | {"ended": True}

@@ -19,6 +19,7 @@ from lmspec.language import (
     recorded,
     resolved,
     sweep_rules,
+    world_rules,
 )
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
@@ -363,6 +364,9 @@ RULES = (
     update_trains_a_network,
     layers_are_the_teachers,
     model_rules.layers_to_freeze_exist,
+    world_rules.batch_suffices_for_the_world,
+    world_rules.sharding_has_a_world,
+    world_rules.sharding_suits_the_optimizer,
     splits_are_not_empty,
     labels_agree,
     replay_was_trained_on,

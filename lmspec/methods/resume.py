@@ -20,11 +20,13 @@ class Resume:
     folder     named after the stage and a digest of all that its result depends on
     unchanged  are the inputs still those of which the name is a digest? Only then may be written
     held       was there something in it when the stage began?
+    own        False: another process writes there, and this one reads
     """
 
     folder: Path
     unchanged: Callable[[], bool]
     held: bool = False
+    own: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from lmspec.formats import seenfile
 from lmspec.methods.resume import Resume
 from lmspec.run import declaration, determinism, installed, interpreter, lifetime, seen
 from lmspec.run.declaration import Declaration
+from lmspec.run.ranks import Rank
 from lmspec.specs import blocks
 from lmspec.specs.base import Artifact, references
 from lmspec.specs.names import PARTS, ArtifactName, MetricPath
@@ -49,9 +50,12 @@ def build(
     declared: Declaration,
     values: Mapping[str, Mapping[str, Any]],
     resume: Resume | None,
+    out: Path,
+    rank: Rank | None = None,
 ) -> Built:
-    """Build into the partial folder. values: file -> name -> value of the parameters."""
+    """Build into a folder. values: file -> name -> value of the parameters."""
     determinism.limit_threads(values[declaration.PARAMS], declared)
+    os.environ.update(rank.variables() if rank else {})
     script = _script(declared)
     spec, numerics, machine = _specs(script, declared, values[declaration.PARAMS])
     refs = [ref for _, ref in references(spec)]
@@ -65,7 +69,7 @@ def build(
     _require_declared({_file_of(module, known) for module in spec.modules()}, known, declared)
     if spec.numerics:
         determinism.fix(numerics)
-        determinism.require_device(machine)
+        determinism.require_device(machine, rank.here if rank else 0)
     if declared.fetches:
         os.environ.pop("HF_HUB_OFFLINE")
     section = spec.section()
@@ -78,13 +82,13 @@ def build(
         section=_section(values[declaration.PARAMS], section, declared) if section else {},
     )
     try:
-        report = script.build(spec, needs, declared.partial)
+        report = script.build(spec, needs, out)
     except FileNotFoundError as error:
         remedy = "if one of its inputs is damaged, `dvc checkout` restores it"
         raise LmspecError(str(declared.name), str(error), remedy) from error
     _require_no_thread(root, declared)
     if not spec.final and spec.noun not in (*PARTS, "sources"):
-        seen.write(seen.of(refs, folders), declared.partial)
+        seen.write(seen.of(refs, folders), out)
     executed = _executed(root)
     _require_declared(set(executed), known, declared)
     _require_recorded(executed, values[declaration.TOOLCHAIN])

@@ -4,8 +4,10 @@ It imports the stage script, and what the script imports, only after the sandbox
 """
 
 import os
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,9 @@ from lmspec.run import (
 )
 from lmspec.run.building import Built
 from lmspec.run.declaration import Declaration
+from lmspec.run.ranks import Rank
+
+REPORT_SECONDS = 1.0  # by when the supervisor has noticed the death of another rank
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Job:
     advice     how to restore the previous output if DVC has deleted it
     resume     where the build may keep what it needs to go on after a kill; None for what fetches
     progress   file, in its scratch folder, for what a training tells of itself
+    rank       which of several processes that train together; None: it is alone
+    alone      do those have a network of their own?
     """
 
     root: Path
@@ -52,6 +59,25 @@ class Job:
     advice: str
     resume: Resume | None = None
     progress: Path | None = None
+    rank: Rank | None = None
+    alone: bool = False
+
+    @property
+    def beside(self) -> bool:
+        """Does another process write the output?"""
+        return self.rank is not None and not self.rank.first_here
+
+    @property
+    def out(self) -> Path:
+        """Where it builds: of those that train together only one in the place of the output."""
+        if self.rank is None or self.rank.first_here:
+            return self.declared.partial
+        return self.temporary / f"rank-{self.rank.here}"
+
+    @property
+    def log(self) -> Path:
+        """What a process prints beside which another one writes the output."""
+        return self.out.with_suffix(".log")
 
 
 @dataclass(frozen=True)
@@ -73,6 +99,8 @@ def run(job: Job, channel: IO[bytes]) -> int:
     If a file of the system was refused, its path goes to the channel: the hash that declares it
     cannot be computed here.
     """
+    if job.beside:
+        _step_aside(job)
     fetches = job.declared.fetches
     packages = None if fetches else installed.limit(job.declared.packages)
     allowed = allowed_to(job, packages)
@@ -80,23 +108,45 @@ def run(job: Job, channel: IO[bytes]) -> int:
         enforced_by = sandbox.OPEN if fetches else _close(job, allowed)
         # multiprocessing imports this module into each worker that it spawns
         sys.modules["__main__"].__spec__ = worker.__spec__
-        built = building.build(job.root, job.declared, job.values, job.resume)
+        built = building.build(job.root, job.declared, job.values, job.resume, job.out, job.rank)
         loaded = toolchain.loaded(job.root)
         if packages is not None:
             packages.require(loaded)
-        channel.write(TypeAdapter(Result).dump_json(Result(enforced_by, loaded, built)))
-        channel.flush()
+        if not job.beside:
+            channel.write(TypeAdapter(Result).dump_json(Result(enforced_by, loaded, built)))
+            channel.flush()
         return 0
     except Exception as error:
+        _let_others_report(job, error)
         denied = denial.denied(error, allowed, job.root) if packages else None
         explained = _explained(error, denied, job, packages)
         if explained is None:
             raise
         print(harmless(f"lmspec: {explained}{job.advice}"), file=sys.stderr)
-        if denied is not None and denied.of_system:
+        if denied is not None and denied.of_system and not job.beside:
             channel.write(os.fsencode(denied.path))
             channel.flush()
         return 1
+
+
+def _let_others_report(job: Job, error: Exception) -> None:
+    """Wait until this process would have been killed, if the error is that another one died.
+
+    What all of them find, the one says that writes the output.
+    """
+    if job.rank is not None and not (isinstance(error, LmspecError) and not job.beside):
+        time.sleep(REPORT_SECONDS * (2 if job.beside else 1))
+    if job.beside:
+        os.truncate(job.log, 0)  # its progress is that of the first one
+
+
+def _step_aside(job: Job) -> None:
+    """Print into a file, and leave it to the rank that writes the output to stop on a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
 
 
 def _close(job: Job, allowed: sandbox.Allowed) -> str:
@@ -124,8 +174,13 @@ def allowed_to(job: Job, packages: installed.Packages | None) -> sandbox.Allowed
         *(interpreter.file_of(name) for name in declared.modules),
         *(path for path, _ in system.files(job.values)),
     ]
-    made = [root / declared.partial, root / declared.scratch, job.temporary]
-    made += [job.resume.folder] if job.resume else []
+    made = [root / declared.scratch, job.temporary]
+    kept = [job.resume.folder] if job.resume else []
+    if job.beside:
+        own += kept
+    else:
+        made += [root / declared.partial, *kept]
+    peers = sandbox.Peers(job.alone, job.rank.port) if job.rank else None
     installed_here = packages.paths if packages else ()
     return sandbox.Allowed(
         read=(
@@ -135,6 +190,7 @@ def allowed_to(job: Job, packages: installed.Packages | None) -> sandbox.Allowed
         ),
         write=(*surroundings.devices(), *(path.resolve() for path in made)),
         names=(root, interpreter.PACKAGE, *surroundings.standard_library(), *installed.folders()),
+        peers=peers,
     )
 
 
@@ -154,5 +210,5 @@ def _explained(
     if isinstance(error, sandbox.NoNetworkError):
         remedy = "make what it fetches a source in params.yaml, and refer to that"
         return LmspecError(place, str(error.strerror), remedy)
-    fault = faults.of_stage(error, job.root / job.declared.partial)
+    fault = faults.of_stage(error, job.root / job.out)
     return fault or (error if isinstance(error, LmspecError) else None)

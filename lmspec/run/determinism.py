@@ -99,9 +99,21 @@ def fix(numerics: Numerics) -> None:
     torch.manual_seed(numerics.seed)
 
 
-def require_device(machine: Machine) -> None:
-    """Raise LmspecError if params.yaml asks for a GPU and torch finds none."""
+def require_device(machine: Machine, card: int) -> None:
+    """Take the card of that number for `cuda`, if params.yaml asks for one.
+
+    Raises LmspecError if torch finds none, or too few for the processes that train together.
+    """
     torch = sys.modules.get("torch")
-    if machine.device == "cuda" and torch is not None and not torch.cuda.is_available():
+    if machine.device != "cuda" or torch is None:
+        return
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if cards == 0:
         place = "params.yaml: machine.device"
         raise LmspecError(place, "it is 'cuda', but torch finds no such device", "set it to cpu")
+    if card >= cards:
+        place = "params.yaml: numerics.world"
+        found = f"it needs {card + 1} or more cards of this machine, and torch finds {cards}"
+        remedy = f"set it to {cards}; the bits will differ"
+        raise LmspecError(place, found, remedy)
+    torch.cuda.set_device(card)

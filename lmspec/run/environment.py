@@ -35,6 +35,11 @@ PASSED = frozenset(
         "PYTORCH_ALLOC_CONF",
         "PYTORCH_CUDA_ALLOC_CONF",
         "ROCR_VISIBLE_DEVICES",
+        # where the ranks of several machines meet (run/ranks.py)
+        "GROUP_RANK",
+        "GROUP_WORLD_SIZE",
+        "MASTER_ADDR",
+        "MASTER_PORT",
     }
 )
 QUIET = MappingProxyType(

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -93,6 +94,15 @@ def end_children(spared: int | None = None) -> None:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(orphan, signal.SIGKILL)
                 os.waitpid(orphan, 0)
+
+
+def kill(children: Sequence[int]) -> None:
+    """At once. What has been waited for is no child any more, and its number may be another's."""
+    for each in children:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            if os.waitpid(each, os.WNOHANG) == (0, 0):
+                os.kill(each, signal.SIGKILL)
+                os.waitpid(each, 0)
 
 
 def left_running(spared: int | None = None) -> list[str]:

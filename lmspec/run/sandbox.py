@@ -42,8 +42,25 @@ SOCKET = MappingProxyType({"x86_64": (41, 0xC000003E), "aarch64": (198, 0xC00000
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 
 
+STREAM, TCP_NUMBER = 1, 6  # type of a socket, protocol
+BIND, CONNECT, NET_PORT = 1 << 0, 1 << 1, 2
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
 class NoNetworkError(PermissionError):
     """A stage asked for the network."""
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Other processes of the same build, which compiled libraries may reach by TCP.
+
+    alone  is nothing else in this process's network?
+    port   where they meet, if they are on several machines
+    """
+
+    alone: bool
+    port: int | None
 
 
 @dataclass(frozen=True)
@@ -53,11 +70,13 @@ class Allowed:
     read   files may be read and executed
     write  files may also be written, made and removed
     names  folders may be listed
+    peers  None: no network at all
     """
 
     read: tuple[Path, ...]
     write: tuple[Path, ...]
     names: tuple[Path, ...]
+    peers: Peers | None = None
 
     def reads(self, real: Path) -> bool:
         """Whether a file may be read. real: its path without links."""
@@ -95,13 +114,15 @@ def close(allowed: Allowed) -> str:
     Raises OSError if the kernel refuses the rules.
     """
     sys.addaudithook(_refuse_connections)
-    _refuse_sockets()
+    peers = allowed.peers
+    _refuse_sockets(peers is not None)
     abi = version()
     if abi == 0:
         sys.addaudithook(lambda event, arguments: _refuse_files(allowed, event, arguments))
         return UNENFORCED
     everything = EVERYTHING[min(abi, len(EVERYTHING) - 1)]
-    handled = (ctypes.c_uint64 * 2)(everything, TCP)
+    # the loopback that a process is alone with needs no rules
+    handled = (ctypes.c_uint64 * 2)(everything, 0 if peers and peers.alone else TCP)
     size = ctypes.sizeof(handled) if abi >= 4 else ctypes.sizeof(ctypes.c_uint64)
     ruleset = _call(
         CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(size), ctypes.c_uint32(0)
@@ -113,6 +134,8 @@ def close(allowed: Allowed) -> str:
             (allowed.names, LIST),
         ):
             _allow(ruleset, paths, rights & everything)
+        if peers and not peers.alone and abi >= 4:
+            _allow_ports(ruleset, peers)
         _control(PR_SET_NO_NEW_PRIVS, 1)
         _call(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
     finally:
@@ -120,8 +143,10 @@ def close(allowed: Allowed) -> str:
     return KERNEL
 
 
-def _refuse_sockets() -> None:
+def _refuse_sockets(but_tcp: bool) -> None:
     """Deny internet sockets of any kind by a system call filter: Landlock covers plain TCP only.
+
+    but_tcp  allow those of plain TCP: Landlock says which ports they reach
 
     Source: Linux, Documentation/userspace-api/seccomp_filter.rst; classic BPF of
     linux/bpf_common.h.
@@ -129,15 +154,21 @@ def _refuse_sockets() -> None:
     if sys.platform != "linux" or platform.machine() not in SOCKET:
         return
     number, architecture = SOCKET[platform.machine()]
-    load, equal, give = 0x20, 0x15, 0x06
+    load, equal, give, both = 0x20, 0x15, 0x06, 0x54
     steps = (
         (load, 0, 0, 4),  # the architecture
-        (equal, 0, 5, architecture),
+        (equal, 0, 11, architecture),
         (load, 0, 0, 0),  # which call
-        (equal, 0, 3, number),
+        (equal, 0, 9, number),
         (load, 0, 0, 16),  # its first argument: the family
-        (equal, 2, 0, 2),  # AF_INET
-        (equal, 1, 0, 10),  # AF_INET6
+        (equal, 1, 0, 2),  # AF_INET
+        (equal, 0, 6, 10),  # AF_INET6
+        (load, 0, 0, 24),  # the type, without its flags
+        (both, 0, 0, 0xF),
+        (equal, 0, 4, STREAM if but_tcp else 0xFF),
+        (load, 0, 0, 32),  # the protocol
+        (equal, 1, 0, 0),
+        (equal, 0, 1, TCP_NUMBER),
         (give, 0, 0, ALLOW),
         (give, 0, 0, REFUSE),
     )
@@ -173,6 +204,28 @@ def _allow(ruleset: int, paths: Iterable[Path], rights: int) -> None:
                 )
         finally:
             os.close(place)
+
+
+class _Port(ctypes.Structure):
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("port", ctypes.c_uint64)]
+
+
+def _allow_ports(ruleset: int, peers: Peers) -> None:
+    """Those that the kernel chooses for who listens without one, as ranks do, on any host.
+
+    Landlock knows no hosts; services have other ports.
+    """
+    first, last = map(int, EPHEMERAL.read_text().split())
+    ports = [(0, BIND), *((port, CONNECT) for port in range(first, last + 1))]
+    for port, access in [*ports, *([(peers.port, CONNECT)] if peers.port else [])]:
+        rule = _Port(access, port)
+        _call(
+            ADD_RULE,
+            ctypes.c_int(ruleset),
+            ctypes.c_int(NET_PORT),
+            ctypes.byref(rule),
+            ctypes.c_uint32(0),
+        )
 
 
 def _libc() -> ctypes.CDLL:

@@ -16,7 +16,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
@@ -34,7 +35,9 @@ from lmspec.run import (
     interpreter,
     kept,
     lifetime,
+    loopback,
     provenance,
+    ranks,
     recorder,
     resuming,
     system,
@@ -91,15 +94,37 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     _clear(job)
     for folder in (root / declared.partial, root / declared.scratch, job.temporary):
         _make(folder)
+    network, jobs = _divided(job)
     supervisor = os.getpid()
     lifetime.adopt_orphans()
     with tempfile.TemporaryFile() as channel:  # a pipe would block the child once it is full
-        builder = os.fork()
-        if builder == 0:
-            lifetime.die_with_parent(supervisor)
-            lifetime.tie_forks(lock)
-            return child.run(job, channel)
-        return _attend(builder, starter, job, before, channel, record)
+        builders: list[int] = []
+        for each in jobs:
+            builders.append(os.fork())
+            if builders[-1] == 0:
+                if network is not None:
+                    network.enter()
+                lifetime.die_with_parent(supervisor)
+                lifetime.tie_forks(lock)
+                return child.run(each, channel)
+        return _attend(builders, starter, job, before, channel, record)
+
+
+def _divided(job: child.Job) -> tuple[loopback.Loopback | None, list[child.Job]]:
+    """One job, or one for each process that trains on this machine; and the network of those.
+
+    Of several machines none has a checkpoint: theirs could be of different steps.
+    """
+    members = ranks.of(job.declared, job.values, job.temporary)
+    if not members:
+        return None, [job]
+    network = None if members[0].port else loopback.made()
+    resume = None if members[0].port else job.resume
+    jobs = [replace(job, rank=r, alone=network is not None, resume=resume) for r in members]
+    for each in jobs[1:]:
+        _make(each.out)
+    others = [replace(each, progress=None) for each in jobs[1:]]  # the first tells
+    return network, [jobs[0], *others]
 
 
 def _inputs_as_made(
@@ -115,14 +140,17 @@ def _inputs_as_made(
 
 
 def _attend(
-    builder: int,
+    builders: Sequence[int],
     starter: int,
     job: child.Job,
     before: inputs.Inputs,
     channel: IO[bytes],
     record: Recorder,
 ) -> int:
-    """Hash the code while the child builds; when it succeeds, move its result into place."""
+    """Hash the code while the child builds; when it succeeds, move its result into place.
+
+    builders  it, and those that train with it
+    """
     code, status, ask_seconds = 1, recorder.STOPPED, 0.0
     begin = time.monotonic()
     resumed = bool(job.resume and job.resume.held)
@@ -131,8 +159,9 @@ def _attend(
         entries = inputs.entries(job.root, job.declared, before.entries)
         before = before._replace(entries=entries)
         toolchain.owners()  # cached, for `_place`
-        code, peak_mib = _wait(builder, starter, job.declared, record)
+        code, peak_mib = _wait(builders, starter, job, record)
         if code == 0:
+            lifetime.kill(builders[1:])
             _require_alone(job.declared, record)
             channel.seek(0)
             _place(job, before, channel.read())
@@ -148,7 +177,8 @@ def _attend(
         status = recorder.FAILED
         raise
     finally:
-        lifetime.end(builder, ask_seconds, record.session)
+        lifetime.end(builders[0], ask_seconds, record.session)
+        lifetime.kill(builders[1:])
         record.end(status)
         _clear(job)
         resuming.closed(job.root, job.declared, done=status == recorder.BUILT)
@@ -298,24 +328,50 @@ def _note(job: child.Job, seconds: float, peak_mib: float, resumed: bool, record
             stream.write(json.dumps(line) + "\n")
 
 
-def _wait(builder: int, starter: int, declared: Declaration, record: Recorder) -> tuple[int, float]:
-    """Exit code and peak memory in MiB of the child. Raises LmspecError if the starter is gone."""
+def _wait(
+    builders: Sequence[int], starter: int, job: child.Job, record: Recorder
+) -> tuple[int, float]:
+    """Exit code and peak memory in MiB of the first child, or of another that failed.
+
+    Raises LmspecError if the starter is gone.
+    """
+    left = list(builders)
     while True:
-        pid, status, usage = os.wait4(builder, os.WNOHANG)
-        if pid:
-            break
-        _require_starter(declared, starter)
+        for builder in tuple(left):
+            pid, status, usage = os.wait4(builder, os.WNOHANG)
+            if not pid:
+                continue
+            left.remove(builder)
+            code = os.waitstatus_to_exitcode(status)
+            if builder == builders[0] or code != 0:
+                if builder != builders[0]:
+                    lifetime.kill(left)  # they wait for it
+                _require_no_signal(code, builders.index(builder), len(builders), job.declared)
+                _print_of_rank(builders.index(builder), job)
+                peak = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+                return code, peak
+        _require_starter(job.declared, starter)
         record.poll()
         time.sleep(lifetime.POLL_SECONDS)
-    code = os.waitstatus_to_exitcode(status)
+
+
+def _require_no_signal(code: int, rank: int, ranks: int, declared: Declaration) -> None:
+    """Raise LmspecError if a signal ended a process of the build; KeyboardInterrupt of Ctrl-C."""
     if code == -signal.SIGINT:
         raise KeyboardInterrupt
     if code < 0:
         name = signal.Signals(-code).name
         why = " (out of memory?)" if -code == signal.SIGKILL else ""
-        message = f"its process was ended by {name}{why}"
+        which = f"its process {rank + 1} of {ranks}" if ranks > 1 else "its process"
+        message = f"{which} was ended by {name}{why}"
         raise LmspecError(declared.stage, message, "run `dvc repro` again")
-    return code, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def _print_of_rank(rank: int, job: child.Job) -> None:
+    """Why a process failed that prints into a file."""
+    log = job.temporary / f"rank-{rank}.log"
+    if rank and log.exists():
+        print(harmless(log.read_text("utf-8", "replace")), end="", file=sys.stderr)
 
 
 def _require_alone(declared: Declaration, record: Recorder) -> None:

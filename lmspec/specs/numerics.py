@@ -41,6 +41,20 @@ class Numerics(Spec):
         " processor family; use it on ARM too; amx: matrix units, for bf16); a processor without"
         " them refuses to build"
     )
+    world: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="processes that train a network together (`gradient_descent`), each with"
+        " `threads` and, on a GPU, a card of its own; another number sums in another order; without"
+        " it, one. Source: Li et al. 2020, arXiv:2006.15704",
+    )
+    sharding: Literal["full"] | None = Field(
+        default=None,
+        description="full: weights, gradients and the optimizer's state of transformers are divided"
+        " among the processes of `world`, for models that do not fit; without it, each holds all."
+        " Source: Zhao et al. 2023, arXiv:2304.11277",
+    )
     system_files: tuple[SystemFile, ...] = Field(
         default=(),
         strict=False,

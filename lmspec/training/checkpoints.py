@@ -40,7 +40,7 @@ class Checkpoints:
         self.file = FILES[1]  # of the last one
 
     def __enter__(self) -> "Checkpoints":
-        if self.resume is not None:
+        if self._writes:
             self.stop.start()
         return self
 
@@ -72,7 +72,7 @@ class Checkpoints:
         step  how many are done
         """
         signalled = self.stop.signal is not None
-        if self.resume is None or not (signalled or time.monotonic() >= self.due):
+        if not self._writes or not (signalled or time.monotonic() >= self.due):
             return
         kept = step > 0 and self._write(step, list(self.parts))
         if signalled:
@@ -92,13 +92,17 @@ class Checkpoints:
 
     def pause(self, step: int) -> None:
         """Keep all of it: the training goes on later."""
-        if self.resume is not None:
+        if self._writes:
             self._write(step, list(self.parts))
 
     def finish(self, step: int, *names: str) -> None:
         """Keep the parts that hold the result, since other trainings of the stage follow."""
-        if self.resume is not None:
+        if self._writes:
             self._write(step, names)
+
+    @property
+    def _writes(self) -> bool:
+        return self.resume is not None and self.resume.own
 
     def _write(self, step: int, names: Sequence[str]) -> bool:
         """Is it on the disk? If not, a warning says why, and the training goes on without."""

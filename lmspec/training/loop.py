@@ -4,6 +4,7 @@ MiniLM trains at about 100 GFLOP/s on two cores, where one matrix product of its
 (docs/log.md): only less work makes it faster, such as frozen embeddings and layers.
 """
 
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -20,10 +21,10 @@ from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
 from lmspec.training.order import Order
 from lmspec.training.progress import Progress
-from lmspec.training.seeds import derived_seed
 from lmspec.training.state import Stateful, Weights
 from lmspec.training.task import Fitted, Objective, Task
 from lmspec.training.watching import Watch
+from lmspec.training.world import World
 
 
 def fit(
@@ -41,8 +42,14 @@ def fit(
     Raises LmspecError if the loss is not finite, or the machine has less memory than a step needs.
     """
     memory.keep_freed()
-    with dropping.quick(model), vocabulary.narrowed(model, task, spec) as narrow:
-        return _fit(model, narrow, spec, numerics, resume, until)
+    world = World.joined(numerics, model)
+    with (
+        world.divided(model),
+        dropping.quick(model),
+        nullcontext(task) if world.shards else vocabulary.narrowed(model, task, spec) as narrow,
+    ):
+        task = world.agreeing(narrow)
+        return _fit(model, task, spec, numerics, world.resumed(resume), world, until)
 
 
 def _fit(
@@ -51,9 +58,11 @@ def _fit(
     spec: GradientDescent,
     numerics: Numerics,
     resume: Resume | None,
+    world: World,
     until: int | None,
 ) -> Fitted:
-    footprint.require_memory(model, task, spec, numerics)
+    if not world.shards:  # of which it would count all weights
+        footprint.require_memory(model, task, spec, numerics)
     order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
@@ -69,6 +78,8 @@ def _fit(
     }
     with progress, Checkpoints(resume, numerics.seed, order.steps, parts) as checkpoints:
         done = checkpoints.read()
+        world.require_same(done)
+        replica = world.replicated(model, partial(_loss, task, numerics))
         progress.start(done)
         steps = order.start(done)
         while True:
@@ -85,15 +96,11 @@ def _fit(
             step = next(steps)
             model.train()
             # per step, so that dropout does not depend on how many draws came before
-            torch.manual_seed(derived_seed(numerics.seed, "dropout", step.number))
-            loss = torch.zeros((), device=model.device)
+            torch.manual_seed(world.seed(numerics.seed, step.number))
             objective = task.objective
             if task.of_epoch:
                 objective = task.of_epoch(step.number // order.steps_per_epoch)
-            for rows in step.parts(spec.micro_batch_size):
-                part = _loss(model, task, objective, rows, numerics) * (len(rows) / len(step.rows))
-                part.backward()  # type: ignore[no-untyped-call]
-                loss = loss + part.detach()
+            loss = replica.backward(objective, world.shares(step, spec.micro_batch_size))
             done = step.number + 1
             watch.add(done, step.rows, loss, descent.largest)
             descent.step(step.number)
@@ -106,7 +113,7 @@ def _fit(
 
 
 def _loss(
-    model: Classifier, task: Task, objective: Objective, rows: Ids, numerics: Numerics
+    task: Task, numerics: Numerics, model: Classifier, objective: Objective, rows: Ids
 ) -> Tensor:
     batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
     input_ids = placed(batch.input_ids, model.device)  # (b, t) int64
