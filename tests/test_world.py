@@ -124,11 +124,11 @@ def test_only_gradient_descent_has_a_world(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(members(two | block)) == 2
     for name, value in (("GROUP_RANK", "1"), ("GROUP_WORLD_SIZE", "2"), ("MASTER_PORT", "29400")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MASTER_ADDR", "first.example")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
     four = members({"numerics": {"world": 4}} | TRAINED)
     assert [(rank.number, rank.here, rank.meeting) for rank in four] == [
-        (2, 0, "first.example:29400/model-cnn"),
-        (3, 1, "first.example:29400/model-cnn"),
+        (2, 0, "127.0.0.1:29400/model-cnn"),
+        (3, 1, "127.0.0.1:29400/model-cnn"),
     ]
     with pytest.raises(LmspecError, match="3 ranks cannot be divided among 2 machines"):
         members({"numerics": {"world": 3}} | TRAINED)

@@ -40,6 +40,8 @@ PASSED = frozenset(
         "GROUP_WORLD_SIZE",
         "MASTER_ADDR",
         "MASTER_PORT",
+        "GLOO_SOCKET_IFNAME",
+        "NCCL_SOCKET_IFNAME",
     }
 )
 QUIET = MappingProxyType(

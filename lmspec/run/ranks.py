@@ -5,6 +5,7 @@ one machine meet in a file; those of several where torchrun says, which starts `
 """
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ def of(
     port = int(os.environ[PORT]) if nodes > 1 else None
     meeting = str(temporary / "meeting")
     if port is not None:
-        meeting = f"{os.environ[ADDRESS]}:{port}/{declared.stage}"
+        # by its number: no name is resolved in a sandbox
+        address = socket.gethostbyname(os.environ[ADDRESS])
+        meeting = f"{address}:{port}/{declared.stage}"
     share = world // nodes
     return [Rank(node * share + i, i, world, meeting, port) for i in range(share)]
