@@ -210,10 +210,7 @@ def _without_predictions(pair: ArtifactPair, path: MetricPath, metric: Metric) -
             return _unpaired(
                 metric, baseline[0], "git keeps no predictions of dev splits", "test sets"
             )
-    reason = untested.reason(pair.name, path)
-    if path[0] == "seeds":
-        reason = "one of several trainings; `dev` shows their spread"
-    return replace(metric, verdict="untested", reason=reason)
+    return replace(metric, verdict="untested", reason=untested.reason(pair.name, path))
 
 
 def _exactly(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Verdict:

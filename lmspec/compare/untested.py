@@ -5,6 +5,7 @@ from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 from lmspec.specs.results import Metric
 
 UNKNOWN = "git keeps nothing from which its spread could be estimated"
+OF_SEEDS = "of several trainings; `dev` shows their spread"
 
 
 def is_measured(artifact: str) -> bool:
@@ -28,6 +29,8 @@ def _declared(artifact: str, path: MetricPath) -> tuple[Metric | None, Metric | 
 
 def reason(artifact: str, path: MetricPath) -> str:
     """Why its spread is unknown, and the metric to look at instead, if there is one."""
+    if path[0] in ("seeds", "over_seeds"):
+        return OF_SEEDS
     metric, related = _declared(artifact, path)
     if related and related.evidence == "peak":
         return "it was measured once in each commit"

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from lmspec.compare.report import Metric, Ratio, Verdict
+from lmspec.compare.untested import OF_SEEDS
 from lmspec.errors import some
 from lmspec.specs.names import MetricName
 from lmspec.specs.results import HEADLINES
@@ -36,7 +37,7 @@ def _key(metric: Metric, remeasured: Collection[str]) -> tuple[str, ...]:
     if str(artifact) in remeasured and metric.verdict not in DECIDED:
         return str(artifact), "inconclusive", "measured again: no difference beyond noise"
     headline = artifact.noun == "scores" and len(path) == 2 and path[1] in HEADLINES
-    if metric.verdict in ALIKE and not headline:
+    if (metric.verdict in ALIKE and not headline) or metric.reason == OF_SEEDS:
         return str(artifact), metric.verdict, metric.reason or ""
     return (metric.name,)
 
