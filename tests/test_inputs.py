@@ -123,6 +123,8 @@ def imports(project: Path, modules: frozenset[str]) -> tuple[set[str], set[str]]
             shutil.copytree(project / package, copy / package)
         for folder in [path for path in (copy / "lmspec").rglob("*") if path.is_dir()]:
             (folder / "__init__.py").touch()
+        for file in copy.rglob("*.py"):  # what only a type checker reads is compiled to nothing
+            file.write_text(file.read_text().replace("if TYPE_CHECKING:", "if False:"))
         finder = modulefinder.ModuleFinder(path=[scratch])
         for module in modules:
             finder.import_hook(module)

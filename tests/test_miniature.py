@@ -107,7 +107,7 @@ def test_the_stages_count_what_is_not_read(project: Path) -> None:
     cut = {}
     for name in ("cnn", "gru"):
         cut[name] = json.loads((project / f"data/metrics/model-{name}.json").read_text())["train"]
-    assert cut["cnn"] == {"cut_texts": 0, "unread_tokens": 0.0}
+    assert cut["cnn"] == {"cut_texts": 0, "unread_tokens": 0.0, "unknown_tokens": 0.0}
     assert cut["gru"]["cut_texts"] > 0 and 0 < cut["gru"]["unread_tokens"] < 1
     scored = json.loads((project / "data/metrics/scores-gru.json").read_text())["old"]
     assert scored["cut_texts"] > 0 and scored["unread_tokens"] > 0

@@ -63,7 +63,7 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_written() -> None:
     not known before."""
     read = document.read(ROOT / "params.yaml")
     values = read.resolved
-    names = [ArtifactName(noun, name) for noun in schema.nouns() for name in values[noun]]
+    names = [ArtifactName(noun, name) for noun in schema.nouns() for name in values.get(noun, ())]
     specs = resolved.Specs(
         values, read.values, tuple(names), (), {name: [] for name in names}, ROOT
     )

@@ -219,7 +219,7 @@ def test_a_program_that_goes_on_writing_cannot_change_an_output_that_was_hashed(
     assert "left running: " in plant(WRITES, 1)
     assert not log.exists()
     with edited(
-        project, "lmspec/run/supervisor.py", "            _require_alone(job.declared)", ""
+        project, "lmspec/run/supervisor.py", "            _require_alone(job.declared, record)", ""
     ):
         plant(WRITES, 0)
     assert log.stat().st_size

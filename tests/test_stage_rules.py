@@ -34,6 +34,14 @@ NOT_OF_A_STAGE = {
     "gate-can-be-decided": "the same",
     "gate-is-held-against-the-same": "the same",
     "gate-can-be-passed": "the same",
+    "swept-fields-exist": "a trial's model is parsed by its spec class, which says what is wrong",
+    "swept-values-fit": "the same",
+    "swept-values-agree": "the same",
+    "rungs-are-reached": "a rung that is not reached stops no trial",
+    "trials-differ": "a combination that was tried is not trained again",
+    "batch-suffices-for-the-world": "a process without an example adds nothing to the gradient",
+    "sharding-has-a-world": "one process has all weights",
+    "sharding-suits-the-optimizer": "torch fails at the first step",
 }
 
 

@@ -273,6 +273,7 @@ def test_the_cost_of_halving_is_known_beforehand() -> None:
 def test_the_pipeline_reads_the_section_and_not_the_weights() -> None:
     """With the blocks that the section names; not with those of others."""
     params = YAML(typ="safe").load(specs.GOOD)
+    params |= YAML(typ="safe").load(IN_YAML)
     params["blocks"] = {"stop": params["model"]["cnn"]["training"]["early_stopping"]}
     params["model"]["cnn"]["training"]["early_stopping"] = "blocks.stop"
     project = Project.model_validate(params)
@@ -380,9 +381,36 @@ def test_values_are_written_as_people_write_them() -> None:
     assert applying.flow(2.5e-4) == "2.5e-4" and applying.flow({"a": [1, "b"]}) == "{a: [1, b]}"
 
 
-def test_a_built_sweep_is_shown_and_not_applied_when_out_of_date(built: Path) -> None:
+IN_YAML = """
+sweep:
+  cnn:
+    of: model.cnn
+    over:
+      training.optimizer.peak_learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
+      architecture.filters: [8, 16]
+    metric: log_loss
+    sampler: random
+    trials: 2
+    rungs: [0.5]
+    seed: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature with a sweep, built."""
+    project = tmp_path_factory.mktemp("swept") / "project"
+    shutil.copytree(built, project, symlinks=True)
+    with (project / "params.yaml").open("a") as params:
+        params.write(IN_YAML)
+    miniature.lmspec(project, "sync")
+    miniature.dvc(project, "repro", "sweep-cnn")
+    return project
+
+
+def test_a_built_sweep_is_shown_and_not_applied_when_out_of_date(swept: Path) -> None:
     """The stage kept its results outside of its sandbox's usual places."""
-    project = history.Project(built)
+    project = history.Project(swept)
     text = project.run("sweep", "cnn").output
     rows = list(csv.DictReader(io.StringIO(project.text("data/metrics/sweep-cnn/trials.csv"))))
     assert [row["rank"] for row in rows] == ["1", "2"] and rows[0]["epochs"] == "3.0"
@@ -390,7 +418,7 @@ def test_a_built_sweep_is_shown_and_not_applied_when_out_of_date(built: Path) ->
     found = json.loads(project.run("sweep", "sweep.cnn", "--json").output)
     low, high = found["accuracy"]["interval"]
     assert low <= found["accuracy"]["value"] <= high
-    assert len(list((built / ".lmspec/sweep/sweep-cnn").rglob("*.json"))) == 3
+    assert len(list((swept / ".lmspec/sweep/sweep-cnn").rglob("*.json"))) == 3
     params = project.text("params.yaml")
     try:
         project.write(
@@ -405,9 +433,9 @@ def test_a_built_sweep_is_shown_and_not_applied_when_out_of_date(built: Path) ->
         project.write("params.yaml", params)
 
 
-def test_the_best_values_are_applied(built: Path) -> None:
+def test_the_best_values_are_applied(swept: Path) -> None:
     """What the trials reached depends on no value that is searched, so it is kept."""
-    project = history.Project(built)
+    project = history.Project(swept)
     params = project.text("params.yaml")
     try:
         run = project.run("sweep", "cnn", "--apply")
@@ -434,10 +462,10 @@ def stage_of(folder: Path, seconds: float | None = None) -> float:
 
 
 @pytest.mark.slow
-def test_a_sweep_survives_kills_of_its_processes(built: Path, tmp_path: Path) -> None:
+def test_a_sweep_survives_kills_of_its_processes(swept: Path, tmp_path: Path) -> None:
     """SIGKILL at several instants, in its own processes and sandbox: the same tables."""
     folder = tmp_path / "project"
-    shutil.copytree(built, folder, symlinks=True)
+    shutil.copytree(swept, folder, symlinks=True)
     tables = folder / "data/metrics/sweep-cnn"
 
     def contents() -> dict[str, str]:

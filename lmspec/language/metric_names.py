@@ -13,6 +13,7 @@ from lmspec.specs.results import ESTIMATES
 OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
+ADAPTER = "adapter"  # field of an architecture, and where its metrics are
 
 
 def computes(specs: Specs, metric: MetricName) -> bool:
@@ -74,6 +75,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         for metric in nouns.of(name.noun).metrics
         if OPEN not in metric.steps
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
+        if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
