@@ -217,7 +217,7 @@ def by_commands(design: Design) -> Result:
         if build.returncode:
             return Result(design, build.stderr.strip().splitlines()[-1], 0.0, {}, False)
         gate = _run(["lmspec", "gate", "--format", "json"], project)
-        verdicts = {each["gate"]: each["verdict"] for each in json.loads(gate.stdout)["gates"]}
+        verdicts = {each["gate"]: each["verdict"] for each in json.loads(gate.stdout)}
         answers = pl.read_csv(project / "data/metrics/scores-small/predictions.csv")
         (_, most), *_ = Counter(answers["predicted"]).most_common(1)
         return Result(design, "", most / answers.height, verdicts, gate.returncode == 0)
@@ -282,6 +282,7 @@ def report(results: list[Result]) -> str:
 
 
 def _without_numbers(text: str) -> str:
+    text, _, _ = text.partition(":")  # before the list of labels
     return " ".join("N" if word.strip(",.").isdecimal() else word for word in text.split())
 
 
