@@ -1,6 +1,5 @@
 """sweep: a search for the best values of a model's fields.   splits (, sources) -> best.json"""
 
-import copy
 import dataclasses
 import json
 import math
@@ -20,6 +19,7 @@ from lmspec.methods.resume import Reached, Resume
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.results import WATCHED
 from lmspec.specs.sweep import Range, SweepSpec
+from lmspec.specs.swept import varied
 from lmspec.specs.training import GradientDescent, LogisticRegression
 from lmspec.training import loop
 from stages import model
@@ -103,14 +103,7 @@ class Search:
 
     def section(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The model's section with those values."""
-        section: dict[str, Any] = copy.deepcopy(dict(self.needs.section))
-        for path, value in values.items():
-            *parents, last = path.split(".")
-            owner = section
-            for parent in parents:
-                owner = owner[parent]
-            owner[last] = value
-        return section
+        return varied(self.needs.section, values)
 
     def valid(self, values: Mapping[str, Any]) -> ModelSpec:
         """The model with those values. Raises LmspecError if there is no such model."""

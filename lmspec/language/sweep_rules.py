@@ -1,6 +1,5 @@
 """sweep_rules: rules of sweeps: fields that exist, values that they take, rungs before the end."""
 
-import copy
 import dataclasses
 import itertools
 import math
@@ -15,6 +14,7 @@ from lmspec.language.schema import Schema
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
+from lmspec.specs.swept import varied
 
 Values = Mapping[str, Any]
 MOST_COMBINATIONS = 100  # that are checked: each takes about a millisecond
@@ -54,7 +54,7 @@ def swept_values_agree(specs: Specs) -> Disagreements:
         fields = _fields(specs[of], schema)
         fits = all(p in fields and not [*_misfits(v, fields[p])] for p, v in sweep["over"].items())
         for values in _combinations(sweep["over"]) if fits else ():
-            section = _with(specs[of], values)
+            section = varied(specs[of], values)
             problem = next(_problems(specs, of, section, schema), None)
             if problem is not None:
                 steps, found, hint = problem
@@ -189,17 +189,6 @@ def _combinations(over: Values) -> Iterator[dict[str, Any]]:
     else:
         for chosen in itertools.product(*options.values()):
             yield dict(zip(options, chosen, strict=True))
-
-
-def _with(section: Values, values: Mapping[str, Any]) -> dict[str, Any]:
-    changed = copy.deepcopy(dict(section))
-    for path, value in values.items():
-        *parents, last = path.split(".")
-        owner = changed
-        for parent in parents:
-            owner = owner[parent]
-        owner[last] = value
-    return changed
 
 
 def _problems(

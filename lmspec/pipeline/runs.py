@@ -21,7 +21,7 @@ class Run:
     """A run of a stage.
 
     ended       seconds since 1970; None while it runs, and for runs of earlier versions
-    status     built, failed, stopped, killed or running
+    status      built, failed, stopped, killed or running
     seconds     of its last process, if it was stopped and went on
     peak_mib    None unless it was built
     resumed_at  step at which that process went on
