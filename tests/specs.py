@@ -7,7 +7,27 @@ from lmspec.language import problems, validate
 
 ROOT = Path(__file__).parent.parent
 EMPTY = hashlib.sha256().hexdigest()  # of the files that `written` makes, and of its folder
-GOOD = (ROOT / "tests/miniature.yaml").read_text().format(old=EMPTY, new=EMPTY, weights=EMPTY)
+SWEEP = """\
+sweep:
+  cnn:
+    of: model.cnn
+    over:
+      training.optimizer.peak_learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
+      architecture.filters: [8, 16]
+    metric: log_loss
+    sampler: random
+    trials: 2
+    rungs: [0.5]
+    seed: 1
+
+"""
+# The miniature and a sweep, which the miniature's build does without: it trains a model per trial.
+GOOD = (
+    (ROOT / "tests/miniature.yaml")
+    .read_text()
+    .format(old=EMPTY, new=EMPTY, weights=EMPTY)
+    .replace("gates:\n", f"{SWEEP}gates:\n", 1)
+)
 
 
 def written(text: str | bytes, folder: Path) -> Path:
