@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from lmspec.errors import LmspecError
-from lmspec.run import declaration, determinism, loopback, ranks, sandbox
+from lmspec.methods.resume import Resume
+from lmspec.run import child, declaration, determinism, loopback, ranks, sandbox
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine
 from lmspec.training.order import Step
@@ -102,6 +103,19 @@ def test_a_stage_of_one_process_does_not_train_for_several(tmp_path: Path) -> No
     """Else the numerics of its key would not be those of its bits."""
     with pytest.raises(LmspecError, match="it is 2, and this stage trains in 1 process"):
         together.trained(tmp_path, world=2)
+
+
+def test_one_rank_writes_and_the_others_read(tmp_path: Path) -> None:
+    """The output and the checkpoints; each has a temporary folder of its own."""
+    declared = declaration.Declaration(ArtifactName("model", "cnn"), (), (), {})
+    resume, shared = Resume(tmp_path / "resume", lambda: True), tmp_path / "shared"
+    for here in (0, 1):
+        rank = ranks.Rank(here, here, 2, "", None)
+        job = child.Job(tmp_path, declared, {declaration.PARAMS: {}}, shared, "", resume, rank=rank)
+        allowed = child.allowed_to(job, None)
+        for place in (declared.partial / "weights", "resume/seed-1"):
+            assert allowed.writes(tmp_path / place) == (here == 0)
+        assert allowed.reads(tmp_path / "resume/seed-1") and allowed.writes(shared / "rank-1")
 
 
 TRAINED = {"model.cnn": {"training": {"kind": "gradient_descent"}}}

@@ -72,8 +72,8 @@ def session(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # how long a thread looks for work before it sleeps: as fast alone as onnxruntime's own, and two
-    # to four times as fast beside two busy processes; no bit depends on it
+    # how long a thread looks for work before it sleeps: as fast alone as onnxruntime's own; beside
+    # two busy processes 45 to 345 texts/s instead of 38 to 65 (docs/log.md); no bit depends on it
     options.add_session_config_entry("session.intra_op.spin_duration_us", "100")
     options.log_severity_level = 3
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
