@@ -139,6 +139,20 @@ def test_a_model_shows_its_scores_and_its_training(built: Project, project: Proj
     assert results.spark([0.0, 1.0, 2.0]) == "▁▅█"
 
 
+def test_a_model_of_several_seeds_shows_their_mean_with_its_interval(project: Project) -> None:
+    """As its stage computed them; the values of each with --all."""
+    own = project.metrics("model.cnn")
+    assert "seeds" not in project.run("show", "model.cnn").stdout
+    each = {str(n): {"accuracy": value} for n, value in enumerate((0.8, 0.84, 0.85), start=1)}
+    estimates = {"mean": 0.83, "low": 0.7643, "high": 0.8957}
+    over = {name: {"accuracy": value} for name, value in estimates.items()}
+    project.measure("model.cnn", own | {"seeds": each, "over_seeds": over})
+    text = project.run("show", "model.cnn").stdout
+    assert "over 3 seeds, of which the first is kept" in text
+    assert "0.830 [0.764..0.896]" in text and "seeds.2.accuracy" not in text
+    assert "seeds.2.accuracy" in project.run("show", "model.cnn", "--all").stdout
+
+
 @pytest.mark.parametrize("artifact", [None, "scores.cnn", "model.cnn"])
 def test_a_narrow_terminal_wraps(built: Project, artifact: str | None) -> None:
     """80 columns are enough, and every number is whole."""

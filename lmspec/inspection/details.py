@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lmspec.compare.artifact import Artifact, leaves
-from lmspec.compare.revision import Table, Unavailable
+from lmspec.compare.revision import Table, Unavailable, at
 from lmspec.inspection import texts
 from lmspec.inspection.overview import ONE_SIDED, Inspection, estimate, references
 from lmspec.inspection.results import (
@@ -22,6 +22,7 @@ from lmspec.inspection.results import (
     Part,
     Score,
 )
+from lmspec.specs.results import ESTIMATES
 from lmspec.statistics import exact, paired
 from lmspec.statistics.arrays import Bools, Ints
 from lmspec.statistics.paired import Sample
@@ -52,6 +53,8 @@ def detail(inspected: Inspection, name: str, everything: bool = True) -> Detail:
         [_on_dataset(inspected, artifact, score, everything) for score in inspected.scores(name)]
         if artifact.noun == "scores"
         else [],
+        dict(_over_seeds(artifact)),
+        len(at(artifact.metrics, ("seeds",)) or ()),
         _numbers(artifact.table("curve")),
         list(_ngrams(artifact.table("ngrams"))),
         [problem] if problem else [],
@@ -62,6 +65,15 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, Any]]:
     metrics = artifact.metrics
     for path, value in leaves(metrics) if isinstance(metrics, Mapping) else ():
         yield ".".join(path), value
+
+
+def _over_seeds(artifact: Artifact) -> Iterator[tuple[str, Estimate]]:
+    """As its stage reported them: of Student's t."""
+    means = at(artifact.metrics, ("over_seeds", "mean"))
+    for name in means if isinstance(means, dict) else ():
+        mean, low, high = (artifact.number(("over_seeds", part, name)) for part in ESTIMATES)
+        if mean is not None and low is not None and high is not None:
+            yield name, Estimate(mean, (low, high))
 
 
 def _numbers(table: Table | None) -> dict[str, list[float]]:

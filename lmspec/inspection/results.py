@@ -154,6 +154,8 @@ class Detail:
     used_by     artifacts made from it
     scored      scores of it, if it is a model or a graph
     metrics     dotted name -> number or text, as its stage reported them
+    over_seeds  dev metric -> its mean over several trainings, with their interval
+    seeds       number of these trainings
     curve       columns of its training curve by name
     """
 
@@ -163,6 +165,8 @@ class Detail:
     scored: Sequence[Score]
     metrics: Mapping[str, Any]
     datasets: Sequence[OnDataset]
+    over_seeds: Mapping[str, Estimate]
+    seeds: int
     curve: Mapping[str, Sequence[float]]
     ngrams: Sequence[NGram]
     problems: Sequence[Problem]

@@ -11,6 +11,7 @@ from lmspec.reports import tables, values, words
 from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
 
+SEEDS = ("seeds", "over_seeds")
 NGRAMS, FACTS = 8, 40  # shown, unless all are asked for
 WHOLE = ("scores", "dataset")  # columns of names that are not broken where a table is narrow
 SPARK = "▁▂▃▄▅▆▇█"
@@ -134,11 +135,17 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
         yield Section("scores", table=_scores(found.scored, {}), whole=WHOLE)
     for on in found.datasets:
         yield from _dataset(on, everything)
+    if found.over_seeds:
+        rows = ((name.replace("_", " "), level(mean)) for name, mean in found.over_seeds.items())
+        means = tables.table("over seeds", "on dev:text|mean, 95 %:number", rows)
+        yield Section(f"over {found.seeds} seeds, of which the first is kept", table=means)
     if found.curve:
         yield Section("training", table=_curve(found.curve))
     if found.ngrams:
         yield Section("heaviest n-grams", table=_ngrams(found, everything))
-    facts = [] if found.datasets else list(found.metrics.items())
+    facts = [] if found.datasets else [*found.metrics.items()]
+    if found.over_seeds and not everything:  # the values of each, and what is shown above
+        facts = [fact for fact in facts if fact[0].partition(".")[0] not in SEEDS]
     if facts:
         shown = facts if everything else facts[:FACTS]
         left = f" (the first {FACTS}: --all shows them)" if len(shown) < len(facts) else ""
