@@ -56,7 +56,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     tables = {
         str(name): {
             "documents": part.height,
-            "label": dict(sorted(part["label"].value_counts().iter_rows())),
+            "label": dict(sorted(part["label"].drop_nulls().value_counts().iter_rows())),
         }
         for (name,), part in sorted(frame.group_by("table"))
     }

@@ -110,7 +110,7 @@ def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) ->
 
 def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
     """The network before it is fitted, with its tokenizer."""
-    labels = tuple(documents.read_labels(needs[spec.on]))
+    labels = examples.labels_of(needs[spec.on])
     texts = documents.read_split(needs[spec.on], "train")["text"].to_list()
     source = getattr(spec.architecture, "weights", None)
     weights = needs[source] if source else None
@@ -136,13 +136,15 @@ def read(
         examples.read(needs[spec.on], split, model.reader, model.labels)
         for split in ("train", "dev")
     )
+    new.require_two_labels(spec.on)
     return new, dev
 
 
 def describe(model: checkpoint.Checkpoint, new: examples.Examples, dev: examples.Examples) -> None:
-    """Say how much of the texts the model reads."""
+    """Say how much of the texts the model reads, and what it cannot learn."""
     for split, part in (("train", new), ("dev", dev)):
-        stage.say(f"{split}: {coverage.described(part.windows, model.reader)}")
+        for line in part.described(split, model.reader, model.labels):
+            stage.say(line)
 
 
 def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:

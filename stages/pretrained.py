@@ -63,7 +63,7 @@ def train(spec: PretrainedSpec, needs: stage.Needs, numerics: Numerics) -> Train
     network.eval()
     before = evaluate()
     if numerics == needs.bits:
-        stage.say(f"train: {coverage.described(new, reader)}")
+        stage.say(f"train: {coverage.described(new, reader, names)}")
         stage.say(f"before: accuracy {before['accuracy']:.4f}, log loss {before['log_loss']:.4f}")
         if not encoder.has_head:
             stage.say(f"{spec.of} has no head that guesses tokens: `before` is that of a new one")

@@ -33,7 +33,8 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     warnings: list[str] = []
     for name in spec.on:
         test = examples.read(needs[name], "test", model.reader, model.labels)
-        stage.say(f"{name.name}: {coverage.described(test.windows, model.reader)}")
+        for line in test.described(name.name, model.reader, model.labels):
+            stage.say(line)
         probability = reading.predicted(model.forward, test.windows, model.pad_id, spec.batch_size)
         result = measured(test, probability, model.labels, spec.calibration_bins)
         result |= coverage.metrics(test.windows)

@@ -53,7 +53,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         if absent:
             rows = [f"{label!r} ({(frame['label'] == label).sum()} in all)" for label in absent]
             stage.say(f"warning: too small for the {split} split, which has none: {some(rows)}")
-        counts = dict(part["label"].value_counts().iter_rows())
+        counts = dict(part["label"].drop_nulls().value_counts().iter_rows())
         named = labels if getattr(spec, split) > 0 else ()
         metrics[split] = {
             "documents": part.height,

@@ -30,8 +30,10 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         examples.read(needs[spec.on], split, teacher.reader, teacher.labels)
         for split in ("train", "dev")
     )
+    new.require_two_labels(spec.on)
     for split, part in (("train", new), ("dev", dev)):
-        stage.say(f"{split}: {coverage.described(part.windows, teacher.reader)}")
+        for line in part.described(split, teacher.reader, teacher.labels):
+            stage.say(line)
     answers = distilling.answers(teacher.model, new.windows.ids, teacher.pad_id, spec.layers)
     of_text, recipe = new.windows.of_text, descent(spec.training)
     objective = teaching.taught(

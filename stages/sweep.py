@@ -16,10 +16,13 @@ from lmspec.errors import LmspecError
 from lmspec.formats import documents, trials
 from lmspec.methods import halving, proposing
 from lmspec.methods.resume import Reached, Resume
+from lmspec.specs.base import references
+from lmspec.specs.checks import sweep as checks
+from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.results import WATCHED
 from lmspec.specs.sweep import Range, SweepSpec
-from lmspec.specs.swept import varied
+from lmspec.specs.swept import combinations, varied
 from lmspec.specs.training import GradientDescent, LogisticRegression
 from lmspec.training import loop
 from stages import model
@@ -79,9 +82,20 @@ class Search:
     def __init__(self, spec: SweepSpec, needs: stage.Needs) -> None:
         self.spec, self.needs = spec, needs
         self.trials: list[Trial] = []
-        first = {path: _first(values) for path, values in spec.over.items()}
-        self.on = self.valid(first).on
+        self.on = self.valid({}).on
+        self._require_sound()
         self.place = needs.resume.folder if needs.resume else None
+
+    def _require_sound(self) -> None:
+        """Raise LmspecError for what `lmspec validate` refuses of a sweep, before any trial."""
+        whole = self.spec.model_dump()
+        fixed = {".".join(map(str, steps)) for steps, _ in references(self.valid({}))}
+        for found in checks.fields_take_values(whole, self.needs.section, fixed):
+            raise _refused(found)
+        for values in combinations(whole["over"]):
+            self.valid(values)
+        for found in checks.rungs_are_reached(whole, self.needs.section):
+            raise _refused(found)
 
     def space(self) -> dict[str, Any]:
         """Path -> its values, or the span of a range."""
@@ -113,7 +127,8 @@ class Search:
             first = error.errors()[0]
             path = ".".join(map(str, first["loc"]))
             what = first["msg"].removeprefix("Value error, ")
-            found = f"not valid with {_shown(values)}: {path or 'it'}: {what}"
+            given = f" with {_shown(values)}" if values else ""
+            found = f"not valid{given}: {path or 'it'}: {what}"
             remedy = "leave those values out of `over`, or run `lmspec sync` if they are right"
             raise LmspecError(str(self.spec.of), found, remedy) from None
 
@@ -241,6 +256,10 @@ class Search:
         ]
         chosen = [{"field": p, "value": json.dumps(v)} for p, v in best.values.items()]
         return stage.Report(metrics, {"trials": rows, "rungs": at_rungs, "best": chosen})
+
+
+def _refused(found: Disagreement) -> LmspecError:
+    return LmspecError(".".join(("sweep", *map(str, found.steps))), found.found, found.remedy)
 
 
 def _first(values: Range | Sequence[Any]) -> Any:

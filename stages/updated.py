@@ -68,7 +68,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     parts = [read(name, "dev") for name in (spec.on, *(replay.of for replay in spec.replay))]
     dev = together(parts, [np.arange(len(part.truth)) for part in parts])
     if numerics == needs.bits:
-        stage.say(f"train: {coverage.described(windows, earlier.reader)}")
+        for line in both.described("train", earlier.reader, earlier.labels):
+            stage.say(line)
     answers = distilling.answers(
         earlier.model, windows.ids[len(new.windows.ids) :], earlier.pad_id, ()
     )

@@ -120,22 +120,24 @@ def test_what_the_encoder_does_not_read_is_counted(weights: Path, tmp_path: Path
     _, tokenizer, _ = hybrid.create(shape(max_length=6), weights, TEXTS, 2)
     texts = [*TEXTS[:5], " ".join(TEXTS[:5])]
     encoder = coverage.metrics(reading.Reader(tokenizer.tokens, "truncate").read(texts))
+    names = [f"t{i}" for i in range(6)]
     assert encoder["cut_texts"] == 1 and encoder["unread_tokens"] > 0.1
     reader = reading.Reader(tokenizer, Hybrid.long_texts)
     windows = reader.read(texts)
     assert coverage.metrics(windows) == encoder
-    line = coverage.described(windows, reader)
+    line = coverage.described(windows, reader, names)
     share = coverage.percent(windows.unread.sum() / windows.tokens.sum())
     assert line == (
         f"1 of 6 texts are longer than 6 tokens (truncate): {share} of all tokens are never read "
-        "by the encoder, n-grams are of the whole text"
+        f"by the encoder, n-grams are of the whole text, most of t5: {windows.unread[5]} of "
+        f"{windows.tokens[5]}"
     )
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     counted = inspection._tokens(tmp_path / "tokenizer.json", texts)  # as `lmspec data` shows them
     assert counted == windows.tokens.tolist()
     alone = reading.Reader(tokenizer.ngrams, None)
     assert coverage.metrics(alone.read(texts)) == {"cut_texts": 0, "unread_tokens": 0.0}
-    assert coverage.described(alone.read(texts), alone) == "6 texts are read whole"
+    assert coverage.described(alone.read(texts), alone, names) == "6 texts are read whole"
 
 
 def fitted(spec: Hybrid, weights: Path) -> tuple[hybrid.HybridClassifier, logistic.Fitted]:

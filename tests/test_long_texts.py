@@ -121,15 +121,16 @@ def test_what_is_not_read_is_counted() -> None:
             "unread_tokens": 0.0 if way == "windows" else round(12 / 31, 6),
             "unknown_tokens": round(2 / 31, 6),
         }
-        lines[way] = coverage.described(windows, reader)
+        lines[way] = coverage.described(windows, reader, ["a", "b", "c"])
     longer, unknown = "1 of 3 texts are longer than 10 tokens", "6.5 % of the tokens are unknown"
     for way in ("truncate", "head_tail"):
-        assert lines[way] == f"{longer} ({way}): 38.7 % of all tokens are never read; {unknown}"
+        share = "38.7 % of all tokens are never read, most of a: 12 of 20"
+        assert lines[way] == f"{longer} ({way}): {share}; {unknown}"
     assert lines["windows"] == f"{longer}, and are read in 3 windows; {unknown}"
     reader = Reader(bytepair.train(["a film"], 300, 8), "truncate")
     byte_level = reader.read(texts)
     assert coverage.metrics(byte_level)["unknown_tokens"] == 0
-    assert "unknown" not in coverage.described(byte_level, reader)
+    assert "unknown" not in coverage.described(byte_level, reader, ["a", "b", "c"])
 
 
 def test_texts_of_several_datasets_keep_their_windows() -> None:

@@ -4,7 +4,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,10 @@ from lmspec.specs.checks.quantized import UNSUITED, kind_of
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine
 from lmspec.specs.project import Project
+from lmspec.specs.sweep import SweepSpec
+from lmspec.specs.training import GradientDescent
 from tests import miniature, specs
+from tests.test_training_methods import ADAFACTOR
 
 GOOD: dict[str, Any] = YAML(typ="safe").load(specs.GOOD)
 SPECS = Project.model_validate(GOOD)
@@ -34,14 +38,6 @@ NOT_OF_A_STAGE = {
     "gate-can-be-decided": "the same",
     "gate-is-held-against-the-same": "the same",
     "gate-can-be-passed": "the same",
-    "swept-fields-exist": "a trial's model is parsed by its spec class, which says what is wrong",
-    "swept-values-fit": "the same",
-    "swept-values-agree": "the same",
-    "rungs-are-reached": "a rung that is not reached stops no trial",
-    "trials-differ": "a combination that was tried is not trained again",
-    "batch-suffices-for-the-world": "a process without an example adds nothing to the gradient",
-    "sharding-has-a-world": "one process has all weights",
-    "sharding-suits-the-optimizer": "torch fails at the first step",
 }
 
 
@@ -146,6 +142,14 @@ def _other_labels(folder: Path) -> None:
     examples.read(folder / "splits", "dev", None, ("bad", "good"))  # type: ignore[arg-type]
 
 
+def _texts_without_labels(folder: Path) -> None:
+    from lmspec.formats import documents, examples
+
+    _splits(folder / "splits", ["good"], 1)
+    documents.write_labels([], folder / "splits")
+    examples.read(folder / "splits", "dev", None, ("bad", "good"))  # type: ignore[arg-type]
+
+
 def _replay_of_rows_that_are_new(folder: Path) -> None:
     from stages import updated
 
@@ -213,6 +217,51 @@ def _the_scores_of_another_graph(folder: Path) -> None:
     bundle.build(SPECS.find("bundle.release"), needs(scores_release=folder), folder)  # type: ignore[arg-type]
 
 
+def _a_sweep(over: dict[str, Any], rungs: Sequence[float] = ()) -> None:
+    from stages import sweep
+
+    values = GOOD["sweep"]["cnn"] | {"over": over, "rungs": [*rungs]}
+    section = GOOD["model"]["cnn"]
+    sweep.Search(SweepSpec.model_validate(values), replace(needs(), section=section))
+
+
+def _a_swept_reference(folder: Path) -> None:
+    _a_sweep({"on": ["splits.old", "splits.new"]})
+
+
+def _a_swept_value_of_another_type(folder: Path) -> None:
+    _a_sweep({"training.batch_size": [32, "64"]})
+
+
+def _swept_values_that_contradict_each_other(folder: Path) -> None:
+    _a_sweep({"training.batch_size": [32, 64], "training.micro_batch_size": [64, 32]})
+
+
+def _a_rung_beyond_the_end(folder: Path) -> None:
+    _a_sweep({"training.batch_size": [32, 64]}, [50.0])
+
+
+def _a_world(size: int, sharding: str | None = None, **changes: Any) -> None:
+    import torch
+
+    from lmspec.training.world import World
+
+    values = GOOD["model"]["bert"]["training"]
+    spec = GradientDescent.model_validate(values | changes)
+    numerics = SPECS.numerics.model_copy(update={"world": size, "sharding": sharding})
+    model = SimpleNamespace(device=torch.device("cpu"))  # no network of ours, as a transformer is
+    with mock.patch.dict(os.environ, WORLD_SIZE=str(size)):
+        World.joined(numerics, spec, model)  # type: ignore[arg-type]
+
+
+def _more_processes_than_examples(folder: Path) -> None:
+    _a_world(3, batch_size=2)
+
+
+def _adafactor_of_divided_weights(folder: Path) -> None:
+    _a_world(2, "full", optimizer=ADAFACTOR)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -224,6 +273,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),
     "layers-to-freeze-exist": (_more_frozen_layers_than_there_are, "more than the model's 3"),
     "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),
+    "texts-have-labels": (_texts_without_labels, "its texts have no labels"),
     "labels-agree": (_other_labels, "its labels are"),
     "replay-was-trained-on": (_replay_of_rows_that_are_new, "was not trained on splits.old"),
     "update-trains-a-network": (_an_update_of_a_linear_model, "nothing to train further"),
@@ -233,6 +283,21 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "has not seen splits.new",
     ),
     "scheme-suits-architecture": (_a_scheme_that_does_not_suit, "slower than fp32"),
+    "swept-fields-exist": (_a_swept_reference, "no field 'on' that takes values"),
+    "swept-values-fit": (_a_swept_value_of_another_type, r"training\.batch_size.* valid integer"),
+    "swept-values-agree": (
+        _swept_values_that_contradict_each_other,
+        "with .*: a part of 64 examples is larger than the batch of 32",
+    ),
+    "rungs-are-reached": (_a_rung_beyond_the_end, "a rung after 50 epochs is not before the end"),
+    "batch-suffices-for-the-world": (
+        _more_processes_than_examples,
+        "2 examples are not enough for 3 processes",
+    ),
+    "sharding-suits-the-optimizer": (
+        _adafactor_of_divided_weights,
+        "adafactor cannot train weights that are divided",
+    ),
     "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
 }
 

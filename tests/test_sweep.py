@@ -168,6 +168,30 @@ def test_a_damaged_or_foreign_result_runs_again(
         assert "is damaged, so it runs again" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"training.seeds": [1, 2]}, "the first seed alone"),
+        ({"training.optimizer.kind": ["sgd", "adamw"]}, "no field 'training.optimizer.kind'"),
+        ({"training.optimizer": [{"kind": "sgd"}, None]}, "no field 'training.optimizer'"),
+        ({"training.averaging": [None, {"kind": "ema"}]}, "no field 'training.averaging'"),
+        ({"training.optimiser.momentum": [0.1, 0.9]}, "no field 'training.optimiser.momentum'"),
+        ({"training.batch_size.x": [1, 2]}, "no field 'training.batch_size.x'"),
+        ({"training.batchsize": [1, 2]}, "training.batchsize"),
+        ({"training.epochs": {"low": 1, "high": 5000, "log": False}}, "training.epochs"),
+        ({"training.batch_size": [16, 32]}, "not before the end"),
+    ],
+)
+def test_a_stage_refuses_a_sweep_before_its_first_trial(
+    over: dict[str, Any], message: str, bench: Bench
+) -> None:
+    """In words, whatever a hand-written section asks for."""
+    rungs = [9.0] if message == "not before the end" else []
+    with pytest.raises(LmspecError) as caught:
+        bench.run(over=over, rungs=rungs, trials=2)
+    assert message in str(caught.value) and bench.fits == 0
+
+
 def test_another_section_is_another_trial(bench: Bench) -> None:
     """What is kept of one batch size says nothing of another."""
     bench.run(trials=2, rungs=[])

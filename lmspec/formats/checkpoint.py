@@ -102,6 +102,9 @@ def read(folder: Path) -> Checkpoint:
     rows = model.get_input_embeddings().num_embeddings
     if isinstance(tokenizer, Tokenizer):
         pretrained.require_tokens(tokenizer, rows, about["pad_id"], folder / "tokenizer.json")
+        if tokenizer.truncation is None:
+            found = "it cuts no text to the length that the model reads"
+            raise LmspecError(str(folder / "tokenizer.json"), found, pretrained.RESTORE)
     elif tokenizer.size != model.config.ngrams or getattr(tokenizer, "offset", rows) != rows:
         found = f"it has {tokenizer.size:,} n-grams, and the model {model.config.ngrams:,}"
         raise LmspecError(str(folder / "tokenizer.json"), found, pretrained.RESTORE)

@@ -22,7 +22,7 @@ def rows(path: Path, table: Table) -> Iterator[Row]:
         root = path.parents[len(PurePosixPath(table.file).parts) - 1]
         names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
         raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
-    wanted = {table.text, table.label.column} | ({table.group.column} if table.group else set())
+    wanted = {table.text} | {rule.column for rule in (table.label, table.group) if rule}
     if isinstance(table.format, Delimited):
         return _delimited(path, table.format, wanted, place)
     if table.format.kind == "jsonl":

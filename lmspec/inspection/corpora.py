@@ -21,7 +21,7 @@ from lmspec.specs.names import ArtifactName
 
 SAMPLE = 20_000  # texts whose script and tokens are looked at
 EACH = 5  # examples of a reason, of a label, of the longest and the shortest texts
-SHORTEST, LONGEST = "shortest", "longest"
+SHORTEST, LONGEST, SAMPLES = "shortest", "longest", "texts"
 LABELS = 50  # labels with examples
 FEW = 20  # documents of a label in a split: fewer say little
 PARTS = ("train", "dev", "test")
@@ -211,7 +211,10 @@ def _reasons(rejected: pl.DataFrame, frame: pl.DataFrame, rows: int) -> Iterator
         chosen = part.gather_every(max(1, part.height // EACH)).head(EACH)
         wanted = pl.Series([one for one in chosen["detail"] if one], dtype=pl.String)
         kept = frame.filter(pl.col("id").is_in(wanted.implode())).select("id", "text", "label")
-        like = {one: f"{label}: {text}" for one, text, label in kept.iter_rows()}
+        like = {
+            one: text if label is None else f"{label}: {text}"
+            for one, text, label in kept.iter_rows()
+        }
         examples = [
             Left(
                 row["table"],
@@ -229,6 +232,8 @@ def _why(row: Mapping[str, Any]) -> str:
     """What a stage reported of a row that it left out."""
     if row["other_table"] is None:
         return str(row["detail"] or "")
+    if row["label"] is None:
+        return f"row {row['other_row']} of {row['other_table']}"
     return (
         f"{row['label']!r}; row {row['other_row']} of {row['other_table']} is "
         f"{row['other_label']!r}"
@@ -236,11 +241,16 @@ def _why(row: Mapping[str, Any]) -> str:
 
 
 def _shown(why: str, row: Mapping[str, Any]) -> Shown:
-    return Shown(why, row["table"], row["label"], row["id"], row["characters"], row["text"])
+    return Shown(why, row["table"], row["label"] or "", row["id"], row["characters"], row["text"])
 
 
 def _samples(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[Shown]:
-    """Of each label the first by id, which is a hash: no choice, and the same every time."""
+    """Of each label the first by id, which is a hash: no choice, and the same every time.
+
+    Of texts without labels the first.
+    """
+    if not labels:
+        yield from (_shown(SAMPLES, row) for row in frame.head(EACH).iter_rows(named=True))
     for label in labels[:LABELS]:
         part = frame.lazy().filter(pl.col("label") == label).head(EACH).collect()
         yield from (_shown(label, row) for row in part.iter_rows(named=True))

@@ -178,6 +178,21 @@ def splits_are_not_empty(specs: Specs) -> Disagreements:
                     )
 
 
+def texts_have_labels(specs: Specs) -> Disagreements:
+    """Whatever learns, checks or scores answers needs labels; pre-training does not."""
+    for name in specs.names:
+        has_labels = name.noun == "model" or nouns.of(name.noun).origin is not None
+        for reference in specs.reads(name) if has_labels else ():
+            corpus = ArtifactName.parse(specs[reference.target]["of"])
+            if not specs[corpus]["labels"]:
+                yield Disagreement(
+                    reference.steps,
+                    f"the texts of {corpus} have no labels",
+                    "name splits that have some; only `pretrained` learns from texts alone",
+                    (((*corpus, "labels"), "none"),),
+                )
+
+
 def labels_agree(specs: Specs) -> Disagreements:
     """What a model is trained, checked or scored on has its labels in the same order.
 
@@ -192,8 +207,8 @@ def labels_agree(specs: Specs) -> Disagreements:
         for reference in specs.reads(name):
             corpus = specs[reference.target]["of"]
             labels, expected = specs[corpus]["labels"], specs[own]["labels"]
-            if labels == expected or (own, corpus) in reported:
-                continue
+            if labels == expected or not (labels and expected) or (own, corpus) in reported:
+                continue  # texts_have_labels reports those without
             reported.add((own, corpus))
             new = ", ".join(label for label in labels if label not in expected)
             yield Disagreement(
@@ -365,9 +380,9 @@ RULES = (
     layers_are_the_teachers,
     model_rules.layers_to_freeze_exist,
     world_rules.batch_suffices_for_the_world,
-    world_rules.sharding_has_a_world,
     world_rules.sharding_suits_the_optimizer,
     splits_are_not_empty,
+    texts_have_labels,
     labels_agree,
     replay_was_trained_on,
     test_rows_were_not_seen,

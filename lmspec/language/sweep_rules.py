@@ -1,8 +1,6 @@
 """sweep_rules: rules of sweeps: fields that exist, values that they take, rungs before the end."""
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,14 +9,12 @@ from lmspec.language import conformance, model_rules, suggest
 from lmspec.language import schema as schemas
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.language.schema import Schema
-from lmspec.specs.checks.model import FIXED_FEATURES
+from lmspec.specs.checks import sweep as checks
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
-from lmspec.specs.swept import varied
+from lmspec.specs.swept import UNUSED, combinations, varied
 
 Values = Mapping[str, Any]
-MOST_COMBINATIONS = 100  # that are checked: each takes about a millisecond
-UNUSED = {"training.seeds": "a trial is trained with the first seed alone"}
 
 
 def swept_fields_exist(specs: Specs) -> Disagreements:
@@ -53,7 +49,7 @@ def swept_values_agree(specs: Specs) -> Disagreements:
         of, schema = ArtifactName.parse(sweep["of"]), _section(sweep["of"])
         fields = _fields(specs[of], schema)
         fits = all(p in fields and not [*_misfits(v, fields[p])] for p, v in sweep["over"].items())
-        for values in _combinations(sweep["over"]) if fits else ():
+        for values in combinations(sweep["over"]) if fits else ():
             section = varied(specs[of], values)
             problem = next(_problems(specs, of, section, schema), None)
             if problem is not None:
@@ -70,31 +66,10 @@ def swept_values_agree(specs: Specs) -> Disagreements:
 def rungs_are_reached(specs: Specs) -> Disagreements:
     """A rung is an epoch of a training that goes on beyond it."""
     for name, sweep in specs.of("sweep"):
-        model, rungs = specs[sweep["of"]], sweep["rungs"]
-        kind, of = model["architecture"]["kind"], ArtifactName.parse(sweep["of"])
-        if rungs and kind in FIXED_FEATURES:
-            found = f"{of} is of kind {kind}, which is fitted at once: it has no epochs"
-            place = ((*of, "architecture", "kind"), "its kind")
-            yield Disagreement((*name, "rungs"), found, "write []", (place,))
-        elif rungs and "training.epochs" in sweep["over"]:
-            found = "trials of different epochs cannot be compared at a rung"
-            place = ((*name, "over", "training.epochs"), "the epochs")
-            yield Disagreement((*name, "rungs"), found, "write [], or sweep no epochs", (place,))
-        elif rungs and rungs[-1] >= (epochs := model["training"]["epochs"]):
-            found = f"a rung after {rungs[-1]:g} epochs is not before the end, after {epochs}"
-            place = ((*of, "training", "epochs"), f"the epochs of {of}")
-            hint = "lower it, or raise the model's epochs"
-            yield Disagreement((*name, "rungs", len(rungs) - 1), found, hint, (place,))
-
-
-def trials_differ(specs: Specs) -> Disagreements:
-    """Of lists alone there are only so many combinations."""
-    for name, sweep in specs.of("sweep"):
-        lists = [values for values in sweep["over"].values() if isinstance(values, list)]
-        most = math.prod(map(len, lists))
-        if len(lists) == len(sweep["over"]) and sweep["trials"] > most:
-            found = f"there are {most} combinations, and {sweep['trials']} trials"
-            yield Disagreement((*name, "trials"), found, f"lower it to {most}, or add values")
+        of = ArtifactName.parse(sweep["of"])
+        for found in checks.rungs_are_reached(sweep, specs[of]):
+            others = tuple(((*of, *steps), f"{what} of {of}") for steps, what in found.others)
+            yield Disagreement((*name, *found.steps), found.found, found.remedy, others)
 
 
 RULES = (
@@ -102,7 +77,6 @@ RULES = (
     swept_values_fit,
     swept_values_agree,
     rungs_are_reached,
-    trials_differ,
 )
 
 
@@ -175,20 +149,6 @@ def _misfits(values: Any, schema: Schema) -> Iterator[tuple[Steps, str, str]]:
         for bound in ("low", "high"):
             findings.check(values[bound], schema, (bound,))
     yield from findings.found
-
-
-def _combinations(over: Values) -> Iterator[dict[str, Any]]:
-    options = {
-        path: values if isinstance(values, list) else [values["low"], values["high"]]
-        for path, values in over.items()
-    }
-    first = {path: values[0] for path, values in options.items()}
-    if math.prod(map(len, options.values())) > MOST_COMBINATIONS:
-        for path, values in options.items():
-            yield from (first | {path: value} for value in values[:MOST_COMBINATIONS])
-    else:
-        for chosen in itertools.product(*options.values()):
-            yield dict(zip(options, chosen, strict=True))
 
 
 def _problems(

@@ -3,44 +3,43 @@
 They are rules as those of language/rules.py.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from lmspec.language.resolved import Disagreements, Specs
+from lmspec.specs.checks import numerics as checks
+from lmspec.specs.checks.training import descends
 from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.names import ArtifactName
 
 
 def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
     """Each of the processes that train together has at least one example of a batch."""
     world = (specs.values.get("numerics") or {}).get("world")
-    for name in specs.names if isinstance(world, int) else ():
-        training = specs[name].get("training") or {}
-        if training.get("kind") == "gradient_descent" and training["batch_size"] < world:
-            yield Disagreement(
-                (*name, "training", "batch_size"),
-                f"{training['batch_size']} examples are not enough for {world} processes",
-                "raise it, or lower `numerics.world`",
-                ((("numerics", "world"), "processes that train together"),),
-            )
-
-
-def sharding_has_a_world(specs: Specs) -> Disagreements:
-    """Weights are divided among several processes; one has them all."""
-    numerics = specs.values.get("numerics") or {}
-    if numerics.get("sharding") and (numerics.get("world") or 1) == 1:
-        found, remedy = "one process has all weights", "set `numerics.world`, or remove it"
-        yield Disagreement(("numerics", "sharding"), found, remedy)
+    if not isinstance(world, int):
+        return
+    for name, training in _trained(specs):
+        for found in checks.batch_suffices(training, world):
+            yield _of(name, found, "world", "processes that train together")
 
 
 def sharding_suits_the_optimizer(specs: Specs) -> Disagreements:
     """Adafactor scales a weight by its rows and columns, which torch cannot add up of parts."""
     sharding = (specs.values.get("numerics") or {}).get("sharding")
-    for name in specs.names if sharding else ():
-        optimizer = (specs[name].get("training") or {}).get("optimizer") or {}
-        if (
-            optimizer.get("kind") == "adafactor"
-            and specs.first(name)[1]["architecture"]["kind"] == "transformer"
-        ):
-            yield Disagreement(
-                (*name, "training", "optimizer", "kind"),
-                "adafactor cannot train weights that are divided",
-                "write `kind: adamw` and its fields, or remove `numerics.sharding`",
-                ((("numerics", "sharding"), "divides the weights"),),
-            )
+    for name, training in _trained(specs) if sharding else ():
+        _, model = specs.first(name)
+        # one that is pretrained has no architecture of its own, and is a transformer
+        if model.get("architecture", {"kind": "transformer"})["kind"] == "transformer":
+            for found in checks.optimizer_takes_parts(training):
+                yield _of(name, found, "sharding", "divides the weights")
+
+
+def _trained(specs: Specs) -> Iterator[tuple[ArtifactName, Mapping[str, Any]]]:
+    for name in specs.names:
+        if descends(specs[name]):
+            yield name, specs[name]["training"]
+
+
+def _of(name: ArtifactName, found: Disagreement, field: str, what: str) -> Disagreement:
+    steps = (*name, "training", *found.steps)
+    return Disagreement(steps, found.found, found.remedy, ((("numerics", field), what),))

@@ -1,5 +1,6 @@
 """coverage: how much of the texts a model reads: what is cut, and what its vocabulary lacks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,11 @@ def metrics(windows: Windows) -> dict[str, Any]:
     return found
 
 
-def described(windows: Windows, reader: Reader) -> str:
-    """One line for people: `30 of 60 texts are longer than 64 tokens: truncate, so 83 % ...`."""
+def described(windows: Windows, reader: Reader, names: Sequence[str]) -> str:
+    """One line for people: `30 of 60 texts are longer than 64 tokens (truncate): 83 % of ...`.
+
+    names  of the texts: that of the one of which most is not read is in the line
+    """
     texts = len(windows.tokens)
     parts = []
     if reader.max_length is not None:
@@ -35,6 +39,9 @@ def described(windows: Windows, reader: Reader) -> str:
             share = windows.unread.sum() / windows.tokens.sum()
             parts[0] += f" ({reader.long_texts}): {percent(share)} of all tokens are never read"
             parts[0] += " by the encoder, n-grams are of the whole text" * reader.beside_ngrams
+            worst = int(windows.unread.argmax())
+            parts[0] += f", most of {names[worst]}: {windows.unread[worst]:,}"
+            parts[0] += f" of {windows.tokens[worst]:,}"
         elif longer:
             parts[0] += f", and are read in {len(windows.ids) - texts + longer:,} windows"
     if windows.unknown is not None and windows.unknown.any():

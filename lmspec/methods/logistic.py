@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lmspec.errors import LmspecError
 from lmspec.methods import metrics
 from lmspec.methods.encoding import balanced
 from lmspec.methods.reading import probabilities
@@ -90,51 +89,85 @@ def fit(
     truth, dev_truth  (n,) positions of the texts' labels
     train_of, dev_of  (w,) position of each row's text, ascending; None: one row a text
     classes           k
-    Raises LmspecError if all training texts have one label.
+    Raises ValueError if all training texts have one label.
     """
     # here: a model is read without them, and they take half a second of CPU time
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression as Regression
 
     present = np.unique(truth)
     if len(present) < 2:
-        found = "all training texts have the same label"
-        raise LmspecError("model.on", found, "give texts of another label, or another cut")
+        raise ValueError("all training texts have the same label")
     rows_of = np.arange(len(truth)) if train_of is None else train_of
-    each = balanced(truth) if recipe.class_weights == "balanced" else np.ones(len(truth))
-    shares = each[rows_of]
-    shares = shares / np.bincount(rows_of)[rows_of]  # the rows of a text share its weight
+    shares = _shares(truth, rows_of, recipe)
     solver = Regression(max_iter=recipe.max_iterations, warm_start=True)
     rows, unturned = turned(train, len(present) if len(present) > 2 else 1)
+    learned, held_out = Texts(train, truth, train_of), Texts(dev, dev_truth, dev_of)
     curve: list[dict[str, Any]] = []
-    best: tuple[dict[str, Any], Floats, Floats] | None = None
+    kept: Fitted | None = None
     for step, inverse in enumerate(sorted(set(recipe.inverse_regularization)), start=1):
         start = time.monotonic()
-        solver.set_params(C=inverse)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            solver.fit(rows, truth[rows_of], sample_weight=shares)
+        _solve(solver, inverse, rows, truth[rows_of], shares)
         weight, bias = unturned(solver.coef_), solver.intercept_
         weight, bias = _layer(weight, bias, present, classes, len(truth))
-        raw = np.asarray(dev @ weight.T + bias)
-        heat = temperature(raw, dev_truth, dev_of)
-        weight, bias = weight / heat, bias / heat
-        own = averaged(np.asarray(train @ weight.T + bias), train_of)
-        row = {
+        tried = {
             "step": step,
             "inverse_regularization": inverse,
             "iterations": int(np.max(solver.n_iter_)),
-            "temperature": heat,
-            "train_loss": metrics.summary(truth, own)["log_loss"],
         }
-        dev_metrics = metrics.dev(dev_truth, averaged(raw / heat, dev_of))
-        row |= {f"dev_{name}": value for name, value in dev_metrics.items()}
-        curve.append(row)
-        _say(row, recipe, time.monotonic() - start)
-        if best is None or row["dev_log_loss"] < best[0]["dev_log_loss"]:
-            best = row, weight, bias
-    assert best is not None  # there is a value to try
-    return Fitted(best[1], best[2], curve, best[0])
+        fitted = _calibrated(weight, bias, learned, held_out, tried)
+        curve.append(fitted.best)
+        _say(fitted.best, recipe, time.monotonic() - start)
+        if kept is None or fitted.best["dev_log_loss"] < kept.best["dev_log_loss"]:
+            kept = fitted
+    assert kept is not None  # there is a value to try
+    return dataclasses.replace(kept, curve=curve)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """features: (w, f), one row a text or several; truth: (n,); of: (w,) text of each row."""
+
+    features: Any
+    truth: Ints
+    of: Ints | None
+
+
+def _shares(truth: Ints, rows_of: Ints, recipe: LogisticRegression) -> Floats:
+    """(w,) weight of each row; the rows of a text share its weight."""
+    each = balanced(truth) if recipe.class_weights == "balanced" else np.ones(len(truth))
+    shares = each[rows_of]
+    result: Floats = shares / np.bincount(rows_of)[rows_of]
+    return result
+
+
+def _solve(solver: Solver, inverse: float, rows: Any, truth: Ints, shares: Floats) -> None:
+    """Go on from the solver's last fit with another regularization."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    solver.set_params(C=inverse)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(rows, truth, sample_weight=shares)
+
+
+def _calibrated(
+    weight: Floats, bias: Floats, train: Texts, dev: Texts, tried: dict[str, Any]
+) -> Fitted:
+    """The layer over the temperature that suits the dev texts. tried: begins its row of the curve.
+
+    weight, bias  (k, f), (k,)
+    """
+    raw = np.asarray(dev.features @ weight.T + bias)
+    heat = temperature(raw, dev.truth, dev.of)
+    weight, bias = weight / heat, bias / heat
+    own = averaged(np.asarray(train.features @ weight.T + bias), train.of)
+    row = tried | {
+        "temperature": heat,
+        "train_loss": metrics.summary(train.truth, own)["log_loss"],
+    }
+    on_dev = metrics.dev(dev.truth, averaged(raw / heat, dev.of))
+    row |= {f"dev_{name}": value for name, value in on_dev.items()}
+    return Fitted(weight, bias, [row], row)
 
 
 def turned(features: Any, outputs: int) -> tuple[Any, Callable[[Floats], Floats]]:

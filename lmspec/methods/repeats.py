@@ -36,7 +36,7 @@ class Repeats:
 def find(
     ids: Sequence[str],
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str | None],
     contradictions: Literal["drop", "keep_first", "majority"],
     near: NearDuplicates | None,
     say: Callable[[str], None] = duplicates.silent,
@@ -44,6 +44,7 @@ def find(
     """Of each text one row, of near-duplicates the earlier one.
 
     ids             equal for texts that count as the same
+    labels          all None where texts have none
     contradictions  which row of a text with different labels is kept
     """
     same = _same(ids)
@@ -77,7 +78,7 @@ def _same(ids: Sequence[str]) -> dict[str, list[int]]:
     return same
 
 
-def _choice(labels: Sequence[str], rule: str) -> int | None:
+def _choice(labels: Sequence[str | None], rule: str) -> int | None:
     """Which of the rows of a text with different labels is kept; None: none of them."""
     if rule == "keep_first":
         return 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from lmspec.methods import cleaning, grouping, labelling, swallowed
-from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table
+from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table, ThresholdLabel
 
 NO_TEXT = "no text"
 
@@ -13,13 +13,14 @@ class Document(NamedTuple):
     """A row that is kept.
 
     group   None if it is a group of its own
+    label   None if the table has none
     row     its number in the table, from 1
     common  the id that it has in every corpus
     """
 
     id: str
     text: str
-    label: str
+    label: str | None
     group: str | None
     table: str
     row: int
@@ -58,11 +59,7 @@ def screened(
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
-    value = given[table.label.column]
-    if value is None:
-        detail = _shown(cells[table.label.column])
-        return Rejected(table.name, row, text, labelling.NO_LABEL, detail)
-    label = labelling.label_of(value, table.label, spec.labels)
+    label = _label(cells, given, table.label, spec) if table.label else None
     if isinstance(label, labelling.NoLabel):
         return Rejected(table.name, row, text, label.reason, label.detail)
     group = grouping.group_of(given, table.group, table.name)
@@ -70,6 +67,18 @@ def screened(
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
     return Document(name, text, label, group, table.name, row, common)
+
+
+def _label(
+    cells: Mapping[str, str | None],
+    given: Mapping[str, str | None],
+    rule: ColumnLabel | ThresholdLabel,
+    spec: CorpusSpec,
+) -> str | labelling.NoLabel:
+    value = given[rule.column]
+    if value is None:
+        return labelling.NoLabel(labelling.NO_LABEL, _shown(cells[rule.column]))
+    return labelling.label_of(value, rule, spec.labels)
 
 
 class Rows(NamedTuple):

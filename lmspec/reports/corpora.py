@@ -22,6 +22,21 @@ def sections(corpus: Corpus) -> Iterator[Section]:
     if corpus.state:
         lines.append(f"{corpus.state}: run `dvc repro`")
     yield Section(head, lines)
+    yield from _labels(corpus)
+    yield Section("lengths", table=lengths_table(corpus.lengths))
+    if corpus.reads:
+        yield Section("what models read", table=reads_table(corpus))
+    yield Section("scripts", [scripts_line(corpus)])
+    if corpus.reasons:
+        yield Section("left out", table=reasons_table(corpus))
+    if line := contradictions_line(corpus):
+        yield Section("contradictions", [line])
+
+
+def _labels(corpus: Corpus) -> Iterator[Section]:
+    if not corpus.labels:
+        yield Section("labels: none; the texts are for pre-training")
+        return
     labels = labels_table(corpus)
     more = len(labels.rows) - MOST_LABELS
     shown = Table(labels.title, labels.columns, labels.rows[:MOST_LABELS])
@@ -33,14 +48,6 @@ def sections(corpus: Corpus) -> Iterator[Section]:
         small = small_table(corpus)
         cut = Table(small.title, small.columns, small.rows[:MOST_SMALL], small.note)
         yield Section(f"labels with few documents in a split: {len(corpus.small)}", table=cut)
-    yield Section("lengths", table=lengths_table(corpus.lengths))
-    if corpus.reads:
-        yield Section("what models read", table=reads_table(corpus))
-    yield Section("scripts", [scripts_line(corpus)])
-    if corpus.reasons:
-        yield Section("left out", table=reasons_table(corpus))
-    if line := contradictions_line(corpus):
-        yield Section("contradictions", [line])
 
 
 def labels_table(corpus: Corpus) -> Table:

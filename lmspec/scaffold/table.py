@@ -122,7 +122,7 @@ def _cells(path: Path, form: dict[str, Any], text: str | None, label: str | None
         what = "name" if "file" in error.errors()[0]["loc"] else "column names"
         remedy = "rename it: UTF-8, no control character, no backslash, at most 1,000 characters"
         raise LmspecError(folders.shown(path), f"no project can hold its {what}", remedy) from None
-    columns = table.text, table.label.column
+    columns = table.text, label or UNNAMED
     try:
         return [(row[columns[0]], row[columns[1]]) for row in rawtable.rows(path, table)]
     except LmspecError as error:

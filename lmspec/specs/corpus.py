@@ -99,10 +99,9 @@ class Table(Spec):
         'such as "", NA or nan; null always does',
     )
     text: Column = Field(description="name of the text column")
-    label: Annotated[
-        ColumnLabel | ThresholdLabel,
-        Field(discriminator="kind", description="where the label comes from"),
-    ]
+    label: Annotated[ColumnLabel | ThresholdLabel, Field(discriminator="kind")] | None = Field(
+        description="where the label comes from; null: no row has one, for pre-training"
+    )
     group: Group | None = Field(description="which rows belong together; null: each row alone")
 
 
@@ -153,6 +152,7 @@ class CorpusSpec(Artifact):
         Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
     )
     holds = (
+        checks.labels_are_there,
         checks.labels_are_listed,
         checks.labels_are_given,
         checks.tables_have_their_own_names,
@@ -163,9 +163,8 @@ class CorpusSpec(Artifact):
     )
     labels: tuple[Label, ...] = Field(
         strict=False,
-        min_length=2,
         max_length=10_000,
-        description="all labels, in the order of the model's outputs",
+        description="all labels, in the order of the model's outputs; [] if no table has any",
     )
     clean: Clean = Field(description="how texts are repaired, and which are rejected")
     contradictions: Literal["drop", "keep_first", "majority"] = Field(

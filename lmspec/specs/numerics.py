@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lmspec.specs.base import Sha256, Spec, matching
+from lmspec.specs.checks import numerics as checks
 
 PATH_RULE = "an absolute path, without '.' and '..'"
 _PART = r"(?:[^./\x00-\x1f][^/\x00-\x1f]*|\.[^./\x00-\x1f][^/\x00-\x1f]*)"
@@ -25,6 +26,7 @@ class Numerics(Spec):
     Never detected: the same spec would then give other bits on another machine.
     """
 
+    holds = (checks.sharding_has_a_world,)
     seed: int = Field(
         ge=0, lt=2**31, description="root seed; each use derives its own generator from it"
     )

@@ -59,7 +59,12 @@ class SweepSpec(Artifact):
         Metric("dev_examples"),
     )
     reports = (TRIALS, RUNGS, BEST)
-    holds = (checks.something_is_searched, checks.rungs_ascend)
+    holds = (
+        checks.something_is_searched,
+        checks.rungs_ascend,
+        checks.rungs_compare_equal_trainings,
+        checks.trials_differ,
+    )
     of: Annotated[Ref, To(("model",), section=True)] = Field(
         description="the model whose fields are searched; its values of all other fields are kept"
     )

@@ -42,7 +42,7 @@ def fit(
     Raises LmspecError if the loss is not finite, or the machine has less memory than a step needs.
     """
     memory.keep_freed()
-    world = World.joined(numerics, model)
+    world = World.joined(numerics, spec, model)
     with (
         world.divided(model),
         dropping.quick(model),

@@ -21,7 +21,9 @@ from lmspec.errors import LmspecError
 from lmspec.methods.network import Classifier, Network
 from lmspec.methods.reading import Ids
 from lmspec.methods.resume import Resume
+from lmspec.specs.checks import numerics as checks
 from lmspec.specs.numerics import Numerics
+from lmspec.specs.training import GradientDescent
 from lmspec.training import sharding
 from lmspec.training.order import Step
 from lmspec.training.seeds import derived_seed
@@ -44,16 +46,19 @@ class World:
     device: torch.device
 
     @classmethod
-    def joined(cls, numerics: Numerics, model: Classifier) -> "World":
+    def joined(cls, numerics: Numerics, spec: GradientDescent, model: Classifier) -> "World":
         """Meet the others, if the launcher has started any.
 
-        Raises LmspecError if there are not as many as the numerics say.
+        Raises LmspecError if there are not as many as the numerics say, or the recipe is none for
+        several.
         """
         rank, size = (int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1)))
         if size != (numerics.world or 1):
             found = f"it is {numerics.world or 1}, and this stage trains in {size} process(es)"
             remedy = "a stage has several if its spec has `training: {kind: gradient_descent}`"
             raise LmspecError("params.yaml: numerics.world", found, remedy)
+        shards = size > 1 and numerics.sharding is not None and not isinstance(model, Network)
+        _require_suited(spec, size, shards)
         if size > 1 and not distributed.is_initialized():
             distributed.init_process_group(
                 "nccl" if model.device.type == "cuda" else "gloo",
@@ -62,7 +67,6 @@ class World:
                 world_size=size,
             )
             atexit.register(distributed.destroy_process_group)
-        shards = size > 1 and numerics.sharding is not None and not isinstance(model, Network)
         return cls(rank, size, shards, model.device)
 
     def resumed(self, resume: Resume | None) -> Resume | None:
@@ -182,6 +186,18 @@ class _Losses(nn.Module):
 
     def forward(self, objective: Objective, rows: Ids) -> Tensor:
         return self.loss(self.model, objective, rows)
+
+
+def _require_suited(spec: GradientDescent, size: int, shards: bool) -> None:
+    """Raise LmspecError if a recipe cannot be that of so many processes, as `lmspec validate` says.
+
+    shards  are the weights divided among them?
+    """
+    recipe = spec.model_dump()
+    wrong = [*(checks.optimizer_takes_parts(recipe) if shards else ())]
+    for found in [*wrong, *checks.batch_suffices(recipe, size)]:
+        place = ".".join(("training", *map(str, found.steps)))
+        raise LmspecError(place, found.found, found.remedy)
 
 
 def _store(size: int) -> Any:

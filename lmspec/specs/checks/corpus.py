@@ -109,16 +109,33 @@ def columns_are_named(table: Values) -> Iterator[Disagreement]:
     if columns is None:
         return
     yield from _listed_once(("format", "columns"), "column", columns)
-    used: list[tuple[Steps, str]] = [
-        (("text",), table["text"]),
-        (("label", "column"), table["label"]["column"]),
-    ]
+    used: list[tuple[Steps, str]] = [(("text",), table["text"])]
+    used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
     for steps, name in used:
         if name not in columns:
             found = f"the file has no column '{name}'; its columns are {some(columns)}"
             others = ((("format", "columns"), "the columns"),)
             yield Disagreement(steps, found, "name one of them, or correct the columns", others)
+
+
+def labels_are_there(corpus: Values) -> Iterator[Disagreement]:
+    """A model tells at least two labels apart. Texts without any are for pre-training."""
+    tables, labels = corpus["tables"], corpus["labels"]
+    without = [i for i, table in enumerate(tables) if table["label"] is None]
+    if len(without) == len(tables) and labels:
+        found, others = "no table has a label", ((("tables", 0, "label"), "null"),)
+        yield Disagreement(("labels",), found, "write [], or say where labels are", others)
+    elif 0 < len(without) < len(tables):
+        found = "this table has no label, and others have"
+        remedy = "say where it is, or make it a corpus of its own"
+        place = next(i for i, table in enumerate(tables) if table["label"] is not None)
+        others = ((("tables", place, "label"), "the label of another"),)
+        yield Disagreement(("tables", without[0], "label"), found, remedy, others)
+    elif not without and len(labels) < 2:
+        found = f"a model tells at least two labels apart; it has {len(labels) or 'none'}"
+        remedy = "list all; texts without labels have `label: null` in each table"
+        yield Disagreement(("labels",), found, remedy)
 
 
 def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
@@ -131,7 +148,7 @@ def labels_are_listed(corpus: Values) -> Iterator[Disagreement]:
             remedy = "keep one, and `rename` the other to it where the table's label is read"
             yield Disagreement(("labels", i), found, remedy, ((("labels", first), "the first"),))
     for i, table in enumerate(corpus["tables"]):
-        for steps, label in _given(table["label"]):
+        for steps, label in _given(table["label"]) if len(labels) > 1 else ():
             if label not in labels:
                 found = f"label '{label}' is not among the corpus's labels, {some(labels)}"
                 others = ((("labels",), "the corpus's labels"),)
@@ -147,9 +164,10 @@ def _as_shown(label: str) -> str:
 
 def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
     """If all labels are derived from scores, each has a band: others could not be learned."""
-    rules = [table["label"] for table in corpus["tables"]]
+    rules = [table["label"] for table in corpus["tables"] if table["label"]]
     given = {label for rule in rules for _, label in _given(rule)}
-    if all(rule["kind"] == "threshold" for rule in rules) and given <= set(corpus["labels"]):
+    derived = rules and all(rule["kind"] == "threshold" for rule in rules)
+    if derived and given <= set(corpus["labels"]):
         for i, label in enumerate(corpus["labels"]):
             if label not in given:
                 found, others = f"no band gives label '{label}'", ((BANDS, "the bands"),)
@@ -159,7 +177,9 @@ def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
 BANDS: Steps = ("tables", 0, "label", "bands")
 
 
-def _given(rule: Values) -> Iterator[tuple[Steps, str]]:
+def _given(rule: Values | None) -> Iterator[tuple[Steps, str]]:
+    if rule is None:
+        return
     if rule["kind"] == "threshold":
         yield from ((("bands", i, "label"), band["label"]) for i, band in enumerate(rule["bands"]))
     else:

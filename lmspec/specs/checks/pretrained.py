@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lmspec.specs.checks.training import descends
 from lmspec.specs.disagreement import Disagreement
 
 WATCHED = ("accuracy", "log_loss")
@@ -20,7 +21,7 @@ def shares_are_of_a_whole(masking: Mapping[str, Any]) -> Iterator[Disagreement]:
 def guesses_are_watched(pretrained: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Tokens are no labels: guesses have an accuracy and a log loss, and no weights of labels."""
     training = pretrained["training"]
-    if training["kind"] != "gradient_descent":
+    if not descends(pretrained):
         return  # another check says so
     metric = training["early_stopping"]["metric"]
     if metric not in WATCHED:

@@ -38,10 +38,17 @@ def batch_is_divided(training: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("micro_batch_size",), found, "lower it, or remove it", others)
 
 
+def descends(section: Mapping[str, Any]) -> bool:
+    """Is an artifact, by its section, a network that is trained by gradient descent?"""
+    training = section.get("training")
+    return isinstance(training, Mapping) and training.get("kind") == "gradient_descent"
+
+
 def weights_are_trained_further(artifact: Mapping[str, Any]) -> Iterator[Disagreement]:
     """A student or an update starts from given weights: gradient descent trains them further."""
-    kind = artifact["training"]["kind"]
-    if kind != "gradient_descent":
-        found = f"{kind} fits a new layer, and trains no given weights further"
+    if not descends(artifact):
+        found = (
+            f"{artifact['training']['kind']} fits a new layer, and trains no given weights further"
+        )
         remedy = "write `kind: gradient_descent` and its fields"
         yield Disagreement(("training", "kind"), found, remedy)
