@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lmspec.run import recorder
+from lmspec.run import determinism, recorder
 from tests import miniature
 
+# Processes of pytest-xdist share the processors: threads of OpenMP that wait for work would keep
+# the others from theirs. Stages set both for themselves (run/determinism.py).
+os.environ |= {"OMP_NUM_THREADS": "1", determinism.SPINS: determinism.SPINS_LOADED}
 # a build of a test starts no process for TensorBoard, where that is installed
 os.environ[recorder.VARIABLE] = recorder.OFF
 

@@ -107,7 +107,9 @@ def encoder(
         frozen_embeddings=True,
         frozen_layers=0,
     )
-    model, tokenizer, pad_id = transformer.create(plain, weights, (), labels)
+    model, tokenizer, pad_id = transformer.start(
+        AutoModelForSequenceClassification, plain, weights, labels
+    )
     body: PreTrainedModel = getattr(model, model.base_model_prefix)
     return body.eval().requires_grad_(False), tokenizer, pad_id
 

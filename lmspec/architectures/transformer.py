@@ -18,8 +18,8 @@ from transformers import (
 )
 
 from lmspec.errors import LmspecError
+from lmspec.methods import firsttoken, pretrained
 from lmspec.methods import layers as parts
-from lmspec.methods import pretrained
 from lmspec.specs.architecture import Transformer
 
 MASKS = ("full", "right", "left", "hole")
@@ -39,7 +39,9 @@ def create(
     spec: Transformer, weights: Path, texts: Sequence[str], labels: int
 ) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The pretrained body with a new head, its tokenizer, and the id of the padding."""
-    return start(AutoModelForSequenceClassification, spec, weights, labels)
+    model, tokenizer, pad_id = start(AutoModelForSequenceClassification, spec, weights, labels)
+    firsttoken.only(model, parts.stack(model)[1])
+    return model, tokenizer, pad_id
 
 
 def start(
@@ -97,7 +99,9 @@ def _config(file: Path, labels: int) -> PretrainedConfig:
 
 def load(folder: Path) -> PreTrainedModel:
     """The model that `save_pretrained` wrote."""
-    return pretrained.load(AutoModelForSequenceClassification, folder)
+    model = pretrained.load(AutoModelForSequenceClassification, folder)
+    firsttoken.only(model, parts.stack(model)[1])
+    return model
 
 
 def freeze(model: PreTrainedModel, embeddings: bool, layers: int) -> None:
@@ -144,6 +148,7 @@ def shrink(
             if key.startswith(prefix)
         }
     student.load_state_dict(state)
+    firsttoken.only(student, parts.stack(student)[1])
     return student
 
 

@@ -13,7 +13,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import yamltext
 from lmspec.pipeline import packages
 from lmspec.pipeline.closure import Closure, Code, OnDisk, closure
-from lmspec.run import toolchain
+from lmspec.run import environment, toolchain
 from lmspec.specs.base import Artifact, Ref, references
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.names import FETCHING, METRICS, PARTS, ArtifactName
@@ -161,8 +161,10 @@ def command_of(artifact: ArtifactName) -> str:
 
     `subprocesses.no_python` says so where there is none at all.
     """
+    fixed = {"PYTHONHASHSEED": "0", **environment.HUGE_PAGES}
+    variables = " ".join(f"{name}={value}" for name, value in fixed.items())
     path = 'PATH="$PWD/.venv/bin:$PATH"'
-    return f"exec env PYTHONHASHSEED=0 {path} python -m lmspec.run {' '.join(artifact)}"
+    return f"exec env {variables} {path} python -m lmspec.run {' '.join(artifact)}"
 
 
 def stage_of(project: Project, name: str, code: Closure, executed: Iterable[str]) -> Document:
