@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lmspec.architectures import cnn, rnn, transformer
 from lmspec.errors import LmspecError
-from lmspec.methods import bytepair, encoding, metrics, reading, torchrun
+from lmspec.methods import bytepair, encoding, firsttoken, metrics, reading, torchrun
 from lmspec.specs.architecture import Cnn, Rnn
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import Distillation
@@ -293,7 +293,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
     config = AutoConfig.from_pretrained(
         folder, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
     )
-    return AutoModelForSequenceClassification.from_pretrained(folder, config=config).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder, config=config).eval()
+    firsttoken.only(model, model.bert.encoder.layer)  # as a stage reads one
+    return model
 
 
 def test_a_student_of_all_layers_is_its_teacher(teacher: torch.nn.Module) -> None:

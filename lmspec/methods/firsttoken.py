@@ -6,7 +6,6 @@ which are 2 of 12. Of MiniLM's six layers that is 14 % of the forward and the ba
 student's three 28 %; graphs that are exported from the model have it, too.
 """
 
-import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +91,6 @@ KINDS: dict[str, type] = {
 }
 
 
-@functools.cache
-def _alone(kind: type, layer: type[nn.Module]) -> type[nn.Module]:
-    return type(f"FirstTokenOf{layer.__name__}", (kind, layer), {})
-
-
 def only(model: "PreTrainedModel", layers: nn.ModuleList) -> None:
     """Make the top one of the layers compute what the head reads, if that is the first token.
 
@@ -105,4 +99,4 @@ def only(model: "PreTrainedModel", layers: nn.ModuleList) -> None:
     kind = KINDS.get(type(model).__name__)
     top = layers[-1]
     if kind is not None and not getattr(model.config, "is_decoder", False):
-        top.__class__ = _alone(kind, type(top))
+        top.__class__ = type(f"FirstTokenOf{type(top).__name__}", (kind, type(top)), {})
