@@ -170,7 +170,15 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
     prior = supervision.prior_log_loss(dev.truth)
-    task = Task(new.windows.ids, model.pad_id, objective, evaluate, prior, new.named)
+    task = Task(
+        new.windows.ids,
+        model.pad_id,
+        objective,
+        evaluate,
+        prior,
+        new.named,
+        dev=dev.windows.ids,
+    )
     return Prepared(model, new, dev, task, adapted)
 
 

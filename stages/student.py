@@ -53,7 +53,16 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
         architecture.freeze(network, spec.frozen_embeddings, spec.frozen_layers)
         network.to(needs.machine.device)
         evaluate = supervision.evaluation(network, dev.windows, dev.truth, teacher.pad_id)
-        task = Task(new.windows.ids, teacher.pad_id, objective, evaluate, prior, new.named)
+        task = Task(
+            new.windows.ids,
+            teacher.pad_id,
+            objective,
+            evaluate,
+            prior,
+            new.named,
+            dev=dev.windows.ids,
+            reads_layers=True,
+        )
         return network, loop.fit(network, task, recipe, numerics, needs.resume)
 
     network, fitted = train(needs.bits)

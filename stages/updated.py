@@ -87,7 +87,15 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         recipe.loss,
     )
     prior = supervision.prior_log_loss(dev.truth)
-    task = Task(windows.ids, earlier.pad_id, objective, evaluate, prior, both.named)
+    task = Task(
+        windows.ids,
+        earlier.pad_id,
+        objective,
+        evaluate,
+        prior,
+        both.named,
+        dev=dev.windows.ids,
+    )
     fitted = loop.fit(earlier.model, task, recipe, numerics, needs.resume)
     rows = {"new": len(new.truth), "replayed": len(truth) - len(new.truth)}
     return Trained(earlier, fitted, windows, rows)

@@ -24,7 +24,7 @@ GIB = 2**30
 class Footprint:
     """Bytes beside what the model has when the training begins.
 
-    held    gradients, states of the optimizer, copies of the weights
+    held    gradients, states of the optimizer, copies of the weights, kept states of frozen layers
     row     activations of one window of `tokens` tokens, the longest
     rows    windows that are computed at once
     """
@@ -43,7 +43,7 @@ class Footprint:
         """The error of a machine with so many bytes."""
         found = (
             f"a step needs about {self.total / GIB:.1f} GiB, and there are {limit / GIB:.1f}:"
-            f" {self.held / GIB:.1f} for gradients, optimizer and copies of the weights,"
+            f" {self.held / GIB:.1f} for gradients, optimizer, copies of weights and kept states,"
             f" {self.row * self.rows / GIB:.1f} for {self.rows} texts of {self.tokens:,} tokens"
         )
         fitting = (limit - self.held) // max(1, self.row)
@@ -71,9 +71,8 @@ def estimated(
     rows = min(spec.micro_batch_size or spec.batch_size, len(task.ids))
     weights = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
     copies = 2 + _states(spec) + 2 * (spec.averaging is not None)  # gradients, and the best weights
-    return Footprint(
-        round(copies * weights) + max(0, 2 * one - two), two - one, rows, len(task.ids[longest])
-    )
+    held = round(copies * weights) + max(0, 2 * one - two) + task.kept_bytes
+    return Footprint(held, two - one, rows, len(task.ids[longest]))
 
 
 def _states(spec: GradientDescent) -> float:

@@ -15,7 +15,7 @@ from lmspec.methods.reading import Ids, collate
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
-from lmspec.training import dropping, footprint, memory, vocabulary
+from lmspec.training import dropping, footprint, frozen, memory, vocabulary
 from lmspec.training.averaging import Average
 from lmspec.training.checkpoints import Checkpoints
 from lmspec.training.optimizers import Descent
@@ -47,8 +47,12 @@ def fit(
         world.divided(model),
         dropping.quick(model),
         nullcontext(task) if world.shards else vocabulary.narrowed(model, task, spec) as narrow,
+        # each of several processes would compute the states of all windows
+        nullcontext(narrow)
+        if world.size > 1
+        else frozen.kept(model, narrow, spec, numerics) as fed,
     ):
-        task = world.agreeing(narrow)
+        task = world.agreeing(fed)
         return _fit(model, task, spec, numerics, world.resumed(resume), world, until)
 
 

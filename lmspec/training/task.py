@@ -31,6 +31,9 @@ class Task:
     named      what texts these windows are of, for messages
     of_epoch   the objective in an epoch, of a task that shows its texts differently in each
     curve      its name among those of the stage, in letters, digits and dashes; by default its seed
+    dev        token ids of each window that `evaluate` reads, if it reads them as they are
+    reads_layers  does the objective read what single layers give?
+    kept_bytes    memory of states that are kept for it
     """
 
     ids: Sequence[Ids]
@@ -41,6 +44,9 @@ class Task:
     named: Callable[[Ids], Sequence[str]] = positions
     of_epoch: Callable[[int], Objective] | None = None
     curve: str = ""
+    dev: Sequence[Ids] = ()
+    reads_layers: bool = False
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True)
