@@ -26,6 +26,7 @@ from lmspec.run.recorder import LINES, WARNINGS
 from lmspec.tracking.tracker import KILLED, Run, Tracker
 
 POLL_SECONDS = 0.5
+NICE = 10  # a training has the processors first
 CLOSE_SECONDS = 60.0  # for a server that does not answer
 
 
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> None:
     """Follow the run. Returns when it is over and the trackers know."""
     folder, starter, known, *names = arguments
     supervisor = os.getppid()
+    os.nice(NICE)
     take_environment(int(starter))
     lifetime.adopt_orphans()
     run = Run.of(Path(folder))
