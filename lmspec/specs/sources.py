@@ -21,9 +21,16 @@ class Source(Artifact):
     noun = "sources"
     is_data = True
     kind: str
+    convert: Literal["gguf"] | None = Field(
+        default=None,
+        description="gguf: the one .gguf file that is fetched becomes config.json,"
+        " model.safetensors (float32), tokenizer.json and tokenizer_config.json; without it, files"
+        " are kept as they are",
+    )
 
     def modules(self) -> tuple[str, ...]:
-        return (f"lmspec.methods.sources.{self.kind}",)
+        converter = ("lmspec.formats.converted",) if self.convert else ()
+        return (f"lmspec.methods.sources.{self.kind}", *converter)
 
 
 class PypiSource(Source):
