@@ -541,6 +541,22 @@ def test_the_key_holds_all_by_which_dvc_knows_a_run(inputs: Path) -> None:
     assert len({base, *keys}) == len(keys) + 1
 
 
+def test_only_what_trains_a_network_or_searches_has_a_place() -> None:
+    """Another stage would hash its inputs for nothing."""
+    descent, solver = ({"training": {"kind": k}} for k in ("gradient_descent", "logistic"))
+    for name, section, wanted in (
+        ("model.a", descent, True),
+        ("mine.a", {"training": "blocks.descent"}, True),
+        ("model.a", solver, False),
+        ("scores.a", {"of": "model.a"}, False),
+        ("sweep.a", {"of": "model.a"}, True),
+        ("sources.a", descent, False),
+    ):
+        stage = declared(name=ArtifactName.parse(name))
+        params = {name: section, "blocks.descent": descent["training"]}
+        assert resuming.is_wanted(stage, {PARAMS: params}) == wanted, name
+
+
 def test_a_change_of_the_inputs_is_seen_where_it_is_written(inputs: Path) -> None:
     """A file that was touched or copied over itself has not changed."""
     held = resuming.opened(inputs, declared(), VALUES, folders.of_file)

@@ -9,7 +9,7 @@ Source: Jamieson & Talwalkar 2016, arXiv:1502.07943.
 import itertools
 from collections.abc import Mapping, Sequence
 
-from lmspec.specs.results import WATCHED
+from lmspec.methods.metrics import quality
 
 
 def widths(trials: int, rungs: Sequence[float]) -> list[int]:
@@ -25,11 +25,5 @@ def widths(trials: int, rungs: Sequence[float]) -> list[int]:
 
 
 def ranked(results: Mapping[int, Mapping[str, float]], metric: str) -> list[int]:
-    """Numbers of trials, the best first: by a dev metric, then log loss, then their number."""
-    sign = 1 if WATCHED[metric] == "higher" else -1
-
-    def key(number: int) -> tuple[float, float, int]:
-        result = results[number]
-        return -sign * result[metric], result["log_loss"], number
-
-    return sorted(results, key=key)
+    """Numbers of trials, the best first; of equally good ones the first."""
+    return sorted(sorted(results), key=lambda n: quality(results[n], metric), reverse=True)

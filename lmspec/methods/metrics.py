@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmspec.specs.results import WATCHED
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -68,6 +70,17 @@ def dev(truth: Ints, probability: Floats) -> dict[str, float]:
         "balanced_accuracy": balanced_accuracy(truth, predicted),
         "predicted_labels": len(np.unique(predicted)),
     }
+
+
+def quality(result: Mapping[str, float], metric: str, prefix: str = "") -> tuple[float, float]:
+    """Of two results the better one has more: by a dev metric, of equal ones by their log loss.
+
+    Log loss moves before a label does.
+
+    prefix  of the names in the result
+    """
+    sign = 1 if WATCHED[metric] == "higher" else -1
+    return sign * result[f"{prefix}{metric}"], -result.get(f"{prefix}log_loss", 0.0)
 
 
 def warnings(dev: Mapping[str, float], truth: Ints) -> Iterator[str]:

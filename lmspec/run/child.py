@@ -46,7 +46,7 @@ class Job:
     values     file -> name -> value of the parameters
     temporary  folder for temporary files, outside the project: a socket's path must be short
     advice     how to restore the previous output if DVC has deleted it
-    resume     where the build may keep what it needs to go on after a kill; None for what fetches
+    resume     where a training may keep what it needs to go on after a kill
     progress   file, in its scratch folder, for what a training tells of itself
     rank       which of several processes that train together; None: it is alone
     alone      do those have a network of their own?

@@ -18,6 +18,7 @@ OURS = Path(".lmspec")  # what git and DVC ignore: locks, scratch folders, durat
 SYNC = "run `lmspec sync`, then `dvc repro`"
 FETCHING = "sources"  # the noun whose stages may use the network
 SEARCHING = "sweep"  # the noun whose stages keep results of trials
+TRAINED = "gradient_descent"  # `training.kind` of a network
 SHARED = (
     "machine",
     "numerics",
@@ -93,6 +94,16 @@ def read(root: Path, name: ArtifactName) -> Declaration:
     deps = [place for dep in declared.deps for place in (dep, *map(str, PurePath(dep).parents))]
     made = {place: ArtifactName.of_stage(makers[place]) for place in deps if place in makers}
     return replace(declared, made=made)
+
+
+def trains(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Does a stage train a network, by its section? It may have ranks and checkpoints.
+
+    values  file -> name -> value of the parameters
+    """
+    section = blocks.without(values[PARAMS]).get(str(declared.name)) or {}
+    training = section.get("training")
+    return isinstance(training, dict) and training.get("kind") == TRAINED
 
 
 def _require_not_built(root: Path, declared: Declaration, makers: Mapping[str, str]) -> None:

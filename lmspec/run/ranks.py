@@ -16,7 +16,6 @@ from lmspec.run import declaration
 from lmspec.run.declaration import Declaration
 from lmspec.specs import blocks
 
-TRAINED = "gradient_descent"  # `training.kind` of what is trained by ranks
 NODE, NODES = "GROUP_RANK", "GROUP_WORLD_SIZE"  # torchrun's
 ADDRESS, PORT = "MASTER_ADDR", "MASTER_PORT"
 MEETING = "LMSPEC_MEETING"  # a file, or host:port/stage
@@ -65,8 +64,7 @@ def of(
     """
     params = blocks.without(values[declaration.PARAMS])
     world = (params.get("numerics") or {}).get("world")
-    training = (params.get(str(declared.name)) or {}).get("training")
-    trained = isinstance(training, dict) and training.get("kind") == TRAINED
+    trained = declaration.trains(declared, values)
     if not isinstance(world, int) or world < 2 or not trained:
         return []
     node, nodes = (int(os.environ.get(name, default)) for name, default in ((NODE, 0), (NODES, 1)))

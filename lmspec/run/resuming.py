@@ -20,6 +20,14 @@ from lmspec.run.declaration import Declaration
 MOST_OTHERS = 2  # places of other keys that stay: an edit that is taken back goes on, too
 
 
+def is_wanted(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Does a stage use its place? The key of another one's would be computed in vain.
+
+    What fetches is declared by its hash, and nothing is known of it before.
+    """
+    return not declared.fetches and (declared.searches or declaration.trains(declared, values))
+
+
 def place(root: Path, declared: Declaration) -> Path:
     """The folder of a stage's places."""
     return root / declaration.OURS / ("sweep" if declared.searches else "resume") / declared.stage

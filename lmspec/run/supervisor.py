@@ -86,8 +86,9 @@ def _supervise(root: Path, declared: Declaration, starter: int, advice: str) -> 
     # not while it builds: what a build says of a damaged input would hide the reason
     store = digests.Store(root)
     before = _inputs_as_made(root, declared, values, store)
-    # what a source fetches is declared by its hash, and nothing is known of it before
-    resume = None if declared.fetches else resuming.opened(root, declared, values, store.sha256)
+    resume = None
+    if resuming.is_wanted(declared, values):
+        resume = resuming.opened(root, declared, values, store.sha256)
     store.save()
     record, temporary = Recorder(root, declared, values, starter), _temporary(root, declared)
     job = child.Job(root, declared, values, temporary, advice, resume, record.source)

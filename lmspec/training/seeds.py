@@ -1,13 +1,13 @@
 """seeds: a generator for each use and step, and trainings with further seeds."""
 
 import hashlib
-import sys
 from collections.abc import Callable
 
 import torch
 
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
+from lmspec.training import progress
 from lmspec.training.task import Fitted
 
 
@@ -30,6 +30,6 @@ def over_seeds(
     """
     others = []
     for number in range(2, spec.seeds + 1):
-        print(f"  seed {number} of {spec.seeds}", file=sys.stderr, flush=True)
+        progress.say(f"seed {number} of {spec.seeds}")
         others.append(train(numerics.model_copy(update={"seed": numerics.seed + number - 1})))
     return others

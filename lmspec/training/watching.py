@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmspec.methods import metrics
 from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Ids
-from lmspec.specs.results import WATCHED
 from lmspec.specs.training import GradientDescent
 from lmspec.training import faults
 from lmspec.training.averaging import Average
@@ -112,9 +112,7 @@ class Watch:
         return row
 
     def _quality(self, row: dict[str, Any]) -> tuple[float, float]:
-        """The watched metric; of equal ones log loss decides, which moves before a label does."""
-        sign = 1 if WATCHED[self.rule.metric] == "higher" else -1
-        return sign * row[f"dev_{self.rule.metric}"], -row.get("dev_log_loss", 0.0)
+        return metrics.quality(row, self.rule.metric, "dev_")
 
     @property
     def last_loss(self) -> float | None:
