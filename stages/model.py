@@ -111,7 +111,7 @@ def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) ->
 def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
     """The network before it is fitted, with its tokenizer."""
     labels = examples.labels_of(needs[spec.on])
-    texts = documents.read_split(needs[spec.on], "train")["text"].to_list()
+    texts = documents.Texts(needs[spec.on], "train")
     source = getattr(spec.architecture, "weights", None)
     weights = needs[source] if source else None
     architecture = importlib.import_module(spec.architecture.module)

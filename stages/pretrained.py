@@ -9,7 +9,7 @@ from lmspec import stage
 from lmspec.architectures import masked
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
-from lmspec.methods import coverage, reading
+from lmspec.methods import coverage, packing, reading
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.pretrained import PretrainedSpec
 from lmspec.specs.training import descent
@@ -59,7 +59,7 @@ def train(spec: PretrainedSpec, needs: stage.Needs, numerics: Numerics) -> Train
         masking.Masks(spec.masking, encoder.words, seed, stream)
         for seed, stream in ((numerics.seed, masking.MASKS), (needs.bits.seed, masking.DEV_MASKS))
     )
-    evaluate = masking.evaluation(network, [dev.ids[i] for i in watched], encoder.pad_id, fixed)
+    evaluate = masking.evaluation(network, packing.taken(dev.ids, watched), encoder.pad_id, fixed)
     network.eval()
     before = evaluate()
     if numerics == needs.bits:
@@ -69,7 +69,7 @@ def train(spec: PretrainedSpec, needs: stage.Needs, numerics: Numerics) -> Train
             stage.say(f"{spec.of} has no head that guesses tokens: `before` is that of a new one")
     of_epoch = masking.guessing(training)
     task = Task(
-        [new.ids[i] for i in learned],
+        packing.taken(new.ids, learned),
         encoder.pad_id,
         of_epoch(0),
         evaluate,
@@ -84,11 +84,12 @@ def read(
     spec: PretrainedSpec, needs: stage.Needs, split: str, reader: reading.Reader
 ) -> tuple[reading.Windows, list[str]]:
     """All windows of the texts of a split, whatever their labels, and the ids of the texts."""
-    frame = documents.read_split(needs[spec.on], split)
+    frame = documents.read_split(needs[spec.on], split, ["id"])
     if frame.is_empty():
         remedy = f"give `{split}` a fraction above 0, or more documents"
         raise LmspecError(str(needs[spec.on]), f"its {split} split is empty", remedy)
-    return reader.read(frame["text"].to_list()), frame["id"].to_list()
+    texts = documents.Texts(needs[spec.on], split)
+    return reader.read(texts, packing.of(reader)), frame["id"].to_list()
 
 
 def with_perplexity(metrics: dict[str, Any]) -> dict[str, Any]:

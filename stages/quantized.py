@@ -7,7 +7,7 @@ import onnx
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import examples, graph
+from lmspec.formats import documents, examples, graph
 from lmspec.methods import encoding, quantizing, reading
 from lmspec.specs.quantized import Contract, QuantizedSpec
 
@@ -26,7 +26,7 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     # one window at a time: the scale of an int8 activation, so the answer, depends on its batch
     before, after = (reading.predicted(g.forward, windows, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
-    texts = dev.documents["text"].to_list()
+    texts = documents.read_split(needs[spec.calibrate], "dev", ["text"])["text"].to_list()
     worst = [
         f"{texts[drawn[i]][:60]!r}: {source.labels[label]} {one:.3f} -> {other:.3f}"
         for i, label, one, other in quantizing.furthest(before, after)

@@ -14,6 +14,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples
 from lmspec.methods import coverage, majority, metrics, overlap, reading
 from lmspec.methods.metrics import Floats
+from lmspec.methods.reading import Ids
 from lmspec.specs.scores import ScoresSpec
 
 DIGITS = 6
@@ -36,10 +37,11 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
         for line in test.described(name.name, model.reader, model.labels):
             stage.say(line)
         probability = reading.predicted(model.forward, test.windows, model.pad_id, spec.batch_size)
-        result = measured(test, probability, model.labels, spec.calibration_bins)
+        frame = documents.read_split(needs[name], "test")
+        result = measured(test, frame["table"], probability, model.labels, spec.calibration_bins)
         result |= coverage.metrics(test.windows)
         mine = [each for each in overlaps if each.dataset == name]
-        parts.append(predictions(name.name, test, probability, model.labels))
+        parts.append(predictions(name.name, frame, test.truth, probability, model.labels))
         answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()
         results[name.name] = result | counted(model.labels, *answers)
         results[name.name]["overlap"] = overlap.count(mine)
@@ -119,13 +121,17 @@ def way_out(found: overlap.Overlap, spec: ScoresSpec, needs: stage.Needs) -> str
 
 
 def measured(
-    test: examples.Examples, probability: Floats, labels: tuple[str, ...], bins: int
+    test: examples.Examples,
+    table_of: pl.Series,
+    probability: Floats,
+    labels: tuple[str, ...],
+    bins: int,
 ) -> dict[str, Any]:
     """Metrics of one test split, and of each of its tables where there are several."""
     result = metrics.full(test.truth, probability, labels, bins)
-    tables = sorted(set(test.documents["table"]))
+    tables = sorted(set(table_of))
     if len(tables) > 1:
-        at = {table: np.flatnonzero(test.documents["table"] == table) for table in tables}
+        at = {table: np.flatnonzero(table_of == table) for table in tables}
         result["table"] = {
             s: metrics.full(test.truth[rows], probability[rows], labels, bins)
             for s, rows in at.items()
@@ -143,12 +149,12 @@ def counted(labels: tuple[str, ...], truth: list[str], predicted: list[str]) -> 
 
 
 def predictions(
-    dataset: str, test: examples.Examples, probability: Floats, labels: tuple[str, ...]
+    dataset: str, frame: pl.DataFrame, truth: Ids, probability: Floats, labels: tuple[str, ...]
 ) -> pl.DataFrame:
     """One row an example. confidence: of the predicted label; label_probability: of the true one; 6
     digits."""
-    rows = np.arange(len(test.truth))
-    return test.documents.select(
+    rows = np.arange(len(truth))
+    return frame.select(
         pl.lit(dataset).alias("dataset"),
         "id",
         "table",
@@ -157,7 +163,7 @@ def predictions(
         "label",
         pl.Series("predicted", [labels[i] for i in probability.argmax(1)]),
         pl.Series("confidence", probability.max(1)).round(DIGITS),
-        pl.Series("label_probability", probability[rows, test.truth]).round(DIGITS),
+        pl.Series("label_probability", probability[rows, truth]).round(DIGITS),
     )
 
 

@@ -1,6 +1,6 @@
 """cnn: convolutions over token embeddings, maximum over time. Source: Kim 2014, arXiv:1408.5882."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class CnnClassifier(Network):
 
 
 def create(
-    spec: Cnn, weights: Path | None, texts: Sequence[str], labels: int
+    spec: Cnn, weights: Path | None, texts: Iterable[str], labels: int
 ) -> tuple[CnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the padding id."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)

@@ -6,7 +6,7 @@ arXiv:2209.11055 (a logistic regression on such embeddings), without their contr
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lmspec.architectures import transformer
 from lmspec.methods import logistic, pretrained
-from lmspec.methods.reading import Ids, collate, length_order
+from lmspec.methods.reading import Ids, collate, length_order, lengths
 from lmspec.specs.architecture import Embedding, Hybrid, Transformer
 
 MASKS = transformer.MASKS
@@ -83,7 +83,7 @@ class EmbeddingClassifier(OnEncoder):
 
 
 def create(
-    spec: Embedding, weights: Path, texts: Sequence[str], labels: int
+    spec: Embedding, weights: Path, texts: Iterable[str], labels: int
 ) -> tuple[EmbeddingClassifier, Tokenizer, int]:
     """The pretrained body with a head of zeros, its tokenizer, and the id of the padding."""
     body, tokenizer, pad_id = encoder(spec, weights, labels)
@@ -150,7 +150,7 @@ def embeddings(network: OnEncoder, ids: Sequence[Ids], pad_id: int) -> NDArray[n
     result = np.empty((len(ids), network.body.config.hidden_size), np.float32)
     start = last = now = time.monotonic()
     done = 0
-    for rows in length_order([len(window) for window in ids], BATCH):
+    for rows in length_order(lengths(ids), BATCH):
         batch = collate(ids, rows, pad_id)
         input_ids, mask = (
             torch.from_numpy(values).to(network.device)

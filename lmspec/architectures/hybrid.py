@@ -1,7 +1,7 @@
 """hybrid: n-grams of a text beside its embedding by a frozen encoder, and one linear layer."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ class HybridClassifier(embedding.OnEncoder):
 
 
 def create(
-    spec: Hybrid, weights: Path, texts: Sequence[str], labels: int
+    spec: Hybrid, weights: Path, texts: Iterable[str], labels: int
 ) -> tuple[HybridClassifier, HybridTokenizer, int]:
     """The pretrained body and the texts' n-grams with a head of zeros, both tokenizers, padding."""
     body, tokens, pad_id = embedding.encoder(spec, weights, labels)

@@ -1,7 +1,7 @@
 """linear: TF-IDF of n-grams of words and characters, one linear layer: logistic regression."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class LinearClassifier(Network):
 
 
 def create(
-    spec: Linear, weights: Path | None, texts: Sequence[str], labels: int
+    spec: Linear, weights: Path | None, texts: Iterable[str], labels: int
 ) -> tuple[LinearClassifier, NgramTokenizer, int]:
     """A classifier of the texts' n-grams with a head of zeros, its tokenizer, the padding id."""
     tokenizer, idf = tfidf.learned(texts, spec)

@@ -4,7 +4,7 @@ Source: Conneau et al. 2017, arXiv:1705.02364 (max pooling).
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def _turn(attention_mask: Tensor) -> Tensor:
 
 
 def create(
-    spec: Rnn, weights: Path | None, texts: Sequence[str], labels: int
+    spec: Rnn, weights: Path | None, texts: Iterable[str], labels: int
 ) -> tuple[RnnClassifier, Tokenizer, int]:
     """A network with random weights, a tokenizer trained on the texts, and the padding id."""
     tokenizer = bytepair.train(texts, spec.vocabulary, spec.max_length)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ HEAD_DROPOUTS = ("classifier_dropout", "seq_classif_dropout", "cls_dropout")
 
 
 def create(
-    spec: Transformer, weights: Path, texts: Sequence[str], labels: int
+    spec: Transformer, weights: Path, texts: Iterable[str], labels: int
 ) -> tuple[PreTrainedModel, Tokenizer, int]:
     """The pretrained body with a new head, its tokenizer, and the id of the padding."""
     model, tokenizer, pad_id = start(AutoModelForSequenceClassification, spec, weights, labels)

@@ -1,11 +1,13 @@
 """documents: the tables of a corpus and of its splits, as Parquet, and their labels."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+
+GROUP = 2**16  # rows that are written and read at once
 
 DOCUMENT = {
     "id": pl.String,
@@ -28,20 +30,31 @@ REJECTED = {
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write one row group, zstd, no statistics: the same rows give the same bytes."""
-    frame.write_parquet(
-        path, compression="zstd", statistics=False, row_group_size=max(1, frame.height)
-    )
+    """Write row groups of one size, zstd, no statistics: the same rows give the same bytes."""
+    frame.rechunk().write_parquet(path, compression="zstd", statistics=False, row_group_size=GROUP)
 
 
-def read(path: Path) -> pl.DataFrame:
-    """Read columns id, text, label, group (null: a group of its own), table."""
-    return pl.read_parquet(path)
+def read(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read columns id, text, label, group (null: a group of its own), table; or some of them."""
+    return pl.read_parquet(path, columns=None if columns is None else list(columns))
 
 
-def read_split(splits: Path, split: str) -> pl.DataFrame:
+def read_split(splits: Path, split: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read the documents of one split (train, dev or test), ordered by id."""
-    return read(splits / f"{split}.parquet")
+    return read(splits / f"{split}.parquet", columns)
+
+
+class Texts(Iterable[str]):
+    """Texts of one split, in its order: read part by part, each time they are gone through."""
+
+    def __init__(self, splits: Path, split: str) -> None:
+        self.table = pl.scan_parquet(splits / f"{split}.parquet")
+
+    def __iter__(self) -> Iterator[str]:
+        start, texts = 0, self.table.select("text")
+        while part := texts.slice(start, GROUP).collect()["text"].to_list():
+            yield from part
+            start += len(part)
 
 
 def write_ids(ids: Iterable[str], folder: Path, part: str) -> None:

@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents
-from lmspec.methods import coverage
+from lmspec.methods import coverage, packing
 from lmspec.methods.reading import Ids, Reader, Windows
 
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples. windows: of their texts; truth: (n,) positions of the labels; documents: rows."""
+    """n examples.
+
+    windows    of their texts
+    truth      (n,) positions of the labels
+    documents  columns id and label
+    """
 
     windows: Windows
     truth: NDArray[np.int64]
@@ -54,7 +59,7 @@ def labels_of(splits: Path) -> tuple[str, ...]:
 
 
 def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> Examples:
-    """Read and encode one split.
+    """Read and encode one split, of which neither all texts nor all tokens need to fit in memory.
 
     Raises LmspecError if it is empty, or has no labels or others than the model.
     """
@@ -65,7 +70,7 @@ def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> E
             f"its labels are {list(own)}, and the model's are {list(labels)}",
             "give both corpora the same `labels`, in the same order",
         )
-    frame = documents.read_split(splits, split)
+    frame = documents.read_split(splits, split, ["id", "label"])
     if frame.is_empty():
         raise LmspecError(
             str(splits),
@@ -74,4 +79,5 @@ def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> E
         )
     position = {label: i for i, label in enumerate(labels)}
     truth = np.asarray([position[label] for label in frame["label"]], np.int64)
-    return Examples(reader.read(frame["text"].to_list()), truth, frame)
+    windows = reader.read(documents.Texts(splits, split), packing.of(reader))
+    return Examples(windows, truth, frame)

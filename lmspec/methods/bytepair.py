@@ -1,6 +1,6 @@
 """bytepair: train a byte-level BPE tokenizer, for models without a pretrained one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -8,7 +8,7 @@ PAD = "[PAD]"
 PAD_ID = 0  # the trainer numbers the special tokens first
 
 
-def train(texts: Sequence[str], vocabulary: int, max_length: int) -> Tokenizer:
+def train(texts: Iterable[str], vocabulary: int, max_length: int) -> Tokenizer:
     """Lower-cased. Every byte is in the vocabulary, so no token is unknown.
 
     The same texts give the same bytes.

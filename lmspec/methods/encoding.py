@@ -1,22 +1,28 @@
 """encoding: windows of several datasets together, and their weights in a loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmspec.methods import packing
 from lmspec.methods.reading import Ids, Windows
 
 
 def joined(parts: Sequence[tuple[Windows, Sequence[int] | Ids]]) -> Windows:
     """Texts of several datasets, each with the positions of those that are taken, as one."""
-    ids, of_text, number = [], [], 0
-    for windows, texts in parts:
-        for text in texts:
-            places = windows.places(int(text))
-            ids += [windows.ids[place] for place in places]
-            of_text += [number] * len(places)
-            number += 1
+    of_text: list[int] = []
+
+    def taken_windows() -> Iterator[Ids]:
+        number = 0
+        for windows, texts in parts:
+            for text in texts:
+                places = windows.places(int(text))
+                of_text.extend([number] * len(places))
+                yield from (windows.ids[place] for place in places)
+                number += 1
+
+    ids = packing.packed(taken_windows(), np.int64)
 
     def taken(name: str) -> Ids:
         return np.concatenate([getattr(w, name)[np.asarray(texts)] for w, texts in parts])

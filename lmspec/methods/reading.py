@@ -3,8 +3,10 @@
 A bundle has a copy of this file, so it imports nothing of lmspec.
 """
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from tokenizers import Tokenizer
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Forward = Callable[[Ids, Ids], NDArray[np.float32]]
+Keep = Callable[[Iterator[Ids]], Sequence[Ids]]
 ENCODED_AT_ONCE = 4096  # texts
 OVERLAP = 8  # a window repeats an eighth of the one before, so that no phrase is only read in parts
 
@@ -30,7 +33,7 @@ class Windows:
     unknown  (n,) those of them that the vocabulary lacks; None of n-grams: it lacks most by design
     """
 
-    ids: list[Ids]
+    ids: Sequence[Ids]
     of_text: Ids
     tokens: Ids
     unread: Ids
@@ -85,32 +88,47 @@ class Reader:
         """Do the tokens have n-grams of the whole text beside them?"""
         return self._hybrid is not None
 
-    def read(self, texts: Sequence[str]) -> Windows:
-        """Token ids of each text, in as many windows as are read of it."""
-        ids: list[Ids] = []
-        of_text: list[int] = []
-        special = 0 if self.max_length is None else self._before + self._after
-        tokens, unread, unknown = (np.zeros(len(texts), np.int64) for _ in range(3))
-        for text, whole in enumerate(self._encoded(texts)):
-            windows = [whole]
-            if self.max_length is not None and len(whole) > self.max_length:
-                windows, unread[text] = self._parts(whole)
-            tokens[text] = len(whole) - special
-            unknown[text] = (whole == self._unknown).sum() if self._unknown is not None else 0
-            if self._hybrid is not None:
-                beside = np.asarray(self._hybrid.beside(texts[text]), np.int64)
-                windows = [np.concatenate([window, beside]) for window in windows]
-            ids += windows
-            of_text += [text] * len(windows)
-        lacking = unknown if isinstance(self._tokenizer, Tokenizer) else None
-        return Windows(ids, np.asarray(of_text, np.int64), tokens, unread, lacking)
+    def read(self, texts: Iterable[str], keep: Keep = list) -> Windows:
+        """Token ids of each text, in as many windows as are read of it.
 
-    def _encoded(self, texts: Sequence[str]) -> Iterator[Ids]:
-        """Ids of each text; of few at once, since an encoding holds strings and offsets, too."""
-        for start in range(0, len(texts), ENCODED_AT_ONCE):
-            part = list(texts[start : start + ENCODED_AT_ONCE])
-            for encoding in self._tokenizer.encode_batch(part):
-                yield np.asarray(encoding.ids, np.int64)
+        keep  takes the windows, one after the other: neither all texts nor all windows need to be
+              in memory
+        """
+        of_text, tokens, unread, unknown = (array("q") for _ in range(4))
+        special = 0 if self.max_length is None else self._before + self._after
+
+        def read() -> Iterator[Ids]:
+            for number, (text, whole) in enumerate(self._encoded(texts)):
+                windows, lost = [whole], 0
+                if self.max_length is not None and len(whole) > self.max_length:
+                    windows, lost = self._parts(whole)
+                tokens.append(len(whole) - special)
+                unread.append(lost)
+                unknown.append(
+                    int((whole == self._unknown).sum()) if self._unknown is not None else 0
+                )
+                if self._hybrid is not None:
+                    beside = np.asarray(self._hybrid.beside(text), np.int64)
+                    windows = [np.concatenate([window, beside]) for window in windows]
+                of_text.extend([number] * len(windows))
+                yield from windows
+
+        ids = keep(read())
+        lacking = np.array(unknown, np.int64) if self.is_of_tokens else None
+        places, whole = np.array(of_text, np.int64), np.array(tokens, np.int64)
+        return Windows(ids, places, whole, np.array(unread, np.int64), lacking)
+
+    @property
+    def is_of_tokens(self) -> bool:
+        """Are there tokens among what it reads, and not n-grams alone?"""
+        return isinstance(self._tokenizer, Tokenizer)
+
+    def _encoded(self, texts: Iterable[str]) -> Iterator[tuple[str, Ids]]:
+        """Each text and its ids; of few at once, since an encoding holds strings and offsets."""
+        rest = iter(texts)
+        while part := list(itertools.islice(rest, ENCODED_AT_ONCE)):
+            for text, encoding in zip(part, self._tokenizer.encode_batch(part), strict=True):
+                yield text, np.asarray(encoding.ids, np.int64)
 
     def _parts(self, whole: Ids) -> tuple[list[Ids], int]:
         """(windows of a text that is too long, how many of its tokens are in none)."""
@@ -141,16 +159,23 @@ def _unknown(tokenizer: Tokenizer) -> int | None:
 
 def collate(ids: Sequence[Ids], rows: Sequence[int] | Ids, pad_id: int) -> Batch:
     """Rows as one batch, padded to the longest of them."""
-    length = max(1, *(len(ids[i]) for i in rows))
+    windows = [ids[int(i)] for i in rows]
+    length = max(1, *map(len, windows))
     input_ids = np.full((len(rows), length), pad_id, np.int64)  # (b, t)
     attention_mask = np.zeros((len(rows), length), np.int64)
-    for j, i in enumerate(rows):
-        input_ids[j, : len(ids[i])] = ids[i]
-        attention_mask[j, : len(ids[i])] = 1
+    for j, window in enumerate(windows):
+        input_ids[j, : len(window)] = window
+        attention_mask[j, : len(window)] = 1
     return Batch(np.asarray(rows, np.int64), input_ids, attention_mask)
 
 
-def length_order(lengths: Sequence[int], batch_size: int) -> list[Ids]:
+def lengths(ids: Sequence[Ids]) -> Ids:
+    """(w,) number of ids in each window."""
+    known = getattr(ids, "lengths", None)  # of methods/packing.py
+    return np.asarray([len(window) for window in ids], np.int64) if known is None else known
+
+
+def length_order(lengths: Sequence[int] | Ids, batch_size: int) -> list[Ids]:
     """Rows of each batch, from short to long, for the least padding; ties keep their order."""
     rows = np.argsort(np.asarray(lengths), kind="stable")
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
@@ -161,7 +186,7 @@ def logits(
 ) -> NDArray[np.float32]:
     """(w, k) in the order of `ids`; windows of similar length share a batch."""
     out: NDArray[np.float32] | None = None
-    for rows in length_order([len(i) for i in ids], batch_size):
+    for rows in length_order(lengths(ids), batch_size):
         batch = collate(ids, rows, pad_id)
         got = forward(batch.input_ids, batch.attention_mask)
         if out is None:

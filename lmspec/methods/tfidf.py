@@ -1,6 +1,6 @@
 """tfidf: texts -> the n-grams to know, and the weighted counts of each text as a sparse matrix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class NgramSpec(Protocol):
     def max_features(self) -> int: ...  # noqa: D102
 
 
-def learned(texts: Sequence[str], spec: NgramSpec) -> tuple[NgramTokenizer, NDArray[np.float32]]:
+def learned(texts: Iterable[str], spec: NgramSpec) -> tuple[NgramTokenizer, NDArray[np.float32]]:
     """The n-grams of the training texts that the spec keeps, and (v,) their inverse frequencies.
 
     Words and pieces of words are looked up once per distinct chunk, and matrices do the rest.
@@ -47,7 +47,7 @@ def learned(texts: Sequence[str], spec: NgramSpec) -> tuple[NgramTokenizer, NDAr
         found = f"no n-gram is in {spec.min_documents} training texts"
         raise LmspecError("architecture.min_documents", found, "lower it, or give more texts")
     documents = np.concatenate([word.documents, char.documents])
-    idf = np.log((1 + len(texts)) / (1 + documents)) + 1
+    idf = np.log((1 + len(flat)) / (1 + documents)) + 1
     return tokenizer, idf.astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmspec.methods.network import Classifier
-from lmspec.methods.reading import Ids, collate, length_order
+from lmspec.methods.reading import Ids, collate, length_order, lengths
 from lmspec.training import weighting
 
 ANSWER_BATCH = 64
@@ -32,7 +32,7 @@ def answers(teacher: Classifier, ids: Sequence[Ids], pad_id: int, layers: Sequen
     states: list[Tensor] = [torch.empty(0)] * len(ids)
     teacher.eval()
     wanted = {"output_hidden_states": True} if layers else {}
-    for rows in length_order([len(i) for i in ids], ANSWER_BATCH):
+    for rows in length_order(lengths(ids), ANSWER_BATCH):
         batch = collate(ids, rows, pad_id)
         with torch.no_grad():
             out = teacher(

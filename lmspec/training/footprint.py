@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from lmspec.errors import LmspecError
 from lmspec.methods.network import Classifier
-from lmspec.methods.reading import collate
+from lmspec.methods.reading import collate, lengths
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.optimizers import Adafactor, Muon, Sgd
 from lmspec.specs.training import GradientDescent
@@ -66,7 +66,7 @@ def estimated(
     model: Classifier, task: Task, spec: GradientDescent, numerics: Numerics
 ) -> Footprint:
     """Activations are those that autograd keeps of the longest text, by what a second one adds."""
-    longest = max(range(len(task.ids)), key=lambda i: len(task.ids[i]))
+    longest = int(lengths(task.ids).argmax())
     one, two = (_kept(model, task, [longest] * n, numerics) for n in (1, 2))
     rows = min(spec.micro_batch_size or spec.batch_size, len(task.ids))
     weights = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)

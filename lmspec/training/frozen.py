@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmspec.methods.network import Classifier, Network
-from lmspec.methods.reading import Batch, Ids, collate, length_order
+from lmspec.methods.reading import Batch, Ids, collate, length_order, lengths
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
 from lmspec.training.feeding import Lower
@@ -63,7 +63,7 @@ class States:
     """Hidden states of windows, in one array: of their tokens alone, not of padding."""
 
     def __init__(self, ids: Sequence[Ids], width: int, dtype: torch.dtype) -> None:
-        self.ends = torch.tensor([len(i) for i in ids]).cumsum(0).tolist()
+        self.ends = lengths(ids).cumsum().tolist()
         self.values = torch.empty(self.ends[-1], width, dtype=dtype)  # (tokens, d)
 
     def __getitem__(self, row: int) -> Tensor:
@@ -80,7 +80,7 @@ class States:
 
 
 def _lower(model: Classifier, task: Task) -> Lower | None:
-    by_length = sorted(range(len(task.ids)), key=lambda i: len(task.ids[i]))
+    by_length = lengths(task.ids).argsort(kind="stable")
     probe = collate(task.ids, [by_length[0], by_length[-1]], task.pad_id)
     return Lower.found(model, probe)
 
@@ -91,7 +91,7 @@ def _computed(what: str, ids: Sequence[Ids], pad_id: int, lower: Lower, bf16: bo
     say(f"{lower.count} frozen layers: once for {len(ids):,} {what} windows, {size:,.0f} MB")
     states = None
     with torch.autocast(lower.model.device.type, torch.bfloat16, enabled=bf16):
-        for rows in length_order([len(i) for i in ids], AT_ONCE):
+        for rows in length_order(lengths(ids), AT_ONCE):
             given = lower.compute(collate(ids, rows, pad_id))
             states = states or States(ids, lower.width, given.dtype)
             for row, each in zip(rows, given, strict=True):
@@ -102,7 +102,7 @@ def _computed(what: str, ids: Sequence[Ids], pad_id: int, lower: Lower, bf16: bo
 
 def _size(ids: Sequence[Ids], lower: Lower) -> int:
     """Bytes, at most."""
-    return sum(len(i) for i in ids) * lower.width * torch.float32.itemsize
+    return int(lengths(ids).sum()) * lower.width * torch.float32.itemsize
 
 
 def _objective(lower: Lower, states: States, task: Task) -> Objective:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lmspec.methods.network import Classifier
-from lmspec.methods.reading import Ids, collate
+from lmspec.methods.reading import Ids, collate, lengths
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
@@ -67,7 +67,7 @@ def _fit(
 ) -> Fitted:
     if not world.shards:  # of which it would count all weights
         footprint.require_memory(model, task, spec, numerics)
-    order = Order([len(i) for i in task.ids], spec.batch_size, spec.epochs, numerics.seed)
+    order = Order(lengths(task.ids).tolist(), spec.batch_size, spec.epochs, numerics.seed)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
     watch = Watch(model, task, spec, average, order.steps)

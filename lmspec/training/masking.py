@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from lmspec.methods.reading import Batch, Ids, collate, length_order
+from lmspec.methods.reading import Batch, Ids, collate, length_order, lengths
 from lmspec.specs.pretrained import Masking
 from lmspec.training.task import Objective
 
@@ -116,7 +116,7 @@ def evaluation(
 
     def evaluate() -> dict[str, float]:
         loss, right, count = 0.0, 0, 0
-        for rows in length_order([len(i) for i in ids], EVALUATION_BATCH):
+        for rows in length_order(lengths(ids), EVALUATION_BATCH):
             batch = collate(ids, rows, pad_id)
             guesses = masks.of(batch, 0)
             with torch.inference_mode():
