@@ -85,6 +85,34 @@ def test_a_constant_answer_is_no_success(project: Project) -> None:
     assert "nearly every answer is 'good'" in project.run("show", "scores.cnn").stdout
 
 
+def test_a_candidate_that_is_better_than_what_ships_is_named(project: Project) -> None:
+    """With what ships it instead. What the graph was made from is no candidate, nor is one whose
+    interval has 0 in it."""
+    spec = (project.root / "params.yaml").read_text()
+    model = spec.partition("model:\n")[2].partition("exported:\n")[0]
+    project.edit("params.yaml", model, model + model.replace("  cnn:", "  wide:", 1))
+    rest = "on: [splits.reviews], batch_size: 16, calibration_bins: 5, accepted_overlap: []}\n"
+    ours, wide = f"  ships: {{of: exported.cnn, {rest}", f"  wide: {{of: model.wide, {rest}"
+    project.edit("params.yaml", CNN, f"{ours}{wide}{CNN}")
+    bundle = "bundle:\n  cnn: {of: exported.cnn, scores: scores.ships, title: A, license: MIT, "
+    bundle += "intended_use: A., limitations: B.}\ngates:\n"
+    project.edit("params.yaml", "gates:\n", bundle)
+    for first, is_named in ((0, True), (190, False)):
+        better = [
+            replace(row, predicted=row.label) if i >= first else row
+            for i, row in enumerate(REVIEWS)
+        ]
+        for name, rows in (("ships", REVIEWS), ("wide", better), ("cnn", better)):
+            project.score(f"scores.{name}", {"reviews": rows})
+        project.lock()
+        problems = inspected(project).overview().problems
+        named = [each for each in problems if "better than" in each.found]
+        assert [each.artifact for each in named] == ["model.wide"] * is_named
+        for each in named:
+            assert "better than exported.cnn, which ships: macro F1 of reviews +0." in each.found
+            assert each.remedy == "`lmspec set exported.cnn.of=model.wide`, then `dvc repro`"
+
+
 @pytest.mark.parametrize("count", [2, 3, 50])
 def test_details_add_up_for_few_and_many_labels(project: Project, count: int) -> None:
     """Confusion, classes, calibration and tables count every example once."""

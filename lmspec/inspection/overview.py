@@ -69,7 +69,7 @@ class Inspection:
     def overview(self) -> Overview:
         """All scores in the order of params.yaml, the gates of the commit, and what is lacking."""
         scores = list(self.all_scores())
-        problems = [*self._problems(), *self._warnings(scores)]
+        problems = [*self._problems(), *self._warnings(scores), *self._better(scores)]
         return Overview(scores, self.baselines, list(self._gates()), problems)
 
     def _problems(self) -> Iterator[Problem]:
@@ -93,6 +93,44 @@ class Inspection:
             for warning in found.warnings if found else ():
                 remedy = f"`lmspec show {score.scores}`, `lmspec show {score.of}`"
                 yield Problem(score.scores, warning, remedy)
+
+    def _better(self, scores: Sequence[Score]) -> Iterator[Problem]:
+        """Candidates that answer a dataset better than what ships; not what that was made from."""
+        for ships in (score for score in scores if score.shipped):
+            made_from = {ships.of, *self._made_from(ships.of)}
+            for other in scores:
+                if other.dataset != ships.dataset or other.of in made_from:
+                    continue
+                pair = ArtifactPair(self.artifact(ships.scores), self.artifact(other.scores))
+                found = difference(pair, (ships.dataset, "macro_f1"))
+                if found and found.interval and found.interval[0] > 0:
+                    low, high = found.interval
+                    why = (
+                        f"better than {ships.of}, which ships: macro F1 of {ships.dataset}"
+                        f" {found.value:+.3f} [{low:.3f}..{high:.3f}]"
+                    )
+                    yield Problem(other.of, why, self._to_ship(ships.of, other.of))
+
+    def _made_from(self, name: str) -> set[str]:
+        """All artifacts that it was made from, and what these were."""
+        found: set[str] = set()
+        left = references(self.revision.artifacts, name)
+        while left:
+            found |= left
+            left = {n for one in left for n in references(self.revision.artifacts, one)} - found
+        return found
+
+    def _to_ship(self, ships: str, other: str) -> str:
+        """What makes another model or graph the one that a bundle holds."""
+        holders = [ships, *sorted(self._made_from(ships))]
+        exported = next((name for name in holders if name.startswith("exported.")), None)
+        if exported is None or other.startswith(("exported.", "quantized.")):
+            exported = next(
+                name
+                for name, spec in self.revision.artifacts.items()
+                if name.startswith("bundle.") and spec.get("of") == ships
+            )
+        return f"`lmspec set {exported}.of={other}`, then `dvc repro`"
 
     def all_scores(self, of: str | None = None) -> Iterator[Score]:
         """A row for each scores artifact and dataset. of: only those of this model or graph."""
