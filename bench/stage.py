@@ -33,8 +33,9 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 from stages import splits
 from lmspec import stage
+from lmspec.specs import blocks
 from lmspec.specs.numerics import Machine
-params = YAML(typ="safe").load(Path("params.yaml"))
+params = blocks.without(YAML(typ="safe").load(Path("params.yaml")))
 YAML(typ="safe").load(Path("dvc.yaml"))
 spec = TypeAdapter(splits.SplitsSpec).validate_python(params["splits"]["editorials"])
 machine = Machine.model_validate(params["machine"])
