@@ -1,6 +1,6 @@
 """bench/train: samples per second and dev accuracy of our training beside the Trainer's.
 
-    python bench/train.py > bench/train.md                      (an hour; nothing else should run)
+    python bench/train.py > bench/train.md                      (80 minutes; nothing else may run)
     python bench/train.py --seeds 1 --rows 320 --texts short    (a minute, to try it)
     python bench/train.py gpu > bench/train-gpu.md              (bench/train_gpu.py, on a card)
 
@@ -35,6 +35,8 @@ CONTESTANTS = ("defaults", "tuned", "lmspec", "undeterministic")
 THEIRS = CONTESTANTS[:2]
 TEXTS = ("short", "long")
 BATCH, RATE, DECAY, WARMUP, DROPOUT = 16, 1e-4, 0.01, 0.1, 0.1
+ROWS = {"short": 3200, "long": 1600}  # 200 and 100 steps
+DEV = {"short": 2000, "long": 1000}
 MAX_LENGTH = 256
 SKIPPED = 2  # first steps, in which memory is claimed and kernels are chosen
 SHORT, LONG = "movieReviewSnippets_GroundTruth.txt", "reuters"
@@ -83,8 +85,8 @@ def main() -> None:
         return train_gpu.main()
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seeds", type=int, default=5)
-    options.add_argument("--rows", type=int, default=2000)
-    options.add_argument("--dev", type=int, default=1000)
+    options.add_argument("--rows", type=int, help="to train on; by default by the kind of texts")
+    options.add_argument("--dev", type=int, help="to measure the accuracy on")
     options.add_argument("--texts", default=",".join(TEXTS))
     options.add_argument("--contestants", default=",".join(CONTESTANTS))
     options.add_argument("--instructions", default=instructions())
@@ -116,7 +118,8 @@ def computes_bf16(name: str) -> bool:
 def measured(texts: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """contestant -> what each of its rounds gave."""
     weights, file = encoder(), scratch / f"{texts}.npz"
-    lengths = prepare(texts, given.rows, given.dev, weights, file)
+    rows, dev = given.rows or ROWS[texts], given.dev or DEV[texts]
+    lengths = prepare(texts, rows, dev, weights, file)
     names = given.contestants.split(",")
     workers = {
         name: Worker(name, file, Way(weights, given.instructions, given.threads)) for name in names
@@ -130,7 +133,7 @@ def measured(texts: str, given: argparse.Namespace, scratch: Path) -> dict[str, 
     finally:
         for process in workers.values():
             process.end()
-    return {"lengths": lengths, "rounds": rounds}
+    return {"lengths": lengths, "dev": dev, "rounds": rounds}
 
 
 class Worker:
@@ -402,9 +405,9 @@ def table(results: dict[str, Any], given: argparse.Namespace) -> str:
         "",
         f"`python bench/train.py` on {given.threads} cores of {processor()}, torch"
         f" {torch.__version__}, transformers {transformers.__version__}. MiniLM-L6, nothing frozen,"
-        f" dropout {DROPOUT:g}, batches of {BATCH}, one pass over {given.rows:,} rows, accuracy on"
-        f" {given.dev:,} others; {given.seeds} seeds, the contestants in turn. `lmspec` computes in"
-        f" {'bf16' if bf16 else 'fp32'} with `instructions: {given.instructions}`.",
+        f" dropout {DROPOUT:g}, batches of {BATCH}, one pass over the rows; {given.seeds} seeds,"
+        f" the contestants in turn. `lmspec` computes in {'bf16' if bf16 else 'fp32'} with"
+        f" `instructions: {given.instructions}`.",
     ]
     for texts, result in results.items():
         lines += ["", *section(texts, result, bf16)]
@@ -427,6 +430,8 @@ def section(texts: str, result: dict[str, Any], bf16: bool) -> list[str]:
     lines = [
         f"## {texts.capitalize()} texts: {name}, {mean(lengths):.0f} tokens in the mean,"
         f" at most {max(lengths)}",
+        "",
+        f"{len(lengths):,} rows to train on, accuracy on {result['dev']:,} others.",
         "",
         "| | samples/s | times the defaults | times the tuned | dev accuracy, % |",
         "| --- | ---: | ---: | ---: | ---: |",
