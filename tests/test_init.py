@@ -135,7 +135,7 @@ def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["fast", "balanced", "best"])
+@pytest.mark.parametrize("preset", ["balanced", "best"])
 def test_a_project_with_weights_builds(elsewhere: Path, preset: str) -> None:
     """What ships is scored beside the baseline, and passes the gates."""
     write_csv(elsewhere / "x.csv", table())
@@ -150,6 +150,20 @@ def test_a_project_with_weights_builds(elsewhere: Path, preset: str) -> None:
     assert {"model-linear", "model-hybrid", "exported-x", "scores-linear"} <= set(stages)
     assert stages[-1] == "bundle-x"
     assert "3 of 3 gates pass" in miniature.lmspec(project, "gate")
+
+
+def test_preset_fast_leaves_out_an_encoder(elsewhere: Path) -> None:
+    """It says so, and no source has it."""
+    write_csv(elsewhere / "x.csv", table())
+    miniature.write_weights(elsewhere / "encoder")
+    columns = ("--text", "what they wrote", "--label", "stars")
+    weights = ("--weights", "encoder", "--preset", "fast")
+    assert "left out, as preset fast" in init(
+        elsewhere, "new", "--data", "x.csv", *columns, *weights
+    )
+    params = YAML(typ="safe").load(elsewhere / "new/params.yaml")
+    assert list(params["sources"]) == ["x"] and list(params["model"]) == ["linear"]
+    assert "warning" not in miniature.lmspec(elsewhere / "new", "validate")
 
 
 def test_every_form_of_table_gives_a_valid_project(elsewhere: Path) -> None:
