@@ -45,8 +45,12 @@ def labelled(folder: Path) -> Beginning:
     """A table with CRLF, as spreadsheets write it."""
     rows = "".join(f"text number {i} of many,{'ab'[i % 2]}\r\n" for i in range(40))
     (folder / "x.csv").write_bytes(f"text,label\r\n{rows}".encode())
-    table = table_of.read(folder / "x.csv", "text", "label")
-    with beginning.begin(table, "balanced", None) as begun:
+    return begun_with(folder / "x.csv")
+
+
+def begun_with(file: Path) -> Beginning:
+    """A project of that table, whose columns are `text` and `label`."""
+    with beginning.begin(table_of.read(file, "text", "label"), "balanced", None) as begun:
         return begun
 
 
@@ -222,7 +226,7 @@ def test_a_corpus_is_cleaned_on_all_processors_in_the_sandbox(tmp_path: Path) ->
     rows = "".join(f'"{row}{i} {i}",{"ab"[i % 2]}\n' for i in range(40))
     (tmp_path / "x.csv").write_text(f"text,label\n{rows}")
     assert len(rows) > workers.WORTH_CHARS
-    project.create(tmp_path / "p", table_of.read(tmp_path / "x.csv", "text", "label"))
+    project.create(tmp_path / "p", begun_with(tmp_path / "x.csv"))
     run_stage(tmp_path / "p", "-m", "lmspec.run", "sources", "x")
     printed = run_stage(tmp_path / "p", "-m", "lmspec.run", "corpus", "x")
     assert "rejected: " in printed and (tmp_path / "p/data/corpus/x/documents.parquet").is_file()
