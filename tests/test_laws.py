@@ -51,6 +51,7 @@ FLOORS = (
     "specs",
     "statistics",
     "methods",
+    "writing",
     "training",
     "architectures",
     "formats",
