@@ -62,9 +62,9 @@ def words(text: str) -> tuple[str, ...]:
     """The tokens of BLEU and ROUGE-L: those of mteval-v13a, as in sacrebleu, case kept.
 
     13a splits at spaces and ASCII punctuation, so a Chinese or Thai sentence would be one word,
-    right as a whole or not at all; sacrebleu leaves it to its user to pass `--tokenize zh`. Here
-    each character of a script that writes no spaces is a word, whoever the user is: for Chinese
-    that is sacrebleu's `zh`, for Japanese, Thai, Lao, Khmer, Burmese and Tibetan its `char`.
+    right as a whole or not at all, unless a user knows `--tokenize zh`. Here each character
+    of a script that writes no spaces is a word: for Chinese that is sacrebleu's `zh`, for Japanese,
+    Thai, Lao, Khmer, Burmese and Tibetan its `char`.
     Texts without such characters have exactly the words of 13a.
     """
     line = text.rstrip().replace("<skipped>", "").replace("-\n", "").replace("\n", " ")
