@@ -28,13 +28,19 @@ GOOD = (
     .format(old=EMPTY, new=EMPTY, weights=EMPTY)
     .replace("gates:\n", f"{SWEEP}gates:\n", 1)
 )
+# That of models that write.
+WRITING = (
+    (ROOT / "tests/writing.yaml")
+    .read_text()
+    .format(pairs=EMPTY, chats=EMPTY, manual=EMPTY, weights=EMPTY)
+)
 
 
 def written(text: str | bytes, folder: Path) -> Path:
     """The path of a params.yaml with that text, beside the files that its sources name."""
     path = folder / "params.yaml"
     (folder / "raw/weights").mkdir(parents=True, exist_ok=True)
-    for name in ("old.csv", "new.csv"):
+    for name in ("old.csv", "new.csv", "pairs.json", "chats.jsonl", "manual.txt"):
         (folder / "raw" / name).touch()
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path

@@ -1,8 +1,9 @@
 """Broken specs, each with the message of `lmspec validate`: broken_specs.txt is the table.
 
 A case there is `== what is broken [rules]`, then an edit of the valid spec (lines with - are
-replaced by those with +, or removed) or a whole file (lines with |), perhaps functions of this file
-that prepare the folder (lines with !), an empty line, and the output. <0x09> is a byte.
+replaced by those with +, or removed; `= writing` edits that of models that write) or a whole file
+(lines with |), perhaps functions of this file that prepare the folder (lines with !), an empty
+line, and the output. <0x09> is a byte.
 `python -m tests.test_broken_specs` writes the present output: read its diff.
 """
 
@@ -21,7 +22,7 @@ import pytest
 
 from lmspec.language import problems, rules, schema, validate
 from lmspec.methods.folders import sha256
-from tests.specs import EMPTY, GOOD, ROOT, written
+from tests.specs import EMPTY, GOOD, ROOT, WRITING, written
 
 TABLE = ROOT / "tests/broken_specs.txt"
 LITERAL = {
@@ -62,7 +63,7 @@ class Case:
         return _bytes("".join(f"{line}\n" for line in whole) if whole else self._edited())
 
     def _edited(self) -> str:
-        text = GOOD
+        text = WRITING if "= writing" in self.given else GOOD
         hunks = re.findall(
             r"((?:^-.*\n)+)((?:^\+.*\n)*)", "".join(f"{line}\n" for line in self.given), re.M
         )
@@ -116,6 +117,16 @@ def _config(**fields: object) -> Callable[[Path], None]:
         path.write_text(path.read_text().replace(old, new))
 
     return prepare
+
+
+def _the_weights_are_a_llama(folder: Path) -> None:
+    """Its special tokens, and the header of its tensors."""
+    tokens = [{"content": name} for name in ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>")]
+    header = json.dumps({f"model.layers.0.self_attn.{n}_proj.weight": {} for n in "qkvo"}).encode()
+    weights = folder / "raw/weights"
+    (weights / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+    (weights / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    _config(num_hidden_layers=2, max_position_embeddings=128)(folder)
 
 
 def _wrote(path: Path) -> None:
@@ -207,6 +218,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "the weights have 2 layers and 20 positions": _config(
         num_hidden_layers=2, max_position_embeddings=20
     ),
+    "the weights are a llama": _the_weights_are_a_llama,
     "the weights have 2 layers": _config(num_hidden_layers=2),
     "the weights are a roberta with 24 positions": _config(
         model_type="roberta", max_position_embeddings=24, pad_token_id=1

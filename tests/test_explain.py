@@ -142,6 +142,7 @@ def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "model.architecture.rnn.cell", monkeypatch
     )
     assert [m.kinds for m in explain.meanings("model.architecture.dropout", {})] == [
+        ("causal",),
         ("cnn",),
         ("rnn",),
         ("transformer",),

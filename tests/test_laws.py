@@ -311,11 +311,18 @@ ADDED = {
     "Transformer": {"adapter"},
     "GradientDescent": {
         "averaging",
+        "checkpointing",
         "decay_fraction",
         "layerwise_decay",
         "loss",
         "micro_batch_size",
+        "packing",
     },
+    "Table": {"turns"},
+    "SplitsSpec": {"same_answers"},
+    "ModelSpec": {"rows"},
+    "Causal": {"adapter", "added_tokens"},
+    "ScoresSpec": {"calibration_bins", "generation"},
 }
 
 

@@ -70,10 +70,12 @@ def names(specs: Specs, name: ArtifactName) -> list[str]:
 
 def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
     """The same, step by step, those of one dataset or split together."""
+    of = _of(specs, name)
     every = [
         path
         for metric in nouns.of(name.noun).metrics
         if OPEN not in metric.steps
+        if not metric.of or of & {*metric.of}
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
         for path in _expanded(specs, name, metric.steps)
@@ -82,10 +84,21 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
     return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
 
 
+def _of(specs: Specs, name: ArtifactName) -> set[str]:
+    """What an artifact's metrics are of: see `Metric.of`."""
+    if name.noun == "splits":
+        tables = specs[specs[name]["of"]]["tables"]
+        return {"answers"} if any(table.get("turns") for table in tables) else set()
+    has_model = name.noun == "model" or nouns.of(name.noun).origin is not None
+    kind = specs.first(name)[1]["architecture"]["kind"] if has_model else None
+    of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(kind, {"labels"})
+    return of | {"answers"} if specs[name].get("generation") else of
+
+
 def _has_tokens(specs: Specs, name: ArtifactName) -> bool:
     """Whether the model that it is, or was made from, reads tokens: one of n-grams does not."""
     if "architecture" in specs[name]:
-        return bool(specs[name]["architecture"]["kind"] != "linear")
+        return specs[name]["architecture"]["kind"] not in ("linear", "nearest")
     origin = nouns.of(name.noun).origin
     return origin is None or _has_tokens(specs, ArtifactName.parse(specs[name][origin]))
 

@@ -66,7 +66,10 @@ def _load() -> dict[str, Noun]:
         nouns[noun] = Noun(
             **{
                 **facts,
-                "metrics": tuple(Metric(**row) for row in facts.get("metrics", ())),
+                "metrics": tuple(
+                    Metric(**{**row, "of": tuple(row.get("of", ()))})
+                    for row in facts.get("metrics", ())
+                ),
                 "reports": tuple(Table(**row) for row in facts.get("reports", ())),
                 "reads": reads,
                 "section": next((s[0] for s, part in parts if "x-section" in part), None),

@@ -10,6 +10,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import lockfile
 from lmspec.specs import blocks
 
+MOST_HEADER = 2**25  # bytes
 DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 POSITIONS = ("max_position_embeddings", "n_positions")
 # Their position ids start after `padding_idx`, so the positions up to it are unusable.
@@ -41,6 +42,28 @@ def config(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
+
+
+@functools.lru_cache(maxsize=64)
+def special_tokens(folder: Path | None) -> frozenset[str]:
+    """Special tokens of a tokenizer.json; empty if there is none, or it is not valid."""
+    try:
+        tokenizer = json.loads((Path(folder or "") / "tokenizer.json").read_text(encoding="utf-8"))
+        return frozenset(token["content"] for token in tokenizer["added_tokens"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return frozenset()
+
+
+@functools.lru_cache(maxsize=64)
+def tensors(folder: Path | None) -> frozenset[str]:
+    """Names of the tensors of a model.safetensors, from its header; empty if there is none."""
+    try:
+        with (Path(folder or "") / "model.safetensors").open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(size)) if size < MOST_HEADER else {}
+        return frozenset(header) - {"__metadata__"}
+    except (OSError, ValueError, TypeError):
+        return frozenset()
 
 
 def depth(config: Mapping[str, Any]) -> int | None:

@@ -157,14 +157,20 @@ def _is_built(specs: Specs, name: str) -> bool:
 
 def config(specs: Specs, model: Values) -> Values:
     """The configuration of pretrained weights; empty if there are none, or they are not on disk."""
+    folder = weights(specs, model)
+    return on_disk.config(folder) if folder else {}
+
+
+def weights(specs: Specs, model: Values) -> Path | None:
+    """The folder of a model's pretrained weights, on disk or not yet; None if it has none."""
     name = model["architecture"].get("weights")
     if name is None:
-        return {}
+        return None
     while ArtifactName.parse(name).noun == "pretrained":  # it has the shape of its source
         name = specs[name]["of"]
     source = specs[name]
     folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
-    return on_disk.config(specs.root / folder)
+    return specs.root / folder
 
 
 def depth(specs: Specs, name: Name) -> tuple[int | None, Place]:
@@ -178,6 +184,6 @@ def depth(specs: Specs, name: Name) -> tuple[int | None, Place]:
     at = (*origin, "architecture")
     if architecture["kind"] == "rnn":
         return architecture["layers"], ((*at, "layers"), f"the layers of {origin}")
-    if architecture["kind"] == "cnn":
+    if architecture["kind"] in ("cnn", "nearest"):
         return 0, ((*at, "kind"), f"the kind of {origin}")
     return on_disk.depth(config(specs, model)), ((*at, "weights"), "its weights")

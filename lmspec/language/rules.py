@@ -20,6 +20,7 @@ from lmspec.language import (
     resolved,
     sweep_rules,
     world_rules,
+    writing_rules,
 )
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
@@ -179,16 +180,17 @@ def splits_are_not_empty(specs: Specs) -> Disagreements:
 
 
 def texts_have_labels(specs: Specs) -> Disagreements:
-    """Whatever learns, checks or scores answers needs labels; pre-training does not."""
+    """Whatever tells labels apart needs some; pre-training and models that write do not."""
     for name in specs.names:
         has_labels = name.noun == "model" or nouns.of(name.noun).origin is not None
+        has_labels = has_labels and not writing_rules.writes(specs, name)
         for reference in specs.reads(name) if has_labels else ():
             corpus = ArtifactName.parse(specs[reference.target]["of"])
             if not specs[corpus]["labels"]:
                 yield Disagreement(
                     reference.steps,
                     f"the texts of {corpus} have no labels",
-                    "name splits that have some; only `pretrained` learns from texts alone",
+                    "name splits that have some; `pretrained` and models of kind causal need none",
                     (((*corpus, "labels"), "none"),),
                 )
 
@@ -390,6 +392,7 @@ RULES = (
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
     *sweep_rules.RULES,
+    *writing_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

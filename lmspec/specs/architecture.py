@@ -8,6 +8,7 @@ from lmspec.specs.adapter import Adapter
 from lmspec.specs.base import Ref, Spec, To
 from lmspec.specs.checks import architecture as checks
 from lmspec.specs.checks.adapter import an_adapter_trains_no_embeddings
+from lmspec.specs.prompt import Prompt
 
 MaxLength = Annotated[
     int,
@@ -198,8 +199,64 @@ class Hybrid(Network):
     max_features: MaxFeatures
 
 
+class Causal(Network):
+    """A pretrained language model that writes (AutoModelForCausalLM): each token from those before.
+
+    With a prompt it learns answers, without one every token of plain texts.
+    """
+
+    holds = (an_adapter_trains_no_embeddings, checks.texts_are_cut_as_they_can_be)
+    kind: Literal["causal"] = Field(description="a pretrained language model that writes")
+    weights: Annotated[
+        Ref,
+        To(("sources",)),
+        Field(description="folder with config.json, model.safetensors and tokenizer.json"),
+    ]
+    max_length: Annotated[
+        int, Field(ge=8, le=1_000_000, description="tokens of an example, prompt and answer")
+    ]
+    long_texts: Literal["leave_out", "cut_prompt", "windows"] = Field(
+        description="what becomes of an example of more tokens: it is not learned, or the beginning"
+        " of its prompt is left out, and its answer is whole; windows: plain texts are cut"
+    )
+    prompt: Prompt | None = Field(
+        description="how prompts and answers become one text; null: plain texts, all learned"
+    )
+    dropout: Dropout = Field(description="of hidden states and attention, where the model has any")
+    frozen_embeddings: FrozenEmbeddings
+    frozen_layers: FrozenLayers
+    added_tokens: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=1,
+        max_length=10_000,
+        description="special tokens that the vocabulary lacks; each begins as the mean of all"
+        " embeddings. Without it, none is added",
+    )
+    adapter: Adapter | None = Field(
+        default=None,
+        description="trained beside the layers that are not frozen; without it, these are trained",
+    )
+
+
+class Nearest(Network):
+    """The answer of the training prompt that has most in common: what a model must beat.
+
+    Cosine of TF-IDF of word n-grams of the prompt; of equally near ones the first by id.
+    """
+
+    holds = (checks.word_orders_are_in_order,)
+    kind: Literal["nearest"] = Field(description="the answer of the nearest training prompt")
+    words: Orders = Field(description="shortest and longest n-grams of words")
+    swap_first_word: bool = Field(
+        description="put the prompt's first word in place of the nearest prompt's, wherever its"
+        " answer has that"
+    )
+
+
 Architecture = Annotated[
-    Transformer | Rnn | Cnn | Linear | Embedding | Hybrid, Field(discriminator="kind")
+    Transformer | Rnn | Cnn | Linear | Embedding | Hybrid | Causal | Nearest,
+    Field(discriminator="kind"),
 ]
 KINDS = tuple(
     kind

@@ -155,7 +155,11 @@ class Artifact(Spec):
         facts = {name: getattr(cls, name) for name in FACTS if getattr(cls, name)}
         for name in {"metrics", "reports"} & facts.keys():
             facts[name] = [
-                {key: value for key, value in dataclasses.asdict(result).items() if value}
+                {
+                    key: list(value) if isinstance(value, tuple) else value
+                    for key, value in dataclasses.asdict(result).items()
+                    if value
+                }
                 for result in facts[name]
             ]
         handler.resolve_ref_schema(written)["x-noun"] = facts

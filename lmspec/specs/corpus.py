@@ -8,9 +8,9 @@ from lmspec.specs.base import Artifact, Inside, Name, Ref, Spec, To
 from lmspec.specs.checks import corpus as checks
 from lmspec.specs.results import Metric
 from lmspec.specs.results import Table as Report
+from lmspec.specs.turns import Column, Messages, Nested, Pair, PlainText
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
-Column = Annotated[str, Field(min_length=1, max_length=1000)]
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
@@ -88,17 +88,31 @@ class Group(Spec):
 class Table(Spec):
     """One file of a source, and how it is read."""
 
-    holds = (checks.columns_are_named,)
+    holds = (
+        checks.text_or_turns,
+        checks.turns_have_no_label,
+        checks.columns_are_named,
+        checks.format_has_the_turns,
+    )
     name: Name = Field(description="value of the column `table`; metrics are broken down by it")
     of: Annotated[Ref, To(("sources",))] = Field(description="the source that holds the file")
     file: Inside = Field(description="path inside the source's folder")
-    format: Annotated[Delimited | Typed, Field(discriminator="kind", description="file format")]
+    format: Annotated[
+        Delimited | Typed | Nested | PlainText,
+        Field(discriminator="kind", description="file format"),
+    ]
     missing: tuple[Annotated[str, Field(max_length=100)], ...] = Field(
         strict=False,
-        description="what stands for no text, no label and no group, white space around it aside, "
+        description="what stands for no text, label, answer or group, white space around it aside, "
         'such as "", NA or nan; null always does',
     )
-    text: Column = Field(description="name of the text column")
+    text: Column | None = Field(
+        description="name of the text column; null: the rows are `turns`, for models that write"
+    )
+    turns: Annotated[Pair | Messages, Field(discriminator="kind")] | None = Field(
+        default=None,
+        description="prompts and answers, for models that write; without it, each row is a text",
+    )
     label: Annotated[ColumnLabel | ThresholdLabel, Field(discriminator="kind")] | None = Field(
         description="where the label comes from; null: no row has one, for pre-training"
     )
@@ -155,6 +169,8 @@ class CorpusSpec(Artifact):
         checks.labels_are_there,
         checks.labels_are_listed,
         checks.labels_are_given,
+        checks.all_tables_have_turns_or_none,
+        checks.no_labels_to_contradict,
         checks.tables_have_their_own_names,
         checks.each_corpus_once,
     )
@@ -167,10 +183,11 @@ class CorpusSpec(Artifact):
         description="all labels, in the order of the model's outputs; [] if no table has any",
     )
     clean: Clean = Field(description="how texts are repaired, and which are rejected")
-    contradictions: Literal["drop", "keep_first", "majority"] = Field(
-        description="what becomes of a text that has different labels. drop: no row of it is kept; "
-        "keep_first: the first one; majority: the first one with the most frequent label, none if "
-        "two labels are as frequent"
+    contradictions: Literal["drop", "keep_first", "majority", "keep_all"] = Field(
+        description="what becomes of a text that has different labels, or a prompt that has"
+        " different answers. drop: no row of it is kept; keep_first: the first one; majority: the"
+        " first one with the most frequent label, none if two labels are as frequent; keep_all:"
+        " each of them, of prompts alone"
     )
     near_duplicates: NearDuplicates | None = Field(description="null: near-duplicates are kept")
     without: tuple[Annotated[Ref, To(("corpus",))], ...] = Field(

@@ -11,6 +11,7 @@ from lmspec.specs.names import MetricPath
 PLACEHOLDERS = re.compile(r"^.*\{\w+\}\.(?=[^{])|\{\w+\}$")
 
 Better = Literal["higher", "lower"]
+Of = Literal["labels", "tokens", "pairs", "answers", "likelihoods"]
 Evidence = Literal["predictions", "rounds", "size", "count", "peak"]
 EXACT = ("size", "count")
 
@@ -27,6 +28,9 @@ class Metric:
               the `size` of a file and a `count` are exact; a `peak` is measured once, without any
     column    its column in the table of rounds
     see       the metric that is compared in its place
+    of        written only of such: `labels` that a model tells apart, `tokens` that one learns to
+              write, `pairs` that are looked up, `answers` that are generated, `likelihoods` of
+              reference answers; of all, if empty
     """
 
     path: str
@@ -35,6 +39,7 @@ class Metric:
     evidence: Evidence | None = None
     column: str | None = None
     see: str | None = None
+    of: tuple[Of, ...] = ()
 
     @functools.cached_property
     def steps(self) -> MetricPath:

@@ -1,4 +1,4 @@
-"""scores: how often any model or graph is right on the test splits of any datasets."""
+"""scores: how well any model or graph answers on the test splits of any datasets."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,18 +8,58 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
+from lmspec.specs.generation import Generation, JsonSchema
 from lmspec.specs.names import MetricPath
-from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Table
+from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Of, Table
 
 MODELS = ("model", "student", "updated")
 GRAPHS = ("exported", "quantized")
+LABELS: tuple[Of, ...] = ("labels",)
+ANSWERS: tuple[Of, ...] = ("answers",)
+LIKELIHOODS: tuple[Of, ...] = ("likelihoods",)
 SCORED = (
-    *(Metric(name, way, way == "higher", "predictions") for name, way in HEADLINES.items()),
-    Metric("balanced_accuracy", "higher", True, "predictions"),
-    Metric("expected_calibration_error", "lower", True, "predictions"),
+    Metric("accuracy", "higher", True, "predictions", of=LABELS),
+    Metric("macro_f1", "higher", True, "predictions", of=LABELS),
+    Metric("exact_match", "higher", True, "predictions", of=ANSWERS),
+    Metric("bleu", "higher", False, "predictions", of=ANSWERS),
+    Metric("chrf", "higher", False, "predictions", of=ANSWERS),
+    Metric("rouge_l", "higher", True, "predictions", of=ANSWERS),
+    Metric("log_loss", "lower", False, "predictions", of=("labels", "likelihoods")),
+    Metric("bits_per_byte", "lower", False, "predictions", of=LIKELIHOODS),
+    Metric("balanced_accuracy", "higher", True, "predictions", of=LABELS),
+    Metric("expected_calibration_error", "lower", True, "predictions", of=LABELS),
     Metric("examples"),
-    Metric("f1.{label}", "higher", True, "predictions"),
+    Metric("f1.{label}", "higher", True, "predictions", of=LABELS),
 )
+# Facts about generated answers and their references.
+WRITTEN = (
+    Metric("tokens", of=LIKELIHOODS),  # of references, their ends included
+    Metric("perplexity", of=LIKELIHOODS),
+    Metric("mean_new_tokens", of=LIKELIHOODS),
+    Metric("stopped.end", share=True, of=LIKELIHOODS),
+    Metric("stopped.stop", share=True, of=LIKELIHOODS),
+    Metric("stopped.limit", share=True, of=LIKELIHOODS),
+    Metric("refusals", share=True, of=ANSWERS),
+    Metric("repetitions", share=True, of=ANSWERS),
+    Metric("empty", share=True, of=ANSWERS),
+)
+GENERATED = ("exact_match", "bleu", "chrf")  # what `dvc metrics show` prints of answers
+TABLES = (
+    Table(
+        "confusion",
+        {
+            "x": "examples",
+            "y": "predicted",
+            "template": "bar_horizontal",
+            "title": "predicted",
+        },
+    ),
+    Table(
+        "predictions",
+        {"x": "label", "y": "predicted", "template": "confusion", "title": "confusion"},
+    ),
+)
+ANSWER_TABLE = Table("answers")
 
 
 def format_of(ref: Ref) -> str:
@@ -62,27 +102,17 @@ class ScoresSpec(Artifact):
             for metric in SCORED
         ),
         Metric("{dataset}.overlap", "lower", evidence="count"),
-        Metric("{dataset}.majority.accuracy", share=True),
-        Metric("{dataset}.predicted_labels"),
-        Metric("{dataset}.empty_labels"),
-        *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in COVERAGE),
-    )
-    reports = (
-        Table(
-            "confusion",
-            {
-                "x": "examples",
-                "y": "predicted",
-                "template": "bar_horizontal",
-                "title": "predicted",
-            },
+        Metric("{dataset}.majority.accuracy", share=True, of=LABELS),
+        Metric("{dataset}.predicted_labels", of=LABELS),
+        Metric("{dataset}.empty_labels", of=LABELS),
+        *(
+            dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}", of=LABELS)
+            for metric in COVERAGE
         ),
-        Table(
-            "predictions",
-            {"x": "label", "y": "predicted", "template": "confusion", "title": "confusion"},
-        ),
+        *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in WRITTEN),
     )
-    holds = (checks.each_splits_once, checks.each_overlap_once)
+    reports = (*TABLES, ANSWER_TABLE)
+    holds = (checks.each_splits_once, checks.each_overlap_once, checks.labels_or_answers)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
         strict=False, min_length=1, description="splits whose test split it is scored on"
@@ -90,17 +120,36 @@ class ScoresSpec(Artifact):
     batch_size: int = Field(
         ge=1,
         le=65536,
-        description="texts of similar length scored together; with int8 it changes the bits",
+        description="texts of similar length scored together; with int8 it changes the bits. Of"
+        " models that write: answers that are generated side by side, which changes none",
     )
-    calibration_bins: int = Field(
-        ge=2, le=1000, description="equal-width bins of the expected calibration error"
+    calibration_bins: int | None = Field(
+        default=None,
+        ge=2,
+        le=1000,
+        description="equal-width bins of the expected calibration error, of models that tell labels"
+        " apart",
+    )
+    generation: Generation | None = Field(
+        default=None, description="how answers are generated, of models that write"
     )
     accepted_overlap: tuple[AcceptedOverlap, ...] = Field(
         strict=False, description="test examples that the model has seen, and that may count"
     )
 
     def modules(self) -> tuple[str, ...]:
-        return (format_of(self.of),)
+        if self.generation is None:
+            return (format_of(self.of),)
+        constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
+        torch = ("lmspec.writing.torchdecoder",) * (self.of.noun in MODELS)
+        return ("stages.writing_scores", *torch, *constrained)
+
+    def files(self) -> tuple[str, ...]:
+        constraint = None if self.generation is None else self.generation.constraint
+        return (constraint.file,) if isinstance(constraint, JsonSchema) else ()
+
+    def written(self) -> tuple[Table, ...]:
+        return TABLES if self.generation is None else (ANSWER_TABLE,)
 
     def reads_like(self) -> Ref | None:
         return self.of if self.of.noun in MODELS else None
@@ -109,4 +158,5 @@ class ScoresSpec(Artifact):
         return self.of
 
     def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
-        return {str(ref.name): {name: (ref.name, name) for name in HEADLINES} for ref in self.on}
+        shown = HEADLINES if self.generation is None else GENERATED
+        return {str(ref.name): {name: (ref.name, name) for name in shown} for ref in self.on}

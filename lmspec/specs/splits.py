@@ -1,6 +1,6 @@
 """splits: a corpus cut into train, dev and test; groups and near-duplicates stay together."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class SplitsSpec(Artifact):
         Metric("{split}.documents"),
         Metric("{split}.label.{label}"),
         Metric("{split}.empty_labels"),
+        Metric("dev.answers_in_train", of=("answers",)),
+        Metric("test.answers_in_train", of=("answers",)),
     )
     holds = (checks.fractions_sum_to_one,)
     of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus to split")
@@ -28,4 +30,9 @@ class SplitsSpec(Artifact):
     seed: int = Field(ge=0, lt=2**31, description="seed of the random split")
     keep_together: NearDuplicates | None = Field(
         description="put near-duplicates into the same split; null: only groups are kept together"
+    )
+    same_answers: Literal["together"] | None = Field(
+        default=None,
+        description="put rows with the same answer into the same split; without it, how many"
+        " answers are in train too is counted",
     )

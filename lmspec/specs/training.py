@@ -1,5 +1,6 @@
 """training: how weights are fitted: gradient descent for networks, else logistic regression."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -7,24 +8,42 @@ from pydantic import Field
 from lmspec.specs.base import Spec
 from lmspec.specs.checks import training as checks
 from lmspec.specs.optimizers import Optimizer
-from lmspec.specs.results import COVERAGE, WATCHED, Metric, Table
+from lmspec.specs.results import COVERAGE, WATCHED, Better, Metric, Of, Table
+
+LABELS: tuple[Of, ...] = ("labels",)
+TOKENS: tuple[Of, ...] = ("tokens",)
+NETWORKS: tuple[Of, ...] = ("labels", "tokens")
+WRITTEN: Mapping[str, tuple[Better, tuple[Of, ...]]] = {
+    **{
+        name: (better, NETWORKS if name in ("accuracy", "log_loss") else LABELS)
+        for name, better in WATCHED.items()
+    },
+    "bits_per_byte": ("lower", TOKENS),
+}
+
+
+def _watched(before: str) -> tuple[Metric, ...]:
+    return tuple(
+        Metric(f"{before}.{name}", better, better == "higher", of=of)
+        for name, (better, of) in WRITTEN.items()
+    )
+
 
 TRAINED = (
-    Metric("dev.predicted_labels"),
-    *(Metric(f"dev.{name}", better, better == "higher") for name, better in WATCHED.items()),
-    *(
-        Metric(f"seeds.{{seed}}.{name}", better, better == "higher")
-        for name, better in WATCHED.items()
-    ),
-    Metric("seeds.{seed}.predicted_labels"),
-    *(
-        Metric(f"over_seeds.{{estimate}}.{name}", better, better == "higher")
-        for name, better in WATCHED.items()
-    ),
-    Metric("best_step"),
-    Metric("steps"),
+    Metric("dev.predicted_labels", of=LABELS),
+    *_watched("dev"),
+    *_watched("seeds.{seed}"),
+    Metric("seeds.{seed}.predicted_labels", of=LABELS),
+    *_watched("over_seeds.{estimate}"),
+    Metric("best_step", of=NETWORKS),
+    Metric("steps", of=NETWORKS),
     Metric("parameters"),
-    *(Metric(f"train.{metric.path}", share=metric.share) for metric in COVERAGE),
+    *(Metric(f"train.{metric.path}", share=metric.share, of=LABELS) for metric in COVERAGE),
+    Metric("train.rows", of=("tokens", "pairs")),
+    Metric("train.left_out", of=TOKENS),  # rows of more tokens than `max_length`
+    Metric("train.cut", of=TOKENS),  # rows whose prompt was cut
+    Metric("train.tokens", of=TOKENS),
+    Metric("train.learned_tokens", of=TOKENS),
 )
 CURVE = Table(
     "curve",
@@ -85,6 +104,15 @@ class StochasticAverage(Spec):
     )
 
 
+class Packing(Spec):
+    """Several examples in one line of a batch; none sees another, and positions begin anew.
+
+    The rows of a step stay those of that step, so the loss is that without packing.
+    """
+
+    max_tokens: int = Field(ge=8, le=1_000_000, description="tokens of a line, at most")
+
+
 class EarlyStopping(Spec):
     """The weights of the best evaluation on the dev split are kept; log loss breaks ties."""
 
@@ -122,6 +150,17 @@ class GradientDescent(Spec):
         le=65536,
         description="examples computed at once, whose gradients are added up to those of the batch:"
         " less memory, other last digits; without it, the whole batch",
+    )
+    packing: Packing | None = Field(
+        default=None,
+        description="several examples in one line, of models that write; without it, each has a"
+        " line of its own",
+    )
+    checkpointing: Literal["layers"] | None = Field(
+        default=None,
+        description="keep what goes into each layer alone, and compute the rest again for the"
+        " gradient: less memory, more time; of models that write. Without it, all is kept."
+        " Source: Chen et al. 2016, arXiv:1604.06174",
     )
     optimizer: Optimizer = Field(description="which optimizer, and its settings")
     layerwise_decay: float | None = Field(
@@ -191,10 +230,16 @@ class LogisticRegression(Spec):
     )
 
 
-Training = Annotated[GradientDescent | LogisticRegression, Field(discriminator="kind")]
+class Untrained(Spec):
+    """Nothing is fitted: pretrained weights as they are, or the training pairs themselves."""
+
+    kind: Literal["none"] = Field(description="for models that write: nothing is fitted")
 
 
-def descent(training: GradientDescent | LogisticRegression) -> GradientDescent:
+Training = Annotated[GradientDescent | LogisticRegression | Untrained, Field(discriminator="kind")]
+
+
+def descent(training: GradientDescent | LogisticRegression | Untrained) -> GradientDescent:
     """The training loop of a network; checks of the specs leave no other."""
     if not isinstance(training, GradientDescent):
         raise TypeError(f"{training.kind} has no training loop")

@@ -104,19 +104,84 @@ def values_are_as_read(label: Values) -> Iterator[Disagreement]:
 
 
 def columns_are_named(table: Values) -> Iterator[Disagreement]:
-    """If the spec names the columns of a file, text, label and group are among them."""
-    columns = table["format"].get("columns")
+    """If the spec names the columns of a file, text, label, turns and group are among them."""
+    form = table["format"]
+    plain, columns = form["kind"] == "text", form.get("columns")
+    if form["kind"] == "json":
+        columns = [column["name"] for column in columns]
+    elif plain:
+        columns = ["text"]
     if columns is None:
         return
-    yield from _listed_once(("format", "columns"), "column", columns)
-    used: list[tuple[Steps, str]] = [(("text",), table["text"])]
-    used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
-    used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
-    for steps, name in used:
+    if form["kind"] != "json":  # columns_differ reports those
+        yield from _listed_once(("format", "columns"), "column", columns)
+    for steps, name in read_columns(table):
         if name not in columns:
             found = f"the file has no column '{name}'; its columns are {some(columns)}"
-            others = ((("format", "columns"), "the columns"),)
+            others = ((("format", "kind" if plain else "columns"), "the columns"),)
             yield Disagreement(steps, found, "name one of them, or correct the columns", others)
+
+
+def read_columns(table: Values) -> list[tuple[Steps, str]]:
+    """(field, column) of each column that a table is read for."""
+    used: list[tuple[Steps, str]] = [(("text",), table["text"])] if table["text"] else []
+    turns = table.get("turns")
+    if turns and turns["kind"] == "messages":
+        used.append((("turns", "column"), turns["column"]))
+    elif turns:
+        used += [(("turns", "prompt", i), name) for i, name in enumerate(turns["prompt"])]
+        used.append((("turns", "answer"), turns["answer"]))
+        used += [(("turns", "system"), turns["system"])] if turns["system"] else []
+    used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
+    used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
+    return used
+
+
+def text_or_turns(table: Values) -> Iterator[Disagreement]:
+    """A row is a text, or prompts and answers."""
+    if table["text"] is None and not table.get("turns"):
+        found = "neither a text nor turns are read"
+        remedy = "name the column, or say in `turns` where prompts and answers are"
+        yield Disagreement(("text",), found, remedy)
+    elif table["text"] is not None and table.get("turns"):
+        found = "a row is a text, or turns, not both"
+        others = ((("turns",), "the turns"),)
+        yield Disagreement(("text",), found, "write null, or remove `turns`", others)
+
+
+def turns_have_no_label(table: Values) -> Iterator[Disagreement]:
+    """A model that writes learns the answer, not a label."""
+    if table.get("turns") and table["label"] is not None:
+        others = ((("turns",), "the turns"),)
+        yield Disagreement(("label",), "rows of turns have no label", "write null", others)
+
+
+def format_has_the_turns(table: Values) -> Iterator[Disagreement]:
+    """Only JSON and Parquet hold lists of objects; plain text holds no pairs."""
+    turns, kind = table.get("turns"), table["format"]["kind"]
+    if turns and turns["kind"] == "messages" and kind in ("tsv", "csv", "text"):
+        found = f"a file of kind {kind} holds no lists of objects"
+        others = ((("format", "kind"), "the format"),)
+        yield Disagreement(("turns", "kind"), found, "read it from jsonl, json or parquet", others)
+
+
+def all_tables_have_turns_or_none(corpus: Values) -> Iterator[Disagreement]:
+    """What is made from a corpus reads texts, or conversations."""
+    tables = corpus["tables"]
+    turns = [bool(table.get("turns")) for table in tables]
+    if any(turns) and not all(turns):
+        plain, other = turns.index(False), turns.index(True)
+        others = ((("tables", other, "turns"), "the turns of another"),)
+        remedy = "say where they are, or make it a corpus of its own"
+        yield Disagreement(("tables", plain), "this table has no turns", remedy, others)
+
+
+def no_labels_to_contradict(corpus: Values) -> Iterator[Disagreement]:
+    """All answers to a prompt may be right; of the labels of a text, one is."""
+    turns = any(table.get("turns") for table in corpus["tables"])
+    if corpus["contradictions"] == "keep_all" and not turns:
+        found = "a text has one row, whatever its labels"
+        yield Disagreement(("contradictions",), found, "write drop, keep_first or majority")
 
 
 def labels_are_there(corpus: Values) -> Iterator[Disagreement]:

@@ -8,6 +8,14 @@ from lmspec.specs.disagreement import Disagreement
 FIXED_FEATURES = ("linear", "embedding", "hybrid")
 NO_HIDDEN_MATRIX = ("cnn",)
 WITH_LAYERS = ("transformer",)
+WRITERS = ("causal", "nearest")
+DESCENT = "gradient_descent"
+FITTED_BY = {
+    **{kind: ("logistic_regression",) for kind in FIXED_FEATURES},
+    "causal": (DESCENT, "none"),
+    "nearest": ("none",),
+}
+OF_TOKENS = ("log_loss", "accuracy")  # metrics on dev that decide when to stop
 
 
 def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:
@@ -16,10 +24,12 @@ def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:
     The layer's loss is convex: the solver finds its minimum, so neither epochs nor seeds matter.
     """
     kind, training = model["architecture"]["kind"], model["training"]["kind"]
-    wanted = "logistic_regression" if kind in FIXED_FEATURES else "gradient_descent"
-    if training != wanted:
-        found = f"a model of kind {kind} is fitted by {wanted}, not by {training}"
-        remedy = f"write `kind: {wanted}` and its fields: `lmspec explain model.training`"
+    wanted = FITTED_BY.get(kind, (DESCENT,))
+    if training not in wanted:
+        found = f"a model of kind {kind} is fitted by {wanted[0]}, not by {training}"
+        if wanted == ("none",):
+            found = f"a model of kind {kind} has nothing that {training} could fit"
+        remedy = f"write `kind: {wanted[0]}` and its fields: `lmspec explain model.training`"
         others = ((("architecture", "kind"), "the kind of model"),)
         yield Disagreement(("training", "kind"), found, remedy, others)
 
@@ -34,3 +44,40 @@ def method_suits_the_network(model: Mapping[str, Any]) -> Iterator[Disagreement]
     if training.get("layerwise_decay") is not None and kind not in WITH_LAYERS:
         found = f"a model of kind {kind} has no stack of layers to decay over"
         yield Disagreement(("training", "layerwise_decay"), found, "remove it", others)
+
+
+def writers_have_their_own_fields(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Packing, checkpointing and a number of rows are of models that write."""
+    kind, training = model["architecture"]["kind"], model["training"]
+    others = ((("architecture", "kind"), "the kind of model"),)
+    if model.get("rows") is not None and kind not in WRITERS:
+        found = f"a model of kind {kind} is trained on all rows"
+        yield Disagreement(("rows",), found, "remove it", others)
+    for field in ("packing", "checkpointing"):
+        if training.get(field) is not None and kind != "causal":
+            found = f"a model of kind {kind} has no {field}"
+            yield Disagreement(("training", field), found, "remove it", others)
+
+
+def tokens_are_learned_as_they_can_be(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Tokens have no classes to weigh, and a line holds the longest example."""
+    architecture, training = model["architecture"], model["training"]
+    if architecture["kind"] != "causal" or training["kind"] != DESCENT:
+        return
+    others = ((("architecture", "kind"), "the kind of model"),)
+    if training["class_weights"] != "none":
+        found = "tokens are no classes to weigh"
+        yield Disagreement(("training", "class_weights"), found, "write none", others)
+    loss = training.get("loss")
+    if loss is not None and loss["kind"] != "cross_entropy":
+        found = f"{loss['kind']} is a loss of labels"
+        yield Disagreement(("training", "loss", "kind"), found, "write cross_entropy", others)
+    if (metric := training["early_stopping"]["metric"]) not in OF_TOKENS:
+        found = f"{metric} is of labels, not of tokens"
+        steps = ("training", "early_stopping", "metric")
+        yield Disagreement(steps, found, "write log_loss or accuracy", others)
+    packing = training.get("packing")
+    if packing is not None and packing["max_tokens"] < architecture["max_length"]:
+        found = f"a line of {packing['max_tokens']} tokens cannot hold the longest example"
+        others = ((("architecture", "max_length"), "its length"),)
+        yield Disagreement(("training", "packing", "max_tokens"), found, "raise it", others)

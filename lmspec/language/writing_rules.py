@@ -1,0 +1,149 @@
+"""writing_rules: rules of models that write: conversations to learn, templates, what is made of
+them.
+
+They are rules as those of language/rules.py.
+"""
+
+import re
+
+from lmspec.errors import some
+from lmspec.language import nouns, on_disk, resolved
+from lmspec.language.resolved import Disagreements, Specs, Values
+from lmspec.specs.checks.model import WRITERS
+from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.names import ArtifactName
+
+SCORES = "scores"
+SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>|</?s>|\[/?INST\]")
+PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
+
+
+def writes(specs: Specs, name: ArtifactName) -> bool:
+    """Is an artifact a model that writes, or made from one?"""
+    has_model = name.noun == "model" or nouns.of(name.noun).origin is not None
+    return has_model and specs.first(name)[1]["architecture"]["kind"] in WRITERS
+
+
+def has_turns(corpus: Values) -> bool:
+    """Are the rows of a corpus conversations?"""
+    return any(table.get("turns") for table in corpus["tables"])
+
+
+def writers_are_scored(specs: Specs) -> Disagreements:
+    """So far, models that write are trained and scored; a list of pairs never becomes a graph."""
+    for name in specs.names:
+        if name.noun not in ("model", SCORES) and writes(specs, name):
+            origin, model = specs.first(name)
+            kind = model["architecture"]["kind"]
+            place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+            found = f"{origin} is of kind {kind}, from which no {name.noun} is made yet"
+            yield Disagreement(name, found, "score the model itself", (place,))
+
+
+def generation_suits_the_kind(specs: Specs) -> Disagreements:
+    """A model that writes is scored by its answers, any other by its labels."""
+    for name, scores in specs.of(SCORES):
+        origin, model = specs.first(name)
+        kind, generates = model["architecture"]["kind"], scores.get("generation") is not None
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if generates and kind not in WRITERS:
+            found = f"a model of kind {kind} generates nothing"
+            remedy = "write `calibration_bins: 15` in its place"
+            yield Disagreement((*name, "generation"), found, remedy, (place,))
+        elif not generates and kind in WRITERS:
+            found = f"a model of kind {kind} has answers, no labels"
+            remedy = "say in `generation` how they are generated, in place of calibration_bins"
+            at = (*name, "calibration_bins") if "calibration_bins" in scores else (*name,)
+            yield Disagreement(at, found, remedy, (place,))
+
+
+def rows_suit_the_kind(specs: Specs) -> Disagreements:
+    """A prompt needs prompts and answers; plain texts are learned without one."""
+    for name in specs.names:
+        if not writes(specs, name):
+            continue
+        origin, model = specs.first(name)
+        architecture = model["architecture"]
+        plain = architecture["kind"] == "causal" and architecture["prompt"] is None
+        for reference in specs.reads(name):
+            corpus = ArtifactName.parse(specs[reference.target]["of"])
+            turns = has_turns(specs[corpus])
+            if turns and plain:
+                found = f"the rows of {corpus} are prompts and answers, and {origin} has no prompt"
+                place = (*origin, "architecture", "prompt"), "null"
+                yield Disagreement(reference.steps, found, "give it one", (place,))
+            elif not turns and (not plain or name.noun == SCORES):
+                found = f"the rows of {corpus} have no prompts and answers"
+                remedy = "say in `turns` of its tables where they are"
+                place = (*corpus, "tables", 0, "text"), "plain texts"
+                yield Disagreement(reference.steps, found, remedy, (place,))
+
+
+def prompt_has_the_turns(specs: Specs) -> Disagreements:
+    """A prompt of one pair has no place for a system prompt or for earlier turns."""
+    reported = set()
+    for name in specs.names:
+        prompt = specs.first(name)[1]["architecture"].get("prompt") if writes(specs, name) else None
+        for reference in specs.reads(name) if prompt else ():
+            corpus = ArtifactName.parse(specs[reference.target]["of"])
+            for i, table in enumerate(specs[corpus]["tables"]):
+                turns = table.get("turns") or {}
+                system = turns.get("system") or (turns.get("roles") or {}).get("system")
+                origin, _ = specs.first(name)
+                place = (*corpus, "tables", i, "turns"), "where the turns are"
+                if (origin, corpus) in reported:
+                    continue
+                if prompt["kind"] == "pair" and turns.get("kind") == "messages":
+                    found = f"{corpus} has conversations, and the prompt of {origin} is one pair"
+                    reported.add((origin, corpus))
+                    yield Disagreement(reference.steps, found, "write `kind: chat`", (place,))
+                elif system and (prompt["kind"] == "pair" or prompt["system"] is None):
+                    found = f"{corpus} has system prompts, and {origin} has no place for them"
+                    reported.add((origin, corpus))
+                    remedy = "give it a prompt of kind chat with a `system`, or do not read them"
+                    yield Disagreement(reference.steps, found, remedy, (place,))
+
+
+def template_is_of_the_tokenizer(specs: Specs) -> Disagreements:
+    """A special token that the vocabulary lacks would be read as its letters, and never end."""
+    for name, model in specs.of("model"):
+        architecture = model["architecture"]
+        known = on_disk.special_tokens(resolved.weights(specs, model))
+        if architecture["kind"] != "causal" or not architecture["prompt"] or not known:
+            continue
+        known = {*known, *(architecture.get("added_tokens") or ())}
+        place = (*name, "architecture", "weights"), "its weights"
+        for field, text in architecture["prompt"].items():
+            if field == "end":
+                unknown = [text] if text not in known else []
+            else:
+                shown = text if isinstance(text, str) else ""
+                unknown = [found for found in SPECIAL.findall(shown) if found not in known]
+            if unknown:
+                at = (*name, "architecture", "prompt", field)
+                found = f"{unknown[0]} is no special token of {architecture['weights']}"
+                yield Disagreement(at, found, f"it has {some(sorted(known))}", (place,))
+
+
+def adapter_targets_exist(specs: Specs) -> Disagreements:
+    """An adapter stands beside layers that the weights have."""
+    for name, model in specs.of("model"):
+        adapter = model["architecture"].get("adapter")
+        tensors = on_disk.tensors(resolved.weights(specs, model)) if adapter else ()
+        matrices = {path.split(".")[-2] for path in tensors if path.endswith(".weight")}
+        for i, target in enumerate(adapter["targets"] if matrices else ()):
+            if target not in PARTS and target.split(".")[-1] not in matrices:
+                at = (*name, "architecture", "adapter", "targets", i)
+                found = f"{model['architecture']['weights']} has no layer called '{target}'"
+                place = (*name, "architecture", "weights"), "its weights"
+                yield Disagreement(at, found, f"it has {some(sorted(matrices))}", (place,))
+
+
+RULES = (
+    writers_are_scored,
+    generation_suits_the_kind,
+    rows_suit_the_kind,
+    prompt_has_the_turns,
+    template_is_of_the_tokenizer,
+    adapter_targets_exist,
+)
