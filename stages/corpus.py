@@ -1,4 +1,4 @@
-"""corpus: cleaned, labelled rows.   sources -> documents.parquet, rejected.parquet, *.ids"""
+"""corpus: cleaned rows, with labels or turns.   sources -> documents.parquet, *.ids, ..."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,11 @@ from lmspec.methods import cleaning, labelling, repeats, swallowed, workers
 from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
+KEEP_ALL = "keep_all"  # of contradictions: another answer makes another row
+OF_TURNS = {  # what the reasons to leave out a row are called where turns are compared
+    repeats.CONTRADICTORY: "contradictory answer",
+    repeats.NEAR_OTHER_LABEL: "near-duplicate with another answer",
+}
 BATCH, ROWS_PER_LINE = 500, 50_000  # rows
 
 
@@ -22,29 +27,35 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     elsewhere = ids_elsewhere(spec, needs)
     rows = [left_out(row, elsewhere) for row in read(spec, needs)]
     cleaned = [row for row in rows if isinstance(row, Document)]
+    turns = spec.tables[0].turns is not None  # so have the others
+    apart = spec.contradictions == KEEP_ALL
     found = repeats.find(
-        [row.id for row in cleaned],
+        [row.common if turns and not apart else row.id for row in cleaned],
         [row.text for row in cleaned],
-        [row.label for row in cleaned],
+        [None if apart else row.answer or row.label for row in cleaned],
         spec.contradictions,
         spec.near_duplicates,
         stage.say,
     )
     rejected = [row for row in rows if isinstance(row, Rejected)]
-    rejected += [repeated(cleaned[i], cleaned[of.other], of.reason) for i, of in found.of.items()]
+    rejected += [
+        repeated(
+            cleaned[i],
+            cleaned[of.other],
+            OF_TURNS.get(of.reason, of.reason) if turns else of.reason,
+        )
+        for i, of in found.of.items()
+    ]
     reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
     say(spec, rejected, kept=len(cleaned) - len(found.of))
     contradictions = [[cleaned[i] for i in rows] for rows in found.contradictions]
     say_contradictions(contradictions, spec.contradictions)
-    kept = [document for i, document in enumerate(cleaned) if i not in found.of]
-    frame = pl.DataFrame(
-        [document[: len(documents.DOCUMENT)] for document in kept],
-        schema=documents.DOCUMENT,
-        orient="row",
-    ).sort("id")
+    kept = sorted(document for i, document in enumerate(cleaned) if i not in found.of)
+    frame = framed(kept, turns)
     documents.write(frame, out / "documents.parquet")
-    common = {document.id: document.common for document in kept}
-    documents.write_ids((common[name] for name in frame["id"]), out, "documents")
+    documents.write_ids((document.common for document in kept), out, "documents")
+    if turns:
+        documents.write_answers((document.answer for document in kept), out, "documents")
     documents.write(
         pl.DataFrame(
             sorted(rejected, key=lambda row: row[:2]), schema=documents.REJECTED, orient="row"
@@ -52,7 +63,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         out / "rejected.parquet",
     )
     documents.write_labels(spec.labels, out)
-    documents.write_clean(cleaning.rule(spec.clean), out)
+    documents.write_clean(cleaning.rule(spec.clean, keep_lines=turns), out)
     tables = {
         str(name): {
             "documents": part.height,
@@ -66,12 +77,24 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "contradictions": {
             "texts": len(contradictions),
             "rows": sum(map(len, contradictions)),
-            "near_duplicates": reasons.get(repeats.NEAR_OTHER_LABEL, 0),
+            "near_duplicates": sum(
+                of.reason == repeats.NEAR_OTHER_LABEL for of in found.of.values()
+            ),
         },
     }
     documents.write_counts(counts, out)
     report = counts | {"table": tables}
     return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+
+
+def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:
+    """The rows that are kept, in their order. turns: they are conversations."""
+    rows = [tuple(document[: len(documents.DOCUMENT)]) for document in kept]
+    if not turns:
+        return pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
+    said = [[turn._asdict() for turn in document.turns] for document in kept]
+    whole = [(*row, turns) for row, turns in zip(rows, said, strict=True)]
+    return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
 
 
 def repeated(row: Document, other: Document, reason: str) -> Rejected:
@@ -159,12 +182,17 @@ def say_contradictions(texts: Sequence[Sequence[Document]], rule: str) -> None:
     """Print how many texts have different labels, and some of them."""
     if not texts:
         return
-    stage.say(f"{len(texts):,} texts have different labels (contradictions: {rule}), such as")
+    what = "prompts have different answers" if texts[0][0].turns else "texts have different labels"
+    stage.say(f"{len(texts):,} {what} (contradictions: {rule}), such as")
     for rows in texts[:3]:
-        labels = Counter(row.label for row in rows)
-        places = ", ".join(f"{row.table} row {row.row} {row.label!r}" for row in rows[:4])
-        counts = ", ".join(f"{label!r} {count}" for label, count in labels.most_common())
-        stage.say(f"  {rows[0].text[:60]!r}: {counts} ({places})")
+        said = [row.turns[-1].content[:60] if row.turns else row.label for row in rows]
+        text = rows[0].turns[-2].content if rows[0].turns else rows[0].text
+        places = ", ".join(
+            f"{row.table} row {row.row} {label!r}"
+            for row, label in zip(rows[:4], said, strict=False)
+        )
+        counts = ", ".join(f"{label!r} {count}" for label, count in Counter(said).most_common())
+        stage.say(f"  {text[:60]!r}: {counts} ({places})")
 
 
 STAGE = stage.Stage(CorpusSpec, build)

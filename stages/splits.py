@@ -1,5 +1,6 @@
 """splits: a corpus in train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels.json"""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,9 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     frame = documents.read(needs[spec.of] / "documents.parquet")
     ids = pl.Series(documents.read_ids(needs[spec.of], "documents"), dtype=pl.String)
     pairs = [*duplicates.equal_pairs(ids.to_list())]
+    answers = documents.read_answers(needs[spec.of], "documents")
+    if spec.same_answers and answers is not None:
+        pairs += duplicates.equal_pairs(answers)
     if spec.keep_together:
         pairs += duplicates.near_pairs(frame["text"].to_list(), spec.keep_together, stage.say)
     units = splitting.components(frame.height, frame["group"].to_list(), pairs)
@@ -30,7 +34,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
         (spec.train, spec.dev, spec.test),
         spec.seed,
     )
-    metrics = {}
+    metrics: dict[str, dict[str, object]] = {}
     labels = documents.read_labels(needs[spec.of])
     for split in splitting.SPLITS:
         chosen = pl.Series(sides) == split
@@ -60,6 +64,9 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
             "label": {label: counts.get(label, 0) for label in sorted(named)},
             "empty_labels": len(absent),
         }
+    if answers is not None:
+        for split, known in write_answers(answers, sides, out):
+            metrics[split]["answers_in_train"] = known
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)
     documents.write_clean(documents.read_clean(needs[spec.of]), out)
@@ -67,11 +74,31 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(metrics)
 
 
+def write_answers(
+    answers: Sequence[str], sides: Sequence[str], out: Path
+) -> Iterator[tuple[str, int]]:
+    """Write the ids of each split's answers; of dev and test, how many are in train, too."""
+    learned = {answer for answer, side in zip(answers, sides, strict=True) if side == "train"}
+    for split in splitting.SPLITS:
+        own = [answer for answer, side in zip(answers, sides, strict=True) if side == split]
+        documents.write_answers(own, out, split)
+        if split == "train":
+            continue
+        known = sum(answer in learned for answer in own)
+        if known:
+            stage.say(f"{split}: {known:,} of {len(own):,} answers are in train, too")
+        yield split, known
+
+
 def undivided(largest: list[int], frame: pl.DataFrame, spec: SplitsSpec) -> LmspecError:
     """What must share a split is too much of the corpus."""
     texts = frame["text"].gather([largest[0], largest[-1]]).str.slice(0, 80).to_list()
     groups = frame["group"].gather(largest)
-    if spec.keep_together and (groups.has_nulls() or groups.n_unique() > 1):
+    several = groups.has_nulls() or groups.n_unique() > 1
+    if several and spec.same_answers:
+        why = "linked by equal answers, prompts or groups"
+        remedy = "leave out `same_answers`: then equal answers are only counted"
+    elif several and spec.keep_together:
         why = "near-duplicates of each other"
         remedy = "a higher `keep_together.threshold` keeps fewer together, and null none; "
         remedy += "or remove from the texts what all have in common"

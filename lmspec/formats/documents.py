@@ -16,6 +16,8 @@ DOCUMENT = {
     "group": pl.String,
     "table": pl.String,
 }
+TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+CONVERSATION = {**DOCUMENT, "turns": TURNS}  # of a corpus for models that write
 REJECTED = {
     "table": pl.String,
     "row": pl.Int64,
@@ -65,6 +67,17 @@ def write_ids(ids: Iterable[str], folder: Path, part: str) -> None:
 def read_ids(folder: Path, part: str) -> list[str]:
     """Read the common id of each document: equal for the same text in every corpus."""
     return (folder / f"{part}.ids").read_text(encoding="utf-8").split()
+
+
+def write_answers(ids: Iterable[str], folder: Path, part: str) -> None:
+    """Write the id of each last answer (methods/conversing.py), in the order of <part>.parquet."""
+    (folder / f"{part}.answers").write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
+
+
+def read_answers(folder: Path, part: str) -> list[str] | None:
+    """Read the id of each last answer; None if the documents are no conversations."""
+    path = folder / f"{part}.answers"
+    return path.read_text(encoding="utf-8").split() if path.is_file() else None
 
 
 def write_corpus(corpus: str, splits: Path) -> None:

@@ -3,7 +3,7 @@
 import codecs
 import difflib
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,6 +59,27 @@ def require_utf8(path: Path, place: str) -> None:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             _refuse(path, offset - len(error.object), place)
+
+
+def rows(path: Path, unit: str, place: str) -> Iterator[dict[str, str | None]]:
+    """Each line, each paragraph or the whole of a file, as the column `text`; blank ones are none.
+
+    Raises LmspecError if it is not UTF-8.
+    """
+    require_utf8(path, place)
+    with path.open(encoding="utf-8-sig") as file:  # a CR ends a line, too
+        if unit == "file":
+            yield {"text": file.read()}
+            return
+        lines: list[str] = []
+        for line in file:
+            if not line.isspace():
+                lines.append(line)
+            if lines and (unit == "line" or line.isspace()):
+                yield {"text": "".join(lines)}
+                lines = []
+        if lines:
+            yield {"text": "".join(lines)}
 
 
 def _require_no_mark(start: bytes, path: Path, place: str) -> None:

@@ -7,14 +7,18 @@ from lmspec.methods import repairing
 from lmspec.specs.corpus import Clean
 
 
-def rule(clean: Clean) -> dict[str, bool]:
-    """The part of a spec that changes texts: what `repairing.repair` is given."""
-    return {"fix_unicode": clean.fix_unicode, "unescape_html": clean.unescape_html}
+def rule(clean: Clean, keep_lines: bool = False) -> dict[str, bool]:
+    """The part of a spec that changes texts: what `repairing.repair` is given.
+
+    keep_lines  of conversations, whose white space stays
+    """
+    given = {"fix_unicode": clean.fix_unicode, "unescape_html": clean.unescape_html}
+    return given | ({"keep_lines": True} if keep_lines else {})
 
 
-def repair(text: str, clean: Clean) -> str:
+def repair(text: str, clean: Clean, keep_lines: bool = False) -> str:
     """The text as the corpus has it."""
-    return repairing.repair(text, **rule(clean))
+    return repairing.repair(text, **rule(clean, keep_lines))
 
 
 def normalised(text: str) -> str:

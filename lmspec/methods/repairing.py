@@ -40,11 +40,12 @@ SUSPECT = re.compile(
 SIGN_CHARS = 8
 
 
-def repair(text: str, *, fix_unicode: bool, unescape_html: bool) -> str:
+def repair(text: str, *, fix_unicode: bool, unescape_html: bool, keep_lines: bool = False) -> str:
     """Repair Unicode and HTML, and turn every run of white space into one space.
 
     fix_unicode    mojibake, quotes and control characters; NFC (ftfy)
     unescape_html  `&amp;` -> `&`
+    keep_lines     white space stays as it is, but at both ends; a line ends with LF
     Repeats until nothing changes: twice-escaped entities (`&amp;amp;`) occur in real data.
     """
     before = None
@@ -55,7 +56,10 @@ def repair(text: str, *, fix_unicode: bool, unescape_html: bool) -> str:
         elif unescape_html:
             text = fixes.unescape_html(text)
         # inside the loop: a space in place of a line break can complete a broken character
-        text = " ".join(text.split())
+        if keep_lines:
+            text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+        else:
+            text = " ".join(text.split())
     return text
 
 

@@ -37,15 +37,15 @@ def find(
     ids: Sequence[str],
     texts: Sequence[str],
     labels: Sequence[str | None],
-    contradictions: Literal["drop", "keep_first", "majority"],
+    contradictions: Literal["drop", "keep_first", "majority", "keep_all"],
     near: NearDuplicates | None,
     say: Callable[[str], None] = duplicates.silent,
 ) -> Repeats:
     """Of each text one row, of near-duplicates the earlier one.
 
     ids             equal for texts that count as the same
-    labels          all None where texts have none
-    contradictions  which row of a text with different labels is kept
+    labels          all None where texts have none; of conversations, ids of their answers
+    contradictions  which row of a text with different labels is kept; with keep_all, none has any
     """
     same = _same(ids)
     contradictory = [rows for rows in same.values() if len({labels[i] for i in rows}) > 1]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lmspec.methods import cleaning, grouping, labelling, swallowed
+from lmspec.methods import cleaning, conversing, grouping, labelling, swallowed
+from lmspec.methods.conversing import Turn
 from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table, ThresholdLabel
 
 NO_TEXT = "no text"
@@ -15,7 +16,9 @@ class Document(NamedTuple):
     group   None if it is a group of its own
     label   None if the table has none
     row     its number in the table, from 1
-    common  the id that it has in every corpus
+    common  the id that it has in every corpus; of a conversation, that of its prompt
+    turns   of a conversation, whose text is all of them; else empty
+    answer  id of its last answer; "" without turns
     """
 
     id: str
@@ -25,6 +28,8 @@ class Document(NamedTuple):
     table: str
     row: int
     common: str
+    turns: tuple[Turn, ...] = ()
+    answer: str = ""
 
 
 class Rejected(NamedTuple):
@@ -52,6 +57,8 @@ def screened(
 ) -> Document | Rejected:
     """Clean and label a row."""
     given = {name: labelling.present(cell, table.missing) for name, cell in cells.items()}
+    if table.text is None:
+        return _conversation(given, row, table, spec)
     raw = given[table.text]
     if raw is None:
         return Rejected(table.name, row, "", NO_TEXT, _shown(cells[table.text]))
@@ -67,6 +74,33 @@ def screened(
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
     return Document(name, text, label, group, table.name, row, common)
+
+
+def _conversation(
+    given: Mapping[str, str | None],
+    row: int,
+    table: Table,
+    spec: CorpusSpec,
+) -> Document | Rejected:
+    turns = conversing.turns_of(given, table, spec.clean)
+    if isinstance(turns, conversing.NoTurns):
+        return Rejected(table.name, row, "", turns.reason, turns.detail)
+    text = conversing.text_of(turns)
+    fault = cleaning.length_fault(text, spec.clean)
+    if fault:
+        return Rejected(table.name, row, text, fault, f"{len(text)} characters")
+    group = grouping.group_of(given, table.group, table.name)
+    return Document(
+        conversing.row_id(turns),
+        text,
+        None,
+        group,
+        table.name,
+        row,
+        conversing.prompt_id(turns),
+        turns,
+        conversing.answer_id(turns),
+    )
 
 
 def _label(
@@ -92,10 +126,12 @@ class Rows(NamedTuple):
     def screened(self) -> list[tuple[Document | Rejected, int]]:
         """Each row, and how many other rows its text seems to hold."""
         pattern = swallowed.row_pattern([*self.spec.labels, *_renamed(self.table)])
+        # turns may have lines of any form, and plain text has no rows to swallow
+        text = self.table.text if self.table.format.kind != "text" else None
         return [
             (
                 screened(row, number, self.table, self.spec),
-                swallowed.rows_within(row[self.table.text] or "", pattern),
+                swallowed.rows_within(row[text] or "", pattern) if text else 0,
             )
             for number, row in enumerate(self.cells, start=self.first)
         ]

@@ -11,7 +11,7 @@ WITH_LAYERS = ("transformer",)
 WRITERS = ("causal", "nearest")
 DESCENT = "gradient_descent"
 FITTED_BY = {
-    **{kind: ("logistic_regression",) for kind in FIXED_FEATURES},
+    **dict.fromkeys(FIXED_FEATURES, ("logistic_regression",)),
     "causal": (DESCENT, "none"),
     "nearest": ("none",),
 }
