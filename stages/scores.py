@@ -18,15 +18,25 @@ from lmspec.methods.reading import Ids
 from lmspec.specs.scores import ScoresSpec
 
 DIGITS = 6
+WRITING = "stages.writing_scores"  # by its name: it is in the key of such scores alone
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
-    """Score the test split of every splits, unless the model has seen a test example.
-
-    Git keeps each prediction, since a paired test needs it.
-    """
+    """Score the test split of every splits, unless the model has seen a test example."""
     overlaps = seen_examples(spec, needs)
     require_accepted(overlaps, spec, needs)
+    if spec.generation is not None:
+        writing = importlib.import_module(WRITING)
+        report: stage.Report = writing.build(spec, spec.generation, needs, overlaps, out)
+        return report
+    return predicted(spec, needs, overlaps, out)
+
+
+def predicted(
+    spec: ScoresSpec, needs: stage.Needs, overlaps: list[overlap.Overlap], out: Path
+) -> stage.Report:
+    """Predict labels. Git keeps each prediction, since a paired test needs it."""
+    assert spec.calibration_bins is not None  # labels_or_answers
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}

@@ -13,7 +13,8 @@ import polars as pl
 from lmspec.compare.revision import Revision, at
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
-from lmspec.inspection import lengths, reading, texts
+from lmspec.inspection import dialogues, lengths, reading, texts
+from lmspec.inspection.dialogues import Dialogues
 from lmspec.inspection.lengths import Lengths
 from lmspec.inspection.overview import Inspection
 from lmspec.inspection.reading import Reads
@@ -81,6 +82,7 @@ class Corpus:
     small           `dataset: split: label` -> documents, where there are few
     scripts         script -> texts, of those looked at
     looked_at       texts whose script was looked at
+    dialogues       what is in their turns; None if they are texts without any
     """
 
     name: str
@@ -98,6 +100,7 @@ class Corpus:
     reasons: Sequence[Reason]
     samples: Sequence[Shown]
     extremes: Sequence[Shown]
+    dialogues: Dialogues | None
 
 
 def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:
@@ -122,6 +125,9 @@ def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:
     ]
     labels = list(_labels(revision, frame, documents.read_labels(folder), splits))
     reads = list(reading.models(inspected, splits, looked_at["text"].to_list()))
+    turns = dialogues.of(frame, revision, splits)
+    if turns:
+        frame = frame.with_columns(text=dialogues.shown())
     return Corpus(
         str(name),
         problem.found if problem else None,
@@ -134,6 +140,7 @@ def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:
         [
             lengths.of("characters", frame["characters"]),
             lengths.of("words", looked_at["text"].str.count_matches(r"\S+")),
+            *(_of_turns(frame) if turns else ()),
             *(one.lengths for one in reads),
         ],
         reads,
@@ -142,7 +149,14 @@ def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:
         list(_reasons(rejected, frame, rows)),
         list(_samples(frame, [label.name for label in labels])),
         list(_extremes(frame)),
+        turns,
     )
+
+
+def _of_turns(frame: pl.DataFrame) -> Iterator[Lengths]:
+    for what, role in (("prompts", "user"), ("answers", "assistant")):
+        sizes = frame.select(dialogues.said(role).str.len_chars())
+        yield lengths.of(f"characters of {what}", sizes.to_series())
 
 
 def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:

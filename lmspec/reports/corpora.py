@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from lmspec.inspection.corpora import LONGEST, SHORTEST, Corpus, Shown
+from lmspec.inspection.dialogues import Dialogues
 from lmspec.inspection.lengths import Lengths
 from lmspec.reports import html, tables, values, words
 from lmspec.reports.results import share
@@ -34,6 +35,9 @@ def sections(corpus: Corpus) -> Iterator[Section]:
 
 
 def _labels(corpus: Corpus) -> Iterator[Section]:
+    if corpus.dialogues:
+        yield Section("prompts and answers", list(dialogue_lines(corpus.dialogues)))
+        return
     if not corpus.labels:
         yield Section("labels: none; the texts are for pre-training")
         return
@@ -48,6 +52,20 @@ def _labels(corpus: Corpus) -> Iterator[Section]:
         small = small_table(corpus)
         cut = Table(small.title, small.columns, small.rows[:MOST_SMALL], small.note)
         yield Section(f"labels with few documents in a split: {len(corpus.small)}", table=cut)
+
+
+def dialogue_lines(dialogues: Dialogues) -> Iterator[str]:
+    """What is in the turns, a line each."""
+    yield f"{dialogues.answers:,} different answers"
+    if dialogues.system:
+        yield f"{dialogues.system:,} rows with a system prompt"
+    if dialogues.several:
+        yield f"{dialogues.several:,} rows with several prompts"
+    for answer, rows in dialogues.frequent.items():
+        yield f"{rows:,} rows are answered {words.line(answer, 60)!r}"
+    for name, (known, rows) in dialogues.known.items():
+        if known:
+            yield f"{name}: {known:,} of {rows:,} answers are in train, too"
 
 
 def labels_table(corpus: Corpus) -> Table:
@@ -145,14 +163,12 @@ def contradictions_line(corpus: Corpus) -> str:
     """`3 texts in 7 rows have several labels`; empty if none has."""
     counts = corpus.contradictions
     parts = []
+    what, one = ("prompts", "answer") if corpus.dialogues else ("texts", "label")
     if counts.get("texts"):
-        parts.append(f"{counts['texts']:,} texts in {counts.get('rows', 0):,} rows have several")
+        rows = f"{counts.get('rows', 0):,} rows"
+        parts.append(f"{counts['texts']:,} {what} in {rows} have several {one}s")
     if counts.get("near_duplicates"):
-        parts.append(f"{counts['near_duplicates']:,} near-duplicates have another label")
-    if not parts:
-        return ""
-    if counts.get("texts"):
-        parts[0] += " labels"
+        parts.append(f"{counts['near_duplicates']:,} near-duplicates have another {one}")
     return "; ".join(parts)
 
 
@@ -186,5 +202,6 @@ def _module() -> dict[str, object]:
         "scripts": scripts_line,
         "contradictions": contradictions_line,
         "share": share,
+        "dialogues": dialogue_lines,
         "most": LONGEST_TEXT,
     }

@@ -1,0 +1,256 @@
+"""scores of models that write: answers to the prompts of test splits, beside their references.
+
+model, splits -> answers.parquet. stages/scores.py begins it.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import conversations, documents, kinds
+from lmspec.methods import overlap
+from lmspec.specs.generation import Generation, Sample
+from lmspec.specs.scores import ScoresSpec
+from lmspec.writing import answers, generating, measuring
+from lmspec.writing.answers import Answer
+from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
+
+# by their names: they are in the keys of those scores alone that use them
+WRITER, NEAREST = "lmspec.formats.writer", "lmspec.formats.nearest"
+TORCH, CONSTRAINTS = "lmspec.writing.torchdecoder", "lmspec.writing.constraining"
+EVERY = 50  # answers from one line of progress to the next
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer, and how likely the reference is.
+
+    nll, tokens, new_tokens, stopped  as those of answers.Answer
+    """
+
+    text: str
+    nll: float | None = None
+    tokens: int | None = None
+    new_tokens: int | None = None
+    stopped: str = ""
+
+
+class Answering(Protocol):
+    """What answers prompts."""
+
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+        """An answer to what is before the last turn of each, which is its reference."""
+
+
+def build(
+    spec: ScoresSpec,
+    generation: Generation,
+    needs: stage.Needs,
+    overlaps: Sequence[overlap.Overlap],
+    out: Path,
+) -> stage.Report:
+    """Answer the prompts of each test split. Git keeps counts of each answer, DVC the texts."""
+    model = opened(spec, generation, needs)
+    results: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
+    texts: list[tuple[str, ...]] = []
+    for name in spec.on:
+        frame, dialogues = read(needs[name], generation.rows, needs.bits.seed)
+        references = [dialogue[-1][1] for dialogue in dialogues]
+        for line in measuring.remarks(references):
+            stage.say(f"{name.name}: {line}")
+        said = model.each(dialogues, name.name)
+        found = [
+            Answer(*row, each.text, reference, each.nll, each.tokens, each.new_tokens, each.stopped)
+            for row, each, reference in zip(frame.rows(), said, references, strict=True)
+        ]
+        written = answers.rows(name.name, found)
+        results[name.name] = answers.metrics(found, written)
+        mine = [each for each in overlaps if each.dataset == name]
+        results[name.name]["overlap"] = overlap.count(mine)
+        say(name.name, results[name.name])
+        rows += written
+        texts += [
+            (name.name, answer.id, prompt_of(dialogue), answer.reference, answer.text)
+            for answer, dialogue in zip(found, dialogues, strict=True)
+        ]
+    schema = dict.fromkeys(answers.TEXTS, pl.String)
+    documents.write(pl.DataFrame(texts, schema=schema, orient="row"), out / answers.FILE)
+    accepted = [each.model_dump() for each in spec.accepted_overlap]
+    data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
+    summary = {"of": spec.of, "generation": generation.model_dump(), "metrics": results}
+    summary |= {"data": data, "accepted_overlap": accepted}
+    (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return stage.Report(results, {"answers": rows})
+
+
+def read(splits: Path, rows: int | None, seed: int) -> tuple[pl.DataFrame, list[list[Turn]]]:
+    """(id, table and group; the turns) of the test rows that are answered, in their order."""
+    frame = documents.read_split(splits, "test", ["id", "table", "group"])
+    chosen = conversations.drawn(len(frame), rows, seed)
+    return frame[chosen], list(conversations.read_turns(splits, "test", rows, seed))
+
+
+def opened(spec: ScoresSpec, generation: Generation, needs: stage.Needs) -> Answering:
+    """The model that is scored, ready to answer."""
+    folder = needs[spec.of]
+    if kinds.kind_of(folder) == "nearest":
+        return LookedUp(importlib.import_module(NEAREST).read(folder).model)
+    model = importlib.import_module(WRITER).read(folder)
+    model.model.to(needs.machine.device)
+    decoder = importlib.import_module(TORCH).TorchDecoder(model.model)
+    constraint = constrained(generation, model, decoder, needs.root)
+    unlimited = Writer(model.tokenizer, model.prompt, sys.maxsize, "leave_out")
+    return Generated(model.writer, unlimited, decoder, generation, constraint, spec.batch_size)
+
+
+def constrained(
+    generation: Generation, model: Any, decoder: generating.Decoder, root: Path
+) -> generating.Constraint | None:
+    """What answers must look like. Raises LmspecError if they cannot be held to it."""
+    rule = generation.constraint
+    if rule is None:
+        return None
+    constraining = importlib.import_module(CONSTRAINTS)
+    place = "scores.generation.constraint"
+    try:
+        ends = [model.writer.end_id]
+        made = constraining.Constraints(model.tokenizer.to_str(), decoder.vocabulary, ends)
+        if rule.kind == "regex":
+            grammar: generating.Constraint = made.regex(rule.pattern)
+        else:
+            grammar = made.json_schema(schema_in(root / rule.file, rule.file))
+    except constraining.ConstraintError as error:
+        raise LmspecError(place, error.found, error.remedy) from error
+    return grammar
+
+
+def schema_in(path: Path, file: str) -> Any:
+    """The JSON schema of a file. Raises LmspecError if there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        found = f"it cannot be read: {error.strerror}"
+        raise LmspecError(file, found, "correct `constraint.file`, or add the file") from None
+    except ValueError as error:
+        raise LmspecError(file, f"it is no JSON: {error}", "correct it") from None
+
+
+def say(dataset: str, result: dict[str, Any]) -> None:
+    """Print what people look at first, and warn of answers that are no use."""
+    shown = f"exact match {result['exact_match']:.1%}, BLEU {result['bleu']:.1f}"
+    stage.say(f"{dataset}: {result['examples']:,} answers, {shown}, chrF {result['chrf']:.1f}")
+    limit = result.get("stopped", {}).get("limit", 0.0)
+    if limit > 0.5:
+        stage.say(
+            f"warning: {limit:.0%} of the answers of {dataset} end at `new_tokens`: raise it, or"
+            " look whether the model has learned to end"
+        )
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """Answers of a list of pairs."""
+
+    model: Any
+
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+        """That of the nearest prompt."""
+        prompts = [prompt_of(dialogue) for dialogue in dialogues]
+        return map(Said, self.model.answered(prompts))
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Answers that are generated, `slots` side by side.
+
+    unlimited  encodes as `writer` does, and cuts nothing
+    """
+
+    writer: Writer
+    unlimited: Writer
+    decoder: generating.Decoder
+    generation: Generation
+    constraint: generating.Constraint | None
+    slots: int
+
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+        """The text of each, and the loss of its reference."""
+        prompts = [self._prompt(dialogue) for dialogue in dialogues]
+        losses = list(self._losses(dialogues, prompts))
+        stage.say(f"{dataset}: {len(prompts):,} prompts are answered")
+        written = self._written(prompts, dataset)
+        for text, (nll, tokens) in zip(written, losses, strict=True):
+            yield Said(text.text, nll, tokens, len(text.ids), text.stopped)
+
+    def _prompt(self, dialogue: Sequence[Turn]) -> generating.Ids:
+        try:
+            return self.writer.prompt_ids(dialogue)
+        except PromptError as error:
+            raise LmspecError("architecture.prompt", error.found, error.remedy) from error
+
+    def _written(self, prompts: Sequence[generating.Ids], dataset: str) -> list[generating.Written]:
+        rule, decode = self.generation, self.generation.decode
+        sampling = None
+        if isinstance(decode, Sample):
+            fields = decode.temperature, decode.top_p, decode.top_k, decode.min_p, decode.seed
+            sampling = generating.Sampling(*fields)
+        requests = (
+            generating.Request(
+                ids,
+                rule.new_tokens,
+                sampling,
+                rule.stop,
+                generating.key_of(ids),
+                rule.repetition_penalty,
+                self.constraint,
+            )
+            for ids in said_of(prompts, dataset)
+        )
+        ends = [self.writer.end_id]
+        return generating.texts(self.decoder, requests, self.writer.tokenizer, ends, self.slots)
+
+    def _losses(
+        self, dialogues: Sequence[Sequence[Turn]], prompts: Sequence[generating.Ids]
+    ) -> Iterator[tuple[float, int]]:
+        """(nats, tokens) of each reference and its end, after its prompt."""
+        pairs = zip(dialogues, prompts, strict=True)
+        examples = [np.concatenate([prompt, self._answer(turns)]) for turns, prompt in pairs]
+        logits = self.decoder.logits([i for i in examples if len(i) <= self.decoder.positions])
+        for ids, prompt in zip(examples, prompts, strict=True):
+            start, tokens = len(prompt), len(ids) - len(prompt)
+            if len(ids) > self.decoder.positions:  # it cannot be read, so it has no probability
+                yield answers.WORST_TOKEN * tokens, tokens
+            else:
+                yield nats(next(logits)[start - 1 : -1], ids[start:]), tokens
+
+    def _answer(self, dialogue: Sequence[Turn]) -> generating.Ids:
+        """The last answer and its end, whatever their length."""
+        example = self.unlimited.example(dialogue)
+        assert not isinstance(example, TooLong)
+        return example[0][len(self.unlimited.prompt_ids(dialogue)) :]
+
+
+def said_of(prompts: Sequence[generating.Ids], dataset: str) -> Iterator[generating.Ids]:
+    """The prompts, in order; says now and then how many were begun."""
+    for number, ids in enumerate(prompts):
+        if number and number % EVERY == 0:
+            stage.say(f"{dataset}: {number:,} of {len(prompts):,} prompts")
+        yield ids
+
+
+def nats(logits: generating.Floats, ids: generating.Ids) -> float:
+    """Minus the log probability of tokens (t,), by the logits (t, V) before each."""
+    wide = logits.astype(np.float64)
+    top = wide.max(-1, keepdims=True)
+    total = np.log(np.exp(wide - top).sum(-1)) + top[:, 0]
+    return float((total - wide[np.arange(len(ids)), ids]).sum())
