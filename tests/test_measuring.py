@@ -266,11 +266,8 @@ def test_a_wrong_text_is_no_better_than_any() -> None:
     """What counts for an answer that is gone: nothing in common, at the reference's length."""
     table = answers.read(columns(answers.rows("d", written())))
     assert table is not None
-    for name, formula in table.formulas.items():
-        worst, own = (
-            formula.of(numbers[:, list(formula.columns)].sum(0))
-            for numbers in (table.worst, table.numbers)
-        )
+    for name, sums in table.items():
+        worst, own = (sums.of(numbers.sum(0)) for numbers in (sums.worst, sums.numbers))
         assert worst > own if name in ("log_loss", "bits_per_byte") else worst == 0 < own
 
 

@@ -9,7 +9,7 @@ A row has no text: hashes say whether it is the reference, and counts what both 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -34,15 +34,13 @@ COLUMNS = (
     "new_tokens",
     "stopped",
 )
+# The texts themselves are in the output of the scores: `data/scores/NAME/answers.parquet`.
+FILE = "answers.parquet"
+TEXTS = ("dataset", "id", "prompt", "reference", "text")
 OWN = "own."  # before the name of a metric of the project: `own.parses`
 DIGITS = 6
 STOPS = {"end": "end", "stop": "stop", "limit": "limit", "positions": "limit"}
 WORST_TOKEN = -math.log(5e-7)  # nats; the smallest probability that a table of six digits tells
-# columns of `Table.numbers`
-EXAMPLES, RIGHT, NLL, TOKENS, BYTES = range(5)
-BLEU = tuple(range(5, 5 + measuring.BLEU_SUMS))
-CHRF = tuple(range(BLEU[-1] + 1, BLEU[-1] + 1 + measuring.CHRF_SUMS))
-ROUGE_L = CHRF[-1] + 1
 
 
 @dataclass(frozen=True)
@@ -101,64 +99,70 @@ def _row(dataset: str, answer: Answer) -> dict[str, Any]:
     return dict(zip(COLUMNS, cells, strict=True)) | own
 
 
-class Formula(NamedTuple):
+class Sums(NamedTuple):
     """A metric of a corpus, as a function of sums over its answers.
 
-    columns    of `Table.numbers` that are summed
-    of         (..., columns) sums -> (...) the metric
+    numbers    (n, k) what each answer adds
+    worst      (n, k) what it would add if it were wrong: a text as long as the reference, with
+               nothing in common with it, each token of which has nearly no probability
+    of         (..., k) sums -> (...) the metric
     low, high  what it can be
-    """
-
-    columns: tuple[int, ...]
-    of: Callable[[Floats], Floats]
-    low: float = 0.0
-    high: float = math.inf
-
-
-@dataclass(frozen=True)
-class Table:
-    """What answers add to the sums that metrics follow from, n rows of several datasets.
-
-    numbers   (n, m) what each adds
-    worst     (n, m) what it would add if it were wrong: with a text as long as the reference that
-              has nothing in common with it, whose every token has nearly no probability
-    formulas  metric -> how it follows from sums; only of what the table has
     """
 
     numbers: Floats
     worst: Floats
-    formulas: Mapping[str, Formula]
+    of: Callable[[Floats], Floats]
+    low: float
+    high: float
 
 
-def read(table: Mapping[str, Sequence[str]] | None) -> Table | None:
-    """The numbers of a table by its columns of text; None if it holds no answers."""
+def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Sums] | None:
+    """Metric -> the sums that it follows from, by the columns of a table; None if it is no such.
+
+    Metrics of the project are called `own.NAME`. A table without losses has no metric of them.
+    """
     if table is None or any(name not in table for name in COLUMNS):
         return None
-    own = [name for name in table if name.startswith(OWN)]
-    size = len(table["id"])
-    has_loss = size > 0 and any(table["nll"])
     try:
-        loss = np.zeros((size, 2))
-        if has_loss:
-            loss = np.array([table["nll"], table["tokens"]], np.float64).T
-        lengths, rouge = (np.array(table[name], np.float64) for name in ("bytes", "rouge_l"))
-        further = np.array([table[name] for name in own], np.float64).reshape(len(own), size).T
-        bleu = _counts(table["bleu"], measuring.WORDS)
-        chrf = _counts(table["chrf"], measuring.CHARACTERS)
+        found = dict(_sums(table))
     except ValueError:
         return None
-    right = np.array(table["label"]) == np.array(table["predicted"])
-    base = np.column_stack([np.ones(size), right, loss, lengths])
-    sums = measuring.bleu_sums(bleu), measuring.chrf_sums(chrf)
-    numbers = np.hstack([base, *sums, rouge[:, None], further])
-    if not np.isfinite(numbers).all() or (numbers[:, : ROUGE_L + 1] < 0).any():
+    every = [numbers for each in found.values() for numbers in (each.numbers, each.worst)]
+    if not all(np.isfinite(numbers).all() for numbers in every):
         return None
-    least = np.minimum(further.min(axis=0, initial=0.0), 0.0)
-    base = np.column_stack([np.ones(size), np.zeros(size), loss, lengths])
-    base[:, NLL] = np.maximum(loss[:, 0], WORST_TOKEN * loss[:, 1])
-    sums = measuring.bleu_sums(measuring.wrong(bleu)), measuring.chrf_sums(measuring.wrong(chrf))
-    worst = np.hstack([base, *sums, np.zeros((size, 1)), np.tile(least, (size, 1))])
-    return Table(numbers, worst, _formulas(own, has_loss))
+    usual = (each.numbers for each in found.values() if each.low == 0)
+    return None if any((numbers < 0).any() for numbers in usual) else found
+
+
+def _sums(table: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sums]]:
+    right = np.array(table["label"]) == np.array(table["predicted"])
+    one, none = np.ones(len(right)), np.zeros(len(right))
+
+    def mean(of: Floats, worst: Floats, low: float, high: float) -> Sums:
+        return Sums(_columns(one, of), _columns(one, worst), _mean, low, high)
+
+    yield "exact_match", mean(right.astype(np.float64), none, 0.0, 1.0)
+    bleu = _counts(table["bleu"], measuring.WORDS)
+    sums = measuring.bleu_sums(bleu), measuring.bleu_sums(measuring.wrong(bleu))
+    yield "bleu", Sums(*sums, measuring.corpus_bleu, 0.0, 100.0)
+    chrf = _counts(table["chrf"], measuring.CHARACTERS)
+    sums = measuring.chrf_sums(chrf), measuring.chrf_sums(measuring.wrong(chrf))
+    yield "chrf", Sums(*sums, measuring.corpus_chrf, 0.0, 100.0)
+    yield "rouge_l", mean(np.array(table["rouge_l"], np.float64), none, 0.0, 1.0)
+    if any(table["nll"]):
+        nll, tokens, size = (np.array(table[n], np.float64) for n in ("nll", "tokens", "bytes"))
+        worst = np.maximum(nll, WORST_TOKEN * tokens)
+        numbers = _columns(tokens, nll), _columns(tokens, worst)
+        yield "log_loss", Sums(*numbers, _mean, 0.0, math.inf)
+        numbers = _columns(size, nll), _columns(size, worst)
+        yield "bits_per_byte", Sums(*numbers, _bits, 0.0, math.inf)
+    for name in (name for name in table if name.startswith(OWN)):
+        values = np.array(table[name], np.float64)
+        yield name, mean(values, none + values.min(initial=0.0), -math.inf, math.inf)
+
+
+def _columns(*columns: Floats) -> Floats:
+    return np.stack(columns, axis=1)
 
 
 def _counts(cells: Sequence[str], longest: int) -> Ints:
@@ -169,21 +173,6 @@ def _counts(cells: Sequence[str], longest: int) -> Ints:
     if (counts < 0).any() or (counts[:, :longest] > possible).any():
         raise ValueError("more n-grams in common than there are")
     return counts
-
-
-def _formulas(own: Sequence[str], has_loss: bool) -> dict[str, Formula]:
-    formulas = {
-        "exact_match": Formula((EXAMPLES, RIGHT), _mean, high=1.0),
-        "bleu": Formula(BLEU, measuring.corpus_bleu, high=100.0),
-        "chrf": Formula(CHRF, measuring.corpus_chrf, high=100.0),
-        "rouge_l": Formula((EXAMPLES, ROUGE_L), _mean, high=1.0),
-    }
-    if has_loss:
-        formulas["log_loss"] = Formula((TOKENS, NLL), _mean)
-        formulas["bits_per_byte"] = Formula((BYTES, NLL), _bits)
-    for place, name in enumerate(own, ROUGE_L + 1):
-        formulas[name] = Formula((EXAMPLES, place), _mean, low=-math.inf)
-    return formulas
 
 
 def _mean(sums: Floats) -> Floats:
@@ -211,26 +200,23 @@ def metrics(answers: Sequence[Answer], written: Sequence[Mapping[str, Any]]) -> 
         name: ["" if row[name] is None else str(row[name]) for row in written]
         for name in written[0]
     }
-    table = read(columns)
-    assert table is not None  # it was written above
-    found = measured(table, np.arange(len(answers))) | _facts(answers)
+    sums = read(columns)
+    if sums is None:
+        raise ValueError("`written` is not what `rows` makes of answers")
+    found = measured(sums, np.arange(len(answers))) | _facts(answers)
     if "log_loss" in found:
         found["tokens"] = sum(answer.tokens or 0 for answer in answers)
         found["perplexity"] = math.exp(min(found["log_loss"], 700.0))
     names = sorted({answer.table for answer in answers})
     if len(names) > 1:
         of = np.array([answer.table for answer in answers])
-        found["table"] = {name: measured(table, np.flatnonzero(of == name)) for name in names}
+        found["table"] = {name: measured(sums, np.flatnonzero(of == name)) for name in names}
     return found
 
 
-def measured(table: Table, places: Ints) -> dict[str, Any]:
+def measured(sums: Mapping[str, Sums], places: Ints) -> dict[str, Any]:
     """The metrics of some rows of a table, those of the project under `own`."""
-    sums = table.numbers[places].sum(0)  # (m,)
-    values = {
-        name: float(formula.of(sums[list(formula.columns)]))
-        for name, formula in table.formulas.items()
-    }
+    values = {name: float(each.of(each.numbers[places].sum(0))) for name, each in sums.items()}
     found: dict[str, Any] = {"examples": len(places)}
     found |= {name: value for name, value in values.items() if not name.startswith(OWN)}
     own = {name[len(OWN) :]: value for name, value in values.items() if name.startswith(OWN)}
