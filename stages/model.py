@@ -9,6 +9,7 @@ from typing import Any
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import coverage, encoding, metrics
+from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import LogisticRegression, descent
@@ -17,6 +18,7 @@ from lmspec.training.task import Fitted, Task
 
 # by their names: they are in the keys of those stages alone that use them
 LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
+WRITING = "stages.writing"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Prepared(Model):
 
 def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Create the network, train it, keep the weights of the best evaluation on the dev split."""
+    if spec.architecture.kind in WRITERS:
+        written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
+        return written
     if isinstance(spec.training, LogisticRegression):
         return solved(spec, spec.training, needs, out)
     kept, fitted = train(spec, needs, needs.bits)

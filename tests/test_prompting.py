@@ -150,8 +150,20 @@ def test_long_examples_are_left_out_or_their_prompts_cut(words: Tokenizer) -> No
     before = writer.prompt_ids(long[:1])
     assert len(before) == int(prompting.PROMPT_SHARE * MOST)
     assert (ids[: len(before)] == before).all() and writer.text(ids[learned]) == "anna"
+    assert writer.text(before).endswith("jana\nassistant\n") and writer.is_cut(long)
+    assert not writer.is_cut(pairs(1)[0])
     answer = [("user", "say"), ("assistant", " ".join(NAMES * 9))]
     assert isinstance(writer.example(answer), TooLong)
+
+
+def test_only_what_a_user_wrote_is_cut(words: Tokenizer) -> None:
+    """The system prompt and the answers stay whole; the first prompts go first."""
+    writer = Writer(words, CHAT, 56, "cut_prompt")
+    ids, learned = example(writer, TALK)
+    assert writer.is_cut(TALK)
+    text = words.decode(ids.tolist(), skip_special_tokens=False)
+    assert "Be short." in text and "say anna" not in text and "ben" in text
+    assert writer.text(ids[learned]) == "annaben"
 
 
 @pytest.mark.parametrize("begins", [False, True])

@@ -29,6 +29,7 @@ CHAT = {
     "between": "\n",
     "learn": "every_answer",
 }
+STOPPING = {"metric": "log_loss", "evaluation_steps": 8, "patience": 9}
 Turns = list[tuple[str, str]]
 
 
@@ -37,7 +38,7 @@ def pairs(count: int = 200) -> list[Turns]:
     rows: list[Turns] = []
     for i in range(count):
         name, times = NAMES[i % 10], 1 + (i // 10) % 3
-        prompt = f"{SAY[(i // 30) % 5]} {name} {times} times, {i}"
+        prompt = f"{SAY[(i // 30) % 5]} {name} {times} times{' now' * (i % 5)}, {i}"
         rows.append([("user", prompt), ("assistant", " ".join([name] * times))])
     return rows
 
@@ -96,9 +97,40 @@ def write_split(rows: Sequence[Turns], splits: Path, split: str) -> None:
         "table": ["pairs"] * len(rows),
         "turns": [[{"role": role, "content": content} for role, content in row] for row in rows],
     }
-    turns = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
-    schema = documents.DOCUMENT | {"turns": turns}
     splits.mkdir(exist_ok=True)
-    documents.write(pl.DataFrame(frame, schema=schema), splits / f"{split}.parquet")
+    table = pl.DataFrame(frame, schema=documents.CONVERSATION)
+    documents.write(table, splits / f"{split}.parquet")
     documents.write_labels([], splits)
     documents.write_clean({"fix_unicode": False, "unescape_html": False}, splits)
+
+
+def spec_of(**changes: Any) -> Any:
+    """An architecture without dropout, of which all is trained."""
+    from lmspec.specs.architecture import Causal
+
+    fields: dict[str, Any] = {
+        "kind": "causal",
+        "weights": "sources.tiny",
+        "max_length": MOST,
+        "long_texts": "leave_out",
+        "prompt": PAIR,
+        "dropout": 0.0,
+        "frozen_embeddings": False,
+        "frozen_layers": 0,
+    }
+    return Causal.model_validate(fields | changes)
+
+
+def training(**changes: Any) -> Any:
+    """One short epoch, judged by the log loss."""
+    from tests.test_training import ADAMW, recipe
+
+    base: dict[str, Any] = {"early_stopping": STOPPING, "epochs": 1, "optimizer": ADAMW}
+    return recipe(**base | changes)
+
+
+def write_splits(splits: Path) -> Path:
+    """160 rows to learn from, 40 to be judged on."""
+    write_split(pairs()[:160], splits, "train")
+    write_split(pairs()[160:], splits, "dev")
+    return splits

@@ -5,7 +5,7 @@ Only stages whose spec has an adapter import this file, and with it peft.
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from lmspec.errors import LmspecError, some
 from lmspec.methods import layers, pretrained, reading, torchrun
 from lmspec.methods.reading import Ids
-from lmspec.specs.architecture import Transformer
+from lmspec.specs.architecture import Causal, Transformer
 from lmspec.specs.checks.adapter import ALL
 from lmspec.specs.numerics import Numerics
 from lmspec.training.seeds import derived_seed
@@ -28,6 +28,7 @@ from lmspec.training.seeds import derived_seed
 FOLDER = "adapter"
 PROBED, BATCH = 256, 64  # windows on which the merge is checked
 MOST_DIFFERENCE = 1e-4  # between logits, before and after the merge
+Logits = Callable[[], NDArray[np.float32]]
 ATTENTION = ("attention", "attn")  # how architectures of `transformers` call it
 
 
@@ -37,11 +38,17 @@ class Adapted:
     trained  number of weights that are trained: the adapter's and the head's
     """
 
-    def __init__(self, network: PreTrainedModel, spec: Transformer, numerics: Numerics) -> None:
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        spec: Transformer | Causal,
+        numerics: Numerics,
+        task_type: str = TaskType.SEQ_CLS,
+    ) -> None:
         assert spec.adapter is not None
         self.network, self.base = network, str(spec.weights)
         config = LoraConfig(
-            task_type=TaskType.SEQ_CLS,
+            task_type=task_type,
             r=spec.adapter.rank,
             lora_alpha=spec.adapter.alpha,
             lora_dropout=spec.adapter.dropout,
@@ -49,7 +56,8 @@ class Adapted:
             bias=spec.adapter.bias,
             use_rslora=spec.adapter.method == "rslora",
             use_dora=spec.adapter.method == "dora",
-            modules_to_save=_heads(network),
+            # a head that writes is pretrained, too, and often the embeddings
+            modules_to_save=_heads(network) if task_type == TaskType.SEQ_CLS else None,
         )
         # a draw of its own: the head is the one that it would be without an adapter
         torch.manual_seed(derived_seed(numerics.seed, "adapter", 0))
@@ -58,19 +66,24 @@ class Adapted:
         self.trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
 
     def merge(self, ids: Sequence[Ids], pad_id: int, folder: Path) -> float:
-        """Write the adapter, then add it to the weights of the network, in place.
+        """Write the adapter, then add it to the weights of a classifier, in place.
 
         ids  windows, of which some are read before and after
         Returns the largest difference between logits. Raises LmspecError if it is too large.
         """
-        probe = ids[:PROBED]
-        before = self._logits(probe, pad_id)
+        return self.merge_checked(lambda: self._logits(ids[:PROBED], pad_id), folder)
+
+    def merge_checked(
+        self, logits: Logits, folder: Path, most_difference: float = MOST_DIFFERENCE
+    ) -> float:
+        """The same of any network. logits: of texts, as the network is when it is called."""
+        before = logits()
         self._write(folder / FOLDER)
         self.peft.merge_and_unload()
-        apart = np.abs(self._logits(probe, pad_id) - before).max()
-        if not apart <= MOST_DIFFERENCE:
+        apart = np.abs(logits() - before).max()
+        if not apart <= most_difference:
             found = f"merged into the weights, it gives logits that are {apart:.2g} apart from its"
-            found += f" own on dev texts; at most {MOST_DIFFERENCE:g} is right"
+            found += f" own on dev texts; at most {most_difference:g} is right"
             remedy = "lower peak_learning_rate or alpha: fp32 has no digits for such weights"
             raise LmspecError("architecture.adapter", found, remedy)
         return float(apart)

@@ -57,15 +57,19 @@ REMEDY = "take config.json, weights and tokenizer.json from one model"
 RESTORE = "its files are not of one build: `dvc checkout` restores them, `dvc repro -f` builds it"
 
 
-def load(model_class: Any, folder: Path, new_head: bool = False, **given: Any) -> "PreTrainedModel":
+def load(
+    model_class: Any, folder: Path, new_head: bool = False, remedy: str = "", **given: Any
+) -> "PreTrainedModel":
     """A model in fp32, each of its tensors from the folder.
 
     model_class  has `from_pretrained`, which gets `given`
     new_head     the head may be missing and is drawn at random; the file's own may be left out
+    remedy       of files that do not fit; by default that of a source, if its head is new, else
+                 that of what was built here
     Raises LmspecError if the weights are no safetensors, or have tensors missing, too many, of
     other shapes, or in other numbers than fp32 holds.
     """
-    file, remedy = file_of_weights(folder), REMEDY if new_head else RESTORE
+    file, remedy = file_of_weights(folder), remedy or (REMEDY if new_head else RESTORE)
     try:
         model, loaded = model_class.from_pretrained(
             folder,

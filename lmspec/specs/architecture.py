@@ -216,8 +216,9 @@ class Causal(Network):
         int, Field(ge=8, le=1_000_000, description="tokens of an example, prompt and answer")
     ]
     long_texts: Literal["leave_out", "cut_prompt", "windows"] = Field(
-        description="what becomes of an example of more tokens: it is not learned, or the beginning"
-        " of its prompt is left out, and its answer is whole; windows: plain texts are cut"
+        description="what becomes of an example of more tokens. leave_out: it is not learned;"
+        " cut_prompt: of what is before the answer three quarters of max_length are read, without"
+        " the beginning of what the user wrote; windows: plain texts are cut"
     )
     prompt: Prompt | None = Field(
         description="how prompts and answers become one text; null: plain texts, all learned"
@@ -230,8 +231,9 @@ class Causal(Network):
         strict=False,
         min_length=1,
         max_length=10_000,
-        description="special tokens that the vocabulary lacks; each begins as the mean of all"
-        " embeddings. Without it, none is added",
+        description="tokens that the vocabulary lacks; each begins as the mean of all embeddings."
+        " One in the template is special, any other is read in prompts and answers. Without it,"
+        " none is added",
     )
     adapter: Adapter | None = Field(
         default=None,

@@ -24,6 +24,7 @@ class ModelSpec(Artifact):
         *TRAINED,
         Metric("adapter.trained_parameters"),
         Metric("adapter.max_logit_difference"),
+        Metric("adapter.same_answers", share=True, of=("tokens",)),  # greedy, before the merge
     )
     reports = (CURVE, NGRAMS, EXAMPLE)
     holds = (

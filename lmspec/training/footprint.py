@@ -88,8 +88,11 @@ def _states(spec: GradientDescent) -> float:
 
 
 def _kept(model: Classifier, task: Task, rows: Sequence[int], numerics: Numerics) -> int:
-    """Bytes that autograd keeps of a forward pass, without the weights."""
-    batch = collate(task.ids, rows, task.pad_id)
+    """Bytes that autograd keeps of a forward pass, without the weights.
+
+    Of a task with batches of its own also those of its loss, whose width is the vocabulary's.
+    """
+    batch = task.collate(task.ids, rows, task.pad_id)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     sizes: dict[int, int] = {}
 
@@ -109,8 +112,12 @@ def _kept(model: Classifier, task: Task, rows: Sequence[int], numerics: Numerics
         saved_tensors_hooks(note, lambda value: value),
         torch.autocast(model.device.type, torch.bfloat16, enabled=bf16),
     ):
-        logits = model(**given).logits  # alive, so that no storage is counted for another
-    del logits
+        # alive, so that no storage is counted for another
+        if task.collate is collate:
+            output = model(**given).logits
+        else:
+            output = task.objective(model, batch, given["input_ids"], given["attention_mask"])
+    del output
     return sum(sizes.values())
 
 

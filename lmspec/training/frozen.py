@@ -40,7 +40,7 @@ def kept(
     train = spec.epochs > 1 and not task.reads_layers
     dev = steps > spec.early_stopping.evaluation_steps and len(task.dev) > 0
     # a task that changes its texts gives the layers something else in each epoch
-    can = not isinstance(model, Network) and task.of_epoch is None
+    can = not isinstance(model, Network) and task.of_epoch is None and task.collate is collate
     lower = _lower(model, task) if can and (train or dev) else None
     if lower is None:
         yield task

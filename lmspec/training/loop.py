@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lmspec.methods.network import Classifier
-from lmspec.methods.reading import Ids, collate, lengths
+from lmspec.methods.reading import Ids, lengths
 from lmspec.methods.resume import Resume
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import GradientDescent
@@ -104,7 +104,8 @@ def _fit(
             objective = task.objective
             if task.of_epoch:
                 objective = task.of_epoch(step.number // order.steps_per_epoch)
-            loss = replica.backward(objective, world.shares(step, spec.micro_batch_size))
+            shares = world.shares(step, spec.micro_batch_size, task.weight)
+            loss = replica.backward(objective, shares)
             done = step.number + 1
             watch.add(done, step.rows, loss, descent.largest)
             descent.step(step.number)
@@ -119,7 +120,7 @@ def _fit(
 def _loss(
     task: Task, numerics: Numerics, model: Classifier, objective: Objective, rows: Ids
 ) -> Tensor:
-    batch = collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
+    batch = task.collate(task.ids, rows, task.pad_id)  # (b, t), t of the longest text in it
     input_ids = placed(batch.input_ids, model.device)  # (b, t) int64
     attention_mask = placed(batch.attention_mask, model.device)  # (b, t) int64
     # bf16 has the exponent range of fp32, so its gradients need no loss scaling

@@ -34,9 +34,11 @@ class Weights:
 
     def state(self) -> State:
         """By name, without copies."""
-        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
-        found = self.model.state_dict()
-        return {name: value for name, value in found.items() if name not in frozen}
+        own = dict(self.model.named_parameters())
+        left = {name for name, p in own.items() if not p.requires_grad}
+        # a weight that two modules share, such as a tied head: under its first name alone
+        left |= {name for name, _ in self.model.named_parameters(remove_duplicate=False)} - {*own}
+        return {n: value for n, value in self.model.state_dict().items() if n not in left}
 
     def restore(self, state: State) -> None:
         """Copied into the tensors that the model has."""

@@ -5,13 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lmspec.methods.network import Classifier
-from lmspec.methods.reading import Batch, Ids
+from lmspec.methods.reading import Batch, Ids, collate
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
 Objective = Callable[[Classifier, Batch, Tensor, Tensor], Tensor]
+# some windows as a batch: (ids, rows, pad_id) -> batch
+Collate = Callable[[Sequence[Ids], Sequence[int] | Ids, int], Batch]
 Curve = list[dict[str, Any]]
 
 
@@ -34,6 +38,8 @@ class Task:
     dev        token ids of each window that `evaluate` reads, if it reads them as they are
     reads_layers  does the objective read what single layers give?
     kept_bytes    memory of states that are kept for it
+    collate    how its windows become a batch; by default each is a row, padded on the right
+    weight     (w,) how much each window counts in the mean loss of a batch; by default all the same
     """
 
     ids: Sequence[Ids]
@@ -47,6 +53,8 @@ class Task:
     dev: Sequence[Ids] = ()
     reads_layers: bool = False
     kept_bytes: int = 0
+    collate: Collate = collate
+    weight: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

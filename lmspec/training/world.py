@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -90,9 +91,12 @@ class World:
         use = f"dropout of rank {self.rank}" if self.rank else "dropout"
         return derived_seed(root, use, step)
 
-    def shares(self, step: Step, size: int | None) -> list[tuple[Ids, float]]:
+    def shares(
+        self, step: Step, size: int | None, weight: NDArray[np.int64] | None = None
+    ) -> list[tuple[Ids, float]]:
         """(rows, factor of their mean loss) of this process, at most so many rows at once.
 
+        weight  (w,) how much each window counts, if not all the same
         The mean over the world of the sums of these is the mean loss of the step's rows. A process
         without rows computes one that does not count, since all take part in every step.
         """
@@ -100,7 +104,10 @@ class World:
         if not len(own):
             return [(step.rows[:1], 0.0)]
         parts = dataclasses.replace(step, rows=own).parts(size)
-        return [(rows, self.size * len(rows) / len(step.rows)) for rows in parts]
+        if weight is None:
+            return [(rows, self.size * len(rows) / len(step.rows)) for rows in parts]
+        whole = int(weight[step.rows].sum())
+        return [(rows, self.size * int(weight[rows].sum()) / whole) for rows in parts]
 
     def replicated(self, model: Classifier, loss: Loss) -> "Replica":
         """What computes losses, and has the gradients of all averaged."""

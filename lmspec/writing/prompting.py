@@ -43,11 +43,13 @@ class Part(NamedTuple):
 
     is_content  of the conversation, not of the template: no special token is read in it
     learned     the model is to write it
+    may_be_cut  of a user, and not the answer's or the system's
     """
 
     text: str
     is_content: bool
     learned: bool
+    may_be_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Writer:
     prompt      `kind` and its fields: `pair` (template, end), `chat` (before, system, user,
                 assistant, end, between, learn), or `none` for plain text (end)
     max_length  tokens of an example
-    long_texts  of a longer one: `leave_out`, or `cut_prompt`, which keeps the beginning of the last
-                prompt
+    long_texts  of a longer one: `leave_out`, or `cut_prompt`, which leaves out the beginning of the
+                first prompts; `windows` of plain text
     end_id      ends an answer, and is learned once in each
     bos_id      what the tokenizer has before each text, if anything
     Raises PromptError if the template does not suit the tokenizer.
@@ -133,6 +135,12 @@ class Writer:
             raise PromptError(found, "write a template with more than the prompt")
         return ids, learned
 
+    def is_cut(self, turns: Sequence[Turn]) -> bool:
+        """Is the prompt of an example longer than what is read of it?"""
+        if self.long_texts != "cut_prompt":
+            return False
+        return sum(len(self._ids(part)) for part in self._parts(turns[:-1])) > self._room
+
     def windows(self, text: str) -> Iterator[tuple[Ids, Bools]]:
         """Of plain text: ids in windows of max_length, and which are learned: each token once.
 
@@ -173,7 +181,7 @@ class Writer:
         if roles not in ([USER], [USER, ASSISTANT]):
             found = f"it has the turns {', '.join(roles) or 'of no one'}, and a pair is one prompt"
             raise PromptError(found, "write `prompt: {kind: chat, ...}`")
-        yield from self._around(self.prompt["template"], "{prompt}", turns[0][1])
+        yield from self._around(self.prompt["template"], "{prompt}", turns[0])
         if len(turns) > 1:
             yield Part(turns[1][1], True, True)
             yield Part(self.end, False, True)
@@ -194,14 +202,14 @@ class Writer:
                 if template is None:
                     remedy = f"write how it is shown: `prompt.{role}`"
                     raise PromptError(f"the template has no place for a turn of {role!r}", remedy)
-                yield from self._around(template, "{content}", content)
+                yield from self._around(template, "{content}", (role, content))
         if turns and turns[-1][0] == USER:
             yield Part(self.prompt["assistant"], False, False)
 
-    def _around(self, template: str, field: str, content: str) -> Iterator[Part]:
+    def _around(self, template: str, field: str, turn: Turn) -> Iterator[Part]:
         before, after = template.split(field)
         yield Part(before, False, False)
-        yield Part(content, True, False)
+        yield Part(turn[1], True, False, turn[0] == USER)
         yield Part(after, False, False)
 
     def _literals(self) -> list[str]:
@@ -215,13 +223,19 @@ class Writer:
         return [*own, *(part for text in roles for part in text.split("{content}"))]
 
     def _cut(self, parts: Sequence[Part]) -> list[Ids]:
-        """Ids of a prompt's parts; the last content is shorter if it is too long and may be cut."""
+        """Ids of what is before an answer; if it is too long and may be cut, without the beginning
+        of what the user wrote: the last of that is kept."""
         pieces = [self._ids(part) for part in parts]
-        over = sum(map(len, pieces)) - int(PROMPT_SHARE * self.max_length)
-        if self.long_texts == "cut_prompt" and over > 0:
-            last = max(i for i, part in enumerate(parts) if part.is_content)
-            pieces[last] = pieces[last][: max(0, len(pieces[last]) - over)]
+        over = sum(map(len, pieces)) - self._room
+        for place, part in enumerate(parts if self.long_texts == "cut_prompt" else ()):
+            if part.may_be_cut and over > 0:
+                cut = min(over, len(pieces[place]))
+                pieces[place], over = pieces[place][cut:], over - cut
         return pieces
+
+    @property
+    def _room(self) -> int:
+        return int(PROMPT_SHARE * self.max_length)
 
     def _ids(self, part: Part) -> Ids:
         return self._content(part.text) if part.is_content else self._literal(part.text)
@@ -255,6 +269,11 @@ class Writer:
         if len(set(first)) < len(first) and first[0] in special and special[first[0]].special:
             found = f"the template begins with {special[first[0]].content} twice"
             raise PromptError(found, "write it once")
+
+
+def prompt_of(turns: Sequence[Turn]) -> str:
+    """What a conversation asks last, without any template: its last turn of the user."""
+    return next((content for role, content in reversed(turns) if role == USER), "")
 
 
 def read(folder: Path) -> Writer:
