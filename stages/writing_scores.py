@@ -23,6 +23,7 @@ from lmspec.specs.scores import ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
 from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
+from lmspec.writing.sampling import Sampling
 
 # by their names: they are in the keys of those scores alone that use them
 WRITER, NEAREST = "lmspec.formats.writer", "lmspec.formats.nearest"
@@ -203,7 +204,7 @@ class Generated:
         sampling = None
         if isinstance(decode, Sample):
             fields = decode.temperature, decode.top_p, decode.top_k, decode.min_p, decode.seed
-            sampling = generating.Sampling(*fields)
+            sampling = Sampling(*fields)
         requests = (
             generating.Request(
                 ids,

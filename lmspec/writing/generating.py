@@ -1,14 +1,18 @@
 """generating: prompts as token ids -> texts, token by token, several requests at a time.
 
-A bundle has a copy of this file, so it imports nothing of lmspec.
+A bundle has a copy of this file, so of lmspec it imports only what is copied, too.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lmspec.writing.growing import GrowingText, Tokenizer
+from lmspec.writing.sampling import Sampling, adjusted, chosen, draw, log_probability
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -43,10 +47,12 @@ class Decoder(Protocol):
 class Allowed(Protocol):
     """Which tokens a constraint allows next, in one text."""
 
-    finished: bool  # nothing may follow, except the end
+    @property
+    def finished(self) -> bool:
+        """Is the text complete, so that nothing but the end may follow?"""
 
     def mask(self) -> Bools:
-        """(V,) which tokens may come next."""
+        """(V,) which tokens may come next; the end tokens, where the text may end."""
 
     def accept(self, token: int) -> None:
         """The token that comes next."""
@@ -60,24 +66,6 @@ class Constraint(Protocol):
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How a token is drawn. What is None has no effect.
-
-    temperature  divides the logits; more than 0
-    top_p        the most probable tokens, until they have this much probability together, in 0..1
-    top_k        this many of the most probable tokens
-    min_p        tokens with at least this share of the probability of the most probable one
-    seed         of the draws
-    """
-
-    temperature: float
-    top_p: float | None
-    top_k: int | None
-    min_p: float | None
-    seed: int
-
-
-@dataclass(frozen=True)
 class Request:
     """What is asked for. The same request gets the same text, whatever else is asked for.
 
@@ -86,9 +74,10 @@ class Request:
     sampling    None: greedy, the most probable token
     stop        strings that end the text, which has none of them
     key         of its draws, beside the seed: `key_of` the prompt
-    penalty     of tokens that are in prompt or text already: positive logits are divided by it,
-                others multiplied
+    penalty     of repetition: for tokens that prompt or text have already, positive logits are
+                divided by it, others multiplied; more than 0
     constraint  of the text
+    Raises ValueError.
     """
 
     ids: Ids
@@ -98,6 +87,16 @@ class Request:
     key: int = 0
     penalty: float | None = None
     constraint: Constraint | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.ids) == 0:
+            raise ValueError("a prompt has at least one token")
+        if self.new_tokens < 1:
+            raise ValueError(f"new_tokens is at least 1, not {self.new_tokens}")
+        if "" in self.stop:
+            raise ValueError("a stop string has at least one character")
+        if self.penalty is not None and not 0 < self.penalty < np.inf:
+            raise ValueError(f"a penalty is more than 0, not {self.penalty}")
 
 
 @dataclass(frozen=True)
@@ -132,3 +131,144 @@ class Written:
     text: str
     log_probability: float
     stopped: str
+
+
+def key_of(ids: Ids, number: int = 0) -> int:
+    """The key of a request's draws: of its prompt, so neither of its place nor of its company.
+
+    number  apart for each of several texts of one prompt
+    """
+    digest = hashlib.sha256(np.asarray(ids, "<i8").tobytes()).digest()
+    return int.from_bytes(digest[:8], "little") ^ number
+
+
+def texts(
+    decoder: Decoder,
+    requests: Iterable[Request],
+    tokenizer: Tokenizer,
+    end_ids: Sequence[int],
+    slots: int,
+) -> list[Written]:
+    """The text of each request, in order. Arguments and errors are those of `generate`."""
+    tokens: dict[int, list[Token]] = {}
+    for token in generate(decoder, requests, tokenizer, end_ids, slots):
+        tokens.setdefault(token.request, []).append(token)
+    return [_written(tokens[number]) for number in range(len(tokens))]
+
+
+def _written(tokens: Sequence[Token]) -> Written:
+    return Written(
+        np.array([token.id for token in tokens if token.id >= 0], np.int64),
+        "".join(token.text for token in tokens),
+        sum(token.log_probability for token in tokens),
+        tokens[-1].stopped or "",
+    )
+
+
+def generate(
+    decoder: Decoder,
+    requests: Iterable[Request],
+    tokenizer: Tokenizer,
+    end_ids: Sequence[int],
+    slots: int,
+) -> Iterator[Token]:
+    """Each token as it is generated; those of up to `slots` requests alternate.
+
+    requests   the next one is taken as soon as another is finished
+    tokenizer  whose tokens they are
+    end_ids    tokens that end a text; in a prompt they end nothing
+    Raises ValueError if the logits are no numbers, or a constraint allows no token.
+    """
+    if slots < 1:
+        raise ValueError(f"slots is at least 1, not {slots}")
+    ends = frozenset(end_ids)
+    waiting = (
+        _Running(number, request, decoder, tokenizer, ends)
+        for number, request in enumerate(requests)
+    )
+    running: list[_Running] = []
+    while True:
+        while len(running) < slots and (begun := next(waiting, None)) is not None:
+            token = begun.first(decoder)
+            yield token
+            if token.stopped is None:
+                running.append(begun)
+        if not running:
+            return
+        last = np.array([one.last for one in running], np.int64)
+        pasts, logits = decoder.step([one.past for one in running], last)
+        for one, past, row in zip(running, pasts, logits, strict=True):
+            one.past = past
+            yield one.following(row)
+        running = [one for one in running if one.stopped is None]
+
+
+class _Running:
+    """A request that is being answered.
+
+    past     of its tokens but the last
+    last     the token that the decoder has not read yet
+    stopped  as of its last `Token`
+    """
+
+    past: Past
+    last: int
+    stopped: str | None = None
+
+    def __init__(
+        self,
+        number: int,
+        request: Request,
+        decoder: Decoder,
+        tokenizer: Tokenizer,
+        ends: frozenset[int],
+    ) -> None:
+        self._number, self._request, self._ends = number, request, ends
+        self._room = min(request.new_tokens, decoder.positions - len(request.ids))
+        self._text = GrowingText(tokenizer, request.stop)
+        self._allowed = request.constraint.begin() if request.constraint else None
+        self._count = 0
+        self._seen: Bools | None = None
+        if request.penalty is not None:
+            self._seen = np.zeros(decoder.vocabulary, np.bool_)
+            self._seen[request.ids] = True
+
+    def first(self, decoder: Decoder) -> Token:
+        """Read the prompt."""
+        if self._room < 1:
+            return Token(self._number, -1, "", 0.0, "positions")
+        self.past, logits = decoder.prefill(self._request.ids)
+        return self.following(logits)
+
+    def following(self, logits: Floats) -> Token:
+        """The next token, of the logits (V,) after what was read."""
+        request = self._request
+        mask = self._allowed.mask() if self._allowed else None
+        if mask is not None and not mask.any():
+            raise ValueError("the constraint allows no token, not even the end of the text")
+        scores = adjusted(logits, self._seen, request.penalty, mask)
+        sampling = request.sampling
+        number = draw(sampling.seed, request.key, self._count) if sampling else 0.0
+        self.last = chosen(scores, sampling, number)
+        self._count += 1
+        text, self.stopped = self._adding(self.last)
+        certainty = log_probability(logits, self.last)
+        return Token(self._number, self.last, text, certainty, self.stopped)
+
+    def _adding(self, token: int) -> tuple[str, str | None]:
+        """(what a token adds to the text, why the text ends with it)."""
+        if token in self._ends:
+            return self._text.rest(), "end"
+        text, is_stopped = self._text.add(token)
+        if is_stopped:
+            return text, "stop"
+        if self._seen is not None:
+            self._seen[token] = True
+        if self._allowed is not None:
+            self._allowed.accept(token)
+            if self._allowed.finished:
+                return text + self._text.rest(), "end"
+        if self._count < self._room:
+            return text, None
+        is_limit = self._room == self._request.new_tokens
+        return text + self._text.rest(), "limit" if is_limit else "positions"
