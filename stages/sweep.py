@@ -23,7 +23,7 @@ from lmspec.specs.model import ModelSpec
 from lmspec.specs.results import WATCHED
 from lmspec.specs.sweep import Range, SweepSpec
 from lmspec.specs.swept import combinations, varied
-from lmspec.specs.training import GradientDescent, LogisticRegression
+from lmspec.specs.training import GradientDescent, LogisticRegression, descent
 from lmspec.training import loop
 from stages import model
 
@@ -170,7 +170,7 @@ class Search:
             _, fitted = model.solution(trial.spec, trial.spec.training, self.needs)
             result = _result(fitted.best) | {"ended": True}
         else:
-            recipe = trial.spec.training.model_copy(update={"seeds": 1})
+            recipe = descent(trial.spec.training).model_copy(update={"seeds": 1})
             network = model.prepared(trial.spec, self.needs, bits)
             steps = math.ceil(len(network.task.ids) / recipe.batch_size)  # of an epoch
             until = None if rung is END else max(1, round(rung * steps))

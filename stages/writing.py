@@ -85,10 +85,10 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> tuple[Prep
     if not isinstance(recipe, GradientDescent):
         return kept, untrained(kept)
     if recipe.checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        network.activation_checkpointing_enable({"use_reentrant": False})
     fitted = loop.fit(network, kept.task, recipe, numerics, needs.resume)
     if recipe.checkpointing:
-        network.gradient_checkpointing_disable()
+        network.activation_checkpointing_disable()
     return kept, fitted
 
 

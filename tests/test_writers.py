@@ -225,9 +225,11 @@ def test_a_model_learns_to_write(source: Path, splits: Path, tmp_path: Path) -> 
     assert again == metrics["dev"]
     nats = again["log_loss"] * metrics_of(dev)
     assert again["bits_per_byte"] == pytest.approx(nats / math.log(2) / dev.text_bytes)
-    built(spec, source, splits, tmp_path / "two")
-    for file in sorted((tmp_path / "one").iterdir()):
-        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
+    short = spec | {"training": descent | {"epochs": 1}}
+    for name in ("two", "three"):
+        built(short, source, splits, tmp_path / name)
+    for file in sorted((tmp_path / "two").iterdir()):
+        assert file.read_bytes() == (tmp_path / "three" / file.name).read_bytes(), file.name
     generation = json.loads((tmp_path / "one/generation_config.json").read_text())
     assert generation["eos_token_id"] == generation["pad_token_id"] == 1
     # what people run: the answer, and then its end

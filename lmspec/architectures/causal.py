@@ -57,14 +57,15 @@ def add(model: PreTrainedModel, tokenizer: Tokenizer, tokens: Sequence[str], tem
     template  a token in it is special; any other is read in prompts and answers
     Raises LmspecError if the tokenizer has one already.
     """
-    if known := [token for token in tokens if tokenizer.token_to_id(token) is not None]:
-        found = f"the tokenizer has {some(known)} already"
+    if present := [token for token in tokens if tokenizer.token_to_id(token) is not None]:
+        found = f"the tokenizer has {some(present)} already"
         raise LmspecError("architecture.added_tokens", found, "remove it there")
     if not tokens:
         return
     before = sorted(tokenizer.get_vocab(with_added_tokens=True).values())
     tokenizer.add_tokens([AddedToken(t, special=t in template, normalized=False) for t in tokens])
-    added = [tokenizer.token_to_id(token) for token in tokens]
+    known = tokenizer.get_vocab(with_added_tokens=True)
+    added = [known[token] for token in tokens]
     # a vocabulary can have spare rows, and is never made smaller
     rows = max(model.get_input_embeddings().num_embeddings, max(added) + 1)
     if rows > model.get_input_embeddings().num_embeddings:
@@ -107,7 +108,8 @@ def greedy(
     model.eval()
     written: list[list[int]] = []
     for prompt in prompts:
-        ids, past, own = torch.from_numpy(prompt).to(model.device)[None], None, []
+        ids, past = torch.from_numpy(prompt).to(model.device)[None], None
+        own: list[int] = []
         with torch.inference_mode():
             while len(own) < new_tokens and end_id not in own:
                 out = model(input_ids=ids, past_key_values=past, use_cache=True)

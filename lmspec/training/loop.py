@@ -104,8 +104,9 @@ def _fit(
             objective = task.objective
             if task.of_epoch:
                 objective = task.of_epoch(step.number // order.steps_per_epoch)
-            shares = world.shares(step, spec.micro_batch_size, task.weight)
-            loss = replica.backward(objective, shares)
+            loss = replica.backward(
+                objective, world.shares(step, spec.micro_batch_size, task.weight)
+            )
             done = step.number + 1
             watch.add(done, step.rows, loss, descent.largest)
             descent.step(step.number)
