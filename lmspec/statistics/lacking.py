@@ -4,15 +4,11 @@ A comparison on the common examples alone flatters a candidate whose test set le
 gets wrong, or labels it as it answers. So what is gone counts as wrong.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from lmspec.statistics import predictions
-from lmspec.statistics.arrays import Floats, Interval
-from lmspec.statistics.predictions import Pairs, Predictions
+from lmspec.statistics.predictions import Pairs
+from lmspec.statistics.sides import Side
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Lacking:
     """
 
     pairs: Pairs
-    every: Predictions
+    every: Side
     gone: int
     relabelled: int
     moved: int
@@ -41,17 +37,20 @@ class Lacking:
                 wrong = "are gone, and count as wrong"
             notes.append(f"{self.gone:,} of the baseline's {size:,} test examples {wrong}")
         if self.relabelled:
-            notes.append(f"{self.relabelled:,} relabelled count by their former labels")
+            former = self.pairs.baseline
+            how = "by their former labels" if former.kind == "labels" else "as wrong"
+            notes.append(f"{self.relabelled:,} {former.relabelled} count {how}")
         if table is not None and self.moved:
             notes.append(f"{self.moved:,} moved count in their former tables")
         return "; ".join(notes) or None
 
 
-def lacking(baseline: Predictions, candidate: Predictions) -> Lacking | None:
+def lacking(baseline: Side, candidate: Side) -> Lacking | None:
     """None if the candidate has all examples of the baseline, with their labels and tables.
 
-    An example that is gone counts as answered wrongly, with probability 1. One that was relabelled
-    counts as wrong unless its answer is the former label.
+    An example that is gone counts as answered wrongly: with probability 1, or by a text that has
+    nothing in common with the reference. One that was relabelled counts as wrong unless its answer
+    is the former label.
     """
     sides = ((side.id, side.label, side.table) for side in (baseline, candidate))
     if next(sides) == next(sides):
@@ -64,7 +63,7 @@ def lacking(baseline: Predictions, candidate: Predictions) -> Lacking | None:
     ]
     if all(kept):
         return None
-    counted = _counted(baseline, candidate, at)
+    counted = baseline.counted(candidate, at)
     known = set(baseline.id)
     new = candidate.rows([j for j, name in enumerate(candidate.id) if name not in known])
     relabelled = sum(
@@ -74,50 +73,8 @@ def lacking(baseline: Predictions, candidate: Predictions) -> Lacking | None:
     gone = at.count(None)
     return Lacking(
         predictions.matched(baseline, counted),
-        _both(counted, new),
+        counted.followed_by(new),
         gone,
         relabelled,
         kept.count(False) - gone - relabelled,
     )
-
-
-def _counted(
-    baseline: Predictions, candidate: Predictions, at: Sequence[int | None]
-) -> Predictions:
-    """The candidate's answers to the baseline's examples. at: index of each there; None if gone."""
-    others = {label: _another(label, baseline.label) for label in set(baseline.label)}
-    answers, groups, probabilities = [], [], []
-    for j, label in zip(at, baseline.label, strict=True):
-        answers.append(others[label] if j is None else candidate.predicted[j])
-        groups.append("" if j is None else candidate.group[j])
-        probabilities.append((1.0, 0.0) if j is None else _probabilities(candidate, j, label))
-    columns = (baseline.id, baseline.table, groups, baseline.label, answers)
-    confidence, of_label = np.array(probabilities, np.float64).T
-    return predictions.of_columns(columns, confidence, of_label)
-
-
-def _another(label: str, labels: Sequence[str]) -> str:
-    """The most frequent other label; if there is none, a label that no example has."""
-    count = Counter(labels)
-    del count[label]
-    return max(sorted(count), key=count.__getitem__, default=f"not {label}")
-
-
-def _probabilities(candidate: Predictions, place: int, label: str) -> Interval:
-    """(probability of the answer, of a label that may differ from the candidate's label)."""
-    confidence = float(candidate.confidence[place])
-    if candidate.label[place] == label:
-        return confidence, float(candidate.label_probability[place])
-    return confidence, confidence if candidate.predicted[place] == label else 0.0
-
-
-def _both(one: Predictions, other: Predictions) -> Predictions:
-    texts = [
-        [*getattr(one, name), *getattr(other, name)]
-        for name in ("id", "table", "group", "label", "predicted")
-    ]
-    numbers: list[Floats] = [
-        np.concatenate([getattr(one, name), getattr(other, name)])
-        for name in ("confidence", "label_probability")
-    ]
-    return predictions.of_columns(texts, *numbers)

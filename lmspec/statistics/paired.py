@@ -12,11 +12,12 @@ import numpy as np
 from lmspec.statistics import bootstrap, exact, margins, predictions
 from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.bootstrap import Draws, Estimate
-from lmspec.statistics.predictions import Pairs, Predictions, Scale
+from lmspec.statistics.predictions import Pairs
+from lmspec.statistics.sides import Measure, Side
 
-OF_ANSWERS = ("accuracy", *predictions.AVERAGED)
-ROUNDING = 1e-4  # of a metric: predictions are written with six digits
-HIDDEN = 37  # log loss of the smallest probability that a float holds: -ln(1e-16)
+COUNTED = ("accuracy", "exact_match")  # shares of right answers
+OF_ANSWERS = (*COUNTED, *predictions.AVERAGED)
+NAMED = ("f1", "own")  # metrics that are followed by a name
 PLANS = 8  # resamplings that are kept; one can have 200 MB
 
 
@@ -24,7 +25,7 @@ PLANS = 8  # resamplings that are kept; one can have 200 MB
 class SplitMetric:
     """A metric of a test split, or of one of its tables.
 
-    name   as `Scale.metric` knows it: `accuracy`, `f1.negative`
+    name   as `Measure.metric` knows it: `accuracy`, `f1.negative`
     table  None for the whole split
     """
 
@@ -39,7 +40,8 @@ class SplitMetric:
     @property
     def path(self) -> tuple[str, ...]:
         """Its path beneath the test split in the metrics."""
-        steps = ("f1", self.name[3:]) if self.name.startswith("f1.") else (self.name,)
+        group, _, name = self.name.partition(".")
+        steps = (group, name) if group in NAMED and name else (self.name,)
         return steps if self.table is None else ("table", self.table, *steps)
 
 
@@ -51,13 +53,13 @@ def split_metric(path: tuple[str, ...]) -> SplitMetric:
 
 @dataclass
 class PairedSample:
-    """The predictions of two models on the examples of a test split that both scored.
+    """The answers of two models to the examples of a test split that both scored.
 
-    same  do they agree in every answer and probability, with no example left out?
+    same  do they agree in every answer and number, with no example left out?
     """
 
     pairs: Pairs
-    scale: Scale
+    scale: Measure
     same: bool
 
     @functools.cached_property
@@ -95,7 +97,7 @@ class PairedSample:
         counts = {
             f"gone, of {had:,}": pairs.gone,
             "new": pairs.left_out - pairs.gone,
-            "relabelled": pairs.relabelled,
+            pairs.candidate.relabelled: pairs.relabelled,
             "moved to another table": pairs.moved if metric.table is not None else 0,
         }
         parts = [f"{count:,} {why}" for why, count in counts.items() if count]
@@ -109,18 +111,23 @@ class PairedSample:
 
     @functools.cached_property
     def differing(self) -> Bools:
-        """(n,) did the answer or one of its probabilities change?"""
-        baseline, candidate = self.pairs.baseline, self.pairs.candidate
-        return np.asarray(
-            self._answered
-            | (baseline.confidence != candidate.confidence)
-            | (baseline.label_probability != candidate.label_probability)
-        )
+        """(n,) did the answer or a number beside it change, such as its probability?"""
+        return np.asarray(self._answered | self.pairs.baseline.differs(self.pairs.candidate))
 
     def unchanged(self, metric: SplitMetric) -> bool:
-        """Is everything that the metric depends on the same: the answers, or also probabilities?"""
-        changed = self._answered if metric.of_answers else self.differing
+        """Is everything that the metric depends on the same: the answers, or also their numbers?"""
+        if metric.of_answers:
+            changed = self._answered
+        elif self.scale.labels:
+            changed = self.differing
+        else:  # another text may have as much in common with the reference, and losses need none
+            changed = self.pairs.baseline.differs(self.pairs.candidate, metric.name)
         return self.left_out(metric) is None and not changed[self.rows(metric.table)].any()
+
+    def is_constant(self, metric: SplitMetric) -> bool:
+        """Is the difference 0, on any test set: the same answers, or the same numbers of texts?"""
+        of_numbers = not self.scale.labels and not metric.of_answers
+        return self.same or (of_numbers and self.unchanged(metric))
 
     def _columns(self, metric: SplitMetric) -> Ints:
         """Indices of the sums of one revision that the metric needs."""
@@ -143,7 +150,7 @@ class PairedSample:
     def p(self, metric: SplitMetric, estimate: Estimate) -> tuple[float, str]:
         """(two-sided p, name of the test). Never 0: at least the smallest normal float."""
         rows, groups = self.rows(metric.table), self.pairs.groups
-        if metric.name == "accuracy":
+        if metric.name in COUNTED:
             # (rows,) 1: wrong -> right, -1: right -> wrong
             gained = self.pairs.candidate.right[rows].astype(np.int64)
             gained -= self.pairs.baseline.right[rows]
@@ -166,14 +173,15 @@ class PairedSample:
     ) -> Interval | None:
         """Two-sided interval of the difference; None where its spread is unknown.
 
-        Tango's for accuracy: with seven discordant pairs the bootstrap's covers in 93.7 % of cases.
+        Tango's for a share of right answers: with seven discordant pairs the bootstrap's covers in
+        93.7 % of cases.
         It contains 0 unless the test of `p` rejects at its level.
         """
         level = 1 - confidence
         if math.isinf(estimate.typical(level / 2)):
             return None
         low, high = math.inf, -math.inf
-        if estimate.error and (metric.name != "accuracy" or self.pairs.groups is not None):
+        if estimate.error and (metric.name not in COUNTED or self.pairs.groups is not None):
             low, high = estimate.interval(confidence)
         if metric.of_answers and (low > high or self._has_rare_class(metric)):
             below, above = self.margin(metric).at(1 - level / 2)
@@ -186,7 +194,10 @@ class PairedSample:
 
     def _has_rare_class(self, metric: SplitMetric) -> bool:
         """Does a class have so few examples that replicates say little about its F1?"""
-        classes = Counter(self.pairs.candidate.label[i] for i in self.rows(metric.table))
+        rows = self.rows(metric.table)
+        if not self.scale.labels:  # all answers are of one class
+            return len(rows) <= bootstrap.FEW_UNITS
+        classes = Counter(self.pairs.candidate.label[i] for i in rows)
         return min(classes.values()) <= bootstrap.FEW_UNITS
 
     def margin(self, metric: SplitMetric) -> margins.Margin:
@@ -211,13 +222,13 @@ class PairedSample:
 
 @dataclass
 class Sample:
-    """The predictions of one model on one test split.
+    """The answers of one model to one test split.
 
-    joined  (n,) group of each example, if it differs from the groups in the predictions
+    joined  (n,) group of each example, if it differs from the groups in the table
     """
 
-    predictions: Predictions
-    scale: Scale
+    predictions: Side
+    scale: Measure
     joined: Ints | None = None
 
     @property
@@ -295,21 +306,12 @@ class Sample:
         return float(value), int(sums[0])
 
     def rounding(self, metric: SplitMetric) -> float:
-        """How far six digits can move a log loss, probabilities written as 0 aside."""
-        written = self.predictions.label_probability[self.rows(metric.table)]  # (n,)
-        least = predictions.SMALLEST
-        moved = np.where(written > 0, -np.log1p(-least / np.maximum(written, 2 * least)), 0.0)
-        return ROUNDING + float(moved.mean())
+        """How far the digits of the table can move the metric."""
+        return self.scale.rounding(metric.name, self.predictions, self.rows(metric.table))
 
     def slack(self, metric: SplitMetric) -> float:
-        """How far a metric may be from its value by predictions with six digits."""
-        if metric.name == "log_loss":
-            zero = self.predictions.label_probability[self.rows(metric.table)] == 0
-            hidden = HIDDEN + math.log(predictions.SMALLEST)
-            return self.rounding(metric) + float(zero.mean()) * hidden
-        if metric.name == "expected_calibration_error":  # two examples may fall in the next bin
-            return ROUNDING + 2 / self.plain(metric)[1]
-        return ROUNDING
+        """How far the metric may be from its value by the table."""
+        return self.scale.slack(metric.name, self.predictions, self.rows(metric.table))
 
 
 def independent(hits: Bools, groups: Ints | None, rows: Ints) -> float:
@@ -317,7 +319,7 @@ def independent(hits: Bools, groups: Ints | None, rows: Ints) -> float:
     return exact.effective_size(hits, groups[rows]) if groups is not None else float(len(rows))
 
 
-def _no_example(metric: SplitMetric, answers: Predictions, rows: Ints) -> str | None:
+def _no_example(metric: SplitMetric, answers: Side, rows: Ints) -> str | None:
     where = "" if metric.table is None else f" of table {metric.table!r}"
     if not rows.size:
         return f"no example{where}"
@@ -327,7 +329,7 @@ def _no_example(metric: SplitMetric, answers: Predictions, rows: Ints) -> str | 
     return f"no example of {label!r}" + (f" in table {metric.table!r}" if where else "")
 
 
-def _true(metric: SplitMetric, answers: Predictions, rows: Ints) -> set[str] | None:
+def _true(metric: SplitMetric, answers: Side, rows: Ints) -> set[str] | None:
     """Labels that have an example; None where the metric is not over labels."""
     if metric.name not in predictions.AVERAGED:
         return None
@@ -335,11 +337,11 @@ def _true(metric: SplitMetric, answers: Predictions, rows: Ints) -> set[str] | N
     return set(labels) if len(rows) == len(labels) else {labels[i] for i in rows}
 
 
-def _columns(metric: SplitMetric, scale: Scale, answers: Predictions, rows: Ints) -> Ints:
+def _columns(metric: SplitMetric, scale: Measure, answers: Side, rows: Ints) -> Ints:
     return scale.columns(metric.name, _true(metric, answers, rows))
 
 
-def _unscored(metric: SplitMetric, scale: Scale, answers: Predictions, rows: Ints) -> str | None:
+def _unscored(metric: SplitMetric, scale: Measure, answers: Side, rows: Ints) -> str | None:
     true = _true(metric, answers, rows)
     without = [repr(label) for label in scale.labels if true is not None and label not in true]
     return f"without {', '.join(without)}: no example" if without else None

@@ -2,14 +2,17 @@
 
 import functools
 import itertools
+import math
 import operator
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
-from lmspec.statistics.arrays import Bools, Floats, Ints
+from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
+from lmspec.statistics.sides import Side, Strata, indices, numbered
 
 COLUMNS = (
     "dataset",
@@ -25,45 +28,20 @@ COLUMNS = (
 AVERAGED = {"macro_f1": (0, 1, 2), "balanced_accuracy": (0, 2)}
 COMPUTED = ("accuracy", "log_loss", "expected_calibration_error", *AVERAGED)
 SMALLEST = 5e-7  # tables have six digits: a smaller probability is written as 0
-
-
-class Strata(NamedTuple):
-    """Examples by table.
-
-    numbers  (n,) number of the table of each; one of no table has a number beyond them
-    tables   by their numbers
-    """
-
-    numbers: Ints
-    tables: tuple[str, ...]
-
-    def of(self, table: str | None) -> list[int]:
-        """Numbers of the strata of a table, or of all."""
-        if table is None:
-            return list(range(int(self.numbers.max()) + 1))
-        return [self.tables.index(table)]
-
-    def rows(self, table: str | None) -> Ints:
-        """Indices of the examples of a table, or of all."""
-        if table is None:
-            return np.arange(len(self.numbers))
-        number = self.tables.index(table) if table in self.tables else -1
-        return np.flatnonzero(self.numbers == number)
+ROUNDING = 1e-4  # of a metric: predictions are written with six digits
+HIDDEN = 37  # log loss of the smallest probability that a float holds: -ln(1e-16)
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Side):
     """One test split, a row an example.
 
     confidence         (n,) probability of the predicted label
     label_probability  (n,) probability of the true label
     """
 
-    id: tuple[str, ...]
-    table: tuple[str, ...]
-    group: tuple[str, ...]
-    label: tuple[str, ...]
-    predicted: tuple[str, ...]
+    kind: ClassVar[str] = "labels"
+    relabelled: ClassVar[str] = "relabelled"
     confidence: Floats
     label_probability: Floats
 
@@ -76,27 +54,49 @@ class Predictions:
             self.label_probability[places],
         )
 
-    @functools.cached_property
-    def right(self) -> Bools:
-        """(n,)"""
-        return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
+    def differs(self, other: "Predictions", metric: str | None = None) -> Bools:
+        """(n,) does a probability differ?"""
+        return np.asarray(
+            (self.confidence != other.confidence)
+            | (self.label_probability != other.label_probability)
+        )
 
-    @functools.cached_property
-    def strata(self) -> Strata:
-        """The examples by table."""
-        return numbered(self.table)
+    def counted(self, candidate: "Predictions", at: Sequence[int | None]) -> "Predictions":
+        """The candidate's answers to these examples; what is gone is wrong, with probability 1.
 
-    @functools.cached_property
-    def groups(self) -> Ints | None:
-        """(n,) number of the group of each example; None if no two examples share one."""
-        if not any(self.group):
-            return None
-        names = [
-            f"{table}\0" + (f"g{group}" if group else f"i{i}")
-            for i, table, group in zip(self.id, self.table, self.group, strict=True)
-        ]
-        numbers, distinct = numbered(names)
-        return numbers if len(distinct) < len(names) else None
+        What was relabelled is wrong unless its answer is the label here.
+        """
+        others = {label: _another(label, self.label) for label in set(self.label)}
+        answers, groups, probabilities = [], [], []
+        for j, label in zip(at, self.label, strict=True):
+            answers.append(others[label] if j is None else candidate.predicted[j])
+            groups.append("" if j is None else candidate.group[j])
+            probabilities.append((1.0, 0.0) if j is None else candidate.probabilities(j, label))
+        columns = (self.id, self.table, groups, self.label, answers)
+        confidence, of_label = np.array(probabilities, np.float64).T
+        return of_columns(columns, confidence, of_label)
+
+    def probabilities(self, place: int, label: str) -> Interval:
+        """(probability of the answer, of a label that may differ from the true one)."""
+        confidence = float(self.confidence[place])
+        if self.label[place] == label:
+            return confidence, float(self.label_probability[place])
+        return confidence, confidence if self.predicted[place] == label else 0.0
+
+    def followed_by(self, other: "Predictions") -> "Predictions":
+        """These examples, then others."""
+        return of_columns(
+            self.columns_with(other),
+            np.concatenate([self.confidence, other.confidence]),
+            np.concatenate([self.label_probability, other.label_probability]),
+        )
+
+
+def _another(label: str, labels: Sequence[str]) -> str:
+    """The most frequent other label; if there is none, a label that no example has."""
+    count = Counter(labels)
+    del count[label]
+    return max(sorted(count), key=count.__getitem__, default=f"not {label}")
 
 
 def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Predictions] | None:
@@ -145,9 +145,7 @@ class Scale:
     def parts(self, side: Predictions) -> Floats:
         """(n, width) what each example adds to the sums."""
         count = len(self.labels)
-        label, predicted = (
-            _indices(column, self.labels) for column in (side.label, side.predicted)
-        )
+        label, predicted = (indices(column, self.labels) for column in (side.label, side.predicted))
         rows, right = np.arange(len(label)), label == predicted
         parts = np.zeros((len(label), self.width))
         parts[:, 0], parts[:, 1] = 1, right
@@ -199,7 +197,7 @@ class Scale:
         """
         if name == "accuracy":
             return np.zeros(len(rows), np.int64), np.array([1 / len(rows)])
-        return _indices(side.label, self.labels)[rows], self._effects(name, sums)
+        return indices(side.label, self.labels)[rows], self._effects(name, sums)
 
     def _effects(self, name: str, sums: Floats) -> Floats:
         """(labels,) how far flipping one answer moves the metric, by its true label.
@@ -231,6 +229,28 @@ class Scale:
         """Does the metric follow from predictions?"""
         return name in COMPUTED or (name.startswith("f1.") and name[3:] in self.labels)
 
+    def limits(self, name: str) -> Interval:
+        """All but the log loss are shares."""
+        return (-math.inf, math.inf) if name == "log_loss" else (0.0, 1.0)
+
+    def rounding(self, name: str, side: Predictions, rows: Ints) -> float:
+        """How far six digits can move a log loss, probabilities written as 0 aside; else 0."""
+        if name != "log_loss":
+            return 0.0
+        written = side.label_probability[rows]  # (rows,)
+        moved = np.where(written > 0, -np.log1p(-SMALLEST / np.maximum(written, 2 * SMALLEST)), 0.0)
+        return ROUNDING + float(moved.mean())
+
+    def slack(self, name: str, side: Predictions, rows: Ints) -> float:
+        """How far a metric may be from its value by predictions with six digits."""
+        if name == "log_loss":
+            zero = side.label_probability[rows] == 0
+            hidden = HIDDEN + math.log(SMALLEST)
+            return self.rounding(name, side, rows) + float(zero.mean()) * hidden
+        if name == "expected_calibration_error":  # two examples may fall in the next bin
+            return ROUNDING + 2 / len(rows)
+        return ROUNDING
+
 
 def _f1(right: Floats, predicted: Floats, true: Floats) -> Floats:
     """(...) 0 for a label without an example in a replicate."""
@@ -255,8 +275,8 @@ class Pairs:
     gone        examples of the baseline that the candidate lacks; they are among `left_out`
     """
 
-    baseline: Predictions
-    candidate: Predictions
+    baseline: Side
+    candidate: Side
     strata: Strata
     left_out: int
     relabelled: int
@@ -272,8 +292,8 @@ class Pairs:
         return joined(baseline.groups, candidate.groups)
 
 
-def pair(baseline: Predictions, candidate: Predictions) -> Pairs:
-    """Match two sets of predictions by id; there may be no pair at all."""
+def pair(baseline: Side, candidate: Side) -> Pairs:
+    """Match two sets of answers by id; there may be no pair at all."""
     if baseline.id == candidate.id and baseline.label == candidate.label:
         return matched(baseline, candidate)
     place = {name: i for i, name in enumerate(baseline.id)}
@@ -288,7 +308,7 @@ def pair(baseline: Predictions, candidate: Predictions) -> Pairs:
     )
 
 
-def groups_of_either(baseline: Predictions, candidate: Predictions) -> Ints | None:
+def groups_of_either(baseline: Side, candidate: Side) -> Ints | None:
     """(n,) number of the group of each of the candidate's examples, by both revisions' groups.
 
     The baseline's groups apply to the examples that it also has.
@@ -324,13 +344,13 @@ def joined(one: Ints | None, other: Ints | None) -> Ints | None:
 
 
 def matched(
-    baseline: Predictions,
-    candidate: Predictions,
+    baseline: Side,
+    candidate: Side,
     left_out: int = 0,
     relabelled: int = 0,
     gone: int = 0,
 ) -> Pairs:
-    """Pairs of predictions of the same examples in the same order."""
+    """Pairs of answers to the same examples in the same order."""
     size = len(candidate.id)
     stays = np.fromiter(map(operator.eq, baseline.table, candidate.table), np.bool_, size)
     numbers, tables = numbered(list(itertools.compress(candidate.table, stays)))
@@ -339,15 +359,3 @@ def matched(
     moved = int((~stays).sum())
     strata_of = Strata(strata, tables)
     return Pairs(baseline, candidate, strata_of, left_out, relabelled, moved, gone)
-
-
-def numbered(names: Sequence[str]) -> Strata:
-    """The distinct names in order, and the number of each name."""
-    distinct = tuple(sorted(set(names)))
-    return Strata(_indices(names, distinct), distinct)
-
-
-def _indices(names: Sequence[str], distinct: Sequence[str]) -> Ints:
-    """(n,) the place of each name among the distinct ones."""
-    place = {name: i for i, name in enumerate(distinct)}
-    return np.fromiter(map(place.__getitem__, names), np.int64, len(names))
