@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from click.testing import CliRunner, Result
 from ruamel.yaml import YAML
 
@@ -26,6 +27,8 @@ from lmspec.run import provenance
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.results import HEADLINES, directions
 from lmspec.statistics import predictions
+from lmspec.writing import answers
+from lmspec.writing.answers import Answer
 from stages import scores
 
 SPEC = """\
@@ -74,6 +77,68 @@ machine: {device: cpu}
     "format: {kind: csv, quoting: double, columns: null}, missing: [''], text: text, group: null, "
     "label: {kind: column, column: stars, values: text, rename: {'1': bad, '5': good}}",
 )
+# Of a model that writes, and the answers to the nearest prompts that it must beat.
+WRITING = (
+    """\
+sources:
+  raw: {kind: file, path: raw/reviews.csv, sha256: 'SHA'}
+  weights: {kind: file, path: raw/reviews.csv, sha256: 'SHA'}
+corpus:
+  pages:
+    tables:
+      - {name: linux, of: sources.raw, file: reviews.csv, FIELDS}
+      - {name: osx, of: sources.raw, file: reviews.csv, FIELDS}
+    labels: []
+    clean: {fix_unicode: false, unescape_html: false, min_chars: 3, max_chars: 200}
+    contradictions: keep_all
+    near_duplicates: null
+    without: []
+splits:
+  pages: {of: corpus.pages, train: 0.6, dev: 0.2, test: 0.2, seed: 1, keep_together: null}
+model:
+  shell:
+    on: splits.pages
+    architecture:
+      kind: causal
+      weights: sources.weights
+      max_length: 128
+      long_texts: leave_out
+      prompt: {kind: pair, template: "{prompt}: ", end: "<|end|>"}
+      dropout: 0.0
+      frozen_embeddings: false
+      frozen_layers: 0
+    training:
+      kind: gradient_descent
+      epochs: 1
+      batch_size: 16
+      optimizer: {kind: adamw, peak_learning_rate: 3.0e-4, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1.0e-8}
+      warmup_fraction: 0.0
+      decay: constant
+      max_gradient_norm: 1.0
+      class_weights: none
+      early_stopping: {metric: log_loss, evaluation_steps: 6, patience: 3}
+      seeds: 1
+  nearest: {on: splits.pages, architecture: {kind: nearest, words: [1, 1], swap_first_word: true}, training: {kind: none}}
+scores:
+  shell: {of: model.shell, on: [splits.pages], batch_size: 8, generation: {GREEDY}, accepted_overlap: []}
+  nearest: {of: model.nearest, on: [splits.pages], batch_size: 8, generation: {GREEDY}, accepted_overlap: []}
+gates:
+  # further gates
+numerics: {seed: 3, threads: 1, precision: fp32, instructions: avx2}
+machine: {device: cpu}
+""".replace("SHA", hashlib.sha256(b"").hexdigest())
+    .replace(
+        "FIELDS",
+        "format: {kind: csv, quoting: double, columns: null}, missing: [''], text: null, label: null, "
+        "group: {column: page, pattern: null}, "
+        "turns: {kind: pair, prompt: [request], joined_by: ' ', answer: command, system: null, replace: []}",
+    )
+    .replace(
+        "GREEDY",
+        "decode: {kind: greedy}, new_tokens: 48, stop: [], repetition_penalty: null, constraint: null, "
+        "rows: null",
+    )
+)
 TOOLCHAIN = "python: '3.11'\npackages:\n  numpy: 2.4.6\n  onnx: 1.23.2\n"
 CODE = '"""A stage."""\n\nLIMIT = 3\n\n\ndef build(rows):\n    """Keep some."""\n    return rows[:LIMIT]  # the first\n'
 GATES = "  # further gates\n"
@@ -85,6 +150,16 @@ LMSPEC = (
     "lmspec/architectures/cnn.py",
     "lmspec/methods/sources/file.py",
     "lmspec/run/__main__.py",
+)
+WRITERS = (
+    *LMSPEC,
+    "stages/writing.py",
+    "stages/writing_scores.py",
+    "lmspec/architectures/causal.py",
+    "lmspec/architectures/nearest.py",
+    "lmspec/formats/nearest.py",
+    "lmspec/formats/writer.py",
+    "lmspec/writing/torchdecoder.py",
 )
 # noun -> fields that name what an artifact is made from
 MADE_FROM = {
@@ -171,12 +246,53 @@ def _other(row: Example, labels: Sequence[str]) -> float:
     return (1 - row.confidence) / (len(labels) - 1)
 
 
+def replies(count: int, wrong: Iterable[int] = (), start: int = 0) -> list[Answer]:
+    """So many generated commands, on pages of two tables; those at the places in `wrong` lack the
+    first word of the reference, and are less probable."""
+    missed, rng, found = set(wrong), random.Random(count), []
+    for i in range(count):
+        words = [*rng.sample(COMMANDS, rng.randint(4, 7)), f"file{start + i}"]
+        table = ("linux", "osx")[i % 2]
+        nll = round(len(words) * (1.5 + rng.random() + (i in missed)), 6)
+        text = " ".join(words[1:] if i in missed else words)
+        found.append(
+            Answer(
+                f"a{start + i:05}",
+                table,
+                f"page{i // 4}",
+                text,
+                " ".join(words),
+                nll,
+                len(words) + 1,
+                len(text.split()) + 1,
+                "end",
+            )
+        )
+    return found
+
+
+def rewritten(
+    rows: Sequence[Answer], places: Iterable[int], text: str | None = None
+) -> list[Answer]:
+    """The same, with the reference as the answer at some places, or another text."""
+    chosen = set(places)
+    return [
+        replace(row, text=row.reference if text is None else text) if i in chosen else row
+        for i, row in enumerate(rows)
+    ]
+
+
+def looked_up(rows: Sequence[Answer]) -> list[Answer]:
+    """The same of a model without probabilities, which generates no tokens."""
+    return [replace(row, nll=None, tokens=None, new_tokens=None, stopped="") for row in rows]
+
+
 class Project:
     """A project in a git repository. root: the folder of its params.yaml; git: the repository, the
-    same if not given."""
+    same if not given; code: files that each stage depends on."""
 
-    def __init__(self, root: Path, git: Path | None = None) -> None:
-        self.root, self.top = root, git or root
+    def __init__(self, root: Path, git: Path | None = None, code: Sequence[str] = LMSPEC) -> None:
+        self.root, self.top, self.code = root, git or root, code
         self.commits = 0
 
     def git(self, *arguments: str, code: int = 0) -> str:
@@ -353,6 +469,29 @@ class Project:
             ("dataset", "label", "predicted", "examples"),
         )
 
+    def answer(self, artifact: str, sides: Mapping[str, Sequence[Answer]]) -> None:
+        """What `stages/writing_scores.py` leaves for those answers, the texts aside."""
+        tables = {dataset: answers.rows(dataset, rows) for dataset, rows in sides.items()}
+        self.measure(
+            artifact,
+            {
+                dataset: answers.metrics(rows, tables[dataset]) | {"overlap": 0}
+                for dataset, rows in sides.items()
+            },
+        )
+        self.table(artifact, "answers", [row for rows in tables.values() for row in rows])
+
+    def keep_texts(self, artifact: str, sides: Mapping[str, Sequence[Answer]]) -> None:
+        """The texts, as they are in the output of the scores."""
+        path = self.root / ArtifactName.parse(artifact).folder / answers.FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            (dataset, row.id, f"what is {row.id}?", row.reference, row.text)
+            for dataset, each in sides.items()
+            for row in each
+        ]
+        pl.DataFrame(rows, schema=list(answers.TEXTS), orient="row").write_parquet(path)
+
     def corpus(
         self, rows: Sequence[tuple[str, str, str]], artifact: str = "corpus.reviews"
     ) -> None:
@@ -429,7 +568,7 @@ class Project:
     def _locked(
         self, noun: str, name: str, fields: Any, spec: Any, toolchain: Any, hashes: dict[str, str]
     ) -> dict[str, Any]:
-        code = [f"stages/{noun}.py", "lmspec/shared.py", *LMSPEC]
+        code = [f"stages/{noun}.py", "lmspec/shared.py", *self.code]
         files = [fields["path"]] if noun == "sources" else []
         deps = {path: _md5((self.root / path).read_bytes()) for path in code}
         deps |= {p: hashes.get(p) or _md5((self.root / p).read_bytes()) for p in files}
@@ -467,6 +606,7 @@ class Project:
         for field in MADE_FROM.get(noun, ()):
             value = fields.get(field, [])
             names += value if isinstance(value, list) else [value]
+        names += [fields["architecture"]["weights"]] if _has_weights(fields) else []
         return [f"data/{name.replace('.', '/', 1)}" for name in dict.fromkeys(names)]
 
     def _outputs(self, stage: str) -> list[str]:
@@ -506,6 +646,10 @@ def _prediction(dataset: str, row: Example, labels: Sequence[str]) -> dict[str, 
             strict=True,
         )
     )
+
+
+def _has_weights(fields: Mapping[str, Any]) -> bool:
+    return "weights" in fields.get("architecture", {})
 
 
 def _stage(artifact: str) -> str:
@@ -556,3 +700,36 @@ def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
 
 
 SIZES = {"train": 600, "dev": 200, "test": 200}
+COMMANDS = ("git", "ls", "tar", "--all", "-xzf", "sudo", "grep", "|", "find", ".", "-name", "sort")
+REPLIES = replies(200, wrong=range(0, 200, 3))  # 133 of 200 are the reference
+
+
+def answered(root: Path) -> Project:
+    """A project whose model writes, that is built, and committed."""
+    project = Project(root, code=WRITERS)
+    root.mkdir(parents=True, exist_ok=True)
+    project.git("init", "-q", "-b", "main")
+    project.write("params.yaml", WRITING)
+    project.write("toolchain.yaml", TOOLCHAIN)
+    for noun in ("sources", "corpus", *MADE_FROM):
+        project.write(f"stages/{noun}.py", CODE)
+    project.write("lmspec/shared.py", "def shared():\n    return 1\n")
+    for path in WRITERS:
+        project.write(path, "")
+    project.write("raw/reviews.csv", "")
+    rows = [{"id": row.id, "table": row.table, "label": ""} for row in REPLIES]
+    project.table("corpus.pages", "rows", rows, ROWS)
+    counts = {table: {"documents": 100} for table in ("linux", "osx")}
+    project.measure("corpus.pages", {"documents": 200, "table": counts})
+    project.measure("splits.pages", {side: {"documents": n} for side, n in SIZES.items()})
+    dev = {"accuracy": 0.62, "log_loss": 1.8}
+    project.measure("model.shell", {"dev": dev, "best_step": 40, "steps": 60, "parameters": 5000})
+    project.measure("model.nearest", {"parameters": 0})
+    project.record("sources.raw")
+    project.record("sources.weights")
+    project.answer("scores.shell", {"pages": REPLIES})
+    near = rewritten(REPLIES, range(0, 200, 2), "git status")
+    project.answer("scores.nearest", {"pages": looked_up(near)})
+    project.lock()
+    project.commit("built")
+    return project

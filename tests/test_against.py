@@ -332,7 +332,7 @@ def beside_linear(root: Path, net: Sequence[Example], linear: Sequence[Example])
     project.score("scores.net", {"test": net})
     project.score("scores.tfidf", {"test": linear})
     revision = written(root)
-    assert standing.linear_baselines(revision) == ["scores.tfidf"]
+    assert standing.baselines(revision) == ["scores.tfidf"]
     nothing = Revision(replace(revision.tree, name="nothing", ids={}))
     evidence = Evidence(nothing, revision)
     return list(standing.standings(evidence.pairs, revision))

@@ -13,11 +13,11 @@ from lmspec.compare.revision import Revision, Unavailable
 from lmspec.compare.untested import is_measured
 from lmspec.errors import LmspecError
 from lmspec.history import metric_lookup
-from lmspec.language import metric_names, suggest
+from lmspec.language import suggest
 from lmspec.specs.names import ArtifactName, MetricName, MetricPath
 from lmspec.statistics.paired import SplitMetric, split_metric
 
-BY_DEFAULT = ("accuracy", "macro_f1")
+BY_DEFAULT = ("accuracy", "macro_f1", "exact_match", "chrf")
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,10 @@ def _gated(candidate: Revision, changed: Sequence[MetricPair]) -> Iterator[Metri
     section = candidate.params.get("gates")
     for gate in section.values() if isinstance(section, dict) else ():
         if isinstance(gate, dict):
-            pattern = metric_lookup.pattern(str(gate.get("kind")), str(gate.get("metric")))
+            wanted = metric_lookup.patterns(str(gate.get("kind")), str(gate.get("metric")))
             for pair in changed:
-                if not is_measured(pair.candidate.noun) and metric_names.matches(
-                    pattern, (*pair.candidate, *pair.path)
-                ):
+                path = (*pair.candidate, *pair.path)
+                if not is_measured(pair.candidate.noun) and metric_lookup.is_about(wanted, path):
                     yield pair
 
 

@@ -18,11 +18,13 @@ def command(artifact: str | None, everything: bool, as_json: bool) -> None:
     """Show the results of the working tree: scores with intervals, gates, mistakes.
 
     Without ARTIFACT: every model and graph with scores, its macro F1 against the constant answer
-    and against the linear baseline, its size and latency, which one is shipped, the gates, and
-    what is not built or out of date, with the command to run.
+    and against the linear baseline, the chrF of generated answers against those of the nearest
+    training prompts, its size and latency, which one is shipped, the gates, and what is not built
+    or out of date, with the command to run.
 
     With ARTIFACT, such as scores.release or model.cnn: scores by class, what is confused with
-    what, calibration, the most confident mistakes, the training curve, the heaviest n-grams.
+    what, calibration, the most confident mistakes, the training curve, the heaviest n-grams; of
+    generated answers why they ended, and those with the least in common with their references.
 
     Reads what git holds: metrics, predictions, provenance. Texts of mistakes come from data/ if
     they are there.

@@ -7,15 +7,17 @@ import numpy as np
 
 from lmspec.compare.artifact import Artifact, Recount
 from lmspec.compare.evidence import ArtifactPair
+from lmspec.compare.revision import Unavailable
 from lmspec.methods import majority
 from lmspec.specs import gates as specs
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
-from lmspec.statistics.paired import SplitMetric
+from lmspec.statistics.paired import Sample, SplitMetric
 from lmspec.statistics.predictions import Predictions
 
 BASELINE, MAJORITY = specs.BASELINE, specs.MAJORITY
 NO_PROBABILITIES = "the constant answer has no probabilities"
+NO_LABELS = "answers in words have no majority label"
 
 
 def of(gate: specs.Gate) -> str | None:
@@ -40,8 +42,23 @@ class Majority(Artifact):
 
     @functools.cached_property
     def predictions(self) -> Mapping[str, Predictions]:
-        """Dataset -> the constant answer to each of its test examples."""
-        return {name: _constant(answers) for name, answers in self.scores.predictions.items()}
+        """Dataset -> the constant answer to each of its test examples; none to those in words."""
+        return {
+            name: _constant(answers)
+            for name, answers in self.scores.predictions.items()
+            if isinstance(answers, Predictions)
+        }
+
+    def sample(self, dataset: str) -> Sample | Unavailable:
+        """The constant answer to a test split, or why there is none."""
+        reason = self.lacks(dataset)
+        return super().sample(dataset) if reason is None else Unavailable(reason)
+
+    def lacks(self, dataset: str, metric: SplitMetric | None = None) -> str | None:
+        """Why there is no constant answer, or no such metric of it; None if there is."""
+        if not isinstance(self.scores.predictions.get(dataset), Predictions | None):
+            return NO_LABELS
+        return NO_PROBABILITIES if metric is not None and not metric.of_answers else None
 
     def answer(self, dataset: str) -> str | None:
         """The constant answer to a test split; None if git has no predictions of it."""

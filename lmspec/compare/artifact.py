@@ -1,16 +1,20 @@
-"""artifact: one artifact in one revision: its spec, metrics, and the predictions behind them."""
+"""artifact: one artifact in one revision: its spec, metrics, and the answers behind them."""
 
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lmspec.compare import answers
 from lmspec.compare.caching import cached
 from lmspec.compare.revision import Metrics, Revision, Table, Unavailable, at
+from lmspec.language import nouns
 from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics import predictions
+from lmspec.statistics.answers import Answers, TextScale
 from lmspec.statistics.paired import Sample, SplitMetric, split_metric
-from lmspec.statistics.predictions import Predictions, Scale
+from lmspec.statistics.predictions import Scale
+from lmspec.statistics.sides import Side
 
 NO_PREDICTIONS = "keeps no predictions"
 BINS = 15  # of the calibration error, where the spec names no number
@@ -77,32 +81,58 @@ class Artifact:
         return self.revision.table_id(self.name, report)
 
     @functools.cached_property
-    def predictions(self) -> Mapping[str, Predictions]:
-        """Dataset -> predictions on its test split; empty if git has none."""
+    def kind(self) -> str | None:
+        """Of the architecture that it has, or that what it was made from has; None if unknown."""
+        artifacts, name = self.revision.artifacts, self.name
+        for _ in artifacts:  # no line is longer, whatever an invalid spec refers to
+            field = nouns.of(name.partition(".")[0]).origin
+            if field is None or name not in artifacts:
+                break
+            name = str(artifacts[name].get(field))
+        architecture = artifacts.get(name, {}).get("architecture")
+        found = architecture.get("kind") if isinstance(architecture, Mapping) else None
+        return None if found is None else str(found)
+
+    @property
+    def examples_table(self) -> str:
+        """The table that has a row for each example: texts are generated if its spec says how."""
+        return "predictions" if self.spec.get("generation") is None else "answers"
+
+    @functools.cached_property
+    def predictions(self) -> Mapping[str, Side]:
+        """Dataset -> labels predicted on its test split, or texts; empty if git has none."""
+        if self.examples_table == "answers":
+            return self._answers[0]
         return predictions.read(self.table("predictions")) or {}
+
+    @functools.cached_property
+    def _answers(self) -> tuple[Mapping[str, Answers], TextScale]:
+        return answers.read(self.table("answers")) or ({}, TextScale({}))
 
     @cached
     def sample(self, dataset: str) -> Sample | Unavailable:
         """Its predictions on one test split, or why they cannot be used."""
-        answers, revision = self.predictions.get(dataset), self.called
-        if answers is None or not answers.id:
+        side, revision = self.predictions.get(dataset), self.called
+        if side is None or not side.id:
             return Unavailable(f"{revision} {NO_PREDICTIONS} of {dataset}")
         stated = self.number((dataset, "examples"))
-        if stated is not None and stated != len(answers.id):
+        if stated is not None and stated != len(side.id):
             return Unavailable(
-                f"the predictions of {revision} have {len(answers.id):,} examples of {dataset}, "
+                f"the predictions of {revision} have {len(side.id):,} examples of {dataset}, "
                 f"its metrics {stated:,.0f}"
             )
-        if len(set(answers.id)) < len(answers.id):
+        if len(set(side.id)) < len(side.id):
             return Unavailable(f"the predictions of {revision} repeat an example of {dataset}")
-        classes, used = at(self.metrics, (dataset, "f1")), {*answers.label, *answers.predicted}
+        if isinstance(side, Answers):
+            return Sample(side, self._answers[1])
+        classes, used = at(self.metrics, (dataset, "f1")), {*side.label, *side.predicted}
         labels = tuple(classes if isinstance(classes, dict) else sorted(used))
         if unknown := used - set(labels):
             return Unavailable(
                 f"the predictions of {revision} hold the label {min(unknown)!r}, "
                 "and its metrics do not"
             )
-        return Sample(answers, Scale(labels, self.calibration_bins))
+        return Sample(side, Scale(labels, self.calibration_bins))
 
     def no_example(self, path: MetricPath) -> str | None:
         """`no example of 'rare'` if the metric's class or table has none in its test split.
@@ -133,8 +163,8 @@ class Artifact:
         stated = self.number((dataset, *metric.path))
         if stated is None:
             return None
-        rounding = sample.rounding(metric) if metric.name == "log_loss" else 0.0
-        return Recount(stated, sample.plain(metric)[0], sample.slack(metric), rounding)
+        counted, _ = sample.plain(metric)
+        return Recount(stated, counted, sample.slack(metric), sample.rounding(metric))
 
     def disagreement(self, dataset: str, metric: SplitMetric) -> str | None:
         """How the stated metric contradicts the predictions: another scorer wrote it; else None."""

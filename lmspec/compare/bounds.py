@@ -127,7 +127,7 @@ def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
     if metric.of_answers:
         bounds = _within_exact(bounds, sample.margin(metric))
     bounds = _of_few(bounds, estimate, sample.groups is not None)
-    return bounds if metric.name == "log_loss" else bounds.within(0.0, 1.0)
+    return bounds.within(*sample.scale.limits(metric.name))
 
 
 def _of_few(bounds: Bounds, estimate: Estimate, grouped: bool) -> Bounds:
@@ -182,9 +182,9 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
     paired = pair.testable(path)
     if isinstance(paired, Unavailable):
         return paired.reason
-    if paired.same:
-        return exactly(0.0)
     metric, whole = split_metric(path[1:]), pair.whole(path[0])
+    if paired.is_constant(metric):
+        return exactly(0.0)
     same = whole is not None and not paired.differing.any()
     bounds = exactly(0.0) if same else of_pairs(paired, metric, confidence)
     if whole is None or pair.lacking_note(path[0], metric.table) is None:

@@ -10,9 +10,11 @@ from lmspec.compare.report import Better
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.specs.names import MetricPath
 from lmspec.statistics import predictions
+from lmspec.statistics.answers import TextScale
 from lmspec.statistics.lacking import Lacking, lacking
 from lmspec.statistics.paired import PairedSample, Sample, SplitMetric, split_metric
-from lmspec.statistics.predictions import SMALLEST, Predictions, Scale
+from lmspec.statistics.predictions import SMALLEST, Scale
+from lmspec.statistics.sides import Measure, Side
 
 NOT_DERIVABLE = Unavailable("it does not follow from the predictions")
 
@@ -40,7 +42,7 @@ class ArtifactPair:
     @property
     def same_predictions(self) -> bool:
         """Is the committed table of predictions the same file in both? Then none needs reading."""
-        ids = [end.table_id("predictions") for end in self]
+        ids = [end.table_id(end.examples_table) for end in self]
         return ids[0] is not None and ids[0] == ids[1]
 
     @cached
@@ -51,6 +53,9 @@ class ArtifactPair:
             return baseline
         if isinstance(candidate, Unavailable):
             return candidate
+        if baseline.predictions.kind != candidate.predictions.kind:
+            kinds = f"{baseline.predictions.kind}, and {candidate.predictions.kind}"
+            return Unavailable(f"other answers: {kinds}")
         labels = baseline.scale.labels, candidate.scale.labels
         if set(labels[0]) != set(labels[1]):
             return Unavailable(f"other labels: {', '.join(labels[0])}, and {', '.join(labels[1])}")
@@ -64,7 +69,10 @@ class ArtifactPair:
             return Unavailable(
                 f"another test set: no example in common, of {sizes[0]:,} and {sizes[1]:,}"
             )
-        paired = PairedSample(pairs, baseline.scale, self.same_predictions)
+        scale = baseline.scale
+        if isinstance(scale, TextScale) and isinstance(candidate.scale, TextScale):
+            scale = scale.common(candidate.scale)
+        paired = PairedSample(pairs, scale, self.same_predictions)
         # two files may differ in line ends, quotes and the order of rows alone
         paired.same = paired.same or not (
             pairs.left_out or pairs.relabelled or pairs.moved or paired.differing.any()
@@ -77,7 +85,7 @@ class ArtifactPair:
         baseline, candidate = (end.sample(dataset) for end in self)
         if isinstance(baseline, Unavailable) or isinstance(candidate, Unavailable):
             return None
-        if self.same_predictions:
+        if self.same_predictions or baseline.predictions.kind != candidate.predictions.kind:
             return None
         return lacking(baseline.predictions, candidate.predictions)
 
@@ -118,6 +126,8 @@ class ArtifactPair:
         if isinstance(baseline, Unavailable) or self.same_predictions:
             return [candidate]
         old, new = baseline.predictions, candidate.predictions
+        if old.kind != new.kind:
+            return [candidate]
         if old.id != new.id or old.group != new.group:
             candidate = replace(candidate, joined=predictions.groups_of_either(old, new))
         lacks = self.lacking(dataset)
@@ -126,11 +136,14 @@ class ArtifactPair:
         joined = predictions.groups_of_either(old, lacks.every)
         return [candidate, Sample(lacks.every, self._scale(dataset, lacks.every), joined)]
 
-    def _scale(self, dataset: str, answers: Predictions) -> Scale:
+    def _scale(self, dataset: str, answers: Side) -> Measure:
         """A scale with the labels of both revisions and the answers, and the candidate's bins."""
-        scales = [end.sample(dataset).scale for end in reversed([*self])]
-        labels = (label for scale in scales for label in scale.labels)
-        return Scale(tuple(dict.fromkeys((*labels, *answers.predicted))), scales[0].bins)
+        candidate, baseline = (end.sample(dataset).scale for end in reversed([*self]))
+        if isinstance(candidate, TextScale) and isinstance(baseline, TextScale):
+            return candidate.common(baseline)
+        assert isinstance(candidate, Scale)  # `lacking` compares like with like
+        labels = (*candidate.labels, *baseline.labels, *answers.predicted)
+        return Scale(tuple(dict.fromkeys(labels)), candidate.bins)
 
     def testable(self, path: MetricPath) -> PairedSample | Unavailable:
         """The predictions that a metric of a test split follows from in both, or why none do."""

@@ -11,13 +11,17 @@ from typing import Literal
 
 import numpy as np
 
+from lmspec.compare import texts
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Example, Flips, Slice
 from lmspec.compare.revision import Unavailable
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
-from lmspec.statistics.arrays import Interval, Ints
+from lmspec.statistics.answers import Answers
+from lmspec.statistics.arrays import Floats, Interval, Ints
 from lmspec.statistics.paired import PairedSample, independent
+from lmspec.statistics.predictions import Predictions
+from lmspec.statistics.sides import Side
 
 SHOWN = 5
 
@@ -72,7 +76,7 @@ def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
                     counts.rate,
                     counts.bounds(CONFIDENCE)[1],
                     tuple(_slices(paired)),
-                    tuple(_worst(paired, dataset, root)),
+                    tuple(_worst(pair.name, paired, dataset, root)),
                 )
 
 
@@ -88,32 +92,63 @@ def _slices(paired: PairedSample) -> Iterator[Slice]:
             yield Slice(kind, name, len(rows), counts.negative_flips, counts.positive_flips)
 
 
-def _worst(paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:
-    """Negative flips whose true label lost the most probability."""
+def _worst(scores: str, paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:
+    """Negative flips: labels that lost the most probability, texts that have the least in common
+    with their references."""
     baseline, candidate = paired.pairs.baseline, paired.pairs.candidate
     negative = np.flatnonzero(baseline.right & ~candidate.right)
-    lost = baseline.label_probability[negative] - candidate.label_probability[negative]
+    lost = _lost(paired, negative)
     chosen = [int(i) for i in negative[np.argsort(-lost, kind="stable")][:SHOWN]]
-    texts = _texts(
-        root / "data" / "splits" / dataset / "test.parquet", {candidate.id[i] for i in chosen}
-    )
-    for i in chosen:
-        probabilities = float(baseline.label_probability[i]), float(candidate.label_probability[i])
-        answers = baseline.predicted[i], candidate.predicted[i]
-        text = texts.get(candidate.id[i])
-        yield Example(
-            candidate.id[i], candidate.table[i], candidate.label[i], *answers, *probabilities, text
-        )
+    probabilities = zip(_of_label(baseline)[chosen], _of_label(candidate)[chosen], strict=True)
+    if isinstance(candidate, Answers):
+        words = list(_in_words(scores, candidate, chosen, dataset, root))
+    else:
+        path = root / "data" / "splits" / dataset / "test.parquet"
+        known = texts.of_documents(path, {candidate.id[i] for i in chosen})
+        words = [
+            (candidate.label[i], baseline.predicted[i], candidate.predicted[i], known.get(name))
+            for i, name in ((i, candidate.id[i]) for i in chosen)
+        ]
+    for i, (label, before, after, text), (sure, now) in zip(
+        chosen, words, probabilities, strict=True
+    ):
+        ends = float(sure), float(now)
+        yield Example(candidate.id[i], candidate.table[i], label, before, after, *ends, text)
 
 
-def _texts(path: Path, ids: set[str]) -> dict[str, str]:
-    """id -> text, where the dataset is at hand."""
-    if not ids or not path.is_file():
-        return {}
-    import polars as pl  # here: it takes 0.1 s, and few reports need it
+def _lost(paired: PairedSample, rows: Ints) -> Floats:
+    """(rows,) by which the worst come first."""
+    baseline, candidate = paired.pairs.baseline, paired.pairs.candidate
+    if isinstance(candidate, Answers):
+        return -paired.scale.metric("chrf", candidate.parts["chrf"].numbers[rows])
+    return np.asarray(_of_label(baseline)[rows] - _of_label(candidate)[rows])
 
-    try:
-        frame = pl.read_parquet(path, columns=["id", "text"])
-        return dict(frame.filter(pl.col("id").is_in(sorted(ids))).iter_rows())
-    except (pl.exceptions.PolarsError, OSError):
-        return {}
+
+def _of_label(side: Side) -> Floats:
+    """(n,) probability of the true label; of the reference, the geometric mean of its tokens'.
+
+    Of a model without probabilities: 1 if it is right, else 0.
+    """
+    if isinstance(side, Predictions):
+        return side.label_probability
+    if isinstance(side, Answers) and (loss := side.parts.get("log_loss")):
+        tokens, nats = loss.numbers.T
+        return np.asarray(np.exp(-nats / np.maximum(tokens, 1)))
+    return side.right.astype(np.float64)
+
+
+def _in_words(
+    scores: str, candidate: Answers, chosen: Sequence[int], dataset: str, root: Path
+) -> Iterator[tuple[str, str, str, str | None]]:
+    """(reference, baseline's answer, candidate's, prompt); hashes where the texts are not at hand.
+
+    The baseline's answer is the reference: it was right.
+    """
+    hashes = {candidate.id[i]: (candidate.label[i], candidate.predicted[i]) for i in chosen}
+    known = texts.of_answers(root, scores, dataset, hashes)
+    for name, (reference, answer) in hashes.items():
+        written = known.get(name)
+        if written is None:
+            yield reference, reference, answer, None
+        else:
+            yield written.reference, written.reference, written.text, written.prompt

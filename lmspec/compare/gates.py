@@ -344,9 +344,11 @@ class _Evaluation:
         if reason := bounds.turned(self.pair, path):
             return Finding("not comparable", f"{_name(path)}: {reason}")
         way = bounds.better(self.pair, path)
-        constant = isinstance(self.pair.baseline, against.Majority)
-        if constant and not split_metric(path[1:]).of_answers:
-            return Finding("not comparable", f"{_name(path)}: {against.NO_PROBABILITIES}")
+        constant = self.pair.baseline
+        if isinstance(constant, against.Majority) and (
+            reason := constant.lacks(path[0], split_metric(path[1:]))
+        ):
+            return Finding("not comparable", f"{_name(path)}: {reason}")
         if way is None:
             problem = f"{_name(path)} has no direction: its stage declares none"
             return Finding("not comparable", problem)

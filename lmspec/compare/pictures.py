@@ -1,8 +1,11 @@
-"""pictures: data of the plots: confusion, calibration, learning curves, size against accuracy."""
+"""pictures: data of the plots: confusion, calibration, learning curves, size against accuracy.
+
+Confusion, calibration and accuracy are of labels: texts have none.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from lmspec.compare.report import (
 )
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.statistics.paired import Sample
+from lmspec.statistics.predictions import Predictions, Scale
 
 BYTES_PER_PARAMETER = 4
 MOST_LABELS = 50  # of a matrix; 1,000 labels would be a million cells
@@ -28,15 +32,20 @@ MOST_LABELS = 50  # of a matrix; 1,000 labels would be a million cells
 def confusion(pairs: Sequence[ArtifactPair]) -> Iterator[Confusion]:
     """Of each test split; without counts where there are too many labels."""
     for name, dataset, samples in _samples(pairs):
-        known = [sample for sample in samples if isinstance(sample, Sample)]
+        known = [sample for sample in samples if is_of_labels(sample)]
         if known:
             labels = tuple(dict.fromkeys(name for sample in known for name in sample.scale.labels))
             few = len(labels) <= MOST_LABELS
             baseline, candidate = (
-                _matrix(sample, labels) if isinstance(sample, Sample) and few else None
+                _matrix(sample, labels) if is_of_labels(sample) and few else None
                 for sample in samples
             )
             yield Confusion(name, dataset, labels, baseline, candidate)
+
+
+def is_of_labels(sample: Sample | Unavailable) -> TypeGuard[Sample]:
+    """Is it there, and are its answers labels?"""
+    return isinstance(sample, Sample) and isinstance(sample.predictions, Predictions)
 
 
 def _samples(
@@ -57,14 +66,15 @@ def _matrix(sample: Sample, labels: Names) -> Matrix:
 def calibration(pairs: Sequence[ArtifactPair]) -> Iterator[Calibration]:
     """Of each test split of which both revisions have predictions."""
     for name, dataset, (baseline, candidate) in _samples(pairs):
-        if isinstance(baseline, Sample) and isinstance(candidate, Sample):
+        if is_of_labels(baseline) and is_of_labels(candidate):
             yield Calibration(name, dataset, _bins(baseline), _bins(candidate))
 
 
 def _bins(sample: Sample) -> Bins:
     """(mean confidence, accuracy, examples) of each bin that is not empty."""
-    confidence, right = sample.predictions.confidence, sample.predictions.right  # (n,) each
-    bins = sample.scale.bins
+    answers, scale = sample.predictions, sample.scale
+    assert isinstance(answers, Predictions) and isinstance(scale, Scale)  # `is_of_labels`
+    confidence, right, bins = answers.confidence, answers.right, scale.bins  # (n,) two of them
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     return tuple(
         (float(confidence[here].mean()), float(right[here].mean()), int(here.sum()))

@@ -159,6 +159,8 @@ class Example:
 
     baseline, candidate  predicted labels; probabilities: of the true label
     text                 None where the dataset is not at hand
+    Of generated answers: `label` is the reference, `text` the prompt, a probability the geometric
+    mean of those of the reference's tokens. Hashes take the place of texts that are not at hand.
     """
 
     id: str
@@ -188,7 +190,8 @@ class Flips:
 
     rate    negative flips of the common examples
     bound   its upper bound, one-sided, 95 %
-    worst   some negative flips; first those whose true label lost the most probability
+    worst   some negative flips; first those whose true label lost the most probability, or whose
+            answer has the least in common with the reference
     """
 
     artifact: str
@@ -225,7 +228,8 @@ class Ratio:
 class Distance:
     """How far a metric of some scores is from that of another answer to the same test split.
 
-    against       `majority`, or the scores of the linear baseline
+    against       `majority`, or the scores of the linear baseline; of generated answers, those of
+                  the nearest training prompt
     answer        the label that the majority answers; None for scores
     value, other  of the scores, and of what they are held against
     interval      95 %, of the difference, for this metric alone; None if the units are too few
@@ -242,7 +246,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Standing:
-    """What scores of the candidate are worth beside a constant answer and the linear baseline.
+    """What scores of the candidate are worth beside a constant answer and a simple baseline.
 
     warnings  what makes them worth little
     """

@@ -1,8 +1,11 @@
-"""standing: what scores are worth beside a constant answer, and beside the linear baseline.
+"""standing: what scores are worth beside a constant answer, and beside a simple baseline.
 
-The intervals are exact ones of the answers, not bootstrapped: a comparison shows many of them.
+That is a linear model where answers are labels, and the answer to the nearest training prompt where
+they are texts. Intervals of labels and exact matches are exact ones, not bootstrapped: a comparison
+shows many of them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,48 +14,47 @@ from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Distance, Interval, Standing
 from lmspec.compare.revision import Revision, Unavailable
-from lmspec.language import nouns
+from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.methods import majority
 from lmspec.specs.gates import MAJORITY
+from lmspec.statistics.answers import Answers, TextScale
 from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
 
 LEVEL = 0.975  # of each bound of a 95 % interval
 FEWEST = 6  # units, independent examples or groups, from which a difference has an interval
 METRICS = SplitMetric("accuracy", None), SplitMetric("balanced_accuracy", None)
+OF_TEXTS = SplitMetric("exact_match", None), SplitMetric("chrf", None)
+SIMPLE = ("linear", "nearest")  # kinds of models that others must beat
+ALIKE = 0.5  # of all answers: the same text so often, where references differ, is no answer
 
 
-def linear_baselines(revision: Revision) -> list[str]:
-    """The scores of a revision whose model is of kind `linear`, in the order of params.yaml."""
-    return [name for name in revision.artifacts if _is_linear(revision, name)]
+def baselines(revision: Revision) -> list[str]:
+    """The scores of a revision whose model is a simple one, in the order of params.yaml."""
+    scores = (name for name in revision.artifacts if name.startswith("scores."))
+    return [name for name in scores if Artifact(revision, name).kind in SIMPLE]
 
 
-def _is_linear(revision: Revision, scores: str) -> bool:
-    if not scores.startswith("scores."):
-        return False
-    name = str(revision.artifacts[scores].get("of"))
-    for _ in revision.artifacts:  # no line is longer, whatever an invalid spec refers to
-        field = nouns.of(name.partition(".")[0]).origin
-        if field is None or name not in revision.artifacts:
-            break
-        name = str(revision.artifacts[name].get(field))
-    architecture = revision.artifacts.get(name, {}).get("architecture")
-    return isinstance(architecture, Mapping) and architecture.get("kind") == "linear"
-
-
-def standing(scores: Artifact, dataset: str, linear: Artifact | None) -> Standing | None:
+def standing(scores: Artifact, dataset: str, baseline: Artifact | None) -> Standing | None:
     """Of the scores on one test split; None if git has no predictions of it.
 
-    linear  scores of the linear baseline, if there are any
+    baseline  scores of a simple model, if there are any
     """
     sample = scores.sample(dataset)
     if isinstance(sample, Unavailable):
         return None
-    distances = list(_distances(Majority(scores), scores, dataset, MAJORITY))
-    if linear is not None and linear.name != scores.name:
-        distances += _distances(linear, scores, dataset, linear.name)
-    warnings = tuple(_warnings(scores.name, dataset, sample, distances))
+    distances: list[Distance] = []
+    of_texts = isinstance(sample.predictions, Answers)
+    if not of_texts:
+        distances += _distances(Majority(scores), scores, dataset, MAJORITY)
+    if baseline is not None and baseline.name != scores.name:
+        distances += _distances(baseline, scores, dataset, baseline.name)
+    found = _of_texts if of_texts else _of_labels
+    warnings = [
+        *found(scores.name, dataset, sample, distances),
+        *_worse(scores.name, dataset, distances),
+    ]
     examples = len(sample.predictions.id)
-    return Standing(scores.name, dataset, examples, tuple(distances), warnings)
+    return Standing(scores.name, dataset, examples, tuple(distances), tuple(warnings))
 
 
 def _distances(other: Artifact, scores: Artifact, dataset: str, against: str) -> Iterator[Distance]:
@@ -60,7 +62,7 @@ def _distances(other: Artifact, scores: Artifact, dataset: str, against: str) ->
     if isinstance(paired, Unavailable):
         return
     answer = other.answer(dataset) if isinstance(other, Majority) else None
-    for metric in METRICS:
+    for metric in OF_TEXTS if isinstance(paired.scale, TextScale) else METRICS:
         values = [_plain(end, dataset, metric) for end in (other, scores)]
         difference = values[1] - values[0]
         interval = _interval(paired, metric, difference)
@@ -78,11 +80,26 @@ def _interval(paired: PairedSample, metric: SplitMetric, difference: float) -> I
     units = len(paired.rows(None)) if groups is None else len(set(groups.tolist()))
     if units < FEWEST:
         return None
+    if not metric.of_answers:
+        return paired.interval(metric, paired.difference(metric), CONFIDENCE)
     below, above = paired.margin(metric).at(LEVEL)
     return difference - below, difference + above
 
 
-def _warnings(name: str, dataset: str, sample: Sample, distances: list[Distance]) -> Iterator[str]:
+def _of_texts(name: str, dataset: str, sample: Sample, distances: list[Distance]) -> Iterator[str]:
+    """Whether most answers are one and the same text."""
+    size = len(sample.predictions.id)
+    (_, most), (_, fair) = (
+        Counter(column).most_common(1)[0]
+        for column in (sample.predictions.predicted, sample.predictions.label)
+    )
+    if most > 1 and most >= ALIKE * size and fair < most / 2:
+        share = f"{100 * most / size:.3g} %"
+        yield f"{name} answers the same text to {share} of the prompts of {dataset}"
+
+
+def _of_labels(name: str, dataset: str, sample: Sample, distances: list[Distance]) -> Iterator[str]:
+    """What makes it no better than a constant answer."""
     answers = sample.predictions
     remarks = [
         *majority.remarks((name, dataset), sample.scale.labels, answers.label, answers.predicted)
@@ -92,7 +109,10 @@ def _warnings(name: str, dataset: str, sample: Sample, distances: list[Distance]
     if not any(map(is_shown, constant)) and not any(text.startswith(name) for text in remarks):
         answer = constant[0].answer if constant else None
         yield f"{name} on {dataset} may be no better than always {answer!r}: {in_words(constant)}"
-    worse = [d for d in distances if d not in constant and d.interval and d.interval[1] < 0]
+
+
+def _worse(name: str, dataset: str, distances: list[Distance]) -> Iterator[str]:
+    worse = [d for d in distances if d.answer is None and d.interval and d.interval[1] < 0]
     if worse:
         yield f"{name} on {dataset} is worse than {worse[0].against}: {in_words(worse)}"
 
@@ -113,7 +133,7 @@ def in_words(distances: list[Distance]) -> str:
 
 def standings(pairs: Mapping[str, ArtifactPair], candidate: Revision) -> Iterator[Standing]:
     """Of the candidate's scores that changed or are new; of others, those that look worthless."""
-    linear = [pairs[name].candidate for name in linear_baselines(candidate)]
+    simple = [pairs[name].candidate for name in baselines(candidate)]
     for pair in pairs.values():
         scores = pair.candidate
         if pair.noun != "scores" or not scores.exists or scores.out_of_date is not None:
@@ -122,7 +142,7 @@ def standings(pairs: Mapping[str, ArtifactPair], candidate: Revision) -> Iterato
         for dataset, values in metrics.items():
             if pair.same_predictions and not _looks_worthless(values):
                 continue
-            others = (other for other in linear if other.out_of_date is None)
+            others = (other for other in simple if other.out_of_date is None)
             other = next((each for each in others if dataset in each.predictions), None)
             if worth := standing(scores, dataset, other):
                 yield worth

@@ -14,10 +14,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Row:
-    """A metric, and the estimate that its verdict needs once all p are known."""
+    """A metric, and the estimate that its verdict needs once all p are known.
+
+    most  the largest difference that the metric can have
+    """
 
     metric: Metric
     estimate: Estimate | None = None
+    most: float = 1.0
 
 
 def judged(rows: Sequence[Row]) -> list[Metric]:
@@ -30,12 +34,18 @@ def judged(rows: Sequence[Row]) -> list[Metric]:
         for n, i in enumerate(places):
             metric, estimate = metrics[i], rows[i].estimate
             few = _too_few(metric, estimate, [*levels[:n], *levels[n + 1 :]])
-            metrics[i] = _judged(metric, estimate, corrected[n], LEVEL / factors[n], few)
+            level = LEVEL / factors[n]
+            metrics[i] = _judged(metric, estimate, corrected[n], level, few, rows[i].most)
     return metrics
 
 
 def _judged(
-    metric: Metric, estimate: Estimate | None, p_holm: float, level: float, few: str | None
+    metric: Metric,
+    estimate: Estimate | None,
+    p_holm: float,
+    level: float,
+    few: str | None,
+    most: float,
 ) -> Metric:
     if p_holm <= LEVEL and metric.difference:
         verdict = towards(metric.difference, metric.better) if metric.better else "changed"
@@ -45,7 +55,7 @@ def _judged(
         mde = _detectable(metric, estimate, level)
         if mde is None and estimate is not None and estimate.value:
             reason = "too few examples to estimate the spread"
-        elif mde is not None and mde > 1 and metric.better == "higher":
+        elif mde is not None and mde > most and metric.better == "higher":
             mde, reason = None, _no_effect(metric.examples or 0, "example")
     reason = "; ".join(filter(None, (metric.reason, reason))) or None
     return replace(metric, verdict="inconclusive", p_holm=p_holm, mde=mde, reason=reason)

@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lmspec.compare import gates
 from lmspec.compare.artifact import leaves
@@ -94,17 +94,25 @@ def of_gates(line: list[Commit], files: Files) -> list[MetricName]:
 
 def _of_gate(gate: Gate, names: list[MetricName]) -> list[MetricName]:
     """Its metric as the gate names it, if the newest commit lacks it: an older one may have it."""
-    wanted = pattern(gate.kind, gate.metric)
-    matching = [name for name in names if matches(wanted, (*name.artifact, *name.path))]
-    return matching or ([] if "*" in wanted else [MetricName.parse(".".join(wanted))])
+    wanted = patterns(gate.kind, gate.metric)
+    matching = [name for name in names if is_about(wanted, (*name.artifact, *name.path))]
+    return matching or ([] if "*" in wanted[0] else [MetricName.parse(".".join(wanted[0]))])
 
 
-def pattern(kind: str, metric: str) -> tuple[str, ...]:
-    """The metric that a gate is about, name by name.
+def patterns(kind: str, metric: str) -> tuple[tuple[str, ...], ...]:
+    """The metrics that a gate may be about, name by name.
 
-    A gate on negative flips of a split or table is about its accuracy, on those of a class its f1.
+    A gate on negative flips of a split or table is about its accuracy, or exact match where answers
+    are texts; on those of a class about its f1.
     """
     names = tuple(metric.split("."))
     if kind != "negative_flip_rate":
-        return names
-    return (*names[:3], "f1", *names[4:]) if names[3:4] == ("class",) else (*names, "accuracy")
+        return (names,)
+    if names[3:4] == ("class",):
+        return ((*names[:3], "f1", *names[4:]),)
+    return (*names, "accuracy"), (*names, "exact_match")
+
+
+def is_about(wanted: Sequence[tuple[str, ...]], path: tuple[str, ...]) -> bool:
+    """Is a metric, with its artifact, one of those patterns'?"""
+    return any(matches(pattern, path) for pattern in wanted)

@@ -8,8 +8,8 @@ import numpy as np
 
 from lmspec.compare.artifact import Artifact, leaves
 from lmspec.compare.revision import Table, Unavailable, at
-from lmspec.inspection import texts
-from lmspec.inspection.overview import ONE_SIDED, Inspection, estimate, references
+from lmspec.inspection import parts, prompts, texts
+from lmspec.inspection.overview import Inspection, estimate, references
 from lmspec.inspection.results import (
     Bin,
     ClassScore,
@@ -23,9 +23,9 @@ from lmspec.inspection.results import (
     Score,
 )
 from lmspec.specs.results import ESTIMATES
-from lmspec.statistics import exact, paired
-from lmspec.statistics.arrays import Bools, Ints
+from lmspec.statistics.arrays import Ints
 from lmspec.statistics.paired import Sample
+from lmspec.statistics.predictions import Predictions
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "expected_calibration_error")
 LARGEST_MATRIX = 8  # labels; with more, the most confused pairs say it better
@@ -49,8 +49,12 @@ def detail(inspected: Inspection, name: str, everything: bool = True) -> Detail:
         [other for other in artifacts if other in own],
         [other for other in artifacts if name in references(artifacts, other)],
         list(inspected.all_scores(name)),
+        list(inspected.all_answers(name)),
         metrics,
         [_on_dataset(inspected, artifact, score, everything) for score in inspected.scores(name)]
+        if artifact.noun == "scores"
+        else [],
+        [prompts.on_prompts(inspected, artifact, score) for score in inspected.answers(name)]
         if artifact.noun == "scores"
         else [],
         dict(_over_seeds(artifact)),
@@ -113,7 +117,7 @@ def _on_dataset(
         matrix.tolist() if len(labels) <= LARGEST_MATRIX else None,
         list(_confused(matrix, labels)),
         list(_bins(sample)),
-        [*_tables(sample), *_lengths(sample, known)],
+        [*parts.tables(sample), *_lengths(sample, known)],
         list(_mistakes(sample, known)),
     )
 
@@ -167,7 +171,9 @@ def _confused(matrix: Ints, labels: Sequence[str]) -> Iterator[Confused]:
 
 
 def _bins(sample: Sample) -> Iterator[Bin]:
-    confidence, right = sample.predictions.confidence, sample.predictions.right
+    answers = sample.predictions
+    assert isinstance(answers, Predictions)  # scores with labels have them
+    confidence, right = answers.confidence, answers.right
     place = np.clip(np.searchsorted(BINS, confidence, "left") - 1, 0, len(BINS) - 2)
     for number in np.unique(place):
         here = place == number
@@ -178,12 +184,6 @@ def _bins(sample: Sample) -> Iterator[Bin]:
             float(confidence[here].mean()),
             float(right[here].mean()),
         )
-
-
-def _tables(sample: Sample) -> Iterator[Part]:
-    tables = sample.predictions.strata.tables
-    for table in tables if len(tables) > 1 else ():
-        yield _part("table", table, sample, sample.rows(table))
 
 
 def _lengths(sample: Sample, known: Mapping[str, str]) -> Iterator[Part]:
@@ -197,20 +197,13 @@ def _lengths(sample: Sample, known: Mapping[str, str]) -> Iterator[Part]:
     for number in np.unique(place):
         rows = np.flatnonzero(place == number)
         low, high = int(lengths[rows].min()), int(lengths[rows].max())
-        yield _part("length", f"{low:,} to {high:,} characters", sample, rows)
-
-
-def _part(kind: str, name: str, sample: Sample, rows: Ints) -> Part:
-    right: Bools = sample.predictions.right[rows]
-    worth = paired.independent(right, sample.groups, rows)
-    share = float(right.mean())
-    interval = exact.clopper_pearson(share * worth, worth, ONE_SIDED)
-    return Part(kind, name, len(rows), share, interval)
+        yield parts.part("length", f"{low:,} to {high:,} characters", sample, rows)
 
 
 def _mistakes(sample: Sample, known: Mapping[str, str]) -> Iterator[Mistake]:
     """The most confident ones."""
     answers = sample.predictions
+    assert isinstance(answers, Predictions)
     wrong = np.flatnonzero(~answers.right)
     order = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:MISTAKES]
     for i in order:

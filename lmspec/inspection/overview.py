@@ -12,13 +12,16 @@ from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Gate
 from lmspec.compare.revision import Revision, Unavailable
 from lmspec.errors import some
-from lmspec.inspection.results import CONFIDENCE, Estimate, Overview, Problem, Score
+from lmspec.inspection.results import CONFIDENCE, Estimate, Overview, Problem, Score, TextScore
 from lmspec.methods import majority
 from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics.predictions import Predictions
+from lmspec.statistics.sides import Side
 
 ONE_SIDED = (1 + CONFIDENCE) / 2
 SCORES = "scores"
+NAMES = {"macro_f1": "macro F1", "chrf": "chrF"}
+OF_TEXTS = ("exact_match", "bleu", "chrf", "log_loss")
 
 
 class Inspection:
@@ -39,9 +42,9 @@ class Inspection:
 
     @functools.cached_property
     def baselines(self) -> dict[str, str]:
-        """Dataset -> the first scores on it of a linear model."""
+        """Dataset -> the first scores on it of a simple model."""
         found: dict[str, str] = {}
-        for name in standing.linear_baselines(self.revision):
+        for name in standing.baselines(self.revision):
             for dataset in self.datasets(name):
                 found.setdefault(dataset, name)
         return found
@@ -68,9 +71,14 @@ class Inspection:
 
     def overview(self) -> Overview:
         """All scores in the order of params.yaml, the gates of the commit, and what is lacking."""
-        scores = list(self.all_scores())
-        problems = [*self._problems(), *self._warnings(scores), *self._better(scores)]
-        return Overview(scores, self.baselines, list(self._gates()), problems)
+        scores, answers = list(self.all_scores()), list(self.all_answers())
+        problems = [
+            *self._problems(),
+            *self._warnings([*scores, *answers]),
+            *self._better(scores, "macro_f1"),
+            *self._better(answers, "chrf"),
+        ]
+        return Overview(scores, answers, self.baselines, list(self._gates()), problems)
 
     def _problems(self) -> Iterator[Problem]:
         """Of what has one by itself; of all that is made from these, one."""
@@ -83,18 +91,18 @@ class Inspection:
             why = f"made from these: {some(beyond)}"
             yield Problem(others, why, "run `dvc repro`")
 
-    def _warnings(self, scores: Sequence[Score]) -> Iterator[Problem]:
+    def _warnings(self, scores: Sequence[Score | TextScore]) -> Iterator[Problem]:
         """What makes scores worth little, as `lmspec diff` and the model card have it."""
-        linear = self.baselines
+        simple = self.baselines
         for score in scores:
-            other = linear.get(score.dataset)
+            other = simple.get(score.dataset)
             held = self.artifact(other) if other else None
             found = standing.standing(self.artifact(score.scores), score.dataset, held)
             for warning in found.warnings if found else ():
                 remedy = f"`lmspec show {score.scores}`, `lmspec show {score.of}`"
                 yield Problem(score.scores, warning, remedy)
 
-    def _better(self, scores: Sequence[Score]) -> Iterator[Problem]:
+    def _better(self, scores: Sequence[Score | TextScore], metric: str) -> Iterator[Problem]:
         """Candidates that answer a dataset better than what ships; not what that was made from."""
         for ships in (score for score in scores if score.shipped):
             made_from = {ships.of, *self._made_from(ships.of)}
@@ -102,11 +110,11 @@ class Inspection:
                 if other.dataset != ships.dataset or other.of in made_from:
                     continue
                 pair = ArtifactPair(self.artifact(ships.scores), self.artifact(other.scores))
-                found = difference(pair, (ships.dataset, "macro_f1"))
+                found = difference(pair, (ships.dataset, metric))
                 if found and found.interval and found.interval[0] > 0:
                     low, high = found.interval
                     why = (
-                        f"better than {ships.of}, which ships: macro F1 of {ships.dataset}"
+                        f"better than {ships.of}, which ships: {NAMES[metric]} of {ships.dataset}"
                         f" {found.value:+.3f} [{low:.3f}..{high:.3f}]"
                     )
                     yield Problem(other.of, why, self._to_ship(ships.of, other.of))
@@ -134,14 +142,28 @@ class Inspection:
 
     def all_scores(self, of: str | None = None) -> Iterator[Score]:
         """A row for each scores artifact and dataset. of: only those of this model or graph."""
-        for name in self._scores():
-            if of in (None, self.spec(name).get("of")):
-                yield from self.scores(name)
+        for name in self._scores_of(of):
+            yield from self.scores(name)
+
+    def all_answers(self, of: str | None = None) -> Iterator[TextScore]:
+        """The same, of scores of generated answers."""
+        for name in self._scores_of(of):
+            yield from self.answers(name)
+
+    def _scores_of(self, of: str | None) -> Iterator[str]:
+        yield from (name for name in self._scores() if of in (None, self.spec(name).get("of")))
 
     def scores(self, name: str) -> Iterator[Score]:
-        """A row for each dataset of a scores artifact."""
-        for dataset in self.datasets(name):
-            yield self._score(self.artifact(name), dataset)
+        """A row for each dataset of a scores artifact; none if its answers are texts."""
+        scores = self.artifact(name)
+        for dataset in self.datasets(name) if scores.examples_table == "predictions" else ():
+            yield self._score(scores, dataset)
+
+    def answers(self, name: str) -> Iterator[TextScore]:
+        """A row for each dataset of a scores artifact whose answers are texts."""
+        scores = self.artifact(name)
+        for dataset in self.datasets(name) if scores.examples_table == "answers" else ():
+            yield self._answers(scores, dataset)
 
     def _score(self, scores: Artifact, dataset: str) -> Score:
         of = str(scores.spec.get("of"))
@@ -158,6 +180,26 @@ class Inspection:
             difference(against_majority, (dataset, "macro_f1")),
             difference(pair, (dataset, "macro_f1")) if pair and linear != scores.name else None,
             _constant(scores.predictions.get(dataset)),
+            pictures.bytes_of(self.artifact(of)) or None,
+            self._latency(of),
+            of in self.shipped,
+        )
+
+    def _answers(self, scores: Artifact, dataset: str) -> TextScore:
+        of = str(scores.spec.get("of"))
+        simple = self.baselines.get(dataset)
+        pair = ArtifactPair(self.artifact(simple), scores) if simple else None
+        return TextScore(
+            scores.name,
+            of,
+            dataset,
+            int(scores.number((dataset, "examples")) or 0),
+            {
+                name: estimate(scores, (dataset, name))
+                for name in OF_TEXTS
+                if scores.number((dataset, name)) is not None
+            },
+            difference(pair, (dataset, "chrf")) if pair and simple != scores.name else None,
             pictures.bytes_of(self.artifact(of)) or None,
             self._latency(of),
             of in self.shipped,
@@ -223,9 +265,9 @@ def _estimate(found: bounds.Bounds) -> Estimate:
     return Estimate(found.value, None if found.few else (found.low, found.high), found.few)
 
 
-def _constant(answers: Predictions | None) -> str | None:
+def _constant(answers: Side | None) -> str | None:
     """The label of nearly all answers, where the test split has others."""
-    if answers is None or not answers.id:
+    if not isinstance(answers, Predictions) or not answers.id:
         return None
     label, _ = majority.most_frequent(answers.predicted)
     others = [

@@ -58,10 +58,35 @@ class Score:
 
 
 @dataclass(frozen=True)
+class TextScore:
+    """Scores of generated answers on one dataset.
+
+    metrics  exact match, BLEU, chrF, log loss: as far as there are any
+    nearest  chrF against the answers to the nearest training prompts, on the same prompts
+    bytes, latency_ms, shipped  as of `Score`
+    """
+
+    scores: str
+    of: str
+    dataset: str
+    examples: int
+    metrics: Mapping[str, Estimate]
+    nearest: Estimate | None
+    bytes: int | None
+    latency_ms: float | None
+    shipped: bool
+
+
+@dataclass(frozen=True)
 class Overview:
-    """The project in short. baseline: dataset -> scores of the linear baseline."""
+    """The project in short.
+
+    scores    of labels; answers: of generated texts
+    baseline  dataset -> scores of the simple baseline: a linear model, or nearest prompts
+    """
 
     scores: Sequence[Score]
+    answers: Sequence[TextScore]
     baseline: Mapping[str, str]
     gates: Sequence[Gate]
     problems: Sequence[Problem]
@@ -138,6 +163,40 @@ class OnDataset:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A generated answer far from its reference.
+
+    similarity  its chrF alone, 0 to 100
+    prompt, reference, text  None if the data are not here
+    """
+
+    id: str
+    table: str
+    similarity: float
+    prompt: str | None
+    reference: str | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class OnPrompts:
+    """Scores of generated answers on one dataset, in detail.
+
+    metrics  name -> value with its interval; facts: name -> number, as the stage reported them
+    parts    exact matches by table
+    lengths  tokens generated -> how many answers; empty for a model that looks answers up
+    worst    the answers that have the least in common with their references
+    """
+
+    score: TextScore
+    metrics: Mapping[str, Estimate]
+    facts: Mapping[str, float]
+    parts: Sequence[Part]
+    lengths: Mapping[str, int]
+    worst: Sequence[Answer]
+
+
+@dataclass(frozen=True)
 class NGram:
     """One of the heaviest n-grams of a linear model, for a label."""
 
@@ -153,6 +212,8 @@ class Detail:
     references  what it is made from
     used_by     artifacts made from it
     scored      scores of it, if it is a model or a graph
+    written     the same of models that write
+    prompts     of scores of generated answers, in place of `datasets`
     metrics     dotted name -> number or text, as its stage reported them
     over_seeds  dev metric -> its mean over several trainings, with their interval
     seeds       number of these trainings
@@ -163,8 +224,10 @@ class Detail:
     references: Sequence[str]
     used_by: Sequence[str]
     scored: Sequence[Score]
+    written: Sequence[TextScore]
     metrics: Mapping[str, Any]
     datasets: Sequence[OnDataset]
+    prompts: Sequence[OnPrompts]
     over_seeds: Mapping[str, Estimate]
     seeds: int
     curve: Mapping[str, Sequence[float]]

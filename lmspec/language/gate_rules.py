@@ -112,16 +112,18 @@ def gate_is_held_against_the_same(specs: Specs) -> Disagreements:
         held = gate.get("against", BASELINE)
         if held == BASELINE or metric.artifact not in specs.names:
             continue
-        reason = _no_majority(gate, metric) if held == MAJORITY else _no_other(specs, gate, metric)
-        if reason:
+        no_such = _no_majority if held == MAJORITY else _no_other
+        if reason := no_such(specs, gate, metric):
             place = ("gates", own, "metric"), "the metric"
             yield Disagreement(("gates", own, "against"), *reason, (place,))
 
 
-def _no_majority(gate: Values, metric: MetricName) -> tuple[str, str] | None:
+def _no_majority(specs: Specs, gate: Values, metric: MetricName) -> tuple[str, str] | None:
     """(why the most frequent label has no such metric, what to do); None if it has one."""
     if metric.artifact.noun != "scores" or gate["kind"] == "ratio":
         return "only scores have a majority label", "name another artifact, or `baseline`"
+    if specs[metric.artifact].get("generation"):
+        return "answers in words have no majority label", "name other scores, or `baseline`"
     steps = metric_names.without_label(metric.path)
     if gate["kind"] == "negative_flip_rate":
         of_class = "class" in steps

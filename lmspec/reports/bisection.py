@@ -10,8 +10,7 @@ from lmspec.compare.report import Metric, Report
 from lmspec.errors import harmless
 from lmspec.history.bisection import Bisection, FirstBadCommit, NotFound, State
 from lmspec.history.commits import Commit
-from lmspec.history.metric_lookup import pattern
-from lmspec.language import metric_names
+from lmspec.history.metric_lookup import is_about, patterns
 from lmspec.reports import aligned, tables, values, words
 from lmspec.specs.names import MetricName
 
@@ -21,8 +20,9 @@ SHOWN = 10  # commits of a merge or a range
 def metrics(bisection: Bisection) -> list[Metric]:
     """Those that the gate is about, before and after."""
     every = bisection.report.metrics if isinstance(bisection.report, Report) else ()
-    wanted = ".".join(pattern(bisection.gate.kind, bisection.gate.metric))
-    return [metric for metric in every if metric_names.named(wanted, metric.name)]
+    wanted = patterns(bisection.gate.kind, bisection.gate.metric)
+    names = ((metric, MetricName.parse(metric.name)) for metric in every)
+    return [metric for metric, name in names if is_about(wanted, (*name.artifact, *name.path))]
 
 
 def plain(bisection: Bisection) -> str:

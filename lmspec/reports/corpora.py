@@ -7,7 +7,7 @@ from lmspec.inspection.corpora import LONGEST, SHORTEST, Corpus, Shown
 from lmspec.inspection.dialogues import Dialogues
 from lmspec.inspection.lengths import Lengths
 from lmspec.reports import html, tables, values, words
-from lmspec.reports.results import share
+from lmspec.reports.estimates import share
 from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
 

@@ -8,6 +8,7 @@ from lmspec.errors import some
 from lmspec.specs.names import MetricName
 from lmspec.specs.results import HEADLINES
 
+SHOWN = {*HEADLINES, "exact_match", "bleu", "chrf"}
 FEWEST = 4  # metrics of one artifact that are folded
 DECIDED = ("better", "worse", "missing")
 ALIKE = ("new", "removed", "not comparable")  # for the same reason
@@ -36,7 +37,7 @@ def _key(metric: Metric, remeasured: Collection[str]) -> tuple[str, ...]:
     artifact, path = MetricName.parse(metric.name)
     if str(artifact) in remeasured and metric.verdict not in DECIDED:
         return str(artifact), "inconclusive", "measured again: no difference beyond noise"
-    headline = artifact.noun == "scores" and len(path) == 2 and path[1] in HEADLINES
+    headline = artifact.noun == "scores" and len(path) == 2 and path[1] in SHOWN
     if (metric.verdict in ALIKE and not headline) or metric.reason == OF_SEEDS:
         return str(artifact), metric.verdict, metric.reason or ""
     return (metric.name,)

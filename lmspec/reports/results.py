@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lmspec.inspection.details import CLASSES
-from lmspec.inspection.results import Detail, Estimate, OnDataset, Overview, Problem, Score
-from lmspec.reports import tables, values, words
+from lmspec.inspection.results import (
+    Detail,
+    OnDataset,
+    Overview,
+    Problem,
+    Score,
+    TextScore,
+)
+from lmspec.reports import generated, tables, values, words
+from lmspec.reports.estimates import level, parts, share, signed, size
 from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
 
@@ -19,14 +27,19 @@ SPARK = "▁▂▃▄▅▆▇█"
 
 def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
     """Scores, gates, and what is not built or suspicious."""
-    head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
-    yield Section(head, table=_scores(found.scores, found.baseline), whole=WHOLE)
-    yield from _sizes(found.scores)
+    if found.scores or not found.answers:
+        head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
+        yield Section(head, table=_scores(found.scores, found.baseline), whole=WHOLE)
+    if found.answers:
+        head = f"generated answers: {len(found.answers)}"
+        yield Section(head, table=generated.overview(found.answers, found.baseline), whole=WHOLE)
+    every: list[Score | TextScore] = [*found.scores, *found.answers]
+    yield from _sizes(every)
     if found.gates:
         yield _gates(found, everything)
     yield from _problems(found.problems)
-    if found.scores:
-        yield Section(f"more: `lmspec show {found.scores[0].scores}`, `lmspec gate`, `lmspec diff`")
+    if every:
+        yield Section(f"more: `lmspec show {every[0].scores}`, `lmspec gate`, `lmspec diff`")
 
 
 def _scores(scores: Sequence[Score], baseline: Mapping[str, str]) -> Table:
@@ -55,7 +68,7 @@ def _score(score: Score, baseline: Mapping[str, str]) -> Sequence[object]:
     )
 
 
-def _sizes(scores: Sequence[Score]) -> Iterator[Section]:
+def _sizes(scores: Sequence[Score | TextScore]) -> Iterator[Section]:
     """Of each model and graph; a model of which nothing is known has no row."""
     each = {score.of: score for score in scores}
     rows = [
@@ -94,34 +107,6 @@ def _problems(problems: Sequence[Problem]) -> Iterator[Section]:
         yield Section(f"to look at: {len(problems)}", table=shown, tone="bad")
 
 
-def level(estimate: Estimate) -> str:
-    """`0.867 [0.849..0.885]`: without a space inside, so that a narrow table wraps before it."""
-    if math.isnan(estimate.value):
-        return words.NONE
-    low_high = estimate.interval
-    shown = f" [{low_high[0]:.3f}..{low_high[1]:.3f}]" if low_high else ""
-    return f"{estimate.value:.3f}{shown}"
-
-
-def signed(estimate: Estimate | None) -> str:
-    """`+0.086 [0.064..0.108]`."""
-    if estimate is None:
-        return ""
-    low_high = estimate.interval
-    shown = f" [{low_high[0]:z.3f}..{low_high[1]:z.3f}]" if low_high else ""
-    return f"{estimate.value:+z.3f}{shown}"
-
-
-def size(count: int) -> str:
-    """`17.5 MB`."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
-
-
-def share(part: float | None) -> str:
-    """`86.9 %`."""
-    return "" if part is None else f"{100 * part:.1f} %"
-
-
 def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
     """One artifact: what it is, its results, and how it was trained."""
     lines = [
@@ -133,8 +118,12 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
     yield from _problems(found.problems)
     if found.scored:
         yield Section("scores", table=_scores(found.scored, {}), whole=WHOLE)
+    if found.written:
+        yield Section("scores", table=generated.overview(found.written, {}), whole=WHOLE)
     for on in found.datasets:
         yield from _dataset(on, everything)
+    for prompts in found.prompts:
+        yield from generated.on_prompts(prompts)
     if found.over_seeds:
         rows = ((name.replace("_", " "), level(mean)) for name, mean in found.over_seeds.items())
         means = tables.table("over seeds", "on dev:text|mean, 95 %:number", rows)
@@ -143,7 +132,7 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
         yield Section("training", table=_curve(found.curve))
     if found.ngrams:
         yield Section("heaviest n-grams", table=_ngrams(found, everything))
-    facts = [] if found.datasets else [*found.metrics.items()]
+    facts = [] if found.datasets or found.prompts else [*found.metrics.items()]
     if found.over_seeds and not everything:  # the values of each, and what is shown above
         facts = [fact for fact in facts if fact[0].partition(".")[0] not in SEEDS]
     if facts:
@@ -187,7 +176,7 @@ def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
     if on.bins:
         yield Section("calibration", table=_bins(on))
     if on.parts:
-        yield Section("by table and length", table=_parts(on))
+        yield Section("by table and length", table=parts(on.parts))
     if on.mistakes:
         yield Section("most confident mistakes", table=_mistakes(on))
 
@@ -231,20 +220,6 @@ def _bins(on: OnDataset) -> Table:
     )
     heads = "confidence:text|examples:number|mean:number|right:number|difference:number"
     return tables.table("calibration", heads, rows)
-
-
-def _parts(on: OnDataset) -> Table:
-    rows = (
-        (
-            part.kind,
-            part.name,
-            f"{part.examples:,}",
-            f"{share(part.accuracy)} [{100 * part.interval[0]:.1f}..{100 * part.interval[1]:.1f}]",
-        )
-        for part in sorted(on.parts, key=lambda part: (part.kind == "length", 0))
-    )
-    heads = "by:text|part:name|examples:number|right, 95 %:number"
-    return tables.table("parts", heads, rows)
 
 
 def _mistakes(on: OnDataset) -> Table:

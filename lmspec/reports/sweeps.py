@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lmspec.inspection.sweeps import Found
 from lmspec.language.applying import flow
-from lmspec.reports import results, tables
+from lmspec.reports import estimates, tables
 from lmspec.reports.terminal import Section
 
 MOST = 12  # trials that are shown, unless all are asked for
@@ -30,7 +30,7 @@ def sections(found: Found, everything: bool = False) -> Iterator[Section]:
     )
     alike = f"; {found.alike} other trials that came as far are in it" if found.alike else ""
     yield Section(
-        f"dev accuracy {results.level(found.accuracy)} ({found.dev_examples:,} examples){alike}\n"
+        f"dev accuracy {estimates.level(found.accuracy)} ({found.dev_examples:,} examples){alike}\n"
         f"  the best of {count} trials is optimistic: scores on the test split decide"
     )
     if any(choice.present != choice.best for choice in found.choices):

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from lmspec.compare.report import Change, Distance, Example, Flips, Metric, Ratio, Report
+from lmspec.compare.report import (
+    Change,
+    Distance,
+    Example,
+    Flips,
+    Metric,
+    Ratio,
+    Report,
+    Standing,
+)
 from lmspec.compare.revision import number
 from lmspec.errors import some
 from lmspec.reports import folding, words
@@ -221,7 +230,10 @@ def examples(report: Report, most: int | None = None) -> Table:
         )
         for f, e in worst(report, most)
     )
-    note = "P(label): probability of the true label, baseline -> candidate"
+    note = (
+        "P(label): probability of the true label, baseline -> candidate; of a generated answer, "
+        "the geometric mean of those of the reference's tokens"
+    )
     heads = (
         "artifact:name|dataset:name|example:name|table:name|label:name|baseline:name"
         "|candidate:name|P(label):number|text:text"
@@ -257,14 +269,9 @@ def standings(report: Report, everything: bool = True) -> Table:
 
     Without `everything` a constant answer is shown only beside what it may equal.
     """
-    held = (
-        (each, list(group))
-        for each in report.standings
-        for _, group in itertools.groupby(each.distances, attrgetter("against"))
-    )
     rows = (
         (each.artifact, each.dataset, each.examples, *_beside(group))
-        for each, group in held
+        for each, group in _held(report, "accuracy")
         if everything or group[0].answer is None or each.warnings
     )
     heads = (
@@ -273,6 +280,29 @@ def standings(report: Report, everything: bool = True) -> Table:
     )
     note = "difference: of the scores and what they are held against, on the same examples"
     return table("beside a constant answer and the linear baseline", heads, rows, note=note)
+
+
+def beside_nearest(report: Report) -> Table:
+    """How far generated answers are from those to the nearest training prompts."""
+    rows = (
+        (each.artifact, each.dataset, each.examples, *_beside(group))
+        for each, group in _held(report, "exact_match")
+    )
+    heads = (
+        "artifact:name|dataset:name|examples:number|beside:text|exact match:number"
+        "|difference [95 %]:number|chrF:number|difference [95 %]:number"
+    )
+    note = "difference: of the scores and what they are held against, on the same prompts"
+    return table("beside the nearest training prompt", heads, rows, note=note)
+
+
+def _held(report: Report, first: str) -> Iterator[tuple[Standing, Sequence[Distance]]]:
+    """Scores with their distances to one thing each, where the first of these is of a metric."""
+    for each in report.standings:
+        for _, group in itertools.groupby(each.distances, attrgetter("against")):
+            distances = list(group)
+            if distances[0].metric == first:
+                yield each, distances
 
 
 def _beside(distances: Sequence[Distance]) -> Iterator[object]:

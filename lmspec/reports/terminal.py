@@ -64,6 +64,7 @@ def sections(report: Report, everything: bool) -> Iterator[Section]:
         tables.examples(report, None if everything else WORST),
         tables.ratios(report, everything),
         tables.standings(report, everything),
+        tables.beside_nearest(report),
         tables.gates(report),
     )
     yield from _listed("note", report.notes)

@@ -138,7 +138,7 @@ def chrf_sums(counts: Ints) -> Floats:
 
 def _ngrams(length: Ints, longest: int) -> Ints:
     """(n, longest) n-grams of each length in sequences of `length` elements."""
-    return np.maximum(length[:, None] - np.arange(longest), 0)
+    return np.asarray(np.maximum(length[:, None] - np.arange(longest), 0), np.int64)
 
 
 def wrong(counts: Ints) -> Ints:

@@ -1,0 +1,27 @@
+"""answers: the committed table of generated answers, as the statistics take it."""
+
+from collections.abc import Mapping, Sequence
+
+from lmspec.statistics import answers as statistics
+from lmspec.statistics.answers import EXACT_MATCH, Answers, Formula, Part, TextScale
+
+TEXT = ("id", "table", "group", "label", "predicted")
+
+
+def read(table: Mapping[str, Sequence[str]] | None) -> tuple[dict[str, Answers], TextScale] | None:
+    """(dataset -> answers to its test split, the metrics that follow); None if there are none."""
+    from lmspec.writing import answers as tables  # here: most projects have no answers in words
+
+    sums = tables.read(table)
+    if table is None or sums is None:
+        return None
+    parts = {n: Part(each.numbers, each.worst) for n, each in sums.items() if n != EXACT_MATCH}
+    whole = statistics.of_columns([table[name] for name in TEXT], parts)
+    places: dict[str, list[int]] = {}
+    for i, dataset in enumerate(table["dataset"]):
+        places.setdefault(dataset, []).append(i)
+    formulas = {
+        name: Formula(each.numbers.shape[1], each.of, each.low, each.high)
+        for name, each in sums.items()
+    }
+    return {dataset: whole.rows(rows) for dataset, rows in places.items()}, TextScale(formulas)
