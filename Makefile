@@ -23,6 +23,7 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/diff.py > bench/diff.md
 	python bench/verdicts.py > bench/verdicts.md
 	python bench/bounds.py > bench/bounds.md
+	python bench/answers.py > bench/answers.md
 	python bench/duplicates.py > bench/duplicates.md
 	python bench/small.py > bench/small.md
 	python bench/first.py > bench/first.md
@@ -30,7 +31,7 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/read_gguf.py > bench/read_gguf.md
 	python bench/train.py > bench/train.md
 	python bench/sweep.py > bench/sweep.md
-	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/small.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu
