@@ -22,7 +22,7 @@ from lmspec.writing.torchdecoder import TorchDecoder
 from tests.decoders import byte_level
 
 TOKENIZER = byte_level()
-END = 1  # and padding, as of SmolLM2
+END = 1  # and padding
 SHAPE = {
     "vocab_size": 300,
     "hidden_size": 64,
@@ -74,12 +74,18 @@ def read(decoder: TorchDecoder, ids: Sequence[Ids]) -> list[object]:
 def test_greedy_texts_are_those_of_transformers(model: PreTrainedModel) -> None:
     """Whatever the attention and the positions; they end where the end token comes, also if it is
     the padding, and at the limit."""
-    asked = [Request(ids, 24) for ids in prompts()]
-    got = texts(TorchDecoder(model), asked, TOKENIZER, [END], 5)
+    asked, decoder = [Request(ids, 24) for ids in prompts()], TorchDecoder(model)
+    end = int(texts(decoder, asked, TOKENIZER, [], 5)[0].ids[4])  # one that is written
+    got = texts(decoder, asked, TOKENIZER, [end], 5)
     for request, one in zip(asked, got, strict=True):
         ids = torch.from_numpy(request.ids)[None]
         theirs = model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=24,
+            do_sample=False,
+            eos_token_id=end,
+            pad_token_id=end,
         )
         assert one.ids.tolist() == theirs[0, len(request.ids) :].tolist()
     assert {one.stopped for one in got} == {"end", "limit"}
