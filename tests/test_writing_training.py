@@ -138,6 +138,18 @@ def test_a_packed_neighbour_changes_no_bit(
     assert (logits(ids) - logits(other)).abs().max() > 1e-3
 
 
+def test_a_window_that_a_line_would_widen_is_refused(
+    source: Path, rows: conversations.Conversations
+) -> None:
+    """Of a model that sees its last tokens alone, whose mask a packed line replaces."""
+    model = network(source)
+    model.config.sliding_window = int(rows.ids.lengths.max())
+    writing.require_apart(model, rows.ids, rows.learned, 1, 128)
+    model.config.sliding_window -= 1
+    with pytest.raises(LmspecError, match="tokens at a time, and an example has"):
+        writing.require_apart(model, rows.ids, rows.learned, 1, 128)
+
+
 def test_lines_hold_what_fits() -> None:
     assert writing.first_fit([5, 4, 3, 9, 2, 1], 8) == [[0, 2], [1, 4, 5], [3]]
     assert writing.first_fit([5, 4, 3], None) == [[0], [1], [2]]
@@ -244,6 +256,19 @@ def fitted(
         weight=rows.weight if weighted else None,
     )
     return losses, loop.fit(model, task, rule, NUMERICS, resume)
+
+
+def test_activations_that_are_computed_again_are_the_same(
+    source: Path, rows: conversations.Conversations
+) -> None:
+    """With dropout, too: `checkpointing` changes memory, not losses."""
+    losses = []
+    for again in (False, True):
+        model = network(source, dropout=0.1)
+        if again:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        losses.append(fitted(model, rows, training(batch_size=32), 128)[0])
+    assert losses[0] == losses[1]
 
 
 def test_parts_of_a_batch_count_by_their_tokens(
