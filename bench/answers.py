@@ -50,10 +50,9 @@ class Design:
     pages: bool = True
 
     def __str__(self) -> str:
-        alike = "alike" if self.shared > 0.9 else "apart"
-        return (
-            f"{self.examples:,} on pages, {alike}" if self.pages else f"{self.examples:,}, {alike}"
-        )
+        where = " on pages" if self.pages else ""
+        better = ", one better" if self.gain else ""
+        return f"{self.examples:,}{where}, {'alike' if self.shared > 0.9 else 'apart'}{better}"
 
 
 DESIGNS = [Design(n, shared) for n in (100, 300, 1_000) for shared in (0.95, 0.5)]
