@@ -15,10 +15,13 @@ from jsonschema import Draft202012Validator
 from lmspec.attribution.design import Design
 from lmspec.attribution.effects import Measurement, attribute
 from lmspec.compare import answers as committed
-from lmspec.compare import gates, revision
+from lmspec.compare import expected, gates, revision
+from lmspec.compare.artifact import leaves
 from lmspec.git.tree import WORKTREE
 from lmspec.history.metric_lookup import is_about, patterns
+from lmspec.language import metric_names
 from lmspec.reports import values
+from lmspec.specs.names import ArtifactName
 from lmspec.statistics import predictions
 from lmspec.statistics.answers import Answers, TextScale
 from lmspec.statistics.lacking import lacking
@@ -213,6 +216,16 @@ def metrics(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Of the whole test split of scores.shell, by name."""
     prefix = "scores.shell.pages."
     return {m["name"].removeprefix(prefix): m for m in report["metrics"] if prefix in m["name"]}
+
+
+@pytest.mark.parametrize("scores", ["scores.shell", "scores.nearest"])
+def test_the_metrics_that_are_written_are_those_declared(made: Project, scores: str) -> None:
+    """Of a model with and without probabilities: a gate on any other could never be evaluated."""
+    end = revision.read(WORKTREE, made.root)
+    written = {path for path, _ in leaves(end.metrics(scores))}
+    assert {*expected.wanted(gates.Artifact(end, scores), ("*", "*"))} <= written
+    declared = metric_names.paths(expected._specs(end), ArtifactName.parse(scores))
+    assert {*declared} == written
 
 
 def test_diff_says_what_became_better(project: Project) -> None:
