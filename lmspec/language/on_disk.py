@@ -57,13 +57,18 @@ def special_tokens(folder: Path | None) -> frozenset[str]:
 @functools.lru_cache(maxsize=64)
 def tensors(folder: Path | None) -> frozenset[str]:
     """Names of the tensors of a model.safetensors, from its header; empty if there is none."""
+    return frozenset(header(Path(folder or "") / "model.safetensors")) - {"__metadata__"}
+
+
+def header(file: Path) -> Mapping[str, Any]:
+    """Name -> shape and kind of each tensor of a .safetensors; empty if it is none."""
     try:
-        with (Path(folder or "") / "model.safetensors").open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if size < MOST_HEADER else {}
-        return frozenset(header) - {"__metadata__"}
-    except (OSError, ValueError, TypeError):
-        return frozenset()
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            found = json.loads(stream.read(size)) if size < MOST_HEADER else {}
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def depth(config: Mapping[str, Any]) -> int | None:

@@ -1,43 +1,35 @@
 """files: the text files of a new project, from templates and the table."""
 
-import dataclasses
 import json
-import platform
 import re
 from collections.abc import Iterator
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
-from string import Template
-from typing import Any
 
 from lmspec.language import schema
-from lmspec.methods import folders
-from lmspec.methods.scalar import flow, quoted
 from lmspec.run import installed, toolchain
-from lmspec.scaffold.beginning import Beginning
+from lmspec.scaffold import params, writing_params
+from lmspec.scaffold.beginning import Beginning, WritingBeginning
+from lmspec.scaffold.filling import filled
 from lmspec.scaffold.wheel import Wheel
 
 TEMPLATES = {
-    "params.yaml": "params.yaml.tmpl",
     "Makefile": "Makefile.tmpl",
     ".github/workflows/lmspec.yml": "workflow.yml.tmpl",
     ".gitlab-ci.yml": "gitlab-ci.yml.tmpl",
     ".gitignore": "gitignore.tmpl",
     ".dvcignore": "dvcignore.tmpl",
 }
-REGRESSION = """
-    # of the values of inverse_regularization the one that is best on dev is kept
-    kind: logistic_regression
-    inverse_regularization: [1.0, 10.0, 100.0]
-    class_weights: {class_weights}
-    max_iterations: 1000"""
 
 
-def texts(begun: Beginning, package: Wheel | None) -> Iterator[tuple[str, str]]:
+def texts(begun: Beginning | WritingBeginning, package: Wheel | None) -> Iterator[tuple[str, str]]:
     """(path, content) of every text file of the new project."""
-    values = {**_values(begun), "python": toolchain.minor()}
+    if isinstance(begun, WritingBeginning):
+        yield "params.yaml", writing_params.text(begun)
+    else:
+        yield "params.yaml", params.text(begun)
     for path, template in TEMPLATES.items():
-        yield path, _filled(template, values)
+        yield path, filled(template, {"python": toolchain.minor()})
     yield "params.schema.json", schema.PATH.read_text(encoding="utf-8")
     yield "requirements.txt", "\n".join(requirements(package)) + "\n"
     for recipe in recipes():
@@ -49,80 +41,6 @@ def recipes() -> list[Path]:
     package = Path(__file__).parents[1]
     packaged = package / "recipes"
     return sorted((packaged if packaged.is_dir() else package.parent / "stages").glob("*.py"))
-
-
-def _values(begun: Beginning) -> dict[str, Any]:
-    """What the templates fill in."""
-    table, chosen = begun.table, begun.choices
-    name = table.name
-    values = {
-        "name": name,
-        "title": quoted(f"Labels of {table.path.name}"),
-        "intended_use": quoted(f"Texts like those of {table.path.name}, in their language."),
-        "path": quoted(f"raw/{table.path.name}"),
-        "file": quoted(table.path.name),
-        "sha256": quoted(folders.sha256(table.path)),
-        "format": flow(table.spec["format"]),
-        "missing": flow(table.spec["missing"]),
-        "text": quoted(table.text),
-        "label": flow(table.spec["label"]),
-        "labels": ", ".join(quoted(label) for label in table.labels),
-        "max_chars": max(1000, *table.lengths),
-        **dataclasses.asdict(chosen.shares),
-        **{key: flow(value) for key, value in dataclasses.asdict(chosen.linear).items()},
-        "class_weights": chosen.class_weights,
-        "regression": REGRESSION.format(class_weights=chosen.class_weights),
-        "threads": 2,
-        "instructions": "avx2" if platform.machine().lower() in ("x86_64", "amd64") else "default",
-    }
-    return values | _candidates(values, begun)
-
-
-def _candidates(values: dict[str, Any], begun: Beginning) -> dict[str, str]:
-    """Text of the models beside `linear`, and of what compares them with it."""
-    chosen, weights = begun.choices, begun.weights
-    models, scores, gates = [], [], []
-    fill = dict(values)
-    if weights is not None:
-        fill |= {"weights": weights.label, "source": begun.source}
-    for name, model in (("hybrid", chosen.hybrid), ("finetuned", chosen.tuning)):
-        if model is None:
-            continue
-        own = dataclasses.asdict(model)
-        own |= own.pop("reading", {})
-        own["cut"] = f"{100 * begun.cut(own['max_length']):.0f} %"
-        models.append(_filled(f"{name}.yaml.tmpl", fill | own))
-    written = {"linear": True, "hybrid": chosen.hybrid, "finetuned": chosen.tuning}
-    for name, fields in written.items():
-        if fields and name != chosen.ships:
-            scores.append(_filled("scores.yaml.tmpl", fill | {"model": name}))
-            gates.append(_filled("gates.yaml.tmpl", fill | {"model": name}))
-    common = chosen.hybrid is not None
-    return {
-        "shipped": f"model.{chosen.ships}",
-        "blocks": _filled("blocks.yaml.tmpl", values) if common else "",
-        "trained": " blocks.regression" if common else _deeper(values["regression"]),
-        "sources": "".join(_source(begun)) if models else "",
-        "models": "".join(models),
-        "scores": "".join(scores),
-        "gates": "".join(gates),
-    }
-
-
-def _source(begun: Beginning) -> Iterator[str]:
-    assert begun.weights is not None
-    yield f"\n  {begun.source}: # a pretrained encoder; see its licence before you pass it on"
-    for field, value in begun.weights.source.items():
-        yield f"\n    {field}: {flow(value)}"
-
-
-def _deeper(text: str) -> str:
-    return text.replace("\n", "\n  ")
-
-
-def _filled(template: str, values: dict[str, Any]) -> str:
-    folder = resources.files("lmspec.scaffold") / "templates"
-    return Template((folder / template).read_text(encoding="utf-8")).substitute(values)
 
 
 def requirements(own: Wheel | None) -> Iterator[str]:

@@ -15,8 +15,7 @@ from lmspec.language.problems import ProblemsFound
 from lmspec.methods import folders
 from lmspec.pipeline import subprocesses
 from lmspec.scaffold import files, wheel
-from lmspec.scaffold.beginning import Beginning
-from lmspec.scaffold.table import LabelledTable
+from lmspec.scaffold.beginning import Beginning, WritingBeginning
 
 FORGES = (".github/", ".gitlab-ci")  # read only at the top of a repository
 
@@ -31,12 +30,12 @@ def require_empty(folder: Path) -> None:
         raise LmspecError(str(folder), found, "name a new one: `lmspec init FOLDER --data ...`")
 
 
-def create(folder: Path, begun: Beginning) -> bool:
+def create(folder: Path, begun: Beginning | WritingBeginning) -> bool:
     """Write and compile the project, or nothing. Is the folder the top of a repository?"""
     table = begun.table
     package = wheel.of_installed()
     texts = list(files.texts(begun, package))  # raises before anything is written
-    _require_valid(dict(texts)["params.yaml"], folder, table)
+    _require_valid(dict(texts)["params.yaml"], folder, table.path)
     with _undone(folder):
         top = _init_git(folder)
         for path, content in texts:
@@ -98,7 +97,7 @@ def _undone(folder: Path) -> Iterator[None]:
         raise
 
 
-def _require_valid(text: str, folder: Path, table: LabelledTable) -> None:
+def _require_valid(text: str, folder: Path, table: Path) -> None:
     """Raise LmspecError if the names and labels of a table do not make a valid params.yaml."""
     try:
         problems = validate.check(document.parsed(text, folder / "params.yaml"))
@@ -108,7 +107,7 @@ def _require_valid(text: str, folder: Path, table: LabelledTable) -> None:
         if not problem.warning and problem.rule != "file-sources-exist":  # it is not copied yet
             found = f"its names do not make a valid params.yaml: {problem.what}: {problem.found}"
             remedy = f"{problem.hint}: rename the file or its column, or change the label"
-            raise LmspecError(folders.shown(table.path), found, remedy)
+            raise LmspecError(folders.shown(table), found, remedy)
 
 
 def install_merge_driver(folder: Path) -> bool:

@@ -1,6 +1,8 @@
 """quoting: how a CSV or TSV file quotes its fields, by reading it each way."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from lmspec.errors import LmspecError
 from lmspec.formats import delimited
@@ -20,6 +22,18 @@ def choose(path: Path, kind: str) -> str:
     quoted = {how: rows for how in ("double", "backslash") if (rows := _rows(path, kind, how))}
     how, fewer = next(iter(quoted.items()), (USUAL[kind], 0))
     return "none" if _rows(path, kind, "none") > fewer else how
+
+
+def described(form: Mapping[str, Any]) -> Iterator[str]:
+    """How a table's `format` has fields quoted, where that is not usual; for people."""
+    how = form.get("quoting")
+    if how is not None and how != USUAL[form["kind"]]:
+        meaning = {
+            "none": "quotes are part of the texts",
+            "double": "fields are in quotes, which are no part of the texts",
+            "backslash": 'fields are in quotes, and \\" is a quote',
+        }
+        yield f"{meaning[how]} (`quoting: {how}` in params.yaml)"
 
 
 def _rows(path: Path, kind: str, quoting: str) -> int:

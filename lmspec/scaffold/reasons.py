@@ -4,14 +4,18 @@ import math
 from collections.abc import Iterator
 
 from lmspec.errors import some
-from lmspec.scaffold import choices
-from lmspec.scaffold.beginning import Beginning
+from lmspec.scaffold import choices, writing_reasons
+from lmspec.scaffold.beginning import Beginning, WritingBeginning
+from lmspec.scaffold.wording import duration, quantile
 
 FEW = 10  # rows of a label; with fewer, a split may hold one or none
 
 
-def lines(begun: Beginning) -> Iterator[str]:
+def lines(begun: Beginning | WritingBeginning) -> Iterator[str]:
     """What was seen, then what was chosen and why."""
+    if isinstance(begun, WritingBeginning):
+        yield from writing_reasons.lines(begun)
+        return
     yield from _seen(begun)
     shares = begun.choices.shares
     rows = begun.seen.rows
@@ -35,7 +39,7 @@ def _seen(begun: Beginning) -> Iterator[str]:
     repeated = f", {rows - seen.rows:,} of them repeated" if rows > seen.rows else ""
     counts = [f"{label} {count:,}" for label, count in table.labels.items()]
     yield f"{rows:,} texts with a label{repeated}: {some(counts)}"
-    middle, long = (_quantile(seen.characters, share) for share in (0.5, 0.95))
+    middle, long = (quantile(seen.characters, share) for share in (0.5, 0.95))
     shares = ((name, 100 * share) for name, share in seen.scripts.items())
     scripts = ", ".join(f"{share:.0f} % {name}" for name, share in shares if share > 5) or "none"
     yield f"half have at most {middle:,} characters, 95 % at most {long:,}; letters: {scripts}"
@@ -75,7 +79,7 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
             counted, weights, begun.seen.rows, chosen.hybrid.max_length
         )
         read = _read(begun, chosen.hybrid, "the beginning")
-        yield f"model.hybrid: the same and {weights.label} as it is, {read}, {_time(seconds)}"
+        yield f"model.hybrid: the same and {weights.label} as it is, {read}, {duration(seconds)}"
     if chosen.tuning is not None:
         tuning = chosen.tuning
         rows = round(begun.seen.rows * chosen.shares.train)
@@ -83,7 +87,7 @@ def _pretrained(begun: Beginning) -> Iterator[str]:
         read = _read(begun, tuning.reading, "the beginning and the end")
         yield (
             f"model.finetuned: {weights.label}, trained further for {tuning.steps:,} steps, "
-            f"{read}, {_time(seconds)}"
+            f"{read}, {duration(seconds)}"
         )
     elif begun.preset == "best":
         yield f"model.finetuned: left out, as {_no_tuning(begun, fits)}"
@@ -107,11 +111,3 @@ def _read(begun: Beginning, reading: choices.Reading, part: str) -> str:
     cut = begun.cut(reading.max_length)
     left = f" ({part} of the {100 * cut:.0f} % that have more)" if cut > 0.05 else ""
     return f"{reading.max_length} tokens of a text{left}"
-
-
-def _time(seconds: float) -> str:
-    return f"about {max(1, round(seconds / 60))} min on two cores" if seconds > 45 else "seconds"
-
-
-def _quantile(ascending: tuple[int, ...], share: float) -> int:
-    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from lmspec.errors import LmspecError, some
@@ -29,16 +30,16 @@ FEWEST_PER_LABEL = 3  # rows on average; a column with fewer holds names or numb
 LONGEST_LABEL = 100
 
 
-def require_table(path: Path) -> None:
+def require_table(path: Path, suffixes: Collection[str] = tuple(FORMATS)) -> None:
     """Raise LmspecError if it is no file of a known kind."""
     if path.is_dir():
         raise LmspecError(str(path), "it is a folder", "name the file in it")
     if not path.is_file():
         raise LmspecError(str(path), "there is no such file", "correct --data")
     suffix = path.suffix.lower()
-    if suffix in FORMATS:
+    if suffix in suffixes:
         return
-    found, remedy = f"it is no {', '.join(FORMATS)}", CONVERT.get(suffix)
+    found, remedy = f"it is no {', '.join(suffixes)}", CONVERT.get(suffix)
     if suffix not in SPREADSHEETS:
         with path.open("rb") as file:
             first = file.read(400).decode(errors="replace").partition("\n")[0]
@@ -59,7 +60,7 @@ def for_newcomers(path: Path, named: bool, error: LmspecError) -> LmspecError:
         remedy = _separated(path, signs[0])
     elif "it has no column" in found and not named:
         found = "which columns hold the text and the label?"
-        remedy = f"give --text and --label: {remedy}"
+        remedy = f"give --text and --label, or --prompt and --answer: {remedy}"
     return LmspecError(str(path), found, remedy)
 
 

@@ -48,10 +48,15 @@ class LabelledTable:
     @property
     def name(self) -> str:
         """A name for its artifacts, made from the file's."""
-        stem = self.path.stem.lower().replace("ß", "ss")
-        plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-        words = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")
-        return (words if words[:1].isalpha() else f"data-{words}".rstrip("-"))[:40]
+        return name_of(self.path)
+
+
+def name_of(path: Path) -> str:
+    """A name for artifacts, made from a file's."""
+    stem = path.stem.lower().replace("ß", "ss")
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")
+    return (words if words[:1].isalpha() else f"data-{words}".rstrip("-"))[:40]
 
 
 def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
@@ -73,7 +78,7 @@ def read(path: Path, text: str | None, label: str | None) -> LabelledTable:
     ids = [document_id(content) for content, _ in rows]
     distinct = len(set(ids))
     refusals.require_enough(path, label, distinct, counts)
-    notes = [*_quoting(form), *_absent(cells, reading.missing), *reading.notes]
+    notes = [*quoting.described(form), *_absent(cells, reading.missing), *reading.notes]
     notes += _unnamed(form, label, counts)
     notes += [*_contradictions(ids, [name for _, name in rows]), *_rows_within(form, cells, values)]
     return LabelledTable(
@@ -122,22 +127,11 @@ def _cells(path: Path, form: dict[str, Any], text: str | None, label: str | None
         what = "name" if "file" in error.errors()[0]["loc"] else "column names"
         remedy = "rename it: UTF-8, no control character, no backslash, at most 1,000 characters"
         raise LmspecError(folders.shown(path), f"no project can hold its {what}", remedy) from None
-    columns = table.text, label or UNNAMED
+    columns = text or UNNAMED, label or UNNAMED
     try:
         return [(row[columns[0]], row[columns[1]]) for row in rawtable.rows(path, table)]
     except LmspecError as error:
         raise refusals.for_newcomers(path, bool(text and label), error) from None
-
-
-def _quoting(form: dict[str, Any]) -> Iterator[str]:
-    how = form.get("quoting")
-    if how is not None and how != quoting.USUAL[form["kind"]]:
-        meaning = {
-            "none": "quotes are part of the texts",
-            "double": "fields are in quotes, which are no part of the texts",
-            "backslash": 'fields are in quotes, and \\" is a quote',
-        }
-        yield f"{meaning[how]} (`quoting: {how}` in params.yaml)"
 
 
 def _absent(cells: Cells, missing: Sequence[str]) -> Iterator[str]:
