@@ -1,5 +1,6 @@
 """exported: a model as an ONNX graph, checked against it.   model -> model.onnx, tokenizer.json"""
 
+import importlib
 import tempfile
 from pathlib import Path
 
@@ -7,13 +8,23 @@ import onnx
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import checkpoint, graph
+from lmspec.formats import checkpoint, graph, kinds
 from lmspec.methods import exporting, torchrun
+from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.exported import ExportedSpec
+
+WRITING = "stages.writing_exported"  # by its name: it is in the key of such graphs alone
 
 
 def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Export, then compare every logit over a matrix of shapes and masks."""
+    kind = kinds.kind_of(needs[spec.of])
+    if (kind in WRITERS) != (spec.format is not None):
+        raise LmspecError(f"exported, of {spec.of}", *unsuited(kind))
+    if spec.format is not None:
+        writing = importlib.import_module(WRITING)
+        made: stage.Report = writing.build(spec, spec.format, needs, out)
+        return made
     source = checkpoint.read(needs[spec.of])
     architecture = checkpoint.architecture(source.kind)
     max_length = source.max_length
@@ -55,6 +66,15 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "bytes": (out / "model.onnx").stat().st_size,
     }
     return stage.Report(report)
+
+
+def unsuited(kind: str) -> tuple[str, str]:
+    """Why a kind of model has no graph of that format, and what to do."""
+    if kind == "nearest":
+        return "a list of pairs is no graph", "score the model itself"
+    if kind in WRITERS:
+        return f"a model of kind {kind} needs a cache", "say so: `format: {kind: cache, ...}`"
+    return f"a model of kind {kind} writes nothing that a cache could hold", "remove `format`"
 
 
 STAGE = stage.Stage(ExportedSpec, build)

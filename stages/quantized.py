@@ -1,5 +1,6 @@
 """quantized: a graph in int8, checked against fp32.   exported, splits -> model.onnx"""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,11 +10,17 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples, graph
 from lmspec.methods import encoding, quantizing, reading
-from lmspec.specs.quantized import Contract, QuantizedSpec
+from lmspec.specs.quantized import Contract, QuantizedSpec, WeightOnly
+
+WRITING = "stages.writing_quantized"  # by its name: it is in the key of such graphs alone
 
 
 def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Quantize, then compare both graphs on texts of the dev split."""
+    if isinstance(spec.scheme, WeightOnly):
+        writing = importlib.import_module(WRITING)
+        made: stage.Report = writing.build(spec, spec.scheme, needs, out)
+        return made
     source = graph.read(needs[spec.of], needs.bits.threads)
     dev = examples.read(needs[spec.calibrate], "dev", source.reader, source.labels)
     drawn = quantizing.drawn(len(dev.truth), spec.calibration_rows, needs.bits.seed)
@@ -42,7 +49,7 @@ def require(lost: dict[str, float], contract: Contract, of: str, worst: Sequence
 
     worst: texts whose probabilities changed most, each with both
     """
-    for name, limit in contract.model_dump().items():
+    for name, limit in contract.model_dump(exclude_none=True).items():
         value = lost[name.removeprefix("max_")]
         if not value <= limit:
             raise LmspecError(

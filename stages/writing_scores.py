@@ -19,7 +19,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import conversations, documents, kinds
 from lmspec.methods import overlap
 from lmspec.specs.generation import Generation, Sample
-from lmspec.specs.scores import ScoresSpec
+from lmspec.specs.scores import DECODER, MODELS, ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
 from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
@@ -103,15 +103,26 @@ def read(splits: Path, rows: int | None, seed: int) -> tuple[pl.DataFrame, list[
 
 def opened(spec: ScoresSpec, generation: Generation, needs: stage.Needs) -> Answering:
     """The model that is scored, ready to answer."""
-    folder = needs[spec.of]
-    if kinds.kind_of(folder) == "nearest":
-        return LookedUp(importlib.import_module(NEAREST).read(folder).model)
+    is_model = spec.of.noun in MODELS
+    if is_model and kinds.kind_of(needs[spec.of]) == "nearest":
+        return LookedUp(importlib.import_module(NEAREST).read(needs[spec.of]).model)
+    model, decoder = (of_model if is_model else of_graph)(needs[spec.of], needs)
+    constraint = constrained(generation, model, decoder, needs.root)
+    unlimited = Writer(model.tokenizer, model.writer.prompt, sys.maxsize, "leave_out")
+    return Generated(model.writer, unlimited, decoder, generation, constraint, spec.batch_size)
+
+
+def of_model(folder: Path, needs: stage.Needs) -> tuple[Any, generating.Decoder]:
+    """A model with its tokenizer, and what decodes it."""
     model = importlib.import_module(WRITER).read(folder)
     model.model.to(needs.machine.device)
-    decoder = importlib.import_module(TORCH).TorchDecoder(model.model)
-    constraint = constrained(generation, model, decoder, needs.root)
-    unlimited = Writer(model.tokenizer, model.prompt, sys.maxsize, "leave_out")
-    return Generated(model.writer, unlimited, decoder, generation, constraint, spec.batch_size)
+    return model, importlib.import_module(TORCH).TorchDecoder(model.model)
+
+
+def of_graph(folder: Path, needs: stage.Needs) -> tuple[Any, generating.Decoder]:
+    """A graph with its tokenizer, and what decodes it."""
+    graph = importlib.import_module(DECODER).read(folder, needs.bits.threads)
+    return graph, graph.decoder
 
 
 def constrained(

@@ -219,6 +219,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
         num_hidden_layers=2, max_position_embeddings=20
     ),
     "the weights are a llama": _the_weights_are_a_llama,
+    "the weights are a GPT-2": _config(model_type="gpt2", n_positions=128, n_layer=2),
     "the weights have 2 layers": _config(num_hidden_layers=2),
     "the weights are a roberta with 24 positions": _config(
         model_type="roberta", max_position_embeddings=24, pad_token_id=1

@@ -60,7 +60,9 @@ def gaps(whole: Mapping[str, Any]) -> Iterator[str]:
         )
         if at.rsplit("/", 2)[-2:-1] == ["properties"] and not part.get("description"):
             yield f"{at} has no description"
-        if kind in ("integer", "number") and not (UPPER & part.keys() and LOWER & part.keys()):
+        is_chosen = "enum" in part
+        is_bounded = UPPER & part.keys() and LOWER & part.keys()
+        if kind in ("integer", "number") and not (is_bounded or is_chosen):
             yield f"{at} is not bounded"
         if kind == "string" and not CLOSED & part.keys():
             yield f"{at} may be any text"

@@ -19,6 +19,7 @@ from lmspec.errors import LmspecError
 from lmspec.language import rules
 from lmspec.run import declaration
 from lmspec.specs.checks.quantized import UNSUITED, kind_of
+from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine
 from lmspec.specs.project import Project
@@ -210,6 +211,31 @@ def _a_scheme_that_does_not_suit(folder: Path) -> None:
     quantizing.quantize(model, scheme, [])
 
 
+def _a_cache_of_a_classifier(folder: Path) -> None:
+    from stages import exported
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "cnn"}))
+    form = {"kind": "cache", "max_past": 96, "prompts": "splits.old"}
+    values = GOOD["exported"]["cnn"] | {"format": form}
+    spec = ExportedSpec.model_validate(values)
+    exported.build(spec, needs(model_cnn=folder), folder)
+
+
+def _a_graph_of_another_family(folder: Path) -> None:
+    from transformers import GPT2Config
+
+    from lmspec.writing import exporting
+
+    exporting.require_known(GPT2Config(), 64)
+
+
+def _blocks_of_a_classifier(folder: Path) -> None:
+    from lmspec.formats import decoder
+
+    (folder / "lmspec.json").write_text(json.dumps({"labels": ["good", "bad"]}))
+    decoder.read(folder, 1)
+
+
 def _the_scores_of_another_graph(folder: Path) -> None:
     from stages import bundle
 
@@ -282,6 +308,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         _an_overlap_with_data_that_was_not_seen,
         "has not seen splits.new",
     ),
+    "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
+    "cache-fits-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),
+    "weight-only-is-of-writers": (_blocks_of_a_classifier, "the graph of a classifier"),
     "scheme-suits-architecture": (_a_scheme_that_does_not_suit, "slower than fp32"),
     "swept-fields-exist": (_a_swept_reference, "no field 'on' that takes values"),
     "swept-values-fit": (_a_swept_value_of_another_type, r"training\.batch_size.* valid integer"),
@@ -329,7 +358,8 @@ def test_which_networks_take_which_scheme() -> None:
     assert kind_of({"MatMul", "Softmax", "Conv"}) is None
     assert kind_of({"Gather", "Log", "MatMul"}) == "linear"
     assert kind_of({"Log", "Softmax", "MatMul"}) is None
-    assert {kind for kind, _ in UNSUITED} == {"cnn", "gru", "lstm", "linear"}
+    assert kind_of({"Gather", "GroupQueryAttention", "MatMul"}) == "causal"
+    assert {kind for kind, _ in UNSUITED} == {"cnn", "gru", "lstm", "linear", "causal"}
 
 
 def test_a_spec_that_is_not_valid_says_why_in_the_stage(tmp_path: Path) -> None:

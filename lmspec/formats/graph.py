@@ -21,6 +21,7 @@ from lmspec.methods.reading import Reader
 from lmspec.specs.numerics import Machine, Numerics
 
 INPUTS = ("input_ids", "attention_mask")
+UNLABELLED = "quantize it by weight_only, and score it with `generation`"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ def read(folder: Path, threads: int) -> Graph:
     Raises LmspecError if graph, tokenizer and labels are not of one model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
+    if "labels" not in about:
+        found = "it is the graph of a model that writes, which has no labels"
+        raise LmspecError(str(folder), found, UNLABELLED)
     graph = Graph(
         folder / "model.onnx",
         session(folder / "model.onnx", threads),

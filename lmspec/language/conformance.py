@@ -116,8 +116,9 @@ class Findings:
         elif kinds := schemas.kinds(schema):
             self._choice_of_kinds(value, schema, kinds, steps)
         elif choices := schemas.choices(schema):
-            if not (isinstance(value, str) and value in choices):
-                near = self.near(value, choices) if isinstance(value, str) else None
+            if not any(value == choice and type(value) is type(choice) for choice in choices):
+                words = [choice for choice in choices if isinstance(choice, str)]
+                near = self.near(value, words) if isinstance(value, str) else None
                 hint = suggest.did_you_mean(near)
                 self.report("unknown-choice", steps, _must_be(whole, value), hint)
         elif isinstance(value, dict) and schema["type"] == "object":

@@ -101,7 +101,7 @@ def parts(schema: Schema, steps: FieldPath = ()) -> Iterator[tuple[FieldPath, Sc
 
 
 def choices(schema: Schema) -> tuple[Any, ...]:
-    """The words of a choice; empty for anything else."""
+    """The words or numbers of a choice; empty for anything else."""
     return (schema["const"],) if "const" in schema else tuple(schema.get("enum", ()))
 
 

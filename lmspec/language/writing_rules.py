@@ -9,11 +9,13 @@ import re
 from lmspec.errors import some
 from lmspec.language import nouns, on_disk, resolved
 from lmspec.language.resolved import Disagreements, Specs, Values
+from lmspec.specs.checks.exported import DECODERS, not_a_decoder
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
-SCORES = "scores"
+SCORES, EXPORTED, QUANTIZED = "scores", "exported", "quantized"
+GRAPHS = EXPORTED, QUANTIZED
 SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>|</?s>|\[/?INST\]")
 PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
 
@@ -30,11 +32,14 @@ def has_turns(corpus: Values) -> bool:
 
 
 def writers_are_scored(specs: Specs) -> Disagreements:
-    """So far, models that write are trained and scored; a list of pairs never becomes a graph."""
+    """So far, models that write are trained, exported, quantized and scored; a list of pairs never
+    becomes a graph."""
     for name in specs.names:
         if name.noun not in ("model", SCORES) and writes(specs, name):
             origin, model = specs.first(name)
             kind = model["architecture"]["kind"]
+            if kind == "causal" and name.noun in GRAPHS:
+                continue
             place = (*origin, "architecture", "kind"), f"the kind of {origin}"
             found = f"{origin} is of kind {kind}, from which no {name.noun} is made yet"
             yield Disagreement(name, found, "score the model itself", (place,))
@@ -139,8 +144,60 @@ def adapter_targets_exist(specs: Specs) -> Disagreements:
                 yield Disagreement(at, found, f"it has {some(sorted(matrices))}", (place,))
 
 
+def format_suits_the_kind(specs: Specs) -> Disagreements:
+    """The graph of a model that writes has a cache, that of any other has none."""
+    for name, exported in specs.of(EXPORTED):
+        origin, model = specs.first(name)
+        kind, form = model["architecture"]["kind"], exported.get("format")
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if kind == "causal" and form is None:
+            found = f"a model of kind {kind} is exported with a cache"
+            remedy = "write `format: {kind: cache, ...}`: `lmspec explain exported.format`"
+            yield Disagreement(name, found, remedy, (place,))
+        elif kind not in WRITERS and form is not None:
+            found = f"a model of kind {kind} writes nothing that a cache could hold"
+            yield Disagreement((*name, "format"), found, "remove it", (place,))
+
+
+def cache_fits_the_model(specs: Specs) -> Disagreements:
+    """A graph reads the longest example, and no text that is longer than the model can read."""
+    for name, exported in specs.of(EXPORTED):
+        origin, model = specs.first(name)
+        if not exported.get("format") or model["architecture"]["kind"] != "causal":
+            continue
+        most, architecture = exported["format"]["max_past"], model["architecture"]
+        config, weights = resolved.config(specs, model), architecture["weights"]
+        at, places = (*name, "format", "max_past"), (*origin, "architecture")
+        positions, model_type = on_disk.positions(config), config.get("model_type")
+        if most < (length := architecture["max_length"]):
+            found = f"the longest example of {origin} has {length} tokens, more than {most}"
+            place = (*places, "max_length"), f"max_length of {origin}"
+            yield Disagreement(at, found, "raise it", (place,))
+        elif positions is not None and most > positions:
+            found = f"{most} exceeds the {positions} positions of {weights}"
+            yield Disagreement(at, found, "lower it", (((*places, "weights"), "its weights"),))
+        if isinstance(model_type, str) and model_type not in DECODERS:
+            place = (*places, "weights"), "its weights"
+            yield Disagreement((*name, "of"), *not_a_decoder(model_type), (place,))
+
+
+def weight_only_is_of_writers(specs: Specs) -> Disagreements:
+    """A classifier's time is not that of reading its weights."""
+    for name, quantized in specs.of(QUANTIZED):
+        origin, model = specs.first(name)
+        kind = model["architecture"]["kind"]
+        if quantized["scheme"]["kind"] == "weight_only" and kind not in WRITERS:
+            found = f"weight_only is of models that write, not of kind {kind}"
+            place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+            remedy = "use dynamic or static"
+            yield Disagreement((*name, "scheme", "kind"), found, remedy, (place,))
+
+
 RULES = (
     writers_are_scored,
+    format_suits_the_kind,
+    cache_fits_the_model,
+    weight_only_is_of_writers,
     generation_suits_the_kind,
     rows_suit_the_kind,
     prompt_has_the_turns,

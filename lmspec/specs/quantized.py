@@ -1,11 +1,14 @@
-"""quantized: a graph in int8, checked against the fp32 graph it came from."""
+"""quantized: a graph in int8 or int4, checked against the fp32 graph it came from."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
-from lmspec.specs.results import Metric
+from lmspec.specs.checks import quantized as checks
+from lmspec.specs.results import Metric, Of
+
+TOKENS: tuple[Of, ...] = ("tokens",)
 
 ReduceRange = Annotated[
     bool, Field(description="7-bit weights: 8 bits overflow in x86 kernels without VNNI")
@@ -33,14 +36,62 @@ class Static(Spec):
     reduce_range: ReduceRange
 
 
+class WeightOnly(Spec):
+    """Weights in int8 or int4, each block of them with a scale: for models that write.
+
+    They are read for each token, and their size is the time that it takes.
+    """
+
+    kind: Literal["weight_only"] = Field(description="weights alone, in blocks")
+    bits: Literal[4, 8] = Field(description="of a weight; 4 costs small models much of their skill")
+    block: Literal[16, 32, 64, 128] = Field(
+        description="weights that share a scale: inputs of one output"
+    )
+    symmetric: bool = Field(
+        description="0 is in the middle of each block's range; else each has a zero point, too"
+    )
+    head_bits: Literal[4, 8] = Field(description="of the layer that makes the logits")
+    embedding_bits: Literal[4, 8] = Field(
+        description="of the embedding; a head that is tied to it has the same numbers if it has as"
+        " many bits"
+    )
+    activations: Literal["int8", "float"] = Field(
+        description="what weights are multiplied with: int8, with a scale for each block of each"
+        " token, is several times as fast"
+    )
+
+
 class Contract(Spec):
-    """What quantization may cost, measured on the calibration texts. Beyond it the build fails."""
+    """What quantization may cost, measured on the calibration texts. Beyond it the build fails.
+
+    Of a model that writes, the first two are of learned tokens in place of texts.
+    """
 
     max_disagreement_rate: float = Field(
         ge=0, le=1, description="share of texts whose predicted label changes"
     )
     max_mean_probability_difference: float = Field(
         gt=0, le=1, description="mean absolute difference of the predicted probability"
+    )
+    max_loss_increase: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="nats a learned token; the upper end of the 95 % interval of the increase must"
+        " not exceed it",
+    )
+    min_greedy_prefix: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="mean share of a greedy answer before its first other token",
+    )
+    max_batch_difference: float | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="largest difference of a logit that is computed alone and beside others; 0: an"
+        " answer does not depend on its company",
     )
 
 
@@ -50,9 +101,16 @@ class QuantizedSpec(Artifact):
     noun = "quantized"
     numerics = True
     origin = "of"
+    holds = (checks.contract_is_of_the_scheme,)
     metrics = (
         Metric("disagreement_rate", "lower", share=True),
         Metric("mean_probability_difference", "lower", share=True),
+        Metric("loss", of=TOKENS),  # of the graph that is quantized
+        Metric("loss_increase", "lower", of=TOKENS),
+        Metric("loss_increase_low", of=TOKENS),
+        Metric("loss_increase_high", of=TOKENS),
+        Metric("greedy_prefix", "higher", share=True, of=TOKENS),
+        Metric("batch_difference", "lower", of=TOKENS),
         Metric("bytes", "lower", evidence="size"),
         Metric("bytes_before"),
         Metric("quantized_operations"),
@@ -65,6 +123,10 @@ class QuantizedSpec(Artifact):
         ge=8, le=100_000, description="number of texts drawn from the dev split"
     )
     scheme: Annotated[
-        Dynamic | Static, Field(discriminator="kind", description="how numbers become int8")
+        Dynamic | Static | WeightOnly,
+        Field(discriminator="kind", description="how numbers become int8"),
     ]
     contract: Contract = Field(description="what it may lose; beyond it the build fails")
+
+    def modules(self) -> tuple[str, ...]:
+        return ("stages.writing_quantized",) * isinstance(self.scheme, WeightOnly)

@@ -60,6 +60,7 @@ TABLES = (
     ),
 )
 ANSWER_TABLE = Table("answers")
+DECODER = "lmspec.formats.decoder"  # reads graphs of models that write
 
 
 def format_of(ref: Ref) -> str:
@@ -141,8 +142,8 @@ class ScoresSpec(Artifact):
         if self.generation is None:
             return (format_of(self.of),)
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
-        torch = ("lmspec.writing.torchdecoder",) * (self.of.noun in MODELS)
-        return ("stages.writing_scores", *torch, *constrained)
+        reader = "lmspec.writing.torchdecoder" if self.of.noun in MODELS else DECODER
+        return ("stages.writing_scores", reader, *constrained)
 
     def files(self) -> tuple[str, ...]:
         constraint = None if self.generation is None else self.generation.constraint

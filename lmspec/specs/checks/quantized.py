@@ -1,14 +1,25 @@
-"""quantized checks: which int8 scheme suits which network."""
+"""quantized checks: which int8 scheme suits which network, and which contract."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from lmspec.specs.disagreement import Disagreement
 
 NO_GRU = "onnxruntime has no int8 kernel for a GRU", "leave it in fp32, or use an lstm"
 NOTHING = (
     "a linear model computes sums, not matrix products: there is nothing to quantize",
     "bundle its exported graph: with fewer `max_features` it is smaller",
 )
+WRECKED = (
+    "a few activations of a model that writes are a thousand times the others and would share a"
+    " scale with them: its logits would be off by 24, and depend on what is beside them",
+    "use weight_only for a model that writes",
+)
+OF_WRITERS = ("max_loss_increase", "min_greedy_prefix", "max_batch_difference")
 # (kind of an architecture or of its cells, scheme): why it does not suit, what to do
 UNSUITED = {
+    ("causal", "dynamic"): WRECKED,
+    ("causal", "static"): WRECKED,
     ("cnn", "dynamic"): (
         "an int8 convolution with dynamic scales is slower than fp32",
         "use static for a cnn",
@@ -30,8 +41,25 @@ def kind_of(operations: Collection[str]) -> str | None:
     Transformers may have convolutions, but none is without the softmax of its attention. Only term
     frequencies have logarithms.
     """
+    if "GroupQueryAttention" in operations:
+        return "causal"
     if "GRU" in operations or "LSTM" in operations:
         return "gru" if "GRU" in operations else "lstm"
     if "Softmax" in operations:
         return None
     return "cnn" if "Conv" in operations else "linear" if "Log" in operations else None
+
+
+def contract_is_of_the_scheme(quantized: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """What a model that writes may lose is about its loss, its answers and its company."""
+    is_writer, contract = quantized["scheme"]["kind"] == "weight_only", quantized["contract"]
+    others = ((("scheme", "kind"), "the scheme"),)
+    for field in OF_WRITERS:
+        value = contract.get(field)
+        if is_writer and value is None:
+            found = f"the contract has no {field}"
+            remedy = "add it: `lmspec explain quantized.contract`"
+            yield Disagreement(("contract",), found, remedy, others)
+        elif not is_writer and value is not None:
+            found = f"{field} is of models that write"
+            yield Disagreement(("contract", field), found, "remove it", others)
