@@ -22,7 +22,7 @@ def lines(begun: WritingBeginning) -> Iterator[str]:
     part = f", of which {answered} are answered" if answered else ""
     yield f"splits: {train:,} rows to train, {dev:,} to choose by, {test:,} to test{part}"
     swapped = ", with the first word of the prompt put in its place" if table.swaps else ""
-    yield f"model.nearest: the answer of the nearest training prompt{swapped}, the baseline"
+    yield f"model.nearest: the answer of the nearest of {train:,} prompts{swapped}, the baseline"
     if not begun.letters.spaced:
         yield "  it compares words, which these scripts do not separate: expect little of it"
     if chosen.tuned is not None:
