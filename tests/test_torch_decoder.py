@@ -145,8 +145,38 @@ def test_steps_give_the_logits_of_the_whole(model: PreTrainedModel) -> None:
         for row, whole in zip(logits, wholes, strict=True):
             np.testing.assert_allclose(row, whole[place], atol=2e-4)
     for row, whole in zip(ids, wholes, strict=True):
-        np.testing.assert_array_equal(next(decoder.logits([row])), whole)
         np.testing.assert_allclose(decoder.prefill(row)[1], whole[-1], atol=2e-4)
+
+
+def test_the_bits_of_a_loss_are_those_of_its_row(model: PreTrainedModel) -> None:
+    """Among others, in any order; also if they fill several lines, or one of them is longer."""
+    decoder = TorchDecoder(model)
+    rows = [*prompts(), np.arange(100) + 3]
+    alone = [next(decoder.logits([row])) for row in rows]
+    for seed in range(2):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        got = list(decoder.logits([rows[i] for i in order]))
+        assert len(got) == len(rows)
+        for i, logits in zip(order, got, strict=True):
+            np.testing.assert_array_equal(logits, alone[i])
+    with torch.inference_mode():
+        for row, logits in zip(rows, alone, strict=True):
+            whole = model(torch.from_numpy(row)[None], use_cache=False).logits[0].numpy()
+            np.testing.assert_allclose(logits, whole, atol=2e-4)
+
+
+def test_rows_of_a_loss_are_read_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as fit; one that fits in none is read alone, as long as it is."""
+    model, passes = made("llama"), []
+    monkeypatch.setattr(torchdecoder, "LINE", 32)
+    model.register_forward_pre_hook(
+        lambda _, __, given: passes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    rows = [np.arange(length) + 3 for length in (10, 20, 3, 40, 31, 1, 1)]
+    lengths = [len(logits) for logits in TorchDecoder(model).logits(rows)]
+    assert lengths == [10, 20, 3, 40, 31, 1, 1]
+    assert passes == [32, 32, 40, 32, 32]
+    assert list(TorchDecoder(model).logits([])) == []
 
 
 def test_sampled_texts_do_not_depend_on_their_company() -> None:
@@ -174,13 +204,14 @@ def test_sampled_texts_do_not_depend_on_their_company() -> None:
 def test_rows_of_one_family_are_computed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass for up to ROWS of them, unless the attention is of the model's own."""
     passes: list[int] = []
+    monkeypatch.setattr(torchdecoder, "ROWS", 8)
     for family, expected in (("llama", [8, 8]), ("sliding window", [8, 8]), ("soft caps", [1] * 9)):
         model = made(family)
         decoder = TorchDecoder(model)
         pasts = read(decoder, prompts(9))
         passes.clear()
         handle = model.register_forward_pre_hook(
-            lambda _, __, given: passes.append(len(given["input_ids"])), with_kwargs=True
+            lambda _, __, given: passes.append(given["input_ids"].numel()), with_kwargs=True
         )
         decoder.step(pasts, np.arange(9))
         handle.remove()
