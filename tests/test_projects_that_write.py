@@ -561,10 +561,13 @@ def test_weights_of_a_hub_are_all_files_that_a_model_needs(
 
 def test_a_project_is_compiled(tmp_path: Path) -> None:
     """With its weights beside its table, both committed, and no warning."""
-    path = write(tmp_path / "What to say.jsonl", rows())
-    named = str(write_weights(tmp_path / "w"))
-    with beginning.of(path, PAIR, tmp_path / "p", "balanced", named) as begun:
-        project.create(tmp_path / "p", begun)
+    write(tmp_path / "What to say.jsonl", rows())
+    write_weights(tmp_path / "w")
+    columns = ("--prompt", "question", "--answer", "reply", "--weights", "w")
+    printed = miniature.lmspec(
+        tmp_path, "init", "p", "--data", "What to say.jsonl", *columns, "--preset", "best"
+    )
+    assert "model.finetuned: w, all 6,400 parameters" in printed
     assert (tmp_path / "p/raw/w/config.json").exists()
     assert "warning" not in miniature.lmspec(tmp_path / "p", "validate")
     stages = YAML(typ="safe").load(tmp_path / "p/dvc.yaml")["stages"]

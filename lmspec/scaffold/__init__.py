@@ -1,1 +1,1 @@
-"""scaffold: a new project for one table of texts and labels."""
+"""scaffold: a new project for one table of texts and labels, or of prompts and answers."""
