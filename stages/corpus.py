@@ -92,8 +92,8 @@ def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:
     rows = [tuple(document[: len(documents.DOCUMENT)]) for document in kept]
     if not turns:
         return pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
-    said = [[turn._asdict() for turn in document.turns] for document in kept]
-    whole = [(*row, turns) for row, turns in zip(rows, said, strict=True)]
+    turned = [[turn._asdict() for turn in document.turns] for document in kept]
+    whole = [(*row, turns) for row, turns in zip(rows, turned, strict=True)]
     return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
 
 
@@ -185,13 +185,13 @@ def say_contradictions(texts: Sequence[Sequence[Document]], rule: str) -> None:
     what = "prompts have different answers" if texts[0][0].turns else "texts have different labels"
     stage.say(f"{len(texts):,} {what} (contradictions: {rule}), such as")
     for rows in texts[:3]:
-        said = [row.turns[-1].content[:60] if row.turns else row.label for row in rows]
+        given = [row.turns[-1].content[:60] if row.turns else row.label for row in rows]
         text = rows[0].turns[-2].content if rows[0].turns else rows[0].text
         places = ", ".join(
             f"{row.table} row {row.row} {label!r}"
-            for row, label in zip(rows[:4], said, strict=False)
+            for row, label in zip(rows[:4], given, strict=False)
         )
-        counts = ", ".join(f"{label!r} {count}" for label, count in Counter(said).most_common())
+        counts = ", ".join(f"{label!r} {count}" for label, count in Counter(given).most_common())
         stage.say(f"  {text[:60]!r}: {counts} ({places})")
 
 

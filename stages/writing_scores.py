@@ -32,7 +32,7 @@ EVERY = 50  # answers from one line of progress to the next
 
 
 @dataclass(frozen=True)
-class Said:
+class Answered:
     """An answer, and how likely the reference is.
 
     nll, tokens, new_tokens, stopped  as those of answers.Answer
@@ -48,7 +48,7 @@ class Said:
 class Answering(Protocol):
     """What answers prompts."""
 
-    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Answered]:
         """An answer to what is before the last turn of each, which is its reference."""
 
 
@@ -69,10 +69,12 @@ def build(
         references = [dialogue[-1][1] for dialogue in dialogues]
         for line in measuring.remarks(references):
             stage.say(f"{name.name}: {line}")
-        said = model.each(dialogues, name.name)
+        answered = model.each(dialogues, name.name)
         found = [
-            Answer(*row, each.text, reference, each.nll, each.tokens, each.new_tokens, each.stopped)
-            for row, each, reference in zip(frame.rows(), said, references, strict=True)
+            Answer(row, table, group, reference=reference, **vars(each))
+            for (row, table, group), each, reference in zip(
+                frame.rows(), answered, references, strict=True
+            )
         ]
         written = answers.rows(name.name, found)
         results[name.name] = answers.metrics(found, written)
@@ -88,8 +90,8 @@ def build(
     documents.write(pl.DataFrame(texts, schema=schema, orient="row"), out / answers.FILE)
     accepted = [each.model_dump() for each in spec.accepted_overlap]
     data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
-    summary = {"of": spec.of, "generation": generation.model_dump(), "metrics": results}
-    summary |= {"data": data, "accepted_overlap": accepted}
+    summary: dict[str, Any] = {"of": spec.of, "generation": generation.model_dump()}
+    summary |= {"metrics": results, "data": data, "accepted_overlap": accepted}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     return stage.Report(results, {"answers": rows})
 
@@ -175,10 +177,10 @@ class LookedUp:
 
     model: Any
 
-    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Answered]:
         """That of the nearest prompt."""
         prompts = [prompt_of(dialogue) for dialogue in dialogues]
-        return map(Said, self.model.answered(prompts))
+        return map(Answered, self.model.answered(prompts))
 
 
 @dataclass(frozen=True)
@@ -195,14 +197,14 @@ class Generated:
     constraint: generating.Constraint | None
     slots: int
 
-    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Said]:
+    def each(self, dialogues: Sequence[Sequence[Turn]], dataset: str) -> Iterator[Answered]:
         """The text of each, and the loss of its reference."""
         prompts = [self._prompt(dialogue) for dialogue in dialogues]
         losses = list(self._losses(dialogues, prompts))
         stage.say(f"{dataset}: {len(prompts):,} prompts are answered")
         written = self._written(prompts, dataset)
         for text, (nll, tokens) in zip(written, losses, strict=True):
-            yield Said(text.text, nll, tokens, len(text.ids), text.stopped)
+            yield Answered(text.text, nll, tokens, len(text.ids), text.stopped)
 
     def _prompt(self, dialogue: Sequence[Turn]) -> generating.Ids:
         try:
@@ -226,7 +228,7 @@ class Generated:
                 rule.repetition_penalty,
                 self.constraint,
             )
-            for ids in said_of(prompts, dataset)
+            for ids in counted(prompts, dataset)
         )
         ends = [self.writer.end_id]
         return generating.texts(self.decoder, requests, self.writer.tokenizer, ends, self.slots)
@@ -252,7 +254,7 @@ class Generated:
         return example[0][len(self.unlimited.prompt_ids(dialogue)) :]
 
 
-def said_of(prompts: Sequence[generating.Ids], dataset: str) -> Iterator[generating.Ids]:
+def counted(prompts: Sequence[generating.Ids], dataset: str) -> Iterator[generating.Ids]:
     """The prompts, in order; says now and then how many were begun."""
     for number, ids in enumerate(prompts):
         if number and number % EVERY == 0:

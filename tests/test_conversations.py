@@ -81,7 +81,7 @@ def build(folder: Path, one: Table, **changes: Any) -> tuple[Report, pl.DataFram
     return report, kept, documents.read(out / "rejected.parquet")
 
 
-def said(frame: pl.DataFrame) -> list[list[tuple[str, str]]]:
+def turns_in(frame: pl.DataFrame) -> list[list[tuple[str, str]]]:
     """The turns of each row."""
     return [[(turn["role"], turn["content"]) for turn in turns] for turns in frame["turns"]]
 
@@ -100,7 +100,7 @@ def test_nested_json_becomes_rows(raw: Path, packed: bool) -> None:
     (raw / "pages.json").write_bytes(gzip.compress(data) if packed else data)
     one = table("pages.json", JSON, PAIR, group={"column": "page", "pattern": None})
     report, kept, rejected = build(raw.parent, one)
-    assert sorted(said(kept)) == [
+    assert sorted(turns_in(kept)) == [
         [("user", "git-notes: Show the notes"), ("assistant", "git notes show <x>")],
         [("user", "ls: List all"), ("assistant", "ls -a")],
         [("user", "ls: List most"), ("assistant", "ls -A")],
@@ -170,7 +170,7 @@ def test_conversations_are_read_from_each_format(raw: Path, kind: str) -> None:
     report, kept, rejected = build(raw.parent, table(file, form, SHAREGPT))
     names = {"human": "user", "gpt": "assistant"}
     expected = [[(names.get(role, role), text) for role, text in turns] for turns in CHATS[:2]]
-    assert sorted(said(kept)) == sorted(expected)
+    assert sorted(turns_in(kept)) == sorted(expected)
     assert report.metrics["rejected"] == Counter(rejected["reason"])
     assert dict(rejected.select("row", "reason").rows()) == {
         3: "roles out of order",
@@ -221,7 +221,7 @@ def test_answers_to_one_prompt_are_kept_by_rule(
     """Upper case in an answer makes another answer, in a prompt it does not."""
     rows = [("list all", "ls -a"), ("List  all", "ls -A"), ("list all", "ls -a"), ("list", "ls")]
     report, kept, _ = build(raw.parent, pairs(raw, rows), contradictions=rule)
-    assert sorted(turns[-1][1] for turns in said(kept)) == answers
+    assert sorted(turns[-1][1] for turns in turns_in(kept)) == answers
     assert report.metrics["rejected"] == reasons
     assert ("1 prompts have different answers" in capsys.readouterr().err) == (rule != "keep_all")
 
@@ -243,10 +243,10 @@ def test_a_prompt_is_in_one_split_and_repeated_answers_are_counted(raw: Path) ->
     rows += [(f"prompt {i} of them", "another answer to it") for i in range(0, 40, 2)]
     build(raw.parent, pairs(raw, rows))
     report, parts = cut(raw.parent)
-    prompts = [{turns[0][1] for turns in said(part)} for part in parts.values()]
+    prompts = [{turns[0][1] for turns in turns_in(part)} for part in parts.values()]
     assert sum(map(len, prompts)) == len(set.union(*prompts)) == 40
-    learned = {turns[1][1] for turns in said(parts["train"])}
-    known = sum(turns[1][1] in learned for turns in said(parts["test"]))
+    learned = {turns[1][1] for turns in turns_in(parts["train"])}
+    known = sum(turns[1][1] in learned for turns in turns_in(parts["test"]))
     assert report.metrics["test"]["answers_in_train"] == known > 0
 
     build_again = raw.parent / "again"

@@ -181,7 +181,7 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
         ),
         (
             "model.unknown.training",
-            "model has no field or kind 'unknown'\n  -> there is on, architecture and training",
+            "model has no field or kind 'unknown'\n  -> there is on, rows, architecture and training",
         ),
         ("", "params.yaml has no section ''\n  -> there is sources"),
         ("model..on", "model has no field or kind ''"),
@@ -209,6 +209,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
         "pretrained.of",
+        "model.architecture.causal.weights",
         "model.architecture.embedding.weights",
         "model.architecture.hybrid.weights",
         "model.architecture.transformer.weights",

@@ -17,7 +17,8 @@ DOCUMENT = {
     "table": pl.String,
 }
 TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
-CONVERSATION = {**DOCUMENT, "turns": TURNS}  # of a corpus for models that write
+# of a corpus for models that write
+CONVERSATION: dict[str, Any] = {**DOCUMENT, "turns": TURNS}
 REJECTED = {
     "table": pl.String,
     "row": pl.Int64,

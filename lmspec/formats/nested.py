@@ -31,7 +31,7 @@ def rows(
     found = 0
     for stars, _ in _selected(document, form.rows, place):
         found += 1
-        row = {}
+        row: dict[str, str | None] = {}
         for column in columns:
             if isinstance(column, Key):
                 row[column.name] = str(stars[column.star - 1])

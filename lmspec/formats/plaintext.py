@@ -62,7 +62,7 @@ def require_utf8(path: Path, place: str) -> None:
 
 
 def rows(path: Path, unit: str, place: str) -> Iterator[dict[str, str | None]]:
-    """Each line, each paragraph or the whole of a file, as the column `text`; blank ones are none.
+    """Each line, each paragraph or the whole of a file, as the column `text`; empty ones are none.
 
     Raises LmspecError if it is not UTF-8.
     """

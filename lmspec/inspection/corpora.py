@@ -155,7 +155,7 @@ def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:
 
 def _of_turns(frame: pl.DataFrame) -> Iterator[Lengths]:
     for what, role in (("prompts", "user"), ("answers", "assistant")):
-        sizes = frame.select(dialogues.said(role).str.len_chars())
+        sizes = frame.select(dialogues.last_of(role).str.len_chars())
         yield lengths.of(f"characters of {what}", sizes.to_series())
 
 

@@ -39,7 +39,7 @@ def of(frame: pl.DataFrame, revision: Revision, splits: Sequence[str]) -> Dialog
         system=roles.list.contains("system"),
         several=roles.list.count_matches("user") > 1,
     )
-    answers = frame.select(said("assistant").alias("answer"))["answer"]
+    answers = frame.select(last_of("assistant").alias("answer"))["answer"]
     every = answers.value_counts().sort("count", "answer", descending=[True, False])
     frequent = every.filter(pl.col("count") > 1).head(FREQUENT)
     known = {}
@@ -58,8 +58,8 @@ def of(frame: pl.DataFrame, revision: Revision, splits: Sequence[str]) -> Dialog
     )
 
 
-def said(role: str) -> pl.Expr:
-    """What that role says last in each row; of the user, before the last answer."""
+def last_of(role: str) -> pl.Expr:
+    """The last text of that role in each row; of the user, before the last answer."""
     of_role = pl.element().filter(pl.element().struct.field("role") == role)
     return pl.col("turns").list.eval(of_role.struct.field("content")).list.last()
 

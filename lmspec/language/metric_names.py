@@ -90,8 +90,8 @@ def _of(specs: Specs, name: ArtifactName) -> set[str]:
         tables = specs[specs[name]["of"]]["tables"]
         return {"answers"} if any(table.get("turns") for table in tables) else set()
     has_model = name.noun == "model" or nouns.of(name.noun).origin is not None
-    kind = specs.first(name)[1]["architecture"]["kind"] if has_model else None
-    of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(kind, {"labels"})
+    kind = specs.first(name)[1]["architecture"]["kind"] if has_model else ""
+    of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(str(kind), {"labels"})
     return of | {"answers"} if specs[name].get("generation") else of
 
 

@@ -75,8 +75,8 @@ def rows_suit_the_kind(specs: Specs) -> Disagreements:
             turns = has_turns(specs[corpus])
             if turns and plain:
                 found = f"the rows of {corpus} are prompts and answers, and {origin} has no prompt"
-                place = (*origin, "architecture", "prompt"), "null"
-                yield Disagreement(reference.steps, found, "give it one", (place,))
+                null = (*origin, "architecture", "prompt"), "null"
+                yield Disagreement(reference.steps, found, "give it one", (null,))
             elif not turns and (not plain or name.noun == SCORES):
                 found = f"the rows of {corpus} have no prompts and answers"
                 remedy = "say in `turns` of its tables where they are"
@@ -88,35 +88,40 @@ def prompt_has_the_turns(specs: Specs) -> Disagreements:
     """A prompt of one pair has no place for a system prompt or for earlier turns."""
     reported = set()
     for name in specs.names:
-        prompt = specs.first(name)[1]["architecture"].get("prompt") if writes(specs, name) else None
+        if not writes(specs, name):
+            continue
+        origin, model = specs.first(name)
+        prompt = model["architecture"].get("prompt")
         for reference in specs.reads(name) if prompt else ():
             corpus = ArtifactName.parse(specs[reference.target]["of"])
             for i, table in enumerate(specs[corpus]["tables"]):
-                turns = table.get("turns") or {}
-                system = turns.get("system") or (turns.get("roles") or {}).get("system")
-                origin, _ = specs.first(name)
-                place = (*corpus, "tables", i, "turns"), "where the turns are"
-                if (origin, corpus) in reported:
-                    continue
-                if prompt["kind"] == "pair" and turns.get("kind") == "messages":
-                    found = f"{corpus} has conversations, and the prompt of {origin} is one pair"
+                lacking = _lacking(prompt, table.get("turns") or {})
+                if lacking and (origin, corpus) not in reported:
                     reported.add((origin, corpus))
-                    yield Disagreement(reference.steps, found, "write `kind: chat`", (place,))
-                elif system and (prompt["kind"] == "pair" or prompt["system"] is None):
-                    found = f"{corpus} has system prompts, and {origin} has no place for them"
-                    reported.add((origin, corpus))
-                    remedy = "give it a prompt of kind chat with a `system`, or do not read them"
+                    what, remedy = lacking
+                    found = f"{corpus} has {what}, and the prompt of {origin} no place for them"
+                    place = (*corpus, "tables", i, "turns"), "where the turns are"
                     yield Disagreement(reference.steps, found, remedy, (place,))
+
+
+def _lacking(prompt: Values, turns: Values) -> tuple[str, str] | None:
+    """(what a prompt has no place for, what to do)."""
+    if prompt["kind"] == "pair" and turns.get("kind") == "messages":
+        return "conversations", "write `kind: chat`"
+    system = turns.get("system") or (turns.get("roles") or {}).get("system")
+    if system and (prompt["kind"] == "pair" or prompt["system"] is None):
+        return "system prompts", "write `kind: chat` with a `system`, or do not read them"
+    return None
 
 
 def template_is_of_the_tokenizer(specs: Specs) -> Disagreements:
     """A special token that the vocabulary lacks would be read as its letters, and never end."""
     for name, model in specs.of("model"):
         architecture = model["architecture"]
-        known = on_disk.special_tokens(resolved.weights(specs, model))
-        if architecture["kind"] != "causal" or not architecture["prompt"] or not known:
+        own = on_disk.special_tokens(resolved.weights(specs, model))
+        if architecture["kind"] != "causal" or not architecture["prompt"] or not own:
             continue
-        known = {*known, *(architecture.get("added_tokens") or ())}
+        known = {*own, *(architecture.get("added_tokens") or ())}
         place = (*name, "architecture", "weights"), "its weights"
         for field, text in architecture["prompt"].items():
             if field == "end":
@@ -131,7 +136,7 @@ def template_is_of_the_tokenizer(specs: Specs) -> Disagreements:
 
 
 def adapter_targets_exist(specs: Specs) -> Disagreements:
-    """An adapter stands beside layers that the weights have."""
+    """An adapter is beside layers that the weights have."""
     for name, model in specs.of("model"):
         adapter = model["architecture"].get("adapter")
         tensors = on_disk.tensors(resolved.weights(specs, model)) if adapter else ()

@@ -53,7 +53,7 @@ class JsonSchema(Spec):
 
 
 class Decoding(Spec):
-    """How tokens are chosen, and when an answer ends: at its end token, whatever else is said."""
+    """How tokens are chosen, and when an answer ends: at its end token, or before."""
 
     decode: Annotated[Greedy | Sample, Field(discriminator="kind")] = Field(
         description="how the next token is chosen"

@@ -55,8 +55,9 @@ class ModelSpec(Artifact):
     @property
     def adapter(self) -> Adapter | None:
         """What is trained in place of the layers; only a transformer may have one."""
-        has_layers = isinstance(self.architecture, Transformer | Causal)
-        return self.architecture.adapter if has_layers else None
+        if isinstance(self.architecture, Transformer | Causal):
+            return self.architecture.adapter
+        return None
 
     def written(self) -> tuple[Table, ...]:
         match self.architecture.kind:

@@ -105,7 +105,7 @@ class StochasticAverage(Spec):
 
 
 class Packing(Spec):
-    """Several examples in one line of a batch; none sees another, and positions begin anew.
+    """Several examples in one line of a batch; none sees another, and positions begin again.
 
     The rows of a step stay those of that step, so the loss is that without packing.
     """

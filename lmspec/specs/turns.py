@@ -52,7 +52,7 @@ class PlainText(Spec):
 
     kind: Literal["text"] = Field(description="plain text; its only column is `text`")
     unit: Literal["line", "paragraph", "file"] = Field(
-        description="what a row is: a line, what blank lines separate, or the whole file"
+        description="what a row is: a line, what empty lines separate, or the whole file"
     )
 
 

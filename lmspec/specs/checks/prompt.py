@@ -12,7 +12,7 @@ def template_has_the_prompt(prompt: Mapping[str, Any]) -> Iterator[Disagreement]
 
 
 def turns_have_their_content(chat: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """Without its place, what was said would be left out."""
+    """Without its place, the turn's text would be left out."""
     for role in ("system", "user"):
         if chat[role] is not None:
             yield from _once(chat, role, "{content}")
