@@ -86,7 +86,7 @@ def test_smollm2_is_exported_and_quantized(project: Path) -> None:
     print(made)
     assert made["greedy_same"] == 1.0 and made["batch_difference"] == 0.0
     (project / "quantized").mkdir()
-    contract = {"max_disagreement_rate": 0.05, "max_loss_increase": 0.05}
+    contract = {"max_disagreement_rate": 0.08, "max_loss_increase": 0.02}
     contract |= {"min_greedy_prefix": 0.5, "max_batch_difference": 0.0}
     report = quantize(project, project / "quantized", **contract).metrics
     print(report)
