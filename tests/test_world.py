@@ -55,6 +55,21 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_that_writes_is_the_same_in_every_world(tmp_path: Path) -> None:
+    """Its loss counts tokens, wherever they are; a divided model is whole afterwards, with its head
+    tied. If each part counted by its rows, the losses would be others."""
+    one = alone(tmp_path, "written")
+    names = ("written", "sharded written", "written unweighted")
+    found, other = together.together(2, tmp_path, *names)
+    assert found == other
+    for name in names[:2]:
+        assert apart(one, found[name]) < TOLERANCE
+        assert found[name]["kind"] == one["kind"] == "LlamaForCausalLM, tied: True"
+        assert found[name]["evaluated"] == pytest.approx(one["evaluated"], abs=1e-4)
+    assert apart(one, found["written unweighted"]) > TOLERANCE
+
+
+@pytest.mark.slow
 def test_three_processes_repeat_and_resume_to_the_bit(tmp_path: Path) -> None:
     """With three the order of a sum shows: torch's own buckets would change it after a kill."""
     one, *others = together.together(3, tmp_path, "dropout", "again", "resumed", "plain")

@@ -15,14 +15,16 @@ from typing import Any
 
 import torch
 
-from lmspec.architectures import transformer
+from lmspec.architectures import causal, transformer
+from lmspec.formats import conversations
 from lmspec.methods import reading
 from lmspec.methods.resume import Resume
 from lmspec.run.ranks import MEETING
 from lmspec.specs.architecture import Transformer
-from lmspec.training import checkpoints, loop, seeds, supervision
+from lmspec.training import checkpoints, loop, seeds, supervision, writing
 from lmspec.training.task import Task
-from tests import miniature
+from lmspec.writing.prompting import Writer
+from tests import miniature, tinywriter
 from tests.test_training import NUMERICS, SGD, TEXTS, TRUTH, alone, make, recipe
 from tests.test_training_methods import MUON
 
@@ -108,6 +110,37 @@ def trained(
     }
 
 
+def written(
+    folder: Path, world: int | None = None, sharding: str | None = None, weighted: bool = True
+) -> Found:
+    """A model that writes, with a head that is tied to its embeddings, in packed lines."""
+    if not (folder / "tiny").exists():
+        tinywriter.write_weights(folder / "tiny")
+        tinywriter.write_splits(folder / "pairs")
+    model, tokenizer, pad, _ = causal.create(tinywriter.spec_of(), folder / "tiny")
+    writer = Writer(tokenizer, tinywriter.PAIR, tinywriter.MOST, "leave_out")
+    rows = conversations.read(folder / "pairs", "train", writer)
+    evaluate = writing.evaluation(model, rows.ids[:20], rows.learned[:20], 100, pad)
+    task = Task(
+        rows.ids,
+        pad,
+        writing.imitating(),
+        evaluate,
+        collate=writing.collated(rows.learned, 128),
+        weight=rows.weight if weighted else None,
+    )
+    numerics = NUMERICS.model_copy(update={"world": world, "sharding": sharding})
+    stopping = {"metric": "log_loss", "evaluation_steps": 1, "patience": 1000}
+    spec = tinywriter.training(batch_size=53, micro_batch_size=10, early_stopping=stopping)
+    fitted = loop.fit(model, task, spec, numerics)
+    tied = model.lm_head.weight is model.model.embed_tokens.weight
+    return {
+        "losses": [row["train_loss"] for row in fitted.curve],
+        "evaluated": evaluate(),
+        "kind": f"{type(model).__name__}, tied: {tied}",
+    }
+
+
 def killed_and_resumed(folder: Path, **how: Any) -> Found:
     """Killed in the middle of two steps, and trained on."""
     checkpoints.EVERY_SECONDS, checkpoints.SHARE = 0.0, 1e9
@@ -134,6 +167,9 @@ EXPERIMENTS: dict[str, Callable[..., Found]] = {
     "resumed": killed_and_resumed,
     "bert": lambda folder, **how: trained(folder, "bert", **SHORT, **how),
     "sharded": lambda folder, **how: trained(folder, "bert", sharding="full", **SHORT, **how),
+    "written": written,
+    "written unweighted": partial(written, weighted=False),
+    "sharded written": partial(written, sharding="full"),
     **{f"sharded {name}": partial(method, name, sharding="full") for name in METHODS},
 }
 
