@@ -115,7 +115,10 @@ def opened(spec: ScoresSpec, generation: Generation, needs: stage.Needs) -> Answ
 
 
 def of_model(folder: Path, needs: stage.Needs) -> tuple[Any, generating.Decoder]:
-    """A model with its tokenizer, and what decodes it."""
+    """A model with its tokenizer, and what decodes it. Raises LmspecError if it writes nothing."""
+    if (kind := kinds.kind_of(folder)) != "causal":
+        found, remedy = f"a model of kind {kind} generates nothing", "give calibration_bins instead"
+        raise LmspecError("scores.generation", found, remedy)
     model = importlib.import_module(WRITER).read(folder)
     model.model.to(needs.machine.device)
     return model, importlib.import_module(TORCH).TorchDecoder(model.model)

@@ -236,6 +236,58 @@ def _blocks_of_a_classifier(folder: Path) -> None:
     decoder.read(folder, 1)
 
 
+def _labels_of_a_model_that_writes(folder: Path) -> None:
+    from lmspec.formats import checkpoint
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "causal"}))
+    checkpoint.read(folder)
+
+
+def _answers_of_a_classifier(folder: Path) -> None:
+    from stages import writing_scores
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "cnn", "labels": ["good", "bad"]}))
+    writing_scores.of_model(folder, needs())
+
+
+def _texts_without_turns(folder: Path) -> None:
+    import polars as pl
+
+    from lmspec.formats import conversations
+
+    pl.DataFrame({"text": ["one", "two"]}).write_parquet(folder / "train.parquet")
+    conversations.Turns(folder, "train")
+
+
+def _written(**prompt: str) -> Any:
+    from lmspec.formats.writer import WriterModel
+    from tests import tinywriter
+
+    spec = {**tinywriter.PAIR, **prompt}
+    return WriterModel(None, tinywriter.tokenizer(), 0, spec, 64, "leave_out", {}).writer  # type: ignore[arg-type]
+
+
+def _a_system_prompt_without_a_place(folder: Path) -> None:
+    from lmspec.formats.conversations import _Reading
+
+    turns = [("system", "Be brief"), ("user", "2 + 2?"), ("assistant", "4")]
+    list(_Reading(_written(), ["a"]).windows([turns]))
+
+
+def _a_token_that_the_tokenizer_lacks(folder: Path) -> None:
+    _written(template="<|nowhere|>{prompt}")
+
+
+def _a_layer_that_is_not_there(folder: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from lmspec.architectures import adapters
+
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2}
+    config = LlamaConfig(num_hidden_layers=1, vocab_size=8, **sizes)
+    adapters._targets(LlamaForCausalLM(config), ["query"], 0)
+
+
 def _the_scores_of_another_graph(folder: Path) -> None:
     from stages import bundle
 
@@ -308,6 +360,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         _an_overlap_with_data_that_was_not_seen,
         "has not seen splits.new",
     ),
+    "writers-are-scored": (_labels_of_a_model_that_writes, "has answers, no labels"),
+    "generation-suits-the-kind": (_answers_of_a_classifier, "of kind cnn generates nothing"),
+    "rows-suit-the-kind": (_texts_without_turns, "without prompts and answers"),
+    "prompt-has-the-turns": (_a_system_prompt_without_a_place, "a pair is one prompt"),
+    "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),
+    "adapter-targets-exist": (_a_layer_that_is_not_there, "no linear layer query"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "cache-fits-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),
     "weight-only-is-of-writers": (_blocks_of_a_classifier, "the graph of a classifier"),

@@ -92,6 +92,10 @@ def read(folder: Path) -> Checkpoint:
     Raises LmspecError if weights, config.json, tokenizer.json and lmspec.json are not of one model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
+    if "labels" not in about:
+        found = f"a model of kind {about['kind']} has answers, no labels"
+        remedy = "score it with `generation`; `lmspec validate` says what is made from it"
+        raise LmspecError(str(folder / "lmspec.json"), found, remedy)
     tokenizer = _tokenizer(folder)
     model = architecture(about["kind"]).load(folder).eval()
     labels = tuple(about["labels"])
