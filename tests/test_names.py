@@ -54,15 +54,22 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
     assert directions(ScoresSpec.metrics) == {
         "accuracy": "higher",
         "macro_f1": "higher",
+        "exact_match": "higher",
+        "bleu": "higher",
+        "chrf": "higher",
+        "rouge_l": "higher",
+        "bits_per_byte": "lower",
         "log_loss": "lower",
         "balanced_accuracy": "higher",
         "expected_calibration_error": "lower",
         "f1": "higher",
         "overlap": "lower",
     }
+    tokens = {"bits_per_byte": "lower"}
     assert directions(ModelSpec.metrics) == {
-        **{f"dev.{name}": way for name, way in WATCHED.items()},
+        **{f"dev.{name}": way for name, way in (WATCHED | tokens).items()},
         **WATCHED,
+        **tokens,
     }
     assert directions(CorpusSpec.metrics) == {}
 

@@ -64,7 +64,8 @@ def _parsed(path: Path, place: str) -> Any:
         found = f"it is not UTF-8: byte {error.start:,} is 0x{data[error.start]:02X}"
         raise LmspecError(place, found, "save it as UTF-8") from None
     except json.JSONDecodeError as error:
-        found = f"line {error.lineno} does not parse as JSON: {error.msg}"
+        line = error.doc.count("\n", 0, error.pos) + 1
+        found = f"line {line} does not parse as JSON: {error.msg}"
         many = data.lstrip()[:1] == b"{" and error.msg == "Extra data"
         remedy = "write `kind: jsonl` for one object a line" if many else "correct it"
         raise LmspecError(place, found, remedy) from None

@@ -100,7 +100,7 @@ class Corpus:
     reasons: Sequence[Reason]
     samples: Sequence[Shown]
     extremes: Sequence[Shown]
-    dialogues: Dialogues | None
+    dialogues: Dialogues | None = None
 
 
 def inspect(inspected: Inspection, name: ArtifactName) -> Corpus:

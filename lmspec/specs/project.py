@@ -73,7 +73,9 @@ class Project(Sections):
     @model_validator(mode="wrap")
     @classmethod
     def _with_blocks(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if not isinstance(values, dict) or not blocks.of(values):
+        if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+            return handler(values)
+        if not blocks.of(values):
             return handler(values)
         named = {blocks.SECTION: values[blocks.SECTION]}
         project = handler(blocks.without(values) | named)
