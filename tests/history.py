@@ -667,19 +667,24 @@ TIMES = [(2 + 0.05 * ((7 * i) % 12), 10 + 0.1 * ((5 * i) % 12)) for i in range(1
 KEPT = [(row.id, row.table, row.label) for row in examples(300, start=1000)]
 
 
-def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
-    """A project that is built, and committed."""
-    project = Project(root, git)
-    root.mkdir(parents=True, exist_ok=True)
+def begin(project: Project, spec: str) -> None:
+    """Write its spec, its code and its source, with nothing built."""
+    project.root.mkdir(parents=True, exist_ok=True)
     project.git("init", "-q", "-b", "main")
     project.write("params.yaml", spec)
     project.write("toolchain.yaml", TOOLCHAIN)
     for noun in ("sources", "corpus", *MADE_FROM):
         project.write(f"stages/{noun}.py", CODE)
     project.write("lmspec/shared.py", "def shared():\n    return 1\n")
-    for path in LMSPEC:
+    for path in project.code:
         project.write(path, "")
     project.write("raw/reviews.csv", "")
+
+
+def make(root: Path, git: Path | None = None, spec: str = SPEC) -> Project:
+    """A project that is built, and committed."""
+    project = Project(root, git)
+    begin(project, spec)
     project.corpus(KEPT)
     sides = {
         side: {"documents": count, "label": {"bad": count // 2, "good": count // 2}}
@@ -707,16 +712,7 @@ REPLIES = replies(200, wrong=range(0, 200, 3))  # 133 of 200 are the reference
 def answered(root: Path) -> Project:
     """A project whose model writes, that is built, and committed."""
     project = Project(root, code=WRITERS)
-    root.mkdir(parents=True, exist_ok=True)
-    project.git("init", "-q", "-b", "main")
-    project.write("params.yaml", WRITING)
-    project.write("toolchain.yaml", TOOLCHAIN)
-    for noun in ("sources", "corpus", *MADE_FROM):
-        project.write(f"stages/{noun}.py", CODE)
-    project.write("lmspec/shared.py", "def shared():\n    return 1\n")
-    for path in WRITERS:
-        project.write(path, "")
-    project.write("raw/reviews.csv", "")
+    begin(project, WRITING)
     rows = [{"id": row.id, "table": row.table, "label": ""} for row in REPLIES]
     project.table("corpus.pages", "rows", rows, ROWS)
     counts = {table: {"documents": 100} for table in ("linux", "osx")}

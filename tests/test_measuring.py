@@ -182,6 +182,7 @@ def test_an_exact_match_may_differ_in_spaces_alone() -> None:
     ],
 )
 def test_a_refusal_begins_as_one(text: str, refusal: bool) -> None:
+    """By how a text begins, in English; one that has such words elsewhere is none."""
     assert measuring.is_refusal(text) is refusal
 
 
@@ -199,6 +200,7 @@ def test_a_refusal_begins_as_one(text: str, refusal: bool) -> None:
     ],
 )
 def test_a_repetition_ends_in_a_loop(text: str, repetitive: bool) -> None:
+    """The same few words four times at the end; rules of a table are none."""
     assert measuring.is_repetitive(text) is repetitive
 
 

@@ -50,6 +50,7 @@ def test_the_first_word_is_swapped(prompt: str, answer: str) -> None:
 
 
 def test_hyphens_stay_where_answers_have_them() -> None:
+    """A first word is put in as prompts have it, if answers mostly have it so."""
     prompts = ["apt-get: Install a package", "apt-cache: Search a package"]
     model = nearest.fit(prompts, ["apt-get install x", "apt-cache search x"], (1, 1), True)
     assert model.answered(["aptitude-ng: Install it"]) == ["aptitude-ng install x"]

@@ -137,6 +137,7 @@ def test_a_template_that_the_tokenizer_lacks_is_refused(
 def test_turns_without_a_place_are_refused(
     words: Tokenizer, prompt: dict[str, str], turns: Turns, message: str
 ) -> None:
+    """Turns that the template does not have are never left out in silence."""
     with pytest.raises(PromptError, match=message):
         Writer(words, prompt, 99, "leave_out").example(turns)
 
@@ -182,6 +183,7 @@ def test_plain_text_is_learned_once(words: Tokenizer, begins: bool) -> None:
 
 
 def test_people_see_what_is_learned(words: Tokenizer) -> None:
+    """The answers and their ends, apart from all else, which is whole as well."""
     writer = Writer(words, CHAT, 99, "leave_out")
     pieces = writer.shown(TALK)
     assert [text for text, learned in pieces if learned] == [f"anna{END}", f"ben{END}"]

@@ -264,6 +264,7 @@ def test_an_adapter_learns_to_write(source: Path, splits: Path, tmp_path: Path) 
 def test_a_merge_that_is_wrong_fails(
     source: Path, splits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Weights to which the adapter was not added are not the model that was trained."""
     architecture = spec_of(frozen_embeddings=True, adapter=LORA).model_dump()
     spec = {"architecture": architecture, "training": training(batch_size=16).model_dump()}
     monkeypatch.setattr(peft.LoraModel, "merge_and_unload", peft.LoraModel.unload)

@@ -151,6 +151,7 @@ def test_a_window_that_a_line_would_widen_is_refused(
 
 
 def test_lines_hold_what_fits() -> None:
+    """Each example is in the first line with room; without a limit, in one of its own."""
     assert writing.first_fit([5, 4, 3, 9, 2, 1], 8) == [[0, 2], [1, 4, 5], [3]]
     assert writing.first_fit([5, 4, 3], None) == [[0], [1], [2]]
 

@@ -5,7 +5,7 @@ A test compares them with those that were written.
 
 from collections.abc import Iterator, Sequence
 
-from lmspec.language import nouns
+from lmspec.language import nouns, resolved
 from lmspec.language.resolved import Specs, Values
 from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
 from lmspec.specs.results import ESTIMATES
@@ -87,10 +87,8 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
 def _of(specs: Specs, name: ArtifactName) -> set[str]:
     """What an artifact's metrics are of: see `Metric.of`."""
     if name.noun == "splits":
-        tables = specs[specs[name]["of"]]["tables"]
-        return {"answers"} if any(table.get("turns") for table in tables) else set()
-    has_model = name.noun == "model" or nouns.of(name.noun).origin is not None
-    kind = specs.first(name)[1]["architecture"]["kind"] if has_model else ""
+        return {"answers"} if resolved.has_turns(specs[specs[name]["of"]]) else set()
+    kind = specs.first(name)[1]["architecture"]["kind"] if specs.has_model(name) else ""
     of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(str(kind), {"labels"})
     return of | {"answers"} if specs[name].get("generation") else of
 

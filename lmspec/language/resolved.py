@@ -84,6 +84,10 @@ class Specs:
         *_, model = self.line(name)
         return model, self[model]
 
+    def has_model(self, name: ArtifactName) -> bool:
+        """Is it a model, or made from one, or its scores: does `first` give one?"""
+        return name.noun == "model" or nouns.of(name.noun).origin is not None
+
     def reads(self, name: ArtifactName) -> Iterator[Reference]:
         """The references of an artifact that read a split."""
         return (reference for reference in self.edges[name] if reference.reads)
@@ -153,6 +157,11 @@ def _is_built(specs: Specs, name: str) -> bool:
     return on_disk.recorded(specs.root, artifact.stage).get(name) == specs[name] and all(
         _is_built(specs, reference.target) for reference in specs.edges[artifact]
     )
+
+
+def has_turns(corpus: Values) -> bool:
+    """Are the rows of a corpus conversations?"""
+    return any(table.get("turns") for table in corpus["tables"])
 
 
 def config(specs: Specs, model: Values) -> Values:

@@ -182,8 +182,7 @@ def splits_are_not_empty(specs: Specs) -> Disagreements:
 def texts_have_labels(specs: Specs) -> Disagreements:
     """Whatever tells labels apart needs some; pre-training and models that write do not."""
     for name in specs.names:
-        has_labels = name.noun == "model" or nouns.of(name.noun).origin is not None
-        has_labels = has_labels and not writing_rules.writes(specs, name)
+        has_labels = specs.has_model(name) and not writing_rules.writes(specs, name)
         for reference in specs.reads(name) if has_labels else ():
             corpus = ArtifactName.parse(specs[reference.target]["of"])
             if not specs[corpus]["labels"]:

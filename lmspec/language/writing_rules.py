@@ -7,7 +7,7 @@ They are rules as those of language/rules.py.
 import re
 
 from lmspec.errors import some
-from lmspec.language import nouns, on_disk, resolved
+from lmspec.language import on_disk, resolved
 from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs.checks.exported import DECODERS, not_a_decoder
 from lmspec.specs.checks.model import WRITERS
@@ -22,13 +22,7 @@ PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
 
 def writes(specs: Specs, name: ArtifactName) -> bool:
     """Is an artifact a model that writes, or made from one?"""
-    has_model = name.noun == "model" or nouns.of(name.noun).origin is not None
-    return has_model and specs.first(name)[1]["architecture"]["kind"] in WRITERS
-
-
-def has_turns(corpus: Values) -> bool:
-    """Are the rows of a corpus conversations?"""
-    return any(table.get("turns") for table in corpus["tables"])
+    return specs.has_model(name) and specs.first(name)[1]["architecture"]["kind"] in WRITERS
 
 
 def writers_are_scored(specs: Specs) -> Disagreements:
@@ -72,7 +66,7 @@ def rows_suit_the_kind(specs: Specs) -> Disagreements:
         plain = architecture["kind"] == "causal" and architecture["prompt"] is None
         for reference in specs.reads(name):
             corpus = ArtifactName.parse(specs[reference.target]["of"])
-            turns = has_turns(specs[corpus])
+            turns = resolved.has_turns(specs[corpus])
             if turns and plain:
                 found = f"the rows of {corpus} are prompts and answers, and {origin} has no prompt"
                 null = (*origin, "architecture", "prompt"), "null"
