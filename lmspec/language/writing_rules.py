@@ -15,7 +15,10 @@ from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
 SCORES, EXPORTED, QUANTIZED = "scores", "exported", "quantized"
-GRAPHS = EXPORTED, QUANTIZED
+MADE = {  # nouns that take a model of a kind
+    "causal": ("model", SCORES, EXPORTED, QUANTIZED),
+    "nearest": ("model", SCORES),
+}
 SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>|</?s>|\[/?INST\]")
 PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
 
@@ -29,11 +32,11 @@ def writers_are_scored(specs: Specs) -> Disagreements:
     """So far, models that write are trained, exported, quantized and scored; a list of pairs never
     becomes a graph."""
     for name in specs.names:
-        if name.noun not in ("model", SCORES) and writes(specs, name):
-            origin, model = specs.first(name)
-            kind = model["architecture"]["kind"]
-            if kind == "causal" and name.noun in GRAPHS:
-                continue
+        if not writes(specs, name):
+            continue
+        origin, model = specs.first(name)
+        kind = model["architecture"]["kind"]
+        if name.noun not in MADE[kind]:
             place = (*origin, "architecture", "kind"), f"the kind of {origin}"
             found = f"{origin} is of kind {kind}, from which no {name.noun} is made yet"
             yield Disagreement(name, found, "score the model itself", (place,))
