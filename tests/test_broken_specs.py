@@ -219,6 +219,15 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
         num_hidden_layers=2, max_position_embeddings=20
     ),
     "the weights are a llama": _the_weights_are_a_llama,
+    "the weights are a Llama of 7 billion numbers": _config(
+        model_type="llama",
+        hidden_size=4096,
+        intermediate_size=11008,
+        vocab_size=32000,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        max_position_embeddings=4096,
+    ),
     "the weights are a GPT-2": _config(model_type="gpt2", n_positions=128, n_layer=2),
     "the weights have 2 layers": _config(num_hidden_layers=2),
     "the weights are a roberta with 24 positions": _config(

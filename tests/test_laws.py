@@ -306,7 +306,7 @@ def test_the_smallest_keys_stay_small() -> None:
 # What is added only where the file shows it (docs/decisions/0012): without the field, nothing is.
 ADDED = {
     **{f"{kind}Source": {"convert"} for kind in ("", "Pypi", "File", "Url", "Huggingface")},
-    "Machine": {"tracking"},
+    "Machine": {"memory_gib", "tracking"},
     "Numerics": {"sharding", "system_files", "world"},
     "Transformer": {"adapter"},
     "GradientDescent": {

@@ -340,6 +340,18 @@ def _adafactor_of_divided_weights(folder: Path) -> None:
     _a_world(2, "full", optimizer=ADAFACTOR)
 
 
+def _a_step_that_does_not_fit(folder: Path) -> None:
+    """The stage looks at the device itself, whatever `machine.memory_gib` says."""
+    from lmspec.training import footprint
+
+    needs = footprint.Footprint(held=16 * 2**30, row=2**30, rows=4, tokens=128)
+    with (
+        mock.patch.object(footprint, "estimated", return_value=needs),
+        mock.patch.object(footprint, "available", return_value=2**34),
+    ):
+        footprint.require_memory(mock.Mock(), mock.Mock(), mock.Mock(), SPECS.numerics)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -385,6 +397,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         _adafactor_of_divided_weights,
         "adafactor cannot train weights that are divided",
     ),
+    "training-fits-the-memory": (_a_step_that_does_not_fit, "a step needs about 20.0 GiB"),
     "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
 }
 

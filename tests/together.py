@@ -111,9 +111,16 @@ def trained(
 
 
 def written(
-    folder: Path, world: int | None = None, sharding: str | None = None, weighted: bool = True
+    folder: Path,
+    world: int | None = None,
+    sharding: str | None = None,
+    weighted: bool = True,
+    again: bool = False,
 ) -> Found:
-    """A model that writes, with a head that is tied to its embeddings, in packed lines."""
+    """A model that writes, with a head that is tied to its embeddings, in packed lines.
+
+    again  its layers are computed again for the gradients
+    """
     if not (folder / "tiny").exists():
         tinywriter.write_weights(folder / "tiny")
         tinywriter.write_splits(folder / "pairs")
@@ -132,6 +139,8 @@ def written(
     numerics = NUMERICS.model_copy(update={"world": world, "sharding": sharding})
     stopping = {"metric": "log_loss", "evaluation_steps": 1, "patience": 1000}
     spec = tinywriter.training(batch_size=53, micro_batch_size=10, early_stopping=stopping)
+    if again:
+        model.activation_checkpointing_enable({"use_reentrant": False})
     fitted = loop.fit(model, task, spec, numerics)
     tied = model.lm_head.weight is model.model.embed_tokens.weight
     return {
@@ -170,6 +179,7 @@ EXPERIMENTS: dict[str, Callable[..., Found]] = {
     "written": written,
     "written unweighted": partial(written, weighted=False),
     "sharded written": partial(written, sharding="full"),
+    "sharded again": partial(written, sharding="full", again=True),
     **{f"sharded {name}": partial(method, name, sharding="full") for name in METHODS},
 }
 

@@ -16,7 +16,10 @@ DATA = {"github": "commands"}  # other formats are JSON
 @click.command("validate")
 @click.argument("path", default=str(loading.PARAMS), type=click.Path(path_type=Path))
 @options.form("text", *problems.FORMATS)
-def command(path: Path, form: str) -> None:
+@click.option(
+    "--memory", is_flag=True, help="Then show the memory that each training needs of a device."
+)
+def command(path: Path, form: str, memory: bool) -> None:
     """Check params.yaml, or PATH: every problem at file:line:column, before any compute.
 
     Exit code: 0 without problems (warnings do not count), 1 with problems, 2 for a wrong
@@ -25,8 +28,11 @@ def command(path: Path, form: str) -> None:
     \b
     Example:
       lmspec validate
+      lmspec validate --memory            # 5 s: a step of each network, without weights
       lmspec validate --format github     # annotations, in CI
     """
+    if memory and (form != "text" or path != loading.PARAMS):
+        raise click.UsageError("--memory is of the params.yaml in this folder, as text")
     validation = validate.file(path)
     if form != "text":
         printing.data(problems.FORMATS[form](validation), DATA.get(form, "json"))
@@ -38,4 +44,18 @@ def command(path: Path, form: str) -> None:
         printing.text(f"{path} is valid: {count} artifacts")
         if note := subprocesses.no_python(path.absolute().parent):
             printing.text(f"note: {note}", err=True)
+    if memory and not validation.errors:
+        _show_memory()
     sys.exit(1 if validation.errors else 0)
+
+
+def _show_memory() -> None:
+    """Raises LmspecError if a training needs more than `machine.memory_gib`."""
+    from lmspec.inspection import footprints
+    from lmspec.reports import footprints as words
+
+    project = loading.valid_project()
+    needed, unknown = footprints.of(project, Path())
+    for line in words.lines(needed, unknown):
+        printing.text(line)
+    footprints.require(needed, project.machine.memory_gib)

@@ -13,6 +13,7 @@ from lmspec.errors import LmspecError
 from lmspec.language import (
     clone_rules,
     gate_rules,
+    memory_rules,
     model_rules,
     nouns,
     on_disk,
@@ -390,6 +391,7 @@ RULES = (
     accepted_overlap_was_seen,
     scheme_suits_architecture,
     bundle_shows_its_own_scores,
+    *memory_rules.RULES,
     *sweep_rules.RULES,
     *writing_rules.RULES,
     values_come_back,

@@ -12,13 +12,15 @@ from lmspec.specs.checks.training import descends
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
+DIVIDED = "transformer", "causal"  # whose weights `sharding` divides
+
 
 def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
     """Each of the processes that train together has at least one example of a batch."""
     world = (specs.values.get("numerics") or {}).get("world")
     if not isinstance(world, int):
         return
-    for name, training in _trained(specs):
+    for name, training in trained(specs):
         for found in checks.batch_suffices(training, world):
             yield _of(name, found, "world", "processes that train together")
 
@@ -26,15 +28,16 @@ def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
 def sharding_suits_the_optimizer(specs: Specs) -> Disagreements:
     """Adafactor scales a weight by its rows and columns, which torch cannot add up of parts."""
     sharding = (specs.values.get("numerics") or {}).get("sharding")
-    for name, training in _trained(specs) if sharding else ():
+    for name, training in trained(specs) if sharding else ():
         _, model = specs.first(name)
         # one that is pretrained has no architecture of its own, and is a transformer
-        if model.get("architecture", {"kind": "transformer"})["kind"] == "transformer":
+        if model.get("architecture", {"kind": "transformer"})["kind"] in DIVIDED:
             for found in checks.optimizer_takes_parts(training):
                 yield _of(name, found, "sharding", "divides the weights")
 
 
-def _trained(specs: Specs) -> Iterator[tuple[ArtifactName, Mapping[str, Any]]]:
+def trained(specs: Specs) -> Iterator[tuple[ArtifactName, Mapping[str, Any]]]:
+    """(name, training) of what gradient descent trains."""
     for name in specs.names:
         if descends(specs[name]):
             yield name, specs[name]["training"]

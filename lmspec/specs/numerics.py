@@ -75,3 +75,10 @@ class Machine(Spec):
         description="where the curves of trainings go beside `lmspec runs` (default: to TensorBoard"
         " if it is installed)",
     )
+    memory_gib: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="memory of one card, or of the machine: `lmspec validate` then refuses a"
+        " training that needs more (default: not checked before it runs)",
+    )

@@ -1,6 +1,5 @@
 """footprint: the memory that a training needs, known before its first step."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from lmspec.errors import LmspecError
 from lmspec.methods.network import Classifier
 from lmspec.methods.reading import collate, lengths
+from lmspec.specs.checks.training import copies_of_weights
 from lmspec.specs.numerics import Numerics
-from lmspec.specs.optimizers import Adafactor, Muon, Sgd
 from lmspec.specs.training import GradientDescent
 from lmspec.training.task import Task
 
@@ -70,21 +69,9 @@ def estimated(
     one, two = (_kept(model, task, [longest] * n, numerics) for n in (1, 2))
     rows = min(spec.micro_batch_size or spec.batch_size, len(task.ids))
     weights = sum(p.numel() * 4 for p in model.parameters() if p.requires_grad)
-    copies = 2 + _states(spec) + 2 * (spec.averaging is not None)  # gradients, and the best weights
-    held = round(copies * weights) + max(0, 2 * one - two) + task.kept_bytes
+    held = copies_of_weights(spec.model_dump()) * weights
+    held += max(0, 2 * one - two) + task.kept_bytes
     return Footprint(held, two - one, rows, len(task.ids[longest]))
-
-
-def _states(spec: GradientDescent) -> float:
-    """Numbers that the optimizer keeps, for each weight."""
-    match spec.optimizer:
-        case Sgd():
-            return math.ceil(spec.optimizer.momentum)
-        case Adafactor():
-            return 0
-        case Muon():
-            return 1
-    return 2
 
 
 def _kept(model: Classifier, task: Task, rows: Sequence[int], numerics: Numerics) -> int:
@@ -93,13 +80,13 @@ def _kept(model: Classifier, task: Task, rows: Sequence[int], numerics: Numerics
     Of a task with batches of its own also those of its loss, whose width is the vocabulary's.
     """
     batch = task.collate(task.ids, rows, task.pad_id)
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    own = {p.untyped_storage()._cdata for p in model.parameters()}
     sizes: dict[int, int] = {}
 
     def note(value: Tensor) -> Tensor:
         storage = value.untyped_storage()
-        if storage.data_ptr() not in own:
-            sizes[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in own:
+            sizes[storage._cdata] = storage.nbytes()
         return value
 
     given = {

@@ -38,6 +38,14 @@ def batch_is_divided(training: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("micro_batch_size",), found, "lower it, or remove it", others)
 
 
+def copies_of_weights(training: Mapping[str, Any]) -> int:
+    """Numbers that gradient descent keeps beside each trained weight: the gradient, the weight of
+    the best evaluation, states of the optimizer, and both again for averaged weights."""
+    optimizer = training["optimizer"]
+    states = {"adamw": 2, "muon": 1, "adafactor": 0, "sgd": int(optimizer.get("momentum", 0) > 0)}
+    return 2 + states[optimizer["kind"]] + 2 * (training.get("averaging") is not None)
+
+
 def descends(section: Mapping[str, Any]) -> bool:
     """Is an artifact, by its section, a network that is trained by gradient descent?"""
     training = section.get("training")
