@@ -52,25 +52,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     say_contradictions(contradictions, spec.contradictions)
     kept = sorted(document for i, document in enumerate(cleaned) if i not in found.of)
     frame = framed(kept, turns)
-    documents.write(frame, out / "documents.parquet")
-    documents.write_ids((document.common for document in kept), out, "documents")
-    if turns:
-        documents.write_answers((document.answer for document in kept), out, "documents")
-    documents.write(
-        pl.DataFrame(
-            sorted(rejected, key=lambda row: row[:2]), schema=documents.REJECTED, orient="row"
-        ),
-        out / "rejected.parquet",
-    )
-    documents.write_labels(spec.labels, out)
-    documents.write_clean(cleaning.rule(spec.clean, keep_lines=turns), out)
-    tables = {
-        str(name): {
-            "documents": part.height,
-            "label": dict(sorted(part["label"].drop_nulls().value_counts().iter_rows())),
-        }
-        for (name,), part in sorted(frame.group_by("table"))
-    }
+    write(spec, kept, frame, rejected, out)
     counts = {
         "documents": frame.height,
         "rejected": reasons,
@@ -83,8 +65,42 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         },
     }
     documents.write_counts(counts, out)
-    report = counts | {"table": tables}
+    report = counts | {"table": by_table(frame)}
     return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+
+
+def write(
+    spec: CorpusSpec,
+    kept: Sequence[Document],
+    frame: pl.DataFrame,
+    rejected: Sequence[Rejected],
+    out: Path,
+) -> None:
+    """The rows that are kept, those that are not, and what each row is recognised by."""
+    has_turns = "turns" in frame.columns
+    documents.write(frame, out / "documents.parquet")
+    documents.write_ids((document.common for document in kept), out, "documents")
+    if has_turns:
+        documents.write_answers((document.answer for document in kept), out, "documents")
+    documents.write(
+        pl.DataFrame(
+            sorted(rejected, key=lambda row: row[:2]), schema=documents.REJECTED, orient="row"
+        ),
+        out / "rejected.parquet",
+    )
+    documents.write_labels(spec.labels, out)
+    documents.write_clean(cleaning.rule(spec.clean, keep_lines=has_turns), out)
+
+
+def by_table(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
+    """How many rows a table gave, and of each label."""
+    return {
+        str(name): {
+            "documents": part.height,
+            "label": dict(sorted(part["label"].drop_nulls().value_counts().iter_rows())),
+        }
+        for (name,), part in sorted(frame.group_by("table"))
+    }
 
 
 def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:

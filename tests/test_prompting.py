@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, processors
 
+from lmspec.language import writing_rules
 from lmspec.writing import prompting
 from lmspec.writing.prompting import PromptError, TooLong, Writer
 from tests.tinywriter import CHAT, END, MOST, NAMES, PAIR, START, Turns, pairs, tokenizer
@@ -122,6 +123,13 @@ def test_a_template_that_the_tokenizer_lacks_is_refused(
     """A misspelt special token would be read as letters."""
     with pytest.raises(PromptError, match=message):
         Writer(words, PAIR | change, MOST, "leave_out")
+
+
+def test_validate_knows_the_tokens_that_are_refused() -> None:
+    """By the same pattern, from which `[INST]` is left out: Llama 2 reads it as letters."""
+    assert writing_rules.SPECIAL.pattern == prompting.MARK.pattern
+    assert not prompting.MARK.search("[INST] {prompt} [/INST]")
+    assert prompting.MARK.findall("<s><bos><|end|></s>") == ["<s>", "<bos>", "<|end|>", "</s>"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ MADE = {  # nouns that take a model of a kind
     "causal": ("model", SCORES, EXPORTED, QUANTIZED),
     "nearest": ("model", SCORES),
 }
-SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>|</?s>|\[/?INST\]")
+# That of writing/prompting.py, which is copied into bundles and imports tokenizers.
+SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos)>")
 PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
 
 
