@@ -1,4 +1,4 @@
-"""bundle: what is deployed.   graph, scores -> model.onnx, tokenizer.json, predict.py, README.md"""
+"""bundle: what is deployed.   graph, scores -> model.onnx, predict.py, README.md, manifest.json"""
 
 import hashlib
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import deployed, documents, predict
-from lmspec.methods import agreement, card
+from lmspec.formats import deployed, documents, manifest, predict
+from lmspec.methods import agreement, card, folders
 from lmspec.specs.bundle import BundleSpec
 
 
@@ -17,11 +17,11 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Copy the graph's files, add code and card, and check that it answers as it was scored."""
     scores = json.loads((needs[spec.scores] / "metrics.json").read_text(encoding="utf-8"))
     require_complete(spec, scores)
-    for name in ("model.onnx", "tokenizer.json", "lmspec.json"):
+    for name in predict.DATA:
         shutil.copyfile(needs[spec.of] / name, out / name)
     if not deployed.write(out):
         stage.say("requirements.txt has no hashes: lmspec does not know those of these versions")
-    classifier = predict.Classifier(out)
+    classifier = predict.Classifier(out, check=False)  # the manifest comes last
     require_scored_answers(classifier, spec, needs, scores)
     about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
     reader = classifier.reader
@@ -29,6 +29,9 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
     text = card.model_card(spec, classifier.labels, scores, files, reads)
     (out / "README.md").write_text(text, encoding="utf-8")
+    made_from = {str(ref): folders.sha256(needs[ref]) for ref in (spec.of, spec.scores)}
+    serving = spec.serving.model_dump() if spec.serving else None
+    manifest.write(out, spec.title, made_from, serving)
     return stage.Report()
 
 

@@ -114,7 +114,7 @@ def test_no_stage_of_this_project_reads_itself_as_text() -> None:
     code = [path for place in CODE for path in (root / place).rglob("*.py")]
     texts = {path: codediff.read_as_text(path.read_bytes()) for path in code}
     reading = {path.relative_to(root).as_posix(): names for path, names in texts.items() if names}
-    shipped = {"", "predict", "ngrams", "reading", "repairing"}  # "" of f"{name}.py"
+    shipped = {"", "predict", "manifest", "ngrams", "reading", "repairing"}  # "" of f"{name}.py"
     own = {"lmspec/formats/predict.py": {"*"}}
     assert reading == own | {"lmspec/formats/deployed.py": shipped}
 

@@ -324,6 +324,7 @@ ADDED = {
     "Causal": {"adapter", "added_tokens"},
     "ScoresSpec": {"calibration_bins", "generation"},
     "ExportedSpec": {"format"},
+    "BundleSpec": {"serving"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},
 }
 

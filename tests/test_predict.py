@@ -11,25 +11,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import deployed, documents, graph, predict, wheels
-from lmspec.methods import agreement, bytepair, cleaning, repairing
+from lmspec.formats import deployed, documents, manifest, predict, wheels
+from lmspec.methods import agreement, cleaning, folders, repairing
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.corpus import Clean
 from lmspec.specs.numerics import Machine
 from stages import bundle as stages_bundle
-from tests import miniature
+from tests import bundles, miniature
+from tests.bundles import CLEAN, LABELS
 
-CLEAN = {"fix_unicode": True, "unescape_html": True}
-LABELS = ["bad", "good", "so so"]
 ODD = (
     "plain",
     "caf\u00c3\u00a9 and \u00e2\u20ac\u0153quotes\u00e2\u20ac\u009d",  # UTF-8 read as cp1252
@@ -52,38 +49,7 @@ ODD = (
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a graph that looks up a row of logits for each token."""
-    folder = tmp_path_factory.mktemp("bundle")
-    texts = [text for _, text, _ in miniature.sentences("")]
-    tokenizer = bytepair.train(texts, 300, 16)
-    about = {"labels": LABELS, "pad_id": 0, "masks": ["full"]}
-    about |= {"long_texts": "windows", "clean": CLEAN}
-    graph.write(drawn(tokenizer.get_vocab_size()), tokenizer, about, folder)
-    deployed.write(folder)
-    return folder
-
-
-def drawn(rows: int) -> onnx.ModelProto:
-    """Logits: the sum over tokens of a row each, where the mask is 1."""
-    table = np.random.default_rng(1).normal(size=(rows, len(LABELS))).astype(np.float32)
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
-        for name in ("input_ids", "attention_mask")
-    ]
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
-        helper.make_node("Mul", ["rows", "column"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "axes"], ["logits"], keepdims=0),
-    ]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])
-    constants = [
-        numpy_helper.from_array(table, "table"),
-        numpy_helper.from_array(np.array([1]), "axes"),
-        numpy_helper.from_array(np.array([2]), "last"),
-    ]
-    made = helper.make_graph(nodes, "graph", inputs, [output], constants)
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return bundles.make(tmp_path_factory.mktemp("bundle"))
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -433,10 +399,10 @@ def needs(bundle: Path, tmp_path: Path) -> stage.Needs:
     return stage.Needs(folders, None, Machine(device="cpu"))
 
 
-def build(needs: stage.Needs, out: Path) -> str:
+def build(needs: stage.Needs, out: Path, **more: object) -> str:
     """Build the bundle; its card."""
     fields = {"of": "exported.a", "scores": "scores.a", "title": "t", "license": "MIT"}
-    spec = BundleSpec.model_validate({**fields, "intended_use": "u", "limitations": "l"})
+    spec = BundleSpec.model_validate({**fields, "intended_use": "u", "limitations": "l", **more})
     out.mkdir()
     stages_bundle.build(spec, needs, out)
     return (out / "README.md").read_text()
@@ -448,6 +414,21 @@ def test_a_bundle_answers_as_it_was_scored(needs: stage.Needs, tmp_path: Path) -
     assert "HTML entities" in card and "Unicode (mojibake" in card
     assert "reads 16 tokens, special ones included" in card and "overlap by an eighth" in card
     assert "pip install -r requirements.txt" in card and "predict_many" in card
+    about = manifest.checked(tmp_path / "out", predict.DATA)
+    assert set(about.files) == {path.name for path in (tmp_path / "out").iterdir()} - {
+        "manifest.json"
+    }
+    made_from = {name: folders.sha256(needs[name]) for name in ("exported.a", "scores.a")}
+    assert (about.title, about.made_from, about.serving) == ("t", made_from, None)
+
+
+def test_limits_of_the_service_are_in_manifest_and_card(needs: stage.Needs, tmp_path: Path) -> None:
+    """As the spec has them."""
+    limits = {"max_text_bytes": 77, "max_texts": 5, "max_body_bytes": 2000, "queue": 9}
+    limits |= {"timeout_ms": 999, "drain_seconds": 4, "empty_text": "refused"}
+    card = build(needs, tmp_path / "out", serving=limits)
+    assert manifest.read(tmp_path / "out").serving == limits
+    assert all(f"| `{name}` | `{value}` |" in card for name, value in limits.items())
 
 
 def test_a_bundle_that_answers_otherwise_is_not_built(

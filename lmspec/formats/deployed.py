@@ -1,20 +1,21 @@
 """deployed: the code of a bundle: predict.py, what it shares with stages, and what to install."""
 
 import re
-import shutil
 from importlib import metadata
 from pathlib import Path
 
-from lmspec.formats import predict, wheels
+from lmspec.formats import manifest, predict, wheels
 from lmspec.methods import ngrams, reading, repairing
 
 # As the stages use them: copied, not written again. Each by its name, by which `lmspec keep` sees
 # that their comments are in a bundle.
 SHARED = {
-    "ngrams": ngrams.__file__,
-    "reading": reading.__file__,
-    "repairing": repairing.__file__,
+    "lmspec.formats.manifest": manifest.__file__,
+    "lmspec.methods.ngrams": ngrams.__file__,
+    "lmspec.methods.reading": reading.__file__,
+    "lmspec.methods.repairing": repairing.__file__,
 }
+PREDICT = "predict.py"
 OWN_FOLDER = "sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out\n"
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
 LOCKED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
@@ -25,16 +26,24 @@ UNKNOWN = """# Built with these; lmspec has the hashes of other versions. To add
 
 def write(out: Path) -> bool:
     """Write them beside the graph. Are the hashes of the packages known?"""
-    code = Path(predict.__file__).read_text(encoding="utf-8")
-    first = "from lmspec.methods."
-    code = code.replace(first, f"{OWN_FOLDER}{first}", 1)
-    for name, path in SHARED.items():
-        code = code.replace(f"from lmspec.methods.{name} import", f"from {name} import")
-        shutil.copyfile(path, out / f"{name}.py")
-    (out / "predict.py").write_text(code, encoding="utf-8")
+    for name, content in code().items():
+        (out / name).write_bytes(content)
     text, hashed = requirements()
     (out / "requirements.txt").write_text(text, encoding="utf-8")
     return hashed
+
+
+def code() -> dict[str, bytes]:
+    """File -> content, of all that a bundle executes."""
+    text = Path(predict.__file__).read_text(encoding="utf-8")
+    first = "from lmspec."
+    text = text.replace(first, f"{OWN_FOLDER}{first}", 1)
+    files = {}
+    for module, path in SHARED.items():
+        name = module.rpartition(".")[2]
+        text = text.replace(f"from {module} import", f"from {name} import")
+        files[f"{name}.py"] = Path(path).read_bytes()
+    return {**files, PREDICT: text.encode()}
 
 
 def requirements() -> tuple[str, bool]:

@@ -6,8 +6,9 @@ python predict.py --csv reviews.csv --text review        the table, with two col
 python predict.py --jsonl reviews.jsonl --text review    the objects, with two fields more
 
 Each text has one answer, in order; a text of white space alone has an empty one. Exit status: 0;
-1 if the input cannot be read on (standard error says where); 2 for wrong arguments; 3 if every text
-has its answer, and some had bytes that are not UTF-8, read as U+FFFD (standard error: the lines).
+1 if the input cannot be read on, or a file of the bundle is not the one that was built (standard
+error says where); 2 for wrong arguments; 3 if every text has its answer, and some had bytes that
+are not UTF-8, read as U+FFFD (standard error: the lines).
 """
 
 import argparse
@@ -26,8 +27,9 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
 import numpy as np
 import onnxruntime
 
+from lmspec.formats.manifest import Damaged, checked
 from lmspec.methods.ngrams import tokenizer
-from lmspec.methods.reading import Ids, Reader, predicted
+from lmspec.methods.reading import Ids, Reader, Windows, predicted
 from lmspec.methods.repairing import repair
 
 Answer = dict[str, float]  # label -> probability, the most probable first
@@ -37,6 +39,7 @@ CONTROLS = re.compile(
 )  # which break a line, or drive a terminal
 SURROGATES = re.compile("[\ud800-\udfff]")
 NOTES_SHOWN = 10
+GRAPH, TOKENIZER, ABOUT = DATA = ("model.onnx", "tokenizer.json", "lmspec.json")
 
 
 class Classifier:
@@ -44,6 +47,7 @@ class Classifier:
 
     folder   holds model.onnx, tokenizer.json and lmspec.json
     threads  that a prediction uses
+    check    hash the files, and raise Damaged unless they are those of manifest.json
     labels   in the order of the model's outputs
     reader   what it reads of a text
     """
@@ -51,19 +55,21 @@ class Classifier:
     labels: list[str]
     max_length: int | None  # tokens that are read at once; None if it reads n-grams alone
 
-    def __init__(self, folder: Path | str, threads: int = 1) -> None:
+    def __init__(self, folder: Path | str, threads: int = 1, check: bool = True) -> None:
         folder = Path(folder)
+        if check:
+            checked(folder, DATA)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         self.labels = about["labels"]
         self._pad_id: int = about["pad_id"]
         self._clean: Mapping[str, bool] = about["clean"]
         self._session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
         )
-        self.reader = Reader(tokenizer(folder / "tokenizer.json"), about["long_texts"])
+        self.reader = Reader(tokenizer(folder / TOKENIZER), about["long_texts"])
         self.max_length = self.reader.max_length
 
     def predict(self, text: str) -> Answer:
@@ -85,11 +91,17 @@ class Classifier:
         if not readable:
             return answers
         windows = self.reader.read([cleaned[i] for i in readable])
-        rows = predicted(self._logits, windows, self._pad_id, batch_size)  # (n, k)
-        for i, row in zip(readable, rows.tolist(), strict=True):
-            by_probability = sorted(zip(self.labels, row, strict=True), key=lambda one: -one[1])
-            answers[i] = dict(by_probability)
+        for i, answer in zip(readable, self.answers(windows, batch_size), strict=True):
+            answers[i] = answer
         return answers
+
+    def answers(self, windows: Windows, batch_size: int = 1) -> list[Answer]:
+        """The answer to each text, of which the reader gave these windows."""
+        rows = predicted(self._logits, windows, self._pad_id, batch_size)  # (n, k)
+        return [
+            dict(sorted(zip(self.labels, row, strict=True), key=lambda one: -one[1]))
+            for row in rows.tolist()
+        ]
 
     def clean(self, text: str) -> str:
         """The text as the corpus repaired those that the model was trained on."""
@@ -375,7 +387,11 @@ def main(given: Sequence[str] | None = None) -> int:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     notes = Notes()
-    classifier = Classifier(Path(__file__).parent, options.threads)
+    try:
+        classifier = Classifier(Path(__file__).parent, options.threads)
+    except Damaged as error:
+        tell(str(error))
+        return 1
     try:
         out = output(options)
         form = form_of(options, classifier, notes, out)

@@ -4,13 +4,14 @@ Source: Mitchell et al. 2019, arXiv:1810.03993.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lmspec.methods.coverage import percent
 from lmspec.methods.scalar import quoted
 from lmspec.specs.bundle import BundleSpec
+from lmspec.specs.serving import Serving
 
 USE = """## How to use it
 
@@ -31,6 +32,8 @@ classifier.predict("A text.")  # {label: probability}, the most probable first
 classifier.predict_many(["A text.", "Another one."])
 ```
 """
+CHECKED = """`manifest.json` has these hashes, too: `predict.py` and `lmspec serve` refuse a folder
+in which a file differs."""
 LONG_TEXTS = {
     "truncate": "it reads the beginning, and nothing after it",
     "head_tail": "it reads the beginning and the end, half of these tokens each",
@@ -81,7 +84,8 @@ def model_card(
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
         _data(scores.get("data", {})),
         USE,
-        "## Files\n\n| file | SHA-256 |\n| --- | --- |\n"
+        *_service(spec),
+        f"## Files\n\n{CHECKED}\n\n| file | SHA-256 |\n| --- | --- |\n"
         + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
     ]
     return "\n".join(parts)
@@ -105,6 +109,19 @@ def _reads(reads: Reads) -> str:
     reader = "encoder" if reads.ngrams else "network"
     text += f"\nThe {reader} reads {tokens}, at once. Of a longer text {beyond}."
     return f"{text}{' N-grams are of the whole text.' if reads.ngrams else ''}\n"
+
+
+def _service(spec: BundleSpec) -> Iterator[str]:
+    """The limits of its service, if the spec has them."""
+    if spec.serving is not None:
+        rows = (
+            f"| `{name}` | `{getattr(spec.serving, name)}` | {_line(field.description or '')} |\n"
+            for name, field in Serving.model_fields.items()
+        )
+        yield (
+            "## As a service\n\n`lmspec serve PATH` answers over HTTP, within these limits:\n\n"
+            f"| limit | value | |\n| --- | ---: | --- |\n{''.join(rows)}"
+        )
 
 
 def _unread(metrics: Mapping[str, Any], reads: Reads) -> str:

@@ -8,6 +8,7 @@ from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks.bundle import license_is_an_spdx_expression
 from lmspec.specs.checks.templates import dvc_replaces_nothing
 from lmspec.specs.scores import GRAPHS
+from lmspec.specs.serving import Serving
 
 
 class BundleSpec(Artifact):
@@ -34,4 +35,7 @@ class BundleSpec(Artifact):
     )
     limitations: str = Field(
         min_length=1, max_length=20_000, description="known failure modes (Markdown)"
+    )
+    serving: Serving | None = Field(
+        default=None, description="limits of `lmspec serve`; null: those of docs/serving.md"
     )

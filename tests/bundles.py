@@ -1,0 +1,54 @@
+"""bundles: a small bundle, made in a folder within a tenth of a second."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from lmspec.formats import deployed, graph, manifest
+from lmspec.methods import bytepair
+from tests import miniature
+
+CLEAN = {"fix_unicode": True, "unescape_html": True}
+LABELS = ["bad", "good", "so so"]
+MADE_FROM = {"exported.a": "1" * 64, "scores.a": "2" * 64}
+
+
+def make(folder: Path, serving: Mapping[str, Any] | None = None) -> Path:
+    """A bundle of a graph that looks up a row of logits for each token."""
+    texts = [text for _, text, _ in miniature.sentences("")]
+    tokenizer = bytepair.train(texts, 300, 16)
+    about = {"labels": LABELS, "pad_id": 0, "masks": ["full"]}
+    about |= {"long_texts": "windows", "clean": CLEAN}
+    graph.write(drawn(tokenizer.get_vocab_size()), tokenizer, about, folder)
+    deployed.write(folder)
+    (folder / "README.md").write_text("# Good or bad\n")
+    manifest.write(folder, "Good or bad", MADE_FROM, serving)
+    return folder
+
+
+def drawn(rows: int) -> onnx.ModelProto:
+    """Logits: the sum over tokens of a row each, where the mask is 1."""
+    table = np.random.default_rng(1).normal(size=(rows, len(LABELS))).astype(np.float32)
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
+        helper.make_node("Mul", ["rows", "column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "axes"], ["logits"], keepdims=0),
+    ]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])
+    constants = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([1]), "axes"),
+        numpy_helper.from_array(np.array([2]), "last"),
+    ]
+    made = helper.make_graph(nodes, "graph", inputs, [output], constants)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
