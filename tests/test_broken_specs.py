@@ -129,6 +129,14 @@ def _the_weights_are_a_llama(folder: Path) -> None:
     _config(num_hidden_layers=2, max_position_embeddings=128)(folder)
 
 
+def _holding(folder: Path, name: str, text: str) -> None:
+    """With that content, and its hash in params.yaml."""
+    (folder / "raw" / name).write_text(text)
+    path, old = folder / "params.yaml", f"raw/{name}, sha256: '"
+    digest = sha256(folder / "raw" / name)
+    path.write_text(path.read_text().replace(f"{old}{EMPTY}", f"{old}{digest}"))
+
+
 def _wrote(path: Path) -> None:
     path.write_text("1,awful\n")
 
@@ -206,6 +214,12 @@ def _git_converted_line_endings(folder: Path) -> None:
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
     "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
+    "the old file has the columns review, stars and document": lambda folder: _holding(
+        folder, "old.csv", "review,stars,document\ngood,5,a\n"
+    ),
+    "the chats have questions and no answer": lambda folder: _holding(
+        folder, "chats.jsonl", '{"question": "say a", "reply": ""}\n' * 3
+    ),
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,

@@ -352,12 +352,30 @@ def _a_step_that_does_not_fit(folder: Path) -> None:
         footprint.require_memory(mock.Mock(), mock.Mock(), mock.Mock(), SPECS.numerics)
 
 
+def _a_column_that_the_file_lacks(folder: Path) -> None:
+    from lmspec.formats import rawtable
+
+    (folder / "old.csv").write_text("review,stars,document\ngood,5,a\n")
+    table = SPECS.corpus["old"].tables[0]
+    list(rawtable.rows(folder / "old.csv", table))
+
+
+def _rows_without_answers(folder: Path) -> None:
+    from lmspec.methods.screening import Rejected
+    from stages import corpus
+
+    rows = [Rejected("chats", i, "say a", "no answer", "reply", None) for i in range(3)]
+    corpus.say(SPECS.corpus["old"], rows, kept=0)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
     "file-sources-hold-files": (_a_source_with_a_fifo, "FIFO|no file"),
     "file-sources-have-their-hash": (_a_source_with_another_hash, "SHA-256"),
     "table-is-in-its-source": (_a_table_of_another_source, "there is no such file in the source"),
+    "columns-are-in-the-file": (_a_column_that_the_file_lacks, "it has no column 'text'"),
+    "answers-are-there": (_rows_without_answers, "no row is left: 3 no answer"),
     "length-fits-positions": (_more_tokens_than_positions, "49 is more than the 48 positions"),
     "teacher-is-a-transformer": (_a_teacher_that_is_no_transformer, "is of kind cnn"),
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),

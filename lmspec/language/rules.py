@@ -20,6 +20,7 @@ from lmspec.language import (
     recorded,
     resolved,
     sweep_rules,
+    table_rules,
     world_rules,
     writing_rules,
 )
@@ -376,6 +377,7 @@ RULES = (
     file_sources_hold_files,
     file_sources_have_their_hash,
     table_is_in_its_source,
+    *table_rules.RULES,
     model_rules.length_fits_positions,
     teacher_is_a_transformer,
     update_trains_a_network,
