@@ -14,7 +14,8 @@ from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.speed import SpeedSpec
 
 TIMED = 5  # number of its stream of draws
-WEIGHTS = ("*.onnx", "*.safetensors")
+WEIGHTS = ("*.onnx", "*.onnx.data", "*.safetensors")
+WRITING = "stages.writing_speed"  # by its name: it is in the key of such measurements alone
 
 
 def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -22,6 +23,10 @@ def build(spec: SpeedSpec, needs: stage.Needs, out: Path) -> stage.Report:
 
     Ratios above 1 favour the graph.
     """
+    if spec.generation is not None:
+        writing = importlib.import_module(WRITING)
+        made: stage.Report = writing.build(spec, spec.generation, needs)
+        return made
     texts = documents.read_split(needs[spec.on], "test")["text"].to_list()
     rng = np.random.default_rng([needs.bits.seed, TIMED])
     drawn = rng.choice(len(texts), min(len(texts), spec.texts), replace=False)

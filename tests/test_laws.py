@@ -325,6 +325,7 @@ ADDED = {
     "ScoresSpec": {"calibration_bins", "generation"},
     "ExportedSpec": {"format"},
     "BundleSpec": {"serving"},
+    "SpeedSpec": {"generation"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},
 }
 

@@ -250,6 +250,21 @@ def _answers_of_a_classifier(folder: Path) -> None:
     writing_scores.of_model(folder, needs())
 
 
+def _a_classifier_that_is_timed_by_tokens(folder: Path) -> None:
+    from stages import writing_speed
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "cnn"}))
+    spec = Project.model_validate(YAML(typ="safe").load(specs.WRITING)).find("speed.pairs")
+    machine = Machine(device="cpu")
+    writing_speed.contestant(spec.modules()[2], folder, folder, spec, SPECS.numerics, machine)  # type: ignore[arg-type]
+
+
+def _more_tokens_than_a_graph_reads(folder: Path) -> None:
+    from lmspec.writing import timing
+
+    timing.require_room(96, 90, 7, "data/quantized/pairs")
+
+
 def _texts_without_turns(folder: Path) -> None:
     import polars as pl
 
@@ -392,6 +407,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "writers-are-scored": (_labels_of_a_model_that_writes, "has answers, no labels"),
     "generation-suits-the-kind": (_answers_of_a_classifier, "of kind cnn generates nothing"),
+    "timed-alike": (_a_classifier_that_is_timed_by_tokens, "of kind cnn generates nothing"),
+    "timed-tokens-fit": (_more_tokens_than_a_graph_reads, "more than the 96 tokens that it reads"),
     "rows-suit-the-kind": (_texts_without_turns, "without prompts and answers"),
     "prompt-has-the-turns": (_a_system_prompt_without_a_place, "a pair is one prompt"),
     "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),

@@ -13,6 +13,7 @@ from lmspec.compare.revision import number
 from lmspec.compare.verdicts import CONFIDENCE, LEVEL, of_sizes, towards
 from lmspec.errors import some
 from lmspec.language import nouns
+from lmspec.specs.checks.speed import company
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.results import Metric
 from lmspec.statistics import exact
@@ -98,8 +99,15 @@ def _timed(pair: ArtifactPair, metric: Metric, ratio: Ratio) -> Ratio:
         ratio=float(np.exp(timing.value)),
         interval=(low, high) if math.isfinite(high) else None,  # of too few rounds
         p=timing.p,
-        method=IN_ROUNDS.format(against=pair.candidate.spec.get("against")),
+        method=IN_ROUNDS.format(against=pair.candidate.spec.get("against")) + _company(pair),
     )
+
+
+def _company(pair: ArtifactPair) -> str:
+    """Which of the two runs was not alone on its machine, in words."""
+    ends = dict.fromkeys((pair.baseline, pair.candidate))
+    found = ((end, company(end.number(("others_share",)))) for end in ends)
+    return "".join(f"; {end.revision.name} was {what}" for end, what in found if what)
 
 
 def rounds(pair: ArtifactPair, column: str | None) -> Rounds | str:
@@ -170,7 +178,8 @@ def _setting(artifact: Artifact) -> tuple[object, ...] | None:
     if ArtifactName.parse(str(spec.get("against"))).folder not in folders:
         return None
     folders.pop(ArtifactName.parse(str(spec.get("of"))).folder, None)
-    return spec.get("texts"), spec.get("batch_size"), *sorted(folders.items())
+    settings = (spec.get(field) for field in ("texts", "batch_size", "generation"))
+    return *settings, *sorted(folders.items())
 
 
 def _versions(artifact: Artifact) -> Mapping[str, str]:

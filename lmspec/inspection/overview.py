@@ -14,6 +14,7 @@ from lmspec.compare.revision import Revision, Unavailable
 from lmspec.errors import some
 from lmspec.inspection.results import CONFIDENCE, Estimate, Overview, Problem, Score, TextScore
 from lmspec.methods import majority
+from lmspec.specs.checks.speed import company
 from lmspec.specs.names import ArtifactName, MetricPath
 from lmspec.statistics.predictions import Predictions
 from lmspec.statistics.sides import Side
@@ -74,6 +75,7 @@ class Inspection:
         scores, answers = list(self.all_scores()), list(self.all_answers())
         problems = [
             *self._problems(),
+            *self._company(),
             *self._warnings([*scores, *answers]),
             *self._better(scores, "macro_f1"),
             *self._better(answers, "chrf"),
@@ -90,6 +92,15 @@ class Inspection:
             others = f"{len(beyond)} other{'s' if len(beyond) > 1 else ''}"
             why = f"made from these: {some(beyond)}"
             yield Problem(others, why, "run `dvc repro`")
+
+    def _company(self) -> Iterator[Problem]:
+        """Measurements beside which other processes ran."""
+        for name in self.revision.artifacts:
+            path = ("others_share",)
+            if name.startswith("speed.") and (found := company(self.revision.number(name, path))):
+                stage = ArtifactName.parse(name).stage
+                remedy = f"`dvc repro --force --single-item {stage}` when they are done"
+                yield Problem(name, found, remedy)
 
     def _warnings(self, scores: Sequence[Score | TextScore]) -> Iterator[Problem]:
         """What makes scores worth little, as `lmspec diff` and the model card have it."""
@@ -181,7 +192,7 @@ class Inspection:
             difference(pair, (dataset, "macro_f1")) if pair and linear != scores.name else None,
             _constant(scores.predictions.get(dataset)),
             pictures.bytes_of(self.artifact(of)) or None,
-            self._latency(of),
+            self._timed(of, ("latency_ms", "p50")),
             of in self.shipped,
         )
 
@@ -201,7 +212,7 @@ class Inspection:
             },
             difference(pair, (dataset, "chrf")) if pair and simple != scores.name else None,
             pictures.bytes_of(self.artifact(of)) or None,
-            self._latency(of),
+            self._timed(of, ("decode_tokens_per_second",)),
             of in self.shipped,
         )
 
@@ -211,13 +222,13 @@ class Inspection:
         specs = self.revision.artifacts.items()
         return {str(spec.get("of")) for name, spec in specs if name.startswith("bundle.")}
 
-    def _latency(self, of: str) -> float | None:
+    def _timed(self, of: str, metric: MetricPath) -> float | None:
+        """From the first measurement in which it is timed."""
         for name, spec in self.revision.artifacts.items():
             for end in ("of", "against") if name.startswith("speed.") else ():
-                if spec.get(end) == of:
-                    path = (end, "latency_ms", "p50")
-                    if (found := self.revision.number(name, path)) is not None:
-                        return found
+                found = self.revision.number(name, (end, *metric))
+                if spec.get(end) == of and found is not None:
+                    return found
         return None
 
     def _gates(self) -> Iterator[Gate]:

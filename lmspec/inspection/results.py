@@ -63,7 +63,8 @@ class TextScore:
 
     metrics  exact match, BLEU, chrF, log loss: as far as there are any
     nearest  chrF against the answers to the nearest training prompts, on the same prompts
-    bytes, latency_ms, shipped  as of `Score`
+    tokens_per_second  written in one text
+    bytes, shipped     as of `Score`
     """
 
     scores: str
@@ -73,7 +74,7 @@ class TextScore:
     metrics: Mapping[str, Estimate]
     nearest: Estimate | None
     bytes: int | None
-    latency_ms: float | None
+    tokens_per_second: float | None
     shipped: bool
 
 

@@ -166,8 +166,8 @@ def _no_other(specs: Specs, gate: Values, metric: MetricName) -> tuple[str, str]
 
 def _timed_apart(specs: Specs, one: ArtifactName, other: ArtifactName) -> tuple[str, str] | None:
     """(how the settings of two measurements differ, what to do); None if they do not."""
-    for field in ("against", "on", "texts", "batch_size"):
-        values = [specs[name][field] for name in (one, other)]
+    for field in ("against", "on", "texts", "batch_size", "generation"):
+        values = [specs[name].get(field) for name in (one, other)]
         if values[0] != values[1]:
             found = f"{field} is {values[0]} in {one}, and {values[1]} in {other}"
             return found, f"time both with the same {field}, so that the machine cancels out"

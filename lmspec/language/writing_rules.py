@@ -5,22 +5,24 @@ They are rules as those of language/rules.py.
 """
 
 import re
+from collections.abc import Iterator
 
 from lmspec.errors import some
 from lmspec.language import on_disk, resolved
-from lmspec.language.resolved import Disagreements, Specs, Values
+from lmspec.language.resolved import Disagreements, Place, Specs, Values
 from lmspec.specs.checks.exported import DECODERS, not_a_decoder
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
-SCORES, EXPORTED, QUANTIZED = "scores", "exported", "quantized"
+SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 MADE = {  # nouns that take a model of a kind
-    "causal": ("model", SCORES, EXPORTED, QUANTIZED),
+    "causal": ("model", SCORES, SPEED, EXPORTED, QUANTIZED),
     "nearest": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.
 SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos)>")
+WRITTEN_BY = {"causal": "tokens", "nearest": "answers"}  # kind -> what it writes at once
 PARTS = {"all_linear", "attention"}  # targets of an adapter that name no layer
 
 
@@ -30,8 +32,8 @@ def writes(specs: Specs, name: ArtifactName) -> bool:
 
 
 def writers_are_scored(specs: Specs) -> Disagreements:
-    """So far, models that write are trained, exported, quantized and scored; a list of pairs never
-    becomes a graph."""
+    """So far, models that write are trained, exported, quantized, scored and timed; a list of pairs
+    never becomes a graph."""
     for name in specs.names:
         if not writes(specs, name):
             continue
@@ -58,6 +60,55 @@ def generation_suits_the_kind(specs: Specs) -> Disagreements:
             remedy = "say in `generation` how they are generated, in place of calibration_bins"
             at = (*name, "calibration_bins") if "calibration_bins" in scores else (*name,)
             yield Disagreement(at, found, remedy, (place,))
+
+
+def timed_alike(specs: Specs) -> Disagreements:
+    """Two models that write are timed by their tokens, any others by their texts."""
+    for name, speed in specs.of(SPEED):
+        (origin, kind), (other, against) = (
+            (first, model["architecture"]["kind"])
+            for first, model in (specs.first(speed[field]) for field in ("of", "against"))
+        )
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        generates = speed.get("generation") is not None
+        if SPEED not in MADE.get(kind, (SPEED,)):
+            continue  # writers_are_scored reports it
+        if WRITTEN_BY.get(kind) != WRITTEN_BY.get(against):
+            found = f"{other} is of kind {against}, and {origin} of kind {kind}"
+            remedy = "compare two that write tokens, or two that tell labels apart"
+            yield Disagreement((*name, "against"), found, remedy, (place,))
+        elif kind == "causal" and not generates:
+            found = f"a model of kind {kind} is timed by its tokens"
+            remedy = "write `generation: {prompt_tokens: 64, new_tokens: 32}`"
+            yield Disagreement(name, found, remedy, (place,))
+        elif kind != "causal" and generates:
+            found = f"a model of kind {kind} generates nothing"
+            yield Disagreement((*name, "generation"), found, "remove it", (place,))
+
+
+def timed_tokens_fit(specs: Specs) -> Disagreements:
+    """Prompt and new tokens together are no more than a graph or a model reads."""
+    for name, speed in specs.of(SPEED):
+        generation = speed.get("generation") or {}
+        for field in ("of", "against") if generation else ():
+            tokens = generation["prompt_tokens"] + generation["new_tokens"]
+            for most, place in _reads_at_most(specs, speed[field]):
+                if most < tokens:
+                    found = f"{tokens} tokens are more than the {most} that {speed[field]} reads"
+                    at = (*name, "generation", "prompt_tokens")
+                    yield Disagreement(at, found, "lower it, or `new_tokens`", (place,))
+
+
+def _reads_at_most(specs: Specs, name: str) -> Iterator[tuple[int, Place]]:
+    """How many tokens a model or graph that writes can read, and where that is written."""
+    for member in specs.line(name):
+        if (form := specs[member].get("format")) is not None:
+            yield form["max_past"], ((*member, "format", "max_past"), f"max_past of {member}")
+            return
+    origin, model = specs.first(name)
+    positions = on_disk.positions(resolved.config(specs, model))
+    if positions is not None:
+        yield positions, ((*origin, "architecture", "weights"), "its weights")
 
 
 def rows_suit_the_kind(specs: Specs) -> Disagreements:
@@ -202,6 +253,8 @@ RULES = (
     cache_fits_the_model,
     weight_only_is_of_writers,
     generation_suits_the_kind,
+    timed_alike,
+    timed_tokens_fit,
     rows_suit_the_kind,
     prompt_has_the_turns,
     template_is_of_the_tokenizer,

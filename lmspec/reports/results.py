@@ -34,7 +34,8 @@ def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
         head = f"generated answers: {len(found.answers)}"
         yield Section(head, table=generated.overview(found.answers, found.baseline), whole=WHOLE)
     every: list[Score | TextScore] = [*found.scores, *found.answers]
-    yield from _sizes(every)
+    yield from _sizes(found.scores)
+    yield from _sizes(found.answers)
     if found.gates:
         yield _gates(found, everything)
     yield from _problems(found.problems)
@@ -75,15 +76,26 @@ def _sizes(scores: Sequence[Score | TextScore]) -> Iterator[Section]:
         (
             of,
             "" if score.bytes is None else size(score.bytes),
-            "" if score.latency_ms is None else f"{score.latency_ms:.2g}",
+            "" if (speed := _speed(score)) is None else f"{speed:.{2 + _writes(score)}g}",
             "shipped" if score.shipped else "",
         )
         for of, score in each.items()
-        if score.bytes is not None or score.latency_ms is not None or score.shipped
+        if score.bytes is not None or _speed(score) is not None or score.shipped
     ]
     if rows:
-        heads = "scored:name|size:number|ms for one text:number|bundle:text"
-        yield Section("size and latency", table=tables.table("sizes", heads, rows))
+        what = "tokens per second" if _writes(scores[0]) else "ms for one text"
+        heads = f"scored:name|size:number|{what}:number|bundle:text"
+        title = "size and speed" if _writes(scores[0]) else "size and latency"
+        yield Section(title, table=tables.table("sizes", heads, rows))
+
+
+def _writes(score: Score | TextScore) -> bool:
+    return isinstance(score, TextScore)
+
+
+def _speed(score: Score | TextScore) -> float | None:
+    """In milliseconds for a text, or in tokens per second."""
+    return score.tokens_per_second if isinstance(score, TextScore) else score.latency_ms
 
 
 def _gates(found: Overview, everything: bool) -> Section:
