@@ -154,7 +154,7 @@ def timed(root: Path, name: str, speeds: list[tuple[float, float]], share: float
 
 
 def test_two_commits_are_compared_by_their_rounds(tmp_path: Path) -> None:
-    """More tokens per second are better, relative to the other model; company is said."""
+    """More tokens per second are better, relative to the other model; reports name company."""
     old = timed(tmp_path / "old", "old", [(1 / own, 1 / other) for own, other in TIMES], 0.01)
     fast = [(1.4 / own, 1 / other) for own, other in TIMES]
     new = timed(tmp_path / "new", "new", fast, 0.31)
