@@ -1,6 +1,7 @@
 """updated: an earlier model, trained on new data.   model, new and old splits -> a model"""
 
 import dataclasses
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import checkpoint, documents, examples, seenfile
+from lmspec.formats import checkpoint, documents, examples, kinds, seenfile
 from lmspec.methods import coverage, encoding, reading
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.updated import FITTED_ONCE
@@ -19,12 +20,20 @@ from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
 from lmspec.training import distilling, loop, seeds, summary, supervision, updating
+from lmspec.training.suited import require_suited
 from lmspec.training.task import Fitted, Task
+
+WRITING = "stages.writing_updated"  # by its name: it is in the key of models that write alone
 
 
 def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
     the old."""
+    updating.require_trained_on(seenfile.read(needs[spec.of]), spec)
+    require_suited(spec, kinds.kind_of(needs[spec.of]))
+    if spec.retention.top_logits is not None:
+        written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
+        return written
     kept = train(spec, needs, needs.bits)
     checkpoint.write(kept.model, out)
     others = seeds.over_seeds(
@@ -47,7 +56,6 @@ class Trained:
 
 def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """The earlier model, carried on with one seed."""
-    require_trained_on(seenfile.read(needs[spec.of]), spec)
     clean = documents.read_clean(needs[spec.on])
     earlier = dataclasses.replace(checkpoint.read(needs[spec.of]), clean=clean)
     if earlier.kind in FIXED_FEATURES:
@@ -111,18 +119,6 @@ def together(
         np.concatenate([part.truth[rows] for part, rows in pairs]),
         pl.concat([part.documents[rows] for part, rows in pairs]),
     )
-
-
-def require_trained_on(seen: seenfile.Seen, spec: UpdatedSpec) -> None:
-    """Raise LmspecError if rows would be replayed that the earlier model was not trained on."""
-    trained = [splits for splits, parts in seen.items() if "train" in parts]
-    for replay in spec.replay:
-        if replay.of not in trained:
-            raise LmspecError(
-                "updated.replay",
-                f"{spec.of} was not trained on {replay.of}",
-                f"it was trained on {' and '.join(trained)}",
-            )
 
 
 STAGE = stage.Stage(UpdatedSpec, build)

@@ -15,8 +15,8 @@ from lmspec.formats import conversations, documents, writer
 from lmspec.specs.architecture import Causal, Nearest
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
-from lmspec.specs.training import GradientDescent, Untrained
-from lmspec.training import loop, seeds, summary, writing
+from lmspec.specs.training import GradientDescent, LogisticRegression, Untrained
+from lmspec.training import descending, seeds, summary, writing
 from lmspec.training.task import Fitted, Task
 from lmspec.writing.prompting import PLAIN, prompt_of
 
@@ -84,12 +84,7 @@ def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> tuple[Prep
     recipe, network = spec.training, kept.model.model
     if not isinstance(recipe, GradientDescent):
         return kept, untrained(kept)
-    if recipe.checkpointing:
-        network.activation_checkpointing_enable({"use_reentrant": False})
-    fitted = loop.fit(network, kept.task, recipe, numerics, needs.resume)
-    if recipe.checkpointing:
-        network.activation_checkpointing_disable()
-    return kept, fitted
+    return kept, descending.fit(network, kept.task, recipe, numerics, needs.resume)
 
 
 def untrained(kept: Prepared) -> Fitted:
@@ -103,6 +98,8 @@ def untrained(kept: Prepared) -> Fitted:
 def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepared:
     """One model, with one seed, and its task. All seeds learn from the same rows."""
     assert isinstance(spec.architecture, Causal)
+    recipe = spec.training
+    assert not isinstance(recipe, LogisticRegression)
     seeds.seed_weights(numerics)
     model = created(spec.architecture, needs, spec.on)
     new = conversations.read(needs[spec.on], "train", model.writer, spec.rows, needs.bits.seed)
@@ -111,7 +108,8 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
     if spec.adapter and not isinstance(spec.training, Untrained):
         adapters = importlib.import_module(ADAPTERS)
         adapted = adapters.Adapted(model.model, spec.architecture, numerics, "CAUSAL_LM")
-    task = imitation(spec, model, new, dev)
+    objective = writing.imitating(descending.smoothing(recipe))
+    task = descending.task(model.model, new, dev, model.pad_id, recipe, objective)
     return Prepared(model, new, dev, task, adapted)
 
 
@@ -132,32 +130,6 @@ def created(spec: Causal, needs: stage.Needs, on: str) -> writer.WriterModel:
         spec.max_length,
         spec.long_texts,
         documents.read_clean(needs[on]),
-    )
-
-
-def imitation(
-    spec: ModelSpec,
-    model: writer.WriterModel,
-    new: conversations.Conversations,
-    dev: conversations.Conversations,
-) -> Task:
-    """Learn to write the answers of new rows; judged on those of dev."""
-    network, pad_id, recipe = model.model, model.pad_id, spec.training
-    smoothing, max_tokens = 0.0, None
-    if isinstance(recipe, GradientDescent):
-        smoothing = getattr(recipe.loss, "label_smoothing", 0.0)
-        max_tokens = recipe.packing.max_tokens if recipe.packing else None
-    if max_tokens is not None:
-        writing.require_apart(network, new.ids, new.learned, pad_id, max_tokens)
-    return Task(
-        new.ids,
-        pad_id,
-        writing.imitating(smoothing),
-        writing.evaluation(network, dev.ids, dev.learned, dev.text_bytes, pad_id),
-        named=new.named,
-        dev=dev.ids,
-        collate=writing.collated(new.learned, max_tokens),
-        weight=new.weight,
     )
 
 

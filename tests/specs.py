@@ -32,7 +32,7 @@ GOOD = (
 WRITING = (
     (ROOT / "tests/writing.yaml")
     .read_text()
-    .format(pairs=EMPTY, chats=EMPTY, manual=EMPTY, weights=EMPTY)
+    .format(pairs=EMPTY, later=EMPTY, chats=EMPTY, manual=EMPTY, weights=EMPTY)
 )
 
 
@@ -40,7 +40,7 @@ def written(text: str | bytes, folder: Path) -> Path:
     """The path of a params.yaml with that text, beside the files that its sources name."""
     path = folder / "params.yaml"
     (folder / "raw/weights").mkdir(parents=True, exist_ok=True)
-    for name in ("old.csv", "new.csv", "pairs.json", "chats.jsonl", "manual.txt"):
+    for name in ("old.csv", "new.csv", "pairs.json", "later.csv", "chats.jsonl", "manual.txt"):
         (folder / "raw" / name).touch()
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path

@@ -321,6 +321,8 @@ ADDED = {
     "Table": {"turns"},
     "SplitsSpec": {"same_answers"},
     "ModelSpec": {"rows"},
+    "UpdatedSpec": {"rows"},
+    "Retention": {"top_logits"},
     "Causal": {"adapter", "added_tokens"},
     "ScoresSpec": {"calibration_bins", "generation"},
     "ExportedSpec": {"format"},

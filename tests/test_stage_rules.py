@@ -172,6 +172,17 @@ def _an_update_of_a_linear_model(folder: Path) -> None:
     updated.build(spec, needs(student_small=folder, splits_new=folder), folder)  # type: ignore[arg-type]
 
 
+def _few_logits_of_a_classifier(folder: Path) -> None:
+    from stages import updated
+
+    (folder / "seen.json").write_text(json.dumps({"splits.old": ["train", "dev"]}))
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "cnn", "labels": ["good", "bad"]}))
+    spec = SPECS.find("updated.first")
+    retention = spec.retention.model_copy(update={"top_logits": 8})  # type: ignore[attr-defined]
+    spec = spec.model_copy(update={"retention": retention})
+    updated.build(spec, needs(student_small=folder), folder)  # type: ignore[arg-type]
+
+
 def _scores(seen: list[str], accepted: list[dict[str, Any]]) -> None:
     from lmspec.methods.overlap import Overlap
     from lmspec.specs.scores import ScoresSpec
@@ -406,6 +417,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "has not seen splits.new",
     ),
     "writers-are-scored": (_labels_of_a_model_that_writes, "has answers, no labels"),
+    "further-training-suits-the-kind": (_few_logits_of_a_classifier, "cnn has no top_logits"),
     "generation-suits-the-kind": (_answers_of_a_classifier, "of kind cnn generates nothing"),
     "timed-alike": (_a_classifier_that_is_timed_by_tokens, "of kind cnn generates nothing"),
     "timed-tokens-fit": (_more_tokens_than_a_graph_reads, "more than the 96 tokens that it reads"),

@@ -1,7 +1,8 @@
 """conversations: one split as a model that writes takes it: token ids, and which are learned."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,16 @@ def read(
     rows  that many, drawn by the seed; all without it
     Raises LmspecError if there are none, all are too long, or one does not suit the template.
     """
+    return read_some(splits, split, writer, lambda count: drawn(count, rows, seed))
+
+
+def read_some(
+    splits: Path, split: str, writer: Writer, choose: Callable[[int], Ids]
+) -> Conversations:
+    """The same of other rows. choose: their number -> positions of those that are read,
+    ascending."""
     frame = documents.read_split(splits, split, ["id", "table", "group"])
-    chosen = drawn(len(frame), rows, seed)
+    chosen = choose(len(frame))
     frame = frame[chosen]
     texts: Iterable[Any] = (
         documents.Texts(splits, split) if writer.kind == PLAIN else Turns(splits, split)
@@ -139,6 +148,21 @@ def read(
         reading.cut,
         reading.text_bytes,
         reading.first,
+    )
+
+
+def together(parts: Sequence[Conversations]) -> Conversations:
+    """The rows of several, in order."""
+    offsets = np.cumsum([0, *(len(part.tokens) for part in parts)])
+    return Conversations(
+        packing.packed(itertools.chain.from_iterable(part.ids for part in parts)),
+        packing.packed(itertools.chain.from_iterable(part.learned for part in parts), np.int8),
+        np.concatenate([part.of_row + n for part, n in zip(parts, offsets, strict=False)]),
+        pl.concat([part.documents for part in parts]),
+        np.concatenate([part.tokens for part in parts]),
+        sum(part.cut for part in parts),
+        sum(part.text_bytes for part in parts),
+        parts[0].first,
     )
 
 

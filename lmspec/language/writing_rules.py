@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from lmspec.errors import some
 from lmspec.language import on_disk, resolved
 from lmspec.language.resolved import Disagreements, Place, Specs, Values
+from lmspec.specs.checks import further
 from lmspec.specs.checks.exported import DECODERS, not_a_decoder
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
+STUDENT, UPDATED = "student", "updated"
 MADE = {  # nouns that take a model of a kind
-    "causal": ("model", SCORES, SPEED, EXPORTED, QUANTIZED),
+    "causal": ("model", UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
     "nearest": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.
@@ -32,8 +34,7 @@ def writes(specs: Specs, name: ArtifactName) -> bool:
 
 
 def writers_are_scored(specs: Specs) -> Disagreements:
-    """So far, models that write are trained, exported, quantized, scored and timed; a list of pairs
-    never becomes a graph."""
+    """Not every noun takes every kind of model that writes yet; a list of pairs is only scored."""
     for name in specs.names:
         if not writes(specs, name):
             continue
@@ -43,6 +44,19 @@ def writers_are_scored(specs: Specs) -> Disagreements:
             place = (*origin, "architecture", "kind"), f"the kind of {origin}"
             found = f"{origin} is of kind {kind}, from which no {name.noun} is made yet"
             yield Disagreement(name, found, "score the model itself", (place,))
+
+
+def further_training_suits_the_kind(specs: Specs) -> Disagreements:
+    """An update or a student is trained as the kind of model can be that it begins from."""
+    for name, section in specs.of(STUDENT, UPDATED):
+        origin, model = specs.first(name)
+        architecture = model["architecture"]
+        kind, length = architecture["kind"], architecture.get("max_length", 0)
+        if name.noun not in MADE.get(kind, (name.noun,)):
+            continue  # writers_are_scored reports it
+        for found in further.suits(kind, length, section):
+            others = tuple(((*origin, *at), f"the {at[-1]} of {origin}") for at, _ in found.others)
+            yield Disagreement((*name, *found.steps), found.found, found.remedy, others)
 
 
 def generation_suits_the_kind(specs: Specs) -> Disagreements:
@@ -249,6 +263,7 @@ def weight_only_is_of_writers(specs: Specs) -> Disagreements:
 
 RULES = (
     writers_are_scored,
+    further_training_suits_the_kind,
     format_suits_the_kind,
     cache_fits_the_model,
     weight_only_is_of_writers,

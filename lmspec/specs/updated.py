@@ -38,6 +38,13 @@ class Retention(Spec):
         le=1000,
         description="weight of the cross-entropy with the earlier model's soft labels",
     )
+    top_logits: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**6,
+        description="of models that write, and of these alone: so many logits of each learned token"
+        " are kept, the largest; all other tokens count as one",
+    )
 
 
 class UpdatedSpec(Artifact):
@@ -53,6 +60,13 @@ class UpdatedSpec(Artifact):
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits with the new data (train and dev)"
     )
+    rows: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="that many of the new rows, drawn by `numerics.seed`, of models that write;"
+        " without it, all",
+    )
     replay: tuple[Replay, ...] = Field(
         strict=False,
         min_length=1,
@@ -62,6 +76,9 @@ class UpdatedSpec(Artifact):
     frozen_embeddings: FrozenEmbeddings
     frozen_layers: FrozenLayers
     training: Training = Field(description="how the weights are fitted")
+
+    def modules(self) -> tuple[str, ...]:
+        return ("stages.writing_updated",) * (self.retention.top_logits is not None)
 
     def reads_like(self) -> Ref:
         return self.of

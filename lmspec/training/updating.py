@@ -1,5 +1,7 @@
 """updating: which old rows are replayed, and the loss that retains the earlier model's outputs."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from lmspec.errors import LmspecError
 from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch
 from lmspec.specs.training import CrossEntropy, Focal
-from lmspec.specs.updated import Retention
+from lmspec.specs.updated import Retention, UpdatedSpec
 from lmspec.training import losses, weighting
 from lmspec.training.distilling import Answers, soft_cross_entropy
 from lmspec.training.task import Objective
@@ -33,6 +35,21 @@ def replayed(
         )
     rng = np.random.default_rng([seed, REPLAY, which])
     return np.sort(rng.choice(available, size, replace=False))
+
+
+def require_trained_on(seen: Mapping[str, Sequence[str]], spec: UpdatedSpec) -> None:
+    """Raise LmspecError if rows would be replayed that the earlier model was not trained on.
+
+    seen  data -> which parts of it that model has seen
+    """
+    trained = [splits for splits, parts in seen.items() if "train" in parts]
+    for replay in spec.replay:
+        if replay.of not in trained:
+            raise LmspecError(
+                "updated.replay",
+                f"{spec.of} was not trained on {replay.of}",
+                f"it was trained on {' and '.join(trained)}",
+            )
 
 
 def retaining(

@@ -130,6 +130,25 @@ def apart(segments: Tensor) -> Tensor:
     return same.tril()[:, None]
 
 
+def each_logits(
+    model: PreTrainedModel,
+    ids: Sequence[Ids],
+    learned: Sequence[Ids],
+    pad_id: int,
+    batch_size: int,
+    max_tokens: int | None = None,
+) -> Iterator[tuple[Lines, Tensor]]:
+    """(batch, logits (m, v) of its learned tokens), of examples of like lengths together."""
+    collate = collated(learned, max_tokens)
+    for rows in length_order(lengths(ids), batch_size):
+        batch = collate(ids, rows, pad_id)
+        assert isinstance(batch, Lines)
+        with torch.inference_mode():
+            input_ids = torch.from_numpy(batch.input_ids).to(model.device)
+            logits = guessed(model, batch, input_ids).float()
+        yield batch, logits
+
+
 def each_loss(
     model: PreTrainedModel,
     ids: Sequence[Ids],
@@ -141,7 +160,7 @@ def each_loss(
     """(w,) summed negative log-likelihood (nats) of the learned tokens of each example, and (w,)
     how many of them are the most probable ones."""
     loss, right = np.zeros(len(ids)), np.zeros(len(ids), np.int64)
-    for batch, logits in _logits(model, ids, learned, pad_id, batch_size, max_tokens):
+    for batch, logits in each_logits(model, ids, learned, pad_id, batch_size, max_tokens):
         truth = torch.from_numpy(batch.truth).to(logits.device)
         each = functional.cross_entropy(logits, truth, reduction="none").double()
         rows = batch.rows[batch.row_of]
@@ -155,7 +174,7 @@ def logits(
 ) -> NDArray[np.float32]:
     """(m, v) of all learned tokens, in the order in which examples are computed."""
     model.eval()
-    parts = _logits(model, ids, learned, pad_id, EVALUATION_BATCH, None)
+    parts = each_logits(model, ids, learned, pad_id, EVALUATION_BATCH)
     return np.concatenate([part.cpu().numpy() for _, part in parts])
 
 
@@ -172,8 +191,7 @@ def evaluation(
     Its log loss is in nats a token, ends included, and its accuracy is of tokens.
     """
     tokens = sum(int(row.sum()) for row in learned)
-    fitting = EVALUATION_TOKENS // int(lengths(ids).max())
-    batch_size = max(1, min(EVALUATION_BATCH, fitting))
+    batch_size = fitting(ids)
 
     def evaluate() -> dict[str, float]:
         loss, right = each_loss(model, ids, learned, pad_id, batch_size)
@@ -185,6 +203,11 @@ def evaluation(
         }
 
     return evaluate
+
+
+def fitting(ids: Sequence[Ids]) -> int:
+    """Examples at once, of which the longest are of so many tokens."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_TOKENS // int(lengths(ids).max())))
 
 
 def require_apart(
@@ -212,21 +235,3 @@ def require_apart(
     if not (np.abs(alone - beside) <= APART * tokens).all():
         found = f"a {kind} lets an example see another of its line"
         raise LmspecError("training.packing", found, "remove it")
-
-
-def _logits(
-    model: PreTrainedModel,
-    ids: Sequence[Ids],
-    learned: Sequence[Ids],
-    pad_id: int,
-    batch_size: int,
-    max_tokens: int | None,
-) -> Iterator[tuple[Lines, Tensor]]:
-    collate = collated(learned, max_tokens)
-    for rows in length_order(lengths(ids), batch_size):
-        batch = collate(ids, rows, pad_id)
-        assert isinstance(batch, Lines)
-        with torch.inference_mode():
-            input_ids = torch.from_numpy(batch.input_ids).to(model.device)
-            logits = guessed(model, batch, input_ids).float()
-        yield batch, logits
