@@ -54,11 +54,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         splits = root / name
         for split, part in (("train", rows[:-32]), ("dev", rows[-32:-16]), ("test", rows[-16:])):
             write_split(part, splits, split)
+            ids = "".join(f"{name}-{split}-{i}\n" for i in range(len(part)))
+            (splits / f"{split}.ids").write_text(ids)
         (splits / "corpus.json").write_text(json.dumps(f"corpus.{name}"))
         (splits / "counts.json").write_text("{}")
     source = write_weights(root / "tiny")
     fit = training(epochs=12, early_stopping=STOPPING | {"evaluation_steps": 60}).model_dump()
-    spec = {"on": "splits.pairs", "architecture": spec_of().model_dump(), "training": fit}
+    spec = {
+        "on": "splits.pairs",
+        "architecture": spec_of(max_length=64).model_dump(),
+        "training": fit,
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(footprint, "require_memory", lambda *given: None)
         built(spec, source, root / "old", root / "model")
@@ -287,7 +293,7 @@ def test_twice_and_resumed_it_is_the_same_bytes(
     """With rows that are drawn, parts of batches and packed lines."""
     monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(checkpoints, "SHARE", 1e9)
-    recipe = {"micro_batch_size": 5, "packing": {"max_tokens": 64} if packed else None}
+    recipe = {"epochs": 3, "micro_batch_size": 5, "packing": {"max_tokens": 64} if packed else None}
     rule = spec(rows=40, training=recipe)
     report = update(project, tmp_path / "one", rule)
     assert report.metrics["rows"] == {"new": 40, "replayed": 20}
