@@ -325,6 +325,8 @@ ADDED = {
     "Retention": {"top_logits"},
     "Causal": {"adapter", "added_tokens"},
     "ScoresSpec": {"calibration_bins", "generation"},
+    "Decoding": {"end_penalty"},
+    "Generation": {"end_penalty"},
     "ExportedSpec": {"format"},
     "BundleSpec": {"serving"},
     "SpeedSpec": {"generation"},
