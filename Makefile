@@ -48,7 +48,7 @@ docs: env ## generate what the documentation takes from code and data/metrics
 	python docs/generate.py
 
 wheels: env ## hashes of the packages that a bundle needs; asks the index, with uv (`pip install uv`)
-	printf 'ftfy\nnumpy\nonnxruntime\ntokenizers\n' | uv pip compile - --quiet --universal \
+	printf 'ftfy\nllguidance\nnumpy\nonnxruntime\ntokenizers\n' | uv pip compile - --quiet --universal \
 	  --generate-hashes --python-version 3.11 --no-annotate --no-header -c requirements.lock \
 	  | python -m tests.wheels lmspec/formats/wheels.py
 

@@ -1,6 +1,7 @@
 """bundle: what is deployed.   graph, scores -> model.onnx, predict.py, README.md, manifest.json"""
 
 import hashlib
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -12,11 +13,19 @@ from lmspec.formats import deployed, documents, manifest, predict
 from lmspec.methods import agreement, card, folders
 from lmspec.specs.bundle import BundleSpec
 
+WRITING = "stages.writing_bundle"  # by its name: it is in the key of such bundles alone
+
 
 def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Copy the graph's files, add code and card, and check that it answers as it was scored."""
     scores = json.loads((needs[spec.scores] / "metrics.json").read_text(encoding="utf-8"))
     require_complete(spec, scores)
+    require_suited(spec, needs[spec.of])
+    if spec.generation is not None:
+        writing = importlib.import_module(WRITING)
+        report: stage.Report = writing.build(spec, spec.generation, scores, needs, out)
+        write_manifest(spec, needs, out)
+        return report
     for name in predict.DATA:
         shutil.copyfile(needs[spec.of] / name, out / name)
     if not deployed.write(out):
@@ -29,10 +38,15 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
     text = card.model_card(spec, classifier.labels, scores, files, reads)
     (out / "README.md").write_text(text, encoding="utf-8")
+    write_manifest(spec, needs, out)
+    return stage.Report()
+
+
+def write_manifest(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
+    """Beside all other files of a bundle, so last."""
     made_from = {str(ref): folders.sha256(needs[ref]) for ref in (spec.of, spec.scores)}
     serving = spec.serving.model_dump() if spec.serving else None
     manifest.write(out, spec.title, made_from, serving)
-    return stage.Report()
 
 
 def require_complete(spec: BundleSpec, scores: dict[str, Any]) -> None:
@@ -49,6 +63,18 @@ def require_complete(spec: BundleSpec, scores: dict[str, Any]) -> None:
             f"{spec.scores} does not say how many test texts {spec.of} has seen",
             "have stages/scores.py write `accepted_overlap` and `overlap`, as that of lmspec does",
         )
+
+
+def require_suited(spec: BundleSpec, graph: Path) -> None:
+    """Raise LmspecError if labels or answers are declared, and the graph has the other."""
+    about = json.loads((graph / "lmspec.json").read_text(encoding="utf-8"))
+    writes = "prompt" in about
+    if writes and spec.generation is None:
+        found = "the graph writes, and nothing says how"
+        raise LmspecError(f"bundle, of {spec.of}", found, "say so: `generation`")
+    if not writes and spec.generation is not None:
+        found = "the graph tells labels apart, and generates nothing"
+        raise LmspecError(f"bundle, of {spec.of}", found, "remove `generation`")
 
 
 def require_scored_answers(

@@ -16,7 +16,7 @@ import polars as pl
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import conversations, documents, kinds
+from lmspec.formats import conversations, decoding, documents, kinds
 from lmspec.methods import overlap
 from lmspec.specs.generation import Generation, Sample
 from lmspec.specs.scores import DECODER, MODELS, ScoresSpec
@@ -28,6 +28,7 @@ from lmspec.writing.sampling import Sampling
 # by their names: they are in the keys of those scores alone that use them
 WRITER, NEAREST = "lmspec.formats.writer", "lmspec.formats.nearest"
 TORCH, CONSTRAINTS = "lmspec.writing.torchdecoder", "lmspec.writing.constraining"
+TURNS = "turns"  # of answers.parquet: what was asked, with all that came before
 EVERY = 50  # answers from one line of progress to the next
 
 
@@ -63,7 +64,7 @@ def build(
     model = opened(spec, generation, needs)
     results: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    texts: list[tuple[str, ...]] = []
+    texts: list[tuple[Any, ...]] = []
     for name in spec.on:
         frame, dialogues = read(needs[name], generation.rows, needs.bits.seed)
         references = [dialogue[-1][1] for dialogue in dialogues]
@@ -83,14 +84,22 @@ def build(
         say(name.name, results[name.name])
         rows += written
         texts += [
-            (name.name, answer.id, prompt_of(dialogue), answer.reference, answer.text)
+            (
+                name.name,
+                answer.id,
+                prompt_of(dialogue),
+                answer.reference,
+                answer.text,
+                [{"role": role, "content": content} for role, content in dialogue[:-1]],
+            )
             for answer, dialogue in zip(found, dialogues, strict=True)
         ]
-    schema = dict.fromkeys(answers.TEXTS, pl.String)
+    schema: dict[str, Any] = {**dict.fromkeys(answers.TEXTS, pl.String), TURNS: documents.TURNS}
     documents.write(pl.DataFrame(texts, schema=schema, orient="row"), out / answers.FILE)
     accepted = [each.model_dump() for each in spec.accepted_overlap]
     data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
-    summary: dict[str, Any] = {"of": spec.of, "generation": generation.model_dump()}
+    settled = decoding.settled(generation, needs.root)
+    summary: dict[str, Any] = {"of": spec.of, "batch_size": spec.batch_size, "generation": settled}
     summary |= {"metrics": results, "data": data, "accepted_overlap": accepted}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     return stage.Report(results, {"answers": rows})
@@ -145,21 +154,10 @@ def constrained(
         if rule.kind == "regex":
             grammar: generating.Constraint = made.regex(rule.pattern)
         else:
-            grammar = made.json_schema(schema_in(root / rule.file, rule.file))
+            grammar = made.json_schema(decoding.schema_in(root, rule.file))
     except constraining.ConstraintError as error:
         raise LmspecError(place, error.found, error.remedy) from error
     return grammar
-
-
-def schema_in(path: Path, file: str) -> Any:
-    """The JSON schema of a file. Raises LmspecError if there is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        found = f"it cannot be read: {error.strerror}"
-        raise LmspecError(file, found, "correct `constraint.file`, or add the file") from None
-    except ValueError as error:
-        raise LmspecError(file, f"it is no JSON: {error}", "correct it") from None
 
 
 def say(dataset: str, result: dict[str, Any]) -> None:

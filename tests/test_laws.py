@@ -328,7 +328,7 @@ ADDED = {
     "Decoding": {"end_penalty"},
     "Generation": {"end_penalty"},
     "ExportedSpec": {"format"},
-    "BundleSpec": {"serving"},
+    "BundleSpec": {"attribution", "beside", "generation", "serving"},
     "SpeedSpec": {"generation"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},
 }

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import deployed, documents, manifest, predict, wheels
+from lmspec.formats import deployed, documents, manifest, predict, shipping, wheels
 from lmspec.methods import agreement, cleaning, folders, repairing
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.corpus import Clean
@@ -357,23 +357,23 @@ def test_the_folder_works_by_itself(bundle: Path, tmp_path: Path) -> None:
 
 def test_requirements_have_the_hashes_of_the_pinned_versions() -> None:
     """Of requirements.lock, so that `make wheels` is not forgotten."""
-    text, hashed = deployed.requirements()
+    text, hashed = shipping.requirements(deployed.PACKAGES)
     pinned = dict(
         re.findall(r"^([\w.-]+)==(\S+)", (miniature.ROOT / "requirements.lock").read_text(), re.M)
     )
-    locked = dict(deployed.LOCKED.findall(wheels.LOCK))
+    locked = dict(shipping.LOCKED.findall(wheels.LOCK))
     names = {name.lower().replace("_", "-"): version for name, version in pinned.items()}
     assert set(deployed.PACKAGES) <= set(locked)
     assert {n: v for n, v in locked.items() if n in names and names[n] != v} == {}
     blocks = re.split(r"^(?=\S)", text, flags=re.M)[1:]
-    assert hashed and len(blocks) == len(locked)
+    assert hashed and len(blocks) == len(locked) - 1 and shipping.OPTIONAL in locked
     assert all("--hash=sha256:" in block for block in blocks)
 
 
 def test_versions_without_known_hashes_are_pinned_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """pip takes hashes for all packages or for none."""
-    monkeypatch.setattr(deployed, "_version", lambda name: "1.2" if name == "numpy" else "0.1")
-    text, hashed = deployed.requirements()
+    monkeypatch.setattr(shipping, "_version", lambda name: "1.2" if name == "numpy" else "0.1")
+    text, hashed = shipping.requirements(deployed.PACKAGES)
     assert not hashed and "numpy==1.2\n" in text and "--hash=" not in text
 
 

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 PRINTING = Path("lmspec/reports/printing.py")
 # which print what they were given, and why that is right
 OTHERS = {
-    "lmspec/formats/predict.py": "in a bundle: its output is data, and its input a user's own",
+    "lmspec/formats/predict_forms.py": "in a bundle: its output is data, its input a user's own",
+    "lmspec/formats/predict_writing.py": "the same",
     "lmspec/architectures/embedding.py": "numbers",
     "lmspec/architectures/hybrid.py": "a number",
     "lmspec/architectures/linear.py": "a constant",

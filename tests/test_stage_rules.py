@@ -321,6 +321,30 @@ def _the_scores_of_another_graph(folder: Path) -> None:
     bundle.build(SPECS.find("bundle.release"), needs(scores_release=folder), folder)  # type: ignore[arg-type]
 
 
+def _a_bundle(folder: Path, about: dict[str, Any], **changes: Any) -> None:
+    from lmspec.specs.bundle import BundleSpec
+    from stages import bundle
+
+    (folder / "lmspec.json").write_text(json.dumps(about))
+    scores = {"of": "quantized.release", "accepted_overlap": [], "metrics": {"pairs": {}}}
+    (folder / "metrics.json").write_text(json.dumps(scores))
+    spec = BundleSpec.model_validate(GOOD["bundle"]["release"] | changes)
+    folders = {"scores_release": folder, "quantized_release": folder}
+    bundle.build(spec, needs(**folders), folder / "out")
+
+
+def _labels_of_a_model_that_writes(folder: Path) -> None:
+    _a_bundle(folder, {"prompt": {}})
+
+
+def _scores_of_other_splits(folder: Path) -> None:
+    from stages import writing_bundle
+
+    spec = SimpleNamespace(scores="scores.a", beside=["scores.b"])
+    tables = {"scores.b": {"dataset": ["chats"]}}
+    writing_bundle.require_beside(spec, ["pairs"], tables)  # type: ignore[arg-type]
+
+
 def _a_sweep(over: dict[str, Any], rungs: Sequence[float] = ()) -> None:
     from stages import sweep
 
@@ -445,6 +469,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "adafactor cannot train weights that are divided",
     ),
     "training-fits-the-memory": (_a_step_that_does_not_fit, "a step needs about 20.0 GiB"),
+    "bundle-suits-the-kind": (_labels_of_a_model_that_writes, "the graph writes"),
+    "beside-is-of-the-same-splits": (_scores_of_other_splits, r"scores\.b is not on pairs"),
     "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
 }
 

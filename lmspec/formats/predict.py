@@ -12,33 +12,35 @@ are not UTF-8, read as U+FFFD (standard error: the lines).
 """
 
 import argparse
-import codecs
-import csv
 import io
 import itertools
 import json
-import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TextIO
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from lmspec.formats.manifest import Damaged, checked
+from lmspec.formats.predict_forms import (
+    CONTROLS,
+    STOPPED,
+    SURROGATES,
+    Notes,
+    add_arguments,
+    answer_each,
+    check_arguments,
+    positive,
+    tell,
+)
 from lmspec.methods.ngrams import tokenizer
 from lmspec.methods.reading import Ids, Reader, Windows, predicted
 from lmspec.methods.repairing import repair
 
 Answer = dict[str, float]  # label -> probability, the most probable first
 PREDICTED, CONFIDENCE, PROBABILITY = "predicted", "confidence", "probability"
-CONTROLS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
-)  # which break a line, or drive a terminal
-SURROGATES = re.compile("[\ud800-\udfff]")
-NOTES_SHOWN = 10
 GRAPH, TOKENIZER, ABOUT = DATA = ("model.onnx", "tokenizer.json", "lmspec.json")
 
 
@@ -115,180 +117,52 @@ class Classifier:
         return np.asarray(self._session.run(None, inputs)[0], np.float32)
 
 
-class Unreadable(Exception):
-    """An input that cannot be read on: what was found where, and what to do."""
+class Labels:
+    """How labels are written: a `Layout` of predict_forms.
 
+    top  how many; all of them as lines, and as further columns or fields, with `probabilities`
+    """
 
-class Notes:
-    """Says on standard error which lines had bytes that are not UTF-8."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-
-    def whole(self, text: str, line: int) -> str:
-        """The text, with U+FFFD for each part that did not decode."""
-        if not SURROGATES.search(text):
-            return text
-        self.lines += 1
-        if self.lines <= NOTES_SHOWN:
-            tell(f"line {line} has bytes that are not UTF-8, read as U+FFFD")
-        elif self.lines == NOTES_SHOWN + 1:
-            tell("more such lines are not listed")
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-class Row(NamedTuple):
-    """A text, and what its form needs to write the answer beside."""
-
-    text: str
-    origin: Any
-
-
-class Form(Protocol):
-    """How texts come and answers go."""
-
-    def read(self) -> Iterator[Row]:
-        """Every row of the input. Raises Unreadable."""
-
-    def write(self, row: Row, answer: Answer) -> None:
-        """The answer to a row."""
-
-
-class Lines:
-    """Texts of the command line, or one a line; answers as lines of label, probability and text."""
-
-    def __init__(self, texts: Iterable[str], top: int, out: TextIO) -> None:
-        self.texts, self.top, self.out = texts, top, out
-
-    def read(self) -> Iterator[Row]:
-        """Each text."""
-        return (Row(text, None) for text in self.texts)
-
-    def write(self, row: Row, answer: Answer) -> None:
-        """One line, whatever the text holds."""
-        best = itertools.islice(answer.items(), self.top)
-        shown = [part for label, p in best for part in (label, f"{p:.4f}")]
-        shown = shown or [""] * 2 * self.top
-        print("\t".join(CONTROLS.sub(" ", part) for part in (*shown, row.text)), file=self.out)
-
-
-class Csv:
-    """A table with a header; the answers are further columns of the same rows."""
-
-    def __init__(
-        self,
-        stream: TextIO,
-        column: str,
-        delimiter: str,
-        labels: Sequence[str],
-        top: int,
-        probabilities: bool,
-        notes: Notes,
-        out: TextIO,
-    ) -> None:
-        csv.field_size_limit(2**31 - 1)
-        self.notes, self.top, self.labels = notes, top, labels if probabilities else ()
-        # strict: else a quote that is not closed makes one text of the rest of the file
-        self.rows = csv.reader(stream, delimiter=delimiter, strict=True)
-        self.writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-        self.header = next(self._parsed(), [])
-        if self.header.count(column) != 1:
-            many = "two columns" if column in self.header else "no column"
-            see = "--text" if len(self.header) > 1 else "--text, --delimiter"
-            raise Unreadable(f"it has {many} {column!r}: its columns are {self.header}; see {see}")
-        self.at = self.header.index(column)
-        names = [
+    def __init__(self, labels: Sequence[str], top: int, probabilities: bool) -> None:
+        self.labels = labels if probabilities else ()
+        self.top = min(top, len(labels))
+        self.of_line = len(labels) if probabilities else self.top
+        self.columns = [
             f"{name}{'' if n == 1 else f'_{n}'}"
-            for n in range(1, top + 1)
+            for n in range(1, self.top + 1)
             for name in (PREDICTED, CONFIDENCE)
         ]
-        names += [f"{PROBABILITY}_{label}" for label in self.labels]
-        for name in set(names) & set(self.header):
-            raise Unreadable(f"it has a column {name!r} already: rename it")
-        self.writer.writerow([*self.header, *names])
+        self.columns += [f"{PROBABILITY}_{label}" for label in self.labels]
+        self.fields = (PREDICTED, CONFIDENCE, "probabilities")
 
-    def read(self) -> Iterator[Row]:
-        """Each row; empty lines are none."""
-        for cells in self._parsed():
-            if not cells and len(self.header) > 1:
-                continue
-            cells = cells or [""]
-            if len(cells) != len(self.header):
-                found = f"line {self.rows.line_num} ends a row of {len(cells)} fields"
-                raise Unreadable(f"{found}, and the header has {len(self.header)}")
-            yield Row(cells[self.at], cells)
+    def text(self, value: Any) -> str:
+        """Numbers are texts."""
+        if isinstance(value, (dict, list, bool)):
+            raise ValueError("is not a text")
+        return str(value)
 
-    def write(self, row: Row, answer: Answer) -> None:
-        """The row, and its answer."""
+    def cells(self, answer: Answer) -> list[str]:
+        """One for each column; empty without an answer."""
         best = list(answer.items())[: self.top]
         cells = [part for label, p in best for part in (label, f"{p:.6f}")]
         cells += [""] * (2 * self.top - len(cells))
-        cells += [f"{answer[label]:.6f}" if answer else "" for label in self.labels]
-        self.writer.writerow([*row.origin, *cells])
+        return cells + [f"{answer[label]:.6f}" if answer else "" for label in self.labels]
 
-    def _parsed(self) -> Iterator[list[str]]:
-        try:
-            for cells in self.rows:
-                yield [self.notes.whole(cell, self.rows.line_num) for cell in cells]
-        except csv.Error as error:
-            raise Unreadable(f"line {self.rows.line_num}: {error}") from None
-
-
-class Jsonl:
-    """One JSON object a line; the answers are further fields."""
-
-    def __init__(
-        self, stream: TextIO, field: str, top: int, all_labels: bool, notes: Notes, out: TextIO
-    ) -> None:
-        self.stream, self.field, self.notes, self.out = stream, field, notes, out
-        self.top = None if all_labels else top
-
-    def read(self) -> Iterator[Row]:
-        """Each object; empty lines are none."""
-        for number, line in enumerate(self.stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(self.notes.whole(line, number))
-            except ValueError as error:
-                raise Unreadable(f"line {number} is not JSON: {error}") from None
-            if not isinstance(values, dict) or self.field not in values:
-                found = f"fields {list(values)}" if isinstance(values, dict) else "no object"
-                raise Unreadable(f"line {number} has {found}, and no {self.field!r}; see --text")
-            text = values[self.field]
-            if isinstance(text, (dict, list, bool)):
-                raise Unreadable(f"line {number}: its {self.field!r} is not a text")
-            for name in {PREDICTED, CONFIDENCE, "probabilities"} & values.keys():
-                raise Unreadable(f"line {number} has a field {name!r} already: rename it")
-            yield Row("" if text is None else str(text), values)
-
-    def write(self, row: Row, answer: Answer) -> None:
-        """The object, and its answer; null without one."""
+    def values(self, answer: Answer) -> dict[str, Any]:
+        """By field; null without an answer."""
         label, confidence = next(iter(answer.items()), (None, None))
-        values = {**row.origin, PREDICTED: label, CONFIDENCE: confidence and round(confidence, 6)}
-        if self.top != 1:
-            best = itertools.islice(answer.items(), self.top)
-            values["probabilities"] = {label: round(p, 6) for label, p in best}
-        print(json.dumps(values, ensure_ascii=False), file=self.out)
+        values = {PREDICTED: label, CONFIDENCE: confidence and round(confidence, 6)}
+        if self.top != 1 or self.labels:
+            best = itertools.islice(answer.items(), None if self.labels else self.top)
+            return values | {"probabilities": {label: round(p, 6) for label, p in best}}
+        return values
 
-
-def decoded(stream: BinaryIO, newline: str | None) -> TextIO:
-    """UTF-8, or UTF-16 where it says so, without its mark; `Notes` finds what did not decode."""
-    start = stream.peek(2)[:2] if isinstance(stream, io.BufferedReader) else b""
-    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return io.TextIOWrapper(stream, "utf-16", "surrogatepass", newline)
-    return io.TextIOWrapper(stream, "utf-8-sig", "surrogateescape", newline)
-
-
-def lines(stream: TextIO, notes: Notes) -> Iterator[str]:
-    """Each line without its end, which may be LF, CR LF or CR."""
-    for number, line in enumerate(stream, start=1):
-        yield notes.whole(line.rstrip("\n"), number)
-
-
-def tell(line: str) -> None:
-    """Say something that is no answer."""
-    print(f"predict.py: {line}", file=sys.stderr)
+    def line(self, text: str, answer: Answer) -> str:
+        """Labels and probabilities, then the text."""
+        best = itertools.islice(answer.items(), self.of_line)
+        shown = [part for label, p in best for part in (label, f"{p:.4f}")]
+        shown = shown or [""] * 2 * self.of_line
+        return "\t".join(CONTROLS.sub(" ", part) for part in (*shown, text))
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -296,89 +170,19 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("texts", nargs="*", help="without any, one a line on standard input")
-    parser.add_argument("--csv", metavar="FILE", help="a table with a header line; - for stdin")
-    parser.add_argument("--jsonl", metavar="FILE", help="a JSON object a line; - for stdin")
-    parser.add_argument("--text", metavar="COLUMN", default="text", help="column or field to read")
-    parser.add_argument("--delimiter", metavar="CHAR", help="of the table; , or, in a .tsv, tab")
-    parser.add_argument("--output", metavar="FILE", help="instead of standard output; UTF-8")
-    parser.add_argument("--top", metavar="K", type=_positive, default=1, help="the K best labels")
+    add_arguments(parser, "text")
+    parser.add_argument("--top", metavar="K", type=positive, default=1, help="the K best labels")
     parser.add_argument("--probabilities", action="store_true", help="of every label")
     parser.add_argument(
         "--batch-size",
         metavar="N",
-        type=_positive,
+        type=positive,
         default=1,
         help="texts at a time: faster, but in int8 those of a batch change each other a little",
     )
-    parser.add_argument("--threads", metavar="N", type=_positive, default=1)
     options = parser.parse_args(given)
-    if bool(options.texts) + bool(options.csv) + bool(options.jsonl) > 1:
-        parser.error("give texts, or --csv, or --jsonl")
-    if options.delimiter and len(options.delimiter) != 1:
-        parser.error("--delimiter is one character")
-    if not (options.texts or options.csv or options.jsonl) and sys.stdin.isatty():
-        parser.error("give texts, or lines on standard input")
+    check_arguments(parser, options)
     return options
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"it must be a whole number from 1, and is {text!r}")
-    return int(text)
-
-
-def form_of(options: argparse.Namespace, classifier: Classifier, notes: Notes, out: TextIO) -> Form:
-    """What the arguments ask for. Raises Unreadable, or OSError."""
-    top = min(options.top, len(classifier.labels))
-    name = options.csv or options.jsonl or "-"
-    if options.texts:
-        return Lines(options.texts, len(classifier.labels) if options.probabilities else top, out)
-    stream = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115
-    if options.csv:
-        delimiter = options.delimiter or ("\t" if name.lower().endswith(".tsv") else ",")
-        return Csv(
-            decoded(stream, ""),
-            options.text,
-            delimiter,
-            classifier.labels,
-            top,
-            options.probabilities,
-            notes,
-            out,
-        )
-    text = decoded(stream, None)
-    if options.jsonl:
-        return Jsonl(text, options.text, top, options.probabilities, notes, out)
-    top = len(classifier.labels) if options.probabilities else top
-    return Lines(lines(text, notes), top, out)
-
-
-def output(options: argparse.Namespace) -> TextIO:
-    """Where answers go: tables in UTF-8, lines as the console has it, and never an error.
-
-    Raises Unreadable if they would overwrite what is read, OSError.
-    """
-    if options.output:
-        _require_another(options)
-        return Path(options.output).open(
-            "w", encoding="utf-8", errors="backslashreplace", newline="\n"
-        )
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        if options.csv or options.jsonl:
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        sys.stdout.reconfigure(errors="backslashreplace")
-    return sys.stdout
-
-
-def _require_another(options: argparse.Namespace) -> None:
-    """Opening the output empties it, so it must not be the input, by any name."""
-    name = options.csv or options.jsonl or "-"
-    target = Path(options.output)
-    if not options.texts and target.exists():
-        source = os.fstat(sys.stdin.fileno()) if name == "-" else Path(name).stat()
-        if os.path.samestat(source, target.stat()):
-            raise Unreadable("--output is the file that is read: name another one")
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -386,29 +190,19 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(given)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
-    notes = Notes()
     try:
         classifier = Classifier(Path(__file__).parent, options.threads)
     except Damaged as error:
         tell(str(error))
-        return 1
-    try:
-        out = output(options)
-        form = form_of(options, classifier, notes, out)
-        rows = form.read()
-        size = 1 if options.batch_size == 1 else 32 * options.batch_size  # of them sorted by length
-        while chunk := list(itertools.islice(rows, size)):
-            answers = classifier.predict_many([row.text for row in chunk], options.batch_size)
-            for row, answer in zip(chunk, answers, strict=True):
-                form.write(row, answer)
-            out.flush()
-    except BrokenPipeError:  # as `| head` leaves; else Python complains when it closes the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (Unreadable, OSError, UnicodeError) as error:
-        tell(f"{options.csv or options.jsonl or 'standard input'}: {error}")
-        return 1
-    return 3 if notes.lines else 0
+        return STOPPED
+    layout = Labels(classifier.labels, options.top, options.probabilities)
+    size = options.batch_size
+
+    def answer(texts: Sequence[str]) -> list[Answer]:
+        return classifier.predict_many(texts, size)
+
+    chunk = 1 if size == 1 else 32 * size  # of them sorted by length
+    return answer_each(options, layout, answer, chunk, Notes())
 
 
 if __name__ == "__main__":

@@ -408,6 +408,7 @@ WARNINGS = (
     block_is_used,
     scores_are_read,
     built_splits_are_apart,
+    writing_rules.bundle_writes_as_scored,
     gate_rules.waiver_is_valid,
     clone_rules.git_keeps_what_a_clone_needs,
     clone_rules.git_keeps_the_bytes_of_sources,

@@ -18,6 +18,7 @@ from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
+BUNDLE = "bundle"
 MADE = {  # nouns that take a model of a kind
     "causal": ("model", UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
     "nearest": ("model", SCORES),
@@ -261,9 +262,56 @@ def weight_only_is_of_writers(specs: Specs) -> Disagreements:
             yield Disagreement((*name, "scheme", "kind"), found, remedy, (place,))
 
 
+def bundle_suits_the_kind(specs: Specs) -> Disagreements:
+    """The bundle of a model that writes says how it generates answers; no other one does."""
+    for name, bundle in specs.of(BUNDLE):
+        origin, model = specs.first(bundle["of"])
+        kind, generates = model["architecture"]["kind"], bundle.get("generation") is not None
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if generates and kind not in WRITERS:
+            found = f"a model of kind {kind} generates nothing"
+            yield Disagreement((*name, "generation"), found, "remove it", (place,))
+        elif not generates and kind in WRITERS:
+            found = f"a model of kind {kind} has answers, no labels"
+            remedy = "say in `generation` how predict.py generates them, as the scores do"
+            yield Disagreement(name, found, remedy, (place,))
+
+
+def beside_is_of_the_same_splits(specs: Specs) -> Disagreements:
+    """A table of a model card has answers to the same prompts."""
+    for name, bundle in specs.of(BUNDLE):
+        own = specs[bundle["scores"]]
+        for i, other in enumerate(bundle.get("beside") or ()):
+            scores, at = specs[other], (*name, "beside", i)
+            if not writes(specs, ArtifactName.parse(other)):
+                yield Disagreement(at, f"{other} has labels, no answers", "remove it")
+            elif not {*scores["on"]} & {*own["on"]}:
+                place = (*ArtifactName.parse(other), "on"), "its splits"
+                found = f"{other} is not on {some(own['on'])}, as {bundle['scores']} is"
+                yield Disagreement(at, found, "remove it", (place,))
+
+
+def bundle_writes_as_scored(specs: Specs) -> Disagreements:
+    """A model card has the scores of other texts than those that predict.py generates."""
+    for name, bundle in specs.of(BUNDLE):
+        own, scored = bundle.get("generation"), specs[bundle["scores"]].get("generation")
+        if own is None or scored is None:
+            continue
+        for field in sorted({*scored, *own} - {"rows"}):
+            if scored.get(field) != own.get(field):
+                at = (*name, "generation", *([field] if field in own else []))
+                place = (*ArtifactName.parse(bundle["scores"]), "generation"), "what was scored"
+                found = f"{bundle['scores']} are of answers that are generated in another way"
+                remedy = "the model card will say so; write the same to score what it ships"
+                yield Disagreement(at, found, remedy, (place,))
+                break
+
+
 RULES = (
     writers_are_scored,
     further_training_suits_the_kind,
+    bundle_suits_the_kind,
+    beside_is_of_the_same_splits,
     format_suits_the_kind,
     cache_fits_the_model,
     weight_only_is_of_writers,

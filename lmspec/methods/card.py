@@ -75,20 +75,31 @@ def model_card(
 ) -> str:
     """scores: `metrics.json` of a scores artifact; files: name -> SHA-256."""
     parts = [
-        f"---\nlicense: {quoted(spec.license)}\n---\n\n# {_line(spec.title)}\n",
-        f"Labels: {', '.join(map(_code, labels))}.\n",
+        head(spec),
+        f"Labels: {', '.join(map(code, labels))}.\n",
         f"## Intended use\n\n{spec.intended_use.strip()}\n",
         f"## Limitations\n\n{spec.limitations.strip()}\n",
         f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'], reads)}",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
-        f"{_scores(scores['metrics'])}\n{_warnings(scores)}{_overlap(scores)}",
-        _data(scores.get("data", {})),
+        f"{_scores(scores['metrics'])}\n{_warnings(scores)}{seen_texts(scores)}",
+        data_of(scores.get("data", {})),
         USE,
-        *_service(spec),
-        f"## Files\n\n{CHECKED}\n\n| file | SHA-256 |\n| --- | --- |\n"
-        + "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items())),
+        *service(spec),
+        listed(files),
     ]
     return "\n".join(parts)
+
+
+def head(spec: BundleSpec) -> str:
+    """Front matter, title, and whom to name."""
+    text = f"---\nlicense: {quoted(spec.license)}\n---\n\n# {one_line(spec.title)}\n"
+    return f"{text}\nMade with {one_line(spec.attribution)}.\n" if spec.attribution else text
+
+
+def listed(files: Mapping[str, str]) -> str:
+    """Each file and its SHA-256."""
+    rows = "".join(f"| `{n}` | `{h}` |\n" for n, h in sorted(files.items()))
+    return f"## Files\n\n{CHECKED}\n\n| file | SHA-256 |\n| --- | --- |\n{rows}"
 
 
 def _reads(reads: Reads) -> str:
@@ -111,11 +122,12 @@ def _reads(reads: Reads) -> str:
     return f"{text}{' N-grams are of the whole text.' if reads.ngrams else ''}\n"
 
 
-def _service(spec: BundleSpec) -> Iterator[str]:
+def service(spec: BundleSpec) -> Iterator[str]:
     """The limits of its service, if the spec has them."""
     if spec.serving is not None:
         rows = (
-            f"| `{name}` | `{getattr(spec.serving, name)}` | {_line(field.description or '')} |\n"
+            f"| `{name}` | `{getattr(spec.serving, name)}` |"
+            f" {one_line(field.description or '')} |\n"
             for name, field in Serving.model_fields.items()
         )
         yield (
@@ -159,12 +171,12 @@ def _warnings(scores: Mapping[str, Any]) -> str:
         if "majority" in values
     ]
     lines = [f"Always answering the most frequent label is right on {', '.join(shares)}."]
-    lines = lines[: len(shares)] + [f"**{_line(text)}.**" for text in scores.get("warnings", ())]
+    lines = lines[: len(shares)] + [f"**{one_line(text)}.**" for text in scores.get("warnings", ())]
     return "".join(f"{line}\n\n" for line in lines)
 
 
-def _data(data: Mapping[str, Any]) -> str:
-    """What each dataset has, and what was left out of it."""
+def data_of(data: Mapping[str, Any], answers: str = "labels") -> str:
+    """What each dataset has, and what was left out of it. answers: what its texts have."""
     lines = []
     for dataset, counts in data.items():
         rows = counts["documents"] + sum(counts["rejected"].values())
@@ -172,12 +184,12 @@ def _data(data: Mapping[str, Any]) -> str:
         line = f"- {dataset}: {counts['documents']:,} of {rows:,} rows"
         line += f"; left out: {listed}." if listed else "."
         if texts := counts["contradictions"]["texts"]:
-            line += f" {texts:,} texts had different labels."
+            line += f" {texts:,} texts had different {answers}."
         lines.append(f"{line}\n")
     return f"## Data\n\n{''.join(lines)}" if lines else ""
 
 
-def _overlap(scores: Mapping[str, Any]) -> str:
+def seen_texts(scores: Mapping[str, Any]) -> str:
     """Whether the model has seen test texts; if so, why they count all the same."""
     seen = [
         f"{values['overlap']} of the {values['examples']} test texts of {dataset}"
@@ -190,18 +202,19 @@ def _overlap(scores: Mapping[str, Any]) -> str:
             "(exact texts were compared; what its pretrained weights saw is not known).\n"
         )
     reasons = "".join(
-        f"- with `{each['of']}`: {_line(each['reason'])}\n" for each in scores["accepted_overlap"]
+        f"- with `{each['of']}`: {one_line(each['reason'])}\n"
+        for each in scores["accepted_overlap"]
     )
-    head = f"**The model has seen {' and '.join(seen)}**, so these scores may be too high."
-    return f"{head} Accepted:\n\n{reasons}"
+    warning = f"**The model has seen {' and '.join(seen)}**, so these scores may be too high."
+    return f"{warning} Accepted:\n\n{reasons}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """A text on one line, without the beginning of an HTML tag."""
     return " ".join(text.split()).replace("<", "&lt;")
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A text as code, on one line, whatever backticks are in it."""
     text = " ".join(text.split())
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)

@@ -5,21 +5,29 @@ from typing import Annotated
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
-from lmspec.specs.checks.bundle import license_is_an_spdx_expression
+from lmspec.specs.checks import bundle as checks
 from lmspec.specs.checks.templates import dvc_replaces_nothing
-from lmspec.specs.scores import GRAPHS
+from lmspec.specs.generation import Decoding, JsonSchema
+from lmspec.specs.names import ArtifactName
+from lmspec.specs.scores import ANSWER_TABLE, GRAPHS
 from lmspec.specs.serving import Serving
 
 
 class BundleSpec(Artifact):
     """A folder that predicts with onnxruntime, tokenizers, ftfy and numpy alone.
 
-    Its code answers as the scores have it: the build compares them on test texts.
+    Its code answers as the scores have it: the build compares them on test texts. One that writes
+    has the same packages, and llguidance for a constraint.
     """
 
     noun = "bundle"
     final = True
-    holds = (license_is_an_spdx_expression, dvc_replaces_nothing)
+    holds = (
+        checks.license_is_an_spdx_expression,
+        checks.each_of_beside_once,
+        checks.beside_is_of_answers,
+        dvc_replaces_nothing,
+    )
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
     scores: Annotated[Ref, To(("scores",))] = Field(
         description="scores of that graph, for the model card"
@@ -39,3 +47,31 @@ class BundleSpec(Artifact):
     serving: Serving | None = Field(
         default=None, description="limits of `lmspec serve`; null: those of docs/serving.md"
     )
+    attribution: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=2000,
+        description="whom the license of data or weights wants named, as `tldr-pages, CC BY 4.0`",
+    )
+    generation: Decoding | None = Field(
+        default=None, description="how predict.py generates answers, of models that write"
+    )
+    beside: tuple[Annotated[Ref, To(("scores",))], ...] = Field(
+        default=(),
+        strict=False,
+        max_length=16,
+        description="further scores on the same splits for the model card, such as those of the"
+        " nearest prompt",
+    )
+
+    def modules(self) -> tuple[str, ...]:
+        return ("stages.writing_bundle",) if self.generation is not None else ()
+
+    def files(self) -> tuple[str, ...]:
+        if self.generation is None:
+            return ()
+        names = (ArtifactName.parse(ref) for ref in (self.scores, *self.beside))
+        answers = (name.table(ANSWER_TABLE.name) for name in names)
+        constraint = self.generation.constraint
+        schemas = (constraint.file,) if isinstance(constraint, JsonSchema) else ()
+        return (ArtifactName.parse(self.of).metrics, *answers, *schemas)

@@ -1,6 +1,6 @@
 """constraining: texts that match a regular expression or a JSON schema, whatever the model writes.
 
-A bundle that has a constraint has a copy of this file, so it imports nothing of lmspec.
+A bundle has a copy of this file, so it imports nothing of lmspec.
 
 Before each token, those that cannot lead to such a text are masked; llguidance says which ones.
 A text that a limit cuts off need not match: a pattern without end needs a limit of its own.

@@ -1,9 +1,9 @@
-"""bundle checks: what programs read of a model card."""
+"""bundle checks: what programs read of a model card, and which scores it has."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.disagreement import Disagreement, repeated
 
 
 def license_is_an_spdx_expression(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
@@ -19,3 +19,22 @@ def license_is_an_spdx_expression(bundle: Mapping[str, Any]) -> Iterator[Disagre
             "write an identifier from https://spdx.org/licenses, such as Apache-2.0, or "
             "LicenseRef-NAME for a license of your own",
         )
+
+
+def each_of_beside_once(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A model card has each scores artifact in one row."""
+    beside = bundle.get("beside") or ()
+    for i, first, name in repeated(beside):
+        others = ((("beside", first), "the first"),)
+        yield Disagreement(("beside", i), f"{name} is named twice", "remove one", others)
+    for i, name in enumerate(beside):
+        if name == bundle["scores"]:
+            own = ((("scores",), "the bundle's own"),)
+            yield Disagreement(("beside", i), f"{name} is in the card anyway", "remove it", own)
+
+
+def beside_is_of_answers(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """The card of a model that tells labels apart has its own scores alone."""
+    if bundle.get("beside") and bundle.get("generation") is None:
+        found = "only the card of a model that writes has further scores"
+        yield Disagreement(("beside",), found, "remove it")
