@@ -17,20 +17,23 @@ LABELS = ["bad", "good", "so so"]
 MADE_FROM = {"exported.a": "1" * 64, "scores.a": "2" * 64}
 
 
-def make(folder: Path, serving: Mapping[str, Any] | None = None) -> Path:
-    """A bundle of a graph that looks up a row of logits for each token."""
+def make(folder: Path, serving: Mapping[str, Any] | None = None, int8: bool = False) -> Path:
+    """A bundle of a graph that looks up a row of logits for each token.
+
+    int8  the rows go through int8, with one scale for all that is computed together
+    """
     texts = [text for _, text, _ in miniature.sentences("")]
     tokenizer = bytepair.train(texts, 300, 16)
     about = {"labels": LABELS, "pad_id": 0, "masks": ["full"]}
     about |= {"long_texts": "windows", "clean": CLEAN}
-    graph.write(drawn(tokenizer.get_vocab_size()), tokenizer, about, folder)
+    graph.write(drawn(tokenizer.get_vocab_size(), int8), tokenizer, about, folder)
     deployed.write(folder)
     (folder / "README.md").write_text("# Good or bad\n")
     manifest.write(folder, "Good or bad", MADE_FROM, serving)
     return folder
 
 
-def drawn(rows: int) -> onnx.ModelProto:
+def drawn(rows: int, int8: bool = False) -> onnx.ModelProto:
     """Logits: the sum over tokens of a row each, where the mask is 1."""
     table = np.random.default_rng(1).normal(size=(rows, len(LABELS))).astype(np.float32)
     inputs = [
@@ -41,9 +44,14 @@ def drawn(rows: int) -> onnx.ModelProto:
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
-        helper.make_node("Mul", ["rows", "column"], ["kept"]),
+        helper.make_node("Mul", ["in_int8" if int8 else "rows", "column"], ["kept"]),
         helper.make_node("ReduceSum", ["kept", "axes"], ["logits"], keepdims=0),
     ]
+    if int8:
+        nodes[1:1] = [
+            helper.make_node("DynamicQuantizeLinear", ["rows"], ["bytes", "scale", "zero"]),
+            helper.make_node("DequantizeLinear", ["bytes", "scale", "zero"], ["in_int8"]),
+        ]
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])
     constants = [
         numpy_helper.from_array(table, "table"),

@@ -69,6 +69,7 @@ FLOORS = (
     "history",
     "attribution",
     "reports",
+    "serving",
     "cli",
 )
 LARGEST_SHARE = 0.15  # of all lines, in one room

@@ -1,0 +1,58 @@
+"""serve: a bundle answers over HTTP."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from lmspec.cli import mistakes
+from lmspec.reports import printing
+
+
+@click.command("serve")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Texts that are computed at once.  [processors]"
+)
+@click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
+@click.option("--quiet", is_flag=True, help="Log no requests.")
+@mistakes.exit_with(1)
+def command(
+    bundle: Path, host: str, port: int, threads: int | None, any_owner: bool, quiet: bool
+) -> None:
+    """Serve the bundle in a folder: POST /v1/classify gives labels and probabilities.
+
+    It starts only if each file of the bundle is the one that was built. Answers are those of its
+    predict.py, whatever else is asked at the same time. Other endpoints: /v1/bundle, /healthz,
+    /readyz, /metrics, /openapi.json. Limits are those of `bundle.<name>.serving` in params.yaml.
+
+    The log, a JSON object a line on standard error, holds no texts. SIGTERM and Ctrl-C let the
+    requests that have arrived be answered first; the exit status is 1 if one was lost.
+
+    Needs the extra `serve`: pip install 'lmspec[serve]'.
+
+    \b
+    Example:
+      lmspec serve data/bundle/release
+      curl -H 'Content-Type: application/json' -d '{"text": "A fine film."}' \\
+        http://127.0.0.1:8000/v1/classify
+    """
+    from lmspec.serving import requirements
+
+    requirements.require()
+    from lmspec.serving import logs, opening, origin, running
+    from lmspec.serving.service import Service
+
+    log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
+    opened = opening.opened(bundle, any_owner)
+    listener = running.bound(host, port)
+    number = threads or running.processors()
+    service = Service(opened, number, origin.commit(opened), log)
+    address = running.address(listener)
+
+    def ready() -> None:
+        log("ready", bundle=opened.name, digest=opened.manifest.digest, url=address, threads=number)
+
+    sys.exit(running.run(service, listener, ready))

@@ -1,0 +1,1 @@
+"""The service of a bundle: requests, a bounded queue, answers, limits, and a clean end."""

@@ -1,0 +1,150 @@
+"""running: a service behind a socket, from its first request to a clean end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from lmspec.errors import LmspecError
+from lmspec.serving import app
+from lmspec.serving.connections import BoundedProtocol
+from lmspec.serving.service import Service
+
+KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
+FAREWELL_SECONDS = 1.0  # `/readyz` says `draining`, and requests are still taken
+BACKLOG = 1024
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which neither takes signals nor ends by one, and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._queues: list[socket.socket] = []
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """`run` has the signals: uvicorn would raise them again, and end with a failure."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        # a second handle, so that the queue of the socket outlives the listening of the loop
+        self._queues = [listener.dup() for listener in sockets or ()]
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, but for connections that a client has made and no one has taken: closing a
+        listening socket resets them."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for queue in self._queues:
+            await self._take(queue)
+            queue.close()
+        await super().shutdown()
+
+    async def _take(self, listener: socket.socket) -> None:
+        """Accept all that wait; nothing may come between the last and closing the socket."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        with contextlib.suppress(OSError):  # in the end BlockingIOError: no more wait
+            while True:
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return BoundedProtocol(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that is bound. Raises LmspecError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        found = f"the service cannot listen there: {error.strerror or error}"
+        remedy = "give another --port or --host; with --port 0 the system chooses a port"
+        raise LmspecError(f"{host}:{port}", found, remedy) from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Its URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server(service: Service, ready: Callable[[], None]) -> Server:
+    """What answers requests once it is given a socket. ready: called when the first can come."""
+    config = uvicorn.Config(
+        app.app(service),
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=service.bundle.limits.drain_seconds,
+    )
+    return Server(config, ready)
+
+
+def run(service: Service, listener: socket.socket, ready: Callable[[], None]) -> int:
+    """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
+    serving = server(service, ready)
+
+    def stop(loop: asyncio.AbstractEventLoop) -> None:
+        if service.draining:  # the second signal
+            serving.force_exit = serving.should_exit = True
+            return
+        service.draining = True
+        service.log("draining", waiting=service.line.waiting)
+        loop.call_later(FAREWELL_SECONDS, setattr, serving, "should_exit", True)
+
+    async def until_stopped() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop, loop)
+        await serving.serve(sockets=[listener])
+
+    with asyncio.Runner(loop_factory=serving.config.get_loop_factory()) as runner:
+        runner.run(until_stopped())
+    lost = len(serving.server_state.tasks)
+    service.log("stopped", lost=lost)
+    return 1 if lost else 0
+
+
+def processors() -> int:
+    """How many processors this process may use: of its affinity and of its control group."""
+    if hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    else:
+        number = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        number = min(number, max(1, round(int(quota) / int(period))))
+    return number

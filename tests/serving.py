@@ -1,0 +1,92 @@
+"""serving: a service in this process, asked without a network."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starlette.types import ASGIApp, Message
+
+from lmspec.serving import app, opening
+from lmspec.serving.service import Service
+
+JSON = {"content-type": "application/json"}
+
+
+class Response(NamedTuple):
+    """A response, whole."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def values(self) -> Any:
+        """Its JSON."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Of its error."""
+        return str(self.values["error"]["code"])
+
+
+class Client:
+    """Asks a service; its log is kept."""
+
+    def __init__(self, folder: Path, threads: int = 2) -> None:
+        self.log: list[dict[str, Any]] = []
+        self.service = Service(opening.opened(folder), threads, None, self._note)
+        self.app: ASGIApp = app.app(self.service)
+
+    def _note(self, event: str, **values: Any) -> None:
+        self.log.append({"event": event, **values})
+
+    def close(self) -> None:
+        """End the threads."""
+        self.service.line.close()
+
+    def get(self, path: str) -> Response:
+        """One GET."""
+        return asyncio.run(self.ask("GET", path, (), {}))
+
+    def post(self, values: Any, **headers: str) -> Response:
+        """Classify: values, or bytes as they are."""
+        return asyncio.run(self.classify(values, **headers))
+
+    async def classify(self, values: Any, **headers: str) -> Response:
+        """The same, among others."""
+        body = values if isinstance(values, bytes) else json.dumps(values).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.ask("POST", app.CLASSIFY, (body,), JSON | named)
+
+    async def ask(
+        self, method: str, path: str, parts: Iterable[bytes], headers: Mapping[str, str]
+    ) -> Response:
+        """A request whose body comes in parts, without a length unless the headers give it."""
+        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1"}
+        scope |= {"method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        scope |= {"headers": raw, "scheme": "http", "server": ("t", 80), "client": ("t", 1)}
+        waiting = [*parts]
+        start: dict[str, Any] = {}
+        body = b""
+
+        async def receive() -> Message:
+            part = waiting.pop(0) if waiting else b""
+            return {"type": "http.request", "body": part, "more_body": bool(waiting)}
+
+        async def send(message: Message) -> None:
+            nonlocal body
+            if message["type"] == "http.response.start":
+                start.update(message)
+            else:
+                body += message.get("body", b"")
+
+        await self.app(scope, receive, send)
+        return Response(
+            start["status"],
+            {name.decode(): value.decode() for name, value in start["headers"]},
+            body,
+        )

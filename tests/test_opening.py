@@ -1,0 +1,162 @@
+"""A service starts only with a whole bundle of its own code that no other user can change."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lmspec.cli import serve
+from lmspec.errors import LmspecError
+from lmspec.formats import manifest
+from lmspec.methods import folders
+from lmspec.serving import opening, origin
+from lmspec.serving.limits import Limits, limits
+from tests import bundles
+from tests.test_manifest import DAMAGES
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundles.make(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture
+def bundle(whole: Path, tmp_path: Path) -> Path:
+    """One that a test may change."""
+    return shutil.copytree(whole, tmp_path / "data" / "bundle" / "release")
+
+
+def rewritten(folder: Path, name: str, content: bytes) -> None:
+    """Another file, of which the manifest knows."""
+    (folder / name).write_bytes(content)
+    about = json.loads((folder / manifest.NAME).read_text())
+    about["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / manifest.NAME).write_text(json.dumps(about))
+
+
+def test_a_whole_bundle_is_opened(bundle: Path) -> None:
+    """The control of all that is refused below."""
+    opened = opening.opened(bundle)
+    assert (opened.name, opened.limits) == ("release", Limits())
+    assert opened.classifier.predict("the film")
+
+
+@pytest.mark.parametrize(("file", "damage"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_bundle_does_not_start(
+    bundle: Path, file: str, damage: Callable[[Path], None]
+) -> None:
+    """The command says which file, and what to do; there is no traceback."""
+    damage(bundle)
+    done = CliRunner().invoke(serve.command, [str(bundle), "--port", "0"])
+    assert done.exit_code == 1 and f"lmspec: {bundle / file}: " in done.output
+    assert "\n  -> " in done.output and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("name", ["predict.py", "reading.py", "repairing.py", "ngrams.py"])
+def test_a_bundle_of_other_code_is_refused(bundle: Path, name: str) -> None:
+    """Its answers could differ from those of its predict.py; it is not executed."""
+    rewritten(bundle, name, (bundle / name).read_bytes() + b"\nraise SystemExit('executed')\n")
+    with pytest.raises(LmspecError, match="another version of lmspec") as refused:
+        opening.opened(bundle)
+    assert refused.value.place == str(bundle / name)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "lmspec.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x80\x04\x95garbage", b"[" * 99_999])
+def test_a_bundle_that_does_not_load_is_refused(bundle: Path, name: str, content: bytes) -> None:
+    """Even if its manifest agrees: one message."""
+    rewritten(bundle, name, content)
+    with pytest.raises(LmspecError, match="does not load"):
+        opening.opened(bundle)
+
+
+def test_a_bundle_of_a_model_that_writes_is_refused(bundle: Path) -> None:
+    """It has no labels, and says what to use."""
+    rewritten(bundle, "lmspec.json", b'{"generation": {}}')
+    with pytest.raises(LmspecError, match="its model writes texts"):
+        opening.opened(bundle)
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+    """A pickle, an archive, a path to nowhere: none is read."""
+    pickled = tmp_path / "model.pkl"
+    pickled.write_bytes(pickle.dumps(print))
+    archive = Path(shutil.make_archive(str(tmp_path / "bundle"), "tar", tmp_path, "model.pkl"))
+    for path, found in (
+        (pickled, "a file"),
+        (archive, "a file"),
+        (tmp_path / "no", "no such folder"),
+    ):
+        with pytest.raises(LmspecError, match=found):
+            opening.opened(path)
+    with pytest.raises(LmspecError, match="missing"):
+        opening.opened(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners")
+def test_files_that_others_could_change_are_refused(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's, or everybody's; `--any-owner` takes them."""
+    (bundle / "model.onnx").chmod(0o666)
+    with pytest.raises(LmspecError, match="every user may write to it") as refused:
+        opening.opened(bundle)
+    assert refused.value.place == str(bundle / "model.onnx")
+    opening.opened(bundle, any_owner=True)
+    (bundle / "model.onnx").chmod(0o644)
+    opening.opened(bundle)
+    real = Path.stat
+
+    def of_another(path: Path, **options: bool) -> os.stat_result:
+        values = real(path, **options)
+        return os.stat_result([*values[:4], 12345, *values[5:10]])
+
+    monkeypatch.setattr(Path, "stat", of_another)
+    with pytest.raises(LmspecError, match="another user"):
+        opening.opened(bundle)
+    opening.opened(bundle, any_owner=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("queue", 0), ("queue", True), ("queue", "8"), ("empty_text", "x"), ("max_texts", 1.5)],
+)
+def test_limits_that_no_spec_has_are_refused(name: str, value: object) -> None:
+    """A manifest that another program wrote."""
+    good = Limits().values()
+    assert limits(None) == limits(good) == Limits()
+    with pytest.raises(ValueError, match=name):
+        limits(good | {name: value})
+    with pytest.raises(ValueError, match="other limits"):
+        limits({key: other for key, other in good.items() if key != name})
+
+
+def test_the_commit_of_a_bundle_is_found(bundle: Path, tmp_path: Path) -> None:
+    """The first one whose provenance has exactly these files; none for others, or without git."""
+    opened = opening.opened(bundle)
+    assert origin.folder_digest(opened) == folders.sha256(bundle)
+    assert origin.commit(opened) is None
+    provenance = tmp_path / "data/provenance/bundle-release.json"
+    provenance.parent.mkdir()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    hashes = []
+    for digest in ("0" * 64, folders.sha256(bundle), "1" * 64):
+        provenance.write_text(json.dumps([{"digest": {"dirHash": digest}}]))
+        for command in (["init", "-q"], ["add", "data/provenance"], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *command], cwd=tmp_path, check=True)
+        shown = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        hashes.append(shown.stdout.strip())
+    assert origin.commit(opened) == hashes[1]
+    (bundle / "__pycache__").mkdir()
+    assert origin.commit(opened) == hashes[1]
+    rewritten(bundle, "README.md", b"another")
+    assert origin.commit(opening.opened(bundle)) is None
