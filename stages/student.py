@@ -1,29 +1,36 @@
-"""student: a smaller transformer, taught by a larger one.   teacher, splits -> a model"""
+"""student: a smaller model, taught by a larger one.   teacher, splits -> a model"""
 
 import dataclasses
+import importlib
 from pathlib import Path
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import checkpoint, documents, examples
+from lmspec.formats import checkpoint, documents, examples, kinds
 from lmspec.methods import coverage, encoding, metrics
 from lmspec.methods.network import Classifier
+from lmspec.specs.checks.student import WITH_LAYERS
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.student import StudentSpec
 from lmspec.specs.training import descent
 from lmspec.training import distilling, loop, seeds, summary, supervision, teaching
+from lmspec.training.suited import require_suited
 from lmspec.training.task import Fitted, Task
+
+WRITING = "stages.writing_student"  # by its name: it is in the key of models that write alone
 
 
 def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Copy some of the teacher's layers; train them on the teacher's answers and the labels."""
+    known = kinds.architecture_of(needs[spec.teacher])
+    if known["kind"] not in WITH_LAYERS:
+        found = f"{spec.teacher} is of kind {known['kind']}"
+        raise LmspecError("student.teacher", found, "a teacher is of kind transformer or causal")
+    require_suited(spec, known)
+    if spec.distillation.top_logits is not None:
+        written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
+        return written
     teacher = checkpoint.read(needs[spec.teacher])
-    if teacher.kind != "transformer":
-        raise LmspecError(
-            "student.teacher",
-            f"{spec.teacher} is of kind {teacher.kind}",
-            "a teacher is a transformer",
-        )
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
     new, dev = (

@@ -30,7 +30,7 @@ def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
     the old."""
     updating.require_trained_on(seenfile.read(needs[spec.of]), spec)
-    require_suited(spec, kinds.kind_of(needs[spec.of]))
+    require_suited(spec, kinds.architecture_of(needs[spec.of]))
     if spec.retention.top_logits is not None:
         written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
         return written

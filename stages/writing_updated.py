@@ -16,7 +16,6 @@ from lmspec.specs.numerics import Numerics
 from lmspec.specs.training import descent
 from lmspec.specs.updated import UpdatedSpec
 from lmspec.training import descending, imitating, seeds, summary, updating
-from lmspec.training.suited import require_suited
 from lmspec.training.task import Fitted
 
 
@@ -47,7 +46,6 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """The earlier model, carried on with one seed. All seeds learn from the same new rows."""
     clean = documents.read_clean(needs[spec.on])
     earlier = dataclasses.replace(writer.read(needs[spec.of]), clean=clean)
-    require_suited(spec, writer.KIND, earlier.max_length)
     network, pad_id, recipe = earlier.model, earlier.pad_id, descent(spec.training)
     network.to(needs.machine.device)
     new = conversations.read(needs[spec.on], "train", earlier.writer, spec.rows, needs.bits.seed)
@@ -69,7 +67,7 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
             for line in part.described(split, earlier.writer):
                 stage.say(line)
     count, retention = len(new.ids), spec.retention
-    assert retention.top_logits is not None  # require_suited
+    assert retention.top_logits is not None  # stages/updated.py goes by it
     kept = imitating.kept(
         network,
         both.ids[count:],

@@ -289,7 +289,7 @@ def test_draws_have_streams_of_their_own() -> None:
     numbers = [
         int(number) for path in FILES for number in pattern.findall((ROOT / path).read_text())
     ]
-    assert len(numbers) == len(set(numbers)) == 7
+    assert len(numbers) == len(set(numbers)) == 8
 
 
 def test_the_smallest_keys_stay_small() -> None:
@@ -322,6 +322,8 @@ ADDED = {
     "Table": {"turns"},
     "SplitsSpec": {"same_answers"},
     "ModelSpec": {"rows"},
+    "StudentSpec": {"rows"},
+    "Distillation": {"top_logits", "teacher_answers"},
     "UpdatedSpec": {"rows"},
     "Retention": {"top_logits"},
     "Causal": {"adapter", "added_tokens"},

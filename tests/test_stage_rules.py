@@ -109,13 +109,11 @@ def _a_layer_that_the_teacher_lacks(folder: Path) -> None:
     transformer.shrink(teacher, (0, 3), 0.0, 0.0)
 
 
-def _a_teacher_that_is_no_transformer(folder: Path) -> None:
-    from lmspec.formats import checkpoint
+def _a_teacher_without_layers(folder: Path) -> None:
     from stages import student
 
-    network = SimpleNamespace(kind="cnn")
-    with mock.patch.object(checkpoint, "read", return_value=network):
-        student.build(SPECS.find("student.small"), needs(model_bert=folder), folder)  # type: ignore[arg-type]
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "cnn", "labels": ["good", "bad"]}))
+    student.build(SPECS.find("student.small"), needs(model_bert=folder), folder)  # type: ignore[arg-type]
 
 
 def _splits(folder: Path, labels: list[str], rows: int) -> None:
@@ -427,7 +425,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "columns-are-in-the-file": (_a_column_that_the_file_lacks, "it has no column 'text'"),
     "answers-are-there": (_rows_without_answers, "no row is left: 3 no answer"),
     "length-fits-positions": (_more_tokens_than_positions, "49 is more than the 48 positions"),
-    "teacher-is-a-transformer": (_a_teacher_that_is_no_transformer, "is of kind cnn"),
+    "teacher-has-layers": (_a_teacher_without_layers, "is of kind cnn"),
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),
     "layers-to-freeze-exist": (_more_frozen_layers_than_there_are, "more than the model's 3"),
     "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),

@@ -30,6 +30,7 @@ from lmspec.methods.sources import digest
 from lmspec.specs import blocks
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.quantized import UNSUITED
+from lmspec.specs.checks.student import WITH_LAYERS
 from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
@@ -126,15 +127,15 @@ def table_is_in_its_source(specs: Specs) -> Disagreements:
                 )
 
 
-def teacher_is_a_transformer(specs: Specs) -> Disagreements:
+def teacher_has_layers(specs: Specs) -> Disagreements:
     """A student is initialised from its teacher's layers."""
     for name, student in specs.of("student"):
         origin, model = specs.first(name)
-        if (kind := model["architecture"]["kind"]) != "transformer":
+        if (kind := model["architecture"]["kind"]) not in WITH_LAYERS:
             yield Disagreement(
                 (*name, "teacher"),
                 f"{student['teacher']} is of kind {kind}",
-                "a teacher must be a transformer",
+                "a teacher is of kind transformer or causal",
                 (((*origin, "architecture", "kind"), f"the kind of {origin}"),),
             )
 
@@ -154,8 +155,8 @@ def update_trains_a_network(specs: Specs) -> Disagreements:
 def layers_are_the_teachers(specs: Specs) -> Disagreements:
     """A student starts from layers that its teacher has."""
     for name, student in specs.of("student"):
-        if specs.first(name)[1]["architecture"]["kind"] != "transformer":
-            continue  # teacher_is_a_transformer reports it
+        if specs.first(name)[1]["architecture"]["kind"] not in WITH_LAYERS:
+            continue  # teacher_has_layers reports it
         depth, place = resolved.depth(specs, student["teacher"])
         for i, layer in enumerate(student["layers"]):
             if depth is not None and layer >= depth:
@@ -309,8 +310,9 @@ def scheme_suits_architecture(specs: Specs) -> Disagreements:
     """onnxruntime has int8 kernels for some operations only; others stay fp32 or get slower."""
     for name, quantized in specs.of("quantized"):
         origin, model = specs.first(name)
-        if any(member.noun == "student" for member in specs.line(name)):
-            continue  # a transformer, or teacher_is_a_transformer reports it
+        is_student = any(member.noun == "student" for member in specs.line(name))
+        if is_student and model["architecture"]["kind"] not in WITH_LAYERS:
+            continue  # teacher_has_layers reports it
         field = "cell" if "cell" in model["architecture"] else "kind"
         pair = model["architecture"][field], quantized["scheme"]["kind"]
         if pair in UNSUITED:
@@ -379,7 +381,7 @@ RULES = (
     table_is_in_its_source,
     *table_rules.RULES,
     model_rules.length_fits_positions,
-    teacher_is_a_transformer,
+    teacher_has_layers,
     update_trains_a_network,
     layers_are_the_teachers,
     model_rules.layers_to_freeze_exist,

@@ -20,7 +20,7 @@ SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
 BUNDLE = "bundle"
 MADE = {  # nouns that take a model of a kind
-    "causal": ("model", UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
+    "causal": ("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
     "nearest": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.
@@ -52,10 +52,9 @@ def further_training_suits_the_kind(specs: Specs) -> Disagreements:
     for name, section in specs.of(STUDENT, UPDATED):
         origin, model = specs.first(name)
         architecture = model["architecture"]
-        kind, length = architecture["kind"], architecture.get("max_length", 0)
-        if name.noun not in MADE.get(kind, (name.noun,)):
+        if name.noun not in MADE.get(architecture["kind"], (name.noun,)):
             continue  # writers_are_scored reports it
-        for found in further.suits(kind, length, section):
+        for found in further.suits(architecture, section):
             others = tuple(((*origin, *at), f"the {at[-1]} of {origin}") for at, _ in found.others)
             yield Disagreement((*name, *found.steps), found.found, found.remedy, others)
 

@@ -80,9 +80,10 @@ def shrunk(
             f"{list(layers)}: the teacher has layers 0 to {len(stack) - 1}",
             "name each once, in order",
         )
-    config = type(teacher.config).from_dict(
-        teacher.config.to_dict() | {"num_hidden_layers": len(layers)}
-    )
+    fields = teacher.config.to_dict() | {"num_hidden_layers": len(layers)}
+    if kinds := fields.get("layer_types"):  # one for each layer
+        fields["layer_types"] = [kinds[i] for i in layers]
+    config = type(teacher.config).from_dict(fields)
     set_dropout(config, dropout, head_dropout)
     student = type(teacher)(config)
     weights = teacher.state_dict()

@@ -1,4 +1,4 @@
-"""student: a smaller transformer, taught by a larger one."""
+"""student: a smaller model, taught by a larger one."""
 
 from typing import Annotated
 
@@ -8,7 +8,8 @@ from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import student as checks
 from lmspec.specs.checks.training import weights_are_trained_further
-from lmspec.specs.training import CURVE, TRAINED, Training
+from lmspec.specs.results import Metric
+from lmspec.specs.training import CURVE, TOKENS, TRAINED, Training
 
 
 class Distillation(Spec):
@@ -25,11 +26,26 @@ class Distillation(Spec):
     hidden_weight: float = Field(
         ge=0,
         le=1000,
-        description="weight of the squared distance between normalised [CLS] states."
-        " Source: Sun et al. 2019, arXiv:1908.09355",
+        description="weight of the squared distance between normalised [CLS] states; 0 of models"
+        " that write. Source: Sun et al. 2019, arXiv:1908.09355",
     )
     hard_weight: float = Field(
-        ge=0, le=1000, description="weight of the cross-entropy with the labels"
+        ge=0, le=1000, description="weight of the cross-entropy with the labels, or the answers"
+    )
+    top_logits: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**6,
+        description="of models that write, and of these alone: so many logits of each learned token"
+        " are kept, the largest; all other tokens count as one",
+    )
+    teacher_answers: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="share of the training rows in which the teacher's own greedy answer is learned"
+        " in place of that of the data; without it, of none. Source: Kim & Rush 2016,"
+        " arXiv:1606.07947",
     )
 
 
@@ -39,7 +55,8 @@ class StudentSpec(Artifact):
     noun = "student"
     numerics = True
     origin = "teacher"
-    metrics = TRAINED
+    # rows whose answer is the teacher's
+    metrics = (*TRAINED, Metric("train.teacher_answers", of=TOKENS))
     reports = (CURVE,)
     holds = (
         checks.layers_ascend,
@@ -48,10 +65,17 @@ class StudentSpec(Artifact):
         weights_are_trained_further,
     )
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
-        description="the transformer to learn from"
+        description="the transformer, or model that writes, to learn from"
     )
     on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
+    )
+    rows: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="that many rows of the train split, drawn by `numerics.seed`, of models that"
+        " write; without it, all",
     )
     layers: tuple[Annotated[int, Field(ge=0, lt=1000)], ...] = Field(
         strict=False,
@@ -59,13 +83,18 @@ class StudentSpec(Artifact):
         description="layers of the teacher to start from, counted from 0 at the bottom",
     )
     dropout: Dropout = Field(description="of hidden states and attention")
-    classifier_dropout: Dropout = Field(description="before the classification layer")
+    classifier_dropout: Dropout = Field(
+        description="before the classification layer; 0 of models that write"
+    )
     frozen_embeddings: FrozenEmbeddings
     frozen_layers: FrozenLayers
     distillation: Distillation = Field(
         description="how much is learned from the teacher, and how much from the labels"
     )
     training: Training = Field(description="how the weights are fitted")
+
+    def modules(self) -> tuple[str, ...]:
+        return ("stages.writing_student",) * (self.distillation.top_logits is not None)
 
     def reads_like(self) -> Ref:
         return self.teacher

@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from lmspec.methods.reading import Ids
+from lmspec.specs.student import Distillation
 from lmspec.specs.updated import Retention
 from lmspec.training import writing
 from lmspec.training.task import Objective
@@ -112,6 +113,27 @@ def retaining(kept: Kept, new: int, spec: Retention, label_smoothing: float = 0.
             # by all tokens, so that an old one weighs the same in every batch
             total = total + spec.weight * each.sum() / len(truth)
         return total
+
+    return loss  # type: ignore[return-value]  # its batches are those of `writing.collated`
+
+
+def taught(kept: Kept | None, spec: Distillation, label_smoothing: float = 0.0) -> Objective:
+    """Weighted sum of the loss against a teacher's outputs, and that of the learned tokens.
+
+    kept  of all examples; None if its weight is 0
+    """
+
+    def loss(
+        model: PreTrainedModel, batch: Lines, input_ids: Tensor, attention_mask: Tensor
+    ) -> Tensor:
+        logits = writing.guessed(model, batch, input_ids).float()
+        truth = torch.from_numpy(batch.truth).to(logits.device)
+        hard = functional.cross_entropy(logits, truth, label_smoothing=label_smoothing)
+        if kept is None:
+            return spec.hard_weight * hard
+        places = kept.first[batch.rows[batch.row_of]] + ordinals(batch)
+        soft = soft_loss(logits, *kept.of(places, logits.device), spec.temperature).mean()
+        return spec.soft_weight * soft + spec.hard_weight * hard
 
     return loss  # type: ignore[return-value]  # its batches are those of `writing.collated`
 

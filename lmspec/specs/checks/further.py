@@ -17,22 +17,24 @@ ALIKE = (
 )
 
 
-def suits(kind: str, max_length: int, section: Mapping[str, Any]) -> Iterator[Disagreement]:
+def suits(architecture: Mapping[str, Any], section: Mapping[str, Any]) -> Iterator[Disagreement]:
     """What does not suit the kind. Places in `architecture` are of the model at the beginning.
 
-    section     of an update or a student
-    max_length  tokens of an example, of a model that writes
+    section  of an update or a student
     """
-    architecture = {"kind": kind, "max_length": max_length}
     for check in ALIKE:
         yield from check({**section, "architecture": architecture})
-    yield from _soft_targets(kind == "causal", kind, section)
+    kind, field = architecture["kind"], "retention" if "retention" in section else "distillation"
+    yield from _soft_targets(kind, field, section)
+    if section[field].get("teacher_answers") and kind == "causal" and not architecture["prompt"]:
+        found = "plain texts have no prompts that the teacher could answer"
+        others = ((("architecture", "prompt"), "no prompt"),)
+        yield Disagreement((field, "teacher_answers"), found, "remove it", others)
 
 
-def _soft_targets(writes: bool, kind: str, section: Mapping[str, Any]) -> Iterator[Disagreement]:
+def _soft_targets(kind: str, field: str, section: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Of a model that writes, a few of many logits are kept; of any other all, and its states."""
-    others = ((ABOUT, "the kind of model"),)
-    field = "retention" if "retention" in section else "distillation"
+    writes, others = kind == "causal", ((ABOUT, "the kind of model"),)
     if writes and section[field].get("top_logits") is None:
         found = f"it does not say how many logits are kept of a model of kind {kind}"
         yield Disagreement((field,), found, "add `top_logits`, such as 32", others)

@@ -6,6 +6,8 @@ from typing import Any
 
 from lmspec.specs.disagreement import Disagreement
 
+WITH_LAYERS = ("transformer", "causal")  # kinds of teachers, some of whose layers are copied
+
 
 def layers_ascend(student: Mapping[str, Any]) -> Iterator[Disagreement]:
     """Each of the teacher's layers at most once, from the bottom up."""
