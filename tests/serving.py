@@ -45,7 +45,7 @@ class Client:
 
     def close(self) -> None:
         """End the threads."""
-        self.service.line.close()
+        self.service.current.line.close()
 
     def get(self, path: str) -> Response:
         """One GET."""

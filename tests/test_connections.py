@@ -5,6 +5,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lmspec.formats import manifest
 from lmspec.serving import app, connections, running
 from tests import bundles
 from tests.miniature import ROOT
@@ -252,6 +254,11 @@ def test_a_client_that_leaves_is_noted(client: Client) -> None:
 # --- the process ---
 
 
+def new_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 class Process:
     """`lmspec serve` in a process of its own."""
 
@@ -269,7 +276,12 @@ class Process:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        self.log += (json.loads(line) for line in self.process.stderr)
+        for line in self.process.stderr:
+            self.log.append(json.loads(line))
+
+    def reloads(self) -> list[dict[str, Any]]:
+        """What the log has of them up to now."""
+        return [entry for entry in list(self.log) if "reload" in entry["event"]]
 
     def stop(self, number: int) -> int:
         """The exit status, and the log up to its end."""
@@ -279,11 +291,24 @@ class Process:
         return status
 
 
-def test_sigterm_loses_no_request(folder: Path) -> None:
+def test_reloads_and_sigterm_lose_no_request(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Eight clients keep their connections and connect again; what is not refused at the door is
-    answered. It listens on this machine alone, and its exit status is 0."""
-    served = Process(folder, "--threads", "2")
+    answered. A damaged bundle is not served, nor the connection's end an error: the exit status is
+    0. It listens on this machine alone."""
+    place = tmp_path_factory.mktemp("releases")
+    releases = [
+        folder,
+        bundles.make(new_folder(place / "b"), LIMITS | {"queue": 999}),
+        shutil.copytree(folder, place / "bad"),
+    ]
+    (releases[2] / "model.onnx").write_bytes(b"")
+    link = place / "current"
+    link.symlink_to(folder)
+    served = Process(link, "--threads", "2")
     answered: list[int] = []
+    digests: list[str] = []
     lost: list[str] = []
     stopping = threading.Event()
 
@@ -297,7 +322,7 @@ def test_sigterm_loses_no_request(folder: Path) -> None:
             try:
                 connection.request("POST", app.CLASSIFY, BODY, {"Content-Type": "application/json"})
                 response = connection.getresponse()
-                response.read()
+                digests.append(json.loads(response.read())["bundle"])
                 answered.append(response.status)
             except Exception as error:
                 lost.append(repr(error))
@@ -308,14 +333,23 @@ def test_sigterm_loses_no_request(folder: Path) -> None:
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    for number, target in enumerate([1, 0, 2], start=1):
+        link.unlink()
+        link.symlink_to(releases[target])
+        served.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while len(served.reloads()) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
+    time.sleep(0.2)
     stopping.set()
     status = served.stop(signal.SIGTERM)
     for thread in threads:
         thread.join(30)
     assert (status, lost) == (0, []) and set(answered) == {200} and len(answered) > 8
     events = [entry["event"] for entry in served.log if entry["event"] != "request"]
-    assert events == ["draining", "stopped"] and served.log[-1]["lost"] == 0
+    assert events == ["reloaded", "reloaded", "reload refused", "draining", "stopped"]
+    assert served.log[-1]["lost"] == 0 and "model.onnx" in served.reloads()[-1]["error"]
+    assert set(digests) == {manifest.read(release).digest for release in releases[:2]}
     assert served.ready["url"].startswith("http://127.0.0.1:")
     assert sum(entry["event"] == "request" for entry in served.log) == len(answered)
 

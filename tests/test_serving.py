@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from lmspec.errors import LmspecError
 from lmspec.formats.predict import Classifier
-from lmspec.serving import app
+from lmspec.serving import app, opening, reloading
 from lmspec.serving.limits import Limits
 from lmspec.serving.service import Answered
+from lmspec.serving.waiting import Job
 from lmspec.specs.serving import Serving
 from tests import bundles, miniature
 from tests.serving import Client, Response
@@ -65,7 +67,7 @@ def test_answers_are_those_of_predict_py(folder: Path) -> None:
     each = {text: classifier.predict(text) for text in texts}
     requests = [draw.sample(texts, draw.randint(1, 8)) for _ in range(60)]
     client = Client(folder, threads=4)
-    client.service.line.most = 1000
+    client.service.current.line.most = 1000
 
     async def ask() -> list[Response]:
         asked = [{"texts": some} if len(some) > 1 else {"text": some[0]} for some in requests]
@@ -108,7 +110,7 @@ def test_an_empty_text_gets_what_the_spec_has(
     nothing = {"label": None, "confidence": None, "probabilities": {}}
     assert shared.post({"text": empty}).values["answers"] == [nothing]
     refusing = Limits(**LIMITS, empty_text="refused")
-    monkeypatch.setitem(vars(shared.service.bundle), "limits", refusing)
+    monkeypatch.setitem(vars(shared.service.current.bundle), "limits", refusing)
     response = shared.post({"text": empty})
     assert (response.status, response.code) == (400, "empty_text")
     first, second = shared.post({"texts": [empty, "fine"]}).values["answers"]
@@ -228,8 +230,8 @@ class Gate:
 
     def __init__(self, client: Client) -> None:
         self.open, self.entered = threading.Event(), threading.Semaphore(0)
-        inner = client.service.line._compute
-        client.service.line._compute = lambda text: self._compute(inner, text)
+        inner = client.service.current.line._compute
+        client.service.current.line._compute = lambda text: self._compute(inner, text)
 
     def _compute(self, inner: Callable[[str], Answered], text: str) -> Answered:
         self.entered.release()
@@ -249,11 +251,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def test_one_text_and_a_list_are_shed_alike(client: Client) -> None:
     """At once, with Retry-After, by the number of texts; what was taken is answered."""
-    gate, line = Gate(client), client.service.line
+    gate, line = Gate(client), client.service.current.line
 
     async def load() -> tuple[list[Response], list[Response]]:
-        taken = [asyncio.create_task(client.classify({"texts": ["x"] * n})) for n in (8, 8, 2)]
-        await until(lambda: line.waiting == 16)  # and 2 are in the threads
+        taken = []
+        for number, waiting in ((8, 6), (8, 14), (2, 16)):  # and 2 are in the threads
+            taken.append(asyncio.create_task(client.classify({"texts": ["x"] * number})))
+            await until(lambda waiting=waiting: line.waiting == waiting)  # type: ignore[misc]
         shed = [await client.classify(v) for v in ({"text": "x"}, {"texts": ["x"] * 2})]
         gate.open.set()
         return [await one for one in taken], shed
@@ -273,9 +277,9 @@ def test_a_request_that_takes_too_long_leaves_the_line(
     """504; its texts make room for others, which are answered."""
     gate, service = Gate(client), client.service
     limits = Limits(**{**LIMITS, "timeout_ms": 50}, empty_text="no_answer")
-    monkeypatch.setitem(vars(service.bundle), "limits", limits)
+    monkeypatch.setitem(vars(service.current.bundle), "limits", limits)
     ended = client.post({"texts": ["x"] * 8})
-    assert (ended.status, ended.code) == (504, "timeout") and service.line.waiting == 0
+    assert (ended.status, ended.code) == (504, "timeout") and service.current.line.waiting == 0
     monkeypatch.undo()
     gate.open.set()
     assert client.post({"texts": ["x"] * 8}).status == 200
@@ -308,9 +312,9 @@ def test_requests_take_turns(folder: Path) -> None:
             done.append(name)
 
         tasks = [asyncio.create_task(ask("list", {"texts": ["x"] * 8}))]
-        await until(lambda: client.service.line.waiting == 7)
+        await until(lambda: client.service.current.line.waiting == 7)
         tasks.append(asyncio.create_task(ask("one", {"text": "y"})))
-        await until(lambda: client.service.line.waiting == 8)
+        await until(lambda: client.service.current.line.waiting == 8)
         gate.open.set()
         await asyncio.gather(*tasks)
         return done
@@ -339,6 +343,60 @@ def test_bodies_that_fill_the_memory_are_shed(
     assert (first.status, small.status) == (200, 200)
     assert (large.status, large.code) == (503, "busy") and large.headers["connection"] == "close"
     assert client.post({"text": "x"}).status == 200
+
+
+def test_another_bundle_takes_over(client: Client, tmp_path: Path) -> None:
+    """At once for new requests; those that wait are answered by the one that they came to.
+
+    A bundle that is refused changes nothing, and is tried again.
+    """
+    other = opening.opened(bundles.make(tmp_path))
+    gate, former = Gate(client), client.service.current
+    results: list[Any] = [LmspecError("x", "it is damaged", "y"), (other, "c" * 40)]
+
+    def reopen() -> tuple[opening.Bundle, str | None]:
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return cast(tuple[opening.Bundle, str | None], result)
+
+    async def load() -> tuple[Response, Response]:
+        reload = reloading.Reloading(client.service, reopen)
+        first = asyncio.create_task(client.classify({"texts": ["the film"] * 8}))
+        await until(lambda: former.line.waiting == 6)
+        reload.ask()
+        await until(lambda: bool(client.log))
+        assert client.service.current is former
+        reload.ask()
+        await until(lambda: client.service.current is not former)
+        second = await client.classify({"text": "the film"})
+        assert not first.done()
+        gate.open.set()
+        await reload.finished()
+        return await first, second
+
+    first, second = asyncio.run(load())
+    assert [one.values["bundle"] for one in (first, second)] == [
+        former.digest,
+        other.manifest.digest,
+    ]
+    assert second.values["answers"][0] == answer(other.classifier.predict("the film"))
+    assert first.values["answers"] == [answer(former.bundle.classifier.predict("the film"))] * 8
+    assert not former.line.put(Job(["x"], print))  # its threads have ended
+    events = [entry["event"] for entry in client.log]
+    assert events[0] == "reload refused" and "it is damaged" in client.log[0]["error"]
+    assert "reloaded" in events and client.get(app.BUNDLE).values["commit"] == "c" * 40
+    assert client.get(app.OPENAPI).values["info"]["title"] == "Good or bad"
+    shown = client.get(app.METRICS).body.decode()
+    assert other.manifest.digest in shown and former.digest not in shown
+    for result in ("done", "refused"):
+        assert f'lmspec_reloads_total{{result="{result}"}} 1.0' in shown
+
+
+def answer(probabilities: dict[str, float]) -> dict[str, Any]:
+    """As the service shows it."""
+    label, confidence = next(iter(probabilities.items()))
+    return {"label": label, "confidence": confidence, "probabilities": probabilities}
 
 
 def test_a_service_that_drains_still_answers(client: Client) -> None:

@@ -28,8 +28,10 @@ def command(
     predict.py, whatever else is asked at the same time. Other endpoints: /v1/bundle, /healthz,
     /readyz, /metrics, /openapi.json. Limits are those of `bundle.<name>.serving` in params.yaml.
 
-    The log, a JSON object a line on standard error, holds no texts. SIGTERM and Ctrl-C let the
-    requests that have arrived be answered first; the exit status is 1 if one was lost.
+    The log, a JSON object a line on standard error, holds no texts. SIGHUP opens the folder again,
+    such as a link that leads to another bundle now; a damaged one is refused, and the former is
+    served on. SIGTERM and Ctrl-C let the requests that have arrived be answered first; the exit
+    status is 1 if one was lost.
 
     Needs the extra `serve`: pip install 'lmspec[serve]'.
 
@@ -46,13 +48,18 @@ def command(
     from lmspec.serving.service import Service
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
-    opened = opening.opened(bundle, any_owner)
+
+    def reopen() -> tuple[opening.Bundle, str | None]:
+        opened = opening.opened(bundle, any_owner)
+        return opened, origin.commit(opened)
+
+    opened, commit = reopen()
     listener = running.bound(host, port)
     number = threads or running.processors()
-    service = Service(opened, number, origin.commit(opened), log)
+    service = Service(opened, number, commit, log)
     address = running.address(listener)
 
     def ready() -> None:
         log("ready", bundle=opened.name, digest=opened.manifest.digest, url=address, threads=number)
 
-    sys.exit(running.run(service, listener, ready))
+    sys.exit(running.run(service, listener, ready, reopen))

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmspec.serving import asking, openapi
+from lmspec.serving import asking
 from lmspec.serving.asking import Refused
 from lmspec.serving.service import Service
 
@@ -56,43 +56,42 @@ class Endpoints:
 
     def __init__(self, service: Service) -> None:
         self._service, self._held_bytes = service, 0
-        limits, labels = service.bundle.limits, service.bundle.classifier.labels
-        self._document = openapi.document(service.bundle.manifest.title, limits, labels)
 
     async def classify(self, request: Request) -> Response:
         """POST /v1/classify."""
-        service, limits = self._service, self._service.bundle.limits
+        service, most = self._service, self._service.current.limits.max_body_bytes
         require_json(request.headers)
-        held = length(request.headers, limits.max_body_bytes)
-        if self._held_bytes + held > max(MOST_HELD_BYTES, limits.max_body_bytes):
+        held = length(request.headers, most)
+        if self._held_bytes + held > max(MOST_HELD_BYTES, most):
             service.measures.shed.labels("memory").inc()
             message = "the bodies that are read now fill the memory for them"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message, close=True)
         self._held_bytes += held
         try:
-            body = await whole(request, limits.max_body_bytes)
-            asked = asking.asked(body, limits)
+            body = await whole(request, most)
+            release = service.current  # it may be another one now
+            asked = asking.asked(body, release.limits)
             seen = request.scope["lmspec"]
             seen["id"] = asked.id or seen["id"]
             seen["texts"], seen["bytes"] = len(asked.texts), len(body)
             del body
-            answers, waited = await service.answers(asked)
+            answers, waited = await service.answers(release, asked)
         finally:
             self._held_bytes -= held
         seen["queue_ms"] = round(1000 * waited, 3)
-        digest = service.bundle.manifest.digest
-        return in_json({"id": seen["id"], "bundle": digest, "answers": answers})
+        return in_json({"id": seen["id"], "bundle": release.digest, "answers": answers})
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""
-        bundle = self._service.bundle
+        release = self._service.current
+        bundle = release.bundle
         about = bundle.manifest
         return in_json(
             {
                 "name": bundle.name,
                 "title": about.title,
                 "digest": about.digest,
-                "commit": self._service.commit,
+                "commit": release.commit,
                 "made_from": about.made_from,
                 "labels": bundle.classifier.labels,
                 "max_length": bundle.classifier.max_length,
@@ -102,7 +101,7 @@ class Endpoints:
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return in_json(self._document)
+        return in_json(self._service.current.document)
 
     async def healthy(self, request: Request) -> Response:
         """GET /healthz: the process answers."""

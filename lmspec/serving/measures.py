@@ -20,17 +20,17 @@ SHARES = tuple(step / 20 for step in range(1, 21))
 class Measures:
     """The metrics of one service, in a registry of its own.
 
-    labels   that it may answer; each has a series from the beginning
     waiting  how many texts wait now
     """
 
-    def __init__(
-        self, bundle: dict[str, str], labels: Sequence[str], waiting: Callable[[], float]
-    ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each
+    def __init__(self, waiting: Callable[[], float]) -> None:
+        disable_created_metrics()  # one series more for each
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        Info("lmspec_bundle", "The bundle that is served.", registry=registry).info(bundle)
+        self._bundle = Info("lmspec_bundle", "The bundle that is served.", registry=registry)
+        self.reloads = Counter(
+            "lmspec_reloads", "Bundles that were to replace it.", ["result"], registry=registry
+        )
         self.requests = Counter(
             "lmspec_requests", "Responses.", ["endpoint", "status"], registry=registry
         )
@@ -52,8 +52,6 @@ class Measures:
         )
         self.tokens = Counter("lmspec_tokens", "Tokens of the texts.", registry=registry)
         self.labels = Counter("lmspec_answers", "Answers by label.", ["label"], registry=registry)
-        for label in labels:
-            self.labels.labels(label)
         self.confidence = Histogram(
             "lmspec_confidence",
             "Probability of the label that is answered.",
@@ -65,6 +63,12 @@ class Measures:
         )
         depth = Gauge("lmspec_queue_texts", "Texts that wait.", registry=registry)
         depth.set_function(waiting)
+
+    def serves(self, name: str, digest: str, labels: Sequence[str]) -> None:
+        """Note what is served from now on; each of its labels has a series at once."""
+        self._bundle.info({"name": name, "digest": digest})
+        for label in labels:
+            self.labels.labels(label)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

@@ -13,6 +13,8 @@ import uvicorn
 from lmspec.errors import LmspecError
 from lmspec.serving import app
 from lmspec.serving.connections import BoundedProtocol
+from lmspec.serving.opening import Bundle
+from lmspec.serving.reloading import Reloading
 from lmspec.serving.service import Service
 
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
@@ -107,13 +109,21 @@ def server(service: Service, ready: Callable[[], None]) -> Server:
         server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=service.bundle.limits.drain_seconds,
+        timeout_graceful_shutdown=service.current.limits.drain_seconds,
     )
     return Server(config, ready)
 
 
-def run(service: Service, listener: socket.socket, ready: Callable[[], None]) -> int:
-    """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost."""
+def run(
+    service: Service,
+    listener: socket.socket,
+    ready: Callable[[], None],
+    reopen: Callable[[], tuple[Bundle, str | None]],
+) -> int:
+    """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost.
+
+    reopen  on SIGHUP: the bundle to serve from now on, and its commit. Raises LmspecError.
+    """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
     serving = server(service, ready)
 
@@ -122,11 +132,14 @@ def run(service: Service, listener: socket.socket, ready: Callable[[], None]) ->
             serving.force_exit = serving.should_exit = True
             return
         service.draining = True
-        service.log("draining", waiting=service.line.waiting)
+        service.log("draining", waiting=service.current.line.waiting)
         loop.call_later(FAREWELL_SECONDS, setattr, serving, "should_exit", True)
 
     async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
+        reloading = Reloading(service, reopen)
+        if hasattr(signal, "SIGHUP"):
+            loop.add_signal_handler(signal.SIGHUP, reloading.ask)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, loop)
         await serving.serve(sockets=[listener])

@@ -1,13 +1,16 @@
 """service: a bundle, the line for its threads, its measures: one text -> its answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from lmspec.formats.predict import Answer
+from lmspec.formats.predict import Answer, Classifier
+from lmspec.serving import openapi
 from lmspec.serving.asking import Asked, Refused, Text
+from lmspec.serving.limits import Limits
 from lmspec.serving.measures import Measures
 from lmspec.serving.opening import Bundle
 from lmspec.serving.waiting import Job, Line
@@ -25,89 +28,125 @@ class Answered:
     tokens: int
 
 
+def compute(classifier: Classifier, text: str) -> Answered:
+    """As `Classifier.predict` does."""
+    cleaned = classifier.clean(text)
+    if not cleaned:
+        return Answered({}, 0)
+    windows = classifier.reader.read([cleaned])
+    return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
+
+
+class Release:
+    """A bundle that is served, with threads of its own.
+
+    commit  of git that has its provenance, if it is known
+    """
+
+    def __init__(self, bundle: Bundle, commit: str | None, threads: int) -> None:
+        self.bundle, self.commit = bundle, commit
+        self.line: Line[Answered] = Line(
+            functools.partial(compute, bundle.classifier), threads, bundle.limits.queue
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """Those of its bundle."""
+        return self.bundle.limits
+
+    @property
+    def digest(self) -> str:
+        """The identity of its bundle."""
+        return self.bundle.manifest.digest
+
+    @functools.cached_property
+    def document(self) -> dict[str, Any]:
+        """OpenAPI."""
+        labels = self.bundle.classifier.labels
+        return openapi.document(self.bundle.manifest.title, self.limits, labels)
+
+
 class Service:
     """What the endpoints share.
 
-    threads  texts that are computed at once
-    commit   of git that built the bundle, if it is known
-    draining it is about to stop: it answers, and asks for no more
+    threads   texts that are computed at once
+    current   what is served now: a request stays with the release that it came to
+    draining  it is about to stop: it answers, and asks for no more
     """
 
     def __init__(self, bundle: Bundle, threads: int, commit: str | None, log: Log) -> None:
-        self.bundle, self.threads, self.commit, self.log = bundle, threads, commit, log
-        self.line: Line[Answered] = Line(self._compute, threads, bundle.limits.queue)
-        identity = {"name": bundle.name, "digest": bundle.manifest.digest}
-        self.measures = Measures(identity, bundle.classifier.labels, lambda: self.line.waiting)
+        self.threads, self.log = threads, log
         self.draining = False
+        self.measures = Measures(lambda: self.current.line.waiting)
+        self._serve(Release(bundle, commit, threads))
 
-    def _compute(self, text: str) -> Answered:
-        """As `Classifier.predict` does."""
-        classifier = self.bundle.classifier
-        cleaned = classifier.clean(text)
-        if not cleaned:
-            return Answered({}, 0)
-        windows = classifier.reader.read([cleaned])
-        return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
+    def replace(self, bundle: Bundle, commit: str | None) -> Release:
+        """Serve another bundle from now on. Returns the former one, whose line is to be closed."""
+        former = self.current
+        self._serve(Release(bundle, commit, self.threads))
+        return former
 
-    async def answers(self, asked: Asked) -> tuple[list[dict[str, Any]], float]:
+    def _serve(self, release: Release) -> None:
+        self.current = release
+        self.measures.serves(release.bundle.name, release.digest, release.bundle.classifier.labels)
+
+    async def answers(self, release: Release, asked: Asked) -> tuple[list[dict[str, Any]], float]:
         """One JSON object for each text, in order; how many seconds they waited.
 
         Raises Refused if there is no room, if it takes too long, or if the only text has no answer.
         """
         good = [text.text for text in asked.texts if text.refused is None]
-        results: Sequence[Answered | Exception | None] = ()
-        waited = 0.0
-        if good:
-            results, waited = await self._results(good)
+        results, waited = await self._results(release, good) if good else ((), 0.0)
         computed = iter(results)
-        answers = [self._shown(text, computed, asked) for text in asked.texts]
-        return answers, waited
+        return [self._shown(release, text, computed, asked) for text in asked.texts], waited
 
     async def _results(
-        self, texts: Sequence[str]
+        self, release: Release, texts: Sequence[str]
     ) -> tuple[Sequence[Answered | Exception | None], float]:
-        loop = asyncio.get_running_loop()
+        loop, line = asyncio.get_running_loop(), release.line
         arrived, done = loop.time(), asyncio.Event()
         job: Job[Answered] = Job(texts, lambda: loop.call_soon_threadsafe(done.set))
-        if not self.line.put(job):
+        if not line.put(job):
             self.measures.shed.labels("queue").inc()
-            message = f"{self.line.waiting} texts wait, and {self.line.most} may"
+            message = f"{line.waiting} texts wait, and {line.most} may"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message)
         try:
-            async with asyncio.timeout(self.bundle.limits.timeout_ms / 1000):
+            async with asyncio.timeout(release.limits.timeout_ms / 1000):
                 await done.wait()
         except TimeoutError:
-            message = f"there was no answer within {self.bundle.limits.timeout_ms} ms"
+            message = f"there was no answer within {release.limits.timeout_ms} ms"
             raise Refused(HTTPStatus.GATEWAY_TIMEOUT, "timeout", message) from None
         finally:
-            self.line.drop(job)
+            line.drop(job)
         waited = max(0.0, (job.began or arrived) - arrived)  # both are of the monotonic clock
         self.measures.waited.observe(waited)
         return job.results, waited
 
-    def _shown(self, text: Text, computed: Any, asked: Asked) -> dict[str, Any]:
+    def _shown(
+        self,
+        release: Release,
+        text: Text,
+        computed: Iterator[Answered | Exception | None],
+        asked: Asked,
+    ) -> dict[str, Any]:
         """The answer to a text, or its error."""
         refused = text.refused
         shown: dict[str, Any] = {} if text.id is None else {"id": text.id}
         if refused is None:
             result = next(computed)
-            if isinstance(result, Answered):
-                answered = self._answer(result, asked.top)
-                if answered is not None:
-                    return shown | answered
-                refused = EMPTY
-            else:
+            if not isinstance(result, Answered):
                 self.log("failed", error=type(result).__name__)
                 refused = FAILED
+            elif result.answer or release.limits.empty_text == "no_answer":
+                return shown | self._answer(result, asked.top)
+            else:
+                refused = EMPTY
         self.measures.texts.labels(refused.code).inc()
         if asked.single:
             raise refused
         return shown | {"error": refused.values()}
 
-    def _answer(self, answered: Answered, top: int | None) -> dict[str, Any] | None:
-        """None for an empty text, if it is refused."""
-        if not answered.answer and self.bundle.limits.empty_text == "refused":
-            return None
+    def _answer(self, answered: Answered, top: int | None) -> dict[str, Any]:
         measures, best = self.measures, list(answered.answer.items())[:top]
         measures.texts.labels("answered" if best else "empty").inc()
         if not best:

@@ -1,0 +1,55 @@
+"""reloading: another bundle takes the place of the one that is served, and no request is lost."""
+
+import asyncio
+from collections.abc import Callable
+
+from lmspec.errors import LmspecError
+from lmspec.serving.opening import Bundle
+from lmspec.serving.service import Service
+
+Reopen = Callable[[], tuple[Bundle, str | None]]
+
+
+class Reloading:
+    """Opens a bundle beside the one that is served, when it is asked to.
+
+    reopen  the bundle, and its commit; called in a thread. Raises LmspecError.
+    """
+
+    def __init__(self, service: Service, reopen: Reopen) -> None:
+        self._service, self._reopen = service, reopen
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    def ask(self) -> None:
+        """Reload now, or once more after the reload that goes on."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._reload())
+        else:
+            self._again = True
+
+    async def finished(self) -> None:
+        """Wait for the reload that goes on."""
+        if self._task is not None:
+            await self._task
+
+    async def _reload(self) -> None:
+        again = True
+        while again:
+            self._again = False
+            await self._once()
+            again = self._again
+
+    async def _once(self) -> None:
+        """A bundle that is refused changes nothing: the former one goes on."""
+        service = self._service
+        try:
+            bundle, commit = await asyncio.to_thread(self._reopen)
+        except (LmspecError, OSError) as error:
+            service.measures.reloads.labels("refused").inc()
+            service.log("reload refused", serving=service.current.digest, error=str(error))
+            return
+        former = service.replace(bundle, commit)
+        service.measures.reloads.labels("done").inc()
+        service.log("reloaded", serving=service.current.digest, former=former.digest)
+        await asyncio.to_thread(former.line.close)  # after all that waits in it
