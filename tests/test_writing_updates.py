@@ -13,7 +13,7 @@ import torch
 from lmspec import stage
 from lmspec.architectures import causal
 from lmspec.errors import LmspecError
-from lmspec.formats import conversations, writer
+from lmspec.formats import conversations, documents, writer
 from lmspec.methods.resume import Resume
 from lmspec.specs.exported import ExportedSpec
 from lmspec.specs.numerics import Machine
@@ -24,7 +24,7 @@ from lmspec.training import checkpoints, footprint, imitating, writing
 from stages import exported, quantized, scores, updated
 from tests.test_decoder import GREEDY, INT8, LOOSE
 from tests.test_training import ADAMW, NUMERICS
-from tests.test_writers import built
+from tests.test_writers import LORA, built
 from tests.tinywriter import NAMES, SAY, Turns, pairs, spec_of, training, write_split, write_weights
 
 STOPPING = {"metric": "log_loss", "evaluation_steps": 40, "patience": 9}
@@ -352,6 +352,35 @@ def test_what_is_made_from_an_update_is_as_of_a_model(project: Path, tmp_path: P
     )
     again = spec(of="updated.new", on="splits.old", replay=[{"of": "splits.new", "per_new_row": 1}])
     update(root, tmp_path / "again", again)
+
+
+def test_plain_texts_are_updated_too(project: Path, tmp_path: Path) -> None:
+    """In windows, of which all tokens are learned; the folder of an adapter is that of a model."""
+    root = tmp_path / "project"
+    shutil.copytree(project, root)
+    for name in ("old", "new"):
+        for split in ("train", "dev"):
+            path = root / name / f"{split}.parquet"
+            documents.write(documents.read(path).drop("turns"), path)
+    plain = spec_of(
+        prompt=None, long_texts="windows", max_length=16, adapter=LORA, frozen_embeddings=True
+    )
+    fields = {"on": "splits.pairs", "architecture": plain.model_dump()}
+    shutil.rmtree(root / "model")
+    built(
+        fields | {"training": training(batch_size=32).model_dump()},
+        root / "tiny",
+        root / "old",
+        root / "model",
+    )
+    (root / "model/seen.json").write_text(json.dumps({"splits.old": ["train", "dev"]}))
+    report = update(root, root / "updated", spec(rows=20))
+    assert report.metrics["rows"] == {"new": 20, "replayed": 10}
+    model = writer.read(root / "updated")
+    assert model.prompt["kind"] == "none" and (root / "model/adapter").is_dir()
+    train = report.metrics["train"]
+    windows = train["tokens"] - train["learned_tokens"]
+    assert 30 < windows < train["tokens"] / 8  # of each the first token is not learned
 
 
 def test_what_does_not_suit_is_refused_by_the_stage(project: Path, tmp_path: Path) -> None:
