@@ -71,6 +71,18 @@ def test_a_model_that_writes_is_the_same_in_every_world(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_an_update_of_a_model_that_writes_is_the_same_in_every_world(tmp_path: Path) -> None:
+    """What is kept of the earlier model counts by tokens, too; the loss is another than without."""
+    one, names = alone(tmp_path, "updated"), ("updated", "sharded updated")
+    found, other = together.together(2, tmp_path, *names)
+    assert found == other
+    for name in names:
+        assert apart(one, found[name]) < 3 * TOLERANCE  # the loss is three times as large
+        assert found[name]["evaluated"] == pytest.approx(one["evaluated"], abs=1e-4)
+    assert apart(one, alone(tmp_path, "written")) > 1
+
+
+@pytest.mark.slow
 def test_three_processes_repeat_and_resume_to_the_bit(tmp_path: Path) -> None:
     """With three the order of a sum shows: torch's own buckets would change it after a kill."""
     one, *others = together.together(3, tmp_path, "dropout", "again", "resumed", "plain")

@@ -21,7 +21,8 @@ from lmspec.methods import reading
 from lmspec.methods.resume import Resume
 from lmspec.run.ranks import MEETING
 from lmspec.specs.architecture import Transformer
-from lmspec.training import checkpoints, loop, seeds, supervision, writing
+from lmspec.specs.updated import Retention
+from lmspec.training import checkpoints, imitating, loop, seeds, supervision, writing
 from lmspec.training.task import Task
 from lmspec.writing.prompting import Writer
 from tests import miniature, tinywriter
@@ -116,10 +117,12 @@ def written(
     sharding: str | None = None,
     weighted: bool = True,
     again: bool = False,
+    old: int | None = None,
 ) -> Found:
     """A model that writes, with a head that is tied to its embeddings, in packed lines.
 
     again  its layers are computed again for the gradients
+    old    it is an update, and its examples are old ones from this number on
     """
     if not (folder / "tiny").exists():
         tinywriter.write_weights(folder / "tiny")
@@ -128,10 +131,15 @@ def written(
     writer = Writer(tokenizer, tinywriter.PAIR, tinywriter.MOST, "leave_out")
     rows = conversations.read(folder / "pairs", "train", writer)
     evaluate = writing.evaluation(model, rows.ids[:20], rows.learned[:20], 100, pad)
+    objective = writing.imitating()
+    if old is not None:
+        kept = imitating.kept(model, rows.ids[old:], rows.learned[old:], pad, 8, 2.0)
+        rule = Retention(temperature=2.0, weight=3.0, top_logits=8)
+        objective = imitating.retaining(kept, old, rule)
     task = Task(
         rows.ids,
         pad,
-        writing.imitating(),
+        objective,
         evaluate,
         collate=writing.collated(rows.learned, 128),
         weight=rows.weight if weighted else None,
@@ -179,6 +187,8 @@ EXPERIMENTS: dict[str, Callable[..., Found]] = {
     "written": written,
     "written unweighted": partial(written, weighted=False),
     "sharded written": partial(written, sharding="full"),
+    "updated": partial(written, old=80),
+    "sharded updated": partial(written, old=80, sharding="full"),
     "sharded again": partial(written, sharding="full", again=True),
     **{f"sharded {name}": partial(method, name, sharding="full") for name in METHODS},
 }
