@@ -1,7 +1,7 @@
 """`lmspec validate --memory`: what a training needs, of a model that is not here."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +19,7 @@ from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.inspection import footprints
 from lmspec.language import memory_rules
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.project import Project
 from lmspec.training import footprint
@@ -66,18 +67,21 @@ def configured(config: PretrainedConfig, root: Path) -> Path:
 def test_a_step_is_counted_without_weights_as_with_them(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A full training, some layers computed again, an adapter: at most a quarter more."""
+    """A full training, some layers computed again, an adapter, a student with its teacher's logits,
+    an update: at most a quarter more."""
     weights = write_weights(tmp_path / "raw/weights")
     given = project(**changes)
     needed, unknown = footprints.of(given, tmp_path)
-    assert [one.name for one in needed] == ["model.further", "model.pairs", "model.chats"]
+    names = ["model.further", "model.pairs", "model.chats", "student.pairs", "updated.later"]
+    assert [one.name for one in needed] == names
     assert not unknown
     for one in needed:
-        spec: Any = given.find(one.name)
-        real = footprints._first(spec.architecture, weights, given.numerics)
+        name, spec = ArtifactName.parse(one.name), cast(Any, given.find(one.name))
+        real = footprints._network(given, name, weights)
         if spec.training.checkpointing:
             real.activation_checkpointing_enable({"use_reentrant": False})
-        task = footprints._task(spec.architecture, one.rows)
+        architecture = footprints._origin(given, name).architecture
+        task = footprints._task(architecture, one.rows, name.noun in footprints.BEFORE)
         counted = footprint.estimated(real, task, spec.training, given.numerics)
         # where nothing is computed, transformers keeps a mask, and keys of each head
         assert 0.99 < (one.held + one.activations) / counted.total < 1.25

@@ -30,10 +30,11 @@ from lmspec.specs.checks.training import copies_of_weights
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Numerics
 from lmspec.specs.project import Project
+from lmspec.specs.student import Distillation
 from lmspec.specs.training import GradientDescent
-from lmspec.training import footprint, supervision, writing
+from lmspec.training import footprint, imitating, supervision, writing
 from lmspec.training.footprint import GIB
-from lmspec.training.task import Task
+from lmspec.training.task import Objective, Task
 
 BEFORE = {"updated": "of", "student": "teacher"}  # the field that names what they come from
 BYTES = 4  # of a weight: fp32
@@ -143,7 +144,8 @@ def _needed(
         _pretend(network)
         if recipe.checkpointing:
             network.activation_checkpointing_enable({"use_reentrant": False})
-        counted = footprint.estimated(network, _task(architecture, rows), recipe, numerics)
+        task = _task(architecture, rows, name.noun in BEFORE)
+        counted = footprint.estimated(network, task, recipe, numerics)
         weights = sum(p.numel() for p in network.parameters())
         learned = sum(p.numel() for p in network.parameters() if p.requires_grad)
     states = BYTES * learned * copies_of_weights(recipe.model_dump())
@@ -211,12 +213,27 @@ def _pretend(network: PreTrainedModel) -> None:
             setattr(module, name, torch.empty_like(buffer, device="cpu"))
 
 
-def _task(architecture: Causal | Transformer, rows: int) -> Task:
-    """Texts that are as long as they may be; of one that is written each token is learned."""
+def _task(architecture: Causal | Transformer, rows: int, is_taught: bool) -> Task:
+    """Texts that are as long as they may be; of one that is written each token is learned.
+
+    is_taught  with a loss against another model's outputs, too
+    """
     tokens = architecture.max_length
     ids = [np.ones(tokens, np.int64)] * max(rows, 2)
     if isinstance(architecture, Causal):
         learned = [np.r_[0, np.ones(tokens - 1, np.int64)]] * len(ids)
         collate = writing.collated(learned)
-        return Task(ids, 0, writing.imitating(), dict, collate=collate)
+        objective = _taught(len(ids), tokens - 1) if is_taught else writing.imitating()
+        return Task(ids, 0, objective, dict, collate=collate)
     return Task(ids, 0, supervision.supervised(np.arange(len(ids)) % 2), dict)
+
+
+def _taught(examples: int, tokens: int) -> Objective:
+    """The loss of a student of a model that writes, as that of an update on old rows: of one logit
+    of each token, since the tensors of the vocabulary's width are the same for more."""
+    size = examples * tokens
+    kept = imitating.Kept(
+        np.arange(0, size, tokens), np.zeros((size, 1), np.int32), np.ones((size, 2), np.float32)
+    )
+    rule = Distillation(temperature=2.0, soft_weight=1.0, hidden_weight=0.0, hard_weight=1.0)
+    return imitating.taught(kept, rule)
