@@ -75,7 +75,7 @@ def asked(body: bytes, limits: Limits) -> Asked:
         _malformed("`texts` is a list of one text or more")
     if len(texts) > limits.max_texts:
         message = f"`texts` has {len(texts)} texts, and may have {limits.max_texts}"
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_texts", message)
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_texts", message)
     return Asked([_element(one, limits) for one in texts], top, identity, single=False)
 
 
@@ -145,7 +145,7 @@ def _text(value: Any, limits: Limits, identity: str | None = None) -> Text:
     most = limits.max_text_bytes
     if len(value) > most or len(value.encode("utf-8", "surrogatepass")) > most:
         message = f"the text has more than {most} bytes in UTF-8"
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
         return Text(id=identity, refused=Refused(status, "text_too_long", message))
     return Text(value, identity)
 

@@ -21,6 +21,8 @@ MOST_CONNECTIONS = 1000
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
+    app: Any
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head, self._head_bytes = True, 0

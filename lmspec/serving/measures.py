@@ -72,4 +72,5 @@ class Measures:
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
-        return generate_latest(self._registry)
+        shown: bytes = generate_latest(self._registry)
+        return shown

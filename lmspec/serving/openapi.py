@@ -25,8 +25,9 @@ DIGEST: Values = {
 ERRORS = {
     "400": "not UTF-8, not JSON, not as described here, or the only text has nothing to read",
     "408": "the request did not arrive in time; the connection is closed",
-    "413": "the body, the list or the only text is too long",
+    "413": "the body is too long",
     "415": "another Content-Type than application/json, or a Content-Encoding",
+    "422": "the list or the only text is too long",
     "431": "request line and headers are too long",
     "500": "a fault of the service",
     "503": "too many texts wait: nothing was computed, try again after `Retry-After` seconds",
