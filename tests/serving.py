@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from starlette.types import ASGIApp, Message
 
 from lmspec.serving import app, opening
-from lmspec.serving.service import Service
+from lmspec.serving.keys import Keys
+from lmspec.serving.service import Given, Service
 
 JSON = {"content-type": "application/json"}
 
@@ -35,9 +36,10 @@ class Response(NamedTuple):
 class Client:
     """Asks a service; its log is kept."""
 
-    def __init__(self, folder: Path, threads: int = 2) -> None:
+    def __init__(self, folder: Path, threads: int = 2, keys: Keys | None = None) -> None:
         self.log: list[dict[str, Any]] = []
-        self.service = Service(opening.opened(folder), threads, None, self._note)
+        given = Given(opening.opened(folder), keys=keys)
+        self.service = Service(given, threads, self._note)
         self.app: ASGIApp = app.app(self.service)
 
     def _note(self, event: str, **values: Any) -> None:
@@ -47,9 +49,9 @@ class Client:
         """End the threads."""
         self.service.current.line.close()
 
-    def get(self, path: str) -> Response:
+    def get(self, path: str, **headers: str) -> Response:
         """One GET."""
-        return asyncio.run(self.ask("GET", path, (), {}))
+        return asyncio.run(self.ask("GET", path, (), headers))
 
     def post(self, values: Any, **headers: str) -> Response:
         """Classify: values, or bytes as they are."""

@@ -381,13 +381,13 @@ def test_a_port_that_is_taken_is_one_message(folder: Path) -> None:
     """With what to do."""
     from click.testing import CliRunner
 
-    from lmspec.cli import serve
+    from lmspec.cli.main import main
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = CliRunner().invoke(serve.command, [str(folder), "--port", port])
+        done = CliRunner().invoke(main, ["serve", str(folder), "--port", port])
     assert (
         done.exit_code == 1 and f"127.0.0.1:{port}: the service cannot listen there" in done.output
     )

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lmspec.cli import serve
+from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.formats import manifest
 from lmspec.methods import folders
-from lmspec.serving import opening, origin
+from lmspec.serving import keys, opening, origin
 from lmspec.serving.limits import Limits, limits
 from tests import bundles
 from tests.test_manifest import DAMAGES
@@ -54,7 +54,7 @@ def test_a_damaged_bundle_does_not_start(
 ) -> None:
     """The command says which file, and what to do; there is no traceback."""
     damage(bundle)
-    done = CliRunner().invoke(serve.command, [str(bundle), "--port", "0"])
+    done = CliRunner().invoke(main, ["serve", str(bundle), "--port", "0"])
     assert done.exit_code == 1 and f"lmspec: {bundle / file}: " in done.output
     assert "\n  -> " in done.output and "Traceback" not in done.output
 
@@ -136,6 +136,25 @@ def test_limits_that_no_spec_has_are_refused(name: str, value: object) -> None:
         limits(good | {name: value})
     with pytest.raises(ValueError, match="other limits"):
         limits({key: other for key, other in good.items() if key != name})
+
+
+def test_keys_are_read_from_a_file_of_ones_own(tmp_path: Path) -> None:
+    """One a line; what is none is named by its line, but not shown."""
+    file = tmp_path / "keys"
+    file.write_text(f"# of the team\n{'a' * 16}\n\n  {'b' * 20}  \r\n")
+    file.chmod(0o600)
+    known = keys.read(file)
+    assert known.hold(f"Bearer {'a' * 16}") and known.hold(f"Bearer {'b' * 20}")
+    assert not known.hold("Bearer # of the team") and not known.hold("Bearer ")
+    file.chmod(0o604)
+    with pytest.raises(LmspecError, match="every user may read"):
+        keys.read(file)
+    file.chmod(0o600)
+    for content, place in (("", ""), ("# none\n", ""), (f"{'a' * 16}\nshort\n", ":2")):
+        file.write_text(content)
+        with pytest.raises(LmspecError) as refused:
+            keys.read(file)
+        assert refused.value.place == f"{file}{place}" and "short" not in str(refused.value)
 
 
 def test_the_commit_of_a_bundle_is_found(bundle: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from lmspec.errors import LmspecError
 from lmspec.formats.predict import Classifier
 from lmspec.serving import app, opening, reloading
+from lmspec.serving.keys import Keys
 from lmspec.serving.limits import Limits
-from lmspec.serving.service import Answered
+from lmspec.serving.service import Answered, Given
 from lmspec.serving.waiting import Job
 from lmspec.specs.serving import Serving
 from tests import bundles, miniature
@@ -276,6 +277,28 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
+def test_with_keys_only_their_holders_are_answered(folder: Path, document: dict[str, Any]) -> None:
+    """On every path but those of health; the body is not read before."""
+    client = Client(folder, keys=Keys(["a" * 16, "b" * 20]))
+    bad = ["", "Bearer", "Bearer ", f"Basic {'a' * 16}", f"Bearer {'a' * 15}", f"Bearer {'c' * 16}"]
+    for given_ in [*bad, f"Bearer {'a' * 16} {'b' * 20}", "Bearer \u00e9"]:
+        response = client.post({"text": "x"}, authorization=given_)
+        assert (response.status, response.code) == (401, "no_key"), given_
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert response.headers["connection"] == "close"
+    for key in ("a" * 16, "b" * 20):
+        assert client.post({"text": "x"}, authorization=f"Bearer {key}").status == 200
+        assert client.post({"text": "x"}, authorization=f"bearer  {key} ").status == 200
+        assert key not in json.dumps(client.log)
+    about = client.get(app.OPENAPI, authorization=f"Bearer {'a' * 16}").values
+    assert about["security"] == [{"key": []}] and "security" not in document
+    for path in set(about["paths"]) - {app.CLASSIFY}:
+        open_ = path in (app.HEALTH, app.READY)
+        assert client.get(path).status == (200 if open_ else 401)
+        assert described(about, "get", path, client.get(path))
+    client.close()
+
+
 def test_one_text_and_a_list_are_shed_alike(client: Client) -> None:
     """At once, with Retry-After, by the number of texts; what was taken is answered."""
     gate, line = Gate(client), client.service.current.line
@@ -379,13 +402,13 @@ def test_another_bundle_takes_over(client: Client, tmp_path: Path) -> None:
     """
     other = opening.opened(bundles.make(tmp_path))
     gate, former = Gate(client), client.service.current
-    results: list[Any] = [LmspecError("x", "it is damaged", "y"), (other, "c" * 40)]
+    results = [LmspecError("x", "it is damaged", "y"), Given(other, "c" * 40)]
 
-    def reopen() -> tuple[opening.Bundle, str | None]:
+    def reopen() -> Given:
         result = results.pop(0)
-        if isinstance(result, Exception):
+        if isinstance(result, LmspecError):
             raise result
-        return cast(tuple[opening.Bundle, str | None], result)
+        return result
 
     async def load() -> tuple[Response, Response]:
         reload = reloading.Reloading(client.service, reopen)
@@ -524,7 +547,11 @@ def test_the_document_has_every_endpoint(shared: Client, document: dict[str, Any
 
 NAMES = ("CLASSIFY", "BUNDLE", "OPENAPI", "HEALTH", "READY", "METRICS")
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 2**70) | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=4,
 )

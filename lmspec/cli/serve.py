@@ -16,11 +16,23 @@ from lmspec.reports import printing
 @click.option(
     "--threads", type=click.IntRange(1, 1024), help="Texts that are computed at once.  [processors]"
 )
+@click.option(
+    "--keys",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with a secret a line; requests need one of them.",
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
 def command(
-    bundle: Path, host: str, port: int, threads: int | None, any_owner: bool, quiet: bool
+    bundle: Path,
+    host: str,
+    port: int,
+    threads: int | None,
+    key_file: Path | None,
+    any_owner: bool,
+    quiet: bool,
 ) -> None:
     """Serve the bundle in a folder: POST /v1/classify gives labels and probabilities.
 
@@ -44,22 +56,24 @@ def command(
     from lmspec.serving import requirements
 
     requirements.require()
-    from lmspec.serving import logs, opening, origin, running
-    from lmspec.serving.service import Service
+    from lmspec.serving import keys, logs, opening, origin, running
+    from lmspec.serving.service import Given, Service
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
 
-    def reopen() -> tuple[opening.Bundle, str | None]:
+    def reopen() -> Given:
         opened = opening.opened(bundle, any_owner)
-        return opened, origin.commit(opened)
+        known = keys.read(key_file) if key_file else None
+        return Given(opened, origin.commit(opened), known)
 
-    opened, commit = reopen()
+    given = reopen()
     listener = running.bound(host, port)
     number = threads or running.processors()
-    service = Service(opened, number, commit, log)
+    service = Service(given, number, log)
     address = running.address(listener)
 
     def ready() -> None:
-        log("ready", bundle=opened.name, digest=opened.manifest.digest, url=address, threads=number)
+        digest = given.bundle.manifest.digest
+        log("ready", bundle=given.bundle.name, digest=digest, url=address, threads=number)
 
     sys.exit(running.run(service, listener, ready, reopen))

@@ -23,9 +23,11 @@ from lmspec.serving.service import Service
 
 CLASSIFY, BUNDLE, OPENAPI = "/v1/classify", "/v1/bundle", "/openapi.json"
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
+NO_KEY = Refused(HTTPStatus.UNAUTHORIZED, "no_key", "send `Authorization: Bearer KEY`", close=True)
 RETRY_SECONDS = "1"
 MOST_HELD_BYTES = 64 * 2**20  # of bodies that are read, of all requests together
 MEDIA_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
+OPEN = {HEALTH, READY}  # without a key
 GONE = 499  # as nginx logs it: the client did not wait for the response
 
 
@@ -170,6 +172,8 @@ async def refused(request: Request, error: Exception) -> Response:
     response = in_json(values, error.status)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["retry-after"] = RETRY_SECONDS
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["www-authenticate"] = "Bearer"
     if error.close:
         response.headers["connection"] = "close"
     return response
@@ -223,7 +227,11 @@ class Observed:
             await send(message)
 
         try:
-            await self._inner(scope, receive, noting)
+            keys = self._service.current.keys
+            if keys and scope["path"] not in OPEN and not keys.hold(authorization(scope)):
+                await (await refused(Request(scope), NO_KEY))(scope, receive, noting)
+            else:
+                await self._inner(scope, receive, noting)
         except Exception as error:  # the response to it is sent
             place = (traceback.extract_tb(error.__traceback__) or [None])[-1]
             at = f"{Path(place.filename).name}:{place.lineno}" if place else "unknown"
@@ -244,6 +252,11 @@ class Observed:
             ms=round(1000 * seconds, 3),
             **seen,
         )
+
+
+def authorization(scope: Scope) -> str:
+    """Empty without the header."""
+    return Headers(scope=scope).get("authorization", "")
 
 
 def identity(headers: Headers) -> str:

@@ -35,8 +35,22 @@ ERRORS = {
 }
 
 
-def document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
-    """OpenAPI 3.1."""
+def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> Values:
+    """OpenAPI 3.1. keys: does a request need one?"""
+    values = _document(title, limits, labels)
+    if keys:
+        values["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        values["security"] = [{"key": []}]
+        for path, operations in values["paths"].items():
+            for operation in operations.values():
+                if path in ("/healthz", "/readyz"):
+                    operation["security"] = []
+                else:
+                    operation["responses"]["401"] = _refusal("no key, or an unknown one")
+    return values
+
+
+def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": "1"},

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 from lmspec.errors import LmspecError
-from lmspec.serving.opening import Bundle
-from lmspec.serving.service import Service
+from lmspec.serving.service import Given, Service
 
-Reopen = Callable[[], tuple[Bundle, str | None]]
+Reopen = Callable[[], Given]
 
 
 class Reloading:
     """Opens a bundle beside the one that is served, when it is asked to.
 
-    reopen  the bundle, and its commit; called in a thread. Raises LmspecError.
+    reopen  what is to be served; called in a thread. Raises LmspecError.
     """
 
     def __init__(self, service: Service, reopen: Reopen) -> None:
@@ -44,12 +43,12 @@ class Reloading:
         """A bundle that is refused changes nothing: the former one goes on."""
         service = self._service
         try:
-            bundle, commit = await asyncio.to_thread(self._reopen)
+            given = await asyncio.to_thread(self._reopen)
         except (LmspecError, OSError) as error:
             service.measures.reloads.labels("refused").inc()
             service.log("reload refused", serving=service.current.digest, error=str(error))
             return
-        former = service.replace(bundle, commit)
+        former = service.replace(given)
         service.measures.reloads.labels("done").inc()
         service.log("reloaded", serving=service.current.digest, former=former.digest)
         await asyncio.to_thread(former.line.close)  # after all that waits in it

@@ -13,8 +13,7 @@ import uvicorn
 from lmspec.errors import LmspecError
 from lmspec.serving import app
 from lmspec.serving.connections import BoundedProtocol
-from lmspec.serving.opening import Bundle
-from lmspec.serving.reloading import Reloading
+from lmspec.serving.reloading import Reloading, Reopen
 from lmspec.serving.service import Service
 
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
@@ -118,11 +117,11 @@ def run(
     service: Service,
     listener: socket.socket,
     ready: Callable[[], None],
-    reopen: Callable[[], tuple[Bundle, str | None]],
+    reopen: Reopen,
 ) -> int:
     """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost.
 
-    reopen  on SIGHUP: the bundle to serve from now on, and its commit. Raises LmspecError.
+    reopen  on SIGHUP: what to serve from now on. Raises LmspecError.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
     serving = server(service, ready)

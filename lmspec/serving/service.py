@@ -5,11 +5,12 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmspec.formats.predict import Answer, Classifier
 from lmspec.serving import openapi
 from lmspec.serving.asking import Asked, Refused, Text
+from lmspec.serving.keys import Keys
 from lmspec.serving.limits import Limits
 from lmspec.serving.measures import Measures
 from lmspec.serving.opening import Bundle
@@ -37,17 +38,24 @@ def compute(classifier: Classifier, text: str) -> Answered:
     return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
 
 
-class Release:
-    """A bundle that is served, with threads of its own.
+class Given(NamedTuple):
+    """What is to be served: a bundle, the commit of git that has its provenance, and to whom.
 
-    commit  of git that has its provenance, if it is known
+    keys  None: to everybody
     """
 
-    def __init__(self, bundle: Bundle, commit: str | None, threads: int) -> None:
-        self.bundle, self.commit = bundle, commit
-        self.line: Line[Answered] = Line(
-            functools.partial(compute, bundle.classifier), threads, bundle.limits.queue
-        )
+    bundle: Bundle
+    commit: str | None = None
+    keys: Keys | None = None
+
+
+class Release:
+    """A bundle that is served, with threads of its own."""
+
+    def __init__(self, given: Given, threads: int) -> None:
+        self.bundle, self.commit, self.keys = given
+        computing = functools.partial(compute, self.bundle.classifier)
+        self.line: Line[Answered] = Line(computing, threads, self.limits.queue)
 
     @property
     def limits(self) -> Limits:
@@ -63,7 +71,8 @@ class Release:
     def document(self) -> dict[str, Any]:
         """OpenAPI."""
         labels = self.bundle.classifier.labels
-        return openapi.document(self.bundle.manifest.title, self.limits, labels)
+        title = self.bundle.manifest.title
+        return openapi.document(title, self.limits, labels, self.keys is not None)
 
 
 class Service:
@@ -74,16 +83,16 @@ class Service:
     draining  it is about to stop: it answers, and asks for no more
     """
 
-    def __init__(self, bundle: Bundle, threads: int, commit: str | None, log: Log) -> None:
+    def __init__(self, given: Given, threads: int, log: Log) -> None:
         self.threads, self.log = threads, log
         self.draining = False
         self.measures = Measures(lambda: self.current.line.waiting)
-        self._serve(Release(bundle, commit, threads))
+        self._serve(Release(given, threads))
 
-    def replace(self, bundle: Bundle, commit: str | None) -> Release:
+    def replace(self, given: Given) -> Release:
         """Serve another bundle from now on. Returns the former one, whose line is to be closed."""
         former = self.current
-        self._serve(Release(bundle, commit, self.threads))
+        self._serve(Release(given, self.threads))
         return former
 
     def _serve(self, release: Release) -> None:
