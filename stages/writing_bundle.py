@@ -151,17 +151,19 @@ def sample(scored: list[Asked]) -> Iterator[Asked]:
 
 
 def example(writer: predict_writing.Writer, scored: list[Asked]) -> card.Example:
-    """The first scored prompt that training would not leave out, with its reference."""
+    """The first scored prompt that training would not leave out, with its reference; or else the
+    first one."""
+    pieces: list[tuple[str, bool]] = []
     for asked in scored:
         turns = [(each["role"], each["content"]) for each in asked.messages]
         turns.append((ASSISTANT, asked.reference))
         encoded = writer.encoder.example(turns)
+        shown = [(clipped(text), own) for text, own in writer.encoder.shown(turns)]
         if not isinstance(encoded, TooLong):
             ids, learned = encoded
-            pieces = [(clipped(text), own) for text, own in writer.encoder.shown(turns)]
-            return card.Example(pieces, len(ids), int(learned.sum()))
-    remedy = "raise `max_length` of the architecture"
-    raise LmspecError("bundle.scores", "every scored prompt is longer than an example", remedy)
+            return card.Example(shown, len(ids), int(learned.sum()))
+        pieces = pieces or shown
+    return card.Example(pieces, None, None)
 
 
 def clipped(text: str) -> str:

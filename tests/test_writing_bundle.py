@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import re
 import shutil
@@ -102,7 +103,8 @@ def score(root: Path, name: str, generation: dict[str, Any]) -> None:
 
 def bundled(root: Path, out: Path, **changes: Any) -> str:
     """Build a bundle; its card."""
-    fields = {"of": "quantized.pairs", "scores": "scores.pairs", "title": "t", "license": "MIT"}
+    fields: dict[str, Any] = {"of": "quantized.pairs", "scores": "scores.pairs", "title": "t"}
+    fields |= {"license": "MIT"}
     fields |= {"intended_use": "u", "limitations": "l", "attribution": "pages, CC BY 4.0"}
     spec = BundleSpec.model_validate(
         fields | {"generation": DECODING, "beside": ["scores.other"]} | changes
@@ -225,6 +227,35 @@ def test_answers_that_were_generated_in_another_way_are_named(
     settings = Writer(tmp_path / "out").settings
     assert settings.sampling == Sampling(0.9, 0.9, 40, None, 5) and settings.stop == ("\n\n",)
     assert settings.end_penalty == 0.5 and "the end is lowered by 0.5." in text
+
+
+def test_drawn_texts_and_conversations_are_given_again(project: Path, tmp_path: Path) -> None:
+    """With the penalties that were scored, and all turns before the last answer."""
+    rule = DECODING | {"decode": SAMPLE, "repetition_penalty": 1.2, "end_penalty": 1.0}
+    text = bundled(project, tmp_path / "drawn", scores="scores.other", generation=rule, beside=[])
+    assert "answered 12 of the scored prompts" in text and "in another way" not in text
+    copy = tmp_path / "copy"
+    for name in ("quantized", "splits", "model", "exported", "data/metrics/quantized-pairs.json"):
+        source, target = project / name, copy / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            target.parent.mkdir(parents=True)
+            shutil.copyfile(source, target)
+    about = json.loads((copy / "quantized/lmspec.json").read_text()) | {"prompt": CHAT}
+    (copy / "quantized/lmspec.json").write_text(json.dumps(about))
+    talks = [[("system", "a"), *one, *other] for one, other in itertools.pairwise(pairs()[40:60])]
+    write_split(talks, copy / "splits", "test")
+    score(copy, "pairs", GREEDY)
+    text = bundled(copy, tmp_path / "talks", beside=[])
+    assert "Read:\n\n```\n<|im_start|>system\na<|im_end|>\n" in text
+    assert "longer than an example of training, as all scored prompts are" in text
+    assert "conversations that go on from the model's own answers" in text
+    frame = documents.read(copy / "scores-pairs" / answers.FILE)
+    messages, scored = frame.row(0, named=True)["turns"], frame["text"][0]
+    assert [each["role"] for each in messages] == ["system", "user", "assistant", "user"]
+    own = Writer(tmp_path / "talks")
+    assert own.chat(messages) == scored != own.write(messages[-1]["content"])
 
 
 def test_a_bundle_suits_its_graph(project: Path, tmp_path: Path) -> None:

@@ -66,13 +66,13 @@ class Example:
     """A conversation as the model sees it.
 
     pieces   of text, and whether they are learned
-    tokens   of all of it
+    tokens   of all of it; None if it is longer than an example of training
     learned  how many of these are learned
     """
 
     pieces: Sequence[tuple[str, bool]]
-    tokens: int
-    learned: int
+    tokens: int | None
+    learned: int | None
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,13 @@ def _example(example: Example, end: str) -> str:
     lines = ["The first scored prompt with its reference, as the model sees it:\n"]
     for text, learned in example.pieces:
         lines.append(f"{'Learned' if learned else 'Read'}:\n\n{_fenced(text)}\n")
-    lines.append(
-        f"Of its {example.tokens} tokens {example.learned} are learned, among them the end of the"
-        f" answer, {card.code(end)}.\n"
-    )
+    if example.tokens is None:
+        lines.append("It is longer than an example of training, as all scored prompts are.\n")
+    else:
+        lines.append(
+            f"Of its {example.tokens} tokens {example.learned} are learned, among them the end of"
+            f" the answer, {card.code(end)}.\n"
+        )
     return "\n".join(lines)
 
 
