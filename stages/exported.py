@@ -13,8 +13,6 @@ from lmspec.methods import exporting, torchrun
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.exported import ExportedSpec
 
-WRITING = "stages.writing_exported"  # by its name: it is in the key of such graphs alone
-
 
 def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Export, then compare every logit over a matrix of shapes and masks."""
@@ -22,9 +20,11 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if (kind in WRITERS) != (spec.format is not None):
         raise LmspecError(f"exported, of {spec.of}", *unsuited(kind))
     if spec.format is not None:
-        writing = importlib.import_module(WRITING)
+        # by its name: it is in the key of what has that format alone
+        writing = importlib.import_module(spec.format.stage)
         made: stage.Report = writing.build(spec, spec.format, needs, out)
         return made
+    assert spec.opset is not None  # operators_are_of_a_graph
     source = checkpoint.read(needs[spec.of])
     architecture = checkpoint.architecture(source.kind)
     max_length = source.max_length
@@ -74,7 +74,7 @@ def unsuited(kind: str) -> tuple[str, str]:
         return "a list of pairs is no graph", "score the model itself"
     if kind in WRITERS:
         return f"a model of kind {kind} needs a cache", "say so: `format: {kind: cache, ...}`"
-    return f"a model of kind {kind} writes nothing that a cache could hold", "remove `format`"
+    return f"a model of kind {kind} writes nothing: it is exported without one", "remove `format`"
 
 
 STAGE = stage.Stage(ExportedSpec, build)

@@ -13,20 +13,21 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import conversations, decoder, writer
 from lmspec.specs.exported import Cache, ExportedSpec
-from lmspec.writing import exporting, fidelity
-from lmspec.writing.generating import Decoder, Floats, Ids
+from lmspec.writing import exporting, fidelity, parity
+from lmspec.writing.generating import Floats, Ids
 from lmspec.writing.onnxdecoder import OnnxDecoder
 from lmspec.writing.prompting import PLAIN
 from lmspec.writing.torchdecoder import TorchDecoder
 
 PROBES = 7  # number of its stream of draws
 ROWS, LONGEST = 8, 65  # of the probes, but for one that is as long as the graph reads
-ANSWERED, NEW_TOKENS = 16, 24  # dev prompts, and tokens of the answers to them
+ANSWERED = 16  # dev prompts
 Difference = tuple[float, str]  # of a logit, and where
 
 
 def build(spec: ExportedSpec, form: Cache, needs: stage.Needs, out: Path) -> stage.Report:
     """Write the graph, then compare its logits and its answers with the model's."""
+    assert spec.opset is not None  # operators_are_of_a_graph
     source = writer.read(needs[spec.of])
     graph = exporting.export(source.model, form.max_past, spec.opset)
     about = {
@@ -51,7 +52,17 @@ def build(spec: ExportedSpec, form: Cache, needs: stage.Needs, out: Path) -> sta
             "do not ship it: try another opset, or report the model",
         )
     prompts = dev_prompts(needs[form.prompts], source, form.max_past, needs.bits.seed)
-    same = answered_alike(spec, made, model, prompts)
+    same, lines = parity.answered_alike(
+        f"exported, of {spec.of}",
+        model,
+        made.decoder,
+        prompts,
+        made.tokenizer,
+        made.writer.end_id,
+        spec.max_logit_difference,
+    )
+    for line in lines:
+        stage.say(line)
     report = {
         "largest_logit_difference": worst,
         "greedy_same": same,
@@ -136,52 +147,9 @@ def _padded(
 def dev_prompts(splits: Path, source: writer.WriterModel, max_past: int, seed: int) -> list[Ids]:
     """Prompts of dev rows that leave room for an answer."""
     dev = conversations.read(splits, "dev", source.writer, ANSWERED, seed)
-    is_plain, longest = source.prompt["kind"] == PLAIN, max_past - NEW_TOKENS
+    is_plain, longest = source.prompt["kind"] == PLAIN, max_past - parity.NEW_TOKENS
     fitting = fidelity.prompts(dev.ids, dev.learned, is_plain, longest)[:ANSWERED]
     if len(fitting[0]) >= max_past:
         found = f"no dev prompt of {splits.name} is shorter than {max_past} tokens"
         raise LmspecError("exported.format.max_past", found, "raise it")
     return fitting
-
-
-def answered_alike(
-    spec: ExportedSpec, made: decoder.Decoding, model: Decoder, prompts: Sequence[Ids]
-) -> float:
-    """Share of the prompts that both answer with the same tokens.
-
-    Raises LmspecError if an answer differs though the model was more sure of its token than the
-    logits of the graph may be off.
-    """
-    room = min(NEW_TOKENS, *(made.decoder.positions - len(ids) for ids in prompts))
-    end = made.writer.end_id
-    both = [fidelity.greedy(each, prompts, end, room) for each in (model, made.decoder)]
-    same = 0
-    for ids, one, other in zip(prompts, *both, strict=True):
-        if one == other:
-            same += 1
-            continue
-        line, margin = explained(made, model, ids, one, other)
-        stage.say(line)
-        if margin > 2 * spec.max_logit_difference:
-            remedy = "do not ship it: report the model"
-            raise LmspecError(f"exported, of {spec.of}", line, remedy)
-    stage.say(f"{same} of {len(prompts)} dev prompts are answered as by the model")
-    return same / len(prompts)
-
-
-def explained(
-    made: decoder.Decoding, model: Decoder, ids: Ids, one: Sequence[int], other: Sequence[int]
-) -> tuple[str, float]:
-    """(where two answers part, and the logits there; how sure the model was of its token)."""
-    place = fidelity.common(one, other)
-    before = np.concatenate([ids, np.array(one[:place], np.int64)])
-    own, graphs = (next(iter(each.logits([before])))[-1] for each in (model, made.decoder))
-    first, second = one[place], other[place]
-    margin = float(own[first] - own[second])
-    names = [repr(made.tokenizer.id_to_token(token)) for token in (first, second)]
-    line = (
-        f"token {place + 1} of an answer is {names[1]} in place of {names[0]}: their logits are"
-        f" {graphs[second]:.6g} and {graphs[first]:.6g}, those of the model {own[second]:.6g} and"
-        f" {own[first]:.6g}, a margin of {margin:.3g}"
-    )
-    return line, margin

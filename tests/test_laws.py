@@ -330,7 +330,7 @@ ADDED = {
     "ScoresSpec": {"calibration_bins", "generation"},
     "Decoding": {"end_penalty"},
     "Generation": {"end_penalty"},
-    "ExportedSpec": {"format"},
+    "ExportedSpec": {"format", "opset"},
     "BundleSpec": {"attribution", "beside", "generation", "serving"},
     "SpeedSpec": {"generation"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},

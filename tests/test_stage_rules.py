@@ -238,6 +238,21 @@ def _a_graph_of_another_family(folder: Path) -> None:
     exporting.require_known(GPT2Config(), 64)
 
 
+def _more_past_than_positions(folder: Path) -> None:
+    from transformers import LlamaConfig
+
+    from lmspec.writing import exporting
+
+    exporting.require_known(LlamaConfig(max_position_embeddings=32), 64)
+
+
+def _a_gguf_in_place_of_a_graph(folder: Path) -> None:
+    from lmspec.formats import decoder
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "gguf"}))
+    decoder.read(folder, 1)
+
+
 def _blocks_of_a_classifier(folder: Path) -> None:
     from lmspec.formats import decoder
 
@@ -448,7 +463,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),
     "adapter-targets-exist": (_a_layer_that_is_not_there, "no linear layer query"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
-    "cache-fits-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),
+    "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),
+    "cache-fits-the-model": (_more_past_than_positions, "64 is more than the 32 positions"),
+    "gguf-is-read-elsewhere": (_a_gguf_in_place_of_a_graph, "a GGUF, which nothing of lmspec"),
     "weight-only-is-of-writers": (_blocks_of_a_classifier, "the graph of a classifier"),
     "scheme-suits-architecture": (_a_scheme_that_does_not_suit, "slower than fp32"),
     "swept-fields-exist": (_a_swept_reference, "no field 'on' that takes values"),

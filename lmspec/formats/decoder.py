@@ -22,6 +22,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError
+from lmspec.specs.checks.exported import GGUF
 from lmspec.writing.onnxdecoder import OnnxDecoder
 from lmspec.writing.onnxgraph import Graph
 from lmspec.writing.prompting import PromptError, Writer
@@ -126,9 +127,11 @@ def read(folder: Path, threads: int) -> Decoding:
     Raises LmspecError if it is a classifier's graph, or its files are not of one model.
     """
     about = json.loads((folder / "lmspec.json").read_text(encoding="utf-8"))
-    if about.get("kind") != KIND:
+    if (kind := about.get("kind")) != KIND:
         found = "it is the graph of a classifier, which writes nothing"
-        raise LmspecError(str(folder), found, "take one of a model of kind causal")
+        if kind == GGUF:
+            found = "it is a GGUF, which nothing of lmspec runs"
+        raise LmspecError(str(folder), found, "take a graph of a model of kind causal")
     try:
         decoder = OnnxDecoder(folder / GRAPH, about["max_past"], threads)
     except (ValueError, *FAILURES) as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lmspec.language import nouns, resolved
 from lmspec.language.resolved import Specs, Values
+from lmspec.specs.checks.exported import is_gguf
 from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
 from lmspec.specs.results import ESTIMATES
 
@@ -90,6 +91,8 @@ def _of(specs: Specs, name: ArtifactName) -> set[str]:
         return {"answers"} if resolved.has_turns(specs[specs[name]["of"]]) else set()
     kind = specs.first(name)[1]["architecture"]["kind"] if specs.has_model(name) else ""
     of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(str(kind), {"labels"})
+    if name.noun == "exported" and specs[name].get("format"):
+        of |= {"files" if is_gguf(specs[name]) else "caches"}
     return of | {"answers"} if specs[name].get("generation") else of
 
 

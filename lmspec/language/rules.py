@@ -12,6 +12,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.language import (
     clone_rules,
+    export_rules,
     gate_rules,
     memory_rules,
     model_rules,
@@ -28,6 +29,7 @@ from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import folders
 from lmspec.methods.sources import digest
 from lmspec.specs import blocks
+from lmspec.specs.checks.exported import is_gguf
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.quantized import UNSUITED
 from lmspec.specs.checks.student import WITH_LAYERS
@@ -347,7 +349,8 @@ def artifact_is_used(specs: Specs) -> Disagreements:
     """An artifact that nothing is made from, that nothing scores or bundles, costs time only."""
     for name in specs.names:
         noun = nouns.of(name.noun)
-        if not noun.final and str(name) not in specs.used:
+        final = noun.final or (name.noun == "exported" and is_gguf(specs[name]))
+        if not final and str(name) not in specs.used:
             is_model = noun.origin or name.noun == "model"
             remedy = "score it, use it or remove it" if is_model else "use it or remove it"
             yield Disagreement(name, "nothing refers to it", remedy)
@@ -398,6 +401,7 @@ RULES = (
     *memory_rules.RULES,
     *sweep_rules.RULES,
     *writing_rules.RULES,
+    *export_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

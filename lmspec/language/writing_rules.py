@@ -11,7 +11,7 @@ from lmspec.errors import some
 from lmspec.language import on_disk, resolved
 from lmspec.language.resolved import Disagreements, Place, Specs, Values
 from lmspec.specs.checks import further
-from lmspec.specs.checks.exported import DECODERS, not_a_decoder
+from lmspec.specs.checks.exported import is_gguf
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
@@ -116,7 +116,8 @@ def timed_tokens_fit(specs: Specs) -> Disagreements:
 def _reads_at_most(specs: Specs, name: str) -> Iterator[tuple[int, Place]]:
     """How many tokens a model or graph that writes can read, and where that is written."""
     for member in specs.line(name):
-        if (form := specs[member].get("format")) is not None:
+        form = specs[member].get("format")
+        if form is not None and not is_gguf(specs[member]):
             yield form["max_past"], ((*member, "format", "max_past"), f"max_past of {member}")
             return
     origin, model = specs.first(name)
@@ -212,55 +213,6 @@ def adapter_targets_exist(specs: Specs) -> Disagreements:
                 yield Disagreement(at, found, f"it has {some(sorted(matrices))}", (place,))
 
 
-def format_suits_the_kind(specs: Specs) -> Disagreements:
-    """The graph of a model that writes has a cache, that of any other has none."""
-    for name, exported in specs.of(EXPORTED):
-        origin, model = specs.first(name)
-        kind, form = model["architecture"]["kind"], exported.get("format")
-        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
-        if kind == "causal" and form is None:
-            found = f"a model of kind {kind} is exported with a cache"
-            remedy = "write `format: {kind: cache, ...}`: `lmspec explain exported.format`"
-            yield Disagreement(name, found, remedy, (place,))
-        elif kind not in WRITERS and form is not None:
-            found = f"a model of kind {kind} writes nothing that a cache could hold"
-            yield Disagreement((*name, "format"), found, "remove it", (place,))
-
-
-def cache_fits_the_model(specs: Specs) -> Disagreements:
-    """A graph reads the longest example, and no text that is longer than the model can read."""
-    for name, exported in specs.of(EXPORTED):
-        origin, model = specs.first(name)
-        if not exported.get("format") or model["architecture"]["kind"] != "causal":
-            continue
-        most, architecture = exported["format"]["max_past"], model["architecture"]
-        config, weights = resolved.config(specs, model), architecture["weights"]
-        at, places = (*name, "format", "max_past"), (*origin, "architecture")
-        positions, model_type = on_disk.positions(config), config.get("model_type")
-        if most < (length := architecture["max_length"]):
-            found = f"the longest example of {origin} has {length} tokens, more than {most}"
-            place = (*places, "max_length"), f"max_length of {origin}"
-            yield Disagreement(at, found, "raise it", (place,))
-        elif positions is not None and most > positions:
-            found = f"{most} exceeds the {positions} positions of {weights}"
-            yield Disagreement(at, found, "lower it", (((*places, "weights"), "its weights"),))
-        if isinstance(model_type, str) and model_type not in DECODERS:
-            place = (*places, "weights"), "its weights"
-            yield Disagreement((*name, "of"), *not_a_decoder(model_type), (place,))
-
-
-def weight_only_is_of_writers(specs: Specs) -> Disagreements:
-    """A classifier's time is not that of reading its weights."""
-    for name, quantized in specs.of(QUANTIZED):
-        origin, model = specs.first(name)
-        kind = model["architecture"]["kind"]
-        if quantized["scheme"]["kind"] == "weight_only" and kind not in WRITERS:
-            found = f"weight_only is of models that write, not of kind {kind}"
-            place = (*origin, "architecture", "kind"), f"the kind of {origin}"
-            remedy = "use dynamic or static"
-            yield Disagreement((*name, "scheme", "kind"), found, remedy, (place,))
-
-
 def bundle_suits_the_kind(specs: Specs) -> Disagreements:
     """The bundle of a model that writes says how it generates answers; no other one does."""
     for name, bundle in specs.of(BUNDLE):
@@ -311,9 +263,6 @@ RULES = (
     further_training_suits_the_kind,
     bundle_suits_the_kind,
     beside_is_of_the_same_splits,
-    format_suits_the_kind,
-    cache_fits_the_model,
-    weight_only_is_of_writers,
     generation_suits_the_kind,
     timed_alike,
     timed_tokens_fit,
