@@ -4,11 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test bench test-slow test-gpu lint docs wheels format env clean
+.PHONY: repro repro-shell shell-stages test bench test-slow test-gpu lint docs wheels format env clean
 
 repro: env ## build what is out of date
 	@lmspec sync --check
 	dvc --wait-for-lock repro
+
+repro-shell: env ## build what is out of date of the second project, examples/shell
+	@cd examples/shell && lmspec sync --check
+	cd examples/shell && dvc --wait-for-lock repro
+
+shell-stages: ## a project has stages of its own: copy this one's to examples/shell
+	rm -f examples/shell/stages/*.py
+	cp stages/*.py examples/shell/stages/
 
 test: env ## the suite, miniature project included, in two processes
 	pytest -n 2 --durations 20
@@ -42,6 +50,7 @@ lint: env ## style, types, params.yaml, and that dvc.yaml is up to date
 	mypy
 	lmspec validate
 	lmspec sync --check
+	cd examples/shell && lmspec validate
 	lmspec schema | cmp - lmspec/language/params.schema.json
 
 docs: env ## generate what the documentation takes from code and data/metrics

@@ -1,10 +1,12 @@
 """generate: what the documentation takes from the code and from data/metrics. `make docs` runs it.
 
-Writes docs/cli.md, the captions of rooms in docs/architecture.md, and in README.md the tables of
-results and the tree of the repository. tests/test_docs.py fails if one of them is out of date.
+Writes docs/cli.md, the captions of rooms in docs/architecture.md, in README.md the tables of
+results and the tree of the repository, and the figures in examples/shell/README.md.
+tests/test_docs.py and tests/test_shell_example.py fail if one of them is out of date.
 """
 
 import ast
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -14,11 +16,16 @@ from typing import Any
 import click
 
 from lmspec.cli.main import COMMANDS, main
+from lmspec.compare import answers
 from lmspec.specs.project import NOUNS
+from lmspec.statistics import predictions
+from lmspec.statistics.paired import PairedSample, SplitMetric
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 100
 DASH = "–"
+EXAMPLE = ROOT / "examples/shell"
+OF_ANSWERS = {"exact_match": 100, "bleu": 1, "chrf": 1}  # metric -> what it is multiplied by
 
 
 def cli_reference() -> str:
@@ -93,6 +100,54 @@ def _speed(metrics: Path) -> dict[str, str]:
     }
 
 
+def answered(text: str, metrics: Path) -> str:
+    """The example's README.md with the figures of its answers as data/metrics has them.
+
+    A row with one name has the metrics of these scores, a row with two by how much the first is
+    better than the second on the prompts that both answered, with 95 % intervals. A row stays as it
+    is if the scores are not built.
+    """
+
+    def missing(*names: str) -> bool:
+        return not all((metrics / f"scores-{name}.json").exists() for name in names)
+
+    def level(row: re.Match[str]) -> str:
+        if missing(row[2]):
+            return row[0]
+        of = json.loads((metrics / f"scores-{row[2]}.json").read_text(encoding="utf-8"))[row[3]]
+        cells = (f"{scale * of[name]:.1f}" for name, scale in OF_ANSWERS.items())
+        return f"{row[1]} {of['examples']:,} | {' | '.join(cells)} |"
+
+    def better(row: re.Match[str]) -> str:
+        if missing(row[2], row[3]):
+            return row[0]
+        (one, scale), (other, _) = (_answers(metrics, name, row[4]) for name in (row[2], row[3]))
+        pairs = predictions.pair(other, one)
+        return f"{row[1]} {len(pairs.candidate.id):,} | {' | '.join(_better(pairs, scale))} |"
+
+    text = re.sub(r"^(\| `([\w-]+)` \| [^`|]*\| (\w+) \|).*$", level, text, flags=re.M)
+    return re.sub(r"^(\| `([\w-]+)` \| `([\w-]+)` \| (\w+) \|).*$", better, text, flags=re.M)
+
+
+def _answers(metrics: Path, name: str, dataset: str) -> tuple[Any, Any]:
+    with (metrics / f"scores-{name}/answers.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = answers.read({column: [row[column] for row in rows] for column in rows[0]})
+    assert found is not None, name
+    return found[0][dataset], found[1]
+
+
+def _better(pairs: predictions.Pairs, scale: Any) -> Iterator[str]:
+    sample = PairedSample(pairs, scale, same=False)
+    for name, factor in OF_ANSWERS.items():
+        metric = SplitMetric(name, None)
+        estimate = sample.difference(metric)
+        interval = sample.interval(metric, estimate, 0.95)
+        assert interval is not None, name
+        low, high = (factor * bound for bound in interval)
+        yield f"{factor * estimate.value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
 def tree(text: str, architecture: str) -> str:
     """The tree in README.md: its top level is written there; stages and rooms have the captions of
     the code."""
@@ -147,3 +202,6 @@ if __name__ == "__main__":
     house.write_text(architecture, encoding="utf-8")
     current = results(page.read_text(encoding="utf-8"), ROOT / "data/metrics")
     page.write_text(mapped(current, architecture), encoding="utf-8")
+    example = EXAMPLE / "README.md"
+    current = answered(example.read_text(encoding="utf-8"), EXAMPLE / "data/metrics")
+    example.write_text(current, encoding="utf-8")

@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/**/*.md", "bench/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "examples/*/README.md")
     for path in ROOT.glob(pattern)
 )
 ROWS = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", ARCHITECTURE, re.M)

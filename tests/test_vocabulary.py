@@ -14,7 +14,9 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GENERATED = ("data/*", "dvc.lock", "requirements.lock", "LICENSE", "*.png")
+BUILT = ("data/*", "dvc.lock", "examples/*/data/*", "examples/*/dvc.lock")
+COPIES = ("examples/*/stages/*",)  # of stages/, by tests/test_shell_example.py
+GENERATED = (*BUILT, *COPIES, "requirements.lock", "LICENSE", "*.png")
 ITSELF = ("tests/vocabulary.txt", "tests/test_vocabulary.py")
 # `NotGiven`, `not_given`, `not given` and `notGiven` are the same two words
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

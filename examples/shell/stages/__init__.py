@@ -1,0 +1,1 @@
+"""stages: one thin script per noun, run by `python -m lmspec.run <noun> <name>`."""

@@ -1,0 +1,103 @@
+"""bundle: what is deployed.   graph, scores -> model.onnx, predict.py, README.md, manifest.json"""
+
+import hashlib
+import importlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import deployed, documents, manifest, predict
+from lmspec.methods import agreement, card, folders
+from lmspec.specs.bundle import BundleSpec
+
+WRITING = "stages.writing_bundle"  # by its name: it is in the key of such bundles alone
+
+
+def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Copy the graph's files, add code and card, and check that it answers as it was scored."""
+    scores = json.loads((needs[spec.scores] / "metrics.json").read_text(encoding="utf-8"))
+    require_complete(spec, scores)
+    require_suited(spec, needs[spec.of])
+    if spec.generation is not None:
+        writing = importlib.import_module(WRITING)
+        report: stage.Report = writing.build(spec, spec.generation, scores, needs, out)
+        write_manifest(spec, needs, out)
+        return report
+    for name in predict.DATA:
+        shutil.copyfile(needs[spec.of] / name, out / name)
+    if not deployed.write(out):
+        stage.say("requirements.txt has no hashes: lmspec does not know those of these versions")
+    classifier = predict.Classifier(out, check=False)  # the manifest comes last
+    require_scored_answers(classifier, spec, needs, scores)
+    about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
+    reader = classifier.reader
+    reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+    text = card.model_card(spec, classifier.labels, scores, files, reads)
+    (out / "README.md").write_text(text, encoding="utf-8")
+    write_manifest(spec, needs, out)
+    return stage.Report()
+
+
+def write_manifest(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
+    """Beside all other files of a bundle, so last."""
+    made_from = {str(ref): folders.sha256(needs[ref]) for ref in (spec.of, spec.scores)}
+    serving = spec.serving.model_dump() if spec.serving else None
+    manifest.write(out, spec.title, made_from, serving)
+
+
+def require_complete(spec: BundleSpec, scores: dict[str, Any]) -> None:
+    """Raise LmspecError if the scores are of another graph, or of an older stage script."""
+    if scores["of"] != spec.of:
+        raise LmspecError(
+            "bundle.scores",
+            f"{spec.scores} scores {scores['of']}, and the bundle holds {spec.of}",
+            f"name scores of {spec.of}",
+        )
+    if "accepted_overlap" not in scores:
+        raise LmspecError(
+            "bundle.scores",
+            f"{spec.scores} does not say how many test texts {spec.of} has seen",
+            "have stages/scores.py write `accepted_overlap` and `overlap`, as that of lmspec does",
+        )
+
+
+def require_suited(spec: BundleSpec, graph: Path) -> None:
+    """Raise LmspecError if labels or answers are declared, and the graph has the other."""
+    about = json.loads((graph / "lmspec.json").read_text(encoding="utf-8"))
+    writes = "prompt" in about
+    if writes and spec.generation is None:
+        found = "the graph writes, and nothing says how"
+        raise LmspecError(f"bundle, of {spec.of}", found, "say so: `generation`")
+    if not writes and spec.generation is not None:
+        found = "the graph tells labels apart, and generates nothing"
+        raise LmspecError(f"bundle, of {spec.of}", found, "remove `generation`")
+
+
+def require_scored_answers(
+    classifier: predict.Classifier, spec: BundleSpec, needs: stage.Needs, scores: dict[str, Any]
+) -> None:
+    """Raise LmspecError if predict.py answers test texts otherwise than the scores have it."""
+    table = documents.read(needs[spec.scores] / "predictions.parquet")
+    rows = agreement.sample(table.select("text", "predicted", "confidence").rows())
+    same = [row for row in rows if classifier.clean(row[0]) == row[0]]
+    if len(same) < len(rows):
+        stage.say(
+            f"warning: predict.py repairs {len(rows) - len(same)} of {len(rows)} scored texts, as "
+            f"the training texts of {spec.of} were: a scored dataset has another `clean`"
+        )
+    answers = classifier.predict_many([text for text, *_ in same])
+    together = spec.of.noun == "quantized" and scores.get("batch_size", 1) > 1
+    found = agreement.difference(same, answers, together)
+    if found:
+        raise LmspecError(
+            f"bundle, of {spec.of}",
+            f"predict.py does not answer as {spec.scores} has it: {found}",
+            "build both again with `dvc repro -f`; if it is the same again, report it",
+        )
+
+
+STAGE = stage.Stage(BundleSpec, build)

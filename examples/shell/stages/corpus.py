@@ -1,0 +1,214 @@
+"""corpus: cleaned rows, with labels or turns.   sources -> documents.parquet, *.ids, ..."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from lmspec import stage
+from lmspec.errors import LmspecError, some
+from lmspec.formats import documents, rawtable
+from lmspec.methods import cleaning, labelling, repeats, swallowed, workers
+from lmspec.methods.screening import Document, Rejected, Rows
+from lmspec.specs.corpus import CorpusSpec, Table
+
+KEEP_ALL = "keep_all"  # of contradictions: another answer makes another row
+OF_TURNS = {  # what the reasons to leave out a row are called where turns are compared
+    repeats.CONTRADICTORY: "contradictory answer",
+    repeats.NEAR_OTHER_LABEL: "near-duplicate with another answer",
+}
+BATCH, ROWS_PER_LINE = 500, 50_000  # rows
+
+
+def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
+    elsewhere = ids_elsewhere(spec, needs)
+    rows = [left_out(row, elsewhere) for row in read(spec, needs)]
+    cleaned = [row for row in rows if isinstance(row, Document)]
+    turns = spec.tables[0].turns is not None  # so have the others
+    apart = spec.contradictions == KEEP_ALL
+    found = repeats.find(
+        [row.common if turns and not apart else row.id for row in cleaned],
+        [row.text for row in cleaned],
+        [None if apart else row.answer or row.label for row in cleaned],
+        spec.contradictions,
+        spec.near_duplicates,
+        stage.say,
+    )
+    rejected = [row for row in rows if isinstance(row, Rejected)]
+    rejected += [
+        repeated(
+            cleaned[i],
+            cleaned[of.other],
+            OF_TURNS.get(of.reason, of.reason) if turns else of.reason,
+        )
+        for i, of in found.of.items()
+    ]
+    reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
+    say(spec, rejected, kept=len(cleaned) - len(found.of))
+    contradictions = [[cleaned[i] for i in rows] for rows in found.contradictions]
+    say_contradictions(contradictions, spec.contradictions)
+    kept = sorted(document for i, document in enumerate(cleaned) if i not in found.of)
+    frame = framed(kept, turns)
+    write(spec, kept, frame, rejected, out)
+    counts = {
+        "documents": frame.height,
+        "rejected": reasons,
+        "contradictions": {
+            "texts": len(contradictions),
+            "rows": sum(map(len, contradictions)),
+            "near_duplicates": sum(
+                of.reason == repeats.NEAR_OTHER_LABEL for of in found.of.values()
+            ),
+        },
+    }
+    documents.write_counts(counts, out)
+    report = counts | {"table": by_table(frame)}
+    return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+
+
+def write(
+    spec: CorpusSpec,
+    kept: Sequence[Document],
+    frame: pl.DataFrame,
+    rejected: Sequence[Rejected],
+    out: Path,
+) -> None:
+    """The rows that are kept, those that are not, and what each row is recognised by."""
+    has_turns = "turns" in frame.columns
+    documents.write(frame, out / "documents.parquet")
+    documents.write_ids((document.common for document in kept), out, "documents")
+    if has_turns:
+        documents.write_answers((document.answer for document in kept), out, "documents")
+    documents.write(
+        pl.DataFrame(
+            sorted(rejected, key=lambda row: row[:2]), schema=documents.REJECTED, orient="row"
+        ),
+        out / "rejected.parquet",
+    )
+    documents.write_labels(spec.labels, out)
+    documents.write_clean(cleaning.rule(spec.clean, keep_lines=has_turns), out)
+
+
+def by_table(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
+    """How many rows a table gave, and of each label."""
+    return {
+        str(name): {
+            "documents": part.height,
+            "label": dict(sorted(part["label"].drop_nulls().value_counts().iter_rows())),
+        }
+        for (name,), part in sorted(frame.group_by("table"))
+    }
+
+
+def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:
+    """The rows that are kept, in their order. turns: they are conversations."""
+    rows = [tuple(document[: len(documents.DOCUMENT)]) for document in kept]
+    if not turns:
+        return pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
+    turned = [[turn._asdict() for turn in document.turns] for document in kept]
+    whole = [(*row, turns) for row, turns in zip(rows, turned, strict=True)]
+    return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
+
+
+def repeated(row: Document, other: Document, reason: str) -> Rejected:
+    """A row that gives way to another one."""
+    found = (row.table, row.row, row.text, reason, other.id, row.label)
+    return Rejected(*found, other.table, other.row, other.label)
+
+
+def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
+    """Every row of every table, screened."""
+    for table in spec.tables:
+        path = needs[table.of] / table.file
+        parts = batches(rawtable.rows(path, table), table, spec)
+        first, texts, lines, number = 0, 0, 0, 0
+        for part in workers.over(Rows.screened, parts, path.stat().st_size):
+            for row, within in part:
+                number += 1
+                yield row
+                if within:
+                    first, texts, lines = first or number, texts + 1, lines + within
+            if number % ROWS_PER_LINE == 0:
+                stage.say(f"{table.name}: {number:,} rows cleaned")
+        if texts:
+            stage.say(
+                f"{table.name}: {texts:,} texts seem to hold {lines:,} other rows, the first in "
+                f"row {first}: {swallowed.question(table.format.kind)}"
+            )
+
+
+def batches(rows: Iterator[rawtable.Row], table: Table, spec: CorpusSpec) -> Iterator[Rows]:
+    """The rows of a table in parts for the workers."""
+    first = 1
+    while part := list(islice(rows, BATCH)):
+        yield Rows(part, first, table, spec)
+        first += len(part)
+
+
+def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:
+    """Common id of each document of the corpora to do without -> the first that has it."""
+    elsewhere: dict[str, str] = {}
+    for corpus in spec.without:
+        for name in documents.read_ids(needs[corpus], "documents"):
+            elsewhere.setdefault(name, str(corpus))
+    return elsewhere
+
+
+def left_out(row: Document | Rejected, elsewhere: Mapping[str, str]) -> Document | Rejected:
+    """The row; rejected if another corpus has its text, with whatever label."""
+    corpus = None if isinstance(row, Rejected) else elsewhere.get(row.common)
+    if corpus is None:
+        return row
+    return Rejected(row.table, row.row, row.text, "in another corpus", corpus)
+
+
+def say(spec: CorpusSpec, rejected: Sequence[Rejected], kept: int) -> None:
+    """Print counts and what caused them; raise LmspecError if nothing is left."""
+    counts = Counter(row.reason for row in rejected)
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.items()))
+    unknown = values_of(rejected, labelling.NOT_A_LABEL)
+    if not kept:
+        found = f"no row is left: {listed or 'the tables are empty'}"
+        if unknown:
+            remedy = f"the labels are {some(spec.labels)}; the tables have {unknown}: add `rename`"
+        else:
+            remedy = "correct `missing`, `label` or `clean`"
+        raise LmspecError("corpus", found, remedy)
+    stage.say(f"{kept:,} documents; rejected: {listed or 'none'}")
+    if unknown:
+        stage.say(f"not a label: {unknown}; the labels are {some(spec.labels)}: add `rename`?")
+    if missing := values_of(rejected, labelling.NO_LABEL):
+        stage.say(f"no label: {missing}")
+
+
+def values_of(rejected: Sequence[Rejected], reason: str) -> str:
+    """The values that rows were rejected for, the most frequent first; empty if there are none."""
+    counts = Counter(row.detail for row in rejected if row.reason == reason)
+    values = [
+        f"{value[:80]!r} {count:,} row{'' if count == 1 else 's'}"
+        for value, count in counts.most_common()
+    ]
+    return some(values) if values else ""
+
+
+def say_contradictions(texts: Sequence[Sequence[Document]], rule: str) -> None:
+    """Print how many texts have different labels, and some of them."""
+    if not texts:
+        return
+    what = "prompts have different answers" if texts[0][0].turns else "texts have different labels"
+    stage.say(f"{len(texts):,} {what} (contradictions: {rule}), such as")
+    for rows in texts[:3]:
+        given = [row.turns[-1].content[:60] if row.turns else row.label for row in rows]
+        text = rows[0].turns[-2].content if rows[0].turns else rows[0].text
+        places = ", ".join(
+            f"{row.table} row {row.row} {label!r}"
+            for row, label in zip(rows[:4], given, strict=False)
+        )
+        counts = ", ".join(f"{label!r} {count}" for label, count in Counter(given).most_common())
+        stage.say(f"  {text[:60]!r}: {counts} ({places})")
+
+
+STAGE = stage.Stage(CorpusSpec, build)

@@ -1,0 +1,200 @@
+"""model: a network, fitted to data.   splits (, sources) -> model.safetensors, tokenizer.json"""
+
+import dataclasses
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmspec import stage
+from lmspec.formats import checkpoint, documents, examples
+from lmspec.methods import coverage, encoding, metrics
+from lmspec.specs.checks.model import WRITERS
+from lmspec.specs.model import ModelSpec
+from lmspec.specs.numerics import Numerics
+from lmspec.specs.training import LogisticRegression, descent
+from lmspec.training import loop, seeds, summary, supervision
+from lmspec.training.task import Fitted, Task
+
+# by their names: they are in the keys of those stages alone that use them
+LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
+WRITING = "stages.writing"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, and the texts that it learns from and is judged on."""
+
+    model: checkpoint.Checkpoint
+    new: examples.Examples
+    dev: examples.Examples
+
+
+@dataclass(frozen=True)
+class Prepared(Model):
+    """A network before it is trained, with its task.
+
+    adapted  its adapter, which is not merged yet; None if it has none
+    """
+
+    task: Task
+    adapted: Any
+
+
+def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Create the network, train it, keep the weights of the best evaluation on the dev split."""
+    if spec.architecture.kind in WRITERS:
+        written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
+        return written
+    if isinstance(spec.training, LogisticRegression):
+        return solved(spec, spec.training, needs, out)
+    kept, fitted = train(spec, needs, needs.bits)
+    adapter = merged(kept, out) if kept.adapted else {}
+    checkpoint.write(kept.model, out)
+    others = seeds.over_seeds(
+        lambda numerics: train(spec, needs, numerics)[1], descent(spec.training), needs.bits
+    )
+    report = summary.metrics(kept.model.model, fitted, others)
+    report |= adapter | {"train": coverage.metrics(kept.new.windows)}
+    warn(report["dev"], kept.dev)
+    return stage.Report(report, {"curve": fitted.curve})
+
+
+def merged(kept: Prepared, out: Path) -> dict[str, dict[str, float]]:
+    """Add the adapter to the weights, and keep it beside them; returns its metrics."""
+    apart = kept.adapted.merge(kept.dev.windows.ids, kept.model.pad_id, out)
+    stage.say(f"adapter merged: logits at most {apart:.1g} apart")
+    return {"adapter": {"trained_parameters": kept.adapted.trained, "max_logit_difference": apart}}
+
+
+def solved(
+    spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs, out: Path
+) -> stage.Report:
+    """Fit a layer on fixed features, and report what is in it."""
+    architecture = importlib.import_module(spec.architecture.module)
+    logistic = importlib.import_module(LOGISTIC)
+    kept, fitted = solution(spec, recipe, needs)
+    model = kept.model
+    checkpoint.write(model, out)
+    parameters = sum(p.numel() for p in model.model.parameters())
+    warn(logistic.report(fitted)["dev"], kept.dev)
+    report = logistic.report(fitted) | {"parameters": parameters}
+    tables = {"curve": fitted.curve}
+    if hasattr(architecture, "heaviest"):
+        tables["ngrams"] = architecture.heaviest(model.model, model.tokenizer, model.labels)
+    return stage.Report(report | {"train": coverage.metrics(kept.new.windows)}, tables)
+
+
+def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) -> tuple[Model, Any]:
+    """Compute the features of each text, and fit the layer above them: a logistic.Fitted."""
+    architecture = importlib.import_module(spec.architecture.module)
+    logistic = importlib.import_module(LOGISTIC)
+    model = created(spec, needs)
+    new, dev = read(spec, needs, model)
+    describe(model, new, dev)
+
+    def layer(train: Any, held_out: Any) -> Any:
+        return logistic.fit(
+            train,
+            new.truth,
+            held_out,
+            dev.truth,
+            len(model.labels),
+            recipe,
+            new.windows.of_text,
+            dev.windows.of_text,
+        )
+
+    drawn = (model.model, model.tokenizer, model.pad_id)
+    (network, tokenizer, _), fitted = architecture.fit(
+        spec.architecture, drawn, new.windows.ids, dev.windows.ids, layer
+    )
+    model = dataclasses.replace(model, model=network, tokenizer=tokenizer)
+    return Model(model, new, dev), fitted
+
+
+def created(spec: ModelSpec, needs: stage.Needs) -> checkpoint.Checkpoint:
+    """The network before it is fitted, with its tokenizer."""
+    labels = examples.labels_of(needs[spec.on])
+    texts = documents.Texts(needs[spec.on], "train")
+    source = getattr(spec.architecture, "weights", None)
+    weights = needs[source] if source else None
+    architecture = importlib.import_module(spec.architecture.module)
+    network, tokenizer, pad_id = architecture.create(spec.architecture, weights, texts, len(labels))
+    network.to(needs.machine.device)
+    return checkpoint.Checkpoint(
+        spec.architecture.kind,
+        network,
+        tokenizer,
+        labels,
+        pad_id,
+        getattr(spec.architecture, "long_texts", None),  # n-grams alone are of all
+        documents.read_clean(needs[spec.on]),
+    )
+
+
+def read(
+    spec: ModelSpec, needs: stage.Needs, model: checkpoint.Checkpoint
+) -> tuple[examples.Examples, examples.Examples]:
+    """The train and the dev split, as the model reads them."""
+    new, dev = (
+        examples.read(needs[spec.on], split, model.reader, model.labels)
+        for split in ("train", "dev")
+    )
+    new.require_two_labels(spec.on)
+    return new, dev
+
+
+def describe(model: checkpoint.Checkpoint, new: examples.Examples, dev: examples.Examples) -> None:
+    """Say how much of the texts the model reads, and what it cannot learn."""
+    for split, part in (("train", new), ("dev", dev)):
+        for line in part.described(split, model.reader, model.labels):
+            stage.say(line)
+
+
+def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:
+    """Say so if the model is worth little."""
+    for line in metrics.warnings(metrics_on_dev, dev.truth):
+        stage.say(line)
+
+
+def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepared:
+    """One network, with one seed, and its task."""
+    recipe = descent(spec.training)
+    seeds.seed_weights(numerics)
+    model = created(spec, needs)
+    new, dev = read(spec, needs, model)
+    adapted = None
+    if spec.adapter:
+        adapters = importlib.import_module(ADAPTERS)
+        adapted = adapters.Adapted(model.model, spec.architecture, numerics)
+    objective = supervision.supervised(
+        new.truth[new.windows.of_text],
+        encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
+        recipe.loss,
+    )
+    evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
+    prior = supervision.prior_log_loss(dev.truth)
+    task = Task(
+        new.windows.ids,
+        model.pad_id,
+        objective,
+        evaluate,
+        prior,
+        new.named,
+        dev=dev.windows.ids,
+    )
+    return Prepared(model, new, dev, task, adapted)
+
+
+def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> tuple[Prepared, Fitted]:
+    """One network, with one seed."""
+    network = prepared(spec, needs, numerics)
+    if numerics == needs.bits:
+        describe(network.model, network.new, network.dev)
+    recipe = descent(spec.training)
+    fitted = loop.fit(network.model.model, network.task, recipe, numerics, needs.resume)
+    return network, fitted
+
+
+STAGE = stage.Stage(ModelSpec, build)
