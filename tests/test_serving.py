@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lmspec.errors import LmspecError
 from lmspec.formats.predict import Classifier
-from lmspec.serving import app, opening, reloading
+from lmspec.serving import app, bodies, opening, reloading
 from lmspec.serving.keys import Keys
 from lmspec.serving.limits import Limits
 from lmspec.serving.service import Answered, Given
@@ -378,7 +378,7 @@ def test_bodies_that_fill_the_memory_are_shed(
 ) -> None:
     """Those of all requests together; without a length a body counts as the longest."""
     gate = Gate(client)
-    monkeypatch.setattr(app, "MOST_HELD_BYTES", 5000)
+    monkeypatch.setattr(bodies, "MOST_HELD_BYTES", 5000)
 
     async def load() -> tuple[Response, Response, Response]:
         first = asyncio.create_task(client.classify({"text": "x"}))  # without a length

@@ -1,6 +1,5 @@
 """app: the endpoints of a service: requests in, JSON out, and a line in the log for each."""
 
-import json
 import re
 import secrets
 import time
@@ -17,23 +16,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmspec.serving import asking
+from lmspec.serving import asking, inference
 from lmspec.serving.asking import Refused
+from lmspec.serving.bodies import Bodies, in_json
 from lmspec.serving.service import Service
 
 CLASSIFY, BUNDLE, OPENAPI = "/v1/classify", "/v1/bundle", "/openapi.json"
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 NO_KEY = Refused(HTTPStatus.UNAUTHORIZED, "no_key", "send `Authorization: Bearer KEY`", close=True)
 RETRY_SECONDS = "1"
-MOST_HELD_BYTES = 64 * 2**20  # of bodies that are read, of all requests together
 MEDIA_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
-OPEN = {HEALTH, READY}  # without a key
+OPEN = {HEALTH, READY, inference.LIVE, inference.READY}  # without a key
 GONE = 499  # as nginx logs it: the client did not wait for the response
 
 
 def app(service: Service) -> ASGIApp:
     """The whole application."""
-    endpoints = Endpoints(service)
+    bodies = Bodies(service)
+    endpoints = Endpoints(service, bodies)
     routes = [
         Route(CLASSIFY, endpoints.classify, methods=["POST"]),
         Route(BUNDLE, endpoints.bundle),
@@ -41,6 +41,7 @@ def app(service: Service) -> ASGIApp:
         Route(HEALTH, endpoints.healthy),
         Route(READY, endpoints.ready),
         Route(METRICS, endpoints.metrics),
+        *inference.Inference(service, bodies).routes(),
     ]
     handlers: Any = {
         Refused: refused,
@@ -56,30 +57,21 @@ def app(service: Service) -> ASGIApp:
 class Endpoints:
     """One method for each endpoint."""
 
-    def __init__(self, service: Service) -> None:
-        self._service, self._held_bytes = service, 0
+    def __init__(self, service: Service, bodies: Bodies) -> None:
+        self._service, self._bodies = service, bodies
 
     async def classify(self, request: Request) -> Response:
         """POST /v1/classify."""
-        service, most = self._service, self._service.current.limits.max_body_bytes
+        service = self._service
         require_json(request.headers)
-        held = length(request.headers, most)
-        if self._held_bytes + held > max(MOST_HELD_BYTES, most):
-            service.measures.shed.labels("memory").inc()
-            message = "the bodies that are read now fill the memory for them"
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message, close=True)
-        self._held_bytes += held
-        try:
-            body = await whole(request, most)
-            release = service.current  # it may be another one now
+        async with self._bodies.of(request) as body:
+            release = service.current
             asked = asking.asked(body, release.limits)
             seen = request.scope["lmspec"]
             seen["id"] = asked.id or seen["id"]
             seen["texts"], seen["bytes"] = len(asked.texts), len(body)
             del body
             answers, waited = await service.answers(release, asked)
-        finally:
-            self._held_bytes -= held
         seen["queue_ms"] = round(1000 * waited, 3)
         return in_json({"id": seen["id"], "bundle": release.digest, "answers": answers})
 
@@ -126,49 +118,15 @@ def require_json(headers: Headers) -> None:
     if not MEDIA_TYPE.fullmatch(headers.get("content-type", "")):
         message = "send `Content-Type: application/json`"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", message, close=True)
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        message = "send the body without Content-Encoding"
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded", message, close=True)
-
-
-def length(headers: Headers, most: int) -> int:
-    """Bytes of the body, at most. Raises Refused if they are too many."""
-    given = headers.get("content-length", "")
-    if not given.isdecimal():
-        return most
-    if len(given) > 18 or int(given) > most:
-        raise too_large(most)
-    return int(given)
-
-
-async def whole(request: Request, most: int) -> bytes:
-    """The body. Raises Refused as soon as it has too many bytes."""
-    parts, total = [], 0
-    async for part in request.stream():
-        total += len(part)
-        if total > most:
-            raise too_large(most)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def too_large(most: int) -> Refused:
-    """More bytes than a body may have."""
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    return Refused(status, "body_too_large", f"a body may have {most} bytes", close=True)
-
-
-def in_json(values: Any, status: int = HTTPStatus.OK) -> Response:
-    """A response; JSON in ASCII, which holds any text."""
-    content = json.dumps(values, separators=(",", ":")).encode("ascii")
-    return Response(content, status, media_type="application/json")
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """The response to what is refused."""
     assert isinstance(error, Refused)
     request.scope["lmspec"]["error"] = error.code
-    values = {"id": request.scope["lmspec"]["id"], "error": error.values()}
+    values: dict[str, Any] = {"id": request.scope["lmspec"]["id"], "error": error.values()}
+    if request.url.path.startswith(inference.PREFIX):
+        values = {"error": error.message}  # as its clients parse it
     response = in_json(values, error.status)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["retry-after"] = RETRY_SECONDS
@@ -240,7 +198,8 @@ class Observed:
             self._note(scope, status, time.perf_counter() - began, seen)
 
     def _note(self, scope: Scope, status: int, seconds: float, seen: dict[str, Any]) -> None:
-        path = scope["path"] if scope["path"] in self._paths else "other"
+        path = getattr(scope.get("route"), "path", scope["path"])
+        path = path if path in self._paths else "other"
         measures = self._service.measures
         measures.requests.labels(path, str(status)).inc()
         measures.seconds.labels(path).observe(seconds)

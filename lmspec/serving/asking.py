@@ -58,7 +58,7 @@ class Asked:
 
 def asked(body: bytes, limits: Limits) -> Asked:
     """Parse a body. A text of a list that is refused is refused alone. Raises Refused."""
-    values = _object(body)
+    values = parsed(body)
     for name in values:
         if name not in FIELDS:
             _malformed(f"there is no field {name[:50]!r}; the fields are {', '.join(FIELDS)}")
@@ -66,20 +66,30 @@ def asked(body: bytes, limits: Limits) -> Asked:
         _malformed("give either `text`, or `texts` with a list")
     top, identity = _top(values), _id(values)
     if "text" in values:
-        text = _text(values["text"], limits)
-        if text.refused:
-            raise text.refused
-        return Asked((text,), top, identity, single=True)
+        only = text(values["text"], limits)
+        if only.refused:
+            raise only.refused
+        return Asked((only,), top, identity, single=True)
     texts = values["texts"]
     if not isinstance(texts, list) or not texts:
         _malformed("`texts` is a list of one text or more")
-    if len(texts) > limits.max_texts:
-        message = f"`texts` has {len(texts)} texts, and may have {limits.max_texts}"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_texts", message)
+    require_number(len(texts), limits)
     return Asked([_element(one, limits) for one in texts], top, identity, single=False)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def require_number(texts: int, limits: Limits) -> None:
+    """Raise Refused if a request has too many texts."""
+    if texts > limits.max_texts:
+        message = f"a request may have {limits.max_texts} texts, and has {texts}"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "too_many_texts", message)
+
+
+def is_id(value: Any) -> bool:
+    """May it name a request or a text?"""
+    return isinstance(value, str) and re.fullmatch(ID, value) is not None
+
+
+def parsed(body: bytes) -> dict[str, Any]:
     """Raises Refused unless the body is one JSON object in UTF-8."""
     try:
         values = json.loads(
@@ -121,7 +131,7 @@ def _top(values: Mapping[str, Any]) -> int | None:
 
 def _id(values: Mapping[str, Any]) -> str | None:
     identity = values.get("id")
-    if "id" in values and not (isinstance(identity, str) and re.fullmatch(ID, identity)):
+    if "id" in values and not is_id(identity):
         _malformed("an `id` is text of 1 to 128 ASCII letters, digits and ._~:/+=-")
     return identity
 
@@ -129,17 +139,18 @@ def _id(values: Mapping[str, Any]) -> str | None:
 def _element(value: Any, limits: Limits) -> Text:
     """One of `texts`: a text, or an object of `text` and `id`."""
     if not isinstance(value, dict):
-        return _text(value, limits)
+        return text(value, limits)
     try:
         identity = _id(value)
     except Refused as error:
         return Text(refused=error)
     if not value.keys() <= {"text", "id"} or "text" not in value:
         return Text(id=identity, refused=_no_text("it is no object of `text` and `id`"))
-    return _text(value["text"], limits, identity)
+    return text(value["text"], limits, identity)
 
 
-def _text(value: Any, limits: Limits, identity: str | None = None) -> Text:
+def text(value: Any, limits: Limits, identity: str | None = None) -> Text:
+    """One text, or why it is refused."""
     if not isinstance(value, str):
         return Text(id=identity, refused=_no_text("it is not a text"))
     most = limits.max_text_bytes

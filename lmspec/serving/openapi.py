@@ -12,6 +12,7 @@ from lmspec.serving.limits import Limits
 
 Values = dict[str, Any]
 NOTHING: Mapping[str, Values] = {}
+BESIDE = "The endpoints below /v2 are those of the Open Inference Protocol, which describes them."
 IDENTITY: Values = {
     "type": "string",
     "pattern": rf"^{ID}(?!\n)$",
@@ -53,7 +54,7 @@ def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> V
 def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": "1"},
+        "info": {"title": title, "version": "1", "description": BESIDE},
         "paths": {
             "/v1/classify": {"post": _classify(limits)},
             "/v1/bundle": {"get": _get("What is served: labels, limits, origin", _ref("Bundle"))},
