@@ -181,6 +181,31 @@ def test_a_penalty_counts_the_prompt_and_the_text() -> None:
     assert len({*rows(None), 4, 5, 6}) < 63
 
 
+def test_a_penalty_of_the_end_is_a_reward_of_every_other_token() -> None:
+    """Texts are those of a model whose end is less likely, greedy or drawn; with a prohibitive one
+    none ends by itself."""
+
+    class Ending(Toy):
+        """Its end is likely; less so by `lowered`."""
+
+        lowered = 0.0
+
+        def _out(self, state: np.ndarray) -> np.ndarray:
+            logits = super()._out(state)
+            logits[..., 1] += 6 - self.lowered
+            return logits
+
+    asked = [dataclasses.replace(one, stop=()) for one in requests(40)]
+    free = written(Ending(), asked, 8)
+    lowered = Ending()
+    lowered.lowered = 1.5
+    penalized = [dataclasses.replace(one, end_penalty=1.5) for one in asked]
+    assert written(Ending(), penalized, 8) == written(lowered, asked, 8) != free
+    never = [dataclasses.replace(one, end_penalty=1e9) for one in asked]
+    ends = [[why for _, why, _ in each] for each in (free, written(Ending(), never, 8))]
+    assert ends[0].count("end") > 10 and ends[1].count("end") == 0
+
+
 def streamed(
     ids: Sequence[int], stop: tuple[str, ...], tokenizer: Tokenizer = TOKENIZER
 ) -> list[Token]:
@@ -297,6 +322,7 @@ def test_the_time_of_a_text_grows_with_its_length() -> None:
         ({"new_tokens": 0}, "new_tokens"),
         ({"stop": ("a", "")}, "stop"),
         ({"penalty": 0.0}, "penalty"),
+        ({"end_penalty": -0.5}, "end penalty"),
     ],
 )
 def test_a_request_that_means_nothing_is_refused(change: dict[str, object], words: str) -> None:

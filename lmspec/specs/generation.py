@@ -66,6 +66,12 @@ class Decoding(Spec):
         description="positive logits of tokens that occur are divided by it, negative ones"
         " multiplied; null: none. Source: Keskar et al. 2019, arXiv:1909.05858"
     )
+    end_penalty: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        default=None,
+        description="the logit of the end is lowered by it, where greedy answers are shorter than"
+        " references: as much as a reward for each other token. Choose it on dev rows; without it,"
+        " none. Source: Murray & Chiang 2018, arXiv:1808.10006",
+    )
     constraint: Annotated[Regex | JsonSchema, Field(discriminator="kind")] | None = Field(
         description="what every answer must be; null: any text"
     )

@@ -77,6 +77,7 @@ class Request:
     penalty     of repetition: for tokens that prompt or text have already, positive logits are
                 divided by it, others multiplied; more than 0
     constraint  of the text
+    end_penalty  by how much the logits of end tokens are lowered: more makes longer texts
     Raises ValueError.
     """
 
@@ -87,6 +88,7 @@ class Request:
     key: int = 0
     penalty: float | None = None
     constraint: Constraint | None = None
+    end_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
@@ -97,6 +99,8 @@ class Request:
             raise ValueError("a stop string has at least one character")
         if self.penalty is not None and not 0 < self.penalty < np.inf:
             raise ValueError(f"a penalty is more than 0, not {self.penalty}")
+        if not 0 <= self.end_penalty < np.inf:
+            raise ValueError(f"an end penalty is at least 0, not {self.end_penalty}")
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,8 @@ class _Running:
         mask = self._allowed.mask() if self._allowed else None
         if mask is not None and not mask.any():
             raise ValueError("the constraint allows no token, not even the end of the text")
-        scores = adjusted(logits, self._seen, request.penalty, mask)
+        ends = sorted(self._ends) if request.end_penalty else ()
+        scores = adjusted(logits, self._seen, request.penalty, mask, ends, request.end_penalty)
         sampling = request.sampling
         number = draw(sampling.seed, request.key, self._count) if sampling else 0.0
         self.last = chosen(scores, sampling, number)

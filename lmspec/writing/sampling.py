@@ -2,10 +2,11 @@
 
 A bundle has a copy of this file, so it imports nothing of lmspec.
 
-Penalty, constraint, temperature, top_k, top_p and min_p apply in this order, each to what the one
+Penalties, constraint, temperature, top_k, top_p and min_p apply in this order, each to what the one
 before leaves, as in transformers; all in float64. Among equal logits the lower id comes first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +62,26 @@ def draw(seed: int, key: int, position: int) -> float:
 
 
 def adjusted(
-    logits: Floats, seen: Bools | None, penalty: float | None, allowed: Bools | None
+    logits: Floats,
+    seen: Bools | None,
+    penalty: float | None,
+    allowed: Bools | None,
+    ends: Sequence[int] = (),
+    end_penalty: float = 0.0,
 ) -> Doubles:
     """Logits (V,) -> scores (V,), -inf for what is not allowed.
 
     seen     (V,) tokens of prompt and text so far
     penalty  of those: positive logits are divided by it, others multiplied; None: there is none
     allowed  (V,) tokens that a constraint allows; None: there is none
-    Source of the penalty: Keskar et al. 2019, arXiv:1909.05858.
+    ends     tokens that end the text: their logits are lowered by `end_penalty`
+    Sources of the penalties: Keskar et al. 2019, arXiv:1909.05858; Murray & Chiang 2018,
+    arXiv:1808.10006, whose reward for each token of a text is a penalty for its end.
     """
     scores = logits.astype(np.float64)
     if penalty is not None and seen is not None:
         scores[seen] = np.where(scores[seen] > 0, scores[seen] / penalty, scores[seen] * penalty)
+    scores[list(ends)] -= end_penalty
     if allowed is not None:
         scores[~allowed] = -np.inf
     return scores
