@@ -317,6 +317,12 @@ def test_a_metric_can_be_a_suffix_or_contain_a_star(project: Project) -> None:
     )
 
 
+def test_a_project_that_has_no_metrics_yet_hears_what_to_do(project: Project) -> None:
+    """No name is near."""
+    project.commit()
+    assert "none is committed: run `dvc repro`" in run("log", METRIC, code=2).stderr
+
+
 def test_the_default_metrics_are_those_of_the_gates(project: Project) -> None:
     """Each once; without gates, the error says what to do."""
     project.spec(

@@ -52,6 +52,8 @@ def metric(text: str, line: list[Commit], files: Files) -> MetricName:
 
 def _advice(text: str, names: list[str]) -> str:
     """The nearest name, or the names that end in the nearest suffix."""
+    if not names:
+        return "none is committed: run `dvc repro`, then commit data/metrics"
     near = nearest(text, names)
     end = near or nearest(text, dict.fromkeys(name.split(".", 2)[2] for name in names))
     if end is None:
