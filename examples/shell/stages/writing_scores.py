@@ -228,6 +228,7 @@ class Generated:
                 generating.key_of(ids),
                 rule.repetition_penalty,
                 self.constraint,
+                rule.end_penalty or 0.0,
             )
             for ids in counted(prompts, dataset)
         )
