@@ -24,7 +24,15 @@ from lmspec.specs.student import StudentSpec
 from lmspec.training import answering, checkpoints, imitating, writing
 from stages import exported, quantized, scores, student
 from tests.test_decoder import GREEDY, INT8, LOOSE, SHAPE
-from tests.test_writing_updates import loss, needs, perturbed, project, unestimated
+from tests.test_writing_updates import (
+    declared,
+    leaves,
+    loss,
+    needs,
+    perturbed,
+    project,
+    unestimated,
+)
 from tests.tinywriter import CHAT, END, tokenizer, training
 
 __all__ = ["project", "unestimated"]  # fixtures
@@ -107,6 +115,7 @@ def test_a_student_learns_from_its_teacher(project: Path, tmp_path: Path) -> Non
     after = loss(tmp_path / "out", project / "old")
     assert report.metrics["dev"]["log_loss"] == pytest.approx(after, abs=1e-6)
     assert after < before.sum() / dev.weight.sum() - 2
+    assert leaves(report.metrics) == declared("student.pairs")
     assert report.metrics["train"]["teacher_answers"] == 0
     assert report.metrics["train"]["rows"] == 168
     assert report.metrics["parameters"] < sum(
