@@ -39,7 +39,8 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/read_gguf.py > bench/read_gguf.md
 	python bench/train.py > bench/train.md
 	python bench/sweep.py > bench/sweep.md
-	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md
+	python bench/generate.py > bench/generate.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md bench/generate.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu
