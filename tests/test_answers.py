@@ -455,13 +455,37 @@ def test_accuracy_of_tokens_is_no_share_of_documents(project: Project) -> None:
     assert found["verdict"] == "untested" and found["p"] is None
 
 
+OWN = ", own: [{metrics}]".format(
+    metrics=", ".join(
+        f"{{name: {name}, module: metrics.shell, function: {name}, better: {better}}}"
+        for name, better in (("runs", "higher"), ("off", "lower"))
+    )
+)
+
+
 def test_metrics_of_the_project_are_compared(project: Project) -> None:
-    """A column of its own in the table, tested with the slices."""
+    """A column of its own in the table, tested with the slices, in the direction of the spec, which
+    may be called as another metric; by gates, log and show as well."""
+    start, end = project.text("params.yaml").split("rows: null", 1)
+    project.write("params.yaml", f"{start}rows: null{OWN}{end}")
+    project.write("metrics/shell.py", "def runs(a, r):\n    return 1\n\n\noff = runs\n")
+    project.write("lmspec/writing/grading.py", "")
+    project.code = (*project.code, "lmspec/writing/grading.py", "metrics/shell.py")
+    of = "metric: scores.shell.pages.own"
+    project.gate("runs", f"{{kind: floor, {of}.runs, at_least: 0.5, confidence: 0.95}}")
+    project.gate(
+        "off", f"{{kind: improvement, {of}.off, against: baseline, by: 0.0, confidence: 0.95}}"
+    )
     for rows in (REPLIES, SURER):
-        graded = [replace(row, own={"runs": float(row.text == row.reference)}) for row in rows]
+        graded = [
+            replace(row, own={"runs": float(hit), "off": 2.0 * (1 - hit)})
+            for row in rows
+            for hit in [row.text == row.reference]
+        ]
         written = answers.rows("pages", graded)
         found = answers.metrics(graded, written) | {"overlap": 0}
         better = {"exact_match": "higher", "own": "higher"}
+        better |= {"own.runs": "higher", "own.off": "lower"}
         project.measure("scores.shell", {"pages": found}, better)
         project.table("scores.shell", "answers", written)
         project.lock()
@@ -469,3 +493,11 @@ def test_metrics_of_the_project_are_compared(project: Project) -> None:
     found = metrics(project.report("HEAD~1", "HEAD"))
     assert found["own.runs"]["verdict"] == "better" and found["own.runs"]["family"] == "slices"
     assert found["own.runs"]["difference"] == pytest.approx(found["exact_match"]["difference"])
+    assert found["own.off"]["verdict"] == "better" and found["own.off"]["difference"] < 0
+    assert found["own.off"]["method"] == "paired bootstrap of groups"
+    gates = project.report("HEAD~1", "HEAD")["gates"]
+    assert {gate["gate"]: gate["verdict"] for gate in gates} == {"runs": "pass", "off": "pass"}
+    shown = project.run("log", "scores.shell.pages.own.off").stdout
+    assert "lower is better" in shown and "better" in shown.splitlines()[2]
+    (on,) = json.loads(project.run("show", "scores.shell", "--json").stdout)["prompts"]
+    assert on["metrics"]["own.off"]["interval"][1] < 2

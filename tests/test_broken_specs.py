@@ -211,6 +211,15 @@ def _git_converted_line_endings(folder: Path) -> None:
     (folder / "raw/old.csv").write_bytes(b"a\nb\n")
 
 
+def _metrics_are_there(folder: Path) -> None:
+    (folder / "metrics").mkdir()
+    (folder / "metrics/shell.py").write_text(
+        "import re\n\n\ndef parses(answer, reference):\n    return len(re.split(' ', answer))\n\n\n"
+        "def alone(answer):\n    return 1.0\n"
+    )
+    (folder / "metrics/half.py").write_text("def parses(answer, reference:\n")
+
+
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
     "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
@@ -247,6 +256,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "the weights are a roberta with 24 positions": _config(
         model_type="roberta", max_position_embeddings=24, pad_token_id=1
     ),
+    "metrics/shell.py is there, and half of metrics/half.py": _metrics_are_there,
     "two training rows of the old splits are test rows of the new ones": _the_splits_share_rows,
 }
 

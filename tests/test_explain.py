@@ -90,6 +90,8 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     """Without a warning, beside the file that they name, whose hash is made up."""
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/reviews.csv").touch()
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/shell.py").write_text("def parses(answer, reference):\n    return 1.0\n")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems

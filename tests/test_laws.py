@@ -329,7 +329,7 @@ ADDED = {
     "Causal": {"adapter", "added_tokens"},
     "ScoresSpec": {"calibration_bins", "generation"},
     "Decoding": {"end_penalty"},
-    "Generation": {"end_penalty"},
+    "Generation": {"end_penalty", "own"},
     "ExportedSpec": {"format", "opset"},
     "BundleSpec": {"attribution", "beside", "generation", "serving"},
     "SpeedSpec": {"generation"},

@@ -63,6 +63,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
         "balanced_accuracy": "higher",
         "expected_calibration_error": "lower",
         "f1": "higher",
+        "own": "higher",
         "overlap": "lower",
     }
     tokens = {"bits_per_byte": "lower"}

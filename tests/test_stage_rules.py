@@ -327,6 +327,14 @@ def _a_layer_that_is_not_there(folder: Path) -> None:
     adapters._targets(LlamaForCausalLM(config), ["query"], 0)
 
 
+def _a_metric_without_a_file(folder: Path) -> None:
+    from lmspec.specs.generation import OwnMetric
+    from lmspec.writing.grading import Graders
+
+    fields = {"name": "parses", "module": "metrics.shell", "function": "parses", "better": "higher"}
+    Graders([OwnMetric.model_validate(fields)], folder)
+
+
 def _the_scores_of_another_graph(folder: Path) -> None:
     from stages import bundle
 
@@ -462,6 +470,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "prompt-has-the-turns": (_a_system_prompt_without_a_place, "a pair is one prompt"),
     "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),
     "adapter-targets-exist": (_a_layer_that_is_not_there, "no linear layer query"),
+    "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),
     "cache-fits-the-model": (_more_past_than_positions, "64 is more than the 32 positions"),

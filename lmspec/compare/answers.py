@@ -1,6 +1,6 @@
 """answers: the committed table of generated answers, as the statistics take it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lmspec.statistics import answers as statistics
 from lmspec.statistics.answers import EXACT_MATCH, Answers, Formula, Part, TextScale
@@ -8,11 +8,16 @@ from lmspec.statistics.answers import EXACT_MATCH, Answers, Formula, Part, TextS
 TEXT = ("id", "table", "group", "label", "predicted")
 
 
-def read(table: Mapping[str, Sequence[str]] | None) -> tuple[dict[str, Answers], TextScale] | None:
-    """(dataset -> answers to its test split, the metrics that follow); None if there are none."""
+def read(
+    table: Mapping[str, Sequence[str]] | None, lower: Collection[str] = ()
+) -> tuple[dict[str, Answers], TextScale] | None:
+    """(dataset -> answers to its test split, the metrics that follow); None if there are none.
+
+    lower  metrics that are better if lower
+    """
     from lmspec.writing import answers as tables  # here: most projects have no answers in words
 
-    sums = tables.read(table)
+    sums = tables.read(table, lower)
     if table is None or sums is None:
         return None
     parts = {n: Part(each.numbers, each.worst) for n, each in sums.items() if n != EXACT_MATCH}

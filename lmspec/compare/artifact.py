@@ -107,7 +107,9 @@ class Artifact:
 
     @functools.cached_property
     def _answers(self) -> tuple[Mapping[str, Answers], TextScale]:
-        return answers.read(self.table("answers")) or ({}, TextScale({}))
+        ways = self.revision.directions(self.name)
+        lower = [name for name, way in ways.items() if way == "lower"]
+        return answers.read(self.table("answers"), lower) or ({}, TextScale({}))
 
     @cached
     def sample(self, dataset: str) -> Sample | Unavailable:

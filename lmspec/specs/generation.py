@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import Inside, Spec
+from lmspec.specs.base import Inside, Name, Spec, matching
+from lmspec.specs.checks import generation as checks
+from lmspec.specs.results import Better
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+Module = Annotated[
+    str,
+    matching(rf"^{_NAME}(?:\.{_NAME})*$", "a module of the project, such as metrics.shell", 200),
+]
+Function = Annotated[str, matching(f"^{_NAME}$", "the name of a function", 100)]
 
 
 class Greedy(Spec):
@@ -77,9 +86,29 @@ class Decoding(Spec):
     )
 
 
+class OwnMetric(Spec):
+    """A metric of the project: the mean of what its function gives for each answer.
+
+    The function is called with an answer and its reference, both texts, and returns a number, or
+    true or false. Its file, and what that imports, are in the cache key of these scores.
+    """
+
+    name: Name = Field(description="its name in the metrics: `own.NAME`")
+    module: Module = Field(description="its module in the repository: metrics.shell")
+    function: Function = Field(description="its name there; called with an answer and a reference")
+    better: Better = Field(description="which way is better: higher or lower")
+
+
 class Generation(Decoding):
     """Answers to the prompts of test splits."""
 
+    holds = (checks.own_metrics_differ,)
     rows: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
         description="that many prompts of each test split, drawn by `numerics.seed`; null: all"
+    )
+    own: tuple[OwnMetric, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=32,
+        description="metrics of the project, each a Python function in the repository",
     )

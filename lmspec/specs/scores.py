@@ -30,6 +30,8 @@ SCORED = (
     Metric("expected_calibration_error", "lower", True, "predictions", of=LABELS),
     Metric("examples"),
     Metric("f1.{label}", "higher", True, "predictions", of=LABELS),
+    # of the project; the stage reports the direction of each
+    Metric("own.{own}", "higher", False, "predictions", of=ANSWERS),
 )
 # Facts about generated answers and their references.
 WRITTEN = (
@@ -61,6 +63,7 @@ TABLES = (
 )
 ANSWER_TABLE = Table("answers")
 DECODER = "lmspec.formats.decoder"  # reads graphs of models that write
+GRADING = "lmspec.writing.grading"  # calls the functions of a project
 
 
 def format_of(ref: Ref) -> str:
@@ -143,7 +146,8 @@ class ScoresSpec(Artifact):
             return (format_of(self.of),)
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
         reader = "lmspec.writing.torchdecoder" if self.of.noun in MODELS else DECODER
-        return ("stages.writing_scores", reader, *constrained)
+        own = tuple(metric.module for metric in self.generation.own)
+        return ("stages.writing_scores", reader, *constrained, *(GRADING,) * bool(own), *own)
 
     def files(self) -> tuple[str, ...]:
         constraint = None if self.generation is None else self.generation.constraint

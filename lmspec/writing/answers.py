@@ -9,7 +9,7 @@ A row has no text: hashes say whether it is the reference, and counts what both 
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class Answer:
     tokens      how many tokens that is the sum over; None with it
     new_tokens  generated, the end included; None for a model that looks answers up
     stopped     why the text ends, as generating.Token has it; "" with it
-    own         metrics of the project, which are better if higher, by name
+    own         metrics of the project by name
     """
 
     id: str
@@ -116,15 +116,18 @@ class Sums(NamedTuple):
     high: float
 
 
-def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Sums] | None:
+def read(
+    table: Mapping[str, Sequence[str]] | None, lower: Collection[str] = ()
+) -> dict[str, Sums] | None:
     """Metric -> the sums that it follows from, by the columns of a table; None if it is no such.
 
-    Metrics of the project are called `own.NAME`. A table without losses has no metric of them.
+    lower  metrics of the project that are better if lower; all are called `own.NAME`
+    A table without losses has no metric of them.
     """
     if table is None or any(name not in table for name in COLUMNS):
         return None
     try:
-        found = dict(_sums(table))
+        found = dict(_sums(table, lower))
     except ValueError:
         return None
     every = [numbers for each in found.values() for numbers in (each.numbers, each.worst)]
@@ -134,7 +137,7 @@ def read(table: Mapping[str, Sequence[str]] | None) -> dict[str, Sums] | None:
     return None if any((numbers < 0).any() for numbers in usual) else found
 
 
-def _sums(table: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sums]]:
+def _sums(table: Mapping[str, Sequence[str]], lower: Collection[str]) -> Iterator[tuple[str, Sums]]:
     right = np.array(table["label"]) == np.array(table["predicted"])
     one, none = np.ones(len(right)), np.zeros(len(right))
 
@@ -158,7 +161,8 @@ def _sums(table: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sums]]:
         yield "bits_per_byte", Sums(*numbers, _bits, 0.0, math.inf)
     for name in (name for name in table if name.startswith(OWN)):
         values = np.array(table[name], np.float64)
-        yield name, mean(values, none + values.min(initial=0.0), -math.inf, math.inf)
+        worst = values.max(initial=0.0) if name in lower else values.min(initial=0.0)
+        yield name, mean(values, none + worst, -math.inf, math.inf)
 
 
 def _columns(*columns: Floats) -> Floats:
