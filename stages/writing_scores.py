@@ -22,6 +22,7 @@ from lmspec.specs.generation import Generation, Sample
 from lmspec.specs.scores import DECODER, GRADING, MODELS, ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
+from lmspec.writing.likelihood import nats
 from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
 from lmspec.writing.sampling import Sampling
 
@@ -274,11 +275,3 @@ def counted(prompts: Sequence[generating.Ids], dataset: str) -> Iterator[generat
         if number and number % EVERY == 0:
             stage.say(f"{dataset}: {number:,} of {len(prompts):,} prompts")
         yield ids
-
-
-def nats(logits: generating.Floats, ids: generating.Ids) -> float:
-    """Minus the log probability of tokens (t,), by the logits (t, V) before each."""
-    wide = logits.astype(np.float64)
-    top = wide.max(-1, keepdims=True)
-    total = np.log(np.exp(wide - top).sum(-1)) + top[:, 0]
-    return float((total - wide[np.arange(len(ids)), ids]).sum())

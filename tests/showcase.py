@@ -94,7 +94,7 @@ def overview() -> Overview:
         "out of date: model.embedding of params.yaml is not what it was built with",
         "run `dvc repro`",
     )
-    return Overview(scores, {"tickets": "scores.linear"}, [gate, floor], [problem])
+    return Overview(scores, [], [], {"tickets": "scores.linear"}, [gate, floor], [problem])
 
 
 def lengths(unit: str, scale: int) -> Lengths:

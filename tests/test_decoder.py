@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from transformers import (
@@ -22,11 +23,11 @@ from transformers import (
 
 from lmspec import stage
 from lmspec.errors import LmspecError
-from lmspec.formats import decoder, graph, writer
+from lmspec.formats import decoder, documents, graph, writer
 from lmspec.methods import quantizing
 from lmspec.pipeline.closure import OnDisk, closure
 from lmspec.specs.exported import FILES, ExportedSpec
-from lmspec.specs.generation import Generation
+from lmspec.specs.generation import Choosing, Generation
 from lmspec.specs.numerics import Machine
 from lmspec.specs.quantized import Contract, Dynamic, QuantizedSpec, WeightOnly
 from lmspec.specs.scores import ScoresSpec
@@ -35,7 +36,14 @@ from lmspec.writing.generating import Ids, Request, texts
 from lmspec.writing.onnxdecoder import OnnxDecoder
 from lmspec.writing.onnxgraph import Graph
 from lmspec.writing.torchdecoder import TorchDecoder
-from stages import exported, quantized, writing_exported, writing_quantized, writing_scores
+from stages import (
+    choosing_scores,
+    exported,
+    quantized,
+    writing_exported,
+    writing_quantized,
+    writing_scores,
+)
 from tests.decoders import Toy
 from tests.test_training import NUMERICS
 from tests.tinywriter import MOST, PAIR, pairs, tokenizer, write_split, write_weights
@@ -559,6 +567,29 @@ def test_scores_of_a_graph_are_those_of_its_model(noun: str, project: Path, tmp_
     for one, other in zip(graphs, models, strict=True):
         assert abs(one["nll"] - other["nll"]) < near * one["tokens"]
         assert one["tokens"] == other["tokens"]
+
+
+def test_a_graph_chooses_as_its_model(project: Path, tmp_path: Path) -> None:
+    """The same choices, by nearly the same likelihoods."""
+    frame = documents.read(project / "splits/test.parquet").with_columns(
+        choices=pl.Series([[f"no {row[-1][1]}", row[-1][1], "none"] for row in pairs()[40:60]])
+    )
+    documents.write(frame, tmp_path / "test.parquet")
+    (tmp_path / "counts.json").write_text("{}")
+    given = needs(project)
+    given = replace(given, folders=given.folders | {"splits.pairs": tmp_path})
+    rule = Choosing(with_end=True, rows=None)
+
+    def build(of: str) -> Any:
+        fields = {"of": of, "on": ["splits.pairs"], "batch_size": 4, "choices": rule.model_dump()}
+        spec = ScoresSpec.model_validate(fields | {"accepted_overlap": []})
+        return choosing_scores.build(spec, rule, given, [], tmp_path).tables["choices"]
+
+    of_graph, of_model = build("exported.pairs"), build("model.pairs")
+    assert len(of_graph) == 20
+    for one, other in zip(of_graph, of_model, strict=True):
+        assert one["predicted"] == other["predicted"]
+        assert one["nll"] == pytest.approx(other["nll"], abs=1e-3)
 
 
 def documents_of(project: Path) -> None:

@@ -327,7 +327,7 @@ ADDED = {
     "UpdatedSpec": {"rows"},
     "Retention": {"top_logits"},
     "Causal": {"adapter", "added_tokens"},
-    "ScoresSpec": {"calibration_bins", "generation"},
+    "ScoresSpec": {"calibration_bins", "choices", "generation"},
     "Decoding": {"end_penalty"},
     "Generation": {"end_penalty", "own"},
     "ExportedSpec": {"format", "opset"},

@@ -53,6 +53,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
     """As `lmspec diff` matches them: placeholders of datasets, labels or seeds are left out."""
     assert directions(ScoresSpec.metrics) == {
         "accuracy": "higher",
+        "accuracy_per_byte": "higher",
         "macro_f1": "higher",
         "exact_match": "higher",
         "bleu": "higher",

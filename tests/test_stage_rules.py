@@ -327,6 +327,20 @@ def _a_layer_that_is_not_there(folder: Path) -> None:
     adapters._targets(LlamaForCausalLM(config), ["query"], 0)
 
 
+def _rows_without_choices(folder: Path) -> None:
+    from stages import choosing_scores
+    from tests import tinywriter
+
+    tinywriter.write_split(tinywriter.pairs(2), folder / "splits", "test")
+    choosing_scores.read(folder / "splits", None, 1)
+
+
+def _a_card_of_choices(folder: Path) -> None:
+    from stages import writing_bundle
+
+    writing_bundle.table(folder, "scores.quiz")
+
+
 def _a_metric_without_a_file(folder: Path) -> None:
     from lmspec.specs.generation import OwnMetric
     from lmspec.writing.grading import Graders
@@ -470,6 +484,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "prompt-has-the-turns": (_a_system_prompt_without_a_place, "a pair is one prompt"),
     "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),
     "adapter-targets-exist": (_a_layer_that_is_not_there, "no linear layer query"),
+    "choices-can-be-made": (_rows_without_choices, "the rows of its test split have no choices"),
+    "bundle-shows-answers": (_a_card_of_choices, "scores.quiz has labels, no answers"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

@@ -1,9 +1,9 @@
-"""answers: the committed table of generated answers, as the statistics take it."""
+"""answers: the committed table of generated or chosen answers, as the statistics take it."""
 
 from collections.abc import Collection, Mapping, Sequence
 
 from lmspec.statistics import answers as statistics
-from lmspec.statistics.answers import EXACT_MATCH, Answers, Formula, Part, TextScale
+from lmspec.statistics.answers import RIGHT, Answers, Choices, Formula, Part, TextScale
 
 TEXT = ("id", "table", "group", "label", "predicted")
 
@@ -16,12 +16,15 @@ def read(
     lower  metrics that are better if lower
     """
     from lmspec.writing import answers as tables  # here: most projects have no answers in words
+    from lmspec.writing import choosing
 
-    sums = tables.read(table, lower)
+    is_choice = table is not None and choosing.PER_BYTE in table
+    sums = choosing.read(table) if table and is_choice else tables.read(table, lower)
     if table is None or sums is None:
         return None
-    parts = {n: Part(each.numbers, each.worst) for n, each in sums.items() if n != EXACT_MATCH}
-    whole = statistics.of_columns([table[name] for name in TEXT], parts)
+    parts = {n: Part(each.numbers, each.worst) for n, each in sums.items() if n not in RIGHT}
+    kind = Choices if is_choice else Answers
+    whole = statistics.of_columns([table[name] for name in TEXT], parts, kind)
     places: dict[str, list[int]] = {}
     for i, dataset in enumerate(table["dataset"]):
         places.setdefault(dataset, []).append(i)

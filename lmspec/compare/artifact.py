@@ -95,13 +95,14 @@ class Artifact:
 
     @property
     def examples_table(self) -> str:
-        """The table that has a row for each example: texts are generated if its spec says how."""
-        return "predictions" if self.spec.get("generation") is None else "answers"
+        """The table that has a row for each example, by what its spec says is scored."""
+        ways = {"generation": "answers", "choices": "choices"}
+        return next((ways[way] for way in ways if self.spec.get(way) is not None), "predictions")
 
     @functools.cached_property
     def predictions(self) -> Mapping[str, Side]:
         """Dataset -> labels predicted on its test split, or texts; empty if git has none."""
-        if self.examples_table == "answers":
+        if self.examples_table != "predictions":
             return self._answers[0]
         return predictions.read(self.table("predictions")) or {}
 
@@ -109,7 +110,7 @@ class Artifact:
     def _answers(self) -> tuple[Mapping[str, Answers], TextScale]:
         ways = self.revision.directions(self.name)
         lower = [name for name, way in ways.items() if way == "lower"]
-        return answers.read(self.table("answers"), lower) or ({}, TextScale({}))
+        return answers.read(self.table(self.examples_table), lower) or ({}, TextScale({}))
 
     @cached
     def sample(self, dataset: str) -> Sample | Unavailable:

@@ -17,7 +17,7 @@ from lmspec.compare.report import Example, Flips, Slice
 from lmspec.compare.revision import Unavailable
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
-from lmspec.statistics.answers import Answers
+from lmspec.statistics.answers import Answers, Choices
 from lmspec.statistics.arrays import Floats, Interval, Ints
 from lmspec.statistics.paired import PairedSample, independent
 from lmspec.statistics.predictions import Predictions
@@ -93,8 +93,8 @@ def _slices(paired: PairedSample) -> Iterator[Slice]:
 
 
 def _worst(scores: str, paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:
-    """Negative flips: labels that lost the most probability, texts that have the least in common
-    with their references."""
+    """Negative flips: labels and choices that lost the most probability, texts that have the least
+    in common with their references."""
     baseline, candidate = paired.pairs.baseline, paired.pairs.candidate
     negative = np.flatnonzero(baseline.right & ~candidate.right)
     lost = _lost(paired, negative)
@@ -119,7 +119,7 @@ def _worst(scores: str, paired: PairedSample, dataset: str, root: Path) -> Itera
 def _lost(paired: PairedSample, rows: Ints) -> Floats:
     """(rows,) by which the worst come first."""
     baseline, candidate = paired.pairs.baseline, paired.pairs.candidate
-    if isinstance(candidate, Answers):
+    if isinstance(candidate, Answers) and not isinstance(candidate, Choices):
         return -paired.scale.metric("chrf", candidate.parts["chrf"].numbers[rows])
     return np.asarray(_of_label(baseline)[rows] - _of_label(candidate)[rows])
 

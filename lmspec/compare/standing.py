@@ -17,12 +17,13 @@ from lmspec.compare.revision import Revision, Unavailable
 from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.methods import majority
 from lmspec.specs.gates import MAJORITY
-from lmspec.statistics.answers import Answers, TextScale
+from lmspec.statistics.answers import PER_BYTE, Answers, Choices, TextScale
 from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
 
 LEVEL = 0.975  # of each bound of a 95 % interval
 FEWEST = 6  # units, independent examples or groups, from which a difference has an interval
-METRICS = SplitMetric("accuracy", None), SplitMetric("balanced_accuracy", None)
+ACCURACY = "accuracy"
+METRICS = SplitMetric(ACCURACY, None), SplitMetric("balanced_accuracy", None)
 OF_TEXTS = SplitMetric("exact_match", None), SplitMetric("chrf", None)
 SIMPLE = ("linear", "nearest")  # kinds of models that others must beat
 ALIKE = 0.5  # of all answers: the same text so often, where references differ, is no answer
@@ -44,12 +45,15 @@ def standing(scores: Artifact, dataset: str, baseline: Artifact | None) -> Stand
         return None
     distances: list[Distance] = []
     of_texts = isinstance(sample.predictions, Answers)
+    if isinstance(sample.predictions, Choices):
+        baseline = None  # nothing simple chooses
     if not of_texts:
         distances += _distances(Majority(scores), scores, dataset, MAJORITY)
     if baseline is not None and baseline.name != scores.name:
         distances += _distances(baseline, scores, dataset, baseline.name)
     found = _of_texts if of_texts else _of_labels
     warnings = [
+        *_of_choices(scores, dataset, sample),
         *found(scores.name, dataset, sample, distances),
         *_worse(scores.name, dataset, distances),
     ]
@@ -96,6 +100,22 @@ def _of_texts(name: str, dataset: str, sample: Sample, distances: list[Distance]
     if most > 1 and most >= ALIKE * size and fair < most / 2:
         share = f"{100 * most / size:.3g} %"
         yield f"{name} answers the same text to {share} of the prompts of {dataset}"
+
+
+def _of_choices(scores: Artifact, dataset: str, sample: Sample) -> Iterator[str]:
+    """Whether a guess among the choices may be right as often."""
+    chance = scores.number((dataset, "chance"))
+    if not isinstance(sample.predictions, Choices) or chance is None:
+        return
+    shown = []
+    for name in (ACCURACY, PER_BYTE):
+        metric = SplitMetric(name, None)
+        value, below = sample.plain(metric)[0], sample.margin(metric).at(LEVEL)[0]
+        if value - below > chance:
+            return
+        shown.append(f"{name.replace('_', ' ')} {value:.3f}")
+    found = f"{', '.join(shown)}, and a guess {chance:.3f}"
+    yield f"{scores.name} on {dataset} may choose no better than chance: {found}"
 
 
 def _of_labels(name: str, dataset: str, sample: Sample, distances: list[Distance]) -> Iterator[str]:

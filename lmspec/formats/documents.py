@@ -19,6 +19,8 @@ DOCUMENT = {
 TURNS = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 # of a corpus for models that write
 CONVERSATION: dict[str, Any] = {**DOCUMENT, "turns": TURNS}
+# of one whose rows have several answers to choose from, the right one among them
+MULTIPLE_CHOICE: dict[str, Any] = {**CONVERSATION, "choices": pl.List(pl.String)}
 REJECTED = {
     "table": pl.String,
     "row": pl.Int64,

@@ -10,7 +10,7 @@ from lmspec.errors import LmspecError, some
 from lmspec.formats import delimited, jsonlines, nested, plaintext
 from lmspec.specs.checks.corpus import read_columns
 from lmspec.specs.corpus import Delimited, Table
-from lmspec.specs.turns import Messages, Nested, PlainText
+from lmspec.specs.turns import Messages, MultipleChoice, Nested, PlainText
 
 Row = dict[str, str | None]
 
@@ -18,7 +18,7 @@ Row = dict[str, str | None]
 def rows(path: Path, table: Table) -> Iterator[Row]:
     """Every row of the file, in its order: the columns that the spec names, as text.
 
-    A column of conversations is read as JSON.
+    A column of conversations, or of lists of choices, is read as JSON.
 
     Raises LmspecError if the file is missing, does not parse, or lacks one of these columns.
     """
@@ -28,7 +28,11 @@ def rows(path: Path, table: Table) -> Iterator[Row]:
         names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
         raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
     wanted = {name for _, name in read_columns(table.model_dump())}
-    lists = frozenset({table.turns.column} if isinstance(table.turns, Messages) else ())
+    lists: frozenset[str] = frozenset()
+    if isinstance(table.turns, Messages):
+        lists = frozenset({table.turns.column})
+    elif isinstance(table.turns, MultipleChoice) and len(table.turns.choices) == 1:
+        lists = frozenset(table.turns.choices)
     if isinstance(table.format, Nested):
         return nested.rows(path, table.format, wanted, place, lists)
     if isinstance(table.format, PlainText):

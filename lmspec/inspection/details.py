@@ -54,7 +54,7 @@ def detail(inspected: Inspection, name: str, everything: bool = True) -> Detail:
         [_on_dataset(inspected, artifact, score, everything) for score in inspected.scores(name)]
         if artifact.noun == "scores"
         else [],
-        [prompts.on_prompts(inspected, artifact, score) for score in inspected.answers(name)]
+        [prompts.on_prompts(inspected, artifact, score) for score in inspected.written(name)]
         if artifact.noun == "scores"
         else [],
         dict(_over_seeds(artifact)),

@@ -23,6 +23,7 @@ ONE_SIDED = (1 + CONFIDENCE) / 2
 SCORES = "scores"
 NAMES = {"macro_f1": "macro F1", "chrf": "chrF"}
 OF_TEXTS = ("exact_match", "bleu", "chrf", "log_loss")
+OF_CHOICES = ("accuracy", "accuracy_per_byte", "log_loss")
 
 
 class Inspection:
@@ -73,14 +74,15 @@ class Inspection:
     def overview(self) -> Overview:
         """All scores in the order of params.yaml, the gates of the commit, and what is lacking."""
         scores, answers = list(self.all_scores()), list(self.all_answers())
+        choices = [row for name in self._scores() for row in self.choices(name)]
         problems = [
             *self._problems(),
             *self._company(),
-            *self._warnings([*scores, *answers]),
+            *self._warnings([*scores, *answers, *choices]),
             *self._better(scores, "macro_f1"),
             *self._better(answers, "chrf"),
         ]
-        return Overview(scores, answers, self.baselines, list(self._gates()), problems)
+        return Overview(scores, answers, choices, self.baselines, list(self._gates()), problems)
 
     def _problems(self) -> Iterator[Problem]:
         """Of what has one by itself; of all that is made from these, one."""
@@ -174,7 +176,18 @@ class Inspection:
         """A row for each dataset of a scores artifact whose answers are texts."""
         scores = self.artifact(name)
         for dataset in self.datasets(name) if scores.examples_table == "answers" else ():
-            yield self._answers(scores, dataset)
+            yield self._answers(scores, dataset, OF_TEXTS)
+
+    def choices(self, name: str) -> Iterator[TextScore]:
+        """A row for each dataset of a scores artifact that chooses among answers."""
+        scores = self.artifact(name)
+        for dataset in self.datasets(name) if scores.examples_table == "choices" else ():
+            yield self._answers(scores, dataset, OF_CHOICES)
+
+    def written(self, name: str) -> Iterator[TextScore]:
+        """Those of generated or chosen answers."""
+        yield from self.answers(name)
+        yield from self.choices(name)
 
     def _score(self, scores: Artifact, dataset: str) -> Score:
         of = str(scores.spec.get("of"))
@@ -196,7 +209,7 @@ class Inspection:
             of in self.shipped,
         )
 
-    def _answers(self, scores: Artifact, dataset: str) -> TextScore:
+    def _answers(self, scores: Artifact, dataset: str, metrics: Sequence[str]) -> TextScore:
         of = str(scores.spec.get("of"))
         simple = self.baselines.get(dataset)
         pair = ArtifactPair(self.artifact(simple), scores) if simple else None
@@ -207,10 +220,12 @@ class Inspection:
             int(scores.number((dataset, "examples")) or 0),
             {
                 name: estimate(scores, (dataset, name))
-                for name in OF_TEXTS
+                for name in metrics
                 if scores.number((dataset, name)) is not None
             },
-            difference(pair, (dataset, "chrf")) if pair and simple != scores.name else None,
+            difference(pair, (dataset, "chrf"))
+            if pair and "chrf" in metrics and simple != scores.name
+            else None,
             pictures.bytes_of(self.artifact(of)) or None,
             self._timed(of, ("decode_tokens_per_second",)),
             of in self.shipped,

@@ -35,7 +35,8 @@ def on_prompts(inspected: Inspection, artifact: Artifact, score: TextScore) -> O
     }
     if isinstance(sample, Unavailable):
         return OnPrompts(score, metrics, facts, [], {}, [])
-    worst = list(_worst(inspected, artifact, dataset, sample))
+    is_text = "chrf" in score.metrics
+    worst = list(_worst(inspected, artifact, dataset, sample)) if is_text else []
     lengths = _lengths(artifact, dataset)
     return OnPrompts(score, metrics, facts, list(parts.tables(sample)), lengths, worst)
 

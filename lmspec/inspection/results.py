@@ -59,9 +59,9 @@ class Score:
 
 @dataclass(frozen=True)
 class TextScore:
-    """Scores of generated answers on one dataset.
+    """Scores of generated or chosen answers on one dataset.
 
-    metrics  exact match, BLEU, chrF, log loss: as far as there are any
+    metrics  exact match, BLEU, chrF, log loss, or those of choices: as far as there are any
     nearest  chrF against the answers to the nearest training prompts, on the same prompts
     tokens_per_second  written in one text
     bytes, shipped     as of `Score`
@@ -82,12 +82,13 @@ class TextScore:
 class Overview:
     """The project in short.
 
-    scores    of labels; answers: of generated texts
+    scores    of labels; answers: of generated texts; choices: among given answers
     baseline  dataset -> scores of the simple baseline: a linear model, or nearest prompts
     """
 
     scores: Sequence[Score]
     answers: Sequence[TextScore]
+    choices: Sequence[TextScore]
     baseline: Mapping[str, str]
     gates: Sequence[Gate]
     problems: Sequence[Problem]

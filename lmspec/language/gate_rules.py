@@ -122,7 +122,8 @@ def _no_majority(specs: Specs, gate: Values, metric: MetricName) -> tuple[str, s
     """(why the most frequent label has no such metric, what to do); None if it has one."""
     if metric.artifact.noun != "scores" or gate["kind"] == "ratio":
         return "only scores have a majority label", "name another artifact, or `baseline`"
-    if specs[metric.artifact].get("generation"):
+    scores = specs[metric.artifact]
+    if scores.get("generation") or scores.get("choices"):
         return "answers in words have no majority label", "name other scores, or `baseline`"
     steps = metric_names.without_label(metric.path)
     if gate["kind"] == "negative_flip_rate":

@@ -89,6 +89,8 @@ def _of(specs: Specs, name: ArtifactName) -> set[str]:
     """What an artifact's metrics are of: see `Metric.of`."""
     if name.noun == "splits":
         return {"answers"} if resolved.has_turns(specs[specs[name]["of"]]) else set()
+    if name.noun == "scores" and specs[name].get("choices"):
+        return {"choices"}
     kind = specs.first(name)[1]["architecture"]["kind"] if specs.has_model(name) else ""
     of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(str(kind), {"labels"})
     if name.noun == "exported" and specs[name].get("format"):

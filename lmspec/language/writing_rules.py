@@ -64,6 +64,8 @@ def generation_suits_the_kind(specs: Specs) -> Disagreements:
     for name, scores in specs.of(SCORES):
         origin, model = specs.first(name)
         kind, generates = model["architecture"]["kind"], scores.get("generation") is not None
+        if scores.get("choices") is not None:
+            continue
         place = (*origin, "architecture", "kind"), f"the kind of {origin}"
         if generates and kind not in WRITERS:
             found = f"a model of kind {kind} generates nothing"
@@ -248,7 +250,7 @@ def bundle_writes_as_scored(specs: Specs) -> Disagreements:
         own, scored = bundle.get("generation"), specs[bundle["scores"]].get("generation")
         if own is None or scored is None:
             continue
-        for field in sorted({*scored, *own} - {"rows"}):
+        for field in sorted({*scored, *own} - {"rows", "own"}):
             if scored.get(field) != own.get(field):
                 at = (*name, "generation", *([field] if field in own else []))
                 place = (*ArtifactName.parse(bundle["scores"]), "generation"), "what was scored"

@@ -4,16 +4,18 @@ import functools
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lmspec.methods import cleaning
 from lmspec.specs.corpus import Clean, Table
-from lmspec.specs.turns import Messages, Pair, Replacement
+from lmspec.specs.turns import Messages, MultipleChoice, Pair, Replacement
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 NO_PROMPT, NO_ANSWER = "no prompt", "no answer"
 NO_TURNS, EMPTY_TURN = "no conversation", "empty turn"
+NO_CHOICES, EQUAL_CHOICES = "too few choices", "equal choices"
 NO_ROLE, OUT_OF_ORDER = "unknown role", "roles out of order"
 BETWEEN = "\n\n"  # the turns of a conversation as one text
 
@@ -44,6 +46,8 @@ def turns_of(
         turns = _pair(given, table.turns)
     elif isinstance(table.turns, Messages):
         turns = _messages(given[table.turns.column], table.turns)
+    elif isinstance(table.turns, MultipleChoice):
+        turns = _right(given, table.turns)
     else:
         raise TypeError(f"{table.name} has no turns")
     if isinstance(turns, NoTurns):
@@ -62,17 +66,79 @@ def repair(text: str, clean: Clean) -> str:
     return cleaning.repair(text, clean, keep_lines=True)
 
 
+def choices_of(
+    given: Mapping[str, str | None], table: Table, clean: Clean
+) -> tuple[str, ...] | NoTurns:
+    """The answers to choose from in a row that has turns, the right one among them; else ()."""
+    if not isinstance(table.turns, MultipleChoice):
+        return ()
+    listed = _listed(given, table.turns)
+    repaired = tuple(repair(text, clean) for text in listed if text is not None)
+    choices = tuple(text for text in repaired if text)
+    if len(choices) < 2:
+        return NoTurns(NO_CHOICES, str(len(choices)))
+    for text, count in Counter(" ".join(text.split()) for text in choices).items():
+        if count > 1:
+            return NoTurns(EQUAL_CHOICES, text[:80])
+    return choices
+
+
+def _right(given: Mapping[str, str | None], rule: MultipleChoice) -> list[Turn] | NoTurns:
+    """The turns with the right choice as the answer."""
+    listed, right = _listed(given, rule), given[rule.right]
+    if right is None:
+        return NoTurns(NO_ANSWER, rule.right)
+    if rule.right_is == "text":
+        answer = next((text for text in listed if text and text.strip() == right.strip()), None)
+    else:
+        place = _place(right.strip(), rule.right_is)
+        answer = listed[place] if place is not None and 0 <= place < len(listed) else None
+    if answer is None:
+        return NoTurns(NO_ANSWER, f"{rule.right}: {right[:80]}")
+    return _asked(given, rule, answer)
+
+
+def _place(right: str, written: str) -> int | None:
+    """Position of the right choice; None if it is no such letter or number."""
+    if written == "letter":
+        return ord(right.upper()) - ord("A") if len(right) == 1 and right.isascii() else None
+    whole = right.removesuffix(".0")  # as a file of floating-point numbers has it
+    return int(whole) - (written == "number_from_1") if whole.isdecimal() else None
+
+
+def _listed(given: Mapping[str, str | None], rule: MultipleChoice) -> list[str | None]:
+    """The choices as the file has them; none if a cell holds no list of texts."""
+    if len(rule.choices) > 1:
+        return [given[name] for name in rule.choices]
+    try:
+        listed = json.loads(given[rule.choices[0]] or "[]")
+    except ValueError:
+        return []
+    is_list = isinstance(listed, list) and all(isinstance(text, str | None) for text in listed)
+    return listed if is_list else []
+
+
 def _pair(given: Mapping[str, str | None], rule: Pair) -> list[Turn] | NoTurns:
-    parts = [given[name] for name in rule.prompt]
-    prompt = rule.joined_by.join(part for part in parts if part is not None)
     answer = given[rule.answer]
+    if answer is None and _prompt(given, rule).strip():
+        return NoTurns(NO_ANSWER, rule.answer)
+    return _asked(given, rule, _replaced(answer or "", rule.replace))
+
+
+def _prompt(given: Mapping[str, str | None], rule: Pair | MultipleChoice) -> str:
+    parts = [given[name] for name in rule.prompt]
+    return rule.joined_by.join(part for part in parts if part is not None)
+
+
+def _asked(
+    given: Mapping[str, str | None], rule: Pair | MultipleChoice, answer: str
+) -> list[Turn] | NoTurns:
+    prompt = _prompt(given, rule)
     if not prompt.strip():
         return NoTurns(NO_PROMPT, ", ".join(rule.prompt))
-    if answer is None:
-        return NoTurns(NO_ANSWER, rule.answer)
     system = given[rule.system] if rule.system else None
     before = [Turn(SYSTEM, system)] if system is not None else []
-    return [*before, Turn(USER, prompt), Turn(ASSISTANT, _replaced(answer, rule.replace))]
+    return [*before, Turn(USER, prompt), Turn(ASSISTANT, answer)]
 
 
 def _replaced(answer: str, replacements: Iterable[Replacement]) -> str:
@@ -122,9 +188,13 @@ def text_of(turns: Sequence[Turn]) -> str:
     return BETWEEN.join(turn.content for turn in turns)
 
 
-def row_id(turns: Sequence[Turn]) -> str:
-    """16 hex digits: equal for the same roles and texts, to the letter (`-a` is not `-A`)."""
-    return _hashed(json.dumps([list(turn) for turn in turns]))
+def row_id(turns: Sequence[Turn], choices: Sequence[str] = ()) -> str:
+    """16 hex digits: equal for the same roles and texts, to the letter (`-a` is not `-A`).
+
+    And for the same choices, in whatever order.
+    """
+    texts: list[list[str]] = [list(turn) for turn in turns]
+    return _hashed(json.dumps([*texts, sorted(choices)] if choices else texts))
 
 
 def prompt_id(turns: Sequence[Turn]) -> str:

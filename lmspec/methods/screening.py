@@ -19,6 +19,7 @@ class Document(NamedTuple):
     common  the id that it has in every corpus; of a conversation, that of its prompt
     turns   of a conversation, whose text is all of them; else empty
     answer  id of its last answer; "" without turns
+    choices answers to choose from, that one among them; () where there is no choice
     """
 
     id: str
@@ -30,6 +31,7 @@ class Document(NamedTuple):
     common: str
     turns: tuple[Turn, ...] = ()
     answer: str = ""
+    choices: tuple[str, ...] = ()
 
 
 class Rejected(NamedTuple):
@@ -83,15 +85,18 @@ def _conversation(
     spec: CorpusSpec,
 ) -> Document | Rejected:
     turns = conversing.turns_of(given, table, spec.clean)
+    choices = conversing.choices_of(given, table, spec.clean)
     if isinstance(turns, conversing.NoTurns):
         return Rejected(table.name, row, "", turns.reason, turns.detail)
+    if isinstance(choices, conversing.NoTurns):
+        return Rejected(table.name, row, "", choices.reason, choices.detail)
     text = conversing.text_of(turns)
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
     group = grouping.group_of(given, table.group, table.name)
     return Document(
-        conversing.row_id(turns),
+        conversing.row_id(turns, choices),
         text,
         None,
         group,
@@ -100,6 +105,7 @@ def _conversation(
         conversing.prompt_id(turns),
         turns,
         conversing.answer_id(turns),
+        choices,
     )
 
 

@@ -48,6 +48,28 @@ def _row(score: TextScore, baseline: Mapping[str, str]) -> Sequence[object]:
     )
 
 
+def choices(scores: Sequence[TextScore]) -> Table:
+    """A row for each scores artifact and dataset that chooses among given answers."""
+    note = (
+        "[..]: 95 % interval; accuracy: of the most likely choice; per byte: of the one that is"
+        " most likely for its length; loss: nats of the right one, if one of them is written"
+    )
+    heads = "scores:name|dataset:name|examples:number|accuracy:text|per byte:text|loss:text"
+    rows = (
+        (
+            score.scores,
+            score.dataset,
+            f"{score.examples:,}",
+            *(
+                level(score.metrics[name]) if name in score.metrics else words.NONE
+                for name in ("accuracy", "accuracy_per_byte", "log_loss")
+            ),
+        )
+        for score in scores
+    )
+    return tables.table("choices", heads, rows, note=note)
+
+
 def on_prompts(on: OnPrompts) -> Iterator[Section]:
     """Generated answers on one dataset."""
     score = on.score
@@ -74,7 +96,8 @@ def on_prompts(on: OnPrompts) -> Iterator[Section]:
         shown = tables.table("lengths", "tokens:text|answers:number", counts)
         yield Section("length", table=shown)
     if on.parts:
-        yield Section("exact match by table", table=parts(on.parts))
+        what = "accuracy" if "accuracy" in score.metrics else "exact match"
+        yield Section(f"{what} by table", table=parts(on.parts))
     if on.worst:
         yield Section("least in common with the reference", table=_worst(on))
 

@@ -27,15 +27,18 @@ SPARK = "▁▂▃▄▅▆▇█"
 
 def overview(found: Overview, everything: bool = False) -> Iterator[Section]:
     """Scores, gates, and what is not built or suspicious."""
-    if found.scores or not found.answers:
+    if found.scores or not (found.answers or found.choices):
         head = f"scores: {len(found.scores)}" if found.scores else "nothing has been scored yet"
         yield Section(head, table=_scores(found.scores, found.baseline), whole=WHOLE)
     if found.answers:
         head = f"generated answers: {len(found.answers)}"
         yield Section(head, table=generated.overview(found.answers, found.baseline), whole=WHOLE)
-    every: list[Score | TextScore] = [*found.scores, *found.answers]
+    if found.choices:
+        head = f"multiple choice: {len(found.choices)}"
+        yield Section(head, table=generated.choices(found.choices), whole=WHOLE)
+    every: list[Score | TextScore] = [*found.scores, *found.answers, *found.choices]
     yield from _sizes(found.scores)
-    yield from _sizes(found.answers)
+    yield from _sizes([*found.answers, *found.choices])
     if found.gates:
         yield _gates(found, everything)
     yield from _problems(found.problems)

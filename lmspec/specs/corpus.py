@@ -8,7 +8,7 @@ from lmspec.specs.base import Artifact, Inside, Name, Ref, Spec, To
 from lmspec.specs.checks import corpus as checks
 from lmspec.specs.results import Metric
 from lmspec.specs.results import Table as Report
-from lmspec.specs.turns import Column, Messages, Nested, Pair, PlainText
+from lmspec.specs.turns import Column, Messages, MultipleChoice, Nested, Pair, PlainText
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
@@ -109,7 +109,7 @@ class Table(Spec):
     text: Column | None = Field(
         description="name of the text column; null: the rows are `turns`, for models that write"
     )
-    turns: Annotated[Pair | Messages, Field(discriminator="kind")] | None = Field(
+    turns: Annotated[Pair | Messages | MultipleChoice, Field(discriminator="kind")] | None = Field(
         default=None,
         description="prompts and answers, for models that write; without it, each row is a text",
     )
@@ -170,6 +170,7 @@ class CorpusSpec(Artifact):
         checks.labels_are_listed,
         checks.labels_are_given,
         checks.all_tables_have_turns_or_none,
+        checks.all_tables_have_choices_or_none,
         checks.no_labels_to_contradict,
         checks.tables_have_their_own_names,
         checks.each_corpus_once,

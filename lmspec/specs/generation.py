@@ -1,4 +1,4 @@
-"""generation: how a model that writes chooses its tokens, and when it stops."""
+"""generation: how a model that writes chooses its tokens, and when it stops; or among answers."""
 
 from typing import Annotated, Literal
 
@@ -97,6 +97,18 @@ class OwnMetric(Spec):
     module: Module = Field(description="its module in the repository: metrics.shell")
     function: Function = Field(description="its name there; called with an answer and a reference")
     better: Better = Field(description="which way is better: higher or lower")
+
+
+class Choosing(Spec):
+    """The most likely of the choices of each row."""
+
+    with_end: bool = Field(
+        description="count the end of an answer, too: the probability of the whole answer. Without"
+        " it, as in lm-evaluation-harness, the beginning of a longer choice is never less likely"
+    )
+    rows: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
+        description="that many rows of each test split, drawn by `numerics.seed`; null: all"
+    )
 
 
 class Generation(Decoding):

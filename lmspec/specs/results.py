@@ -11,7 +11,7 @@ from lmspec.specs.names import MetricPath
 PLACEHOLDERS = re.compile(r"^.*\{\w+\}\.(?=[^{])|\{\w+\}$")
 
 Better = Literal["higher", "lower"]
-Of = Literal["labels", "tokens", "pairs", "answers", "likelihoods", "caches", "files"]
+Of = Literal["labels", "tokens", "pairs", "answers", "likelihoods", "choices", "caches", "files"]
 Evidence = Literal["predictions", "rounds", "size", "count", "peak"]
 EXACT = ("size", "count")
 
@@ -30,7 +30,8 @@ class Metric:
     see       the metric that is compared in its place
     of        written only of such: `labels` that a model tells apart, `tokens` that one learns to
               write, `pairs` that are looked up, `answers` that are generated, `likelihoods` of
-              reference answers, `caches` of graphs, `files` for other programs; of all, if empty
+              reference answers, `choices` by likelihood, `caches` of graphs, `files` for other
+              programs; of all, if empty
     """
 
     path: str

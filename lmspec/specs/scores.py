@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
-from lmspec.specs.generation import Generation, JsonSchema
+from lmspec.specs.generation import Choosing, Generation, JsonSchema
 from lmspec.specs.names import MetricPath
 from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Of, Table
 
@@ -17,14 +17,16 @@ GRAPHS = ("exported", "quantized")
 LABELS: tuple[Of, ...] = ("labels",)
 ANSWERS: tuple[Of, ...] = ("answers",)
 LIKELIHOODS: tuple[Of, ...] = ("likelihoods",)
+CHOICES: tuple[Of, ...] = ("choices",)
 SCORED = (
-    Metric("accuracy", "higher", True, "predictions", of=LABELS),
+    Metric("accuracy", "higher", True, "predictions", of=("labels", "choices")),
+    Metric("accuracy_per_byte", "higher", True, "predictions", of=CHOICES),
     Metric("macro_f1", "higher", True, "predictions", of=LABELS),
     Metric("exact_match", "higher", True, "predictions", of=ANSWERS),
     Metric("bleu", "higher", False, "predictions", of=ANSWERS),
     Metric("chrf", "higher", False, "predictions", of=ANSWERS),
     Metric("rouge_l", "higher", True, "predictions", of=ANSWERS),
-    Metric("log_loss", "lower", False, "predictions", of=("labels", "likelihoods")),
+    Metric("log_loss", "lower", False, "predictions", of=("labels", "likelihoods", "choices")),
     Metric("bits_per_byte", "lower", False, "predictions", of=LIKELIHOODS),
     Metric("balanced_accuracy", "higher", True, "predictions", of=LABELS),
     Metric("expected_calibration_error", "lower", True, "predictions", of=LABELS),
@@ -45,6 +47,7 @@ WRITTEN = (
     Metric("repetitions", share=True, of=ANSWERS),
     Metric("empty", share=True, of=ANSWERS),
 )
+CHOSEN = ("accuracy", "accuracy_per_byte", "log_loss")  # the same of choices
 GENERATED = ("exact_match", "bleu", "chrf")  # what `dvc metrics show` prints of answers
 TABLES = (
     Table(
@@ -61,7 +64,7 @@ TABLES = (
         {"x": "label", "y": "predicted", "template": "confusion", "title": "confusion"},
     ),
 )
-ANSWER_TABLE = Table("answers")
+ANSWER_TABLE, CHOICE_TABLE = Table("answers"), Table("choices")
 DECODER = "lmspec.formats.decoder"  # reads graphs of models that write
 GRADING = "lmspec.writing.grading"  # calls the functions of a project
 
@@ -107,6 +110,7 @@ class ScoresSpec(Artifact):
         ),
         Metric("{dataset}.overlap", "lower", evidence="count"),
         Metric("{dataset}.majority.accuracy", share=True, of=LABELS),
+        Metric("{dataset}.chance", share=True, of=CHOICES),
         Metric("{dataset}.predicted_labels", of=LABELS),
         Metric("{dataset}.empty_labels", of=LABELS),
         *(
@@ -115,8 +119,8 @@ class ScoresSpec(Artifact):
         ),
         *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in WRITTEN),
     )
-    reports = (*TABLES, ANSWER_TABLE)
-    holds = (checks.each_splits_once, checks.each_overlap_once, checks.labels_or_answers)
+    reports = (*TABLES, ANSWER_TABLE, CHOICE_TABLE)
+    holds = (checks.each_splits_once, checks.each_overlap_once, checks.one_way_to_score)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
         strict=False, min_length=1, description="splits whose test split it is scored on"
@@ -137,23 +141,34 @@ class ScoresSpec(Artifact):
     generation: Generation | None = Field(
         default=None, description="how answers are generated, of models that write"
     )
+    choices: Choosing | None = Field(
+        default=None,
+        description="how models that write choose among given answers, by their likelihood",
+    )
     accepted_overlap: tuple[AcceptedOverlap, ...] = Field(
         strict=False, description="test examples that the model has seen, and that may count"
     )
 
     def modules(self) -> tuple[str, ...]:
+        if self.choices is not None:
+            return ("stages.choosing_scores", *self._readers())
         if self.generation is None:
             return (format_of(self.of),)
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
-        reader = "lmspec.writing.torchdecoder" if self.of.noun in MODELS else DECODER
         own = tuple(metric.module for metric in self.generation.own)
-        return ("stages.writing_scores", reader, *constrained, *(GRADING,) * bool(own), *own)
+        graded = (*(GRADING,) * bool(own), *own)
+        return ("stages.writing_scores", *self._readers(), *constrained, *graded)
+
+    def _readers(self) -> tuple[str, ...]:
+        return ("lmspec.writing.torchdecoder" if self.of.noun in MODELS else DECODER,)
 
     def files(self) -> tuple[str, ...]:
         constraint = None if self.generation is None else self.generation.constraint
         return (constraint.file,) if isinstance(constraint, JsonSchema) else ()
 
     def written(self) -> tuple[Table, ...]:
+        if self.choices is not None:
+            return (CHOICE_TABLE,)
         return TABLES if self.generation is None else (ANSWER_TABLE,)
 
     def reads_like(self) -> Ref | None:
@@ -163,5 +178,6 @@ class ScoresSpec(Artifact):
         return self.of
 
     def headlines(self) -> Mapping[str, Mapping[str, MetricPath]]:
-        shown = HEADLINES if self.generation is None else GENERATED
+        shown = tuple(HEADLINES) if self.generation is None else GENERATED
+        shown = CHOSEN if self.choices is not None else shown
         return {str(ref.name): {name: (ref.name, name) for name in shown} for ref in self.on}

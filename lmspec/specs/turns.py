@@ -82,6 +82,33 @@ class Pair(Spec):
     )
 
 
+class MultipleChoice(Spec):
+    """A prompt, several answers to choose from, and which of them is right.
+
+    A model that is trained on such rows learns the right one.
+    """
+
+    kind: Literal["choices"] = Field(description="a prompt and several answers, one of them right")
+    prompt: tuple[Column, ...] = Field(
+        strict=False,
+        min_length=1,
+        max_length=20,
+        description="columns that make the prompt; of several, empty ones are left out",
+    )
+    joined_by: str = Field(max_length=100, description="text between these columns")
+    choices: tuple[Column, ...] = Field(
+        strict=False,
+        min_length=1,
+        max_length=100,
+        description="a column for each choice, empty ones left out; or one that holds a list",
+    )
+    right: Column = Field(description="column that says which choice is right")
+    right_is: Literal["text", "letter", "number_from_0", "number_from_1"] = Field(
+        description="what it holds: the text of the choice, its letter (A, B, ...) or its number"
+    )
+    system: Column | None = Field(description="column of the system prompt; null: there is none")
+
+
 class Roles(Spec):
     """What a file calls the roles."""
 

@@ -10,6 +10,8 @@ from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.sides import Side
 
 EXACT_MATCH = "exact_match"
+RIGHT = (EXACT_MATCH, "accuracy")  # metrics that follow from `right`
+PER_BYTE = "accuracy_per_byte"
 ROUNDING = 1e-4  # of a metric: losses are written with six digits
 
 
@@ -44,7 +46,7 @@ class Answers(Side):
             name: Part(part.numbers[places], part.worst[places])
             for name, part in self.parts.items()
         }
-        return of_columns([[column[i] for i in places] for column in columns], parts)
+        return self._made([[column[i] for i in places] for column in columns], parts)
 
     def differs(self, other: "Answers", metric: str | None = None) -> Bools:
         """(n,) does a number of a metric, or any, differ? What one of them lacks does not count."""
@@ -72,7 +74,7 @@ class Answers(Side):
                 numbers = part.worst.copy()
                 numbers[[*kept]] = candidate.parts[name].numbers[[*kept.values()]]
                 parts[name] = Part(numbers, part.worst)
-        return of_columns((self.id, self.table, groups, self.label, answers), parts)
+        return self._made((self.id, self.table, groups, self.label, answers), parts)
 
     def followed_by(self, other: "Answers") -> "Answers":
         """These examples, then others."""
@@ -82,13 +84,32 @@ class Answers(Side):
                 after = other.parts[name]
                 numbers = np.concatenate([part.numbers, after.numbers])
                 parts[name] = Part(numbers, np.concatenate([part.worst, after.worst]))
-        return of_columns(self.columns_with(other), parts)
+        return self._made(self.columns_with(other), parts)
+
+    def _made(self, columns: Sequence[Sequence[str]], parts: Mapping[str, Part]) -> "Answers":
+        return of_columns(columns, parts, type(self))
 
 
-def of_columns(columns: Sequence[Sequence[str]], parts: Mapping[str, Part]) -> Answers:
+@dataclass(frozen=True)
+class Choices(Answers):
+    """Answers that are chosen among several, by their likelihood and by that for each byte."""
+
+    kind: ClassVar[str] = "choices"
+    relabelled: ClassVar[str] = "with another right choice"
+
+    def rights(self, metric: str) -> Bools:
+        """(n,) is the choice right by which the metric counts?"""
+        if metric != PER_BYTE:
+            return self.right
+        return np.asarray(self.parts[PER_BYTE].numbers[:, 1] > 0)
+
+
+def of_columns(
+    columns: Sequence[Sequence[str]], parts: Mapping[str, Part], kind: type[Answers] = Answers
+) -> Answers:
     """Answers from text columns, in the order of the fields, and what they add."""
     ids, table, group, label, predicted = map(tuple, columns)
-    return Answers(ids, table, group, label, predicted, parts)
+    return kind(ids, table, group, label, predicted, parts)
 
 
 class Formula(NamedTuple):
@@ -125,9 +146,7 @@ class TextScale:
         """(n, width) what each answer adds to the sums."""
         one = np.ones(len(side.id))
         right = np.stack([one, side.right], axis=1)
-        numbers = (
-            right if name == EXACT_MATCH else side.parts[name].numbers for name in self.formulas
-        )
+        numbers = (right if name in RIGHT else side.parts[name].numbers for name in self.formulas)
         return np.hstack([one[:, None], *numbers])
 
     def columns(self, name: str, true: Collection[str] | None = None) -> Ints:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmspec.statistics import bootstrap, exact, margins, predictions
+from lmspec.statistics.answers import PER_BYTE
 from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.bootstrap import Draws, Estimate
 from lmspec.statistics.predictions import Pairs
 from lmspec.statistics.sides import Measure, Side
 
-COUNTED = ("accuracy", "exact_match")  # shares of right answers
+COUNTED = ("accuracy", "exact_match", PER_BYTE)  # shares of right answers
 OF_ANSWERS = (*COUNTED, *predictions.AVERAGED)
 NAMED = ("f1", "own")  # metrics that are followed by a name
 PLANS = 8  # resamplings that are kept; one can have 200 MB
@@ -116,7 +117,7 @@ class PairedSample:
 
     def unchanged(self, metric: SplitMetric) -> bool:
         """Is everything that the metric depends on the same: the answers, or also their numbers?"""
-        if metric.of_answers:
+        if metric.of_answers and metric.name != PER_BYTE:
             changed = self._answered
         elif self.scale.labels:
             changed = self.differing
@@ -152,8 +153,8 @@ class PairedSample:
         rows, groups = self.rows(metric.table), self.pairs.groups
         if metric.name in COUNTED:
             # (rows,) 1: wrong -> right, -1: right -> wrong
-            gained = self.pairs.candidate.right[rows].astype(np.int64)
-            gained -= self.pairs.baseline.right[rows]
+            gained = self.pairs.candidate.rights(metric.name)[rows].astype(np.int64)
+            gained -= self.pairs.baseline.rights(metric.name)[rows]
             method = "McNemar, exact"
             if groups is not None:
                 gained = np.bincount(groups[rows], weights=gained).astype(np.int64)
@@ -203,7 +204,9 @@ class PairedSample:
     def margin(self, metric: SplitMetric) -> margins.Margin:
         """Exact limits of the difference of a metric of answers, by the discordant pairs."""
         rows = self.rows(metric.table)
-        baseline, candidate = self.pairs.baseline.right[rows], self.pairs.candidate.right[rows]
+        baseline, candidate = (
+            end.rights(metric.name)[rows] for end in (self.pairs.baseline, self.pairs.candidate)
+        )
         sums = self._parts[rows, self.scale.width :].sum(0)  # (width,) of the candidate
         label, effects = self.scale.classes(metric.name, self.pairs.candidate, rows, sums)
         worth = independent(baseline != candidate, self.pairs.groups, rows) / len(rows)
@@ -294,7 +297,7 @@ class Sample:
     def margin(self, metric: SplitMetric) -> margins.Margin:
         """Exact limits of a metric of answers, by how many are right."""
         rows = self.rows(metric.table)
-        right, sums = self.predictions.right[rows], self._parts[rows].sum(0)
+        right, sums = self.predictions.rights(metric.name)[rows], self._parts[rows].sum(0)
         label, effects = self.scale.classes(metric.name, self.predictions, rows, sums)
         worth = independent(right, self.groups, rows) / len(rows)
         return margins.of_level(right, label, effects, worth)

@@ -80,6 +80,10 @@ class Side(abc.ABC):
         """(n,)"""
         return np.fromiter(map(operator.eq, self.label, self.predicted), np.bool_, len(self.id))
 
+    def rights(self, metric: str) -> Bools:
+        """(n,) is the answer right that a metric counts?"""
+        return self.right
+
     @functools.cached_property
     def strata(self) -> Strata:
         """The examples by table."""

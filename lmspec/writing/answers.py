@@ -141,28 +141,28 @@ def _sums(table: Mapping[str, Sequence[str]], lower: Collection[str]) -> Iterato
     right = np.array(table["label"]) == np.array(table["predicted"])
     one, none = np.ones(len(right)), np.zeros(len(right))
 
-    def mean(of: Floats, worst: Floats, low: float, high: float) -> Sums:
-        return Sums(_columns(one, of), _columns(one, worst), _mean, low, high)
+    def average(of: Floats, worst: Floats, low: float, high: float) -> Sums:
+        return Sums(_columns(one, of), _columns(one, worst), mean, low, high)
 
-    yield "exact_match", mean(right.astype(np.float64), none, 0.0, 1.0)
+    yield "exact_match", average(right.astype(np.float64), none, 0.0, 1.0)
     bleu = _counts(table["bleu"], measuring.WORDS)
     sums = measuring.bleu_sums(bleu), measuring.bleu_sums(measuring.wrong(bleu))
     yield "bleu", Sums(*sums, measuring.corpus_bleu, 0.0, 100.0)
     chrf = _counts(table["chrf"], measuring.CHARACTERS)
     sums = measuring.chrf_sums(chrf), measuring.chrf_sums(measuring.wrong(chrf))
     yield "chrf", Sums(*sums, measuring.corpus_chrf, 0.0, 100.0)
-    yield "rouge_l", mean(np.array(table["rouge_l"], np.float64), none, 0.0, 1.0)
+    yield "rouge_l", average(np.array(table["rouge_l"], np.float64), none, 0.0, 1.0)
     if any(table["nll"]):
         nll, tokens, size = (np.array(table[n], np.float64) for n in ("nll", "tokens", "bytes"))
         worst = np.maximum(nll, WORST_TOKEN * tokens)
         numbers = _columns(tokens, nll), _columns(tokens, worst)
-        yield "log_loss", Sums(*numbers, _mean, 0.0, math.inf)
+        yield "log_loss", Sums(*numbers, mean, 0.0, math.inf)
         numbers = _columns(size, nll), _columns(size, worst)
         yield "bits_per_byte", Sums(*numbers, _bits, 0.0, math.inf)
     for name in (name for name in table if name.startswith(OWN)):
         values = np.array(table[name], np.float64)
         worst = values.max(initial=0.0) if name in lower else values.min(initial=0.0)
-        yield name, mean(values, none + worst, -math.inf, math.inf)
+        yield name, average(values, none + worst, -math.inf, math.inf)
 
 
 def _columns(*columns: Floats) -> Floats:
@@ -179,7 +179,7 @@ def _counts(cells: Sequence[str], longest: int) -> Ints:
     return counts
 
 
-def _mean(sums: Floats) -> Floats:
+def mean(sums: Floats) -> Floats:
     """(...) of (..., 2): a number of things, and the sum over them."""
     size, total = sums[..., 0], sums[..., 1]
     return np.asarray(np.divide(total, size, out=np.full_like(size, np.nan), where=size > 0))
@@ -187,7 +187,7 @@ def _mean(sums: Floats) -> Floats:
 
 def _bits(sums: Floats) -> Floats:
     """(...) of (..., 2) bytes and nats: bits for each byte, whatever the tokenizer."""
-    return _mean(sums) / math.log(2)
+    return mean(sums) / math.log(2)
 
 
 def metrics(answers: Sequence[Answer], written: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -130,7 +130,10 @@ def read_columns(table: Values) -> list[tuple[Steps, str]]:
         used.append((("turns", "column"), turns["column"]))
     elif turns:
         used += [(("turns", "prompt", i), name) for i, name in enumerate(turns["prompt"])]
-        used.append((("turns", "answer"), turns["answer"]))
+        listed = turns.get("choices") or ()
+        used += [(("turns", "choices", i), name) for i, name in enumerate(listed)]
+        answer = "right" if listed else "answer"
+        used.append((("turns", answer), turns[answer]))
         used += [(("turns", "system"), turns["system"])] if turns["system"] else []
     used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
@@ -157,10 +160,12 @@ def turns_have_no_label(table: Values) -> Iterator[Disagreement]:
 
 
 def format_has_the_turns(table: Values) -> Iterator[Disagreement]:
-    """Only JSON and Parquet hold lists of objects; plain text holds no pairs."""
-    turns, kind = table.get("turns"), table["format"]["kind"]
-    if turns and turns["kind"] == "messages" and kind in ("tsv", "csv", "text"):
-        found = f"a file of kind {kind} holds no lists of objects"
+    """Only JSON and Parquet hold lists; plain text holds no pairs."""
+    turns, kind = table.get("turns") or {}, table["format"]["kind"]
+    is_list = turns.get("kind") == "messages" or len(turns.get("choices") or ()) == 1
+    if is_list and kind in ("tsv", "csv", "text"):
+        what = "lists of objects" if turns["kind"] == "messages" else "lists of choices"
+        found = f"a file of kind {kind} holds no {what}"
         others = ((("format", "kind"), "the format"),)
         yield Disagreement(("turns", "kind"), found, "read it from jsonl, json or parquet", others)
 
@@ -174,6 +179,18 @@ def all_tables_have_turns_or_none(corpus: Values) -> Iterator[Disagreement]:
         others = ((("tables", other, "turns"), "the turns of another"),)
         remedy = "say where they are, or make it a corpus of its own"
         yield Disagreement(("tables", plain), "this table has no turns", remedy, others)
+
+
+def all_tables_have_choices_or_none(corpus: Values) -> Iterator[Disagreement]:
+    """Scores compare the choices of every row."""
+    tables = corpus["tables"]
+    choices = [(table.get("turns") or {}).get("kind") == "choices" for table in tables]
+    if any(choices) and not all(choices) and all(table.get("turns") for table in tables):
+        other, without = choices.index(True), choices.index(False)
+        others = ((("tables", other, "turns", "kind"), "the choices of another"),)
+        remedy = "give it some, or make it a corpus of its own"
+        place = ("tables", without, "turns", "kind")
+        yield Disagreement(place, "this table has no choices", remedy, others)
 
 
 def no_labels_to_contradict(corpus: Values) -> Iterator[Disagreement]:

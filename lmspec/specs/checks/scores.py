@@ -1,9 +1,16 @@
-"""scores checks: each test split once, each accepted overlap once, labels or answers."""
+"""scores checks: each test split once, each accepted overlap once, one way to score."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lmspec.errors import some
 from lmspec.specs.disagreement import Disagreement, repeated
+
+WAYS = {  # fields, of which one says what is scored
+    "calibration_bins": "labels are predicted",
+    "generation": "answers are generated",
+    "choices": "answers are chosen",
+}
 
 
 def each_splits_once(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
@@ -22,14 +29,14 @@ def each_overlap_once(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("accepted_overlap", i, "of"), found, "remove one", others)
 
 
-def labels_or_answers(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
-    """A label is predicted, or an answer is generated."""
-    bins, generation = scores.get("calibration_bins"), scores.get("generation")
-    if bins is None and generation is None:
-        found = "neither calibration_bins nor generation is given"
+def one_way_to_score(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A label is predicted, an answer is generated, or one of several is chosen."""
+    given = [name for name in WAYS if scores.get(name) is not None]
+    if not given:
+        found = f"none of {some(list(WAYS))} is given"
         remedy = "give calibration_bins for labels, such as 15, or say how answers are generated"
-        yield Disagreement((), found, remedy)
-    elif bins is not None and generation is not None:
-        others = ((("generation",), "how answers are generated"),)
-        found = "answers are no labels, whose probabilities are calibrated"
-        yield Disagreement(("calibration_bins",), found, "remove it", others)
+        yield Disagreement((), found, f"{remedy} or chosen", ())
+    elif len(given) > 1:
+        others = tuple(((name,), WAYS[name]) for name in given[1:])
+        found = f"{WAYS[given[0]]}, and {' and '.join(WAYS[name] for name in given[1:])}"
+        yield Disagreement((given[0],), found, "write a scores artifact for each", others)
