@@ -109,8 +109,11 @@ def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:
     if not turns:
         return pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
     turned = [[turn._asdict() for turn in document.turns] for document in kept]
-    whole = [(*row, turns) for row, turns in zip(rows, turned, strict=True)]
-    return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
+    whole: list[tuple[object, ...]] = [(*row, t) for row, t in zip(rows, turned, strict=True)]
+    if not any(document.choices for document in kept):
+        return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
+    chosen = [(*row, list(document.choices)) for row, document in zip(whole, kept, strict=True)]
+    return pl.DataFrame(chosen, schema=documents.MULTIPLE_CHOICE, orient="row")
 
 
 def repeated(row: Document, other: Document, reason: str) -> Rejected:

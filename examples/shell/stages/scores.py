@@ -18,13 +18,18 @@ from lmspec.methods.reading import Ids
 from lmspec.specs.scores import ScoresSpec
 
 DIGITS = 6
-WRITING = "stages.writing_scores"  # by its name: it is in the key of such scores alone
+# by their names: they are in the keys of such scores alone
+WRITING, CHOOSING = "stages.writing_scores", "stages.choosing_scores"
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Score the test split of every splits, unless the model has seen a test example."""
     overlaps = seen_examples(spec, needs)
     require_accepted(overlaps, spec, needs)
+    if spec.choices is not None:
+        choosing = importlib.import_module(CHOOSING)
+        chosen: stage.Report = choosing.build(spec, spec.choices, needs, overlaps, out)
+        return chosen
     if spec.generation is not None:
         writing = importlib.import_module(WRITING)
         report: stage.Report = writing.build(spec, spec.generation, needs, overlaps, out)
@@ -36,7 +41,7 @@ def predicted(
     spec: ScoresSpec, needs: stage.Needs, overlaps: list[overlap.Overlap], out: Path
 ) -> stage.Report:
     """Predict labels. Git keeps each prediction, since a paired test needs it."""
-    assert spec.calibration_bins is not None  # labels_or_answers
+    assert spec.calibration_bins is not None  # one_way_to_score
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}

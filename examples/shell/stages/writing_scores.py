@@ -6,7 +6,7 @@ model, splits -> answers.parquet. stages/scores.py begins it.
 import importlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,10 @@ from lmspec.errors import LmspecError
 from lmspec.formats import conversations, decoding, documents, kinds
 from lmspec.methods import overlap
 from lmspec.specs.generation import Generation, Sample
-from lmspec.specs.scores import DECODER, MODELS, ScoresSpec
+from lmspec.specs.scores import DECODER, GRADING, MODELS, ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
+from lmspec.writing.likelihood import nats
 from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
 from lmspec.writing.sampling import Sampling
 
@@ -61,6 +62,7 @@ def build(
     out: Path,
 ) -> stage.Report:
     """Answer the prompts of each test split. Git keeps counts of each answer, DVC the texts."""
+    grade = graded(generation, needs.root)
     model = opened(spec, generation, needs)
     results: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
@@ -70,10 +72,11 @@ def build(
         references = [dialogue[-1][1] for dialogue in dialogues]
         for line in measuring.remarks(references):
             stage.say(f"{name.name}: {line}")
+        grade("the first reference", references[0], references[0])  # before the long part
         answered = model.each(dialogues, name.name)
         found = [
-            Answer(row, table, group, reference=reference, **vars(each))
-            for (row, table, group), each, reference in zip(
+            Answer(row, table, group, reference=ref, own=grade(row, each.text, ref), **vars(each))
+            for (row, table, group), each, ref in zip(
                 frame.rows(), answered, references, strict=True
             )
         ]
@@ -102,7 +105,17 @@ def build(
     summary: dict[str, Any] = {"of": spec.of, "batch_size": spec.batch_size, "generation": settled}
     summary |= {"metrics": results, "data": data, "accepted_overlap": accepted}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
-    return stage.Report(results, {"answers": rows})
+    better = {f"{answers.OWN}{metric.name}": metric.better for metric in generation.own}
+    return stage.Report(results, {"answers": rows}, better)
+
+
+def graded(generation: Generation, root: Path) -> Callable[[str, str, str], dict[str, float]]:
+    """What the metrics of the project say of an answer: (its row, it, its reference) -> each."""
+    if not generation.own:
+        return lambda row, text, reference: {}
+    graders: Any = importlib.import_module(GRADING).Graders(generation.own, root)
+    grades: Callable[[str, str, str], dict[str, float]] = graders.grades
+    return grades
 
 
 def read(splits: Path, rows: int | None, seed: int) -> tuple[pl.DataFrame, list[list[Turn]]]:
@@ -262,11 +275,3 @@ def counted(prompts: Sequence[generating.Ids], dataset: str) -> Iterator[generat
         if number and number % EVERY == 0:
             stage.say(f"{dataset}: {number:,} of {len(prompts):,} prompts")
         yield ids
-
-
-def nats(logits: generating.Floats, ids: generating.Ids) -> float:
-    """Minus the log probability of tokens (t,), by the logits (t, V) before each."""
-    wide = logits.astype(np.float64)
-    top = wide.max(-1, keepdims=True)
-    total = np.log(np.exp(wide - top).sum(-1)) + top[:, 0]
-    return float((total - wide[np.arange(len(ids)), ids]).sum())
