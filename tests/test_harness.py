@@ -24,6 +24,8 @@ from stages import choosing_scores  # noqa: E402
 from tests import tinywriter  # noqa: E402
 
 TEXTS = ["anna anna", " ben", "\nclara 3", "say dora now", "x"]
+# It would move a line break at the end of a prompt to the choices, and count it in each.
+TEMPLATE = tinywriter.CHAT | {"assistant": f"{tinywriter.START}assistant:"}
 GREEDY = {"until": ["\n", "dora"], "max_gen_toks": 9}
 
 
@@ -32,9 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built model, whose template is ChatML."""
     top = tmp_path_factory.mktemp("model")
     source = tinywriter.write_weights(top / "tiny")
-    model, words, pad, _ = causal.create(tinywriter.spec_of(prompt=tinywriter.CHAT), source)
+    model, words, pad, _ = causal.create(tinywriter.spec_of(prompt=TEMPLATE), source)
     clean = {"fix_unicode": False, "unescape_html": False}
-    made = writer.WriterModel(model, words, pad, tinywriter.CHAT, 48, "leave_out", clean)
+    made = writer.WriterModel(model, words, pad, TEMPLATE, 48, "leave_out", clean)
     (top / "built").mkdir()
     writer.write(made, top / "built")
     return top / "built"
