@@ -123,9 +123,9 @@ def test_smollm2_is_exported_and_quantized(
 def asked(graph: decoder.Decoding, number: int) -> list[Request]:
     """Prompts of many lengths, every second one answered by draws."""
     drawn = Sampling(temperature=0.9, top_p=0.95, top_k=50, seed=11)
-    made = []
+    made, given = [], rows()
     for i in range(number):
-        (_, prompt), _ = rows()[i % 90]
+        (_, prompt), _ = given[i % len(given)]
         ids = graph.writer.prompt_ids([("user", prompt[: 12 + 7 * (i % 31)])])
         made.append(Request(ids, 4 + i % 7, drawn if i % 2 else None, key=key_of(ids)))
     return made
@@ -148,6 +148,7 @@ def differing(graph: decoder.Decoding, requests: list[Request], slots: list[int]
     return others
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("made")
 def test_500_texts_do_not_depend_on_their_company(project: Path) -> None:
     """Greedy and drawn, alone and among 2 to 16. Where rows share a scale, they do."""
