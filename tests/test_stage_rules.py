@@ -368,7 +368,7 @@ def _a_bundle(folder: Path, about: dict[str, Any], **changes: Any) -> None:
     bundle.build(spec, needs(**folders), folder / "out")
 
 
-def _labels_of_a_model_that_writes(folder: Path) -> None:
+def _a_bundle_of_a_model_that_writes(folder: Path) -> None:
     _a_bundle(folder, {"prompt": {}})
 
 
@@ -509,7 +509,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "adafactor cannot train weights that are divided",
     ),
     "training-fits-the-memory": (_a_step_that_does_not_fit, "a step needs about 20.0 GiB"),
-    "bundle-suits-the-kind": (_labels_of_a_model_that_writes, "the graph writes"),
+    "bundle-suits-the-kind": (_a_bundle_of_a_model_that_writes, "the graph writes"),
     "beside-is-of-the-same-splits": (_scores_of_other_splits, r"scores\.b is not on pairs"),
     "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
 }

@@ -158,6 +158,7 @@ class Findings:
             self.report("cycle", steps, f"{text} is inside of itself", "write the value out")
         elif name in known or not isinstance(section, dict | None):
             self.unsound.add(steps[:2])  # the block or the section is reported itself
+            self._noted += 1
         else:
             near = self.near(name, known)
             hint = suggest.did_you_mean(near and f"{blocks.PREFIX}{near}")

@@ -24,24 +24,24 @@ LLAMAS = {"llama", "mistral", "qwen2", "qwen3"}
 
 def training_fits_the_memory(specs: Specs) -> Disagreements:
     """`machine.memory_gib` holds weights, gradients and the optimizer's states, if nothing else."""
-    limit = (specs.values.get("machine") or {}).get("memory_gib")
-    if limit is None:
+    limit, numerics = specs.section("machine").get("memory_gib"), specs.section("numerics")
+    world = numerics.get("world")
+    divided = world if numerics.get("sharding") and isinstance(world, int) and world > 0 else 1
+    if not isinstance(limit, int | float):
         return
     for name, training in trained(specs):
         weights = _numbers(specs, name)
         if not weights:
             continue
-        numerics = specs.values.get("numerics") or {}
-        shares = numerics.get("world") or 1 if numerics.get("sharding") else 1
         whole, own = sum(weights.values()), sum(_learning(specs, name, weights).values())
         copies = copies_of_weights(training) * own
         # a sharded model is whole on each device before and after
-        needed = BYTES * max(whole, (whole + copies) / shares) / GIB
+        needed = BYTES * max(whole, (whole + copies) / divided) / GIB
         if needed > limit:
             found = (
                 f"a device needs at least {needed:.1f} GiB: {whole / 1e9:.2f} billion weights, and"
                 f" {copies_of_weights(training)} numbers more for each of {own / 1e9:.2f} billion"
-                f" that are trained, in fp32{f', divided by {shares}' if shares > 1 else ''}"
+                f" that are trained, in fp32{f', divided by {divided}' if divided > 1 else ''}"
             )
             remedy = (
                 "freeze layers, add an `adapter`, take an optimizer with fewer states, or divide"

@@ -67,6 +67,11 @@ class Specs:
         written: Values = self.written[noun][own]
         return written
 
+    def section(self, name: str) -> Values:
+        """`numerics` or `machine` as it is written; empty if it is no mapping."""
+        section = self.values.get(name)
+        return section if isinstance(section, Mapping) else {}
+
     def of(self, *nouns: str) -> Iterator[tuple[ArtifactName, Values]]:
         """(name, values) of every sound artifact of those nouns."""
         yield from ((name, self[name]) for name in self.names if name.noun in nouns)

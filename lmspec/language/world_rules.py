@@ -17,7 +17,7 @@ DIVIDED = "transformer", "causal"  # whose weights `sharding` divides
 
 def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
     """Each of the processes that train together has at least one example of a batch."""
-    world = (specs.values.get("numerics") or {}).get("world")
+    world = specs.section("numerics").get("world")
     if not isinstance(world, int):
         return
     for name, training in trained(specs):
@@ -27,7 +27,7 @@ def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
 
 def sharding_suits_the_optimizer(specs: Specs) -> Disagreements:
     """Adafactor scales a weight by its rows and columns, which torch cannot add up of parts."""
-    sharding = (specs.values.get("numerics") or {}).get("sharding")
+    sharding = specs.section("numerics").get("sharding")
     for name, training in trained(specs) if sharding else ():
         _, model = specs.first(name)
         # one that is pretrained has no architecture of its own, and is a transformer
