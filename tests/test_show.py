@@ -113,6 +113,14 @@ def test_a_candidate_that_is_better_than_what_ships_is_named(project: Project) -
             assert each.remedy == "`lmspec set exported.cnn.of=model.wide`, then `dvc repro`"
 
 
+def test_a_look_up_that_is_better_is_not_to_be_exported(project: Project) -> None:
+    """No graph is made of it, so that nothing could ship it."""
+    found = inspected(project)
+    found.revision.artifacts["model.near"] = {"architecture": {"kind": "nearest"}}  # type: ignore[index]
+    assert found._to_ship("exported.cnn", "model.near").startswith("no graph is made of")
+    assert "exported.cnn.of=model.cnn" in found._to_ship("exported.cnn", "model.cnn")
+
+
 @pytest.mark.parametrize("count", [2, 3, 50])
 def test_details_add_up_for_few_and_many_labels(project: Project, count: int) -> None:
     """Confusion, classes, calibration and tables count every example once."""

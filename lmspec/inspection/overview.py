@@ -142,7 +142,9 @@ class Inspection:
         return found
 
     def _to_ship(self, ships: str, other: str) -> str:
-        """What makes another model or graph the one that a bundle holds."""
+        """What makes another model or graph the one that a bundle holds, if it can be that."""
+        if self.artifact(other).kind == "nearest":
+            return "no graph is made of a look-up: train on more rows, or longer"
         holders = [ships, *sorted(self._made_from(ships))]
         exported = next((name for name in holders if name.startswith("exported.")), None)
         if exported is None or other.startswith(("exported.", "quantized.")):
