@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from generate_data import PROMPT, Rows
+from train import plain_recipe
 
 BATCH, RATE, DECAY, WARMUP = 16, 3e-4, 0.01, 0.05
 SKIPPED = 2  # first steps, in which memory is claimed and kernels are chosen
@@ -47,7 +48,6 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
     from lmspec.run import determinism
     from lmspec.specs.architecture import Causal
     from lmspec.specs.numerics import Numerics
-    from lmspec.specs.training import GradientDescent
     from lmspec.training import loop, seeds, writing
     from lmspec.training.task import Task
 
@@ -76,28 +76,7 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
         times.begin(int(batch.attention_mask.sum()))
         return objective(network, batch, *given)
 
-    steps = -(-len(train.ids) // BATCH)
-    recipe = GradientDescent.model_validate(
-        {
-            "kind": "gradient_descent",
-            "epochs": 1,
-            "batch_size": BATCH,
-            "optimizer": {
-                "kind": "adamw",
-                "peak_learning_rate": RATE,
-                "weight_decay": DECAY,
-                "beta1": 0.9,
-                "beta2": 0.999,
-                "epsilon": 1e-8,
-            },
-            "warmup_fraction": WARMUP,
-            "decay": "linear",
-            "max_gradient_norm": 1.0,
-            "class_weights": "none",
-            "early_stopping": {"metric": "log_loss", "evaluation_steps": steps, "patience": 1},
-            "seeds": 1,
-        }
-    )
+    recipe = plain_recipe(len(train.ids), BATCH, "log_loss", RATE, DECAY, WARMUP)
 
     def evaluate() -> dict[str, float]:
         found["tokens_per_second"] = times.end()

@@ -180,6 +180,36 @@ def worker(name: str, file: Path, way: Way) -> None:
         print(json.dumps(train(name, data, way, int(line))), file=out, flush=True)
 
 
+def plain_recipe(
+    rows: int, batch: int, metric: str, rate: float, weight_decay: float, warmup: float
+) -> Any:
+    """One pass of AdamW over so many rows, judged once, at its end: what every trainer has."""
+    from lmspec.specs.training import GradientDescent
+
+    steps = -(-rows // batch)
+    return GradientDescent.model_validate(
+        {
+            "kind": "gradient_descent",
+            "epochs": 1,
+            "batch_size": batch,
+            "optimizer": {
+                "kind": "adamw",
+                "peak_learning_rate": rate,
+                "weight_decay": weight_decay,
+                "beta1": 0.9,
+                "beta2": 0.999,
+                "epsilon": 1e-8,
+            },
+            "warmup_fraction": warmup,
+            "decay": "linear",
+            "max_gradient_norm": 1.0,
+            "class_weights": "none",
+            "early_stopping": {"metric": metric, "evaluation_steps": steps, "patience": 1},
+            "seeds": 1,
+        }
+    )
+
+
 def ours(name: str, data: Data, way: Way, seed: int) -> dict[str, Any]:
     """By lmspec's loop, as the stage `model` calls it."""
     import torch
@@ -188,7 +218,6 @@ def ours(name: str, data: Data, way: Way, seed: int) -> dict[str, Any]:
     from lmspec.run import determinism
     from lmspec.specs.architecture import Transformer
     from lmspec.specs.numerics import Numerics
-    from lmspec.specs.training import GradientDescent
     from lmspec.training import loop, seeds, supervision
     from lmspec.training.task import Task
 
@@ -226,28 +255,7 @@ def ours(name: str, data: Data, way: Way, seed: int) -> dict[str, Any]:
         times.note()
         return objective(*arguments)
 
-    steps = -(-data.rows // way.batch)
-    recipe = GradientDescent.model_validate(
-        {
-            "kind": "gradient_descent",
-            "epochs": 1,
-            "batch_size": way.batch,
-            "optimizer": {
-                "kind": "adamw",
-                "peak_learning_rate": RATE,
-                "weight_decay": DECAY,
-                "beta1": 0.9,
-                "beta2": 0.999,
-                "epsilon": 1e-8,
-            },
-            "warmup_fraction": WARMUP,
-            "decay": "linear",
-            "max_gradient_norm": 1.0,
-            "class_weights": "none",
-            "early_stopping": {"metric": "accuracy", "evaluation_steps": steps, "patience": 1},
-            "seeds": 1,
-        }
-    )
+    recipe = plain_recipe(data.rows, way.batch, "accuracy", RATE, DECAY, WARMUP)
     found: list[dict[str, Any]] = []
 
     def evaluate() -> dict[str, float]:

@@ -376,6 +376,7 @@ def test_objects_and_tables_come_back_with_answers(run: Run, scored: list[tuple[
     ],
 )
 def test_an_object_that_asks_nothing_is_named(run: Run, line: str, words: str) -> None:
+    """In one line, with its number and what it lacks."""
     code, _, err = run("--jsonl", "-", stdin=line.encode())
     assert code == 1 and words in err and err.count("\n") == 1
 
@@ -412,6 +413,7 @@ def test_arguments_change_how_it_writes(run: Run, bundle: Path, tmp_path: Path) 
 def test_an_argument_that_cannot_be_followed_is_one_line(
     run: Run, given: tuple[str, ...], words: str
 ) -> None:
+    """It names the argument, and nothing is answered."""
     code, out, err = run(*given, "x")
     assert (code, out) == (2, "") and words in err and err.count("\n") == 1
 

@@ -33,7 +33,7 @@ from tests.test_writing_updates import (
     project,
     unestimated,
 )
-from tests.tinywriter import CHAT, END, tokenizer, training
+from tests.tinywriter import CHAT, END, Killed, tokenizer, training
 
 __all__ = ["project", "unestimated"]  # fixtures
 RULE = {
@@ -189,20 +189,13 @@ def test_twice_and_resumed_it_is_the_same_bytes(
     )
     teach(project, tmp_path / "one", rule)
     teach(project, tmp_path / "two", rule)
-    resume, own, count = Resume(tmp_path / "resume", lambda: True), imitating.soft_loss, 0
-
-    def killed(*given: Any) -> torch.Tensor:
-        nonlocal count
-        count += 1
-        if count == 6:
-            raise KeyboardInterrupt
-        return own(*given)
-
+    resume = Resume(tmp_path / "resume", lambda: True)
+    killed = Killed(imitating.soft_loss, 6)
     monkeypatch.setattr(imitating, "soft_loss", killed)
     with pytest.raises(KeyboardInterrupt):
         teach(project, tmp_path / "killed", rule, resume=resume)
     teach(project, tmp_path / "resumed", rule, resume=resume)
-    assert 12 < count < 6 + 12
+    assert 12 < killed.count < 6 + 12
     for name in ("two", "resumed"):
         for file in sorted((tmp_path / "one").iterdir()):
             assert file.read_bytes() == (tmp_path / name / file.name).read_bytes(), file.name

@@ -29,7 +29,17 @@ from tests.specs import WRITING
 from tests.test_decoder import GREEDY, INT8, LOOSE
 from tests.test_training import ADAMW, NUMERICS
 from tests.test_writers import LORA, built
-from tests.tinywriter import NAMES, SAY, Turns, pairs, spec_of, training, write_split, write_weights
+from tests.tinywriter import (
+    NAMES,
+    SAY,
+    Killed,
+    Turns,
+    pairs,
+    spec_of,
+    training,
+    write_split,
+    write_weights,
+)
 
 STOPPING = {"metric": "log_loss", "evaluation_steps": 40, "patience": 9}
 
@@ -319,20 +329,13 @@ def test_twice_and_resumed_it_is_the_same_bytes(
     report = update(project, tmp_path / "one", rule)
     assert report.metrics["rows"] == {"new": 40, "replayed": 20}
     update(project, tmp_path / "two", rule)
-    resume, own, count = Resume(tmp_path / "resume", lambda: True), imitating.soft_loss, 0
-
-    def killed(*given: Any) -> torch.Tensor:
-        nonlocal count
-        count += 1
-        if count == 9:
-            raise KeyboardInterrupt
-        return own(*given)
-
+    resume = Resume(tmp_path / "resume", lambda: True)
+    killed = Killed(imitating.soft_loss, 9)
     monkeypatch.setattr(imitating, "soft_loss", killed)
     with pytest.raises(KeyboardInterrupt):
         update(project, tmp_path / "killed", rule, resume=resume)
     update(project, tmp_path / "resumed", rule, resume=resume)
-    assert count > 10
+    assert killed.count > 10
     for name in ("two", "resumed"):
         for file in sorted((tmp_path / "one").iterdir()):
             assert file.read_bytes() == (tmp_path / name / file.name).read_bytes(), file.name

@@ -29,6 +29,19 @@ AFTER_PADDING = {
 }
 
 
+def exists(path: Path) -> bool:
+    """Is it there? A name that no file can have is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Is it there, and a file?"""
+    return exists(path) and path.is_file()
+
+
 def size(path: Path) -> int:
     """Bytes of a file, or of all files beneath a folder."""
     files = path.rglob("*") if path.is_dir() else [path]

@@ -53,7 +53,7 @@ def file_sources_exist(specs: Specs) -> Disagreements:
         if source["kind"] == "file":
             path = Path(source["path"])
             files = (str(path), *clone_rules.tracking(path))
-            if not any(_exists(specs.root / file) for file in files):
+            if not any(on_disk.exists(specs.root / file) for file in files):
                 yield Disagreement(
                     (*name, "path"),
                     f"there is no file or folder {path}",
@@ -65,7 +65,7 @@ def file_sources_are_not_built(specs: Specs) -> Disagreements:
     """Name the artifact that builds it instead: lmspec does not know what a source has seen."""
     top = specs.root.resolve()
     for name, source in specs.of("sources"):
-        if source["kind"] != "file" or not _exists(specs.root / source["path"]):
+        if source["kind"] != "file" or not on_disk.exists(specs.root / source["path"]):
             continue
         path = (specs.root / source["path"]).resolve()  # it may be a link
         for made in specs.edges:
@@ -80,7 +80,7 @@ def file_sources_hold_files(specs: Specs) -> Disagreements:
     """With a FIFO, a device or a dangling link, DVC would wait for ever or lose the content."""
     for name, source in specs.of("sources"):
         path = specs.root / source.get("path", "")
-        if source["kind"] == "file" and _exists(path):
+        if source["kind"] == "file" and on_disk.exists(path):
             try:
                 folders.require_files(path)
             except LmspecError as error:
@@ -98,7 +98,7 @@ def file_sources_have_their_hash(specs: Specs) -> Disagreements:
     """
     for name, source in specs.of("sources"):
         path = specs.root / source["path"] if source["kind"] == "file" else None
-        if path is None or not _exists(path) or on_disk.size(path) > MOST_HASHED:
+        if path is None or not on_disk.exists(path) or on_disk.size(path) > MOST_HASHED:
             continue
         try:
             sha256 = folders.sha256(path)
@@ -119,9 +119,9 @@ def table_is_in_its_source(specs: Specs) -> Disagreements:
         for i, table in enumerate(corpus["tables"]):
             of, file = table["of"], table["file"]
             path = specs.root / specs[of].get("path", "")
-            if specs[of]["kind"] != "file" or not _exists(path):
+            if specs[of]["kind"] != "file" or not on_disk.exists(path):
                 continue
-            if path.name != file if path.is_file() else not _exists(path / file):
+            if path.name != file if path.is_file() else not on_disk.exists(path / file):
                 yield Disagreement(
                     (*name, "tables", i, "file"),
                     f"{of} has no file {file}",
@@ -421,10 +421,3 @@ WARNINGS = (
     clone_rules.git_keeps_what_a_clone_needs,
     clone_rules.git_keeps_the_bytes_of_sources,
 )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False

@@ -65,16 +65,9 @@ def _tables(specs: Specs) -> Iterator[tuple[ArtifactName, int, Values, Path]]:
             source = specs[table["of"]]
             built = ArtifactName.parse(table["of"]).folder
             path = specs.root / (source["path"] if source["kind"] == "file" else built)
-            path = path if _is_file(path) else path / table["file"]
-            if _is_file(path):
+            path = path if on_disk.is_file(path) else path / table["file"]
+            if on_disk.is_file(path):
                 yield name, i, table, path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _names(path: Path, form: Values) -> list[str]:
