@@ -114,6 +114,26 @@ def test_tokens_and_n_grams_share_one_sequence(weights: Path, tmp_path: Path) ->
         assert one.tolist() == other.tolist()
 
 
+def test_ids_that_another_program_made_are_read_as_ours(weights: Path) -> None:
+    """Those of tokens first, as many as the encoder reads; n-grams without a bound."""
+    _, tokenizer, _ = hybrid.create(shape(max_length=6), weights, TEXTS, 2)
+    reader = reading.Reader(tokenizer, Hybrid.long_texts)
+    (ids,) = reader.read([" ".join(TEXTS[:5])]).ids
+    assert reader.given(ids).ids[0] is ids and reader.given(ids).tokens.tolist() == [6]
+    for bad, reason in (
+        (ids[::-1], "come after"),
+        (np.append(ids[:1], ids), "7 tokens are more than 6"),
+        (np.append(ids, tokenizer.get_vocab_size()), "there is no id"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            reader.given(bad)
+    alone = reading.Reader(tokenizer.ngrams, None)
+    (ids,) = alone.read(TEXTS[:1]).ids
+    assert alone.given(ids).tokens.tolist() == alone.read(TEXTS[:1]).tokens.tolist()
+    with pytest.raises(ValueError, match="there is no id -1"):
+        alone.given(np.append(ids, -1))
+
+
 def test_what_the_encoder_does_not_read_is_counted(weights: Path, tmp_path: Path) -> None:
     """As of the encoder alone: n-grams, of the whole text, hide nothing. Of n-grams alone nothing
     is cut, nor unknown."""

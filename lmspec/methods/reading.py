@@ -123,6 +123,25 @@ class Reader:
         """Are there tokens among what it reads, and not n-grams alone?"""
         return isinstance(self._tokenizer, Tokenizer)
 
+    def given(self, ids: Ids) -> Windows:
+        """One text, whose ids another program has made: one window; special tokens count, too.
+
+        Raises ValueError for an id that `read` never gives, or for more tokens than it gives.
+        """
+        most = (self._hybrid or self._tokenizer).get_vocab_size()
+        strange = ids[(ids < 0) | (ids >= most)]
+        if len(strange):
+            raise ValueError(f"there is no id {strange[0]}: they are 0 to {most - 1}")
+        is_token = ids < (most if self._hybrid is None else self._hybrid.offset)
+        tokens = int(is_token.sum()) if self.is_of_tokens else len(ids)
+        if not is_token[:tokens].all():
+            raise ValueError("ids of n-grams come after those of tokens")
+        if self.max_length is not None and tokens > self.max_length:
+            raise ValueError(f"{tokens} tokens are more than {self.max_length}, which are read")
+        nothing = np.zeros(1, np.int64)
+        unknown = nothing if self.is_of_tokens else None
+        return Windows([ids], nothing, np.array([tokens]), nothing, unknown)
+
     def _encoded(self, texts: Iterable[str]) -> Iterator[tuple[str, Ids]]:
         """Each text and its ids; of few at once, since an encoding holds strings and offsets."""
         rest = iter(texts)
