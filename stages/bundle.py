@@ -10,7 +10,7 @@ from typing import Any
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, documents, manifest, predict
-from lmspec.methods import agreement, card, folders
+from lmspec.methods import agreement, card, evidence, folders
 from lmspec.specs.bundle import BundleSpec
 
 WRITING = "stages.writing_bundle"  # by its name: it is in the key of such bundles alone
@@ -33,6 +33,7 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     classifier = predict.Classifier(out, check=False)  # the manifest comes last
     require_scored_answers(classifier, spec, needs, scores)
     about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
+    write_evidence(spec, needs, out)
     reader = classifier.reader
     reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
@@ -40,6 +41,24 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     (out / "README.md").write_text(text, encoding="utf-8")
     write_manifest(spec, needs, out)
     return stage.Report()
+
+
+def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
+    """What people who are asked to trust the answers want to see, for the page of `lmspec serve`.
+
+    Texts only as many as the spec has: a bundle travels further than its test texts may.
+    """
+    table = documents.read(needs[spec.scores] / "predictions.parquet", evidence.Row._fields)
+    rows = [evidence.Row(*row) for row in table.select(evidence.Row._fields).iter_rows()]
+    values = {
+        "of": spec.of,
+        "scores": spec.scores,
+        "confidence": evidence.CONFIDENCE,
+        "accuracies": evidence.accuracies(rows),
+        "mistakes": evidence.mistakes(rows, spec.mistakes or 0),
+    }
+    text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+    (out / "scores.json").write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_manifest(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:

@@ -331,7 +331,7 @@ ADDED = {
     "Decoding": {"end_penalty"},
     "Generation": {"end_penalty", "own"},
     "ExportedSpec": {"format", "opset"},
-    "BundleSpec": {"attribution", "beside", "generation", "serving"},
+    "BundleSpec": {"attribution", "beside", "generation", "mistakes", "serving"},
     "SpeedSpec": {"generation"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},
 }

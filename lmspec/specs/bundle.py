@@ -26,6 +26,7 @@ class BundleSpec(Artifact):
         checks.license_is_an_spdx_expression,
         checks.each_of_beside_once,
         checks.beside_is_of_answers,
+        checks.mistakes_are_of_labels,
         dvc_replaces_nothing,
     )
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
@@ -46,6 +47,13 @@ class BundleSpec(Artifact):
     )
     serving: Serving | None = Field(
         default=None, description="limits of `lmspec serve`; null: those of docs/serving.md"
+    )
+    mistakes: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="test texts that the model gets wrong, for the page of `lmspec serve`; null:"
+        " none, since a bundle travels further than its test texts may",
     )
     attribution: str | None = Field(
         default=None,

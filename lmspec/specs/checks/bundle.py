@@ -38,3 +38,10 @@ def beside_is_of_answers(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
     if bundle.get("beside") and bundle.get("generation") is None:
         found = "only the card of a model that writes has further scores"
         yield Disagreement(("beside",), found, "remove it")
+
+
+def mistakes_are_of_labels(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A generated answer is not simply right or wrong."""
+    if bundle.get("mistakes") is not None and bundle.get("generation") is not None:
+        found = "only a model that tells labels apart has texts that it gets wrong"
+        yield Disagreement(("mistakes",), found, "remove it")
