@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from tokenizers import Tokenizer
 
 from lmspec.writing import growing
 from lmspec.writing.generating import (
+    Batch,
     Decoder,
+    Failed,
     Request,
+    Text,
     Token,
     Written,
     generate,
@@ -122,6 +126,54 @@ def test_requests_are_taken_as_they_are_needed() -> None:
     tokens = generate(Toy(), endless(), TOKENIZER, [], 3)
     for token in itertools.islice(tokens, 100):
         assert taken[-1] <= token.request + 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_texts_come_and_go_between_steps(seed: int) -> None:
+    """What each says is what it says alone; one that leaves early says the beginning of it."""
+    asked, random = requests(), np.random.default_rng(seed)
+    decoder, batch = Toy(), Batch(Toy())
+    got: dict[int, list[Token]] = {number: [] for number in range(len(asked))}
+    waiting, left = list(random.permutation(len(asked))), set()
+    while waiting or len(batch):
+        for number in waiting[: random.integers(0, 3)]:
+            waiting.remove(number)
+            text = Text(int(number), asked[number], decoder, TOKENIZER, frozenset([1]))
+            got[number].append(text.first(decoder))
+            batch.join(text)
+        if random.random() < 0.1:
+            left.add(number := int(random.integers(len(asked))))
+            batch.leave(number)
+        for token in batch.step() if len(batch) else ():
+            assert isinstance(token, Token)
+            got[token.request].append(token)
+    for number, (text, _, ids) in enumerate(alone(Toy(), asked)):
+        whole = "".join(token.text for token in got[number])
+        assert text == whole or (number in left and text.startswith(whole))
+        assert [token.id for token in got[number]] == ids[: len(got[number])]
+
+
+def test_a_text_that_fails_leaves_alone() -> None:
+    """One without a number among its logits: the others go on."""
+
+    class Broken(Toy):
+        def step(self, pasts: Sequence[Any], tokens: Any) -> Any:
+            new, logits = super().step(pasts, tokens)
+            if len(self.companies) == 3:
+                logits[1] = np.nan
+            return new, logits
+
+    decoder = Broken()
+    batch = Batch(decoder)
+    for number in range(3):
+        text = Text(number, Request(np.array([number + 5]), 9), decoder, TOKENIZER, frozenset())
+        text.first(decoder)
+        batch.join(text)
+    steps = [batch.step() for _ in range(4)]
+    assert [len(step) for step in steps] == [3, 3, 3, 2]
+    failed = steps[2][1]
+    assert isinstance(failed, Failed) and failed.request == 1
+    assert "no numbers" in str(failed.error)
 
 
 def test_why_a_text_ends() -> None:

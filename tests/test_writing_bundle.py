@@ -215,6 +215,21 @@ def test_a_bundle_that_writes_otherwise_is_not_built(project: Path, tmp_path: Pa
         bundled(copy, tmp_path / "out")
 
 
+def test_a_bundle_knows_whether_its_texts_depend_on_company(
+    project: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """By the measurement of its graph; without one it promises nothing."""
+    assert Writer(bundle).batch_invariant
+    copy = shutil.copytree(project, tmp_path / "copy")
+    path = copy / "data/metrics/quantized-pairs.json"
+    figures = json.loads(path.read_text())
+    assert figures.pop("batch_difference") == 0
+    for number, more in enumerate(({"batch_difference": 1e-6}, {})):
+        path.write_text(json.dumps(figures | more))
+        bundled(copy, tmp_path / f"out-{number}")
+        assert not Writer(tmp_path / f"out-{number}").batch_invariant
+
+
 def test_answers_that_were_generated_in_another_way_are_named(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ class Writer:
     encoder   conversations -> token ids, as in training
     decoder   token ids -> logits
     chats     does it read conversations, or one prompt alone?
+    batch_invariant  were its logits measured to be the same bits alone and beside others?
     Raises Damaged.
     """
 
@@ -122,6 +123,7 @@ class Writer:
             prompt, rule = about["prompt"], about["generation"]
             self.chats = prompt["kind"] != PAIR
             self.takes_system = self.chats and prompt["system"] is not None
+            self.batch_invariant: bool = about["batch_invariant"]
             max_length, long_texts = about["max_length"], about["long_texts"]
             positions, end_id = about["max_past"], about["end_id"]
         with _damage("tokenizer.json"):
@@ -135,6 +137,7 @@ class Writer:
             raise Damaged("tokenizer.json", "it has more tokens than the graph")
         if self.encoder.end_id != end_id:
             raise Damaged("lmspec.json", f"token {end_id} is not the end that tokenizer.json has")
+        self._constraints: Any = None
         self.settings = self.settings_by(rule)
 
     def write(self, prompt: str, settings: Settings | None = None) -> str:
@@ -221,8 +224,10 @@ class Writer:
             found = f"a constraint needs the package {error.name}"
             raise Refused(f"{found}: pip install 'llguidance>=1.9,<2'") from None
         try:
-            made = Constraints(self._words, self.decoder.vocabulary, [self.encoder.end_id])
-            grammar: Constraint = getattr(made, kind)(rule)
+            if self._constraints is None:
+                ends = [self.encoder.end_id]
+                self._constraints = Constraints(self._words, self.decoder.vocabulary, ends)
+            grammar: Constraint = getattr(self._constraints, kind)(rule)
         except ConstraintError as error:
             raise Refused(str(error)) from None
         return grammar

@@ -186,30 +186,75 @@ def generate(
     if slots < 1:
         raise ValueError(f"slots is at least 1, not {slots}")
     ends = frozenset(end_ids)
-    waiting = (
-        _Running(number, request, decoder, tokenizer, ends)
-        for number, request in enumerate(requests)
-    )
-    running: list[_Running] = []
+    batch, waiting = Batch(decoder), enumerate(requests)
     while True:
-        while len(running) < slots and (begun := next(waiting, None)) is not None:
-            token = begun.first(decoder)
-            yield token
-            if token.stopped is None:
-                running.append(begun)
-        if not running:
+        while len(batch) < slots and (asked := next(waiting, None)) is not None:
+            begun = Text(*asked, decoder, tokenizer, ends)
+            yield begun.first(decoder)
+            batch.join(begun)
+        if not len(batch):
             return
-        last = np.array([one.last for one in running], np.int64)
-        pasts, logits = decoder.step([one.past for one in running], last)
-        for one, past, row in zip(running, pasts, logits, strict=True):
-            one.past = past
-            yield one.following(row)
-        running = [one for one in running if one.stopped is None]
+        for token in batch.step():
+            if isinstance(token, Failed):
+                raise token.error
+            yield token
 
 
-class _Running:
-    """A request that is being answered.
+@dataclass(frozen=True)
+class Failed:
+    """A text that cannot go on: its logits are no numbers, or its constraint allows no token.
 
+    request  number of its request
+    """
+
+    request: int
+    error: ValueError
+
+
+class Batch:
+    """Texts that grow together; between two steps any may join, or leave.
+
+    A text does not depend on the others, nor on when they come and go.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._texts: dict[int, Text] = {}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def join(self, text: "Text") -> None:
+        """A text that has its first token; none that has ended with it."""
+        if text.stopped is None:
+            self._texts[text.number] = text
+
+    def leave(self, number: int) -> None:
+        """The text of that number, if it is there, grows no further."""
+        self._texts.pop(number, None)
+
+    def step(self) -> list[Token | Failed]:
+        """One more token of each text. Those that have ended, or failed, have left."""
+        texts = list(self._texts.values())
+        last = np.array([text.last for text in texts], np.int64)
+        pasts, logits = self._decoder.step([text.past for text in texts], last)
+        found: list[Token | Failed] = []
+        for text, past, row in zip(texts, pasts, logits, strict=True):
+            text.past = past
+            try:
+                found.append(text.following(row))
+            except ValueError as error:
+                found.append(Failed(text.number, error))
+                self.leave(text.number)
+            if text.stopped is not None:
+                self.leave(text.number)
+        return found
+
+
+class Text:
+    """A text that grows.
+
+    number   of its request
     past     of its tokens but the last
     last     the token that the decoder has not read yet
     stopped  as of its last `Token`
@@ -227,7 +272,7 @@ class _Running:
         tokenizer: Tokenizer,
         ends: frozenset[int],
     ) -> None:
-        self._number, self._request, self._ends = number, request, ends
+        self.number, self._request, self._ends = number, request, ends
         self._room = min(request.new_tokens, decoder.positions - len(request.ids))
         self._text = GrowingText(tokenizer, request.stop)
         self._allowed = request.constraint.begin() if request.constraint else None
@@ -240,7 +285,8 @@ class _Running:
     def first(self, decoder: Decoder) -> Token:
         """Read the prompt."""
         if self._room < 1:
-            return Token(self._number, -1, "", 0.0, "positions")
+            self.stopped = "positions"
+            return Token(self.number, -1, "", 0.0, self.stopped)
         self.past, logits = decoder.prefill(self._request.ids)
         return self.following(logits)
 
@@ -258,7 +304,7 @@ class _Running:
         self._count += 1
         text, self.stopped = self._adding(self.last)
         certainty = log_probability(logits, self.last)
-        return Token(self._number, self.last, text, certainty, self.stopped)
+        return Token(self.number, self.last, text, certainty, self.stopped)
 
     def _adding(self, token: int) -> tuple[str, str | None]:
         """(what a token adds to the text, why the text ends with it)."""

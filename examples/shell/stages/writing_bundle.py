@@ -46,7 +46,9 @@ def build(
     for name in predict_writing.DATA:
         shutil.copyfile(needs[spec.of] / name, out / name)
     about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
+    figures = json.loads((needs.root / ArtifactName.parse(spec.of).metrics).read_text("utf-8"))
     about |= {"generation": decoding.settled(generation, needs.root)}
+    about |= {"batch_invariant": figures.get("batch_difference") == 0}
     text = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
     (out / "lmspec.json").write_text(text, encoding="utf-8")
     if not deployed_writing.write(out, generation.constraint is not None):
@@ -63,7 +65,7 @@ def build(
         about,
         scores,
         tables,
-        json.loads((needs.root / ArtifactName.parse(spec.of).metrics).read_text("utf-8")),
+        figures,
         example(writer, scored),
         writer.encoder.end,
         checked,
