@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lmspec.formats.predict import Answer, Classifier
@@ -134,6 +135,99 @@ def test_outputs_are_those_that_were_asked_for(client: Client, expected: list[An
     assert [output["shape"] for output in values["outputs"]] == [[4, 1], [4, 3]]
 
 
+def of_ids(rows: list[list[int]], length: int, binary: bool = False) -> tuple[bytes, Any]:
+    """A body with the ids of each text, padded with whatever; and its header."""
+    ids = np.full((len(rows), length), -7, np.int64)
+    mask = np.zeros((len(rows), length), np.int64)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)], mask[number, : len(row)] = row, 1
+    inputs, rest = [], b""
+    for name, values in (("input_ids", ids), ("attention_mask", mask)):
+        tensor = {"name": name, "shape": [len(rows), length], "datatype": "INT64"}
+        if binary:
+            tensor["parameters"] = {"binary_data_size": values.nbytes}
+            rest += values.tobytes()
+        else:
+            tensor["data"] = values.tolist() if len(rows) % 2 else values.ravel().tolist()
+        inputs.append(tensor)
+    head = json.dumps({"inputs": inputs}).encode()
+    return head + rest, {HEAD: str(len(head))} if binary else {}
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_ids_have_the_answer_of_the_text_whose_ids_they_are(
+    client: Client, expected: list[Answer], binary: bool
+) -> None:
+    """Bit for bit, whatever they are padded with; a row of padding is an empty text."""
+    classifier = client.service.current.bundle.classifier
+    rows = [
+        ids.tolist()
+        for ids in classifier.reader.read([classifier.clean(text) for text in TEXTS]).ids
+    ]
+    rows[2] = []  # of the empty text
+    for some, answers in ((rows, expected), (rows[:3], expected[:3])):
+        body, headers = of_ids(some, max(map(len, rows)) + 3, binary)
+        response = infer(client, body, **headers)
+        assert response.status == 200 and outputs(response) == as_outputs(answers)
+        assert [output["shape"] for output in response.values["outputs"]] == [
+            [len(some)],
+            [len(some), 3],
+        ]
+
+
+def changed(place: int = 0, **fields: Any) -> dict[str, Any]:
+    """Ids of two texts, with other fields of one input."""
+    body: dict[str, Any] = json.loads(of_ids([[1, 2, 3], [4, 5]], 3)[0])
+    body["inputs"][place] |= fields
+    return body
+
+
+BAD_IDS: dict[str, tuple[Any, str]] = {
+    "none of the vocabulary": (changed(data=[1, 2, 10**6, 4, 5, 0]), "text 0: there is no id 1000"),
+    "a negative id": (changed(data=[1, 2, 3, 4, -5, 0]), "text 1: there is no id -5"),
+    "more than 64 bits": (changed(data=[1, 2, 2**63, 4, 5, 0]), "whole numbers of 64 bits"),
+    "a fraction": (changed(data=[1, 2, 3.0, 4, 5, 0]), "whole numbers of 64 bits"),
+    "a truth": (changed(data=[1, 2, True, 4, 5, 0]), "whole numbers of 64 bits"),
+    "text": (changed(data=["1", 2, 3, 4, 5, 0]), "whole numbers of 64 bits"),
+    "rows of two lengths": (changed(data=[[1, 2, 3], [4, 5]]), "each row of `input_ids`"),
+    "rows and numbers": (changed(data=[[1, 2, 3], 4]), "each row of `input_ids`"),
+    "too few": (changed(data=[1, 2]), "has 6 numbers, its data 2"),
+    "one dimension": (changed(shape=[6]), "the shape of `input_ids` is [n, t]"),
+    "an endless shape": (changed(shape=[10**1700, 10**1700]), "a shape is a list of"),
+    "another mask": (changed(1, shape=[3, 2]), "have one shape"),
+    "padding on the left": (changed(1, data=[1, 1, 1, 0, 1, 1]), "text 1: its `attention_mask`"),
+    "a mask of halves": (changed(1, data=[1, 2, 1, 1, 1, 0]), "text 0: its `attention_mask`"),
+    "another datatype": (changed(datatype="INT32"), "the datatype of `input_ids` is INT64"),
+    "a name that is none": (changed(name=["input_ids"]), "each input has a `name`"),
+    "ids twice": (changed(1, name="input_ids"), "an input is given twice"),
+    "ids without a mask": ({"inputs": changed()["inputs"][:1]}, "or `input_ids` and"),
+    "texts and ids": ({"inputs": [*asked()["inputs"], *changed()["inputs"]]}, "the inputs are"),
+    "beyond the positions": (json.loads(of_ids([[1] * 17], 17)[0]), "17 tokens are more than 16"),
+    "no row": (json.loads(of_ids([], 3)[0]), "there is no text"),
+    "an output that is a list": (changed() | {"outputs": [{"name": []}]}, "the outputs are"),
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), BAD_IDS.values(), ids=BAD_IDS)
+def test_ids_that_no_text_has_are_refused(client: Client, body: Any, reason: str) -> None:
+    """With what is wrong, and where; the model, which would count negative ones from its end, is
+    not asked."""
+    response = infer(client, body)
+    assert response.status == 400 and reason in response.values["error"]
+    assert infer(client, changed()).status == 200  # the control
+
+
+def test_binary_ids_are_held_against_their_shape(client: Client) -> None:
+    """Eight bytes a number, of each input, and none after the last."""
+    body, headers = of_ids([[1, 2, 3], [4, 5]], 3, binary=True)
+    head, rest = json.loads(body[: int(headers[HEAD])]), body[int(headers[HEAD]) :]
+    for sizes in ((48, 47), (48, 40), (47, 49), (96, 0), (48, 10**30), (-1, 48), (48.0, 48)):
+        for tensor, size in zip(head["inputs"], sizes, strict=True):
+            tensor["parameters"] = {"binary_data_size": size}
+        bad = json.dumps(head).encode()
+        assert infer(client, bad + rest, **{HEAD: str(len(bad))}).status == 400, sizes
+
+
 def test_server_and_model_are_described(client: Client) -> None:
     """With and without the version, which is the beginning of the bundle's digest."""
     assert client.get("/v2").values["name"] == "lmspec"
@@ -145,11 +239,17 @@ def test_server_and_model_are_described(client: Client) -> None:
         assert client.get(f"/v2/models/release{path}/ready").values["ready"] is True
         assert infer(client, asked(), f"release{path}").status == 200
     assert about["outputs"][1]["parameters"]["labels"] == bundles.LABELS
+    config = client.get("/v2/models/release/config").values
+    for side, other in (("inputs", "input"), ("outputs", "output")):
+        assert [(one["name"], one["shape"]) for one in about[side]] == [
+            (one["name"], one["dims"]) for one in config[other]
+        ]
+    assert [one["name"] for one in about["inputs"]] == ["text", "input_ids", "attention_mask"]
     for path in ("/v2/models/other", "/v2/models/release/versions/1", "/v2/models/..%2f/ready"):
         assert client.get(path).status == 404
         assert isinstance(client.get(path).values["error"], str)
     assert infer(client, asked(), "other").status == 404
-    for path in ("/v2/models/release/config", "/v2/models/stats", "/v2/x"):
+    for path in ("/v2/models/release/stats", "/v2/models/stats", "/v2/x"):
         assert isinstance(client.get(path).values["error"], str)
 
 

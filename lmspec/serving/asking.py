@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+from lmspec.methods.reading import Windows
 from lmspec.serving.limits import Limits
 
 ID = r"[A-Za-z0-9._~:/+=-]{1,128}"  # it is logged, so it holds nothing that acts
 FIELDS = ("text", "texts", "top", "id")
 MOST_LABELS = 100_000  # of `top`
+Content = str | Windows  # a text, or what a client has read of it
 
 
 class Refused(Exception):
@@ -36,7 +38,7 @@ class Refused(Exception):
 class Text:
     """One text of a request; why it is refused, if it is."""
 
-    text: str = ""
+    text: Content = ""
     id: str | None = None
     refused: Refused | None = None
 
@@ -61,9 +63,9 @@ def asked(body: bytes, limits: Limits) -> Asked:
     values = parsed(body)
     for name in values:
         if name not in FIELDS:
-            _malformed(f"there is no field {name[:50]!r}; the fields are {', '.join(FIELDS)}")
+            malformed(f"there is no field {name[:50]!r}; the fields are {', '.join(FIELDS)}")
     if ("text" in values) == ("texts" in values):
-        _malformed("give either `text`, or `texts` with a list")
+        malformed("give either `text`, or `texts` with a list")
     top, identity = _top(values), _id(values)
     if "text" in values:
         only = text(values["text"], limits)
@@ -72,7 +74,7 @@ def asked(body: bytes, limits: Limits) -> Asked:
         return Asked((only,), top, identity, single=True)
     texts = values["texts"]
     if not isinstance(texts, list) or not texts:
-        _malformed("`texts` is a list of one text or more")
+        malformed("`texts` is a list of one text or more")
     require_number(len(texts), limits)
     return Asked([_element(one, limits) for one in texts], top, identity, single=False)
 
@@ -96,13 +98,13 @@ def parsed(body: bytes) -> dict[str, Any]:
             body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number
         )
     except UnicodeDecodeError as error:
-        _malformed(f"the body is not UTF-8: byte {error.start}")
+        malformed(f"the body is not UTF-8: byte {error.start}")
     except RecursionError:
-        _malformed("the body is nested too deeply")
+        malformed("the body is nested too deeply")
     except ValueError as error:
-        _malformed(f"the body is not JSON: {str(error)[:200]}")
+        malformed(f"the body is not JSON: {str(error)[:200]}")
     if not isinstance(values, dict):
-        _malformed('the body is no JSON object, such as {"text": "A text."}')
+        malformed('the body is no JSON object, such as {"text": "A text."}')
     return values
 
 
@@ -125,14 +127,14 @@ def _top(values: Mapping[str, Any]) -> int | None:
     if isinstance(top, float) and top.is_integer():
         top = int(top)
     if type(top) is not int or not 1 <= top <= MOST_LABELS:
-        _malformed(f"`top` is a whole number from 1 to {MOST_LABELS}")
+        malformed(f"`top` is a whole number from 1 to {MOST_LABELS}")
     return top
 
 
 def _id(values: Mapping[str, Any]) -> str | None:
     identity = values.get("id")
     if "id" in values and not is_id(identity):
-        _malformed("an `id` is text of 1 to 128 ASCII letters, digits and ._~:/+=-")
+        malformed("an `id` is text of 1 to 128 ASCII letters, digits and ._~:/+=-")
     return identity
 
 
@@ -165,5 +167,6 @@ def _no_text(message: str) -> Refused:
     return Refused(HTTPStatus.BAD_REQUEST, "no_text", message)
 
 
-def _malformed(message: str) -> NoReturn:
+def malformed(message: str) -> NoReturn:
+    """Refuse a request that is not as described."""
     raise Refused(HTTPStatus.BAD_REQUEST, "malformed", message)

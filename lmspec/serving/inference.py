@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lmspec.serving import tensors
+from lmspec.serving import metadata, tensors
 from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
 from lmspec.serving.service import Release, Service
@@ -17,6 +17,7 @@ VERSION = f"{MODEL}/versions/{{version}}"
 LIVE, READY = f"{PREFIX}/health/live", f"{PREFIX}/health/ready"
 HEAD_BYTES = "inference-header-content-length"
 KINDS = ("", "application/json", "application/octet-stream")
+EXTENSIONS = ["binary_tensor_data", "model_configuration"]
 VERSION_DIGITS = 16  # of the digest of the bundle
 
 
@@ -34,13 +35,13 @@ class Inference:
             Route(READY, self.ready),
             *(Route(path, self.model) for path in (MODEL, VERSION)),
             *(Route(f"{path}/ready", self.model_ready) for path in (MODEL, VERSION)),
+            *(Route(f"{path}/config", self.config) for path in (MODEL, VERSION)),
             *(Route(f"{path}/infer", self.infer, methods=["POST"]) for path in (MODEL, VERSION)),
         ]
 
     async def server(self, request: Request) -> Response:
         """GET /v2."""
-        values = {"name": "lmspec", "version": "2", "extensions": ["binary_tensor_data"]}
-        return in_json(values)
+        return in_json({"name": "lmspec", "version": "2", "extensions": EXTENSIONS})
 
     async def live(self, request: Request) -> Response:
         """GET /v2/health/live."""
@@ -54,7 +55,12 @@ class Inference:
         """GET /v2/models/NAME."""
         bundle = self._named(request).bundle
         version = bundle.manifest.digest[:VERSION_DIGITS]
-        return in_json(tensors.metadata(bundle.name, version, bundle.classifier.labels))
+        return in_json(metadata.metadata(bundle.name, version, bundle.classifier.labels))
+
+    async def config(self, request: Request) -> Response:
+        """GET /v2/models/NAME/config."""
+        bundle = self._named(request).bundle
+        return in_json(metadata.config(bundle.name, bundle.classifier.labels))
 
     async def model_ready(self, request: Request) -> Response:
         """GET /v2/models/NAME/ready."""
@@ -68,7 +74,8 @@ class Inference:
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", message, close=True)
         async with self._bodies.of(request, inflate=True) as body:
             release = self._named(request)
-            asked = tensors.inference(body, _head_bytes(request), release.limits)
+            reader = release.bundle.classifier.reader
+            asked = tensors.inference(body, _head_bytes(request), release.limits, reader)
             seen = request.scope["lmspec"]
             seen["id"] = asked.asked.id or seen["id"]
             seen["texts"], seen["bytes"] = len(asked.asked.texts), len(body)

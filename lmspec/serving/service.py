@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from lmspec.formats.predict import Answer, Classifier
 from lmspec.serving import openapi
-from lmspec.serving.asking import Asked, Refused, Text
+from lmspec.serving.asking import Asked, Content, Refused, Text
 from lmspec.serving.keys import Keys
 from lmspec.serving.limits import Limits
 from lmspec.serving.measures import Measures
@@ -29,12 +29,15 @@ class Answered:
     tokens: int
 
 
-def compute(classifier: Classifier, text: str) -> Answered:
+def compute(classifier: Classifier, text: Content) -> Answered:
     """As `Classifier.predict` does."""
-    cleaned = classifier.clean(text)
-    if not cleaned:
-        return Answered({}, 0)
-    windows = classifier.reader.read([cleaned])
+    if isinstance(text, str):
+        cleaned = classifier.clean(text)
+        if not cleaned:
+            return Answered({}, 0)
+        windows = classifier.reader.read([cleaned])
+    else:
+        windows = text
     return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
 
 
@@ -55,7 +58,7 @@ class Release:
     def __init__(self, given: Given, threads: int) -> None:
         self.bundle, self.commit, self.keys = given
         computing = functools.partial(compute, self.bundle.classifier)
-        self.line: Line[Answered] = Line(computing, threads, self.limits.queue)
+        self.line: Line[Content, Answered] = Line(computing, threads, self.limits.queue)
 
     @property
     def limits(self) -> Limits:
@@ -110,11 +113,11 @@ class Service:
         return [self._shown(release, text, computed, asked) for text in asked.texts], waited
 
     async def _results(
-        self, release: Release, texts: Sequence[str]
+        self, release: Release, texts: Sequence[Content]
     ) -> tuple[Sequence[Answered | Exception | None], float]:
         loop, line = asyncio.get_running_loop(), release.line
         arrived, done = loop.time(), asyncio.Event()
-        job: Job[Answered] = Job(texts, lambda: loop.call_soon_threadsafe(done.set))
+        job: Job[Content, Answered] = Job(texts, lambda: loop.call_soon_threadsafe(done.set))
         if not line.put(job):
             self.measures.shed.labels("queue").inc()
             message = f"{line.waiting} texts wait, and {line.most} may"

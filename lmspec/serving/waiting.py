@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
-class Job(Generic[Result]):
+class Job(Generic[Item, Result]):
     """The texts of one request.
 
     finished  called once, by a thread, when each text has its result
@@ -24,7 +25,7 @@ class Job(Generic[Result]):
     began     when the first text was taken, by `time.monotonic`
     """
 
-    texts: Sequence[str]
+    texts: Sequence[Item]
     finished: Callable[[], object]
     results: list[Result | Exception | None] = field(default_factory=list)
     began: float | None = None
@@ -39,17 +40,17 @@ class Job(Generic[Result]):
         return len(self.texts) - self._next
 
 
-class Line(Generic[Result]):
+class Line(Generic[Item, Result]):
     """A bounded line, and the threads that work on it.
 
     compute  what is done with a text; several threads call it
     most     texts that may wait
     """
 
-    def __init__(self, compute: Callable[[str], Result], threads: int, most: int) -> None:
+    def __init__(self, compute: Callable[[Item], Result], threads: int, most: int) -> None:
         self._compute, self.most = compute, most
         self._waiting = 0  # texts
-        self._jobs: deque[Job[Result]] = deque()
+        self._jobs: deque[Job[Item, Result]] = deque()
         self._ready = threading.Condition()
         self._open = True
         self._threads = [
@@ -64,7 +65,7 @@ class Line(Generic[Result]):
         """Texts that no thread has taken."""
         return self._waiting
 
-    def put(self, job: Job[Result]) -> bool:
+    def put(self, job: Job[Item, Result]) -> bool:
         """Let the texts of a job wait. Is there room for them?"""
         with self._ready:
             if not self._open or self._waiting + len(job.texts) > self.most:
@@ -74,7 +75,7 @@ class Line(Generic[Result]):
             self._ready.notify(len(job.texts))
         return True
 
-    def drop(self, job: Job[Result]) -> None:
+    def drop(self, job: Job[Item, Result]) -> None:
         """Compute no more texts of a job; `finished` is not called unless all are taken."""
         with self._ready:
             if job in self._jobs:
@@ -103,7 +104,7 @@ class Line(Generic[Result]):
             if last:
                 job.finished()
 
-    def _take(self) -> tuple[Job[Result], int] | None:
+    def _take(self) -> tuple[Job[Item, Result], int] | None:
         """The next text, of the job whose turn it is: the place where texts could be batched."""
         with self._ready:
             while not self._jobs:
