@@ -146,7 +146,11 @@ class Reader:
         """Each text and its ids; of few at once, since an encoding holds strings and offsets."""
         rest = iter(texts)
         while part := list(itertools.islice(rest, ENCODED_AT_ONCE)):
-            for text, encoding in zip(part, self._tokenizer.encode_batch(part), strict=True):
+            if len(part) == 1:  # threads take longer than that
+                encodings = [self._tokenizer.encode(part[0])]
+            else:
+                encodings = self._tokenizer.encode_batch(part)
+            for text, encoding in zip(part, encodings, strict=True):
                 yield text, np.asarray(encoding.ids, np.int64)
 
     def _parts(self, whole: Ids) -> tuple[list[Ids], int]:
@@ -204,6 +208,9 @@ def logits(
     forward: Forward, ids: Sequence[Ids], pad_id: int, batch_size: int
 ) -> NDArray[np.float32]:
     """(w, k) in the order of `ids`; windows of similar length share a batch."""
+    if len(ids) == 1:  # most texts of a service: nothing to order
+        alone = collate(ids, (0,), pad_id)
+        return np.asarray(forward(alone.input_ids, alone.attention_mask), np.float32)
     out: NDArray[np.float32] | None = None
     for rows in length_order(lengths(ids), batch_size):
         batch = collate(ids, rows, pad_id)
@@ -230,6 +237,8 @@ def predicted(forward: Forward, windows: Windows, pad_id: int, batch_size: int) 
     batch_size  windows at a time. In int8 those of a batch affect each other a little.
     """
     each = probabilities(logits(forward, windows.ids, pad_id, batch_size))  # (w, k)
+    if len(each) == 1:
+        return each  # its mean is itself, bit for bit
     first = np.flatnonzero(np.diff(windows.of_text, prepend=-1))
     number = np.diff(first, append=len(each))
     result: Floats = np.add.reduceat(each, first) / number[:, None]
