@@ -57,7 +57,8 @@ def command(
 
     requirements.require()
     from lmspec.serving import keys, logs, opening, origin, running
-    from lmspec.serving.service import Given, Service
+    from lmspec.serving.releases import Given
+    from lmspec.serving.service import Service
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
 

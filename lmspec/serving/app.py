@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lmspec.serving import asking, inference
 from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.releases import AnyService
 from lmspec.serving.service import Service
 
 CLASSIFY, BUNDLE, OPENAPI = "/v1/classify", "/v1/bundle", "/openapi.json"
@@ -77,21 +78,7 @@ class Endpoints:
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""
-        release = self._service.current
-        bundle = release.bundle
-        about = bundle.manifest
-        return in_json(
-            {
-                "name": bundle.name,
-                "title": about.title,
-                "digest": about.digest,
-                "commit": release.commit,
-                "made_from": about.made_from,
-                "labels": bundle.classifier.labels,
-                "max_length": bundle.classifier.max_length,
-                "limits": bundle.limits.values(),
-            }
-        )
+        return in_json(self._service.current.about())
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
@@ -163,7 +150,7 @@ async def unknown(request: Request, error: Exception) -> Response:
 class Observed:
     """Gives each request an id, and notes its response: in the log and in the measures."""
 
-    def __init__(self, inner: ASGIApp, service: Service, paths: set[str]) -> None:
+    def __init__(self, inner: ASGIApp, service: AnyService[Any], paths: set[str]) -> None:
         self._inner, self._service, self._paths = inner, service, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

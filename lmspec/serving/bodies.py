@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lmspec.serving.asking import Refused
-from lmspec.serving.service import Service
+from lmspec.serving.releases import AnyService
 
 MOST_HELD_BYTES = 64 * 2**20  # of bodies that are read, of all requests together
 WINDOWS = {"gzip": 31, "deflate": 15}  # of zlib, by Content-Encoding
@@ -21,7 +21,7 @@ WINDOWS = {"gzip": 31, "deflate": 15}  # of zlib, by Content-Encoding
 class Bodies:
     """Knows how many bytes are read now."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: AnyService[Any]) -> None:
         self._service, self._held_bytes = service, 0
 
     @contextlib.asynccontextmanager

@@ -18,14 +18,15 @@ SHARES = tuple(step / 20 for step in range(1, 21))
 
 
 class Measures:
-    """The metrics of one service, in a registry of its own.
+    """The metrics of a service of any kind, in a registry of its own.
 
     waiting  how many texts wait now
+    seconds  bounds of the histograms of time
     """
 
-    def __init__(self, waiting: Callable[[], float]) -> None:
+    def __init__(self, waiting: Callable[[], float], seconds: Sequence[float] = SECONDS) -> None:
         disable_created_metrics()  # one series more for each
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._bundle = Info("lmspec_bundle", "The bundle that is served.", registry=registry)
         self.reloads = Counter(
@@ -38,18 +39,40 @@ class Measures:
             "lmspec_request_seconds",
             "From the arrival of a request's head to its response.",
             ["endpoint"],
-            buckets=SECONDS,
+            buckets=seconds,
             registry=registry,
         )
         self.waited = Histogram(
             "lmspec_queue_seconds",
             "From the arrival of a body to the computation of its first text.",
-            buckets=SECONDS,
+            buckets=seconds,
             registry=registry,
         )
         self.texts = Counter(
             "lmspec_texts", "Texts: answered, or why not.", ["result"], registry=registry
         )
+        self.shed = Counter(
+            "lmspec_shed", "Requests refused for lack of room.", ["of"], registry=registry
+        )
+        depth = Gauge("lmspec_queue_texts", "Texts that wait.", registry=registry)
+        depth.set_function(waiting)
+
+    def serves(self, name: str, digest: str) -> None:
+        """Note what is served from now on."""
+        self._bundle.info({"name": name, "digest": digest})
+
+    def text(self) -> bytes:
+        """All of them, as Prometheus reads them."""
+        shown: bytes = generate_latest(self.registry)
+        return shown
+
+
+class LabelMeasures(Measures):
+    """Those of a service that answers with labels."""
+
+    def __init__(self, waiting: Callable[[], float]) -> None:
+        super().__init__(waiting)
+        registry = self.registry
         self.tokens = Counter("lmspec_tokens", "Tokens of the texts.", registry=registry)
         self.labels = Counter("lmspec_answers", "Answers by label.", ["label"], registry=registry)
         self.confidence = Histogram(
@@ -58,19 +81,8 @@ class Measures:
             buckets=SHARES,
             registry=registry,
         )
-        self.shed = Counter(
-            "lmspec_shed", "Requests refused for lack of room.", ["of"], registry=registry
-        )
-        depth = Gauge("lmspec_queue_texts", "Texts that wait.", registry=registry)
-        depth.set_function(waiting)
 
-    def serves(self, name: str, digest: str, labels: Sequence[str]) -> None:
-        """Note what is served from now on; each of its labels has a series at once."""
-        self._bundle.info({"name": name, "digest": digest})
+    def tells_apart(self, labels: Sequence[str]) -> None:
+        """Each label has a series at once."""
         for label in labels:
             self.labels.labels(label)
-
-    def text(self) -> bytes:
-        """All of them, as Prometheus reads them."""
-        shown: bytes = generate_latest(self._registry)
-        return shown

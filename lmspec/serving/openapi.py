@@ -4,51 +4,34 @@ tests/test_serving.py holds it against the service: a body that its schema accep
 other is refused, and each response is as it says.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lmspec.serving.asking import ID, MOST_LABELS
+from lmspec.serving.asking import MOST_LABELS
 from lmspec.serving.limits import Limits
+from lmspec.serving.schemas import (
+    DIGEST,
+    IDENTITY,
+    Values,
+    content,
+    error,
+    get,
+    guarded,
+    metrics,
+    object_of,
+    problem,
+    ready,
+    ref,
+    refusals,
+    status,
+)
 
-Values = dict[str, Any]
-NOTHING: Mapping[str, Values] = {}
 BESIDE = "The endpoints below /v2 are those of the Open Inference Protocol, which describes them."
-IDENTITY: Values = {
-    "type": "string",
-    "pattern": rf"^{ID}(?!\n)$",
-    "description": "given back with the answer, and logged",
-}
-DIGEST: Values = {
-    "type": "string",
-    "pattern": "^[0-9a-f]{64}$",
-    "description": "identity of the bundle: the SHA-256 of its manifest",
-}
-ERRORS = {
-    "400": "not UTF-8, not JSON, not as described here, or the only text has nothing to read",
-    "408": "the request did not arrive in time; the connection is closed",
-    "413": "the body is too long",
-    "415": "another Content-Type than application/json, or a Content-Encoding",
-    "422": "the list or the only text is too long",
-    "431": "request line and headers are too long",
-    "500": "a fault of the service",
-    "503": "too many texts wait: nothing was computed, try again after `Retry-After` seconds",
-    "504": "no answer in time",
-}
 
 
 def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> Values:
     """OpenAPI 3.1. keys: does a request need one?"""
     values = _document(title, limits, labels)
-    if keys:
-        values["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        values["security"] = [{"key": []}]
-        for path, operations in values["paths"].items():
-            for operation in operations.values():
-                if path in ("/healthz", "/readyz"):
-                    operation["security"] = []
-                else:
-                    operation["responses"]["401"] = _refusal("no key, or an unknown one")
-    return values
+    return guarded(values) if keys else values
 
 
 def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
@@ -57,11 +40,11 @@ def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
         "info": {"title": title, "version": "1", "description": BESIDE},
         "paths": {
             "/v1/classify": {"post": _classify(limits)},
-            "/v1/bundle": {"get": _get("What is served: labels, limits, origin", _ref("Bundle"))},
-            "/openapi.json": {"get": _get("This document", {"type": "object"})},
-            "/healthz": {"get": _get("Does the process answer?", _status("ok"))},
-            "/readyz": {"get": _ready()},
-            "/metrics": {"get": _metrics()},
+            "/v1/bundle": {"get": get("What is served: labels, limits, origin", ref("Bundle"))},
+            "/openapi.json": {"get": get("This document", {"type": "object"})},
+            "/healthz": {"get": get("Does the process answer?", status("ok"))},
+            "/readyz": {"get": ready()},
+            "/metrics": {"get": metrics()},
         },
         "components": {
             "schemas": {
@@ -69,7 +52,7 @@ def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
                 "Response": _response(limits),
                 "Answer": _answer(labels),
                 "Failure": _failure(),
-                "Error": _error(),
+                "Error": error(),
                 "Bundle": _bundle(limits),
             }
         },
@@ -77,19 +60,16 @@ def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
 
 
 def _classify(limits: Limits) -> Values:
-    errors: Values = {status: _refusal(text) for status, text in ERRORS.items()}
-    seconds = {"description": "seconds", "schema": {"type": "string"}}
-    errors["503"]["headers"] = {"Retry-After": seconds}
     return {
         "operationId": "classify",
         "summary": "The labels of one text or of a list",
         "description": "Each text is computed alone, as `predict.py` of the bundle does: its answer"
         " depends on nothing but the text. A text of a list that is refused has an `error` in place"
         f" of an answer. A body may have {limits.max_body_bytes} bytes.",
-        "requestBody": {"required": True, "content": _json(_ref("Request"))},
+        "requestBody": {"required": True, "content": content(ref("Request"))},
         "responses": {
-            "200": {"description": "answers", "content": _json(_ref("Response"))},
-            **errors,
+            "200": {"description": "answers", "content": content(ref("Response"))},
+            **refusals(),
         },
     }
 
@@ -128,7 +108,7 @@ def _response(limits: Limits) -> Values:
         "type": "array",
         "minItems": 1,
         "maxItems": limits.max_texts,
-        "items": {"anyOf": [_ref("Answer"), _ref("Failure")]},
+        "items": {"anyOf": [ref("Answer"), ref("Failure")]},
         "description": "one for each text, in order",
     }
     digest = {
@@ -136,12 +116,12 @@ def _response(limits: Limits) -> Values:
         "pattern": "^[0-9a-f]{64}$",
         "description": "identity of the bundle",
     }
-    return _object({"id": IDENTITY, "bundle": digest, "answers": answers})
+    return object_of({"id": IDENTITY, "bundle": digest, "answers": answers})
 
 
 def _answer(labels: Sequence[str]) -> Values:
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    return _object(
+    return object_of(
         {
             "label": {"enum": [*labels, None], "description": "null: there is nothing to read"},
             "confidence": {"anyOf": [share, {"type": "null"}], "description": "of the label"},
@@ -156,23 +136,14 @@ def _answer(labels: Sequence[str]) -> Values:
     )
 
 
-def _error() -> Values:
-    identity = {"anyOf": [IDENTITY, {"type": "null"}]}
-    return _object({"id": identity, "error": _problem()})
-
-
 def _failure() -> Values:
-    return _object({"error": _problem()}, {"id": IDENTITY})
-
-
-def _problem() -> Values:
-    return _object({"code": {"type": "string"}, "message": {"type": "string"}})
+    return object_of({"error": problem()}, {"id": IDENTITY})
 
 
 def _bundle(limits: Limits) -> Values:
     text, whole = {"type": "string"}, {"type": "integer", "minimum": 1}
     bounds = {n: whole if isinstance(v, int) else text for n, v in limits.values().items()}
-    return _object(
+    return object_of(
         {
             "name": text,
             "title": text,
@@ -181,50 +152,6 @@ def _bundle(limits: Limits) -> Values:
             "made_from": {"type": "object", "additionalProperties": text},
             "labels": {"type": "array", "items": text},
             "max_length": {"type": ["integer", "null"], "description": "tokens read at once"},
-            "limits": _object(bounds),
+            "limits": object_of(bounds),
         }
     )
-
-
-def _get(summary: str, schema: Values) -> Values:
-    answer = {"description": "as it is", "content": _json(schema)}
-    return {"summary": summary, "responses": {"200": answer}}
-
-
-def _ready() -> Values:
-    operation = _get("Send requests here?", _status("ready"))
-    stopping = {"description": "it is about to stop", "content": _json(_status("draining"))}
-    operation["responses"]["503"] = stopping
-    return operation
-
-
-def _metrics() -> Values:
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    answer = {"description": "the text format of Prometheus", "content": text}
-    return {"summary": "Metrics", "responses": {"200": answer}}
-
-
-def _refusal(text: str) -> Values:
-    return {"description": text, "content": _json(_ref("Error"))}
-
-
-def _status(word: str) -> Values:
-    return _object({"status": {"const": word}})
-
-
-def _object(properties: Mapping[str, Values], optional: Mapping[str, Values] = NOTHING) -> Values:
-    """An object of these fields and no others."""
-    return {
-        "type": "object",
-        "properties": {**properties, **optional},
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _json(schema: Values) -> Values:
-    return {"application/json": {"schema": schema}}
-
-
-def _ref(name: str) -> Values:
-    return {"$ref": f"#/components/schemas/{name}"}

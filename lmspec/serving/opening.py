@@ -14,19 +14,27 @@ from lmspec.serving.limits import Limits, limits
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """An opened bundle.
+class Opened:
+    """A bundle of any kind.
 
-    name        of its folder
-    manifest    what its files are
-    limits      of its service
-    classifier  with one thread, which the threads of the service share
+    name      of its folder
+    manifest  what its files are
+    limits    of its service
     """
 
     name: str
     folder: Path
     manifest: Manifest
     limits: Limits
+
+
+@dataclass(frozen=True)
+class Bundle(Opened):
+    """One that predicts labels.
+
+    classifier  with one thread, which the threads of the service share
+    """
+
     classifier: Classifier
 
 

@@ -5,10 +5,10 @@ import hashlib
 from lmspec.errors import LmspecError
 from lmspec.formats import manifest
 from lmspec.git import command as git
-from lmspec.serving.opening import Bundle
+from lmspec.serving.opening import Opened
 
 
-def commit(bundle: Bundle) -> str | None:
+def commit(bundle: Opened) -> str | None:
     """The first commit with the provenance of exactly these files; None if git does not know it.
 
     Provenance has the digest of the folder, and the folder is data/bundle/<name> of its project.
@@ -25,7 +25,7 @@ def commit(bundle: Bundle) -> str | None:
     return found[0] if found else None
 
 
-def folder_digest(bundle: Bundle) -> str:
+def folder_digest(bundle: Opened) -> str:
     """As `methods/folders.py:sha256` of the folder, without files that were not built."""
     files = {**bundle.manifest.files, manifest.NAME: bundle.manifest.digest}
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from lmspec.errors import LmspecError
-from lmspec.serving.service import Given, Service
+from lmspec.serving.releases import AnyService, Given
 
 Reopen = Callable[[], Given]
 
@@ -15,7 +16,7 @@ class Reloading:
     reopen  what is to be served; called in a thread. Raises LmspecError.
     """
 
-    def __init__(self, service: Service, reopen: Reopen) -> None:
+    def __init__(self, service: AnyService[Any], reopen: Reopen) -> None:
         self._service, self._reopen = service, reopen
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -43,12 +44,11 @@ class Reloading:
         """A bundle that is refused changes nothing: the former one goes on."""
         service = self._service
         try:
-            given = await asyncio.to_thread(self._reopen)
+            former = service.replace(await asyncio.to_thread(self._reopen))
         except (LmspecError, OSError) as error:
             service.measures.reloads.labels("refused").inc()
             service.log("reload refused", serving=service.current.digest, error=str(error))
             return
-        former = service.replace(given)
         service.measures.reloads.labels("done").inc()
         service.log("reloaded", serving=service.current.digest, former=former.digest)
-        await asyncio.to_thread(former.line.close)  # after all that waits in it
+        await asyncio.to_thread(former.close)  # after all that waits in it

@@ -2,21 +2,19 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from lmspec.formats.predict import Answer, Classifier
 from lmspec.serving import openapi
 from lmspec.serving.asking import Asked, Content, Refused, Text
-from lmspec.serving.keys import Keys
-from lmspec.serving.limits import Limits
-from lmspec.serving.measures import Measures
+from lmspec.serving.measures import LabelMeasures
 from lmspec.serving.opening import Bundle
+from lmspec.serving.releases import AnyRelease, AnyService, Given, Log, other_kind, overdue
 from lmspec.serving.waiting import Job, Line
 
-Log = Callable[..., None]  # event, and its values by name
 EMPTY = Refused(HTTPStatus.BAD_REQUEST, "empty_text", "there is nothing to read in the text")
 FAILED = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the text could not be computed")
 
@@ -41,66 +39,53 @@ def compute(classifier: Classifier, text: Content) -> Answered:
     return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
 
 
-class Given(NamedTuple):
-    """What is to be served: a bundle, the commit of git that has its provenance, and to whom.
-
-    keys  None: to everybody
-    """
+class Release(AnyRelease):
+    """A bundle that predicts labels."""
 
     bundle: Bundle
-    commit: str | None = None
-    keys: Keys | None = None
-
-
-class Release:
-    """A bundle that is served, with threads of its own."""
 
     def __init__(self, given: Given, threads: int) -> None:
-        self.bundle, self.commit, self.keys = given
+        super().__init__(given)
+        if not isinstance(given.bundle, Bundle):
+            raise other_kind(given.bundle)
+        self.bundle = given.bundle
         computing = functools.partial(compute, self.bundle.classifier)
         self.line: Line[Content, Answered] = Line(computing, threads, self.limits.queue)
 
-    @property
-    def limits(self) -> Limits:
-        """Those of its bundle."""
-        return self.bundle.limits
-
-    @property
-    def digest(self) -> str:
-        """The identity of its bundle."""
-        return self.bundle.manifest.digest
-
     @functools.cached_property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:  # type: ignore[override]
         """OpenAPI."""
         labels = self.bundle.classifier.labels
         title = self.bundle.manifest.title
         return openapi.document(title, self.limits, labels, self.keys is not None)
 
+    def about(self) -> dict[str, Any]:
+        """What /v1/bundle has of it."""
+        classifier = self.bundle.classifier
+        more = {"labels": classifier.labels, "max_length": classifier.max_length}
+        return super().about() | more
 
-class Service:
-    """What the endpoints share.
 
-    threads   texts that are computed at once
-    current   what is served now: a request stays with the release that it came to
-    draining  it is about to stop: it answers, and asks for no more
+class Service(AnyService[Release]):
+    """What answers with labels.
+
+    threads  texts that are computed at once
     """
 
-    def __init__(self, given: Given, threads: int, log: Log) -> None:
-        self.threads, self.log = threads, log
-        self.draining = False
-        self.measures = Measures(lambda: self.current.line.waiting)
-        self._serve(Release(given, threads))
+    measures: LabelMeasures
 
-    def replace(self, given: Given) -> Release:
-        """Serve another bundle from now on. Returns the former one, whose line is to be closed."""
-        former = self.current
-        self._serve(Release(given, self.threads))
-        return former
+    def __init__(self, given: Given, threads: int, log: Log) -> None:
+        self.threads = threads
+        self.measures = LabelMeasures(lambda: self.current.line.waiting)
+        super().__init__(given, log)
+
+    def release(self, given: Given) -> Release:
+        """A bundle with its threads. Raises LmspecError if it predicts no labels."""
+        return Release(given, self.threads)
 
     def _serve(self, release: Release) -> None:
-        self.current = release
-        self.measures.serves(release.bundle.name, release.digest, release.bundle.classifier.labels)
+        super()._serve(release)
+        self.measures.tells_apart(release.bundle.classifier.labels)
 
     async def answers(self, release: Release, asked: Asked) -> tuple[list[dict[str, Any]], float]:
         """One JSON object for each text, in order; how many seconds they waited.
@@ -119,15 +104,12 @@ class Service:
         arrived, done = loop.time(), asyncio.Event()
         job: Job[Content, Answered] = Job(texts, lambda: loop.call_soon_threadsafe(done.set))
         if not line.put(job):
-            self.measures.shed.labels("queue").inc()
-            message = f"{line.waiting} texts wait, and {line.most} may"
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message)
+            raise self.refused(line)
         try:
             async with asyncio.timeout(release.limits.timeout_ms / 1000):
                 await done.wait()
         except TimeoutError:
-            message = f"there was no answer within {release.limits.timeout_ms} ms"
-            raise Refused(HTTPStatus.GATEWAY_TIMEOUT, "timeout", message) from None
+            raise overdue(release.limits) from None
         finally:
             line.drop(job)
         waited = max(0.0, (job.began or arrived) - arrived)  # both are of the monotonic clock
