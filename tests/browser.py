@@ -94,10 +94,11 @@ class Browser:
         message: dict[str, Any] = json.loads(text)
         return message
 
-    def open(self, page: Path) -> None:
-        """Load a file and wait until it is complete."""
+    def open(self, page: Path | str) -> None:
+        """Load a file or a URL and wait until it is complete."""
         self.events.clear()
-        self.do("Page.navigate", url=page.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        self.do("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 

@@ -14,28 +14,38 @@ from tests import miniature
 
 CLEAN = {"fix_unicode": True, "unescape_html": True}
 LABELS = ["bad", "good", "so so"]
+CARD = {"README.md": "# Good or bad\n"}
 MADE_FROM = {"exported.a": "1" * 64, "scores.a": "2" * 64}
 
 
-def make(folder: Path, serving: Mapping[str, Any] | None = None, int8: bool = False) -> Path:
+def make(
+    folder: Path,
+    serving: Mapping[str, Any] | None = None,
+    int8: bool = False,
+    seed: int = 1,
+    files: Mapping[str, str] = CARD,
+) -> Path:
     """A bundle of a graph that looks up a row of logits for each token.
 
-    int8  the rows go through int8, with one scale for all that is computed together
+    int8   the rows go through int8, with one scale for all that is computed together
+    seed   of the rows
+    files  further ones
     """
     texts = [text for _, text, _ in miniature.sentences("")]
     tokenizer = bytepair.train(texts, 300, 16)
     about = {"labels": LABELS, "pad_id": 0, "masks": ["full"]}
     about |= {"long_texts": "windows", "clean": CLEAN}
-    graph.write(drawn(tokenizer.get_vocab_size(), int8), tokenizer, about, folder)
+    graph.write(drawn(tokenizer.get_vocab_size(), int8, seed), tokenizer, about, folder)
     deployed.write(folder)
-    (folder / "README.md").write_text("# Good or bad\n")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
     manifest.write(folder, "Good or bad", MADE_FROM, serving)
     return folder
 
 
-def drawn(rows: int, int8: bool = False) -> onnx.ModelProto:
+def drawn(rows: int, int8: bool = False, seed: int = 1) -> onnx.ModelProto:
     """Logits: the sum over tokens of a row each, where the mask is 1."""
-    table = np.random.default_rng(1).normal(size=(rows, len(LABELS))).astype(np.float32)
+    table = np.random.default_rng(seed).normal(size=(rows, len(LABELS))).astype(np.float32)
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
         for name in ("input_ids", "attention_mask")

@@ -1,14 +1,17 @@
 """serving: a service in this process, asked without a network."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message
 
-from lmspec.serving import app, opening
+from lmspec.serving import app, opening, running
+from lmspec.serving.hosts import Hosts
 from lmspec.serving.keys import Keys
 from lmspec.serving.service import Given, Service
 
@@ -34,20 +37,37 @@ class Response(NamedTuple):
 
 
 class Client:
-    """Asks a service; its log is kept."""
+    """Asks a service; its log is kept.
 
-    def __init__(self, folder: Path, threads: int = 2, keys: Keys | None = None) -> None:
+    compared  folder of a second bundle
+    hosts     further names of the service, which then checks them
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        threads: int = 2,
+        keys: Keys | None = None,
+        compared: Path | None = None,
+        hosts: Sequence[str] | None = None,
+    ) -> None:
         self.log: list[dict[str, Any]] = []
         given = Given(opening.opened(folder), keys=keys)
         self.service = Service(given, threads, self._note)
-        self.app: ASGIApp = app.app(self.service)
+        self.compared = None
+        if compared is not None:
+            beside = Given(opening.opened(compared), keys=keys)
+            self.compared = Service(beside, threads, self._note)
+        self.hosts = None if hosts is None else Hosts(hosts)
+        self.app: ASGIApp = app.app(self.service, self.compared, self.hosts)
 
     def _note(self, event: str, **values: Any) -> None:
         self.log.append({"event": event, **values})
 
     def close(self) -> None:
         """End the threads."""
-        self.service.current.line.close()
+        for service in filter(None, (self.service, self.compared)):
+            service.current.line.close()
 
     def get(self, path: str, **headers: str) -> Response:
         """One GET."""
@@ -92,3 +112,21 @@ class Client:
             {name.decode(): value.decode() for name, value in start["headers"]},
             body,
         )
+
+
+@contextlib.contextmanager
+def listening(client: Client) -> Iterator[str]:
+    """The service behind a socket, in a thread; its URL."""
+    listener = running.bound("127.0.0.1", 0)
+    ready = threading.Event()
+    server = running.server(client.service, ready.set, client.compared, client.hosts)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    url = running.address(listener)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield f"{url}/"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(20)
+        client.close()

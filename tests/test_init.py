@@ -88,6 +88,14 @@ def init(folder: Path, *arguments: str, code: int = 0) -> str:
     return miniature.lmspec(folder, "init", *arguments, code=code)
 
 
+def test_the_wheel_has_the_page_of_the_service(installed: Path) -> None:
+    """Each of its files, byte for byte."""
+    folder = "lmspec/serving/static"
+    files = {path.name: path.read_bytes() for path in (ROOT / folder).iterdir()}
+    assert {path.name: path.read_bytes() for path in (installed / folder).iterdir()} == files
+    assert {"index.html", "page.css", "main.js"} <= files.keys()
+
+
 def test_a_project_from_a_csv_builds(elsewhere: Path, installed: Path) -> None:
     """Valid without a warning, builds, passes its gate; an upgrade reruns only what it changed."""
     write_csv(elsewhere / "What People Say.csv", table())

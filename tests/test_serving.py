@@ -242,7 +242,14 @@ def test_long_lists_and_bodies_are_refused(shared: Client) -> None:
 
 def test_other_paths_and_methods_are_refused(shared: Client) -> None:
     """In JSON, too; the log has no path that a client chose."""
-    for path in ("/", "/v1/classify/", "/v1/../etc", "/%2e%2e/x\n", "/v1/classify\x00"):
+    for path in (
+        "/static/",
+        "/static/../app.py",
+        "/v1/classify/",
+        "/v1/../etc",
+        "/%2e%2e/x\n",
+        "/v1/classify\x00",
+    ):
         response = shared.get(path)
         assert (response.status, response.code) == (404, "no_endpoint")
         assert shared.log[-1]["endpoint"] == "other"
@@ -545,7 +552,7 @@ def test_the_document_has_every_endpoint(shared: Client, document: dict[str, Any
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-NAMES = ("CLASSIFY", "BUNDLE", "OPENAPI", "HEALTH", "READY", "METRICS")
+NAMES = ("CLASSIFY", "BUNDLE", "CARD", "OPENAPI", "HEALTH", "READY", "METRICS")
 ANY = st.recursive(
     st.none()
     | st.booleans()

@@ -1,5 +1,6 @@
 """serve: a bundle answers over HTTP."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -22,6 +23,20 @@ from lmspec.reports import printing
     type=click.Path(path_type=Path, dir_okay=False),
     help="File with a secret a line; requests need one of them.",
 )
+@click.option(
+    "--compare",
+    "other",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="A second bundle: the page shows its answers beside those of the first.",
+)
+@click.option(
+    "--allow-host",
+    "allowed",
+    metavar="NAME",
+    multiple=True,
+    help="A name by which browsers may ask, beside localhost and addresses.",
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
@@ -31,14 +46,18 @@ def command(
     port: int,
     threads: int | None,
     key_file: Path | None,
+    other: Path | None,
+    allowed: tuple[str, ...],
     any_owner: bool,
     quiet: bool,
 ) -> None:
     """Serve the bundle in a folder: POST /v1/classify gives labels and probabilities.
 
     It starts only if each file of the bundle is the one that was built. Answers are those of its
-    predict.py, whatever else is asked at the same time. Other endpoints: /v1/bundle, /healthz,
-    /readyz, /metrics, /openapi.json. Limits are those of `bundle.<name>.serving` in params.yaml.
+    predict.py, whatever else is asked at the same time. `/` is a page to try it, with its scores,
+    mistakes and model card. Other endpoints: /v1/bundle, /v1/card, /healthz, /readyz, /metrics,
+    /openapi.json; those of a second bundle (--compare) are below /compared. Limits are those of
+    `bundle.<name>.serving` in params.yaml.
 
     The log, a JSON object a line on standard error, holds no texts. SIGHUP opens the folder again,
     such as a link that leads to another bundle now; a damaged one is refused, and the former is
@@ -56,25 +75,30 @@ def command(
     from lmspec.serving import requirements
 
     requirements.require()
-    from lmspec.serving import keys, logs, opening, origin, running
+    from lmspec.serving import hosts, keys, logs, opening, origin, running
     from lmspec.serving.releases import Given
     from lmspec.serving.service import Service
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
 
-    def reopen() -> Given:
-        opened = opening.opened(bundle, any_owner)
+    def reopen(folder: Path) -> Given:
+        opened = opening.opened(folder, any_owner)
         known = keys.read(key_file) if key_file else None
         return Given(opened, origin.commit(opened), known)
 
-    given = reopen()
+    given, beside = reopen(bundle), reopen(other) if other else None
     listener = running.bound(host, port)
     number = threads or running.processors()
     service = Service(given, number, log)
+    compared = None
+    if beside and other:
+        compared = Service(beside, number, log), functools.partial(reopen, other)
+    names = hosts.of(listener.getsockname()[0], allowed)
     address = running.address(listener)
 
     def ready() -> None:
         digest = given.bundle.manifest.digest
         log("ready", bundle=given.bundle.name, digest=digest, url=address, threads=number)
 
-    sys.exit(running.run(service, listener, ready, reopen))
+    again = functools.partial(reopen, bundle)
+    sys.exit(running.run(service, listener, ready, again, compared, names))

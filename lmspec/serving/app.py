@@ -16,34 +16,40 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lmspec.serving import asking, inference
+from lmspec.serving import asking, inference, page
 from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.hosts import Hosts
 from lmspec.serving.releases import AnyService
 from lmspec.serving.service import Service
 
-CLASSIFY, BUNDLE, OPENAPI = "/v1/classify", "/v1/bundle", "/openapi.json"
+CLASSIFY, BUNDLE, CARD = "/v1/classify", "/v1/bundle", "/v1/card"
+OPENAPI, COMPARED = "/openapi.json", "/compared"  # a second bundle: the same paths below it
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 NO_KEY = Refused(HTTPStatus.UNAUTHORIZED, "no_key", "send `Authorization: Bearer KEY`", close=True)
+OTHER_HOST = Refused(
+    HTTPStatus.MISDIRECTED_REQUEST,
+    "other_host",
+    "this service has no such name; `lmspec serve --allow-host NAME` gives it one",
+    close=True,
+)
 RETRY_SECONDS = "1"
 MEDIA_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
-OPEN = {HEALTH, READY, inference.LIVE, inference.READY}  # without a key
+HEALTHY = {path + name for path in ("", COMPARED) for name in (HEALTH, READY)}
 GONE = 499  # as nginx logs it: the client did not wait for the response
 
 
-def app(service: Service) -> ASGIApp:
-    """The whole application."""
-    bodies = Bodies(service)
-    endpoints = Endpoints(service, bodies)
-    routes = [
-        Route(CLASSIFY, endpoints.classify, methods=["POST"]),
-        Route(BUNDLE, endpoints.bundle),
-        Route(OPENAPI, endpoints.openapi),
-        Route(HEALTH, endpoints.healthy),
-        Route(READY, endpoints.ready),
-        Route(METRICS, endpoints.metrics),
-        *inference.Inference(service, bodies).routes(),
-    ]
+def app(service: Service, compared: Service | None = None, hosts: Hosts | None = None) -> ASGIApp:
+    """The whole application.
+
+    compared  of a second bundle, whose answers the page shows beside those of the first
+    hosts     names by which it may be asked; None: any
+    """
+    shown, bodies = page.routes(), Bodies(service)
+    routes = [*shown, *routes_of(Endpoints(service, bodies, compared=compared))]
+    if compared is not None:
+        routes += routes_of(Endpoints(compared, Bodies(compared), COMPARED), COMPARED)
+    routes += inference.Inference(service, bodies).routes()
     handlers: Any = {
         Refused: refused,
         HTTPException: unknown,
@@ -52,14 +58,35 @@ def app(service: Service) -> ASGIApp:
     }
     starlette = Starlette(routes=routes, exception_handlers=handlers)
     starlette.router.redirect_slashes = False
-    return Observed(starlette, service, {route.path for route in routes})
+    keyless = HEALTHY | {inference.LIVE, inference.READY} | {route.path for route in shown}
+    return Observed(starlette, service, {route.path for route in routes}, keyless, hosts)
+
+
+def routes_of(endpoints: "Endpoints", prefix: str = "") -> list[Route]:
+    """The paths of one bundle."""
+    return [
+        Route(prefix + CLASSIFY, endpoints.classify, methods=["POST"]),
+        Route(prefix + BUNDLE, endpoints.bundle),
+        Route(prefix + CARD, endpoints.card),
+        Route(prefix + OPENAPI, endpoints.openapi),
+        Route(prefix + HEALTH, endpoints.healthy),
+        Route(prefix + READY, endpoints.ready),
+        Route(prefix + METRICS, endpoints.metrics),
+    ]
 
 
 class Endpoints:
-    """One method for each endpoint."""
+    """One method for each endpoint of a bundle.
 
-    def __init__(self, service: Service, bodies: Bodies) -> None:
+    prefix    of their paths
+    compared  the second bundle, if this is the first of two
+    """
+
+    def __init__(
+        self, service: Service, bodies: Bodies, prefix: str = "", compared: Service | None = None
+    ) -> None:
         self._service, self._bodies = service, bodies
+        self._prefix, self._compared = prefix, compared
 
     async def classify(self, request: Request) -> Response:
         """POST /v1/classify."""
@@ -78,11 +105,18 @@ class Endpoints:
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""
-        return in_json(self._service.current.about())
+        beside = self._compared.current.digest if self._compared else None
+        return in_json(self._service.current.about() | {"compared": beside})
+
+    async def card(self, request: Request) -> Response:
+        """GET /v1/card."""
+        return in_json(self._service.current.card())
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return in_json(self._service.current.document)
+        document = self._service.current.document
+        servers = {"servers": [{"url": self._prefix}]} if self._prefix else {}
+        return in_json(document | servers)
 
     async def healthy(self, request: Request) -> Response:
         """GET /healthz: the process answers."""
@@ -150,8 +184,16 @@ async def unknown(request: Request, error: Exception) -> Response:
 class Observed:
     """Gives each request an id, and notes its response: in the log and in the measures."""
 
-    def __init__(self, inner: ASGIApp, service: AnyService[Any], paths: set[str]) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        service: AnyService[Any],
+        paths: set[str],
+        keyless: set[str],
+        hosts: Hosts | None,
+    ) -> None:
         self._inner, self._service, self._paths = inner, service, paths
+        self._keyless, self._hosts = keyless, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -172,9 +214,8 @@ class Observed:
             await send(message)
 
         try:
-            keys = self._service.current.keys
-            if keys and scope["path"] not in OPEN and not keys.hold(authorization(scope)):
-                await (await refused(Request(scope), NO_KEY))(scope, receive, noting)
+            if refusal := self._refusal(scope):
+                await (await refused(Request(scope), refusal))(scope, receive, noting)
             else:
                 await self._inner(scope, receive, noting)
         except Exception as error:  # the response to it is sent
@@ -183,6 +224,15 @@ class Observed:
             seen |= {"fault": type(error).__name__, "at": at}  # a message could hold texts
         finally:
             self._note(scope, status, time.perf_counter() - began, seen)
+
+    def _refusal(self, scope: Scope) -> Refused | None:
+        """Why a request is refused, whatever it asks for."""
+        if self._hosts and not self._hosts.hold(scope):
+            return OTHER_HOST
+        keys = self._service.current.keys
+        if keys and scope["path"] not in self._keyless and not keys.hold(authorization(scope)):
+            return NO_KEY
+        return None
 
     def _note(self, scope: Scope, status: int, seconds: float, seen: dict[str, Any]) -> None:
         path = getattr(scope.get("route"), "path", scope["path"])

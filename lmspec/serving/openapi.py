@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from lmspec.serving.asking import MOST_LABELS
 from lmspec.serving.limits import Limits
 from lmspec.serving.schemas import (
+    COMPARED,
     DIGEST,
     IDENTITY,
     Values,
+    card,
     content,
     error,
     get,
@@ -41,6 +43,7 @@ def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
         "paths": {
             "/v1/classify": {"post": _classify(limits)},
             "/v1/bundle": {"get": get("What is served: labels, limits, origin", ref("Bundle"))},
+            "/v1/card": {"get": get("Its model card, scores and mistakes", ref("Card"))},
             "/openapi.json": {"get": get("This document", {"type": "object"})},
             "/healthz": {"get": get("Does the process answer?", status("ok"))},
             "/readyz": {"get": ready()},
@@ -54,6 +57,7 @@ def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
                 "Failure": _failure(),
                 "Error": error(),
                 "Bundle": _bundle(limits),
+                "Card": card(),
             }
         },
     }
@@ -153,5 +157,6 @@ def _bundle(limits: Limits) -> Values:
             "labels": {"type": "array", "items": text},
             "max_length": {"type": ["integer", "null"], "description": "tokens read at once"},
             "limits": object_of(bounds),
+            "compared": COMPARED,
         }
     )

@@ -10,6 +10,8 @@ from lmspec.errors import LmspecError
 from lmspec.formats import deployed, manifest, predict
 from lmspec.formats.manifest import Damaged, Manifest
 from lmspec.formats.predict import Classifier
+from lmspec.serving import card
+from lmspec.serving.card import Card
 from lmspec.serving.limits import Limits, limits
 
 
@@ -20,12 +22,14 @@ class Opened:
     name      of its folder
     manifest  what its files are
     limits    of its service
+    card      what it has for people
     """
 
     name: str
     folder: Path
     manifest: Manifest
     limits: Limits
+    card: Card
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ def opened(folder: Path, any_owner: bool = False) -> Bundle:
     _require_folder(folder)
     try:
         about = manifest.checked(folder, predict.DATA)
+        shown = card.read(folder, about)
         bounds = limits(about.serving)
     except Damaged as error:
         raise LmspecError(str(folder / error.file), error.found, error.remedy) from None
@@ -56,7 +61,7 @@ def opened(folder: Path, any_owner: bool = False) -> Bundle:
         _require_owner(folder, about)
     _require_labels(folder)
     _require_same_code(folder, about)
-    return Bundle(folder.resolve().name, folder, about, bounds, _loaded(folder))
+    return Bundle(folder.resolve().name, folder, about, bounds, shown, _loaded(folder))
 
 
 def _loaded(folder: Path) -> Classifier:

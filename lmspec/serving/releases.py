@@ -61,6 +61,11 @@ class AnyRelease:
             "limits": self.limits.values(),
         }
 
+    def card(self) -> dict[str, Any]:
+        """What /v1/card has of it."""
+        card = self.opened.card
+        return {"bundle": self.digest, "card": card.text, "scores": card.scores}
+
     def close(self) -> None:
         """Take no more requests, and end the threads when all that wait are answered."""
         self.line.close()

@@ -13,6 +13,7 @@ import uvicorn
 from lmspec.errors import LmspecError
 from lmspec.serving import app
 from lmspec.serving.connections import BoundedProtocol
+from lmspec.serving.hosts import Hosts
 from lmspec.serving.reloading import Reloading, Reopen
 from lmspec.serving.service import Service
 
@@ -94,10 +95,15 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server(service: Service, ready: Callable[[], None]) -> Server:
+def server(
+    service: Service,
+    ready: Callable[[], None],
+    compared: Service | None = None,
+    hosts: Hosts | None = None,
+) -> Server:
     """What answers requests once it is given a socket. ready: called when the first can come."""
     config = uvicorn.Config(
-        app.app(service),
+        app.app(service, compared, hosts),
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -118,27 +124,38 @@ def run(
     listener: socket.socket,
     ready: Callable[[], None],
     reopen: Reopen,
+    compared: tuple[Service, Reopen] | None = None,
+    hosts: Hosts | None = None,
 ) -> int:
     """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost.
 
-    reopen  on SIGHUP: what to serve from now on. Raises LmspecError.
+    reopen    on SIGHUP: what to serve from now on. Raises LmspecError.
+    compared  the same of a second bundle
+    hosts     names by which the service may be asked; None: any
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
-    serving = server(service, ready)
+    served = [(service, reopen), *([compared] if compared else [])]
+    serving = server(service, ready, compared[0] if compared else None, hosts)
 
     def stop(loop: asyncio.AbstractEventLoop) -> None:
         if service.draining:  # the second signal
             serving.force_exit = serving.should_exit = True
             return
-        service.draining = True
+        for each, _ in served:
+            each.draining = True
         service.log("draining", waiting=service.current.line.waiting)
         loop.call_later(FAREWELL_SECONDS, setattr, serving, "should_exit", True)
 
     async def until_stopped() -> None:
         loop = asyncio.get_running_loop()
-        reloading = Reloading(service, reopen)
+        reloads = [Reloading(*each) for each in served]
+
+        def reload() -> None:
+            for each in reloads:
+                each.ask()
+
         if hasattr(signal, "SIGHUP"):
-            loop.add_signal_handler(signal.SIGHUP, reloading.ask)
+            loop.add_signal_handler(signal.SIGHUP, reload)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop, loop)
         await serving.serve(sockets=[listener])

@@ -17,6 +17,10 @@ DIGEST: Values = {
     "pattern": "^[0-9a-f]{64}$",
     "description": "identity of the bundle: the SHA-256 of its manifest",
 }
+COMPARED: Values = {
+    "anyOf": [DIGEST, {"type": "null"}],
+    "description": "a second bundle, which answers on the same paths below /compared",
+}
 ERRORS = {
     "400": "not UTF-8, not JSON, not as described here, or the only text has nothing to read",
     "408": "the request did not arrive in time; the connection is closed",
@@ -52,6 +56,32 @@ def error() -> Values:
 def problem() -> Values:
     """Why, for programs and for people."""
     return object_of({"code": {"type": "string"}, "message": {"type": "string"}})
+
+
+def card() -> Values:
+    """What a bundle has for people."""
+    text: Values = {"type": "string"}
+    share: Values = {"type": "number", "minimum": 0, "maximum": 1}
+    accuracy: Values = {"texts": text, "examples": {"type": "integer", "minimum": 1}}
+    accuracy |= dict.fromkeys(("accuracy", "low", "high"), share)
+    mistake = dict.fromkeys(("dataset", "text", "label", "predicted"), text)
+    scores = object_of(
+        {
+            "of": text,
+            "scores": text,
+            "confidence": share | {"description": "of the intervals from `low` to `high`"},
+            "accuracies": {"type": "array", "items": object_of(accuracy)},
+            "mistakes": {"type": "array", "items": object_of(mistake | {"confidence": share})},
+        }
+    )
+    described = {"description": "on test texts; null: the bundle does not have them"}
+    return object_of(
+        {
+            "bundle": DIGEST,
+            "card": text | {"description": "Markdown"},
+            "scores": {"anyOf": [scores, {"type": "null"}]} | described,
+        }
+    )
 
 
 def get(summary: str, schema: Values) -> Values:
