@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lmspec.formats import manifest
 from lmspec.serving import app, connections, running
+from lmspec.serving.tls import Tls
 from tests import bundles
 from tests.miniature import ROOT
 from tests.serving import Client
@@ -67,17 +68,19 @@ class Connection:
 
 
 @contextlib.asynccontextmanager
-async def listening(client: Client) -> AsyncIterator[tuple[running.Server, Callable[[], Any]]]:
+async def listening(
+    client: Client, tls: Tls | None = None
+) -> AsyncIterator[tuple[running.Server, Callable[..., Any]]]:
     """The service behind a socket, in this process; what it gives opens a connection."""
     listener = running.bound("127.0.0.1", 0)
     address = listener.getsockname()
     ready = asyncio.Event()
-    server = running.server(client.service, ready.set)
+    server = running.server(client.service, ready.set, tls=tls)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     await asyncio.wait_for(ready.wait(), 20)
 
-    async def connect() -> Connection:
-        return Connection(*await asyncio.open_connection(*address))
+    async def connect(**options: Any) -> Connection:
+        return Connection(*await asyncio.open_connection(*address, **options))
 
     try:
         yield server, connect

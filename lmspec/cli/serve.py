@@ -37,6 +37,14 @@ from lmspec.reports import printing
     multiple=True,
     help="A name by which browsers may ask, beside localhost and addresses.",
 )
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Certificate and what leads to it, in PEM: serve HTTPS.",
+)
+@click.option(
+    "--tls-key", type=click.Path(path_type=Path, dir_okay=False), help="Its private key, in PEM."
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
@@ -48,6 +56,8 @@ def command(
     key_file: Path | None,
     other: Path | None,
     allowed: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
     any_owner: bool,
     quiet: bool,
 ) -> None:
@@ -72,18 +82,25 @@ def command(
       curl -H 'Content-Type: application/json' -d '{"text": "A fine film."}' \\
         http://127.0.0.1:8000/v1/classify
     """
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together")
     from lmspec.serving import requirements
 
     requirements.require()
     from lmspec.serving import hosts, keys, logs, opening, origin, running
     from lmspec.serving.releases import Given
     from lmspec.serving.service import Service
+    from lmspec.serving.tls import Tls
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
+
+    tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
 
     def reopen(folder: Path) -> Given:
         opened = opening.opened(folder, any_owner)
         known = keys.read(key_file) if key_file else None
+        if tls:
+            tls.reload()
         return Given(opened, origin.commit(opened), known)
 
     given, beside = reopen(bundle), reopen(other) if other else None
@@ -94,11 +111,11 @@ def command(
     if beside and other:
         compared = Service(beside, number, log), functools.partial(reopen, other)
     names = hosts.of(listener.getsockname()[0], allowed)
-    address = running.address(listener)
+    address = running.address(listener, tls)
 
     def ready() -> None:
         digest = given.bundle.manifest.digest
         log("ready", bundle=given.bundle.name, digest=digest, url=address, threads=number)
 
     again = functools.partial(reopen, bundle)
-    sys.exit(running.run(service, listener, ready, again, compared, names))
+    sys.exit(running.run(service, listener, ready, again, compared, names, tls))

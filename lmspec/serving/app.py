@@ -22,6 +22,7 @@ from lmspec.serving.bodies import Bodies, in_json
 from lmspec.serving.hosts import Hosts
 from lmspec.serving.releases import AnyService
 from lmspec.serving.service import Service
+from lmspec.serving.tracing import Span
 
 CLASSIFY, BUNDLE, CARD = "/v1/classify", "/v1/bundle", "/v1/card"
 OPENAPI, COMPARED = "/openapi.json", "/compared"  # a second bundle: the same paths below it
@@ -200,7 +201,8 @@ class Observed:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
-        seen: dict[str, Any] = {"id": identity(Headers(scope=scope))}
+        span = Span(scope)
+        seen: dict[str, Any] = {"id": identity(Headers(scope=scope)), **span.ids}
         scope["lmspec"], status = seen, GONE
 
         async def noting(message: Message) -> None:
@@ -223,7 +225,7 @@ class Observed:
             at = f"{Path(place.filename).name}:{place.lineno}" if place else "unknown"
             seen |= {"fault": type(error).__name__, "at": at}  # a message could hold texts
         finally:
-            self._note(scope, status, time.perf_counter() - began, seen)
+            self._note(scope, status, time.perf_counter() - began, seen, span)
 
     def _refusal(self, scope: Scope) -> Refused | None:
         """Why a request is refused, whatever it asks for."""
@@ -234,15 +236,19 @@ class Observed:
             return NO_KEY
         return None
 
-    def _note(self, scope: Scope, status: int, seconds: float, seen: dict[str, Any]) -> None:
+    def _note(
+        self, scope: Scope, status: int, seconds: float, seen: dict[str, Any], span: Span
+    ) -> None:
         path = getattr(scope.get("route"), "path", scope["path"])
         path = path if path in self._paths else "other"
         measures = self._service.measures
         measures.requests.labels(path, str(status)).inc()
         measures.seconds.labels(path).observe(seconds)
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+        span.end(method, path, status, seen)
         self._service.log(
             "request",
-            method=scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other",
+            method=method,
             endpoint=path,
             status=status,
             ms=round(1000 * seconds, 3),

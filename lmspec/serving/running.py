@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -16,10 +17,13 @@ from lmspec.serving.connections import BoundedProtocol
 from lmspec.serving.hosts import Hosts
 from lmspec.serving.reloading import Reloading, Reopen
 from lmspec.serving.service import Service
+from lmspec.serving.tls import Tls
 
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
 FAREWELL_SECONDS = 1.0  # `/readyz` says `draining`, and requests are still taken
 BACKLOG = 1024
+HANDSHAKE_SECONDS = 10.0  # of TLS
+GOODBYE_SECONDS = 1.0  # of TLS: a client that does not answer it keeps no service from its end
 
 
 class Server(uvicorn.Server):
@@ -36,10 +40,17 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
+        """Listen, then say so: as uvicorn does, and with bounds on TLS."""
         # a second handle, so that the queue of the socket outlives the listening of the loop
         self._queues = [listener.dup() for listener in sockets or ()]
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._protocol, sock=listener, backlog=BACKLOG, **self._encryption()
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -62,7 +73,16 @@ class Server(uvicorn.Server):
             while True:
                 connection, _ = listener.accept()
                 connection.setblocking(False)
-                await loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+                await loop.connect_accepted_socket(self._protocol, connection, **self._encryption())
+
+    def _encryption(self) -> dict[str, Any]:
+        if self.config.ssl is None:
+            return {}
+        return {
+            "ssl": self.config.ssl,
+            "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+            "ssl_shutdown_timeout": GOODBYE_SECONDS,
+        }
 
     def _protocol(self) -> asyncio.Protocol:
         return BoundedProtocol(
@@ -89,10 +109,11 @@ def bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, tls: Tls | None = None) -> str:
     """Its URL."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def server(
@@ -100,6 +121,7 @@ def server(
     ready: Callable[[], None],
     compared: Service | None = None,
     hosts: Hosts | None = None,
+    tls: Tls | None = None,
 ) -> Server:
     """What answers requests once it is given a socket. ready: called when the first can come."""
     config = uvicorn.Config(
@@ -112,7 +134,7 @@ def server(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=BACKLOG,
+        ssl_context_factory=(lambda config, usual: tls.context) if tls else None,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=service.current.limits.drain_seconds,
     )
@@ -126,6 +148,7 @@ def run(
     reopen: Reopen,
     compared: tuple[Service, Reopen] | None = None,
     hosts: Hosts | None = None,
+    tls: Tls | None = None,
 ) -> int:
     """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost.
 
@@ -135,7 +158,7 @@ def run(
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
     served = [(service, reopen), *([compared] if compared else [])]
-    serving = server(service, ready, compared[0] if compared else None, hosts)
+    serving = server(service, ready, compared[0] if compared else None, hosts, tls)
 
     def stop(loop: asyncio.AbstractEventLoop) -> None:
         if service.draining:  # the second signal
