@@ -5,6 +5,7 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -257,6 +258,23 @@ def test_helpers_that_end_by_themselves_fail_no_build(plant: Plant) -> None:
     """The resource tracker of multiprocessing, a program that is nearly done, one that was
     killed."""
     plant(HELPERS, 0)
+
+
+SPAWNED = """
+worker = __import__("multiprocessing").get_context("spawn").Process(target=int)
+worker.start()
+worker.join()
+assert worker.exitcode == 0
+"""
+
+
+def test_a_worker_finds_an_lmspec_that_is_beside_the_project(
+    project: Path, tmp_path: Path
+) -> None:
+    """As one that is installed with `pip install -e`, whose finder no stage may read."""
+    apart = planting.copied(project, tmp_path / "apart")
+    shutil.rmtree(apart / "lmspec")
+    planting.run(apart, SPAWNED, 0)
 
 
 def test_links_into_the_cache_of_dvc_are_inputs(plant: Plant, project: Path) -> None:

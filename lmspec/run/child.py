@@ -106,8 +106,7 @@ def run(job: Job, channel: IO[bytes]) -> int:
     allowed = allowed_to(job, packages)
     try:
         enforced_by = sandbox.OPEN if fetches else _close(job, allowed)
-        # multiprocessing imports this module into each worker that it spawns
-        sys.modules["__main__"].__spec__ = worker.__spec__
+        _prepare_workers()
         built = building.build(job.root, job.declared, job.values, job.resume, job.out, job.rank)
         loaded = toolchain.loaded(job.root)
         if packages is not None:
@@ -127,6 +126,17 @@ def run(job: Job, channel: IO[bytes]) -> int:
             channel.write(os.fsencode(denied.path))
             channel.flush()
         return 1
+
+
+def _prepare_workers() -> None:
+    """Let each worker that multiprocessing spawns import `lmspec`, and that module of it first.
+
+    An editable lmspec is found by a file among the packages, which no stage may read.
+    """
+    sys.modules["__main__"].__spec__ = worker.__spec__
+    where = str(interpreter.PACKAGE.parent)
+    if where not in sys.path:
+        sys.path.append(where)
 
 
 def _let_others_report(job: Job, error: Exception) -> None:
@@ -189,7 +199,10 @@ def allowed_to(job: Job, packages: installed.Packages | None) -> sandbox.Allowed
             *(path.resolve() for path in own),
         ),
         write=(*surroundings.devices(), *(path.resolve() for path in made)),
-        names=(root, interpreter.PACKAGE, *surroundings.standard_library(), *installed.folders()),
+        names=(
+            *(root, interpreter.PACKAGE.parent),
+            *(*surroundings.standard_library(), *installed.folders()),
+        ),
         peers=peers,
     )
 

@@ -86,8 +86,10 @@ def _fit(
         replica = world.replicated(model, partial(_loss, task, numerics))
         progress.start(done)
         steps = order.start(done)
+        holes = memory.Holes()
         while True:
             checkpoints.offer(done)
+            holes.offer()
             if watch.is_due(done):
                 epochs, rate = order.epochs_done(done), descent.rate(done - 1)
                 look = partial(watch.look, done, epochs, rate)
