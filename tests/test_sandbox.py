@@ -268,9 +268,7 @@ assert worker.exitcode == 0
 """
 
 
-def test_a_worker_finds_an_lmspec_that_is_beside_the_project(
-    project: Path, tmp_path: Path
-) -> None:
+def test_a_worker_finds_an_lmspec_that_is_beside_the_project(project: Path, tmp_path: Path) -> None:
     """As one that is installed with `pip install -e`, whose finder no stage may read."""
     apart = planting.copied(project, tmp_path / "apart")
     shutil.rmtree(apart / "lmspec")
