@@ -6,7 +6,7 @@ import time
 # numbers and limits of glibc's mallopt(3)
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 NEVER, LARGEST = 2**31 - 1, 2**25
-EVERY_SECONDS = 20.0
+EVERY_SECONDS = 60.0
 
 
 def keep_freed() -> None:
@@ -24,8 +24,8 @@ class Holes:
     """What is kept of many steps is given back now and then, on glibc.
 
     Batches of other shapes leave holes between what they need, so that a process grows: in 250
-    steps of a model of 135 million parameters from 5 to 8 GiB. To get the pages again takes half a
-    second.
+    steps of a model of 135 million parameters from 5 to 8 GiB. To get the pages again takes a
+    second or two.
     """
 
     def __init__(self) -> None:
