@@ -77,10 +77,10 @@ def test_a_bundle_that_does_not_load_is_refused(bundle: Path, name: str, content
         opening.opened(bundle)
 
 
-def test_a_bundle_of_a_model_that_writes_is_refused(bundle: Path) -> None:
-    """It has no labels, and says what to use."""
+def test_a_bundle_that_would_write_needs_the_code_for_it(bundle: Path) -> None:
+    """It cannot be served as what it is not."""
     rewritten(bundle, "lmspec.json", b'{"generation": {}}')
-    with pytest.raises(LmspecError, match="its model writes texts"):
+    with pytest.raises(LmspecError, match="another version of lmspec"):
         opening.opened(bundle)
 
 

@@ -15,7 +15,12 @@ from lmspec.reports import printing
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option(
-    "--threads", type=click.IntRange(1, 1024), help="Texts that are computed at once.  [processors]"
+    "--threads",
+    type=click.IntRange(1, 1024),
+    help="Texts that are computed at once; with which a model that writes computes.  [processors]",
+)
+@click.option(
+    "--slots", type=click.IntRange(1, 1024), help="Texts that are written side by side.  [8]"
 )
 @click.option(
     "--keys",
@@ -53,6 +58,7 @@ def command(
     host: str,
     port: int,
     threads: int | None,
+    slots: int | None,
     key_file: Path | None,
     other: Path | None,
     allowed: tuple[str, ...],
@@ -61,7 +67,8 @@ def command(
     any_owner: bool,
     quiet: bool,
 ) -> None:
-    """Serve the bundle in a folder: POST /v1/classify gives labels and probabilities.
+    """Serve the bundle in a folder: POST /v1/classify gives labels and probabilities; of a model
+    that writes, /v1/completions and /v1/chat/completions give texts, as OpenAI's clients read them.
 
     It starts only if each file of the bundle is the one that was built. Answers are those of its
     predict.py, whatever else is asked at the same time. `/` is a page to try it, with its scores,
@@ -87,29 +94,29 @@ def command(
     from lmspec.serving import requirements
 
     requirements.require()
-    from lmspec.serving import hosts, keys, logs, opening, origin, running
+    from lmspec.serving import hosts, keys, logs, opening, origin, running, starting
     from lmspec.serving.releases import Given
-    from lmspec.serving.service import Service
     from lmspec.serving.tls import Tls
 
     log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
 
+    number = threads or running.processors()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
 
     def reopen(folder: Path) -> Given:
-        opened = opening.opened(folder, any_owner)
+        opened = opening.opened(folder, any_owner, number)
         known = keys.read(key_file) if key_file else None
         if tls:
             tls.reload()
         return Given(opened, origin.commit(opened), known)
 
     given, beside = reopen(bundle), reopen(other) if other else None
-    listener = running.bound(host, port)
-    number = threads or running.processors()
-    service = Service(given, number, log)
+    service = starting.service(given, number, slots, log)
     compared = None
     if beside and other:
-        compared = Service(beside, number, log), functools.partial(reopen, other)
+        second = starting.compared(given, beside, number, log)
+        compared = second, functools.partial(reopen, other)
+    listener = running.bound(host, port)
     names = hosts.of(listener.getsockname()[0], allowed)
     address = running.address(listener, tls)
 

@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 import traceback
+from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,20 @@ def app(service: Service, compared: Service | None = None, hosts: Hosts | None =
     if compared is not None:
         routes += routes_of(Endpoints(compared, Bodies(compared), COMPARED), COMPARED)
     routes += inference.Inference(service, bodies).routes()
+    return observed(service, routes, hosts, {route.path for route in shown})
+
+
+def observed(
+    service: AnyService[Any],
+    routes: list[Route],
+    hosts: Hosts | None = None,
+    shown: Collection[str] = (),
+) -> ASGIApp:
+    """Routes with what every request gets: an id, a check of its key, a line in the log.
+
+    hosts  names by which it may be asked; None: any
+    shown  paths that need no key
+    """
     handlers: Any = {
         Refused: refused,
         HTTPException: unknown,
@@ -59,7 +74,7 @@ def app(service: Service, compared: Service | None = None, hosts: Hosts | None =
     }
     starlette = Starlette(routes=routes, exception_handlers=handlers)
     starlette.router.redirect_slashes = False
-    keyless = HEALTHY | {inference.LIVE, inference.READY} | {route.path for route in shown}
+    keyless = HEALTHY | {inference.LIVE, inference.READY} | set(shown)
     return Observed(starlette, service, {route.path for route in routes}, keyless, hosts)
 
 
@@ -76,8 +91,42 @@ def routes_of(endpoints: "Endpoints", prefix: str = "") -> list[Route]:
     ]
 
 
-class Endpoints:
-    """One method for each endpoint of a bundle.
+class About:
+    """One method for each endpoint that every service has."""
+
+    def __init__(self, service: AnyService[Any]) -> None:
+        self._about = service
+
+    async def card(self, request: Request) -> Response:
+        """GET /v1/card."""
+        return in_json(self._about.current.card())
+
+    async def bundle(self, request: Request) -> Response:
+        """GET /v1/bundle."""
+        return in_json(self._about.current.about())
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json."""
+        return in_json(self._about.current.document)
+
+    async def healthy(self, request: Request) -> Response:
+        """GET /healthz: the process answers."""
+        return in_json({"status": "ok"})
+
+    async def ready(self, request: Request) -> Response:
+        """GET /readyz: send requests here?"""
+        if self._about.draining:
+            return in_json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return in_json({"status": "ready"})
+
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics."""
+        text = self._about.measures.text()
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Endpoints(About):
+    """One method for each endpoint of a bundle that predicts labels.
 
     prefix    of their paths
     compared  the second bundle, if this is the first of two
@@ -86,6 +135,7 @@ class Endpoints:
     def __init__(
         self, service: Service, bodies: Bodies, prefix: str = "", compared: Service | None = None
     ) -> None:
+        super().__init__(service)
         self._service, self._bodies = service, bodies
         self._prefix, self._compared = prefix, compared
 
@@ -109,30 +159,11 @@ class Endpoints:
         beside = self._compared.current.digest if self._compared else None
         return in_json(self._service.current.about() | {"compared": beside})
 
-    async def card(self, request: Request) -> Response:
-        """GET /v1/card."""
-        return in_json(self._service.current.card())
-
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
         document = self._service.current.document
         servers = {"servers": [{"url": self._prefix}]} if self._prefix else {}
         return in_json(document | servers)
-
-    async def healthy(self, request: Request) -> Response:
-        """GET /healthz: the process answers."""
-        return in_json({"status": "ok"})
-
-    async def ready(self, request: Request) -> Response:
-        """GET /readyz: send requests here?"""
-        if self._service.draining:
-            return in_json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return in_json({"status": "ready"})
-
-    async def metrics(self, request: Request) -> Response:
-        """GET /metrics."""
-        text = self._service.measures.text()
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def require_json(headers: Headers) -> None:

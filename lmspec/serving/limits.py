@@ -27,10 +27,16 @@ class Limits:
         return dataclasses.asdict(self)
 
 
-def limits(serving: Mapping[str, Any] | None) -> Limits:
-    """Those of a manifest. Raises ValueError for what no spec would allow."""
+WRITING = Limits(queue=64, timeout_ms=120_000, drain_seconds=120)  # a text takes seconds
+
+
+def limits(serving: Mapping[str, Any] | None, writes: bool = False) -> Limits:
+    """Those of a manifest, else those of its kind. Raises ValueError for what no spec would allow.
+
+    writes  is it a bundle of a model that writes?
+    """
     if serving is None:
-        return Limits()
+        return WRITING if writes else Limits()
     names = {field.name for field in dataclasses.fields(Limits)}
     if serving.keys() != names:
         raise ValueError(f"`serving` has other limits than {', '.join(sorted(names))}")

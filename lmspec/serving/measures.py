@@ -14,6 +14,8 @@ from prometheus_client import (
 )
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LONGER = (30.0, 60.0, 120.0, 300.0, 600.0)  # seconds of requests to write
+RATES = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000)
 SHARES = tuple(step / 20 for step in range(1, 21))
 
 
@@ -86,3 +88,35 @@ class LabelMeasures(Measures):
         """Each label has a series at once."""
         for label in labels:
             self.labels.labels(label)
+
+
+class WritingMeasures(Measures):
+    """Those of a service that writes."""
+
+    def __init__(self, waiting: Callable[[], float]) -> None:
+        super().__init__(waiting, (*SECONDS, *LONGER))
+        registry = self.registry
+        self._read = Counter("lmspec_prompt_tokens", "Tokens of the prompts.", registry=registry)
+        self._written = Counter("lmspec_generated_tokens", "Of the texts.", registry=registry)
+        self._ends = Counter("lmspec_ends", "Texts, by why they end.", ["by"], registry=registry)
+        self.first_token = Histogram(
+            "lmspec_first_token_seconds",
+            "From the arrival of a body to the first token of a text.",
+            buckets=(*SECONDS, *LONGER),
+            registry=registry,
+        )
+        self.rate = Histogram(
+            "lmspec_tokens_per_second",
+            "Of one text, after its first token.",
+            buckets=RATES,
+            registry=registry,
+        )
+
+    def writes(self, read: int, written: int, end: str) -> None:
+        """A text that has ended.
+
+        read, written  tokens of its prompt, and its own
+        """
+        self._read.inc(read)
+        self._written.inc(written)
+        self._ends.labels(end).inc()

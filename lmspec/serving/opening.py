@@ -1,10 +1,15 @@
 """opening: a folder -> a bundle that can be served, or why it cannot."""
 
+import contextlib
+import dataclasses
 import hashlib
+import json
 import os
 import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, manifest, predict
@@ -13,6 +18,9 @@ from lmspec.formats.predict import Classifier
 from lmspec.serving import card
 from lmspec.serving.card import Card
 from lmspec.serving.limits import Limits, limits
+
+if TYPE_CHECKING:  # at run time only if there is such a bundle
+    from lmspec.formats.predict_writing import Writer
 
 
 @dataclass(frozen=True)
@@ -42,16 +50,31 @@ class Bundle(Opened):
     classifier: Classifier
 
 
-def opened(folder: Path, any_owner: bool = False) -> Bundle:
+@dataclass(frozen=True)
+class WritingBundle(Opened):
+    """One that writes.
+
+    writer      what its predict.py runs
+    generation  how, as lmspec.json has it
+    """
+
+    writer: "Writer"
+    generation: Mapping[str, Any]
+
+
+def opened(folder: Path, any_owner: bool = False, threads: int = 1) -> Opened:
     """The bundle in a folder: whole, and with the code of this lmspec, of which none is executed.
 
-    any_owner  take files that another user could change. Raises LmspecError.
+    any_owner  take files that another user could change
+    threads    with which a model that writes computes
+    Raises LmspecError.
     """
     _require_folder(folder)
     try:
         about = manifest.checked(folder, predict.DATA)
         shown = card.read(folder, about)
-        bounds = limits(about.serving)
+        writes = _writes(folder)
+        bounds = limits(about.serving, writes)
     except Damaged as error:
         raise LmspecError(str(folder / error.file), error.found, error.remedy) from None
     except ValueError as error:
@@ -59,21 +82,50 @@ def opened(folder: Path, any_owner: bool = False) -> Bundle:
         raise LmspecError(place, str(error), "build the bundle again with `dvc repro`") from None
     if not any_owner:
         _require_owner(folder, about)
-    _require_labels(folder)
-    _require_same_code(folder, about)
-    return Bundle(folder.resolve().name, folder, about, bounds, shown, _loaded(folder))
-
-
-def _loaded(folder: Path) -> Classifier:
-    """Raise LmspecError for whatever its libraries raise: they share no class of errors."""
-    try:
+    name = folder.resolve().name
+    if writes:
+        _require_same_code(folder, about, _code_that_writes())
+        with _loading(folder):
+            writer, generation = _writer(folder, about, threads)
+        return WritingBundle(name, folder, about, bounds, shown, writer, generation)
+    _require_same_code(folder, about, deployed.code())
+    with _loading(folder):
         classifier = Classifier(folder, check=False)
         classifier.predict("one text")  # the first takes longer
+    return Bundle(name, folder, about, bounds, shown, classifier)
+
+
+@contextlib.contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Raise LmspecError for whatever its libraries raise: they share no class of errors."""
+    try:
+        yield
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         found = f"its graph or tokenizer does not load: {type(error).__name__}: {reason}"
         raise LmspecError(str(folder), found, "build the bundle again with `dvc repro`") from None
-    return classifier
+
+
+# Below, modules are imported where they are needed: they bring packages that labels do not need.
+
+
+def _code_that_writes() -> Mapping[str, bytes]:
+    from lmspec.formats import deployed_writing
+
+    return deployed_writing.code()
+
+
+def _writer(folder: Path, about: Manifest, threads: int) -> tuple["Writer", Mapping[str, Any]]:
+    from lmspec.formats import predict_writing
+
+    for name in predict_writing.DATA:
+        if name not in about.files:
+            raise Damaged(manifest.NAME, f"it does not list {name}")
+    writer = predict_writing.Writer(folder, threads, check=False)
+    settings = dataclasses.replace(writer.settings, new_tokens=2)
+    writer.write("one text", settings)  # the first takes longer
+    generation = json.loads((folder / predict.ABOUT).read_text(encoding="utf-8"))["generation"]
+    return writer, generation
 
 
 def _require_folder(folder: Path) -> None:
@@ -102,20 +154,18 @@ def _require_owner(folder: Path, about: Manifest) -> None:
         raise LmspecError(str(path), found, remedy)
 
 
-def _require_labels(folder: Path) -> None:
-    """Raise LmspecError for a bundle of a model that writes."""
-    about = (folder / predict.ABOUT).read_bytes()
-    if b'"generation"' in about and b'"labels"' not in about:
-        raise LmspecError(
-            str(folder),
-            "its model writes texts, and `lmspec serve` answers with labels so far",
-            "use its predict.py",
-        )
+def _writes(folder: Path) -> bool:
+    """Is it a bundle of a model that writes?"""
+    try:
+        about = json.loads((folder / predict.ABOUT).read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(about, dict) and "generation" in about and "labels" not in about
 
 
-def _require_same_code(folder: Path, about: Manifest) -> None:
+def _require_same_code(folder: Path, about: Manifest, code: Mapping[str, bytes]) -> None:
     """Raise LmspecError if `predict.py` of the bundle may answer otherwise than this lmspec."""
-    for name, content in deployed.code().items():
+    for name, content in code.items():
         if about.files.get(name) != hashlib.sha256(content).hexdigest():
             raise LmspecError(
                 str(folder / name),

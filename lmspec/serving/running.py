@@ -12,11 +12,11 @@ from typing import Any
 import uvicorn
 
 from lmspec.errors import LmspecError
-from lmspec.serving import app
 from lmspec.serving.connections import BoundedProtocol
 from lmspec.serving.hosts import Hosts
+from lmspec.serving.releases import AnyService
 from lmspec.serving.reloading import Reloading, Reopen
-from lmspec.serving.service import Service
+from lmspec.serving.starting import application
 from lmspec.serving.tls import Tls
 
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
@@ -117,15 +117,15 @@ def address(listener: socket.socket, tls: Tls | None = None) -> str:
 
 
 def server(
-    service: Service,
+    service: AnyService[Any],
     ready: Callable[[], None],
-    compared: Service | None = None,
+    compared: AnyService[Any] | None = None,
     hosts: Hosts | None = None,
     tls: Tls | None = None,
 ) -> Server:
     """What answers requests once it is given a socket. ready: called when the first can come."""
     config = uvicorn.Config(
-        app.app(service, compared, hosts),
+        application(service, compared, hosts),
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -142,11 +142,11 @@ def server(
 
 
 def run(
-    service: Service,
+    service: AnyService[Any],
     listener: socket.socket,
     ready: Callable[[], None],
     reopen: Reopen,
-    compared: tuple[Service, Reopen] | None = None,
+    compared: tuple[AnyService[Any], Reopen] | None = None,
     hosts: Hosts | None = None,
     tls: Tls | None = None,
 ) -> int:
