@@ -1,15 +1,16 @@
 """servingtexts: a service that writes in this process, asked whole and as a stream."""
 
 import asyncio
+import contextlib
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message
 
-from lmspec.serving import completions, opening
+from lmspec.serving import completions, opening, running
 from lmspec.serving.keys import Keys
 from lmspec.serving.releases import Given
 from lmspec.serving.writing import WritingService
@@ -143,6 +144,24 @@ class Client:
         await self.app(scope, receive, send)
         named = {name.decode(): value.decode() for name, value in start.get("headers", ())}
         return Response(start.get("status", 0), named, b"".join(parts))
+
+
+@contextlib.asynccontextmanager
+async def listening(client: Client) -> AsyncIterator[tuple[str, running.Server]]:
+    """The service behind a socket: its address. It is closed in the end."""
+    listener = running.bound("127.0.0.1", 0)
+    ready = asyncio.Event()
+    server = running.server(client.service, ready.set)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await asyncio.wait_for(ready.wait(), 20)
+    try:
+        yield running.address(listener), server
+    finally:
+        for gate in client.gates:
+            gate.open()
+        server.should_exit = True
+        await asyncio.wait_for(task, 20)
+        client.close()
 
 
 class Gate:

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from lmspec.formats.predict_writing import Writer
-from lmspec.serving import running
 from lmspec.serving.keys import Keys
-from tests import writingbundles
+from tests import servingtexts, writingbundles
 from tests.servingtexts import Client, Gate
 
 openai = pytest.importorskip("openai", reason="pip install -e '.[peers]'")
@@ -28,22 +27,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def listening(service: Client) -> AsyncIterator[Any]:
-    """The service behind a socket, and a client of it."""
-    listener = running.bound("127.0.0.1", 0)
-    ready = asyncio.Event()
-    server = running.server(service.service, ready.set)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await asyncio.wait_for(ready.wait(), 20)
-    url = f"{running.address(listener)}/v1"
-    try:
-        async with openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
-            client.server = server
+async def asked(service: Client) -> AsyncIterator[Any]:
+    """A client of the service, which is behind a socket."""
+    async with servingtexts.listening(service) as (url, server):
+        client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
+        client.server = server
+        async with client:
             yield client
-    finally:
-        server.should_exit = True
-        await asyncio.wait_for(task, 20)
-        service.close()
 
 
 def test_the_client_reads_texts_streams_and_errors(folder: Path) -> None:
@@ -52,7 +42,7 @@ def test_the_client_reads_texts_streams_and_errors(folder: Path) -> None:
     truth = writer.write("say anna")
 
     async def ask() -> None:
-        async with listening(Client(folder, keys=Keys([KEY]))) as client:
+        async with asked(Client(folder, keys=Keys([KEY]))) as client:
             (model,) = (await client.models.list()).data
             assert (await client.models.retrieve(model.id)).id == model.id == "bundle"
             whole = await client.chat.completions.create(model=model.id, messages=TALK)
@@ -92,7 +82,7 @@ def test_the_client_gets_json_of_a_schema(folder: Path) -> None:
     form: Any = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
 
     async def ask() -> None:
-        async with listening(Client(folder)) as client:
+        async with asked(Client(folder)) as client:
             answer = await client.chat.completions.create(
                 model="bundle", messages=TALK, response_format=form, max_completion_tokens=40
             )
@@ -108,7 +98,7 @@ def test_a_client_that_closes_its_stream_frees_the_slot(folder: Path) -> None:
         service = Client(folder, slots=1)
         gate = Gate(service)
         gate.let(4)
-        async with listening(service) as client:
+        async with asked(service) as client:
             form = {"type": "regex", "pattern": "[ab]{60}"}
             stream = await client.completions.create(
                 model="bundle", prompt="x", max_tokens=70, stream=True,
@@ -135,9 +125,9 @@ def test_a_service_that_stops_ends_the_stream_that_it_has_begun(folder: Path) ->
         truth = service.writer.write("say anna")
         gate = Gate(service)
         gate.let(2)
-        async with listening(service) as client:
-            asked: Any = {"model": "bundle", "messages": TALK, "stream": True}
-            parts = aiter(await client.chat.completions.create(**asked))
+        async with asked(service) as client:
+            fields: Any = {"model": "bundle", "messages": TALK, "stream": True}
+            parts = aiter(await client.chat.completions.create(**fields))
             text = (await anext(parts)).choices[0].delta.content or ""
             service.service.draining = client.server.should_exit = True
             await asyncio.sleep(0.3)

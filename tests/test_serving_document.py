@@ -1,6 +1,9 @@
 """The document of a service that writes is true: of requests, responses and events."""
 
+import asyncio
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ from hypothesis import strategies as st
 
 from lmspec.serving import app, completing, completions
 from tests import writingbundles
-from tests.servingtexts import CHAT, LIMITS, TEXTS, Client, streamed, user
+from tests.miniature import ROOT
+from tests.servingtexts import CHAT, LIMITS, TEXTS, Client, listening, streamed, user
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +232,28 @@ def test_the_document_is_true(
         message = response.values["error"]["message"]
         beside = "is of draws" in message or "last message" in message or "deep" in message
         assert response.code in BESIDE_THE_SCHEMA or beside, response
+
+
+def test_the_examples_of_the_page_are_true(folder: Path) -> None:
+    """Each `$ curl` of docs/serving-texts.md has a response of the fields beneath it."""
+    page = (ROOT / "docs/serving-texts.md").read_text()
+    examples = re.findall(r"^\$ (curl .*)\n(\{.*\})$", page, re.M)
+    assert len(examples) == 2
+
+    async def ask() -> None:
+        async with listening(Client(folder)) as (url, _):
+            for command, shown in examples:
+                words = shlex.split(command.replace("http://127.0.0.1:8000", url))
+                pipe = asyncio.subprocess.PIPE
+                curl = await asyncio.create_subprocess_exec(*words, "-sS", stdout=pipe)
+                output, _ = await curl.communicate()
+                assert fields(json.loads(output)) == fields(json.loads(shown)), command
+
+    asyncio.run(ask())
+
+
+def fields(values: Any) -> Any:
+    """The names of fields, at each depth."""
+    if isinstance(values, list):
+        return [fields(one) for one in values]
+    return {n: fields(v) for n, v in values.items()} if isinstance(values, dict) else None

@@ -88,7 +88,7 @@ def _document(title: str, name: str, limits: Limits) -> Values:
 def _post(kind: str, summary: str, limits: Limits) -> Values:
     written = {**content(ref(kind)), "text/event-stream": {"schema": TEXT}}
     responses = {"200": {"description": "texts", "content": written}, **refusals()}
-    responses["404"] = refusal("another `model` than the one that is served")
+    responses["404"] = refusal("there is no such `model`")
     return {
         "operationId": kind,
         "summary": summary,
@@ -103,7 +103,7 @@ def _model() -> Values:
     operation = get("What is served, by its name", ref("model"))
     place = {"name": "model", "in": "path", "required": True, "schema": TEXT}
     operation["parameters"] = [place]
-    operation["responses"]["404"] = refusal("another one than the one that is served")
+    operation["responses"]["404"] = refusal("there is no such model")
     return operation
 
 
