@@ -1,6 +1,7 @@
 """completions: the endpoints of a service that writes, as clients of OpenAI's API ask for them."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -125,7 +126,7 @@ class Writing(Response):
             async with self._service.writing(self._release, self._wanted) as events:
                 watching = asyncio.create_task(_watch(receive, events))
                 try:
-                    await self._respond(events, scope, receive, send)
+                    await (self._stream(events, send) if self._wanted.stream else self._all(events))
                 finally:
                     watching.cancel()
         except (Refused, ClientDisconnect) as error:
@@ -134,18 +135,19 @@ class Writing(Response):
             await self._end(error, send)
         finally:
             self._note()
+        if not self._wanted.stream:
+            await in_json(self._shape.whole(self._in_order()))(scope, receive, send)
 
-    async def _respond(self, events: Events, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._wanted.stream:
-            await self._stream(events, send)
-            return
-        while len(self._answers) < len(self._wanted.asked):
+    @property
+    def _is_whole(self) -> bool:
+        return len(self._answers) == len(self._wanted.asked)
+
+    async def _all(self, events: Events) -> None:
+        """Wait for the texts."""
+        while not self._is_whole:
             event = await events.next()
             if event.ended is not None:
                 self._answers[event.number] = self._answer(event.ended)
-        whole = in_json(self._shape.whole(self._in_order()))
-        self._begun = True
-        await whole(scope, receive, send)
 
     async def _stream(self, events: Events, send: Send) -> None:
         parts = self._parts(await events.next())  # an error is a response as long as it can be
@@ -153,11 +155,12 @@ class Writing(Response):
         start = {"type": "http.response.start", "status": HTTPStatus.OK, "headers": [*STREAM]}
         await send(start)
         parts = self._shape.opening() + parts
-        while parts or len(self._answers) < len(self._wanted.asked):
+        while True:
             for part in parts:
                 await _send(send, shapes.sent(part))
-            waits = len(self._answers) < len(self._wanted.asked)
-            parts = self._parts(await events.next()) if waits else []
+            if self._is_whole:
+                break
+            parts = self._parts(await events.next())
         if self._wanted.usage:
             await _send(send, shapes.sent(self._shape.usage(self._in_order())))
         await _send(send, shapes.DONE, more=False)
@@ -177,8 +180,9 @@ class Writing(Response):
         self._seen["error"] = error.code if isinstance(error, Refused) else "gone"
         if isinstance(error, Refused):
             values = {"id": self._seen["id"], "error": error.values()}
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await _send(send, shapes.sent(values), more=False)
+            with contextlib.suppress(TimeoutError):  # it reads nothing
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await _send(send, shapes.sent(values), more=False)
 
     def _answer(self, ended: Answer | Exception) -> Answer:
         return self._service.answer(self._release, ended, self._arrived)
