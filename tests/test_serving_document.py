@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 import shlex
 from collections.abc import Iterator
@@ -110,8 +111,8 @@ BASES: dict[str, tuple[Any, Any]] = {  # endpoint -> what is good, what need not
     ),
 }
 SCHEMAS: list[Any] = [{}, {"type": "object"}, {"enum": [1]}, {"type": "odd"}]
-FORMS_: list[Any] = [{"type": "text"}, {"type": "json_object"}, {"type": "regex", "pattern": "a+"}]
-FORMS_ += [{"type": "json_schema", "json_schema": {"schema": s, "strict": None}} for s in SCHEMAS]
+FORMS: list[Any] = [{"type": "text"}, {"type": "json_object"}, {"type": "regex", "pattern": "a+"}]
+FORMS += [{"type": "json_schema", "json_schema": {"schema": s, "strict": None}} for s in SCHEMAS]
 GOOD: dict[str, list[Any]] = {
     "model": ["bundle", None],
     "max_tokens": [1, 2.0, 3, 2**31 - 1, None],
@@ -123,7 +124,7 @@ GOOD: dict[str, list[Any]] = {
     "repetition_penalty": [1, 1.2],
     "stop": [None, "a", [], ["a", "b"]],
     "stream": [True, False, None],
-    "response_format": [*FORMS_, None],
+    "response_format": [*FORMS, None],
     "n": [1, 1.0, None],
     "user": ["", "me"],
     "logit_bias": [{}, None],
@@ -232,6 +233,26 @@ def test_the_document_is_true(
         message = response.values["error"]["message"]
         beside = "is of draws" in message or "last message" in message or "deep" in message
         assert response.code in BESIDE_THE_SCHEMA or beside, response
+
+
+def test_no_body_is_a_fault(shared: Client, document: dict[str, Any]) -> None:
+    """Bytes that are changed, cut and repeated: each is answered, or refused as described."""
+    draw, statuses = random.Random(3), set()
+    good: list[Any] = [{"prompt": ["x", "y"], "stop": ["a"], "temperature": 0.5, "seed": 7}]
+    good += [{"messages": user("x"), "stream": True, "response_format": FORMS[2]}]
+    good += [{"messages": user("x"), "response_format": FORMS[-2], "top_p": 0.5}]
+    for number in range(400):
+        body = bytearray(json.dumps(good[number % 3] | {"max_tokens": 2}).encode())
+        for _ in range(draw.randint(0, 3)):
+            start = draw.randrange(len(body))
+            part = body[start : start + draw.randint(1, 9)]
+            odd = [b"", b"[", b'"', b"\\ud83d", b"1e999", b"-", b"\xff", b"null", part * 2]
+            body[start : start + draw.choice((0, 1, len(part)))] = draw.choice(odd)
+        path = TEXTS if number % 3 == 0 else CHAT
+        response = shared.post(path, bytes(body))
+        assert response.status < 500 and described(document, "post", path, response), body
+        statuses.add(response.status)
+    assert statuses == {200, 400}
 
 
 def test_the_examples_of_the_page_are_true(folder: Path) -> None:

@@ -1,11 +1,15 @@
 """Texts that grow side by side: slots are freed, shed, drained and taken over without a loss."""
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import shutil
+import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from lmspec.serving.limits import WRITING, Limits
 from lmspec.serving.releases import Given
 from tests import bundles, writingbundles
 from tests.servingtexts import CHAT, LIMITS, TEXTS, Client, Gate, streamed, until, user
+from tests.test_connections import Process
 from tests.tinywriter import pairs
 
 PROMPTS = [content for row in pairs()[:12] for _, content in row[:1]]
@@ -386,3 +391,42 @@ def test_the_bundle_is_described(client: Client) -> None:
     (model,) = client.get("/v1/models").values["data"]
     assert model["id"] == about["name"] == answered["model"] == "bundle"
     assert client.get("/v1/models/bundle").values == model
+
+
+def test_sighup_and_sigterm_lose_no_text(folder: Path, tmp_path: Path) -> None:
+    """Of a process: streams that have begun are written to their end, each by the bundle that it
+    came to, and the exit status is 0."""
+    other = shutil.copytree(folder, tmp_path / "other")
+    drawn = {"kind": "sample", "temperature": 2.0, "top_k": None, "top_p": None, "min_p": None}
+    rule = writingbundles.GREEDY | {"decode": drawn | {"seed": 1}}
+    writingbundles.changed(other, {"generation": rule}, LIMITS)
+    link = tmp_path / "current"
+    link.symlink_to(folder)
+    served = Process(link, "--slots", "2", "--threads", "1", "--quiet")
+    asked = {"prompt": PROMPTS[:8], "stream": True, "max_tokens": 70}
+    asked |= {"response_format": {"type": "regex", "pattern": "[ab]{60}"}}
+
+    def ask() -> HTTPResponse:
+        """The response, whose head comes with the first token."""
+        connection = HTTPConnection("127.0.0.1", served.port, timeout=30)
+        connection.request("POST", TEXTS, json.dumps(asked), {"Content-Type": "application/json"})
+        return connection.getresponse()
+
+    first = ask()
+    link.unlink()
+    link.symlink_to(other)
+    served.process.send_signal(signal.SIGHUP)
+    while not served.reloads():
+        time.sleep(0.01)
+    second = ask()
+    served.process.send_signal(signal.SIGTERM)
+    for response, of in ((first, folder), (second, other)):
+        writer, stream = Writer(of), streamed(response.read())
+        assert stream.done and response.status == 200
+        form = {"constraint": writer.regex("[ab]{60}"), "new_tokens": 70}
+        settings = dataclasses.replace(writer.settings, **form)
+        truth = [writer.write(prompt, settings) for prompt in PROMPTS[:8]]
+        assert [stream.text(number) for number in range(8)] == truth
+    assert served.process.wait(30) == 0
+    served._reading.join(10)
+    assert [entry["event"] for entry in served.log] == ["reloaded", "draining", "stopped"]
