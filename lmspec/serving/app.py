@@ -1,16 +1,17 @@
 """app: the endpoints of a service: requests in, JSON out, and a line in the log for each."""
 
+import random
 import re
-import secrets
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -38,6 +39,7 @@ OTHER_HOST = Refused(
 RETRY_SECONDS = "1"
 MEDIA_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
 HEALTHY = {path + name for path in ("", COMPARED) for name in (HEALTH, READY)}
+Endpoint = Callable[[Request], Awaitable[Response]]
 GONE = 499  # as nginx logs it: the client did not wait for the response
 
 
@@ -66,16 +68,10 @@ def observed(
     hosts  names by which it may be asked; None: any
     shown  paths that need no key
     """
-    handlers: Any = {
-        Refused: refused,
-        HTTPException: unknown,
-        ClientDisconnect: gone,
-        Exception: failed,
-    }
-    starlette = Starlette(routes=routes, exception_handlers=handlers)
+    starlette = Starlette(routes=routes, exception_handlers=dict(HANDLERS))
     starlette.router.redirect_slashes = False
     keyless = HEALTHY | {inference.LIVE, inference.READY} | set(shown)
-    return Observed(starlette, service, {route.path for route in routes}, keyless, hosts)
+    return Observed(starlette, service, routes, keyless, hosts)
 
 
 def routes_of(endpoints: "Endpoints", prefix: str = "") -> list[Route]:
@@ -214,17 +210,28 @@ async def unknown(request: Request, error: Exception) -> Response:
 
 
 class Observed:
-    """Gives each request an id, and notes its response: in the log and in the measures."""
+    """Gives each request an id, and notes its response: in the log and in the measures.
+
+    inner  is asked for what no route has as its whole path: a router and its middleware take as
+           long as all else that HTTP needs
+    """
 
     def __init__(
         self,
         inner: ASGIApp,
         service: AnyService[Any],
-        paths: set[str],
+        routes: Collection[Route],
         keyless: set[str],
         hosts: Hosts | None,
     ) -> None:
-        self._inner, self._service, self._paths = inner, service, paths
+        self._inner, self._service = inner, service
+        self._paths = {route.path for route in routes}
+        self._endpoints = {
+            (method, route.path): route.endpoint
+            for route in routes
+            for method in route.methods or ()
+            if iscoroutinefunction(route.endpoint) and not route.param_convertors
+        }
         self._keyless, self._hosts = keyless, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -240,15 +247,16 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = seen["id"]
+                message["headers"].append((b"x-request-id", seen["id"].encode("ascii")))
                 if self._service.draining:
-                    headers["connection"] = "close"
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
             if refusal := self._refusal(scope):
                 await (await refused(Request(scope), refusal))(scope, receive, noting)
+            elif endpoint := self._endpoints.get((scope["method"], scope["path"])):
+                await responded(endpoint, scope, receive, noting)
             else:
                 await self._inner(scope, receive, noting)
         except Exception as error:  # the response to it is sent
@@ -272,9 +280,7 @@ class Observed:
     ) -> None:
         path = getattr(scope.get("route"), "path", scope["path"])
         path = path if path in self._paths else "other"
-        measures = self._service.measures
-        measures.requests.labels(path, str(status)).inc()
-        measures.seconds.labels(path).observe(seconds)
+        self._service.measures.responded(path, status, seconds)
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
         span.end(method, path, status, seen)
         self._service.log(
@@ -287,6 +293,28 @@ class Observed:
         )
 
 
+async def responded(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send what an endpoint returns, or what its error means. Raises a fault of the service."""
+    request = Request(scope, receive)
+    try:
+        response = await endpoint(request)
+    except Exception as error:
+        handler = next(handler for kind, handler in HANDLERS if isinstance(error, kind))
+        await (await handler(request, error))(scope, receive, send)
+        if handler is failed:
+            raise
+    else:
+        await response(scope, receive, send)
+
+
+HANDLERS: Any = (
+    (Refused, refused),
+    (HTTPException, unknown),
+    (ClientDisconnect, gone),
+    (Exception, failed),
+)
+
+
 def authorization(scope: Scope) -> str:
     """Empty without the header."""
     return Headers(scope=scope).get("authorization", "")
@@ -295,4 +323,6 @@ def authorization(scope: Scope) -> str:
 def identity(headers: Headers) -> str:
     """The id that a client gave the request, if it can be logged; else a new one."""
     given = headers.get("x-request-id", "")
-    return given if re.fullmatch(asking.ID, given) else secrets.token_hex(8)
+    if given and asking.is_id(given):
+        return given
+    return f"{random.getrandbits(64):016x}"  # tells requests apart, and is no secret

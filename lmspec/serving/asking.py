@@ -94,9 +94,7 @@ def is_id(value: Any) -> bool:
 def parsed(body: bytes) -> dict[str, Any]:
     """Raises Refused unless the body is one JSON object in UTF-8."""
     try:
-        values = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number
-        )
+        values = JSON.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         malformed(f"the body is not UTF-8: byte {error.start}")
     except RecursionError:
@@ -117,6 +115,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def _top(values: Mapping[str, Any]) -> int | None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+JSON = json.JSONEncoder(separators=(",", ":"))
+
 
 class Log:
     """Writes lines; a reader that is gone, or a full disk, stops no request.
@@ -23,6 +25,6 @@ class Log:
         if event == "request" and not self._requests:
             return
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = json.dumps({"time": time, "event": event, **values}, separators=(",", ":"))
+        line = JSON.encode({"time": time, "event": event, **values})
         with self._lock, contextlib.suppress(OSError, ValueError):  # ValueError: a closed stream
             self._write(line)

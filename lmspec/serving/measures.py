@@ -1,5 +1,6 @@
 """measures: what Prometheus reads of a service."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 from prometheus_client import (
@@ -56,12 +57,21 @@ class Measures:
         self.shed = Counter(
             "lmspec_shed", "Requests refused for lack of room.", ["of"], registry=registry
         )
+        # looking a series up by its labels takes longer than adding to it
+        self._request = functools.cache(self.requests.labels)
+        self._took = functools.cache(self.seconds.labels)
+        self.text_of = functools.cache(self.texts.labels)
         depth = Gauge("lmspec_queue_texts", "Texts that wait.", registry=registry)
         depth.set_function(waiting)
 
     def serves(self, name: str, digest: str) -> None:
         """Note what is served from now on."""
         self._bundle.info({"name": name, "digest": digest})
+
+    def responded(self, path: str, status: int, seconds: float) -> None:
+        """Note a response. path: one of a few."""
+        self._request(path, status).inc()
+        self._took(path).observe(seconds)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
@@ -83,6 +93,7 @@ class LabelMeasures(Measures):
             buckets=SHARES,
             registry=registry,
         )
+        self.answer_of = functools.cache(self.labels.labels)
 
     def tells_apart(self, labels: Sequence[str]) -> None:
         """Each label has a series at once."""

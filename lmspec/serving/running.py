@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -157,6 +158,8 @@ def run(
     hosts     names by which the service may be asked; None: any
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
+    gc.collect()
+    gc.freeze()  # what is loaded stays: searching it for garbage, again and again, finds none
     served = [(service, reopen), *([compared] if compared else [])]
     serving = server(service, ready, compared[0] if compared else None, hosts, tls)
 

@@ -39,6 +39,12 @@ def compute(classifier: Classifier, text: Content) -> Answered:
     return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
 
 
+def settle(future: asyncio.Future[bool], value: bool) -> None:
+    """Unless it is, or no request waits for it any more."""
+    if not future.done():
+        future.set_result(value)
+
+
 class Release(AnyRelease):
     """A bundle that predicts labels."""
 
@@ -101,16 +107,17 @@ class Service(AnyService[Release]):
         self, release: Release, texts: Sequence[Content]
     ) -> tuple[Sequence[Answered | Exception | None], float]:
         loop, line = asyncio.get_running_loop(), release.line
-        arrived, done = loop.time(), asyncio.Event()
-        job: Job[Content, Answered] = Job(texts, lambda: loop.call_soon_threadsafe(done.set))
+        arrived, in_time = loop.time(), loop.create_future()
+        finished = functools.partial(loop.call_soon_threadsafe, settle, in_time, True)
+        job: Job[Content, Answered] = Job(texts, finished)
         if not line.put(job):
             raise self.refused(line)
+        timer = loop.call_later(release.limits.timeout_ms / 1000, settle, in_time, False)
         try:
-            async with asyncio.timeout(release.limits.timeout_ms / 1000):
-                await done.wait()
-        except TimeoutError:
-            raise overdue(release.limits) from None
+            if not await in_time:
+                raise overdue(release.limits)
         finally:
+            timer.cancel()
             line.drop(job)
         waited = max(0.0, (job.began or arrived) - arrived)  # both are of the monotonic clock
         self.measures.waited.observe(waited)
@@ -135,18 +142,18 @@ class Service(AnyService[Release]):
                 return shown | self._answer(result, asked.top)
             else:
                 refused = EMPTY
-        self.measures.texts.labels(refused.code).inc()
+        self.measures.text_of(refused.code).inc()
         if asked.single:
             raise refused
         return shown | {"error": refused.values()}
 
     def _answer(self, answered: Answered, top: int | None) -> dict[str, Any]:
         measures, best = self.measures, list(answered.answer.items())[:top]
-        measures.texts.labels("answered" if best else "empty").inc()
+        measures.text_of("answered" if best else "empty").inc()
         if not best:
             return {"label": None, "confidence": None, "probabilities": {}}
         label, confidence = best[0]
         measures.tokens.inc(answered.tokens)
-        measures.labels.labels(label).inc()
+        measures.answer_of(label).inc()
         measures.confidence.observe(confidence)
         return {"label": label, "confidence": confidence, "probabilities": dict(best)}

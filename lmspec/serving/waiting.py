@@ -78,7 +78,7 @@ class Line(Generic[Item, Result]):
     def drop(self, job: Job[Item, Result]) -> None:
         """Compute no more texts of a job; `finished` is not called unless all are taken."""
         with self._ready:
-            if job in self._jobs:
+            if job._left and job in self._jobs:
                 self._jobs.remove(job)
                 self._waiting -= job._left
 
