@@ -235,6 +235,25 @@ def test_a_request_on_its_way_is_answered_when_the_service_stops(
     assert asyncio.run(ask()) == ([200] * 3 if ours else [])
 
 
+def test_what_has_arrived_is_answered_whatever_the_loop_does_first(client: Client) -> None:
+    """A loop that was kept from its work may take the timer of an idle connection's end before the
+    request that is there."""
+
+    async def ask() -> None:
+        async with listening(client) as (server, connect):
+            connection = await connect()
+            connection.writer.write(REQUEST)
+            await connection.response()
+            (ours,) = server.server_state.connections
+            ours.shutdown()
+            connection.writer.get_extra_info("socket")._sock.send(REQUEST)
+            ours._end()
+            status, headers, _ = await connection.response()
+            assert (status, headers["connection"]) == (200, "close")
+
+    asyncio.run(ask())
+
+
 def test_a_client_that_leaves_is_noted(client: Client) -> None:
     """Before its body is whole: no fault, no answer."""
 

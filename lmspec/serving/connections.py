@@ -6,6 +6,7 @@ connections there are; and when it stops, it closes idle ones even if a request 
 
 import asyncio
 import json
+import selectors
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_HEAD_BYTES = 16 * 2**10  # request line and headers
 RECEIVE_SECONDS = 20.0  # from the first byte of a request to its last
 LINGER_SECONDS = 0.5  # a connection that is idle when the service stops may still send a request
+NEW_SECONDS = 3.0  # one that has sent none yet was opened to send one
 MOST_CONNECTIONS = 1000
 
 
@@ -81,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End after the request that is being answered, or that may be on its way."""
         self._ending = True
         if self._is_idle:
-            self.loop.call_later(LINGER_SECONDS, self._end)
+            self.loop.call_later(NEW_SECONDS if self.cycle is None else LINGER_SECONDS, self._end)
         else:
             self.cycle.keep_alive = False
 
@@ -90,8 +92,18 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _end(self) -> None:
-        if self._is_idle and not self.transport.is_closing() and not self._head_bytes:
+        if not self._is_idle or self.transport.is_closing() or self._head_bytes:
+            return
+        if self._has_unread():  # loops take timers before data if they were kept from both
+            self.loop.call_later(LINGER_SECONDS, self._end)
+        else:
             self.transport.close()
+
+    def _has_unread(self) -> bool:
+        """Has more arrived than was read? Closing would reset the connection."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.transport.get_extra_info("socket"), selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def _expect(self) -> None:
         """The rest of a request must arrive in time."""
