@@ -15,6 +15,7 @@ from tests import miniature
 CLEAN = {"fix_unicode": True, "unescape_html": True}
 LABELS = ["bad", "good", "so so"]
 CARD = {"README.md": "# Good or bad\n"}
+WIDTH = 1024  # of layers that change no answer
 MADE_FROM = {"exported.a": "1" * 64, "scores.a": "2" * 64}
 
 
@@ -24,18 +25,20 @@ def make(
     int8: bool = False,
     seed: int = 1,
     files: Mapping[str, str] = CARD,
+    layers: int = 0,
 ) -> Path:
     """A bundle of a graph that looks up a row of logits for each token.
 
     int8   the rows go through int8, with one scale for all that is computed together
     seed   of the rows
     files  further ones
+    layers that change no answer, and take a third of a millisecond each
     """
     texts = [text for _, text, _ in miniature.sentences("")]
     tokenizer = bytepair.train(texts, 300, 16)
     about = {"labels": LABELS, "pad_id": 0, "masks": ["full"]}
     about |= {"long_texts": "windows", "clean": CLEAN}
-    graph.write(drawn(tokenizer.get_vocab_size(), int8, seed), tokenizer, about, folder)
+    graph.write(drawn(tokenizer.get_vocab_size(), int8, seed, layers), tokenizer, about, folder)
     deployed.write(folder)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -43,7 +46,7 @@ def make(
     return folder
 
 
-def drawn(rows: int, int8: bool = False, seed: int = 1) -> onnx.ModelProto:
+def drawn(rows: int, int8: bool = False, seed: int = 1, layers: int = 0) -> onnx.ModelProto:
     """Logits: the sum over tokens of a row each, where the mask is 1."""
     table = np.random.default_rng(seed).normal(size=(rows, len(LABELS))).astype(np.float32)
     inputs = [
@@ -55,7 +58,14 @@ def drawn(rows: int, int8: bool = False, seed: int = 1) -> onnx.ModelProto:
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
         helper.make_node("Mul", ["in_int8" if int8 else "rows", "column"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "axes"], ["logits"], keepdims=0),
+        helper.make_node("ReduceSum", ["kept", "axes"], ["sums"], keepdims=0),
+        helper.make_node("MatMul", ["sums", "widen"], ["layer_0"]),
+        *(
+            helper.make_node("MatMul", [f"layer_{i}", "square"], [f"layer_{i + 1}"])
+            for i in range(layers)
+        ),
+        helper.make_node("MatMul", [f"layer_{layers}", "narrow"], ["nothing"]),
+        helper.make_node("Add", ["sums", "nothing"], ["logits"]),
     ]
     if int8:
         nodes[1:1] = [
@@ -67,6 +77,11 @@ def drawn(rows: int, int8: bool = False, seed: int = 1) -> onnx.ModelProto:
         numpy_helper.from_array(table, "table"),
         numpy_helper.from_array(np.array([1]), "axes"),
         numpy_helper.from_array(np.array([2]), "last"),
+        numpy_helper.from_array(np.zeros((len(LABELS), WIDTH), np.float32), "widen"),
+        numpy_helper.from_array(np.zeros((WIDTH, len(LABELS)), np.float32), "narrow"),
     ]
+    if layers:
+        square = np.random.default_rng(seed).normal(size=(WIDTH, WIDTH)).astype(np.float32)
+        constants.append(numpy_helper.from_array(square, "square"))
     made = helper.make_graph(nodes, "graph", inputs, [output], constants)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

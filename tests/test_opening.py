@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,11 +85,21 @@ def test_a_bundle_that_would_write_needs_the_code_for_it(bundle: Path) -> None:
         opening.opened(bundle)
 
 
-def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
-    """A pickle, an archive, a path to nowhere: none is read."""
+class Acts:
+    """Unpickling it writes a file."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("unpickled"),)
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle, an archive whose files would be outside, a path to nowhere: none is read."""
+    monkeypatch.chdir(tmp_path)
     pickled = tmp_path / "model.pkl"
-    pickled.write_bytes(pickle.dumps(print))
-    archive = Path(shutil.make_archive(str(tmp_path / "bundle"), "tar", tmp_path, "model.pkl"))
+    pickled.write_bytes(pickle.dumps(Acts()))
+    archive = tmp_path / "bundle.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(pickled, "../climbed")
     for path, found in (
         (pickled, "a file"),
         (archive, "a file"),
@@ -98,6 +109,8 @@ def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
             opening.opened(path)
     with pytest.raises(LmspecError, match="missing"):
         opening.opened(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"model.pkl", "bundle.tar"}
+    assert not (tmp_path.parent / "climbed").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners")
