@@ -235,6 +235,27 @@ def test_a_request_on_its_way_is_answered_when_the_service_stops(
     assert asyncio.run(ask()) == ([200] * 3 if ours else [])
 
 
+def test_a_client_that_still_sends_sees_why_it_is_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sends is thrown away until it is at its end, or for some seconds."""
+    monkeypatch.setattr(connections, "DISCARD_SECONDS", 0.5)
+    head = HEAD + b"content-length: %d\r\n\r\n" % 30_000_000
+
+    async def ask() -> None:
+        async with listening(client) as (_, connect):
+            whole, half = await connect(), await connect()
+            for connection, size in ((whole, 30_000_000), (half, 10_000_000)):
+                connection.writer.write(head + b" " * size)
+                await asyncio.wait_for(connection.writer.drain(), 20)
+                status, headers, body = await connection.response()
+                assert (status, headers["connection"]) == (413, "close")
+                assert json.loads(body)["error"]["code"] == "body_too_large"
+                assert await connection.ended()
+
+    asyncio.run(ask())
+
+
 def test_what_has_arrived_is_answered_whatever_the_loop_does_first(client: Client) -> None:
     """A loop that was kept from its work may take the timer of an idle connection's end before the
     request that is there."""

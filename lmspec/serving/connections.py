@@ -5,6 +5,7 @@ connections there are; and when it stops, it closes idle ones even if a request 
 """
 
 import asyncio
+import functools
 import json
 import selectors
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ MOST_HEAD_BYTES = 16 * 2**10  # request line and headers
 RECEIVE_SECONDS = 20.0  # from the first byte of a request to its last
 LINGER_SECONDS = 0.5  # a connection that is idle when the service stops may still send a request
 NEW_SECONDS = 3.0  # one that has sent none yet was opened to send one
+DISCARD_SECONDS = 5.0  # for the rest of a body that was refused before it was here
 MOST_CONNECTIONS = 1000
 
 
@@ -29,7 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._in_head, self._head_bytes = True, 0
         self._arrival: asyncio.TimerHandle | None = None
-        self._ending = False
+        self._ending = self._discarding = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request, unless there are too many connections."""
@@ -66,6 +68,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.app = _head_too_long
         super().on_headers_complete()
         self.app = application
+        cycle: Any = self.cycle
+        if cycle is not None:
+            cycle.transport = _Closing(self.transport, functools.partial(self._close, cycle))
         if self._ending:
             self.cycle.keep_alive = False
 
@@ -74,6 +79,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = True, 0
         self._arrived()
         super().on_message_complete()
+        if self._discarding:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """What is not HTTP."""
@@ -86,6 +93,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_later(NEW_SECONDS if self.cycle is None else LINGER_SECONDS, self._end)
         else:
             self.cycle.keep_alive = False
+
+    def _close(self, cycle: Any) -> None:
+        """After a response, and after what is left of its request: closing a connection that has
+        unread data resets it, and the client, which still sends, would not see why."""
+        if cycle.more_body and not self.transport.is_closing():
+            self._discarding = True
+            self.loop.call_later(DISCARD_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
 
     @property
     def _is_idle(self) -> bool:
@@ -117,7 +133,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._arrival = None
-        if self._in_head and not self._is_idle:
+        if self._discarding:
+            self.transport.close()
+        elif self._in_head and not self._is_idle:
             self.cycle.keep_alive = False  # the one before is answered first
         elif self._in_head and not self._head_bytes:
             self.transport.close()  # nothing was asked
@@ -143,6 +161,16 @@ class BoundedProtocol(HttpToolsProtocol):
             lines.append("retry-after: 1")
         self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
         self.transport.close()
+
+
+class _Closing:
+    """A transport that is closed in another way."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport, self.close = transport, close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 _LONG = f"request line and headers may have {MOST_HEAD_BYTES} bytes"
