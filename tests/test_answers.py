@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 from lmspec.attribution.design import Design
 from lmspec.attribution.effects import Measurement, attribute
 from lmspec.compare import answers as committed
-from lmspec.compare import expected, gates, revision
+from lmspec.compare import bounds, expected, gates, revision
+from lmspec.compare import graded as shares
 from lmspec.compare.artifact import leaves
 from lmspec.git.tree import WORKTREE
 from lmspec.history.metric_lookup import is_about, patterns
@@ -78,6 +79,42 @@ def test_an_exact_match_is_tested_as_an_accuracy() -> None:
     assert "groups" in texts.p(one, estimates[0])[1]
     assert texts.interval(one, estimates[0], 0.95) == labels.interval(other, estimates[1], 0.95)
     assert estimates[0].value == 0 and estimates[0].error > 0
+
+
+def test_a_metric_that_is_0_or_1_is_bounded_as_an_exact_match() -> None:
+    """Of a model and of two, on all texts and on one table, by page. Controls: twice the metric is
+    resampled, and so is one that is 0 or 1 of one model alone."""
+
+    def graded(rows: Sequence[Answer], size: float = 1.0) -> list[Answer]:
+        hits = [row.text == row.reference for row in rows]
+        return [
+            replace(row, own={"hit": float(hit), "size": size * hit})
+            for row, hit in zip(rows, hits, strict=True)
+        ]
+
+    def shown(found: bounds.Bounds) -> tuple[float, ...]:
+        return found.value, found.low, found.high, found.error, found.examples
+
+    right = rewritten(REPLIES, range(200))
+    for rows in (REPLIES, right, rewritten(right, [7], "ls")):
+        sample = Sample(*read(graded(rows, 2.0)))
+        for table in (None, "osx"):
+            exactly, own, twice = (
+                bounds.of_sample(sample, SplitMetric(name, table), 0.95)
+                for name in ("exact_match", "own.hit", "own.size")
+            )
+            assert shown(own) == shown(exactly) and 0 <= own.low < own.value and own.high <= 1
+            assert twice.low != 2 * own.low
+    for old, new in ((REPLIES, NOISE), (right, right), (right, rewritten(right, [7], "ls"))):
+        both = paired(graded(old), graded(new))
+        exactly, own = (
+            bounds.of_pairs(both, SplitMetric(name, None), 0.95)
+            for name in ("exact_match", "own.hit")
+        )
+        assert shown(own) == shown(exactly) and own.low < 0 < own.high
+    metric = SplitMetric("own.size", None)
+    assert shares.of_pairs(paired(graded(right), graded(right)), metric)[1] != metric
+    assert shares.of_pairs(paired(graded(right), graded(right, 2.0)), metric)[1] == metric
 
 
 def test_differences_are_those_of_the_corpora() -> None:
@@ -458,7 +495,7 @@ def test_accuracy_of_tokens_is_no_share_of_documents(project: Project) -> None:
 OWN = ", own: [{metrics}]".format(
     metrics=", ".join(
         f"{{name: {name}, module: metrics.shell, function: {name}, better: {better}}}"
-        for name, better in (("runs", "higher"), ("off", "lower"))
+        for name, better in (("runs", "higher"), ("off", "lower"), ("fine", "higher"))
     )
 )
 
@@ -468,7 +505,7 @@ def test_metrics_of_the_project_are_compared(project: Project) -> None:
     may be called as another metric; by gates, log and show as well."""
     start, end = project.text("params.yaml").split("rows: null", 1)
     project.write("params.yaml", f"{start}rows: null{OWN}{end}")
-    project.write("metrics/shell.py", "def runs(a, r):\n    return 1\n\n\noff = runs\n")
+    project.write("metrics/shell.py", "def runs(a, r):\n    return 1\n\n\noff = fine = runs\n")
     project.write("lmspec/writing/grading.py", "")
     project.code = (*project.code, "lmspec/writing/grading.py", "metrics/shell.py")
     of = "metric: scores.shell.pages.own"
@@ -478,21 +515,24 @@ def test_metrics_of_the_project_are_compared(project: Project) -> None:
     )
     for rows in (REPLIES, SURER):
         graded = [
-            replace(row, own={"runs": float(hit), "off": 2.0 * (1 - hit)})
+            replace(row, own={"runs": float(hit), "off": 2.0 * (1 - hit), "fine": 1.0})
             for row in rows
             for hit in [row.text == row.reference]
         ]
         written = answers.rows("pages", graded)
         found = answers.metrics(graded, written) | {"overlap": 0}
         better = {"exact_match": "higher", "own": "higher"}
-        better |= {"own.runs": "higher", "own.off": "lower"}
+        better |= {"own.runs": "higher", "own.off": "lower", "own.fine": "higher"}
         project.measure("scores.shell", {"pages": found}, better)
         project.table("scores.shell", "answers", written)
         project.lock()
         project.commit()
     found = metrics(project.report("HEAD~1", "HEAD"))
     assert found["own.runs"]["verdict"] == "better" and found["own.runs"]["family"] == "slices"
-    assert found["own.runs"]["difference"] == pytest.approx(found["exact_match"]["difference"])
+    for key in ("difference", "p", "interval", "method"):
+        assert found["own.runs"][key] == found["exact_match"][key]
+    low, high = found["own.fine"]["interval"]  # of all answers before and after, not of any others
+    assert low < 0 < high and found["own.fine"]["difference"] == 0
     assert found["own.off"]["verdict"] == "better" and found["own.off"]["difference"] < 0
     assert found["own.off"]["method"] == "paired bootstrap of groups"
     gates = project.report("HEAD~1", "HEAD")["gates"]
@@ -501,3 +541,5 @@ def test_metrics_of_the_project_are_compared(project: Project) -> None:
     assert "lower is better" in shown and "better" in shown.splitlines()[2]
     (on,) = json.loads(project.run("show", "scores.shell", "--json").stdout)["prompts"]
     assert on["metrics"]["own.off"]["interval"][1] < 2
+    low, high = on["metrics"]["own.fine"]["interval"]
+    assert 0.9 < low < high == 1

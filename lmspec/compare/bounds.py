@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmspec.compare import ratios, untested
+from lmspec.compare import graded, ratios, untested
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better
@@ -120,6 +120,7 @@ def of_level(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bounds 
 
 def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
     """Bounds of a metric by the predictions of one model."""
+    sample, metric = graded.of_sample(sample, metric)
     estimate, examples = sample.value(metric), len(sample.rows(metric.table))
     bounds = _of_estimate(estimate, examples, confidence)
     if metric.name == "expected_calibration_error":
@@ -183,7 +184,8 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
     if isinstance(paired, Unavailable):
         return paired.reason
     metric, whole = split_metric(path[1:]), pair.whole(path[0])
-    if paired.is_constant(metric):
+    counted, share = graded.of_pairs(paired, metric)
+    if counted.is_constant(share):
         return exactly(0.0)
     same = whole is not None and not paired.differing.any()
     bounds = exactly(0.0) if same else of_pairs(paired, metric, confidence)
@@ -202,6 +204,7 @@ def of_pairs(paired: PairedSample, metric: SplitMetric, confidence: float) -> Bo
 
     A difference that the test of `lmspec diff` does not reject keeps 0 within its bounds.
     """
+    paired, metric = graded.of_pairs(paired, metric)
     estimate = paired.difference(metric)
     bounds = _of_estimate(estimate, len(paired.rows(metric.table)), confidence)
     if metric.of_answers:

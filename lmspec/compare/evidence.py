@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from lmspec.compare import naming
+from lmspec.compare import graded, naming
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.caching import cached
 from lmspec.compare.report import Better
@@ -103,6 +103,7 @@ class ArtifactPair:
             or (difference > 0) != (better == "higher")
         ):
             return p
+        whole, metric = graded.of_pairs(whole, metric)
         estimate = whole.difference(metric)
         return max(p, whole.p(metric, estimate)[0]) if estimate.value * difference > 0 else 1.0
 

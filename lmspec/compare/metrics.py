@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lmspec.compare import bounds, expected, untested
+from lmspec.compare import bounds, expected, graded, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Family, Metric, Verdict
@@ -160,7 +160,8 @@ def scored(pair: ArtifactPair, path: MetricPath, metric: Metric) -> Row:
 
 def tested(paired: PairedSample, path: MetricPath, metric: Metric) -> Row:
     """A metric with its test; its verdict waits for Holm's correction."""
-    part = split_metric(path[1:])
+    name = split_metric(path[1:]).name
+    paired, part = graded.of_pairs(paired, split_metric(path[1:]))
     reasons = paired.left_out(part), paired.unscored(part)
     metric = replace(
         metric,
@@ -171,7 +172,7 @@ def tested(paired: PairedSample, path: MetricPath, metric: Metric) -> Row:
         return Row(replace(metric, verdict="same"))
     estimate = paired.difference(part)
     p, method = paired.p(part, estimate)
-    whole = part.table is None and "." not in part.name and part.name not in FURTHER
+    whole = part.table is None and "." not in name and name not in FURTHER
     metric = replace(
         metric,
         verdict="inconclusive",

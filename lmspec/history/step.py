@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lmspec.compare import bounds, untested
+from lmspec.compare import bounds, graded, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better, Interval, Verdict
@@ -100,7 +100,7 @@ def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) 
     if isinstance(paired, Unavailable):
         verdict: Verdict = "untested" if NO_PREDICTIONS in paired.reason else "not comparable"
         return Step(verdict, plain, reason=paired.reason)
-    part = split_metric(name.path[1:])
+    paired, part = graded.of_pairs(paired, split_metric(name.path[1:]))
     left_out = paired.left_out(part)
     if plain == 0 and paired.unchanged(part):
         return Step("same", 0.0)
