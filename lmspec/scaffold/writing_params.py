@@ -15,6 +15,7 @@ TOGETHER = "{shingle_chars: 5, threshold: 0.8, permutations: 128}"
 ADAPTER = "{method: lora, rank: 16, alpha: 32, dropout: 0.0, targets: [all_linear], bias: none}"
 CLOSING = re.compile(r"</[A-Za-z]\w*>")  # a tag of HTML or XML
 MOST_TAGS = 0.01  # share of rows with one from which entities are part of them
+PARTS = ("prompt", "sources", "models", "graph", "scores", "bundle", "gates")
 ENDS = 0.9  # of the answers that can end within new_tokens
 
 
@@ -52,7 +53,7 @@ def _model(values: dict[str, Any], begun: WritingBeginning) -> dict[str, str]:
     chosen, weights, shown = begun.choices, begun.weights, begun.shown
     tuned = chosen.tuned
     if tuned is None or weights is None or shown is None:
-        return dict.fromkeys(("prompt", "sources", "models", "scores", "gates"), "")
+        return dict.fromkeys(PARTS, "")
     fill = {**values, **dataclasses.asdict(chosen.reading), **dataclasses.asdict(tuned)}
     fill |= {
         "weights": weights.label,
@@ -66,6 +67,7 @@ def _model(values: dict[str, Any], begun: WritingBeginning) -> dict[str, str]:
         if tuned.micro_batch_size
         else "",
         "peak_learning_rate": flow(tuned.peak_learning_rate),
+        "scored": values["name"] if chosen.graph else "finetuned",
         "ends": round(ENDS * (1 - chosen.reading.unfinished), 2),
     }
     fields = "".join(f"    {key}: {quoted(value)}\n" for key, value in shown.prompt.items())
@@ -74,12 +76,36 @@ def _model(values: dict[str, Any], begun: WritingBeginning) -> dict[str, str]:
         "prompt": f"  prompt: # {about}\n{fields}",
         "sources": filling.source(begun.source, weights.source, "a model that writes"),
         "models": filled("causal.yaml.tmpl", fill),
-        "scores": "".join(
-            filled("writing_scores.yaml.tmpl", fill | {"model": model})
-            for model in ("finetuned", "untrained")
-        ),
+        **_shipped(fill, begun),
         "gates": filled("writing_gates.yaml.tmpl", fill),
     }
+
+
+def _shipped(fill: dict[str, Any], begun: WritingBeginning) -> dict[str, str]:
+    """Text of the graph, of the bundle that holds it, and of the scores; these are of the model
+    itself where no graph can be made of it."""
+    graph, file, name = begun.choices.graph, begun.table.path.name, fill["name"]
+    untrained = {"untrained": "model.untrained"}
+    if graph is None:
+        scores = _scores({"finetuned": "model.finetuned"} | untrained, fill)
+        return {"graph": "", "scores": scores, "bundle": ""}
+    shown = {
+        "title": quoted(f"Answers to prompts like those of {file}"),
+        "intended_use": quoted(f"Prompts like those of {file}, in their language."),
+    }
+    return {
+        "graph": filled("writing_graph.yaml.tmpl", fill | dataclasses.asdict(graph)),
+        "scores": _scores({name: f"quantized.{name}"} | untrained, fill),
+        "bundle": filled("writing_bundle.yaml.tmpl", fill | shown),
+    }
+
+
+def _scores(of: dict[str, str], fill: dict[str, Any]) -> str:
+    """of: name of scores -> of what they are."""
+    return "".join(
+        filled("writing_scores.yaml.tmpl", fill | {"scores": name, "of": artifact})
+        for name, artifact in of.items()
+    )
 
 
 def percent(share: float) -> str:

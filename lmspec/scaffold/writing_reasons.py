@@ -1,5 +1,6 @@
 """writing_reasons: what was seen in prompts and answers, and what was chosen, for people."""
 
+import math
 from collections.abc import Iterator
 
 from lmspec.methods.scalar import flow
@@ -9,6 +10,7 @@ from lmspec.scaffold.choices import MOST_TOKENS_PER_WORD
 from lmspec.scaffold.wording import duration, quantile, sized
 from lmspec.scaffold.writing_params import has_markup, percent
 
+BYTES = 1 + 4 / 32  # of a weight in int8, with its share of the scale of 32
 FEW = 200  # rows to train, from which a model learns a form at most
 
 
@@ -91,7 +93,22 @@ def _tuned(begun: WritingBeginning, train: int) -> Iterator[str]:
         yield f"  {train:,} rows to train are few: it learns their form, and little more"
     seconds = writing_choices.scoring_seconds(counted, weights, chosen, begun.table.distinct)
     yield f"model.untrained: the same weights as they are; both write answers, {duration(seconds)}"
+    yield from _shipped(begun)
     yield "gates ask whether model.finetuned is better than both, and whether its answers end"
+
+
+def _shipped(begun: WritingBeginning) -> Iterator[str]:
+    weights, name = begun.weights, begun.table.name
+    assert weights
+    if begun.choices.graph is None:
+        yield f"bundle: left out, as {weights.no_graph}"
+        return
+    size = math.ceil(weights.parameters * BYTES / 1e6)
+    seconds = weights.parameters / writing_choices.SHIPPED
+    yield (
+        f"bundle.{name}: the graph of model.finetuned in int8, about {size:,} MB, checked,"
+        f" {duration(seconds)}; scores.{name} are of it"
+    )
 
 
 def _too_slow(begun: WritingBeginning) -> str:
