@@ -1,10 +1,10 @@
-"""screenshots: the HTML report of an example change, results in a terminal, and a corpus.
+"""screenshots: the HTML report of an example change, results in a terminal, a corpus, a service.
 
     python -m docs.screenshots      (needs Chromium: `apt-get install chromium`)
 
-Writes report-*.png, show.png and data-*.png to docs/images/. What they show is
-`tests/reports.py`'s `realistic()` and `tests/showcase.py`, so that the pictures change only with
-the forms.
+Writes report-*.png, show.png, data-*.png and serve-*.png to docs/images/. What they show is
+`tests/reports.py`'s `realistic()`, `tests/showcase.py` and `tests/praise.py`, so that the pictures
+change only with the forms.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from lmspec.reports import corpora, html, results, terminal
-from tests import browser, reports, showcase
+from tests import browser, praise, reports, serving, showcase, visiting
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -40,6 +40,11 @@ SHOTS = {
     "data-desktop": Shot("data", 1040, 1180, "light", ".decision", 1.2),
     "data-phone": Shot("data", 360, 760, "dark", "#lengths", 1.5),
 }
+SERVED = {
+    "serve-desktop": Shot("one", 1040, 1010, "light", "body", 1.2),
+    "serve-compared": Shot("two", 1040, 1000, "light", "#table", 1.2),
+    "serve-phone": Shot("one", 360, 760, "dark", "#ask", 1.5),
+}
 COLOURS = 96  # of a palette; enough for text on flat colours, at a third of the size
 COLUMNS = 122  # of the terminal
 TERMINAL = """<!doctype html><meta charset="utf-8"><style>
@@ -61,15 +66,42 @@ def main() -> None:
         for name, shot in SHOTS.items():
             tab.look(shot.width, shot.height, shot.scheme, scale=shot.scale)
             tab.open(Path(folder, f"{shot.page}.html"))
-            tab.run(
-                "document.documentElement.style.scrollBehavior = 'auto';"
-                f"scrollTo(0, document.querySelector('{shot.top}')"
-                ".getBoundingClientRect().top - 14)"
-            )
-            picture = IMAGES / f"{name}.png"
-            colours = Image.open(io.BytesIO(tab.picture())).convert("RGB").quantize(COLOURS)
-            colours.save(picture, optimize=True)
-            print(f"wrote {picture.name}: {picture.stat().st_size:,} bytes")
+            take(tab, name, shot)
+        first, second = (Path(folder, name) for name in ("release", "candidate"))
+        for place, number in ((first, 0), (second, 1)):
+            place.mkdir()
+            praise.bundle_in(place, bool(number))
+        for name, shot in SERVED.items():
+            client = serving.Client(first, compared=second if shot.page == "two" else None)
+            with serving.listening(client) as url:
+                visit(tab, url, 1 + (shot.page == "two"))
+                tab.look(shot.width, shot.height, shot.scheme, scale=shot.scale)
+                take(tab, name, shot)
+
+
+def take(tab: browser.Browser, name: str, shot: Shot) -> None:
+    """Scroll to the element, and write what the tab shows."""
+    tab.run(
+        "document.documentElement.style.scrollBehavior = 'auto';"
+        f"scrollTo(0, document.querySelector('{shot.top}')"
+        ".getBoundingClientRect().top + scrollY - 14)"
+    )
+    picture = IMAGES / f"{name}.png"
+    colours = Image.open(io.BytesIO(tab.picture())).convert("RGB").quantize(COLOURS)
+    colours.save(picture, optimize=True)
+    print(f"wrote {picture.name}: {picture.stat().st_size:,} bytes")
+
+
+def visit(tab: browser.Browser, url: str, bundles: int) -> None:
+    """Ask for a text, and for a table of them."""
+    visiting.load(tab, url)
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    visiting.ask(tab, praise.TEXT)
+    visiting.until(tab, f"document.querySelectorAll('.words').length === {bundles}")
+    table = [["id", "text"], *([f"r-{i}", text] for i, text in enumerate(praise.REVIEWS))]
+    visiting.drop(tab, "reviews.csv", visiting.in_csv(table))
+    tab.run("document.getElementById('table-form').requestSubmit(); document.activeElement.blur()")
+    visiting.until(tab, "document.querySelector('#table-answers .rows') !== null")
 
 
 def pages() -> dict[str, str]:

@@ -51,7 +51,7 @@ class Browser:
         targets = self.do("Target.getTargets")["targetInfos"]
         page = next(target["targetId"] for target in targets if target["type"] == "page")
         self._session = self.do("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.do(f"{domain}.enable")
 
     def __enter__(self) -> Self:

@@ -67,6 +67,8 @@ def streamed(body: bytes) -> Stream:
 class Client:
     """Asks a service; its log is kept."""
 
+    compared = hosts = None
+
     def __init__(self, folder: Path, slots: int = 4, keys: Keys | None = None) -> None:
         self.log: list[dict[str, Any]] = []
         given = Given(opening.opened(folder), keys=keys)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lmspec.serving import app, completing, shapes
+from lmspec.serving import app, completing, page, shapes
 from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
 from lmspec.serving.completing import Wanted
@@ -33,8 +33,9 @@ def app_of(service: WritingService, hosts: Hosts | None = None) -> ASGIApp:
 
     hosts  names by which it may be asked; None: any
     """
-    about = app.About(service)
+    about, shown = app.About(service), page.routes()
     routes = [
+        *shown,
         *Completions(service, Bodies(service)).routes(),
         Route(app.BUNDLE, about.bundle),
         Route(app.CARD, about.card),
@@ -43,7 +44,7 @@ def app_of(service: WritingService, hosts: Hosts | None = None) -> ASGIApp:
         Route(app.READY, about.ready),
         Route(app.METRICS, about.metrics),
     ]
-    return app.observed(service, routes, hosts)
+    return app.observed(service, routes, hosts, {route.path for route in shown})
 
 
 class Completions:

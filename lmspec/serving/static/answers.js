@@ -8,7 +8,8 @@ const FIRST = 8; // labels that are shown before a click
 /** The section with the text. releases: one or two. Returns what classifies a given text. */
 export function start(releases) {
   let running = null;
-  const form = by("ask-form"), field = by("text");
+  const form = by("ask-form"),
+    field = by("text");
   const submit = async () => {
     running?.abort();
     running = new AbortController();
@@ -32,21 +33,29 @@ export function start(releases) {
 const failed = (mine) => (error) => {
   if (error.name === "AbortError" || mine.signal.aborted) return;
   by("ask-status").textContent = `No answer: ${error.message}.`;
+  by("ask-status").classList.remove("unseen");
   by("answers").replaceChildren();
+  by("legend").replaceChildren();
 };
 
 async function classify(releases, text, signal) {
   const status = by("ask-status");
   status.textContent = "Asking …";
   const answers = await Promise.all(
-    releases.map(async (release) => (await release.all([text], signal))[0]));
+    releases.map(async (release) => (await release.all([text], signal))[0]),
+  );
   if (signal.aborted) return;
   status.textContent = sentence(releases, answers);
+  status.classList.toggle("unseen", releases.length === 1); // the answer below says the same
   const cards = releases.map((release, i) => card(releases, release, answers[i]));
   by("answers").replaceChildren(...cards);
+  by("legend").replaceChildren();
   const some = words.pieces(text);
-  await Promise.all(releases.map((release, i) =>
-    answers[i].label ? explain(release, some, answers[i], cards[i], signal) : null));
+  await Promise.all(
+    releases.map((release, i) =>
+      answers[i].label ? explain(release, some, answers[i], cards[i], signal) : null,
+    ),
+  );
 }
 
 /** What is read out: the label, and whether the second release agrees. */
@@ -63,22 +72,50 @@ function sentence(releases, answers) {
 function card(releases, release, answer) {
   const name = releases.length > 1 ? el("h3", { class: "soft" }, release.name) : null;
   if (!answer.label) {
-    const why = answer.error ? `${answer.error.message}.` : "There is nothing to read in this text.";
-    return el("article", { class: "card answer" }, name, el("p", { class: "label" }, "No answer"),
-      el("p", { class: "soft" }, why));
+    const why = answer.error
+      ? `${answer.error.message}.`
+      : "There is nothing to read in this text.";
+    return el(
+      "article",
+      { class: "card answer" },
+      name,
+      el("p", { class: "label" }, "No answer"),
+      el("p", { class: "soft" }, why),
+    );
   }
   const all = Object.entries(answer.probabilities);
-  const table = el("table", { class: "bars" },
+  const table = el(
+    "table",
+    { class: "bars" },
     el("caption", { class: "unseen" }, "Probability of each label"),
-    el("tbody", {}, all.map(([label, share], i) =>
-      el("tr", { hidden: i >= FIRST, class: i ? "" : "best" },
-        el("th", { scope: "row" }, label),
-        el("td", { class: "wide-cell" }, bar(share)),
-        el("td", { class: "number" }, probability(share))))));
-  return el("article", { class: "card answer" }, name,
-    el("p", { class: "label" }, answer.label, " ",
-      el("span", { class: "soft" }, probability(answer.confidence))),
-    table, all.length > FIRST ? unfold(table, all.length) : null);
+    el(
+      "tbody",
+      {},
+      all.map(([label, share], i) =>
+        el(
+          "tr",
+          { hidden: i >= FIRST, class: i ? "" : "best" },
+          el("th", { scope: "row" }, label),
+          el("td", { class: "wide-cell" }, bar(share)),
+          el("td", { class: "number" }, probability(share)),
+        ),
+      ),
+    ),
+  );
+  return el(
+    "article",
+    { class: "card answer" },
+    name,
+    el(
+      "p",
+      { class: "label" },
+      answer.label,
+      " ",
+      el("span", { class: "soft" }, probability(answer.confidence)),
+    ),
+    table,
+    all.length > FIRST ? unfold(table, all.length) : null,
+  );
 }
 
 function unfold(table, number) {
@@ -97,16 +134,24 @@ async function explain(release, some, answer, card, signal) {
   card.append(place);
   if (!number) return;
   const compute = async () => {
-    const progress = el("p", { class: "soft" }, `Trying it without each of ${count(number, "word")} …`);
+    const progress = el(
+      "p",
+      { class: "soft" },
+      `Trying it without each of ${count(number, "word")} …`,
+    );
     place.replaceChildren(progress);
     const drops = await words.importance(release, some, answer, signal, (ready) => {
       progress.textContent = `Tried without ${ready} of ${count(number, "word")} …`;
     });
-    if (!signal.aborted) place.replaceChildren(words.shown(some, drops, answer.label));
+    if (signal.aborted) return;
+    place.replaceChildren(words.shown(some, drops, answer.label));
+    by("legend").replaceChildren(...words.legend(some));
   };
-  const safely = () => compute().catch((error) => {
-    if (error.name !== "AbortError") place.textContent = `The words are not known: ${error.message}.`;
-  });
+  const safely = () =>
+    compute().catch((error) => {
+      if (error.name !== "AbortError")
+        place.textContent = `The words are not known: ${error.message}.`;
+    });
   if (number <= words.AT_ONCE) return safely();
   const button = el("button", { type: "button" }, `Which of the ${number} words matter?`);
   button.addEventListener("click", safely);

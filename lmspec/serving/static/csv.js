@@ -1,7 +1,7 @@
 // csv: tables as text: read as RFC 4180 has them, and written so that no cell is run as a formula.
 
 const MARKS = [",", ";", "\t"];
-const FORMULA = /^[\t\r\n ]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20|%]/; // what a spreadsheet may run
+const FORMULA = /^(?:[\t\r\n]|\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/; // what a spreadsheet may run
 const NUMBER = /^[+-]?[0-9.,]+([eE][+-]?[0-9]+)?$/;
 
 /** The text of a file: UTF-8, or UTF-16 with its mark. broken: it has bytes that are neither. */
@@ -16,7 +16,10 @@ export async function decoded(file) {
  * quote that is not closed. */
 export function parsed(text, mark = separator(text)) {
   const rows = [];
-  let row = [], cell = "", quoted = false, began = 0;
+  let row = [],
+    cell = "",
+    quoted = false,
+    began = 0;
   const end = () => {
     row.push(cell);
     if (row.length > 1 || cell) rows.push(row);
@@ -47,7 +50,10 @@ export function parsed(text, mark = separator(text)) {
 
 /** The separator that the first line has most of, outside of quotes. */
 export function separator(text) {
-  const line = (/^(?:"(?:[^"]|"")*"|[^"\r\n])*/.exec(text)?.[0] ?? "").replace(/"(?:[^"]|"")*"/g, "");
+  const line = (/^(?:"(?:[^"]|"")*"|[^"\r\n])*/.exec(text)?.[0] ?? "").replace(
+    /"(?:[^"]|"")*"/g,
+    "",
+  );
   const counts = MARKS.map((mark) => line.split(mark).length);
   return MARKS[counts.indexOf(Math.max(...counts))];
 }

@@ -8,7 +8,8 @@ export function el(name, properties = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === null) continue;
-    if (key === "style") for (const [name, each] of Object.entries(value)) made.style.setProperty(name, each);
+    if (key === "style")
+      for (const [name, each] of Object.entries(value)) made.style.setProperty(name, each);
     else if (key === "class") made.className = value;
     else if (key.includes("-") || key === "role" || key === "for") made.setAttribute(key, value);
     else made[key] = value;
@@ -17,12 +18,12 @@ export function el(name, properties = {}, ...children) {
   return made;
 }
 
-export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)}\u00a0%`;
 
 /** A probability that is neither 0 nor 1 is not shown as one. */
 export function probability(share) {
-  if (share > 0.9995 && share < 1) return "> 99.9 %";
-  if (share < 0.0005 && share > 0) return "< 0.1 %";
+  if (share > 0.9995 && share < 1) return "> 99.9\u00a0%";
+  if (share < 0.0005 && share > 0) return "< 0.1\u00a0%";
   return percent(share);
 }
 
@@ -33,6 +34,10 @@ export const whole = (number) => number.toLocaleString("en");
 
 /** A bar beside its number, which says the same in text. */
 export const bar = (share, kind = "") =>
-  el("span", { class: `bar ${kind}`, "aria-hidden": "true", style: { "--share": share } }, el("i"));
+  el(
+    "span",
+    { class: kind ? `bar ${kind}` : "bar", "aria-hidden": "true", style: { "--share": share } },
+    el("i"),
+  );
 
 export const short = (digest) => digest.slice(0, 12);

@@ -21,7 +21,7 @@ export function sections(text) {
 /** Elements of some lines. */
 export function blocks(lines) {
   const made = [];
-  for (let i = 0; i < lines.length; ) {
+  for (let i = 0; i < lines.length;) {
     const [taken, element] = block(lines, i);
     if (element) made.push(element);
     i += taken;
@@ -49,34 +49,60 @@ function block(lines, start) {
   }
   if (/^\s*[-*] /.test(line)) {
     const items = until((each) => !/^\s*[-*] /.test(each) && !/^\s+\S/.test(each));
-    const list = items.join("\n").split(/\n?^\s*[-*] /m).slice(1);
-    return [items.length, el("ul", {}, list.map((item) => el("li", {}, inline(item))))];
+    const list = items
+      .join("\n")
+      .split(/\n?^\s*[-*] /m)
+      .slice(1);
+    return [
+      items.length,
+      el(
+        "ul",
+        {},
+        list.map((item) => el("li", {}, inline(item))),
+      ),
+    ];
   }
   const paragraph = until((each) => !each.trim() || /^(```|\||#{1,6} |\s*[-*] )/.test(each));
   return [paragraph.length, el("p", {}, inline(paragraph.join(" ")))];
 }
 
 function table(rows) {
-  const cells = (row) => row.replace(/^\||\|\s*$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim());
+  const cells = (row) =>
+    row
+      .replace(/^\||\|\s*$/g, "")
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim());
   const [head, rule, ...rest] = rows.map(cells);
   const right = (rule ?? []).map((each) => /-:$/.test(each));
-  const line = (name) => (row) => el("tr", {}, row.map((cell, i) =>
-    el(name, { class: right[i] ? "number" : "" }, inline(cell))));
-  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" },
-    el("table", { class: "plain" },
-      head.some(Boolean) ? el("thead", {}, line("th")(head)) : null, el("tbody", {}, rest.map(line("td")))));
+  const line = (name) => (row) =>
+    el(
+      "tr",
+      {},
+      row.map((cell, i) => el(name, { class: right[i] ? "number" : "" }, inline(cell))),
+    );
+  return el(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" },
+    el(
+      "table",
+      { class: "plain" },
+      head.some(Boolean) ? el("thead", {}, line("th")(head)) : null,
+      el("tbody", {}, rest.map(line("td"))),
+    ),
+  );
 }
 
 function inline(text) {
   const found = INLINE.exec(text);
   if (!found) return [plain(text)];
   const [all, ticks, code, strong, name, address, soft] = found;
-  const before = plain(text.slice(0, found.index)), after = inline(text.slice(found.index + all.length));
+  const before = plain(text.slice(0, found.index)),
+    after = inline(text.slice(found.index + all.length));
   let made;
   if (ticks) made = el("code", {}, code.trim());
   else if (strong) made = el("b", {}, inline(strong));
-  else if (name) made = LINK.test(address)
-    ? el("a", { href: address, rel: "noreferrer noopener" }, name) : name;
+  else if (name)
+    made = LINK.test(address) ? el("a", { href: address, rel: "noreferrer noopener" }, name) : name;
   else made = el("i", {}, inline(soft));
   return [before, made, ...after];
 }

@@ -46,7 +46,8 @@ export class Release {
 
   /** Texts in lists of as many as the limits allow, as arrays of their places. */
   *lists(texts) {
-    let list = [], bytes = AROUND;
+    let list = [],
+      bytes = AROUND;
     for (const [place, text] of texts.entries()) {
       const more = encoder.encode(JSON.stringify(text)).length + 1;
       const full = list.length === this.limits.max_texts || list.length === this.limits.queue;
@@ -67,7 +68,10 @@ export class Release {
     const sent = texts.map((text) => (this.#fits(text) ? text : ""));
     let ready = 0;
     for (const list of this.lists(sent)) {
-      const some = await this.classify(list.map((place) => sent[place]), signal);
+      const some = await this.classify(
+        list.map((place) => sent[place]),
+        signal,
+      );
       list.forEach((place, i) => {
         answers[place] = this.#fits(texts[place]) ? some[i] : this.#tooLong();
       });
@@ -97,16 +101,39 @@ export class Release {
     }
   }
 
+  /** The events of a stream, as its JSON objects. */
+  async *events(path, body, signal) {
+    const response = await this.#answered(path, body, signal);
+    const stream = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "",
+      part;
+    while (!(part = await stream.read()).done) {
+      const events = (rest + part.value).split(/\r?\n\r?\n/);
+      rest = events.pop();
+      for (const event of events) {
+        const data = event.replace(/^data: ?/, "");
+        if (data !== "[DONE]") yield JSON.parse(data);
+      }
+    }
+  }
+
   async #asked(path, body, signal) {
+    const response = await this.#answered(path, body, signal);
+    return await response.json();
+  }
+
+  /** The response, unless it refuses. */
+  async #answered(path, body, signal) {
     let response;
     for (let again = false; ; again = true) {
       response = await request(this.prefix + path, body, signal);
       if (response.status !== 401) break;
       await askForKey(again);
     }
+    if (response.ok) return response;
     const values = await response.json().catch(() => ({}));
-    if (response.ok) return values;
-    const { code = "failed", message = `the service answers ${response.status}` } = values.error ?? {};
+    const { code = "failed", message = `the service answers ${response.status}` } =
+      values.error ?? {};
     const refused = new Refused(code, message);
     refused.seconds = Number(response.headers.get("retry-after")) || 1;
     throw refused;
@@ -118,9 +145,10 @@ async function request(path, body, signal) {
   const headers = key ? { authorization: `Bearer ${key}` } : {};
   if (body !== undefined) headers["content-type"] = "application/json";
   try {
-    return await fetch(path, { method: body === undefined ? "GET" : "POST", body, headers, signal });
+    const method = body === undefined ? "GET" : "POST";
+    return await fetch(path, { method, body, headers, signal });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    signal?.throwIfAborted();
     throw new Refused("gone", "the service does not answer");
   }
 }
@@ -133,11 +161,15 @@ function askForKey(again) {
     if (again) by("key-note").textContent = "The service does not know that key.";
     dialog.showModal();
     dialog.addEventListener("cancel", (event) => event.preventDefault());
-    by("key-form").addEventListener("submit", () => {
-      sessionStorage.setItem(KEY, by("key").value.trim());
-      by("key").value = "";
-      resolve();
-    }, { once: true });
+    by("key-form").addEventListener(
+      "submit",
+      () => {
+        sessionStorage.setItem(KEY, by("key").value.trim());
+        by("key").value = "";
+        resolve();
+      },
+      { once: true },
+    );
   }).finally(() => (asking = undefined));
   return asking;
 }
@@ -145,9 +177,13 @@ function askForKey(again) {
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, 1000 * seconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
   });
 }

@@ -6,7 +6,7 @@ import { bar, count, el, percent } from "./elements.js";
 export const AT_ONCE = 64; // words that are tried without a click
 export const MOST = 1000; // words that are tried at all; the others of a longer text are not
 const LISTED = 6; // in the table beside the text
-const VISIBLE = 0.005; // a smaller change is not shown
+const VISIBLE = 0.01; // a smaller change is not shown
 const STEPS = [0.3, 0.1, 0.03]; // changes from which a word is marked more strongly
 const EMOJI = /\p{Extended_Pictographic}/u;
 const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
@@ -26,7 +26,12 @@ export const places = (some) =>
  * rises. Words without which nothing is left to read have none. */
 export async function importance(release, some, answer, signal, done) {
   const tried = places(some);
-  const texts = tried.map((place) => some.filter((_, i) => i !== place).map((p) => p.text).join(""));
+  const texts = tried.map((place) =>
+    some
+      .filter((_, i) => i !== place)
+      .map((p) => p.text)
+      .join(""),
+  );
   const answers = await release.all(texts, signal, done);
   const drops = new Map();
   tried.forEach((place, i) => {
@@ -36,17 +41,20 @@ export async function importance(release, some, answer, signal, done) {
   return drops;
 }
 
-/** The text with its words marked, the strongest ones in a table, and what is shown. */
+/** The text with its words marked, and the strongest ones in a table. */
 export function shown(some, drops, label) {
   const ranked = [...drops].filter(([, drop]) => Math.abs(drop) >= VISIBLE);
   ranked.sort((one, other) => Math.abs(other[1]) - Math.abs(one[1]));
-  const text = el("p", { class: "marked" }, some.map((piece, place) => mark(piece, drops.get(place))));
-  const explained = el("p", { class: "soft key" }, ...legend(label, drops.size, places(some).length));
+  const text = el(
+    "p",
+    { class: "marked" },
+    some.map((piece, place) => mark(piece, drops.get(place))),
+  );
   if (!ranked.length) {
-    const none = `No single word changes the probability of ${label} by ${percent(VISIBLE)} or more.`;
-    return el("div", { class: "words" }, text, el("p", { class: "soft" }, none), explained);
+    const none = `No single word changes the probability of ${label} by a point or more.`;
+    return el("div", { class: "words" }, text, el("p", { class: "soft" }, none));
   }
-  return el("div", { class: "words" }, text, table(some, ranked.slice(0, LISTED), label), explained);
+  return el("div", { class: "words" }, text, table(some, ranked.slice(0, LISTED), label));
 }
 
 function mark({ text }, drop = 0) {
@@ -59,24 +67,34 @@ function mark({ text }, drop = 0) {
 function table(some, ranked, label) {
   const most = Math.max(...ranked.map(([, drop]) => Math.abs(drop)));
   const rows = ranked.map(([place, drop]) =>
-    el("tr", {},
+    el(
+      "tr",
+      {},
       el("th", { scope: "row" }, some[place].text),
       el("td", { class: "wide-cell" }, bar(Math.abs(drop) / most, drop > 0 ? "" : "against")),
-      el("td", { class: "number" }, change(drop))));
-  return el("table", { class: "bars" },
+      el("td", { class: "number" }, change(drop)),
+    ),
+  );
+  return el(
+    "table",
+    { class: "bars" },
     el("caption", { class: "soft" }, `Without the word, ${label} changes by`),
-    el("tbody", {}, rows));
+    el("tbody", {}, rows),
+  );
 }
 
-const change = (drop) => `${drop > 0 ? "−" : "+"}${percent(Math.abs(drop)).replace(" %", " points")}`;
+const change = (drop) => `${drop > 0 ? "−" : "+"}${percent(Math.abs(drop)).replace("%", "points")}`;
 
-function legend(label, computed, all) {
-  const few = computed < all ? `, of ${all} words` : "";
+/** How to read that, and how it was computed. */
+export function legend(some) {
+  const tried = places(some).length,
+    all = some.filter((piece) => piece.word).length;
+  const few = tried < all ? `, of ${all}` : "";
   return [
     el("mark", { class: "for s3" }, "Underlined"),
-    ` words: without them ${label} is less probable, the thicker the line, the more. `,
+    " words: without them the answer is less probable, the thicker the line, the more. ",
     el("mark", { class: "against s3" }, "Dotted"),
-    ` ones: without them it is more probable. The text was classified ${count(computed, "more time")}`,
-    `${few}, each time without one word; words that count only together do not show.`,
+    ` ones: without them it is more probable. The text was classified ${count(tried, "more time")}`,
+    `, each time without one word${few}; words that count only together do not show.`,
   ];
 }
