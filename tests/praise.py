@@ -80,7 +80,11 @@ def bundle_in(folder: Path, second: bool = False) -> Path:
         encoded = tokenizer.encode(word).ids
         rows[encoded[0], 1] = weights[second]
     model = bundles.drawn(len(rows))
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(rows, "table"))
+    none = np.zeros((2, bundles.WIDTH), np.float32)
+    two = {"table": rows, "widen": none, "narrow": none.T.copy()}  # labels, where it has three
+    for each in model.graph.initializer:
+        if each.name in two:
+            each.CopyFrom(numpy_helper.from_array(two[each.name], each.name))
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
     about = {"labels": ["negative", "positive"], "pad_id": 0, "masks": ["full"]}
     about |= {"long_texts": "truncate", "clean": bundles.CLEAN}
