@@ -294,17 +294,25 @@ class Observed:
 
 
 async def responded(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send what an endpoint returns, or what its error means. Raises a fault of the service."""
-    request = Request(scope, receive)
+    """Send what an endpoint returns, or what its error means, also one of a response that has not
+    begun. Raises a fault of the service."""
+    request, begun = Request(scope, receive), False
+
+    async def sending(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
     try:
         response = await endpoint(request)
+        await response(scope, receive, sending)
     except Exception as error:
+        if begun:
+            raise
         handler = next(handler for kind, handler in HANDLERS if isinstance(error, kind))
         await (await handler(request, error))(scope, receive, send)
         if handler is failed:
             raise
-    else:
-        await response(scope, receive, send)
 
 
 HANDLERS: Any = (
