@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.formats import manifest
+from lmspec.git import origin
 from lmspec.methods import folders
-from lmspec.serving import keys, opening, origin
+from lmspec.serving import keys, opening
 from lmspec.serving.limits import Limits, limits
 from tests import bundles
 from tests.test_manifest import DAMAGES

@@ -289,6 +289,13 @@ def _more_tokens_than_a_graph_reads(folder: Path) -> None:
     timing.require_room(96, 90, 7, "data/quantized/pairs")
 
 
+def _the_load_of_a_model_that_writes(folder: Path) -> None:
+    from stages import load
+
+    (folder / "lmspec.json").write_text(json.dumps({"kind": "causal"}))
+    load.require_labels(folder, "model.pairs")
+
+
 def _texts_without_turns(folder: Path) -> None:
     import polars as pl
 
@@ -480,6 +487,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "generation-suits-the-kind": (_answers_of_a_classifier, "of kind cnn generates nothing"),
     "timed-alike": (_a_classifier_that_is_timed_by_tokens, "of kind cnn generates nothing"),
     "timed-tokens-fit": (_more_tokens_than_a_graph_reads, "more than the 96 tokens that it reads"),
+    "load-is-of-labels": (_the_load_of_a_model_that_writes, "writes, and the load of"),
     "rows-suit-the-kind": (_texts_without_turns, "without prompts and answers"),
     "prompt-has-the-turns": (_a_system_prompt_without_a_place, "a pair is one prompt"),
     "template-is-of-the-tokenizer": (_a_token_that_the_tokenizer_lacks, "no token of the"),

@@ -94,7 +94,8 @@ def command(
     from lmspec.serving import requirements
 
     requirements.require()
-    from lmspec.serving import hosts, keys, logs, opening, origin, running, starting
+    from lmspec.git import origin
+    from lmspec.serving import hosts, keys, logs, opening, running, starting
     from lmspec.serving.releases import Given
     from lmspec.serving.tls import Tls
 

@@ -99,7 +99,9 @@ class Inspection:
         """Measurements beside which other processes ran."""
         for name in self.revision.artifacts:
             path = ("others_share",)
-            if name.startswith("speed.") and (found := company(self.revision.number(name, path))):
+            if name.startswith(("speed.", "load.")) and (
+                found := company(self.revision.number(name, path))
+            ):
                 stage = ArtifactName.parse(name).stage
                 remedy = f"`dvc repro --force --single-item {stage}` when they are done"
                 yield Problem(name, found, remedy)

@@ -115,6 +115,17 @@ def timed_tokens_fit(specs: Specs) -> Disagreements:
                     yield Disagreement(at, found, "lower it, or `new_tokens`", (place,))
 
 
+def load_is_of_labels(specs: Specs) -> Disagreements:
+    """The service of a bundle that predicts labels is asked, beside a model that does so, too."""
+    for name, load in specs.of("load"):
+        held = specs[ArtifactName.parse(load["of"])]["of"]
+        for field, model in (("of", held), ("against", load["against"])):
+            if writes(specs, ArtifactName.parse(model)):
+                found = f"{load[field]} writes, and the load of models that tell labels apart is"
+                remedy = "name one that tells labels apart"
+                yield Disagreement((*name, field), f"{found} measured", remedy)
+
+
 def _reads_at_most(specs: Specs, name: str) -> Iterator[tuple[int, Place]]:
     """How many tokens a model or graph that writes can read, and where that is written."""
     for member in specs.line(name):
@@ -268,6 +279,7 @@ RULES = (
     generation_suits_the_kind,
     timed_alike,
     timed_tokens_fit,
+    load_is_of_labels,
     rows_suit_the_kind,
     prompt_has_the_turns,
     template_is_of_the_tokenizer,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from lmspec.errors import LmspecError
 from lmspec.serving.connections import BoundedProtocol
@@ -123,10 +124,11 @@ def server(
     compared: AnyService[Any] | None = None,
     hosts: Hosts | None = None,
     tls: Tls | None = None,
+    asked: ASGIApp | None = None,
 ) -> Server:
     """What answers requests once it is given a socket. ready: called when the first can come."""
     config = uvicorn.Config(
-        application(service, compared, hosts),
+        asked or application(service, compared, hosts),
         http=BoundedProtocol,
         ws="none",
         lifespan="off",
@@ -150,18 +152,20 @@ def run(
     compared: tuple[AnyService[Any], Reopen] | None = None,
     hosts: Hosts | None = None,
     tls: Tls | None = None,
+    asked: ASGIApp | None = None,
 ) -> int:
     """Answer requests until SIGTERM or SIGINT. Returns the exit status: 1 if one was lost.
 
     reopen    on SIGHUP: what to serve from now on. Raises LmspecError.
     compared  the same of a second bundle
     hosts     names by which the service may be asked; None: any
+    asked     what answers requests, if it is less than all that such a service has
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads are ours to count
     gc.collect()
     gc.freeze()  # what is loaded stays: searching it for garbage, again and again, finds none
     served = [(service, reopen), *([compared] if compared else [])]
-    serving = server(service, ready, compared[0] if compared else None, hosts, tls)
+    serving = server(service, ready, compared[0] if compared else None, hosts, tls, asked)
 
     def stop(loop: asyncio.AbstractEventLoop) -> None:
         if service.draining:  # the second signal

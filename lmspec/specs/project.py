@@ -37,6 +37,7 @@ NOUNS = (
     "scores",
     "speed",
     "bundle",
+    "load",
 )
 
 
