@@ -136,5 +136,6 @@ def plain(
         yield
 
     routes = [Route(PATH, classify, methods=["POST"])]
-    config = uvicorn.Config(Starlette(routes=routes, lifespan=started), access_log=False)
+    application = Starlette(routes=routes, lifespan=started)
+    config = uvicorn.Config(application, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
