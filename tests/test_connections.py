@@ -201,6 +201,25 @@ def test_too_many_connections_are_refused(client: Client, monkeypatch: pytest.Mo
     asyncio.run(ask())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a socket filter of Linux")
+def test_a_connection_comes_before_the_end_or_not_at_all() -> None:
+    """None is made that would be reset: the kernel drops what asks for one, and takes what a client
+    sends on those that are there. Later the client is refused."""
+    listener = running.bound("127.0.0.1", 0)
+    listener.listen()
+    address = listener.getsockname()
+    with socket.create_connection(address, 1) as before, socket.socket() as after:
+        assert running.admit_no_more(listener)
+        before.sendall(b"asked")
+        taken, _ = listener.accept()
+        assert taken.recv(5) == b"asked"
+        after.settimeout(10)
+        threading.Timer(0.1, listener.close).start()
+        with pytest.raises(ConnectionRefusedError):
+            after.connect(address)
+        taken.close()
+
+
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_request_on_its_way_is_answered_when_the_service_stops(
     client: Client, monkeypatch: pytest.MonkeyPatch, ours: bool

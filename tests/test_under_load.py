@@ -427,6 +427,7 @@ def test_twenty_reloads_lose_nothing(folder: Path, tmp_path: Path) -> None:
     async def ask() -> Asked:
         asked = Asked(process.port)
         clients = [asyncio.create_task(asked.client(number)) for number in range(CLIENTS)]
+        await asyncio.sleep(0.5)
         for number in range(TIMES):
             link.unlink()
             link.symlink_to(folder if number % 2 else other)

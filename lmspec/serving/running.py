@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
+import itertools
 import os
 import signal
 import socket
+import struct
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,15 @@ from lmspec.serving.tls import Tls
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep an idle connection, so that they close it first
 FAREWELL_SECONDS = 1.0  # `/readyz` says `draining`, and requests are still taken
 BACKLOG = 1024
+HANDSHAKING_SECONDS = 0.1  # for connections that are being made when no more are admitted
+# Of Linux: a program for its socket filter (BPF), and the option that sets it.
+SO_ATTACH_FILTER = 26
+ONLY_ACKNOWLEDGED = (
+    (0x30, 0, 0, 13),  # load the flags of the TCP header
+    (0x45, 0, 1, 0x10),  # is ACK among them?
+    (0x06, 0, 0, 0xFFFFFFFF),  # then take it
+    (0x06, 0, 0, 0),  # else drop it: it is the first of a connection
+)
 HANDSHAKE_SECONDS = 10.0  # of TLS
 GOODBYE_SECONDS = 1.0  # of TLS: a client that does not answer it keeps no service from its end
 
@@ -58,6 +71,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, but for connections that a client has made and no one has taken: closing a
         listening socket resets them."""
+        for queue in self._queues:
+            if admit_no_more(queue):
+                await asyncio.sleep(HANDSHAKING_SECONDS)
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -93,6 +109,23 @@ class Server(uvicorn.Server):
             app_state=self.lifespan.state,
             _loop=asyncio.get_running_loop(),
         )
+
+
+def admit_no_more(listener: socket.socket) -> bool:
+    """Let the kernel drop what asks for a new connection, as far as it can: Linux. Is it so?
+
+    Else a connection that is made between the last look at the queue and its end is reset. Its
+    client asks again after a second, and is refused then.
+    """
+    if sys.platform != "linux":
+        return False
+    code = b"".join(itertools.starmap(struct.Struct("HBBI").pack, ONLY_ACKNOWLEDGED))
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HL", len(ONLY_ACKNOWLEDGED), ctypes.addressof(buffer))
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        return True
+    return False
 
 
 def bound(host: str, port: int) -> socket.socket:
