@@ -223,6 +223,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "speed.of",
         "speed.against",
         "bundle.of",
+        "load.against",
     ]
     path = written(GOOD, tmp_path)
     line = GOOD.splitlines().index("  cnn:") + 1

@@ -34,6 +34,7 @@ def needs(tmp_path_factory: pytest.TempPathFactory) -> stage.Needs:
     return stage.Needs(folders, NUMERICS, Machine(device="cpu"))
 
 
+@pytest.mark.slow
 def test_a_service_is_asked_in_turn_with_a_model(
     needs: stage.Needs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

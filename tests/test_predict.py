@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, documents, manifest, predict, shipping, wheels
-from lmspec.methods import agreement, cleaning, folders, repairing
+from lmspec.methods import agreement, cleaning, evidence, folders, repairing
 from lmspec.specs.bundle import BundleSpec
 from lmspec.specs.corpus import Clean
 from lmspec.specs.numerics import Machine
@@ -390,8 +390,12 @@ def needs(bundle: Path, tmp_path: Path) -> stage.Needs:
     classifier = predict.Classifier(bundle)
     texts = [text for _, text, _ in miniature.sentences("honestly ")]
     answers = [next(iter(answer.items())) for answer in classifier.predict_many(texts)]
-    rows = [(text, label, round(p, 6)) for text, (label, p) in zip(texts, answers, strict=True)]
-    frame = pl.DataFrame(rows, schema=["text", "predicted", "confidence"], orient="row")
+    rows = [
+        evidence.Row("new", "reviews", None, text, label, label, round(p, 6))
+        for text, (label, p) in zip(texts, answers, strict=True)
+    ]
+    schema = {**dict.fromkeys(evidence.Row._fields, pl.String), "confidence": pl.Float64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
     documents.write(frame, tmp_path / "scores/predictions.parquet")
     summary = {"of": "exported.a", "batch_size": 8, "metrics": {}, "accepted_overlap": []}
     (tmp_path / "scores/metrics.json").write_text(json.dumps(summary))

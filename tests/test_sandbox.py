@@ -272,6 +272,7 @@ def test_a_worker_finds_an_lmspec_that_is_beside_the_project(project: Path, tmp_
     """As one that is installed with `pip install -e`, whose finder no stage may read."""
     apart = planting.copied(project, tmp_path / "apart")
     shutil.rmtree(apart / "lmspec")
+    subprocess.run([sys.executable, "-m", "lmspec", "sync"], cwd=apart, check=True)
     planting.run(apart, SPAWNED, 0)
 
 
