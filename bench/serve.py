@@ -30,12 +30,13 @@ from serve_peers import CORES
 from validate import processor
 
 from lmspec.methods import clients
+from lmspec.serving import measured
+from lmspec.specs.load import CLIENTS
 from lmspec.writing import timing
 
 ROOT = Path(__file__).parent.parent
 PEERS = str(ROOT / "bench/serve_peers.py")
 LITSERVE_PEER = str(ROOT / "bench/serve_litserve.py")
-CLIENTS = (1, 8, 64)
 ROUNDS = 5
 START_SECONDS = 120
 OURS, RAW, SAME, TEACHER = "lmspec serve", "onnxruntime in a loop", "same weights", "teacher"
@@ -177,7 +178,7 @@ def connect(port: int) -> Callable[[], socket.socket]:
 
 def request(text: str) -> bytes:
     """The same for all."""
-    return clients.request("/v1/classify", {"text": text})
+    return clients.request(measured.PATH, {"text": text})
 
 
 def measure(one: Contestant, texts: Sequence[str], count: int, counted: bool) -> None:

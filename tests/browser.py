@@ -4,14 +4,18 @@ Source: the Chrome DevTools Protocol, https://chromedevtools.github.io/devtools-
 """
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 NAMES = ("chromium", "google-chrome", "chromium-browser")
 # --no-sandbox: its own sandbox does not start as root, as in a container; pages here are our own
@@ -23,6 +27,19 @@ FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
 def find() -> str | None:
     """Path of a Chromium: $CHROMIUM, or the first on PATH."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextlib.contextmanager
+def opened() -> Iterator["Browser"]:
+    """A tab for tests, which are skipped where there is no Chromium, and fail in CI."""
+    executable = find()
+    if executable is None:
+        why = "no Chromium: `apt-get install chromium`, or set CHROMIUM to its path"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    with Browser(executable) as tab:
+        yield tab
 
 
 class Browser:

@@ -1,7 +1,6 @@
 """The HTML report in a browser: it fits, can be read by everyone, and loads nothing."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,7 @@ FOCUS = """(() => { const one = document.activeElement, style = getComputedStyle
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Browser]:
-    executable = browser.find()
-    if executable is None:
-        why = "no Chromium: `apt-get install chromium`, or set CHROMIUM to its path"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    with Browser(executable) as opened:
+    with browser.opened() as opened:
         yield opened
 
 

@@ -68,13 +68,7 @@ def served(folders: tuple[Path, Path]) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Browser]:
-    executable = browser.find()
-    if executable is None:
-        why = "no Chromium: `apt-get install chromium`, or set CHROMIUM to its path"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    with Browser(executable) as tab:
+    with browser.opened() as tab:
         yield tab
 
 

@@ -150,13 +150,7 @@ def test_the_process_of_the_trackers_ends_with_the_supervisor(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[browser.Browser]:
-    executable = browser.find()
-    if executable is None:
-        why = "no Chromium: `apt-get install chromium`, or set CHROMIUM to its path"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    with browser.Browser(executable) as opened:
+    with browser.opened() as opened:
         yield opened
 
 

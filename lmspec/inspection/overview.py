@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lmspec.compare import against, bounds, gates, out_of_date, pictures, standing
+from lmspec.compare import against, bounds, gates, out_of_date, pictures, standing, untested
 from lmspec.compare.artifact import Artifact
 from lmspec.compare.caching import cached
 from lmspec.compare.evidence import ArtifactPair
@@ -99,9 +99,7 @@ class Inspection:
         """Measurements beside which other processes ran."""
         for name in self.revision.artifacts:
             path = ("others_share",)
-            if name.startswith(("speed.", "load.")) and (
-                found := company(self.revision.number(name, path))
-            ):
+            if untested.is_measured(name) and (found := company(self.revision.number(name, path))):
                 stage = ArtifactName.parse(name).stage
                 remedy = f"`dvc repro --force --single-item {stage}` when they are done"
                 yield Problem(name, found, remedy)

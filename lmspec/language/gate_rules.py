@@ -151,7 +151,8 @@ def _no_other(specs: Specs, gate: Values, metric: MetricName) -> tuple[str, str]
     theirs = _watched(specs, gate, MetricName(other, metric.path))
     lost = [path for path in _watched(specs, gate, metric) if path not in theirs]
     if not lost:
-        return _timed_apart(specs, artifact, other) if artifact.noun in ("speed", "load") else None
+        is_measured = nouns.of(artifact.noun).measured
+        return _timed_apart(specs, artifact, other) if is_measured else None
     found = f"{other} has no '{'.'.join(lost[0])}' to compare with"
     if artifact.noun == other.noun == "scores" and lost[0][0] not in _datasets(specs, other):
         splits = next(s for s in specs[artifact]["on"] if s.endswith(f".{lost[0][0]}"))

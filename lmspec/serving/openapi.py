@@ -6,6 +6,7 @@ other is refused, and each response is as it says.
 
 from collections.abc import Sequence
 
+from lmspec.serving import schemas
 from lmspec.serving.asking import MOST_LABELS
 from lmspec.serving.limits import Limits
 from lmspec.serving.schemas import (
@@ -13,18 +14,12 @@ from lmspec.serving.schemas import (
     DIGEST,
     IDENTITY,
     Values,
-    card,
     content,
-    error,
     get,
-    guarded,
-    metrics,
     object_of,
     problem,
-    ready,
     ref,
     refusals,
-    status,
 )
 
 BESIDE = "The endpoints below /v2 are those of the Open Inference Protocol, which describes them."
@@ -32,35 +27,19 @@ BESIDE = "The endpoints below /v2 are those of the Open Inference Protocol, whic
 
 def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> Values:
     """OpenAPI 3.1. keys: does a request need one?"""
-    values = _document(title, limits, labels)
-    return guarded(values) if keys else values
-
-
-def _document(title: str, limits: Limits, labels: Sequence[str]) -> Values:
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": title, "version": "1", "description": BESIDE},
-        "paths": {
-            "/v1/classify": {"post": _classify(limits)},
-            "/v1/bundle": {"get": get("What is served: labels, limits, origin", ref("Bundle"))},
-            "/v1/card": {"get": get("Its model card, scores and mistakes", ref("Card"))},
-            "/openapi.json": {"get": get("This document", {"type": "object"})},
-            "/healthz": {"get": get("Does the process answer?", status("ok"))},
-            "/readyz": {"get": ready()},
-            "/metrics": {"get": metrics()},
-        },
-        "components": {
-            "schemas": {
-                "Request": _request(limits),
-                "Response": _response(limits),
-                "Answer": _answer(labels),
-                "Failure": _failure(),
-                "Error": error(),
-                "Bundle": _bundle(limits),
-                "Card": card(),
-            }
-        },
+    paths: dict[str, Values] = {
+        "/v1/classify": {"post": _classify(limits)},
+        "/v1/bundle": {"get": get("What is served: labels, limits, origin", ref("Bundle"))},
+        "/v1/card": {"get": get("Its model card, scores and mistakes", ref("Card"))},
     }
+    parts = {
+        "Request": _request(limits),
+        "Response": _response(limits),
+        "Answer": _answer(labels),
+        "Failure": _failure(),
+        "Bundle": _bundle(limits),
+    }
+    return schemas.document({"title": title, "description": BESIDE}, paths, parts, keys)
 
 
 def _classify(limits: Limits) -> Values:
@@ -115,11 +94,7 @@ def _response(limits: Limits) -> Values:
         "items": {"anyOf": [ref("Answer"), ref("Failure")]},
         "description": "one for each text, in order",
     }
-    digest = {
-        "type": "string",
-        "pattern": "^[0-9a-f]{64}$",
-        "description": "identity of the bundle",
-    }
+    digest = DIGEST | {"description": "identity of the bundle"}
     return object_of({"id": IDENTITY, "bundle": digest, "answers": answers})
 
 
@@ -145,18 +120,9 @@ def _failure() -> Values:
 
 
 def _bundle(limits: Limits) -> Values:
-    text, whole = {"type": "string"}, {"type": "integer", "minimum": 1}
-    bounds = {n: whole if isinstance(v, int) else text for n, v in limits.values().items()}
-    return object_of(
-        {
-            "name": text,
-            "title": text,
-            "digest": DIGEST,
-            "commit": {"type": ["string", "null"], "description": "of git, if it is known"},
-            "made_from": {"type": "object", "additionalProperties": text},
-            "labels": {"type": "array", "items": text},
-            "max_length": {"type": ["integer", "null"], "description": "tokens read at once"},
-            "limits": object_of(bounds),
-            "compared": COMPARED,
-        }
-    )
+    more: dict[str, Values] = {
+        "labels": {"type": "array", "items": {"type": "string"}},
+        "max_length": {"type": ["integer", "null"], "description": "tokens read at once"},
+        "compared": COMPARED,
+    }
+    return schemas.bundle(limits, more)

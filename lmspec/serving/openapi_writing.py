@@ -4,26 +4,19 @@ tests/test_serving_document.py holds it against the service, as with openapi.py.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from lmspec.serving import completing, fields
+from lmspec.serving import completing, fields, schemas
 from lmspec.serving.limits import Limits
 from lmspec.serving.schemas import (
     DIGEST,
     IDENTITY,
     Values,
-    card,
     content,
-    error,
     get,
-    guarded,
-    metrics,
     object_of,
-    ready,
     ref,
     refusal,
     refusals,
-    status,
 )
 from lmspec.serving.shapes import REASONS
 
@@ -45,44 +38,30 @@ def document(title: str, name: str, limits: Limits, keys: bool) -> Values:
     name  of the bundle
     keys  does a request need one?
     """
-    values = _document(title, name, limits)
-    return guarded(values) if keys else values
-
-
-def _document(title: str, name: str, limits: Limits) -> Values:
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": title, "version": "1", "description": ALONE},
-        "paths": {
-            "/v1/completions": {"post": _post("completions", "Texts for prompts", limits)},
-            "/v1/chat/completions": {"post": _post("chat", "An answer in a conversation", limits)},
-            "/v1/models": {"get": get("What is served", ref("models"))},
-            "/v1/models/{model}": {"get": _model()},
-            "/v1/card": {"get": get("Its model card", ref("Card"))},
-            "/v1/bundle": {"get": get("What is served: how it writes, limits", ref("Bundle"))},
-            "/openapi.json": {"get": get("This document", {"type": "object"})},
-            "/healthz": {"get": get("Does the process answer?", status("ok"))},
-            "/readyz": {"get": ready()},
-            "/metrics": {"get": metrics()},
-        },
-        "components": {
-            "schemas": {
-                "completions_request": _request(fields.OF_TEXTS, _of_texts(name, limits)),
-                "completions": _response("text_completion", _text()),
-                "chat_request": _request(fields.OF_CHATS, _of_chats(name, limits)),
-                "chat": _response("chat.completion", _message()),
-                "completions_part": _part("text_completion", _text()),
-                "chat_part": _part("chat.completion.chunk", _delta()),
-                "model": ref_of_model(name),
-                "models": object_of(
-                    {"object": {"const": "list"}, "data": {"type": "array", "items": ref("model")}}
-                ),
-                "Error": error(),
-                "Card": card(),
-                "Bundle": _bundle(limits),
-            }
-        },
+    paths: dict[str, Values] = {
+        "/v1/completions": {"post": _post("completions", "Texts for prompts", limits)},
+        "/v1/chat/completions": {"post": _post("chat", "An answer in a conversation", limits)},
+        "/v1/models": {"get": get("What is served", ref("models"))},
+        "/v1/models/{model}": {"get": _model()},
+        "/v1/card": {"get": get("Its model card", ref("Card"))},
+        "/v1/bundle": {"get": get("What is served: how it writes, limits", ref("Bundle"))},
     }
+    models: dict[str, Values] = {
+        "object": {"const": "list"},
+        "data": {"type": "array", "items": ref("model")},
+    }
+    parts = {
+        "completions_request": _request(fields.OF_TEXTS, _of_texts(name, limits)),
+        "completions": _response("text_completion", _text()),
+        "chat_request": _request(fields.OF_CHATS, _of_chats(name, limits)),
+        "chat": _response("chat.completion", _message()),
+        "completions_part": _part("text_completion", _text()),
+        "chat_part": _part("chat.completion.chunk", _delta()),
+        "model": ref_of_model(name),
+        "models": object_of(models),
+        "Bundle": _bundle(limits),
+    }
+    return schemas.document({"title": title, "description": ALONE}, paths, parts, keys)
 
 
 def _post(kind: str, summary: str, limits: Limits) -> Values:
@@ -240,21 +219,11 @@ def _choice(text: dict[str, Values]) -> Values:
 
 def _bundle(limits: Limits) -> Values:
     whole = {"type": "integer", "minimum": 1}
-    bounds: dict[str, Any] = {
-        name: whole if isinstance(value, int) else TEXT for name, value in limits.values().items()
+    more: dict[str, Values] = {
+        "generation": {"type": "object", "description": "how it writes unless it is asked to"},
+        "chats": {"type": "boolean", "description": "does it read conversations?"},
+        "positions": {**whole, "description": "tokens of a prompt and its text"},
+        "batch_invariant": {"type": "boolean", "description": "are texts written together?"},
+        "slots": {**whole, "description": "texts that are written together, at most"},
     }
-    return object_of(
-        {
-            "name": TEXT,
-            "title": TEXT,
-            "digest": DIGEST,
-            "commit": {"type": ["string", "null"], "description": "of git, if it is known"},
-            "made_from": {"type": "object", "additionalProperties": TEXT},
-            "limits": object_of(bounds),
-            "generation": {"type": "object", "description": "how it writes unless it is asked to"},
-            "chats": {"type": "boolean", "description": "does it read conversations?"},
-            "positions": {**whole, "description": "tokens of a prompt and its text"},
-            "batch_invariant": {"type": "boolean", "description": "are texts written together?"},
-            "slots": {**whole, "description": "texts that are written together, at most"},
-        }
-    )
+    return schemas.bundle(limits, more)

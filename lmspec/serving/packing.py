@@ -134,8 +134,8 @@ def _require(tensor: Tensor, datatype: str) -> None:
 
 
 def _shape(shape: Any) -> list[int]:
-    if not isinstance(shape, list):
-        malformed("a shape is a list of whole numbers")
-    if not all(type(n) is int and 0 <= n <= INT64.max for n in shape):
+    if not isinstance(shape, list) or not all(
+        type(n) is int and 0 <= n <= INT64.max for n in shape
+    ):
         malformed("a shape is a list of whole numbers")
     return [*shape]

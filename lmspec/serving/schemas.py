@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmspec.serving.asking import ID
+from lmspec.serving.limits import Limits
 
 Values = dict[str, Any]
 NOTHING: Mapping[str, Values] = {}
@@ -34,7 +35,51 @@ ERRORS = {
 }
 
 
-def guarded(values: Values) -> Values:
+def document(
+    info: Mapping[str, str],
+    paths: Mapping[str, Values],
+    schemas: Mapping[str, Values],
+    keys: bool,
+) -> Values:
+    """OpenAPI 3.1 of a service, with the endpoints that every service has.
+
+    info           its title, and a description
+    paths, schemas  its own, with a schema `Bundle`
+    keys           does a request need one?
+    """
+    values: Values = {
+        "openapi": "3.1.0",
+        "info": {**info, "version": "1"},
+        "paths": {
+            **paths,
+            "/openapi.json": {"get": get("This document", {"type": "object"})},
+            "/healthz": {"get": get("Does the process answer?", status("ok"))},
+            "/readyz": {"get": ready()},
+            "/metrics": {"get": metrics()},
+        },
+        "components": {"schemas": {**schemas, "Error": error(), "Card": card()}},
+    }
+    return _guarded(values) if keys else values
+
+
+def bundle(limits: Limits, more: Mapping[str, Values]) -> Values:
+    """What is served. more: fields of its kind."""
+    text, whole = {"type": "string"}, {"type": "integer", "minimum": 1}
+    bounds = {n: whole if isinstance(v, int) else text for n, v in limits.values().items()}
+    return object_of(
+        {
+            "name": text,
+            "title": text,
+            "digest": DIGEST,
+            "commit": {"type": ["string", "null"], "description": "of git, if it is known"},
+            "made_from": {"type": "object", "additionalProperties": text},
+            "limits": object_of(bounds),
+            **more,
+        }
+    )
+
+
+def _guarded(values: Values) -> Values:
     """The document of a service that asks for a key."""
     values["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     values["security"] = [{"key": []}]

@@ -176,10 +176,10 @@ class WritingService(AnyService[WritingRelease]):
         elif not ended.prompt_tokens and release.limits.empty_text == "refused":
             refused = EMPTY
         if refused:
-            measures.texts.labels(refused.code).inc()
+            measures.text_of(refused.code).inc()
             raise refused
         assert isinstance(ended, Answer)
-        measures.texts.labels("answered" if ended.prompt_tokens else "empty").inc()
+        measures.text_of("answered" if ended.prompt_tokens else "empty").inc()
         measures.writes(ended.prompt_tokens, len(ended.tokens), ended.stopped)
         if ended.tokens:
             measures.first_token.observe(ended.first - arrived)
