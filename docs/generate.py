@@ -121,9 +121,10 @@ def answered(text: str, metrics: Path) -> str:
     def better(row: re.Match[str]) -> str:
         if missing(row[2], row[3]):
             return row[0]
-        (one, scale), (other, _) = (_answers(metrics, name, row[4]) for name in (row[2], row[3]))
+        (one, scale), (other, its) = (_answers(metrics, name, row[4]) for name in (row[2], row[3]))
         pairs = predictions.pair(other, one)
-        return f"{row[1]} {len(pairs.candidate.id):,} | {' | '.join(_better(pairs, scale))} |"
+        cells = _better(pairs, scale.common(its))
+        return f"{row[1]} {len(pairs.candidate.id):,} | {' | '.join(cells)} |"
 
     text = re.sub(r"^(\| `([\w-]+)` \| [^`|]*\| (\w+) \|).*$", level, text, flags=re.M)
     return re.sub(r"^(\| `([\w-]+)` \| `([\w-]+)` \| (\w+) \|).*$", better, text, flags=re.M)
