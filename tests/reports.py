@@ -14,11 +14,13 @@ from lmspec.compare.report import (
     Confusion,
     Curve,
     Distance,
+    Drift,
     Example,
     Flips,
     Gate,
     GateVerdict,
     Metric,
+    Moved,
     Point,
     Ratio,
     Report,
@@ -28,6 +30,7 @@ from lmspec.compare.report import (
     Slice,
     Standing,
     Verdict,
+    WordWeight,
 )
 
 HOSTILE = (
@@ -153,7 +156,20 @@ def full() -> Report:
         ("no cache at hand: texts are left out", EVERYTHING),
         *figures(),
         standings=standings(),
+        drifts=drifts(),
     )
+
+
+def drifts() -> tuple[Drift, ...]:
+    """Explanations of texts, and words, that are hostile; of one no text is at hand."""
+    moved = tuple(
+        Moved(f"id-{i}", "movies", "negative", text, "positive", -0.2, (text,), (text, "b"), text)
+        for i, text in enumerate(HOSTILE)
+    )
+    unknown = Moved("id-99", "movies", "negative", "negative", "negative", 0.1)
+    weights = tuple(WordWeight("negative", text, 12, 0.02, 0.31) for text in HOSTILE)
+    drift = Drift("explained.release", 290, 10, 0.55, (0.49, 0.61), (*moved, unknown), weights)
+    return (drift,)
 
 
 def standings() -> tuple[Standing, ...]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lmspec.compare.report import Gate
 from lmspec.inspection.corpora import Corpus, Label, Left, Reason, Shown
+from lmspec.inspection.explanations import Explanations, Text, Word
 from lmspec.inspection.lengths import Lengths
 from lmspec.inspection.reading import Reads
 from lmspec.inspection.results import Estimate, Overview, Problem, Score
@@ -171,4 +172,75 @@ def hostile() -> Corpus:
         reasons=[Reason(HOSTILE, 1, 0.1, [left])],
         samples=texts,
         extremes=[replace(texts[0], why="longest")],
+    )
+
+
+WEIGHTS = (0.41, -0.004, 0.12, -0.22, 0.05, 0.015)
+
+
+def explanations(against: str | None = "main") -> Explanations:
+    """Of support tickets, some answered wrongly; with a baseline, if it is named."""
+    texts = []
+    for place, (label, sentences) in enumerate(SENTENCES.items()):
+        for number, sentence in enumerate(sentences):
+            answer = "refund" if number == 1 else label
+            texts.append(_explained(f"{place}{number:015x}", sentence, label, answer, against))
+    texts.sort(key=lambda text: (text.right, -text.probability))
+    return Explanations(
+        "explained.release",
+        "quantized.release",
+        "splits.tickets, test",
+        "occlusion",
+        None,
+        list(SENTENCES),
+        texts,
+        {
+            "lost without the words of most weight (comprehensiveness)": Estimate(
+                0.47, (0.44, 0.5)
+            ),
+            "rank correlation with a model of shuffled weights": Estimate(0.05, (-0.02, 0.12)),
+        },
+        0.0042,
+        {label: [("parcel", 41, 0.31), ("way", 12, 0.08)] for label in SENTENCES},
+        against,
+        ["chat", "mail"],
+    )
+
+
+def _explained(name: str, text: str, label: str, answer: str, against: str | None) -> Text:
+    words = [
+        Word(
+            " " if place else "",
+            word,
+            WEIGHTS[place % len(WEIGHTS)],
+            place in (0, 3),
+            WEIGHTS[(place + 2) % len(WEIGHTS)] if against else None,
+        )
+        for place, word in enumerate(text.split())
+    ]
+    correlation = round(len(text) / 100, 2) if against else None
+    return Text(name, "mail", label, answer, 0.81, words, "", correlation, "account")
+
+
+def hostile_explanations() -> Explanations:
+    """Words, names and labels that would break a page, or act in it; many texts."""
+    usual = explanations()
+    texts = [
+        replace(
+            _explained(f"{i:016x}", HOSTILE if i % 2 else f"text {i}", HOSTILE, "refund", "main"),
+            table=HOSTILE,
+        )
+        for i in range(60)
+    ]
+    return replace(
+        usual,
+        name=f"explained.{HOSTILE[:50]}",
+        of=HOSTILE,
+        state=HOSTILE,
+        labels=[HOSTILE, "refund"],
+        texts=texts,
+        measures={HOSTILE: Estimate(0.1, None)},
+        heaviest={HOSTILE: [(HOSTILE, 1, -0.2)]},
+        against=HOSTILE[:30],
+        tables=[HOSTILE],
     )

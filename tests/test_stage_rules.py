@@ -460,6 +460,32 @@ def _rows_without_answers(folder: Path) -> None:
     corpus.say(SPECS.corpus["old"], rows, kept=0)
 
 
+def _explained(folder: Path, of: str, rows: int = 2, **changes: Any) -> None:
+    from tests import bundles, explaining
+
+    texts = [("a film", 0), ("a plot", 1)]
+    made = folder / "made"
+    if of.startswith("model."):
+        explaining.written(explaining.drawn(texts)[0], made)
+    else:
+        made.mkdir()
+        bundles.make(made)
+    folders = {of: made, "splits.a": explaining.splits(texts[:rows], folder / "splits")}
+    explaining.build(folder / "out", folders, of=of, **changes)
+
+
+def _an_empty_split_that_is_explained(folder: Path) -> None:
+    _explained(folder, "model.cnn", rows=0)
+
+
+def _gradients_of_a_graph(folder: Path) -> None:
+    _explained(folder, "quantized.cnn", method={"kind": "gradient_x_input"})
+
+
+def _a_mask_of_a_cnn(folder: Path) -> None:
+    _explained(folder, "model.cnn", masking="mask")
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -494,6 +520,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "adapter-targets-exist": (_a_layer_that_is_not_there, "no linear layer query"),
     "choices-can-be-made": (_rows_without_choices, "the rows of its test split have no choices"),
     "bundle-shows-answers": (_a_card_of_choices, "scores.quiz has labels, no answers"),
+    "explained-texts-exist": (_an_empty_split_that_is_explained, "its test split is empty"),
+    "method-suits-the-explained": (_gradients_of_a_graph, "and quantized.cnn is a graph"),
+    "masking-suits-the-explained": (_a_mask_of_a_cnn, "its tokenizer has no mask token"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

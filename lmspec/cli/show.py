@@ -1,20 +1,32 @@
 """show: the results of a build for people: how good each model is, and where it fails."""
 
+import contextlib
 import sys
 from pathlib import Path
 
 import click
 
-from lmspec.cli import loading, mistakes
+from lmspec.cli import comparing, loading, mistakes
+from lmspec.errors import LmspecError
 from lmspec.reports import printing
+from lmspec.specs.names import ArtifactName
 
 
 @click.command("show")
 @click.argument("artifact", required=False)
 @click.option("--all", "everything", is_flag=True, help="Show every class, gate and metric.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Of explanations: write the texts as a page, with their words marked.",
+)
+@click.option("--against", metavar="REVISION", help="On that page: what it looked at there.")
 @mistakes.exit_with(1)
-def command(artifact: str | None, everything: bool, as_json: bool) -> None:
+def command(
+    artifact: str | None, everything: bool, as_json: bool, page: Path | None, against: str | None
+) -> None:
     """Show the results of the working tree: scores with intervals, gates, mistakes.
 
     Without ARTIFACT: every model and graph with scores, its macro F1 against the constant answer
@@ -27,13 +39,14 @@ def command(artifact: str | None, everything: bool, as_json: bool) -> None:
     generated answers why they ended, and those with the least in common with their references.
 
     Reads what git holds: metrics, predictions, provenance. Texts of mistakes come from data/ if
-    they are there.
+    they are there; the page of explanations needs them.
 
     \b
     Example:
       lmspec show
       lmspec show scores.release
       lmspec show model.cnn --json
+      lmspec show explained.release --html explained.html --against main
     """
     from lmspec.compare import revision
     from lmspec.git.tree import WORKTREE
@@ -43,6 +56,9 @@ def command(artifact: str | None, everything: bool, as_json: bool) -> None:
 
     project = loading.valid_project()
     (name,) = loading.artifacts(project, [artifact]) if artifact else (None,)
+    if page or against:
+        _write_page(name, page, against)
+        return
     opened = revision.read(WORKTREE, Path.cwd())
     inspected = Inspection(opened)
     if name is None:
@@ -59,3 +75,27 @@ def command(artifact: str | None, everything: bool, as_json: bool) -> None:
         printing.drawn(terminal.drawn(sections))
     else:
         printing.text(terminal.lines(sections).removesuffix("\n"))
+
+
+def _write_page(name: ArtifactName | None, page: Path | None, against: str | None) -> None:
+    """Write the page of explanations. Raises LmspecError if it is of something else."""
+    from lmspec.compare import revision
+    from lmspec.git.tree import WORKTREE
+    from lmspec.inspection import explanations
+    from lmspec.inspection.overview import Inspection
+    from lmspec.reports import explanations as forms
+
+    if page is None:
+        raise LmspecError("show", "--against is of a page", "name its file: `--html FILE`")
+    if name is None or name.noun != "explained":
+        found = f"{name} explains no text" if name else "no artifact is named"
+        raise LmspecError("show", found, "name explanations: `lmspec show explained.NAME --html`")
+    inspected = Inspection(revision.read(WORKTREE, Path.cwd()))
+    with contextlib.ExitStack() as stack:
+        baseline = None
+        if against:
+            baseline = revision.read(against, Path.cwd())
+            stack.callback(baseline.tree.close)
+        text = forms.page(explanations.inspect(inspected, name, baseline))
+    comparing.write(page, text, page.parent)
+    printing.text(f"wrote {page}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lmspec.compare import (
     changes,
+    explanations,
     flips,
     gates,
     leaks,
@@ -57,6 +58,7 @@ def compare(
         calibration=tuple(pictures.calibration(changed)),
         curves=tuple(pictures.curves(changed)),
         front=tuple(pictures.front(evidence)),
+        drifts=tuple(explanations.drifts(current, root)),
         shipped=tuple(
             str(spec["scores"])
             for name, spec in candidate.artifacts.items()

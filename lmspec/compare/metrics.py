@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lmspec.compare import bounds, expected, graded, untested
+from lmspec.compare import bounds, expected, explanations, graded, untested
 from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Family, Metric, Verdict
@@ -83,6 +83,8 @@ def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None)
     baseline, candidate = metric.baseline, metric.candidate
     if baseline == candidate and type(baseline) is type(candidate):
         return Row(replace(metric, verdict="same"))
+    if pair.noun == explanations.NOUN and (row := explanations.tested(pair, path, metric)):
+        return row
     return Row(_without_predictions(pair, path, metric))
 
 

@@ -15,7 +15,7 @@ Numbers = tuple[float, ...]
 Interval = tuple[float, float]
 Matrix = tuple[tuple[int, ...], ...]  # a row for each true label
 Bins = tuple[tuple[float, float, int], ...]  # (mean confidence, accuracy, examples) of each
-Family = Literal["test sets", "slices"]
+Family = Literal["test sets", "slices", "explanations"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
     "better",  # significantly, in the direction that the metric's stage declares
@@ -129,7 +129,8 @@ class Metric:
     better      the direction of progress, as its stage declares it; None if it has none
     interval    95 %, of the difference, for this metric alone; None if the units are too few
     p, p_holm   two-sided; the verdict goes by p_holm, corrected over the family
-    family      `test sets`, or `slices` for one class or table; None if it was not tested
+    family      `test sets`, `slices` for one class or table, or `explanations`; None if it was not
+                tested
     mde         minimum detectable effect at 80 % power, at the level of the verdict; None: none is
     method      the test
     examples    common examples
@@ -333,6 +334,62 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A text whose words two revisions rank differently.
+
+    baseline, candidate              predicted labels
+    correlation                      rank correlation of the weights of its words
+    baseline_words, candidate_words  of most weight for the candidate's label, the heaviest first;
+                                     empty where the text is not at hand
+    """
+
+    id: str
+    table: str
+    label: str
+    baseline: str
+    candidate: str
+    correlation: float
+    baseline_words: Names = ()
+    candidate_words: Names = ()
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class WordWeight:
+    """How much a word speaks for a label, on average over the texts so predicted; in probability.
+
+    texts  of the candidate that have it
+    """
+
+    label: str
+    word: str
+    texts: int
+    baseline: float
+    candidate: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far two revisions explain the same texts alike.
+
+    texts        explained in both, in the same words
+    left_out     others that both explain: in other words, or of another of several labels
+    correlation  mean rank correlation of the weights of a text's words
+    interval     95 %, over texts or groups of them
+    moved        the texts of the lowest correlation
+    words        those whose weight changed most, what gained first
+    """
+
+    artifact: str
+    texts: int
+    left_out: int
+    correlation: float
+    interval: Interval
+    moved: tuple[Moved, ...] = ()
+    words: tuple[WordWeight, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """What changed, and what it did.
 
@@ -340,6 +397,7 @@ class Report:
     shipped    scores artifacts that a bundle of the candidate quotes: what is released
     standings  of the candidate's scores that changed or are new, and of worthless ones
     remeasured artifacts that were timed again, without a difference, and time the same outputs
+    drifts     of explanations that differ
     """
 
     baseline: RevisionId
@@ -357,6 +415,7 @@ class Report:
     shipped: Names = ()
     standings: tuple[Standing, ...] = ()
     remeasured: Names = ()
+    drifts: tuple[Drift, ...] = ()
 
     @property
     def warnings(self) -> Sequence[str]:

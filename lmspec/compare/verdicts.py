@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from lmspec.compare.report import Better, Metric, Verdict
+from lmspec.compare.report import Better, Family, Metric, Verdict
 from lmspec.statistics import bootstrap, exact
 from lmspec.statistics.bootstrap import Estimate
 
@@ -27,7 +28,7 @@ class Row:
 def judged(rows: Sequence[Row]) -> list[Metric]:
     """The metrics with p corrected within each family, and the verdicts that follow."""
     metrics = [row.metric for row in rows]
-    for family in ("test sets", "slices"):
+    for family in get_args(Family):
         places = [i for i, metric in enumerate(metrics) if metric.family == family]
         levels = [metrics[i].p or 0.0 for i in places]
         corrected, factors = exact.holm(levels)

@@ -134,6 +134,8 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
             tables = [table["name"] for table in _corpus(specs, name, before)["tables"]]
             # a single table would repeat the metrics of its dataset
             return tables if name.noun == "corpus" or len(tables) > 1 else ()
+        case "{other}":
+            return [ArtifactName.parse(other).name for other in spec.get("beside", ())]
         case "{own}":
             return [metric["name"] for metric in (spec.get("generation") or {}).get("own") or ()]
         case "{label}":

@@ -12,6 +12,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.language import (
     clone_rules,
+    explaining_rules,
     export_rules,
     gate_rules,
     memory_rules,
@@ -404,6 +405,7 @@ RULES = (
     *writing_rules.RULES,
     *export_rules.RULES,
     *scoring_rules.RULES,
+    *explaining_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

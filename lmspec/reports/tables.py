@@ -312,6 +312,66 @@ def _beside(distances: Sequence[Distance]) -> Iterator[object]:
         yield f"{words.signed(each.difference, 0.1)} {words.interval(each.interval, 0.1)}"
 
 
+def drifts(report: Report) -> Table:
+    """How far explanations of both revisions agree."""
+    rows = (
+        (d.artifact, d.texts, d.correlation, words.interval(d.interval, 0.1), d.left_out or None)
+        for d in report.drifts
+    )
+    heads = (
+        "artifact:name|texts:number|rank correlation:number|95 % interval:number|left out:number"
+    )
+    note = "rank correlation: of the weights of a text's words in both, the mean over texts"
+    return table("explanations", heads, rows, note=note)
+
+
+def moved(report: Report, most: int | None = None) -> Table:
+    """The texts whose explanations changed most."""
+    rows = (
+        (
+            d.artifact,
+            m.id,
+            m.table,
+            m.label,
+            m.baseline if m.baseline == m.candidate else f"{m.baseline} -> {m.candidate}",
+            f"{m.correlation:.2f}",
+            ", ".join(m.baseline_words),
+            ", ".join(m.candidate_words),
+            words.NO_TEXT if m.text is None else m.text,
+        )
+        for d in report.drifts
+        for m in d.moved[:most]
+    )
+    heads = (
+        "artifact:name|example:name|table:name|label:name|predicted:name|correlation:number"
+        "|baseline looks at:text|candidate looks at:text|text:text"
+    )
+    return table("texts that are explained differently", heads, rows)
+
+
+def weights(report: Report) -> Table:
+    """Words that gained or lost weight."""
+    rows = (
+        (
+            d.artifact,
+            w.label,
+            w.word,
+            w.texts,
+            w.baseline,
+            w.candidate,
+            words.signed(w.candidate - w.baseline, 0.1),
+        )
+        for d in report.drifts
+        for w in d.words
+    )
+    heads = (
+        "artifact:name|label:name|word:text|texts:number|baseline:number|candidate:number"
+        "|difference:number"
+    )
+    note = "how much the word adds to the probability of the label, on average over its texts"
+    return table("words that gained or lost weight", heads, rows, note=note)
+
+
 def gates(report: Report) -> Table:
     """Those that do not pass first."""
     ordered = words.gates_by_urgency(report.gates)

@@ -35,6 +35,7 @@ NOUNS = (
     "exported",
     "quantized",
     "scores",
+    "explained",
     "speed",
     "bundle",
     "load",

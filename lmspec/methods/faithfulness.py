@@ -1,0 +1,94 @@
+"""faithfulness: do the words that an explanation names decide the answer? Measured by asking again.
+
+Source: DeYoung et al. 2020, arXiv:1911.03429 (comprehensiveness, sufficiency); Samek et al. 2017,
+arXiv:1509.06321 (area over the perturbation curve).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmspec.methods import attributing
+from lmspec.methods.coalitions import Bools, Coalitions
+from lmspec.methods.reading import Floats, Ids
+
+TENTHS = tuple(i / 10 for i in range(1, 11))
+MOST_FLIPPED = 10  # words that are taken away in search of another answer
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Changes of the probability of a label; all are means over some numbers of words.
+
+    comprehensiveness  what it loses without the words of most weight
+    sufficiency        what it loses if these alone are kept
+    area               what it loses as words are taken away, those of most weight first
+    """
+
+    comprehensiveness: float
+    sufficiency: float
+    area: float
+
+
+def measured(
+    text: Coalitions, label: int, attributions: Floats, fractions: Sequence[float]
+) -> Faithfulness:
+    """How faithful the attributions of a text are.
+
+    fractions  of the words, for comprehensiveness and sufficiency; the area is over tenths
+    """
+    order = attributing.ranked(attributions)
+    without, alone = dropped(order, fractions), ~dropped(order, fractions)
+    curve = dropped(order, TENTHS)
+    whole = text.whole[label]
+    lost = whole - text(np.vstack([without, alone, curve]))[:, label]
+    first, second, third = np.split(lost, [len(without), 2 * len(without)])
+    return Faithfulness(float(first.mean()), float(second.mean()), float(third.mean()))
+
+
+def dropped(order: Ids, fractions: Sequence[float]) -> Bools:
+    """(f, n) which words are kept without a share of them, in that order; at least one is dropped.
+
+    A share is rounded up.
+    """
+    rank = np.argsort(order)  # (n,) of each word
+    counts = [max(1, math.ceil(round(share * len(order), 9))) for share in fractions]
+    return np.asarray(rank >= np.array(counts)[:, None])
+
+
+def completeness_delta(text: Coalitions, label: int, attributions: Floats) -> float:
+    """How far the attributions are from summing to what all words change; at least 0."""
+    nothing = np.zeros((1, len(attributions)), bool)
+    change = text.whole[label] - text(nothing)[0, label]
+    return abs(float(attributions.sum() - change))
+
+
+def flipping(text: Coalitions, label: int, attributions: Floats) -> list[int]:
+    """Words without which the answer is another, and none of which could stay; empty if unknown.
+
+    A single word if one suffices; else of the words of most weight, at most MOST_FLIPPED of them,
+    the first that do, without those that need not go. A smaller set may exist.
+    """
+    words = len(attributions)
+    alone = _flips(text, label, ~np.eye(words, dtype=bool))
+    if alone.any():
+        lost = text(~np.eye(words, dtype=bool))[:, label]
+        return [int(np.flatnonzero(alone)[lost[alone].argmin()])]
+    order = attributing.ranked(attributions)[:MOST_FLIPPED]
+    growing = np.stack([text.without(order[: i + 1]) for i in range(len(order))])
+    flips = _flips(text, label, growing)
+    if not flips.any():
+        return []
+    found = [int(i) for i in order[: flips.argmax() + 1]]
+    for word in reversed(found.copy()):
+        fewer = [other for other in found if other != word]
+        if fewer and _flips(text, label, text.without(fewer)[None])[0]:
+            found = fewer
+    return sorted(found)
+
+
+def _flips(text: Coalitions, label: int, kept: Bools) -> Bools:
+    """(m,) is the most probable label another one?"""
+    return np.asarray(text(kept).argmax(1) != label)

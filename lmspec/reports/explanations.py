@@ -1,0 +1,64 @@
+"""explanations: explained texts as a page: words coloured, errors first."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from lmspec.inspection.explanations import Explanations
+from lmspec.reports import html, tables
+from lmspec.reports.estimates import level
+from lmspec.reports.tables import Table
+
+VISIBLE = 0.01  # a word that adds less is not marked
+STEPS = (0.3, 0.1, 0.03)  # weights from which a word is marked more strongly
+MOVED, OPEN = 10, 40  # texts that are not folded
+
+
+def page(found: Explanations) -> str:
+    """One file that loads nothing; all texts can be read without its script, which filters them."""
+    templates = html.environment()
+    assert templates.loader
+    script, _, _ = templates.loader.get_source(templates, "explained.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return templates.get_template("explained.html.j2").render(
+        found=found,
+        script=Markup(script),
+        digest=digest,
+        strength=strength,
+        measures=measures(found),
+        heaviest=heaviest(found),
+        most_moved=found.moved[:MOVED],
+        most_open=OPEN,
+    )
+
+
+def strength(weight: float) -> str:
+    """Classes of a word: `for s2`; empty if it is not marked."""
+    if abs(weight) < VISIBLE:
+        return ""
+    number = 1 + sum(abs(weight) >= step for step in STEPS)
+    return f"{'for' if weight > 0 else 'against'} s{number}"
+
+
+def measures(found: Explanations) -> Table:
+    """How far the explanations can be relied on."""
+    rows = [(called, level(mean)) for called, mean in found.measures.items()]
+    if found.delta is not None:
+        called = "largest distance of a text's weights from summing to what all its words change"
+        rows.append((called, f"{found.delta:.4f}"))
+    note = "lost: of the probability of the predicted label; with 95 % intervals"
+    return tables.table("how faithful they are", "measure:text|mean:number", rows, note=note)
+
+
+def heaviest(found: Explanations) -> Sequence[Table]:
+    """The words of most weight of each label."""
+    return [
+        tables.table(
+            f"words that speak most for {label}",
+            "word:text|texts:number|weight:number",
+            ((word, count, f"{weight:+.3f}") for word, count, weight in words),
+        )
+        for label, words in found.heaviest.items()
+    ]
