@@ -10,7 +10,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError, some
 from lmspec.formats import documents, rawtable
-from lmspec.methods import cleaning, labelling, repeats, swallowed, workers
+from lmspec.methods import cleaning, conversing, labelling, redacting, repeats, swallowed, workers
 from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
@@ -30,7 +30,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     turns = spec.tables[0].turns is not None  # so have the others
     apart = spec.contradictions == KEEP_ALL
     found = repeats.find(
-        [row.common if turns and not apart else row.id for row in cleaned],
+        [same(row, spec, apart) for row in cleaned],
         [row.text for row in cleaned],
         [None if apart else row.answer or row.label for row in cleaned],
         spec.contradictions,
@@ -65,8 +65,22 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
         },
     }
     documents.write_counts(counts, out)
-    report = counts | {"table": by_table(frame)}
+    personal = personal_data(kept)
+    say_personal(personal["personal_data"], personal["redacted"])
+    report = counts | personal | {"table": by_table(frame)}
     return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+
+
+def same(row: Document, spec: CorpusSpec, apart: bool) -> str:
+    """Equal for rows that count as the same, as they are in the corpus: redacted, if they are.
+
+    apart  does another answer make another row?
+    """
+    if not spec.redact and not spec.clean.look_alikes:
+        return row.common if row.turns and not apart else row.id
+    if not row.turns:
+        return cleaning.document_id(row.text)
+    return conversing.row_id(row.turns, row.choices) if apart else conversing.prompt_id(row.turns)
 
 
 def write(
@@ -89,7 +103,23 @@ def write(
         out / "rejected.parquet",
     )
     documents.write_labels(spec.labels, out)
-    documents.write_clean(cleaning.rule(spec.clean, keep_lines=has_turns), out)
+    documents.write_clean(cleaning.rule(spec.clean, has_turns, spec.redact), out)
+
+
+def personal_data(kept: Sequence[Document]) -> dict[str, dict[str, int]]:
+    """In how many texts each kind of personal data is, and in how many it was redacted."""
+    fields = {"personal_data": "personal", "redacted": "redacted"}
+    return {
+        name: {kind: sum(kind in getattr(row, field) for row in kept) for kind in redacting.KINDS}
+        for name, field in fields.items()
+    }
+
+
+def say_personal(left: Mapping[str, int], redacted: Mapping[str, int]) -> None:
+    """Print in how many texts personal data is, and was."""
+    for what, counts in (("redacted", redacted), ("personal data, as it is", left)):
+        if listed := ", ".join(f"{kind} in {n:,} texts" for kind, n in counts.items() if n):
+            stage.say(f"{what}: {listed}")
 
 
 def by_table(frame: pl.DataFrame) -> dict[str, dict[str, object]]:

@@ -12,7 +12,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples
-from lmspec.methods import coverage, majority, metrics, overlap, reading
+from lmspec.methods import coverage, majority, metrics, overlap, reading, redacting
 from lmspec.methods.metrics import Floats
 from lmspec.methods.reading import Ids
 from lmspec.specs.scores import ScoresSpec
@@ -69,7 +69,7 @@ def predicted(
     notes = {"accepted_overlap": accepted, "warnings": warnings}
     data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
     summary = {"of": spec.of, "batch_size": spec.batch_size, "metrics": results, "data": data}
-    summary |= notes
+    summary |= notes | {"personal_data": personal_data(needs)}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})
@@ -133,6 +133,18 @@ def way_out(found: overlap.Overlap, spec: ScoresSpec, needs: stage.Needs) -> str
     if order.index(found.data) < order.index(found.dataset):
         earlier, later = later, earlier
     return f"add {earlier} to `without` of {later}, and run `dvc repro`"
+
+
+def personal_data(needs: stage.Needs) -> dict[str, dict[str, int]]:
+    """Data that the model has seen -> its texts, and in how many each kind of personal data is."""
+    found = {}
+    for data, parts in needs.seen.items():
+        counts = Counter(texts=0)
+        for part in parts:
+            for text in documents.Texts(needs[data], part):
+                counts.update(("texts", *redacting.kinds_in(text)))
+        found[data] = {name: counts[name] for name in ("texts", *redacting.KINDS)}
+    return found
 
 
 def measured(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from lmspec.methods import card
+from lmspec.methods import card, redacting
 from lmspec.methods.scalar import quoted
 from lmspec.specs.bundle import BundleSpec
 
@@ -107,3 +107,13 @@ def test_a_card_says_what_was_left_out_of_the_data() -> None:
         "3 texts had different labels.\n- splits.y: 5 of 5 rows.\n" in text
     )
     assert "## Data" not in card.model_card(SPEC, ["a"], SCORES, {}, READS)
+
+
+def test_a_card_names_personal_data_in_what_was_learned() -> None:
+    """Each kind that there is, with its number; where there is none, that."""
+    counts = {"texts": 2_562, **dict.fromkeys(redacting.KINDS, 0)}
+    seen = {"splits.tweets": counts | {"handles": 1_400}, "splits.reviews": counts}
+    text = card.personal_data(seen)
+    assert "- splits.tweets: of 2,562 texts 1,400 with handles\n" in text
+    assert "- splits.reviews: of 2,562 texts none\n" in text
+    assert card.personal_data({}) == ""

@@ -17,6 +17,7 @@ from lmspec.errors import LmspecError
 from lmspec.formats import documents
 from lmspec.methods import cleaning, grouping, labelling, splitting
 from lmspec.specs.corpus import (
+    PERSONAL,
     Clean,
     ColumnLabel,
     CorpusSpec,
@@ -435,6 +436,8 @@ def test_corpus_accounts_for_every_row(tmp_path: Path, file: str) -> None:
         "documents": 2,
         "rejected": dict(sorted(Counter(filter(None, REASONS)).items())),
         "contradictions": {"texts": 1, "rows": 2, "near_duplicates": 1},
+        "personal_data": dict.fromkeys(PERSONAL, 0),
+        "redacted": dict.fromkeys(PERSONAL, 0),
         "table": {name: {"documents": 2, "label": {"bad": 1, "good": 1}}},
     }
 

@@ -320,6 +320,8 @@ ADDED = {
         "packing",
     },
     "Table": {"turns"},
+    "Clean": {"look_alikes"},
+    "CorpusSpec": {"redact"},
     "SplitsSpec": {"same_answers"},
     "ModelSpec": {"rows"},
     "StudentSpec": {"rows"},

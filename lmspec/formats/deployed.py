@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from lmspec.formats import manifest, predict, predict_forms, shipping
-from lmspec.methods import ngrams, reading, repairing
+from lmspec.methods import folding, ngrams, reading, redacting, repairing
 
 # As the stages use them: copied, not written again. Each by its name, by which `lmspec keep` sees
 # that their comments are in a bundle.
 SHARED = {
+    "folding": folding.__file__,
     "manifest": manifest.__file__,
     "ngrams": ngrams.__file__,
     "predict_forms": predict_forms.__file__,
     "reading": reading.__file__,
+    "redacting": redacting.__file__,
     "repairing": repairing.__file__,
 }
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")

@@ -3,18 +3,20 @@
 from pathlib import Path
 
 from lmspec.formats import manifest, predict_forms, predict_writing, shipping
-from lmspec.methods import repairing
+from lmspec.methods import folding, redacting, repairing
 from lmspec.writing import constraining, generating, growing, onnxdecoder, prompting, sampling
 
 # As in formats/deployed.py.
 SHARED = {
     "constraining": constraining.__file__,
+    "folding": folding.__file__,
     "generating": generating.__file__,
     "growing": growing.__file__,
     "manifest": manifest.__file__,
     "onnxdecoder": onnxdecoder.__file__,
     "predict_forms": predict_forms.__file__,
     "prompting": prompting.__file__,
+    "redacting": redacting.__file__,
     "repairing": repairing.__file__,
     "sampling": sampling.__file__,
 }

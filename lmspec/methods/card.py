@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lmspec.methods import redacting
 from lmspec.methods.coverage import percent
 from lmspec.methods.scalar import quoted
 from lmspec.specs.bundle import BundleSpec
@@ -83,6 +84,7 @@ def model_card(
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{seen_texts(scores)}",
         data_of(scores.get("data", {})),
+        personal_data(scores.get("personal_data", {})),
         USE,
         *service(spec),
         listed(files),
@@ -107,12 +109,16 @@ def _reads(reads: Reads) -> str:
     repairs = [
         "Unicode (mojibake, quotes, control characters; NFC)" if reads.clean["fix_unicode"] else "",
         "HTML entities" if reads.clean["unescape_html"] else "",
+        "look-alikes of Latin letters" if reads.clean.get("fold_look_alikes") else "",
         "runs of white space, which become one space",
     ]
     text = (
         "`predict.py` repairs a text as the training texts were repaired: "
         f"{', '.join(filter(None, repairs))}. Scores are of repaired texts.\n"
     )
+    if kinds := [kind for kind in redacting.KINDS if reads.clean.get(kind)]:
+        listed = ", ".join(f"{kind} ({code(redacting.PLACEHOLDERS[kind])})" for kind in kinds)
+        text += f"\nIt reads placeholders in place of personal data: {listed}.\n"
     if reads.max_length is None or reads.long_texts is None:
         return f"{text}\nIt reads the whole text.\n"
     beyond = LONG_TEXTS[reads.long_texts]
@@ -187,6 +193,24 @@ def data_of(data: Mapping[str, Any], answers: str = "labels") -> str:
             line += f" {texts:,} texts had different {answers}."
         lines.append(f"{line}\n")
     return f"## Data\n\n{''.join(lines)}" if lines else ""
+
+
+def personal_data(seen: Mapping[str, Mapping[str, int]]) -> str:
+    """In how many of the texts that the model learned from there is personal data.
+
+    seen  data -> texts, and how many of them have each kind
+    """
+    lines = []
+    for data, counts in seen.items():
+        listed = [f"{counts[kind]:,} with {kind}" for kind in redacting.KINDS if counts[kind]]
+        lines.append(f"- {data}: of {counts['texts']:,} texts {', '.join(listed) or 'none'}\n")
+    if not lines:
+        return ""
+    kinds = ", ".join(redacting.KINDS)
+    return (
+        f"## Personal data\n\nThe texts that it learned from, as it read them, were searched for"
+        f" {kinds}, by their form (names have none):\n\n{''.join(lines)}"
+    )
 
 
 def seen_texts(scores: Mapping[str, Any]) -> str:

@@ -2,23 +2,27 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Collection
 
 from lmspec.methods import repairing
 from lmspec.specs.corpus import Clean
 
 
-def rule(clean: Clean, keep_lines: bool = False) -> dict[str, bool]:
+def rule(clean: Clean, keep_lines: bool = False, redact: Collection[str] = ()) -> dict[str, bool]:
     """The part of a spec that changes texts: what `repairing.repair` is given.
 
     keep_lines  of conversations, whose white space stays
+    redact      kinds of personal data that placeholders stand for
     """
     given = {"fix_unicode": clean.fix_unicode, "unescape_html": clean.unescape_html}
-    return given | ({"keep_lines": True} if keep_lines else {})
+    given |= {"keep_lines": True} if keep_lines else {}
+    given |= {"fold_look_alikes": True} if clean.look_alikes else {}
+    return given | dict.fromkeys(redact, True)
 
 
-def repair(text: str, clean: Clean, keep_lines: bool = False) -> str:
+def repair(text: str, clean: Clean, keep_lines: bool = False, redact: Collection[str] = ()) -> str:
     """The text as the corpus has it."""
-    return repairing.repair(text, **rule(clean, keep_lines))
+    return repairing.repair(text, **rule(clean, keep_lines, redact))
 
 
 def normalised(text: str) -> str:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lmspec.methods import cleaning
@@ -35,12 +35,13 @@ class NoTurns(NamedTuple):
 
 
 def turns_of(
-    given: Mapping[str, str | None], table: Table, clean: Clean
+    given: Mapping[str, str | None], table: Table, clean: Clean, redact: Collection[str] = ()
 ) -> tuple[Turn, ...] | NoTurns:
     """The turns of a row: a system prompt or none, then user and assistant in turn.
 
     The last one is the assistant's. White space inside of a turn stays, as code needs it.
-    given  cell by column, None if it stands for none (labelling.present)
+    given   cell by column, None if it stands for none (labelling.present)
+    redact  kinds of personal data that placeholders stand for
     """
     if isinstance(table.turns, Pair):
         turns = _pair(given, table.turns)
@@ -52,7 +53,7 @@ def turns_of(
         raise TypeError(f"{table.name} has no turns")
     if isinstance(turns, NoTurns):
         return turns
-    repaired = [Turn(role, repair(content, clean)) for role, content in turns]
+    repaired = [Turn(role, repair(content, clean, redact)) for role, content in turns]
     for i, (role, content) in enumerate(repaired):
         if not content:
             reason = {USER: NO_PROMPT, ASSISTANT: NO_ANSWER}.get(role, EMPTY_TURN)
@@ -61,19 +62,19 @@ def turns_of(
     return tuple(repaired)
 
 
-def repair(text: str, clean: Clean) -> str:
+def repair(text: str, clean: Clean, redact: Collection[str] = ()) -> str:
     """The text of a turn as the corpus has it, its lines kept."""
-    return cleaning.repair(text, clean, keep_lines=True)
+    return cleaning.repair(text, clean, keep_lines=True, redact=redact)
 
 
 def choices_of(
-    given: Mapping[str, str | None], table: Table, clean: Clean
+    given: Mapping[str, str | None], table: Table, clean: Clean, redact: Collection[str] = ()
 ) -> tuple[str, ...] | NoTurns:
     """The answers to choose from in a row that has turns, the right one among them; else ()."""
     if not isinstance(table.turns, MultipleChoice):
         return ()
     listed = _listed(given, table.turns)
-    repaired = tuple(repair(text, clean) for text in listed if text is not None)
+    repaired = tuple(repair(text, clean, redact) for text in listed if text is not None)
     choices = tuple(text for text in repaired if text)
     if len(choices) < 2:
         return NoTurns(NO_CHOICES, str(len(choices)))

@@ -1,6 +1,6 @@
-"""repairing: repair a text: Unicode, HTML entities, white space.
+"""repairing: repair a text: Unicode, HTML entities, white space, look-alikes, personal data.
 
-A bundle has a copy of this file, so it imports nothing of lmspec.
+A bundle has a copy of this file, so of lmspec it imports only what a bundle has, too.
 """
 
 import re
@@ -10,6 +10,9 @@ from collections.abc import Iterable
 import ftfy
 from ftfy import chardata, fixes
 from ftfy.badness import BADNESS_RE, MOJIBAKE_CATEGORIES, is_bad
+
+from lmspec.methods.folding import folded
+from lmspec.methods.redacting import KINDS, redacted
 
 SEGMENT = re.compile("[^\n]{0,999999}\n|[^\n]{1,1000000}")  # ftfy repairs each alone
 
@@ -40,14 +43,27 @@ SUSPECT = re.compile(
 SIGN_CHARS = 8
 
 
-def repair(text: str, *, fix_unicode: bool, unescape_html: bool, keep_lines: bool = False) -> str:
+def repair(
+    text: str,
+    *,
+    fix_unicode: bool,
+    unescape_html: bool,
+    keep_lines: bool = False,
+    fold_look_alikes: bool = False,
+    **redact: bool,
+) -> str:
     """Repair Unicode and HTML, and turn every run of white space into one space.
 
-    fix_unicode    mojibake, quotes and control characters; NFC (ftfy)
-    unescape_html  `&amp;` -> `&`
-    keep_lines     white space stays as it is, but at both ends; a line ends with LF
+    fix_unicode       mojibake, quotes, width and control characters; NFC (ftfy)
+    unescape_html     `&amp;` -> `&`
+    keep_lines        white space stays as it is, but at both ends; a line ends with LF
+    fold_look_alikes  letters of other scripts in place of Latin ones: methods/folding.py
+    redact            kinds of personal data, by name, for placeholders: methods/redacting.py
     Repeats until nothing changes: twice-escaped entities (`&amp;amp;`) occur in real data.
     """
+    if unknown := redact.keys() - {*KINDS}:
+        raise TypeError(f"there is no personal data of kind {min(unknown)}")
+    kinds = [kind for kind, is_redacted in redact.items() if is_redacted]
     before = None
     while text != before:
         before = text
@@ -55,6 +71,10 @@ def repair(text: str, *, fix_unicode: bool, unescape_html: bool, keep_lines: boo
             text = fix_text(text, unescape_html)
         elif unescape_html:
             text = fixes.unescape_html(text)
+        if fold_look_alikes:
+            text = folded(text)
+        if kinds:
+            text = redacted(text, kinds)
         # inside the loop: a space in place of a line break can complete a broken character
         if keep_lines:
             text = text.replace("\r\n", "\n").replace("\r", "\n").strip()

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lmspec.methods import cleaning, conversing, grouping, labelling, swallowed
+from lmspec.methods import cleaning, conversing, grouping, labelling, redacting, swallowed
 from lmspec.methods.conversing import Turn
-from lmspec.specs.corpus import ColumnLabel, CorpusSpec, Table, ThresholdLabel
+from lmspec.specs.corpus import Clean, ColumnLabel, CorpusSpec, Table, ThresholdLabel
 
 NO_TEXT = "no text"
 
@@ -15,11 +15,14 @@ class Document(NamedTuple):
 
     group   None if it is a group of its own
     label   None if the table has none
+    id      of its text as it was written: repaired, with nothing redacted or folded
     row     its number in the table, from 1
     common  the id that it has in every corpus; of a conversation, that of its prompt
     turns   of a conversation, whose text is all of them; else empty
     answer  id of its last answer; "" without turns
     choices answers to choose from, that one among them; () where there is no choice
+    personal  kinds of personal data in its text
+    redacted  kinds of which it has placeholders in their place
     """
 
     id: str
@@ -32,6 +35,8 @@ class Document(NamedTuple):
     turns: tuple[Turn, ...] = ()
     answer: str = ""
     choices: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    redacted: tuple[str, ...] = ()
 
 
 class Rejected(NamedTuple):
@@ -64,7 +69,7 @@ def screened(
     raw = given[table.text]
     if raw is None:
         return Rejected(table.name, row, "", NO_TEXT, _shown(cells[table.text]))
-    text = cleaning.repair(raw, spec.clean)
+    text = cleaning.repair(raw, spec.clean, redact=spec.redact)
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
@@ -72,10 +77,27 @@ def screened(
     if isinstance(label, labelling.NoLabel):
         return Rejected(table.name, row, text, label.reason, label.detail)
     group = grouping.group_of(given, table.group, table.name)
-    name = cleaning.document_id(text)
+    written = cleaning.repair(raw, _plain(spec.clean)) if _is_altered(spec) else text
+    name = cleaning.document_id(written)
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
-    return Document(name, text, label, group, table.name, row, common)
+    return _searched(Document(name, text, label, group, table.name, row, common), written, spec)
+
+
+def _is_altered(spec: CorpusSpec) -> bool:
+    """Is a text more than repaired? It keeps the id of what was written: its split, its scores."""
+    return bool(spec.redact or spec.clean.look_alikes)
+
+
+def _plain(clean: Clean) -> Clean:
+    return clean.model_copy(update={"look_alikes": None})
+
+
+def _searched(document: Document, written: str, spec: CorpusSpec) -> Document:
+    """The document, with the kinds of personal data in it, and in what was written."""
+    replaced = {one.kind for one in redacting.found(written, spec.redact)} if spec.redact else ()
+    redacted = tuple(kind for kind in redacting.KINDS if kind in replaced)
+    return document._replace(personal=redacting.kinds_in(document.text), redacted=redacted)
 
 
 def _conversation(
@@ -84,8 +106,8 @@ def _conversation(
     table: Table,
     spec: CorpusSpec,
 ) -> Document | Rejected:
-    turns = conversing.turns_of(given, table, spec.clean)
-    choices = conversing.choices_of(given, table, spec.clean)
+    turns = conversing.turns_of(given, table, spec.clean, spec.redact)
+    choices = conversing.choices_of(given, table, spec.clean, spec.redact)
     if isinstance(turns, conversing.NoTurns):
         return Rejected(table.name, row, "", turns.reason, turns.detail)
     if isinstance(choices, conversing.NoTurns):
@@ -95,18 +117,27 @@ def _conversation(
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
     group = grouping.group_of(given, table.group, table.name)
-    return Document(
-        conversing.row_id(turns, choices),
+    written, listed = turns, choices
+    if _is_altered(spec):
+        asked = conversing.turns_of(given, table, _plain(spec.clean))
+        offered = conversing.choices_of(given, table, _plain(spec.clean))
+        # what has content after it is altered had some before
+        assert not isinstance(asked, conversing.NoTurns)
+        assert not isinstance(offered, conversing.NoTurns)
+        written, listed = asked, offered
+    document = Document(
+        conversing.row_id(written, listed),
         text,
         None,
         group,
         table.name,
         row,
-        conversing.prompt_id(turns),
+        conversing.prompt_id(written),
         turns,
-        conversing.answer_id(turns),
+        conversing.answer_id(written),
         choices,
     )
+    return _searched(document, conversing.text_of(written), spec)
 
 
 def _label(

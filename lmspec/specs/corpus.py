@@ -1,6 +1,6 @@
 """corpus: cleaned, labelled documents, and the rejected rows with the reason for each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from lmspec.specs.turns import Column, Messages, MultipleChoice, Nested, Pair, P
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
+Personal = Literal["handles", "emails", "urls", "phones", "cards"]
+PERSONAL: tuple[Personal, ...] = get_args(Personal)
 
 
 class Delimited(Spec):
@@ -127,6 +129,11 @@ class Clean(Spec):
     unescape_html: bool = Field(description="&amp; -> &, even if escaped twice")
     min_chars: int = Field(ge=1, le=10_000_000, description="shorter texts are rejected")
     max_chars: int = Field(ge=1, le=10_000_000, description="longer texts are rejected")
+    look_alikes: Literal["fold"] | None = Field(
+        default=None,
+        description="fold: letters of other scripts in place of Latin ones, in a Latin text, become"
+        " those; without it, they stay",
+    )
 
 
 class NearDuplicates(Spec):
@@ -159,6 +166,8 @@ class CorpusSpec(Artifact):
         Metric("contradictions.texts"),
         Metric("contradictions.rows"),
         Metric("contradictions.near_duplicates"),
+        *(Metric(f"personal_data.{kind}", "lower", evidence="count") for kind in PERSONAL),
+        *(Metric(f"redacted.{kind}") for kind in PERSONAL),
         Metric("table.{table}.documents"),
         Metric("table.{table}.label.{label}"),
     )
@@ -174,6 +183,7 @@ class CorpusSpec(Artifact):
         checks.no_labels_to_contradict,
         checks.tables_have_their_own_names,
         checks.each_corpus_once,
+        checks.each_kind_once,
     )
     tables: tuple[Table, ...] = Field(
         strict=False, min_length=1, description="in order: the first of two duplicates is kept"
@@ -194,4 +204,11 @@ class CorpusSpec(Artifact):
     without: tuple[Annotated[Ref, To(("corpus",))], ...] = Field(
         strict=False,
         description="corpora whose texts are left out: new data must not repeat old test texts",
+    )
+    redact: tuple[Personal, ...] = Field(
+        default=(),
+        strict=False,
+        description="personal data that placeholders such as [handle] stand for, here and in the"
+        " bundle; handles: @name; phones, cards: by their form and check digit. What is found is"
+        " counted in any case",
     )

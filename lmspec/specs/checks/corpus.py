@@ -288,3 +288,8 @@ def _listed_once(steps: Steps, what: str, names: Sequence[str]) -> Iterator[Disa
 def each_corpus_once(corpus: Values) -> Iterator[Disagreement]:
     """What is left out once need not be left out again."""
     yield from _listed_once(("without",), "corpus", corpus["without"])
+
+
+def each_kind_once(corpus: Values) -> Iterator[Disagreement]:
+    """What is redacted once need not be redacted again."""
+    yield from _listed_once(("redact",), "kind", corpus.get("redact") or ())
