@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -112,6 +113,54 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         opening.opened(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"model.pkl", "bundle.tar"}
     assert not (tmp_path.parent / "climbed").exists()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "lmspec.json", "predict.py"])
+def test_a_pickle_in_a_bundle_is_never_unpickled(
+    bundle: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the manifest has it; nor is one that is beside the files of a bundle."""
+    monkeypatch.chdir(bundle)
+    (bundle / "model.pkl").write_bytes(pickle.dumps(Acts()))
+    opening.opened(bundle)
+    rewritten(bundle, name, pickle.dumps(Acts()))
+    with pytest.raises(LmspecError):
+        opening.opened(bundle)
+    assert not (bundle / "unpickled").exists()
+    pickle.loads(pickle.dumps(Acts()))  # the control
+    assert (bundle / "unpickled").exists()
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/weights.bin", "link.bin"])
+def test_a_graph_that_would_read_outside_of_its_bundle_is_refused(
+    bundle: Path, location: str
+) -> None:
+    """Its weights may be in another file, by the format: not in one that the manifest lacks."""
+    model = onnx.load(bundle / "model.onnx")
+    (table,) = [one for one in model.graph.initializer if one.name == "table"]
+    outside = bundle.parent / "weights.bin"
+    outside.write_bytes(table.raw_data)
+    (bundle / "link.bin").symlink_to(outside)
+    table.ClearField("raw_data")
+    table.data_location = onnx.TensorProto.EXTERNAL
+    path = location.replace("/weights", f"{bundle.parent}/weights", location[0] == "/")
+    table.external_data.add(key="location", value=path)
+    rewritten(bundle, "model.onnx", model.SerializeToString())
+    with pytest.raises(LmspecError, match="does not load"):
+        opening.opened(bundle)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners")
+def test_a_link_to_a_bundle_that_others_could_change_is_refused(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """The link is yours; what it leads to is not."""
+    link = tmp_path / "mine"
+    link.symlink_to(bundle)
+    opening.opened(link)
+    bundle.chmod(0o777)
+    with pytest.raises(LmspecError, match="every user may write to it"):
+        opening.opened(link)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners")
