@@ -328,11 +328,13 @@ class Process:
         command = [sys.executable, "-m", "lmspec", "serve", str(folder), "--port", "0", *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        assert line.startswith("{"), line + self.process.stderr.read()
-        self.ready = json.loads(line)
-        self.port = int(self.ready["url"].rpartition(":")[2])
         self.log: list[dict[str, Any]] = []
+        self.ready: dict[str, Any] = {"event": "none"}
+        while self.ready["event"] != "ready":
+            line = self.process.stderr.readline()
+            assert line.startswith("{"), line + self.process.stderr.read()
+            self.ready = json.loads(line)
+        self.port = int(self.ready["url"].rpartition(":")[2])
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
 

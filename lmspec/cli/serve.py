@@ -9,10 +9,12 @@ import click
 from lmspec.cli import mistakes
 from lmspec.reports import printing
 
+HOST = "127.0.0.1"
+
 
 @click.command("serve")
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @click.option(
     "--threads",
@@ -50,6 +52,27 @@ from lmspec.reports import printing
 @click.option(
     "--tls-key", type=click.Path(path_type=Path, dir_okay=False), help="Its private key, in PEM."
 )
+@click.option(
+    "--shadow",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="A second bundle: asked what the first has answered; what differs is counted and logged.",
+)
+@click.option("--shadow-texts", is_flag=True, help="Log the texts whose answers differ, too.")
+@click.option(
+    "--log",
+    "kept",
+    metavar="FILE.parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep texts and answers: FILE-000001.parquet, ...",
+)
+@click.option(
+    "--log-files",
+    type=click.IntRange(1, 100_000),
+    default=64,
+    show_default=True,
+    help="So many files of 8 MiB of text are kept.",
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
@@ -64,6 +87,10 @@ def command(
     allowed: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
+    shadow: Path | None,
+    shadow_texts: bool,
+    kept: Path | None,
+    log_files: int,
     any_owner: bool,
     quiet: bool,
 ) -> None:
@@ -76,9 +103,10 @@ def command(
     /openapi.json; those of a second bundle (--compare) are below /compared. Limits are those of
     `bundle.<name>.serving` in params.yaml.
 
-    The log, a JSON object a line on standard error, holds no texts. SIGHUP opens the folder again,
-    such as a link that leads to another bundle now; a damaged one is refused, and the former is
-    served on. SIGTERM and Ctrl-C let the requests that have arrived be answered first; the exit
+    The log, a JSON object a line on standard error, holds no texts, unless --shadow-texts has it
+    do so; --log keeps texts in files that their owner alone can read. SIGHUP opens the folder
+    again, such as a link that leads to another bundle now; a damaged one is refused, and the former
+    is served on. SIGTERM and Ctrl-C let the requests that have arrived be answered first; the exit
     status is 1 if one was lost.
 
     Needs the extra `serve`: pip install 'lmspec[serve]'.
@@ -91,11 +119,13 @@ def command(
     """
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together")
+    if shadow_texts and not shadow:
+        raise click.UsageError("--shadow-texts is of --shadow")
     from lmspec.serving import requirements
 
     requirements.require()
     from lmspec.git import origin
-    from lmspec.serving import hosts, keys, logs, opening, running, starting
+    from lmspec.serving import following, hosts, keys, logs, opening, running, starting
     from lmspec.serving.releases import Given
     from lmspec.serving.tls import Tls
 
@@ -116,6 +146,7 @@ def command(
     if beside and other:
         second = starting.compared(given, beside, number, log)
         compared = second, functools.partial(reopen, other)
+    after = following.Following(service, log, shadow, any_owner, shadow_texts, kept, log_files)
     listener = running.bound(host, port)
     names = hosts.of(listener.getsockname()[0], allowed)
     address = running.address(listener, tls)
@@ -124,5 +155,10 @@ def command(
         digest = given.bundle.manifest.digest
         log("ready", bundle=given.bundle.name, digest=digest, url=address, threads=number)
 
-    again = functools.partial(reopen, bundle)
-    sys.exit(running.run(service, listener, ready, again, compared, names, tls))
+    def again() -> Given:
+        after.reload()
+        return reopen(bundle)
+
+    status = running.run(service, listener, ready, again, compared, names, tls)
+    after.close()
+    sys.exit(status)

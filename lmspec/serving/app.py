@@ -23,6 +23,7 @@ from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
 from lmspec.serving.hosts import Hosts
 from lmspec.serving.releases import AnyService
+from lmspec.serving.sent import afterwards
 from lmspec.serving.service import Service
 from lmspec.serving.tracing import Span
 
@@ -148,7 +149,9 @@ class Endpoints(About):
             del body
             answers, waited = await service.answers(release, asked)
         seen["queue_ms"] = round(1000 * waited, 3)
-        return in_json({"id": seen["id"], "bundle": release.digest, "answers": answers})
+        response = in_json({"id": seen["id"], "bundle": release.digest, "answers": answers})
+        response.background = afterwards(service.take, release, seen["id"], asked.texts, answers)
+        return response
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from lmspec.serving import metadata, tensors
 from lmspec.serving.asking import Refused
 from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.sent import afterwards
 from lmspec.serving.service import Release, Service
 
 PREFIX = "/v2"
@@ -90,10 +91,13 @@ class Inference:
         about |= {} if asked.asked.id is None else {"id": asked.asked.id}
         labels = release.bundle.classifier.labels
         content, head_bytes = tensors.rendered(asked, answers, labels, about)
+        texts, take = asked.asked.texts, self._service.take
+        then = afterwards(take, release, seen["id"], texts, answers)
         if head_bytes is None:
-            return Response(content, media_type="application/json")
+            return Response(content, media_type="application/json", background=then)
         headers = {HEAD_BYTES: str(head_bytes)}
-        return Response(content, headers=headers, media_type="application/octet-stream")
+        media_type = "application/octet-stream"
+        return Response(content, headers=headers, media_type=media_type, background=then)
 
     def _ready(self, values: dict[str, str]) -> Response:
         ready = not self._service.draining

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+OF_REQUESTS = ("request", "differs", "shadow failed")
 JSON = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -22,7 +23,7 @@ class Log:
 
     def __call__(self, event: str, **values: object) -> None:
         """One line."""
-        if event == "request" and not self._requests:
+        if event in OF_REQUESTS and not self._requests:
             return
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = JSON.encode({"time": time, "event": event, **values})

@@ -10,6 +10,7 @@ from lmspec.serving.keys import Keys
 from lmspec.serving.limits import Limits
 from lmspec.serving.measures import Measures
 from lmspec.serving.opening import Opened
+from lmspec.serving.sent import Take
 from lmspec.serving.waiting import Line
 
 Log = Callable[..., None]  # event, and its values by name
@@ -79,9 +80,11 @@ class AnyService(Generic[Served]):
 
     current   what is served now: a request stays with the release that it came to
     draining  it is about to stop: it answers, and asks for no more
+    take      is given each text that was answered; None: no one wants to know
     """
 
     measures: Measures
+    take: Take | None = None
 
     def __init__(self, given: Given, log: Log) -> None:
         self.log, self.draining = log, False
