@@ -57,10 +57,15 @@ lint: env ## style, types, params.yaml, and that dvc.yaml is up to date
 docs: env ## generate what the documentation takes from code and data/metrics
 	python docs/generate.py
 
-wheels: env ## hashes of the packages that a bundle needs; asks the index, with uv (`pip install uv`)
-	printf 'ftfy\nllguidance\nnumpy\nonnxruntime\ntokenizers\n' | uv pip compile - --quiet --universal \
-	  --generate-hashes --python-version 3.11 --no-annotate --no-header -c requirements.lock \
-	  | python -m tests.wheels lmspec/formats/wheels.py
+OF_BUNDLES := ftfy\nllguidance\nnumpy\nonnxruntime\ntokenizers\n
+OF_SERVICES := click\nhttptools\npolars\nprometheus_client\nstarlette\nuvicorn\nuvloop\n
+LOCKED := uv pip compile - --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
+  --no-header -c requirements.lock
+
+wheels: env ## hashes of the packages that a bundle and a service need; asks the index, with uv (`pip install uv`)
+	printf '$(OF_BUNDLES)' | $(LOCKED) | python -m tests.wheels lmspec/formats/wheels.py
+	printf '$(OF_BUNDLES)$(OF_SERVICES)' | $(LOCKED) \
+	  | python -m tests.wheels lmspec/scaffold/serving_wheels.py
 
 format: env
 	ruff check --fix .

@@ -73,6 +73,13 @@ HOST = "127.0.0.1"
     show_default=True,
     help="So many files of 8 MiB of text are kept.",
 )
+@click.option(
+    "--write-deployment",
+    "deployment",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Serve nothing: write what serves it elsewhere (Dockerfile, systemd unit, KServe).",
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
@@ -91,6 +98,7 @@ def command(
     shadow_texts: bool,
     kept: Path | None,
     log_files: int,
+    deployment: Path | None,
     any_owner: bool,
     quiet: bool,
 ) -> None:
@@ -109,7 +117,9 @@ def command(
     is served on. SIGTERM and Ctrl-C let the requests that have arrived be answered first; the exit
     status is 1 if one was lost.
 
-    Needs the extra `serve`: pip install 'lmspec[serve]'.
+    Needs the extra `serve`: pip install 'lmspec[serve]'. --write-deployment serves nothing, and
+    writes a folder with the bundle, lmspec and a Dockerfile, a unit of systemd and a kserve.yaml;
+    --port, --threads, --slots and --quiet are those of the service there.
 
     \b
     Example:
@@ -124,6 +134,14 @@ def command(
     from lmspec.serving import requirements
 
     requirements.require()
+    if deployment:
+        if any((key_file, other, allowed, tls_cert, shadow, kept)) or host != HOST or not port:
+            found = "options that name files, hosts or port 0 are for what is started there"
+            raise click.UsageError(f"--write-deployment: {found}")
+        options = (("--threads", threads), ("--slots", slots))
+        shown = [part for name, value in options if value for part in (name, str(value))]
+        _write_deployment(bundle, deployment, port, [*shown, *["--quiet"] * quiet], any_owner)
+        return
     from lmspec.git import origin
     from lmspec.serving import following, hosts, keys, logs, opening, running, starting
     from lmspec.serving.releases import Given
@@ -162,3 +180,13 @@ def command(
     status = running.run(service, listener, ready, again, compared, names, tls)
     after.close()
     sys.exit(status)
+
+
+def _write_deployment(
+    bundle: Path, folder: Path, port: int, options: list[str], any_owner: bool
+) -> None:
+    from lmspec.scaffold import deployment
+    from lmspec.serving import opening
+
+    names = deployment.write(opening.opened(bundle, any_owner), folder, port, options)
+    printing.text(f"wrote {', '.join(names)} in {folder}; each begins with how it is used")

@@ -1,1 +1,1 @@
-"""scaffold: a new project for one table of texts and labels, or of prompts and answers."""
+"""scaffold: a new project for one table of texts, or of prompts and answers; a deployment."""
