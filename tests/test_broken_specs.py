@@ -137,6 +137,12 @@ def _holding(folder: Path, name: str, text: str) -> None:
     path.write_text(path.read_text().replace(f"{old}{EMPTY}", f"{old}{digest}"))
 
 
+def _phrases(folder: Path) -> None:
+    head = "source: ours\nlicense: MIT\nwords: {a: [b]}\n"
+    (folder / "phrases.yaml").write_text(f"{head}templates: [{{text: '{{a}} c', label: fine}}]\n")
+    (folder / "other.yaml").write_text(f"{head}contexts: ['{{a}} c']\n")
+
+
 def _wrote(path: Path) -> None:
     path.write_text("1,awful\n")
 
@@ -229,6 +235,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "the chats have questions and no answer": lambda folder: _holding(
         folder, "chats.jsonl", '{"question": "say a", "reply": ""}\n' * 3
     ),
+    "phrases have a template with the label fine": _phrases,
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,

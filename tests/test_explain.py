@@ -92,6 +92,9 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "raw/reviews.csv").touch()
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics/shell.py").write_text("def parses(answer, reference):\n    return 1.0\n")
+    (tmp_path / "phrases").mkdir()
+    phrases = (ROOT / "phrases/sentiment.yaml").read_text()
+    (tmp_path / "phrases/reviews.yaml").write_text(phrases)
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems

@@ -474,6 +474,30 @@ def _explained(folder: Path, of: str, rows: int = 2, **changes: Any) -> None:
     explaining.build(folder / "out", folders, of=of, **changes)
 
 
+def _augmented(folder: Path, labels: list[str], **kind: Any) -> None:
+    from lmspec.formats import documents
+    from lmspec.specs.augmented import AugmentedSpec
+    from stages import augmented
+
+    splits = folder / "splits"
+    _splits(splits, labels or ["none"], 1)
+    documents.write_labels(labels, splits)
+    (splits / "dev.parquet").rename(splits / "train.parquet")
+    documents.write_clean({"fix_unicode": True, "unescape_html": True}, splits)
+    for split in ("train", "dev", "test"):
+        documents.write_ids(["0" * 16] * (split == "train"), splits, split)
+    spec = AugmentedSpec.model_validate({"of": "splits.old", "seed": 1, "add": [kind]})
+    augmented.build(spec, needs(splits_old=splits), folder)
+
+
+def _augmented_without_labels(folder: Path) -> None:
+    _augmented(folder, [], kind="word_swap", share=1.0, copies=1, swaps=1)
+
+
+def _phrases_that_are_not_there(folder: Path) -> None:
+    _augmented(folder, ["bad", "good"], kind="templates", file="gone.yaml", rows=1)
+
+
 def _an_empty_split_that_is_explained(folder: Path) -> None:
     _explained(folder, "model.cnn", rows=0)
 
@@ -499,6 +523,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),
     "layers-to-freeze-exist": (_more_frozen_layers_than_there_are, "more than the model's 3"),
     "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),
+    "only-labelled-texts-are-augmented": (_augmented_without_labels, "texts without labels"),
+    "phrases-suit-the-corpus": (_phrases_that_are_not_there, "there is no such file"),
     "texts-have-labels": (_texts_without_labels, "its texts have no labels"),
     "labels-agree": (_other_labels, "its labels are"),
     "replay-was-trained-on": (_replay_of_rows_that_are_new, "was not trained on splits.old"),

@@ -1,5 +1,6 @@
 """resolved: the sound artifacts of a params.yaml, and what they are made from, step by step."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,8 +95,16 @@ class Specs:
         return name.noun == "model" or nouns.of(name.noun).origin is not None
 
     def reads(self, name: ArtifactName) -> Iterator[Reference]:
-        """The references of an artifact that read a split."""
-        return (reference for reference in self.edges[name] if reference.reads)
+        """The references of an artifact that read a split, each to the splits that it is of."""
+        return (
+            dataclasses.replace(reference, target=self.splits_of(reference.target))
+            for reference in self.edges[name]
+            if reference.reads
+        )
+
+    def splits_of(self, name: str) -> str:
+        """The splits, or those that an `augmented` artifact is made from."""
+        return self[name]["of"] if ArtifactName.parse(name).noun == "augmented" else name
 
     @functools.cached_property
     def used(self) -> frozenset[str]:

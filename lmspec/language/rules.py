@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.language import (
+    augmentation_rules,
     clone_rules,
     explaining_rules,
     export_rules,
@@ -211,7 +212,7 @@ def labels_agree(specs: Specs) -> Disagreements:
         if nouns.of(name.noun).origin is None:
             continue
         origin, model = specs.first(name)
-        own = specs[model["on"]]["of"]
+        own = specs[specs.splits_of(model["on"])]["of"]
         for reference in specs.reads(name):
             corpus = specs[reference.target]["of"]
             labels, expected = specs[corpus]["labels"], specs[own]["labels"]
@@ -393,6 +394,7 @@ RULES = (
     world_rules.batch_suffices_for_the_world,
     world_rules.sharding_suits_the_optimizer,
     splits_are_not_empty,
+    *augmentation_rules.RULES,
     texts_have_labels,
     labels_agree,
     replay_was_trained_on,

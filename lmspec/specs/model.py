@@ -33,7 +33,7 @@ class ModelSpec(Artifact):
         checks.writers_have_their_own_fields,
         checks.tokens_are_learned_as_they_can_be,
     )
-    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+    on: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
     )
     rows: int | None = Field(

@@ -27,6 +27,7 @@ NOUNS = (
     "sources",
     "corpus",
     "splits",
+    "augmented",
     "pretrained",
     "model",
     "sweep",

@@ -67,7 +67,7 @@ class StudentSpec(Artifact):
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
         description="the transformer, or model that writes, to learn from"
     )
-    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+    on: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
         description="splits to train on (train) and to stop early on (dev)"
     )
     rows: int | None = Field(

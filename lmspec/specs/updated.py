@@ -57,7 +57,7 @@ class UpdatedSpec(Artifact):
     reports = (CURVE,)
     holds = (checks.new_and_old_are_apart, weights_are_trained_further)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
-    on: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
+    on: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
         description="splits with the new data (train and dev)"
     )
     rows: int | None = Field(

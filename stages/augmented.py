@@ -1,0 +1,133 @@
+"""augmented: further training texts.   splits, phrases -> train.parquet, made.parquet, ..."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import documents, phrases
+from lmspec.methods import augmenting, cleaning, repairing
+from lmspec.specs.augmented import KINDS, AugmentedSpec, Templates
+
+HANDED_ON = ("labels.json", "clean.json", "counts.json", "corpus.txt", "dev.parquet", "dev.ids")
+UNCHANGED, REPEATED, HELD_OUT = "unchanged", "repeated", "held_out"
+COLUMNS = list(documents.DOCUMENT)
+
+
+class Row(NamedTuple):
+    """A training text. made_from: id of the one that it was made from; kind: what made it."""
+
+    id: str
+    text: str
+    label: str
+    group: str | None
+    table: str
+    common: str
+    kind: str | None = None
+    made_from: str | None = None
+    copy: int | None = None
+
+
+def build(spec: AugmentedSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Train rows as they are, and what is made; none twice, none that is in dev or test."""
+    labels = documents.read_labels(needs[spec.of])
+    rows = given(spec, needs[spec.of], labels)
+    left_out = Counter({UNCHANGED: 0, REPEATED: 0, HELD_OUT: 0})
+    known = {(row.common, row.label) for row in rows}
+    held_out = {name for split in ("dev", "test") for name in read_ids(needs[spec.of], split)}
+    made = []
+    for row in candidates(spec, needs, rows, labels):
+        if row is None:
+            left_out[UNCHANGED] += 1
+        elif row.common in held_out:
+            left_out[HELD_OUT] += 1
+        elif (row.common, row.label) in known:
+            left_out[REPEATED] += 1
+        else:
+            known.add((row.common, row.label))
+            made.append(row)
+    added = Counter(row.kind for row in made)
+    listed = ", ".join(f"{kind} {added[kind]:,}" for kind in KINDS if added[kind])
+    stage.say(f"{len(rows):,} training texts, and {len(made):,} more: {listed or 'none'}")
+    if not made:
+        found = f"nothing was made of {len(rows):,} texts: {dict(left_out)}"
+        raise LmspecError(f"augmented, of {spec.of}", found, "raise `share`, or correct the file")
+    write(sorted([*rows, *made], key=lambda row: (row.id, row.label)), out)
+    for name in HANDED_ON:
+        shutil.copyfile(needs[spec.of] / name, out / name)
+    counts = Counter(row.label for row in (*rows, *made))
+    return stage.Report(
+        {
+            "train": {
+                "documents": len(rows) + len(made),
+                "label": {label: counts[label] for label in sorted(labels)},
+            },
+            "dev": {"documents": len(read_ids(needs[spec.of], "dev"))},
+            "added": {kind: added[kind] for kind in KINDS},
+            "left_out": dict(left_out),
+        }
+    )
+
+
+def given(spec: AugmentedSpec, splits: Path, labels: list[str]) -> list[Row]:
+    """The train split. Raises LmspecError of conversations, and of texts without labels."""
+    frame = documents.read_split(splits, "train")
+    if "turns" in frame.columns or not labels:
+        what = "conversations" if "turns" in frame.columns else "texts without labels"
+        found = f"{spec.of} has {what}, and more is made of labelled texts alone"
+        raise LmspecError("augmented.of", found, "name splits of such")
+    rows = frame.select(COLUMNS).rows()
+    return [Row(*(*row, c)) for row, c in zip(rows, read_ids(splits, "train"), strict=True)]
+
+
+def candidates(
+    spec: AugmentedSpec, needs: stage.Needs, rows: list[Row], labels: list[str]
+) -> Iterator[Row | None]:
+    """What is made, kind by kind; None where there was nothing to change in a text."""
+    clean = documents.read_clean(needs[spec.of])
+    for place, kind in enumerate(spec.add):
+        key = [spec.seed, augmenting.AUGMENT, *augmenting.number_of(spec.add, place)]
+        file = getattr(kind, "file", None)
+        texts = phrases.read(needs.root, file, kind.kind, labels) if file else None
+        if isinstance(kind, Templates):
+            assert texts is not None  # templates have a file
+            for each in augmenting.of_templates(key, texts, kind.rows, labels):
+                yield made(each, None, kind.kind, clean)
+            continue
+        for row in rows:
+            for one in augmenting.of_text(kind, key, row.id, row.text, row.label, texts):
+                yield None if one is None else made(one, row, kind.kind, clean)
+
+
+def made(one: augmenting.Made, of: Row | None, kind: str, clean: Mapping[str, bool]) -> Row:
+    """A text as a row, repaired as the corpus repaired all: so a service will read it."""
+    text = repairing.repair(one.text, **clean)
+    source = (None, kind, None) if of is None else (of.group, of.table, of.id)
+    group, table, made_from = source
+    common = cleaning.common_id(text)
+    name = cleaning.document_id(text)
+    return Row(name, text, one.label, group, str(table), common, kind, made_from, one.copy)
+
+
+def write(rows: list[Row], out: Path) -> None:
+    """The train split; and of each made row, what it was made from and by which kind."""
+    frame = pl.DataFrame([row[: len(COLUMNS)] for row in rows], documents.DOCUMENT, orient="row")
+    documents.write(frame, out / "train.parquet")
+    documents.write_ids((row.common for row in rows), out, "train")
+    schema: dict[str, Any] = dict.fromkeys(("id", "label", "kind", "made_from"), pl.String)
+    schema |= {"copy": pl.Int64}
+    of = [(row.id, row.label, row.kind, row.made_from, row.copy) for row in rows if row.kind]
+    documents.write(pl.DataFrame(of, schema, orient="row"), out / "made.parquet")
+
+
+def read_ids(splits: Path, split: str) -> list[str]:
+    """Common ids of a split."""
+    return documents.read_ids(splits, split)
+
+
+STAGE = stage.Stage(AugmentedSpec, build)
