@@ -154,6 +154,7 @@ def test_kinds_need_not_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert [m.kinds for m in explain.meanings("sources.sha256", {})] == [
         ("file", "huggingface"),
+        ("npm",),
         ("pypi",),
         ("url",),
     ]
@@ -219,6 +220,8 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "model.architecture.embedding.weights",
         "model.architecture.hybrid.weights",
         "model.architecture.transformer.weights",
+        "bundle.targets.browser.runtime",
+        "bundle.targets.browser.tokenizers",
     ]
     assert list(explain.referring("exported")) == [
         "quantized.of",
@@ -227,6 +230,9 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "speed.of",
         "speed.against",
         "bundle.of",
+        "bundle.targets.browser.of",
+        "bundle.targets.cpu.of",
+        "bundle.targets.cuda.of",
         "load.against",
     ]
     path = written(GOOD, tmp_path)

@@ -306,7 +306,7 @@ def test_the_smallest_keys_stay_small() -> None:
 
 # What is added only where the file shows it (docs/decisions/0012): without the field, nothing is.
 ADDED = {
-    **{f"{kind}Source": {"convert"} for kind in ("", "Pypi", "File", "Url", "Huggingface")},
+    **{f"{kind}Source": {"convert"} for kind in ("", "Pypi", "File", "Url", "Huggingface", "Npm")},
     "Machine": {"memory_gib", "tracking"},
     "Numerics": {"sharding", "system_files", "world"},
     "Transformer": {"adapter"},
@@ -334,7 +334,8 @@ ADDED = {
     "Decoding": {"end_penalty"},
     "Generation": {"end_penalty", "own"},
     "ExportedSpec": {"format", "opset"},
-    "BundleSpec": {"attribution", "beside", "generation", "mistakes", "serving"},
+    "BundleSpec": {"attribution", "beside", "generation", "mistakes", "serving", "targets"},
+    **{f"{kind}Target": {"scores"} for kind in ("Cpu", "Cuda", "Browser")},
     "SpeedSpec": {"generation"},
     "Contract": {"max_loss_increase", "min_greedy_prefix", "max_batch_difference"},
 }

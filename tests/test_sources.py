@@ -572,6 +572,85 @@ def test_pypi_without_the_file_gives_nothing(root: Path, out: Path, index: Path)
     assert "no such file" in refused(out, lambda: build(root, out, **fields)).found
 
 
+SCRIPTS = {"preinstall": "touch $RAN", "prepare": "touch $RAN", "prepack": "touch $RAN"}
+TOY = {"dist/a.js": b"a;\n", "dist/deep/b.wasm": bytes(range(256)), "LICENSE": b"free\n"}
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The SHA-256 of @own/toy 1.0.0, the only package of a registry; its scripts touch `ran`."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm: install node")
+    about = {"name": "@own/toy", "version": "1.0.0", "scripts": SCRIPTS}
+    files = {"package.json": json.dumps(about).encode(), **TOY}
+    packed = tarred({f"package/{path}": content for path, content in files.items()})
+    write(tmp_path / "registry", {"toy.tgz": packed})
+
+    class Registry(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/@own%2ftoy":
+                return super().do_GET()
+            tarball = f"http://127.0.0.1:{server.server_port}/toy.tgz"
+            dist = {"tarball": tarball, "shasum": hashlib.sha1(packed).hexdigest()}
+            body = json.dumps({
+                "name": "@own/toy",
+                "dist-tags": {"latest": "1.0.0"},
+                "versions": {"1.0.0": about | {"dist": dist}},
+            }).encode()  # fmt: skip
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            return self.wfile.write(body) and None
+
+        def log_message(self, *args: object) -> None: ...
+
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Registry, directory=str(tmp_path / "registry"))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {
+        "npm_config_registry": f"http://127.0.0.1:{server.server_port}/",
+        "npm_config_userconfig": os.devnull,
+        "npm_config_fetch_retries": "0",
+        "RAN": str(tmp_path / "ran"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield sha256(packed)
+    server.shutdown()
+
+
+def npm(number: str, *files: str, **more: object) -> dict[str, object]:
+    """Fields of the spec."""
+    own = {"kind": "npm", "package": "@own/toy", "version": "1.0.0", "sha256": number}
+    return {**own, "members": list(files), **more}
+
+
+def test_npm_gives_files_of_the_package(root: Path, out: Path, registry: str) -> None:
+    """Each under its own name, and no script of the package is run."""
+    build(root, out, **npm(registry, "dist/deep/b.wasm", "LICENSE"))
+    assert read(out) == {"b.wasm": TOY["dist/deep/b.wasm"], "LICENSE": b"free\n"}
+    assert not Path(os.environ["RAN"]).exists()
+
+
+def test_npm_with_something_else_gives_nothing(
+    root: Path, out: Path, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another hash, a file that is missing or a folder, another version, no npm."""
+    error = refused(out, lambda: build(root, out, **npm(WRONG, "LICENSE")))
+    assert registry in error.found and WRONG in error.found
+    error = refused(out, lambda: build(root, out, **npm(registry, "LICENSE", "dist/c.js")))
+    assert "'package/dist/c.js' is not in" in error.found
+    error = refused(out, lambda: build(root, out, **npm(registry, "LICENSE", "dist")))
+    assert error.found == "'dist' is a folder"
+    error = refused(out, lambda: build(root, out, **npm(registry, "LICENSE", version="1.0.1")))
+    assert error.place == "@own/toy@1.0.1 (npm)" and "1.0.1" in error.remedy
+    monkeypatch.setenv("PATH", str(root))
+    error = refused(out, lambda: build(root, out, **npm(registry, "LICENSE")))
+    assert "no npm" in error.found
+    with pytest.raises(ValidationError, match="two files called b"):
+        build(root, out, **npm(registry, "a/b", "c/b"))
+
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SNAPSHOT = {
     "config.json": b"{}",

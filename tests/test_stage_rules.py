@@ -510,6 +510,69 @@ def _a_mask_of_a_cnn(folder: Path) -> None:
     _explained(folder, "model.cnn", masking="mask")
 
 
+def _a_target(folder: Path, model: str = "", **changes: Any) -> None:
+    """A bundle with a target of another graph. model: what that graph is like."""
+    from tests import test_targets
+
+    graphs = test_targets.needs_of_graphs(folder)
+    if model:
+        made = {"int8": test_targets.in_int8(127), "fp16": test_targets.halved()}[model]
+        (graphs["quantized.b"] / "model.onnx").write_bytes(made.SerializeToString())
+    target = test_targets.VNNI | changes
+    test_targets.built(graphs, folder / "out", target, test_targets.ANY)
+
+
+def _eight_bits_without_vnni(folder: Path) -> None:
+    _a_target(folder, "int8", instructions="avx2")
+
+
+def _int8_for_a_card(folder: Path) -> None:
+    from tests import test_targets
+
+    graphs = test_targets.needs_of_graphs(folder)
+    made = test_targets.in_int8(64).SerializeToString()
+    (graphs["quantized.b"] / "model.onnx").write_bytes(made)
+    cuda = test_targets.CUDA | {"of": "quantized.b"}
+    test_targets.built(graphs, folder / "out", cuda, test_targets.ANY)
+
+
+def _halves_for_a_processor(folder: Path) -> None:
+    _a_target(folder, "fp16")
+
+
+def _a_graph_of_another_model(folder: Path) -> None:
+    from tests import test_targets
+
+    graphs = test_targets.needs_of_graphs(folder)
+    test_targets.rewritten(graphs["quantized.b"], lambda table: -table)
+    test_targets.built(graphs, folder / "out", test_targets.VNNI, test_targets.ANY)
+
+
+def _a_target_with_scores_of_another_graph(folder: Path) -> None:
+    _a_target(folder, scores="scores.a")
+
+
+def _redaction_in_a_browser(folder: Path) -> None:
+    from lmspec.formats import browser
+    from tests import bundles
+
+    about = json.loads((bundles.make(folder) / "lmspec.json").read_text())
+    about["clean"]["emails"] = True
+    (folder / "lmspec.json").write_text(json.dumps(about))
+    browser.write(folder / "out", folder, {}, browser.Described("t", "exported.a", 100))
+
+
+def _n_grams_in_a_browser(folder: Path) -> None:
+    from lmspec.formats import browser
+    from lmspec.methods.ngrams import NgramTokenizer
+    from tests import bundles
+
+    bundles.make(folder)
+    tokenizer = NgramTokenizer(("good",), ("g",), (1, 1), (1, 1))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    browser.write(folder / "out", folder, {}, browser.Described("t", "exported.a", 100))
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -575,6 +638,16 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "bundle-suits-the-kind": (_a_bundle_of_a_model_that_writes, "the graph writes"),
     "beside-is-of-the-same-splits": (_scores_of_other_splits, r"scores\.b is not on pairs"),
     "bundle-shows-its-own-scores": (_the_scores_of_another_graph, "scores quantized.cnn"),
+    "weights-do-not-overflow": (_eight_bits_without_vnni, "overflow in x86 kernels without VNNI"),
+    "cards-compute-floats": (_int8_for_a_card, "in int8, which no card computes"),
+    "halves-are-for-cards": (_halves_for_a_processor, "in fp16, which is for cards"),
+    "targets-are-of-one-model": (_a_graph_of_another_model, "otherwise than quantized.a"),
+    "targets-show-their-own-scores": (
+        _a_target_with_scores_of_another_graph,
+        r"scores\.a scores quantized\.a",
+    ),
+    "browsers-read-tokens": (_n_grams_in_a_browser, "n-grams, which no browser reads"),
+    "browsers-repair-alike": (_redaction_in_a_browser, "no browser repairs texts by emails"),
 }
 
 

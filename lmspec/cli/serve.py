@@ -80,6 +80,11 @@ HOST = "127.0.0.1"
     type=click.Path(path_type=Path, file_okay=False),
     help="Serve nothing: write what serves it elsewhere (Dockerfile, systemd unit, KServe).",
 )
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Which of the bundle's targets computes.  [the first that this machine runs]",
+)
 @click.option("--any-owner", is_flag=True, help="Take files that another user could change.")
 @click.option("--quiet", is_flag=True, help="Log no requests.")
 @mistakes.exit_with(1)
@@ -99,6 +104,7 @@ def command(
     kept: Path | None,
     log_files: int,
     deployment: Path | None,
+    target: str | None,
     any_owner: bool,
     quiet: bool,
 ) -> None:
@@ -119,7 +125,7 @@ def command(
 
     Needs the extra `serve`: pip install 'lmspec[serve]'. --write-deployment serves nothing, and
     writes a folder with the bundle, lmspec and a Dockerfile, a unit of systemd and a kserve.yaml;
-    --port, --threads, --slots and --quiet are those of the service there.
+    --port, --threads, --slots, --target and --quiet are those of the service there.
 
     \b
     Example:
@@ -138,7 +144,7 @@ def command(
         if any((key_file, other, allowed, tls_cert, shadow, kept)) or host != HOST or not port:
             found = "options that name files, hosts or port 0 are for what is started there"
             raise click.UsageError(f"--write-deployment: {found}")
-        options = (("--threads", threads), ("--slots", slots))
+        options = (("--threads", threads), ("--slots", slots), ("--target", target))
         shown = [part for name, value in options if value for part in (name, str(value))]
         _write_deployment(bundle, deployment, port, [*shown, *["--quiet"] * quiet], any_owner)
         return
@@ -151,14 +157,14 @@ def command(
     number = threads or running.processors()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
 
-    def reopen(folder: Path) -> Given:
-        opened = opening.opened(folder, any_owner, number)
+    def reopen(folder: Path, target: str | None = None) -> Given:
+        opened = opening.opened(folder, any_owner, number, target)
         known = keys.read(key_file) if key_file else None
         if tls:
             tls.reload()
         return Given(opened, origin.commit(opened), known)
 
-    given, beside = reopen(bundle), reopen(other) if other else None
+    given, beside = reopen(bundle, target), reopen(other) if other else None
     service = starting.service(given, number, slots, log)
     compared = None
     if beside and other:
@@ -170,12 +176,14 @@ def command(
     address = running.address(listener, tls)
 
     def ready() -> None:
-        digest = given.bundle.manifest.digest
-        log("ready", bundle=given.bundle.name, digest=digest, url=address, threads=number)
+        served = given.bundle
+        runs = {"target": served.target} if served.target else {}
+        digest = served.manifest.digest
+        log("ready", bundle=served.name, digest=digest, url=address, threads=number, **runs)
 
     def again() -> Given:
         after.reload()
-        return reopen(bundle)
+        return reopen(bundle, target)
 
     status = running.run(service, listener, ready, again, compared, names, tls)
     after.close()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmspec.formats import manifest, predict, predict_forms, shipping
+from lmspec.formats import manifest, predict, predict_forms, shipping, targets
 from lmspec.methods import folding, ngrams, reading, redacting, repairing
 
 # As the stages use them: copied, not written again. Each by its name, by which `lmspec keep` sees
@@ -15,6 +15,7 @@ SHARED = {
     "reading": reading.__file__,
     "redacting": redacting.__file__,
     "repairing": repairing.__file__,
+    "targets": targets.__file__,
 }
 PACKAGES = ("ftfy", "numpy", "onnxruntime", "tokenizers")
 

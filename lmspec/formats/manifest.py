@@ -6,7 +6,7 @@ A bundle has a copy of this file, so it imports nothing of lmspec.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 NAME = "manifest.json"
 VERSION = 1
 MOST_BYTES = 2**20  # of the manifest; it has a line for each file
-PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # no path leaves the bundle
+PART = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+PLAIN = re.compile(f"{PART}(?:/{PART})*")  # no path leaves the bundle
 DIGEST = re.compile("[0-9a-f]{64}")
 AGAIN = "copy the bundle again, or build it again with `dvc repro`"
 
@@ -34,7 +35,7 @@ class Manifest:
     title      of the bundle
     made_from  artifact -> SHA-256 of its folder, as its provenance has it
     serving    limits of the service; None: those of the server
-    files      name -> SHA-256
+    files      path -> SHA-256
     digest     SHA-256 of the manifest, and so of the bundle
     """
 
@@ -48,28 +49,32 @@ class Manifest:
 def write(
     folder: Path, title: str, made_from: Mapping[str, str], serving: Mapping[str, Any] | None
 ) -> None:
-    """Write it beside the files that it lists: all that are there."""
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.name != NAME)
+    """Write it beside the files that it lists: all that are there, in folders, too."""
+    files = {name: path for name, path in _files(folder) if name != NAME}
     values = {
         "version": VERSION,
         "title": title,
         "made_from": dict(made_from),
         "serving": serving if serving is None else dict(serving),
-        "files": {path.name: _sha256(path) for path in paths},
+        "files": {name: _sha256(path) for name, path in files.items()},
     }
     text = json.dumps(values, ensure_ascii=False, indent=1)
     (folder / NAME).write_text(f"{text}\n", encoding="utf-8", newline="\n")
 
 
-def checked(folder: Path, needed: Iterable[str]) -> Manifest:
+def checked(folder: Path, needed: Iterable[str], optional: Iterable[str] = ()) -> Manifest:
     """The manifest of a bundle whose files are those that were built, `needed` among them.
 
-    Files that it does not list are not looked at. Raises Damaged, OSError.
+    Files that it does not list are not looked at, unless they are `optional`: those are read if
+    they are there. Raises Damaged, OSError.
     """
     manifest = read(folder)
     for name in needed:
         if name not in manifest.files:
             raise Damaged(NAME, f"it does not list {name}")
+    for name in optional:
+        if name not in manifest.files and (folder / name).exists():
+            raise Damaged(name, "the manifest does not list it")
     for name, digest in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -116,6 +121,12 @@ def _parsed(values: Mapping[str, Any], digest: str) -> Manifest:
     if not (serving is None or isinstance(serving, dict)):
         raise TypeError("`serving` is no object")
     return Manifest(str(values["title"]), dict(made_from), serving, dict(files), digest)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(path from the folder, with forward slashes, file), sorted."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    yield from ((path.relative_to(folder).as_posix(), path) for path in paths)
 
 
 def _sha256(path: Path) -> str:

@@ -35,6 +35,7 @@ from lmspec.formats.predict_forms import (
     positive,
     tell,
 )
+from lmspec.formats.targets import NAME, Unsuited, session
 from lmspec.methods.ngrams import tokenizer
 from lmspec.methods.reading import Ids, Reader, Windows, predicted
 from lmspec.methods.repairing import repair
@@ -42,6 +43,7 @@ from lmspec.methods.repairing import repair
 Answer = dict[str, float]  # label -> probability, the most probable first
 PREDICTED, CONFIDENCE, PROBABILITY = "predicted", "confidence", "probability"
 GRAPH, TOKENIZER, ABOUT = DATA = ("model.onnx", "tokenizer.json", "lmspec.json")
+OPTIONAL = (NAME,)
 
 
 class Classifier:
@@ -50,6 +52,8 @@ class Classifier:
     folder   holds model.onnx, tokenizer.json and lmspec.json
     threads  that a prediction uses
     check    hash the files, and raise Damaged unless they are those of manifest.json
+    target   which of targets.json, by its name, computes; without it, the first that this machine
+             runs. The attribute is its Target; None if there is one graph alone. Raises Unsuited
     labels   in the order of the model's outputs
     reader   what it reads of a text
     """
@@ -57,10 +61,16 @@ class Classifier:
     labels: list[str]
     max_length: int | None  # tokens that are read at once; None if it reads n-grams alone
 
-    def __init__(self, folder: Path | str, threads: int = 1, check: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        threads: int = 1,
+        check: bool = True,
+        target: str | None = None,
+    ) -> None:
         folder = Path(folder)
         if check:
-            checked(folder, DATA)
+            checked(folder, DATA, OPTIONAL)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -68,9 +78,7 @@ class Classifier:
         self.labels = about["labels"]
         self._pad_id: int = about["pad_id"]
         self._clean: Mapping[str, bool] = about["clean"]
-        self._session = onnxruntime.InferenceSession(
-            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
-        )
+        self.target, self._session = session(folder, GRAPH, options, target)
         self.reader = Reader(tokenizer(folder / TOKENIZER), about["long_texts"])
         self.max_length = self.reader.max_length
 
@@ -180,6 +188,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         default=1,
         help="texts at a time: faster, but in int8 those of a batch change each other a little",
     )
+    parser.add_argument(
+        "--target", metavar="NAME", help="of targets.json, in place of the first that runs here"
+    )
     options = parser.parse_args(given)
     check_arguments(parser, options)
     return options
@@ -191,10 +202,12 @@ def main(given: Sequence[str] | None = None) -> int:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     try:
-        classifier = Classifier(Path(__file__).parent, options.threads)
-    except Damaged as error:
+        classifier = Classifier(Path(__file__).parent, options.threads, target=options.target)
+    except (Damaged, Unsuited) as error:
         tell(str(error))
         return STOPPED
+    if classifier.target:
+        tell(f"target {classifier.target.name}, graph {classifier.target.graph}")
     layout = Labels(classifier.labels, options.top, options.probabilities)
     size = options.batch_size
 

@@ -25,6 +25,7 @@ from lmspec.language import (
     scoring_rules,
     sweep_rules,
     table_rules,
+    target_rules,
     world_rules,
     writing_rules,
 )
@@ -408,6 +409,7 @@ RULES = (
     *export_rules.RULES,
     *scoring_rules.RULES,
     *explaining_rules.RULES,
+    *target_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

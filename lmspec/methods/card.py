@@ -4,7 +4,7 @@ Source: Mitchell et al. 2019, arXiv:1810.03993.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,28 @@ LONG_TEXTS = {
     "windows": "it reads all, in windows that overlap by an eighth, and averages their"
     " probabilities",
 }
+TARGETS_HEAD = """| target | runs on | graph | file | against the graph or model before | accuracy |
+| --- | --- | --- | --- | --- | --- |
+"""
+TARGETS_NOTE = """`predict.py` and `lmspec serve` take the first that a machine can run, and print
+which; `--target NAME` takes another. All scores above are of `{of}` (`{scores}`): other graphs
+round otherwise, and answer a few texts otherwise.
+"""
+KIND_NOTES = {
+    "cuda": """The target `cuda` has not been tried on a card: its figures are of a processor.
+""",
+    "browser": """`browser/index.html` answers in a browser, without a server. Before it does, it
+checks that texts of many scripts get there what `predict.py` gave them when the bundle was built.
+""",
+}
+RUNS_ON = {
+    "any": "any processor",
+    "avx2": "x86 processors with AVX2",
+    "vnni": "x86 processors with VNNI (AVX512-VNNI, AVX-VNNI)",
+    "cuda": "cards of NVIDIA's, with onnxruntime-gpu",
+    "browser": "browsers, with onnxruntime-web",
+}
+CONTRACT = ("disagreement_rate", "mean_probability_difference", "largest_logit_difference")
 COLUMNS = (
     "accuracy",
     "balanced_accuracy",
@@ -73,8 +95,12 @@ def model_card(
     scores: Mapping[str, Any],
     files: Mapping[str, str],
     reads: Reads,
+    targets: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """scores: `metrics.json` of a scores artifact; files: name -> SHA-256."""
+    """scores: `metrics.json` of a scores artifact; files: path -> SHA-256.
+
+    targets  fields of each line of targets.json, with `figures` of its graph and what is `scored`
+    """
     parts = [
         head(spec),
         f"Labels: {', '.join(map(code, labels))}.\n",
@@ -86,6 +112,7 @@ def model_card(
         data_of(scores.get("data", {})),
         personal_data(scores.get("personal_data", {})),
         USE,
+        *_targets(targets, spec),
         *service(spec),
         listed(files),
     ]
@@ -140,6 +167,33 @@ def service(spec: BundleSpec) -> Iterator[str]:
             "## As a service\n\n`lmspec serve PATH` answers over HTTP, within these limits:\n\n"
             f"| limit | value | |\n| --- | ---: | --- |\n{''.join(rows)}"
         )
+
+
+def _targets(targets: Sequence[Mapping[str, Any]], spec: BundleSpec) -> Iterator[str]:
+    """What it runs on, with which graph, and which scores are of that."""
+    if not targets:
+        return
+    rows = ""
+    for target in targets:
+        scored = ", ".join(
+            f"{dataset} {_cell(values['accuracy'])}" for dataset, values in target["scored"].items()
+        )
+        scores = f"`{target['scores']}`: {scored}" if target["scores"] else "not scored"
+        cost = ", ".join(
+            f"{name} {value:.4g}"
+            for name, value in sorted(target["figures"].items())
+            if name in CONTRACT
+        )
+        rows += f"| `{target['name']}` | {RUNS_ON[_runs_on(target)]} | `{target['of']}` |"
+        rows += f" `{target['graph']}` | {cost} | {scores} |\n"
+    kinds = {target["kind"] for target in targets}
+    notes = [TARGETS_NOTE.format(of=spec.of, scores=spec.scores)]
+    notes += [note for kind, note in KIND_NOTES.items() if kind in kinds]
+    yield f"## What it runs on\n\n{TARGETS_HEAD}{rows}\n" + "\n".join(notes)
+
+
+def _runs_on(target: Mapping[str, Any]) -> str:
+    return str(target["instructions" if target["kind"] == "cpu" else "kind"])
 
 
 def _unread(metrics: Mapping[str, Any], reads: Reads) -> str:

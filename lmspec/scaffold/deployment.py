@@ -58,6 +58,7 @@ def write(bundle: Opened, folder: Path, port: int, options: Sequence[str] = ()) 
     copied = folder / bundle.name
     copied.mkdir(parents=True)
     for name in (manifest.NAME, *sorted(bundle.manifest.files)):
+        (copied / name).parent.mkdir(exist_ok=True, parents=True)
         (copied / name).write_bytes((bundle.folder / name).read_bytes())
     manifest.checked(copied, ())
     (folder / package.name).write_bytes(package.content)

@@ -61,7 +61,8 @@ class Inference:
     async def config(self, request: Request) -> Response:
         """GET /v2/models/NAME/config."""
         bundle = self._named(request).bundle
-        return in_json(metadata.config(bundle.name, bundle.classifier.labels))
+        labels = bundle.classifier.labels
+        return in_json(metadata.config(bundle.name, labels, bundle.target))
 
     async def model_ready(self, request: Request) -> Response:
         """GET /v2/models/NAME/ready."""

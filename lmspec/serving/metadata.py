@@ -39,16 +39,19 @@ def metadata(name: str, version: str, labels: Sequence[str]) -> Values:
     }
 
 
-def config(name: str, labels: Sequence[str]) -> Values:
+def config(name: str, labels: Sequence[str], target: str | None = None) -> Values:
     """The same as Triton's extension for the configuration of a model has it.
 
+    target  name of the one that computes, of a bundle that has several graphs
     Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_configuration.md
     """
     outputs = {LABEL: [-1], PROBABILITIES: [-1, len(labels)]}
+    parameters = {"parameters": {"target": {"string_value": target}}} if target else {}
     return {
         "name": name,
         "platform": PLATFORM,
         "backend": PLATFORM,
+        **parameters,
         "max_batch_size": 0,  # shapes have the number of texts in them
         "input": [
             {"name": input_, "data_type": CONFIGURED[datatype], "dims": shape, "optional": True}

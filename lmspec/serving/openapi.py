@@ -123,6 +123,10 @@ def _bundle(limits: Limits) -> Values:
     more: dict[str, Values] = {
         "labels": {"type": "array", "items": {"type": "string"}},
         "max_length": {"type": ["integer", "null"], "description": "tokens read at once"},
+        "target": {
+            "type": ["object", "null"],
+            "description": "which of the bundle's graphs computes, if it has several",
+        },
         "compared": COMPARED,
     }
     return schemas.bundle(limits, more)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmspec.errors import LmspecError
-from lmspec.formats import deployed, manifest, predict
+from lmspec.formats import deployed, manifest, predict, targets
 from lmspec.formats.manifest import Damaged, Manifest
 from lmspec.formats.predict import Classifier
+from lmspec.formats.targets import Unsuited
 from lmspec.serving import card
 from lmspec.serving.card import Card
 from lmspec.serving.limits import Limits, limits
@@ -39,6 +40,11 @@ class Opened:
     limits: Limits
     card: Card
 
+    @property
+    def target(self) -> str | None:
+        """Which of its targets computes; None if it has one graph alone."""
+        return None
+
 
 @dataclass(frozen=True)
 class Bundle(Opened):
@@ -48,6 +54,11 @@ class Bundle(Opened):
     """
 
     classifier: Classifier
+
+    @property
+    def target(self) -> str | None:
+        """Which of its targets computes; None if it has one graph alone."""
+        return self.classifier.target.name if self.classifier.target else None
 
 
 @dataclass(frozen=True)
@@ -62,16 +73,19 @@ class WritingBundle(Opened):
     generation: Mapping[str, Any]
 
 
-def opened(folder: Path, any_owner: bool = False, threads: int = 1) -> Opened:
+def opened(
+    folder: Path, any_owner: bool = False, threads: int = 1, target: str | None = None
+) -> Opened:
     """The bundle in a folder: whole, and with the code of this lmspec, of which none is executed.
 
     any_owner  take files that another user could change
     threads    with which a model that writes computes
+    target     name of the one that computes; None: the first that this machine runs
     Raises LmspecError.
     """
     _require_folder(folder)
     try:
-        about = manifest.checked(folder, predict.DATA)
+        about = manifest.checked(folder, predict.DATA, predict.OPTIONAL)
         shown = card.read(folder, about)
         writes = _writes(folder)
         bounds = limits(about.serving, writes)
@@ -84,13 +98,16 @@ def opened(folder: Path, any_owner: bool = False, threads: int = 1) -> Opened:
         _require_owner(folder, about)
     name = folder.resolve().name
     if writes:
+        if target is not None:
+            found = "it is of a model that writes, which has no targets"
+            raise LmspecError(str(folder), found, "leave --target out")
         _require_same_code(folder, about, _code_that_writes())
         with _loading(folder):
             writer, generation = _writer(folder, about, threads)
         return WritingBundle(name, folder, about, bounds, shown, writer, generation)
     _require_same_code(folder, about, deployed.code())
     with _loading(folder):
-        classifier = Classifier(folder, check=False)
+        classifier = Classifier(folder, check=False, target=target)
         classifier.predict("one text")  # the first takes longer
     return Bundle(name, folder, about, bounds, shown, classifier)
 
@@ -100,6 +117,8 @@ def _loading(folder: Path) -> Iterator[None]:
     """Raise LmspecError for whatever its libraries raise: they share no class of errors."""
     try:
         yield
+    except Unsuited as error:
+        raise LmspecError(str(folder / targets.NAME), error.found, error.remedy) from None
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         found = f"its graph or tokenizer does not load: {type(error).__name__}: {reason}"
@@ -142,7 +161,8 @@ def _require_owner(folder: Path, about: Manifest) -> None:
     """Raise LmspecError if another user could change the bundle while it is served."""
     if not hasattr(os, "geteuid"):
         return
-    for path in (folder, folder / manifest.NAME, *(folder / name for name in about.files)):
+    inner = {str(parent) for name in about.files for parent in Path(name).parents}
+    for path in (folder / each for each in (*sorted(inner), manifest.NAME, *about.files)):
         status = path.stat()
         if status.st_uid not in (0, os.geteuid()):
             found = f"it belongs to another user (uid {status.st_uid}), who could change it"

@@ -1,6 +1,7 @@
 """service: a bundle, the line for its threads, its measures: one text -> its answer."""
 
 import asyncio
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ class Release(AnyRelease):
         """What /v1/bundle has of it."""
         classifier = self.bundle.classifier
         more = {"labels": classifier.labels, "max_length": classifier.max_length}
-        return super().about() | more
+        target = classifier.target and dataclasses.asdict(classifier.target)
+        return super().about() | more | {"target": target}
 
 
 class Service(AnyService[Release]):

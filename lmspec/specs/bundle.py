@@ -6,11 +6,13 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import bundle as checks
+from lmspec.specs.checks import targets
 from lmspec.specs.checks.templates import dvc_replaces_nothing
 from lmspec.specs.generation import Decoding, JsonSchema
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.scores import ANSWER_TABLE, GRAPHS
 from lmspec.specs.serving import Serving
+from lmspec.specs.targets import Target
 
 
 class BundleSpec(Artifact):
@@ -27,6 +29,7 @@ class BundleSpec(Artifact):
         checks.each_of_beside_once,
         checks.beside_is_of_answers,
         checks.mistakes_are_of_labels,
+        *targets.CHECKS,
         dvc_replaces_nothing,
     )
     of: Annotated[Ref, To(GRAPHS)] = Field(description="the graph to deploy")
@@ -72,12 +75,23 @@ class BundleSpec(Artifact):
         " nearest prompt",
     )
 
+    targets: tuple[Target, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=16,
+        description="what it runs on, the most demanding first: predict.py and `lmspec serve` take"
+        " the first that a machine can run; without any, `of` runs everywhere",
+    )
+
     def modules(self) -> tuple[str, ...]:
-        return ("stages.writing_bundle",) if self.generation is not None else ()
+        if self.generation is not None:
+            return ("stages.writing_bundle",)
+        return ("stages.targets_bundle",) * bool(self.targets)
 
     def files(self) -> tuple[str, ...]:
         if self.generation is None:
-            return ()
+            graphs = dict.fromkeys(target.of for target in self.targets)
+            return tuple(ArtifactName.parse(graph).metrics for graph in graphs)
         names = (ArtifactName.parse(ref) for ref in (self.scores, *self.beside))
         answers = (name.table(ANSWER_TABLE.name) for name in names)
         constraint = self.generation.constraint

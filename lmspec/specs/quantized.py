@@ -1,4 +1,4 @@
-"""quantized: a graph in int8 or int4, checked against the fp32 graph it came from."""
+"""quantized: a graph in int8, int4 or fp16, checked against the fp32 graph it came from."""
 
 from typing import Annotated, Literal
 
@@ -34,6 +34,15 @@ class Static(Spec):
     kind: Literal["static"] = Field(description="activation scales are fixed by calibration")
     per_channel: bool = Field(description="one scale per output channel of a weight")
     reduce_range: ReduceRange
+
+
+class Half(Spec):
+    """All numbers in fp16, for cards; the contract is measured on a processor.
+
+    It computes in fp32 between operations, so a card rounds more.
+    """
+
+    kind: Literal["fp16"] = Field(description="weights and activations in 16 bits")
 
 
 class WeightOnly(Spec):
@@ -123,10 +132,12 @@ class QuantizedSpec(Artifact):
         ge=8, le=100_000, description="number of texts drawn from the dev split"
     )
     scheme: Annotated[
-        Dynamic | Static | WeightOnly,
-        Field(discriminator="kind", description="how numbers become int8"),
+        Dynamic | Static | WeightOnly | Half,
+        Field(discriminator="kind", description="how numbers are stored in fewer bits"),
     ]
     contract: Contract = Field(description="what it may lose; beyond it the build fails")
 
     def modules(self) -> tuple[str, ...]:
+        if isinstance(self.scheme, Half):
+            return ("lmspec.methods.halfprecision",)
         return ("stages.writing_quantized",) * isinstance(self.scheme, WeightOnly)

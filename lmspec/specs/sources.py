@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Inside, Sha256, matching
+from lmspec.specs.checks.sources import files_have_names_of_their_own
 from lmspec.specs.checks.templates import dvc_replaces_nothing
 
 ArchivePath = Annotated[Inside, Field(description="a file or folder inside an archive")]
+PACKAGE = r"^(?:@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*$"
 REPO = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
 DIGEST = (
     "SHA-256 of the file; of a folder, SHA-256 of its sorted `<sha256>  <path>` lines"
@@ -95,6 +97,26 @@ class HuggingfaceSource(Source):
     sha256: Sha256 = Field(description=DIGEST)
 
 
+class NpmSource(Source):
+    """Files of a pinned npm package; its dependencies are not installed, none of it is executed."""
+
+    holds = (files_have_names_of_their_own,)
+    kind: Literal["npm"] = Field(description="from the registry that npm is configured for")
+    package: Annotated[
+        str, matching(PACKAGE, "the name of an npm package, such as @scope/name", 214)
+    ] = Field(description="name of the package")
+    version: Annotated[
+        str, matching(r"^[0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9.+-]*$", "a version, such as 1.2.0", 100)
+    ] = Field(description="exact version")
+    sha256: Sha256 = Field(description="SHA-256 of the package, as `npm pack` writes it")
+    members: tuple[ArchivePath, ...] = Field(
+        strict=False,
+        min_length=1,
+        description="paths inside the package; the source has each under its own name",
+    )
+
+
 SourcesSpec = Annotated[
-    PypiSource | FileSource | UrlSource | HuggingfaceSource, Field(discriminator="kind")
+    PypiSource | FileSource | UrlSource | HuggingfaceSource | NpmSource,
+    Field(discriminator="kind"),
 ]

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, documents, manifest, predict
 from lmspec.methods import agreement, card, evidence, folders
+from lmspec.specs.base import Ref, references
 from lmspec.specs.bundle import BundleSpec
 
-WRITING = "stages.writing_bundle"  # by its name: it is in the key of such bundles alone
+# by their names: each is in the key of such bundles alone
+WRITING, TARGETS = "stages.writing_bundle", "stages.targets_bundle"
 
 
 def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -31,16 +34,38 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if not deployed.write(out):
         stage.say("requirements.txt has no hashes: lmspec does not know those of these versions")
     classifier = predict.Classifier(out, check=False)  # the manifest comes last
-    require_scored_answers(classifier, spec, needs, scores)
+    require_scored_answers(classifier, spec.of, spec.scores, needs)
+    targets = write_targets(spec, needs, out)
     about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
     write_evidence(spec, needs, out)
     reader = classifier.reader
     reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
-    text = card.model_card(spec, classifier.labels, scores, files, reads)
+    text = card.model_card(spec, classifier.labels, scores, hashes(out), reads, targets)
     (out / "README.md").write_text(text, encoding="utf-8")
     write_manifest(spec, needs, out)
     return stage.Report()
+
+
+def hashes(out: Path) -> dict[str, str]:
+    """Path in the bundle -> SHA-256."""
+    paths = [path for path in out.rglob("*") if path.is_file()]
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def write_targets(spec: BundleSpec, needs: stage.Needs, out: Path) -> list[Mapping[str, Any]]:
+    """The graphs of what it runs on; what the card says of each."""
+    if not spec.targets:
+        return []
+    found: list[Mapping[str, Any]] = importlib.import_module(TARGETS).build(
+        spec,
+        needs,
+        out,
+        lambda classifier, of, scores: require_scored_answers(classifier, of, scores, needs),
+    )
+    return found
 
 
 def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
@@ -63,7 +88,11 @@ def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
 
 def write_manifest(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
     """Beside all other files of a bundle, so last."""
-    made_from = {str(ref): folders.sha256(needs[ref]) for ref in (spec.of, spec.scores)}
+    further = [ref for target in spec.targets for _, ref in references(target)]
+    made_from = {
+        str(ref): folders.sha256(needs[ref])
+        for ref in dict.fromkeys((spec.of, spec.scores, *further))
+    }
     serving = spec.serving.model_dump() if spec.serving else None
     manifest.write(out, spec.title, made_from, serving)
 
@@ -97,24 +126,28 @@ def require_suited(spec: BundleSpec, graph: Path) -> None:
 
 
 def require_scored_answers(
-    classifier: predict.Classifier, spec: BundleSpec, needs: stage.Needs, scores: dict[str, Any]
+    classifier: predict.Classifier, of: Ref, scored: Ref, needs: stage.Needs
 ) -> None:
-    """Raise LmspecError if predict.py answers test texts otherwise than the scores have it."""
-    table = documents.read(needs[spec.scores] / "predictions.parquet")
+    """Raise LmspecError if predict.py answers test texts otherwise than the scores have it.
+
+    of, scored  artifacts of the graph, and of its scores
+    """
+    scores = json.loads((needs[scored] / "metrics.json").read_text(encoding="utf-8"))
+    table = documents.read(needs[scored] / "predictions.parquet")
     rows = agreement.sample(table.select("text", "predicted", "confidence").rows())
     same = [row for row in rows if classifier.clean(row[0]) == row[0]]
     if len(same) < len(rows):
         stage.say(
             f"warning: predict.py repairs {len(rows) - len(same)} of {len(rows)} scored texts, as "
-            f"the training texts of {spec.of} were: a scored dataset has another `clean`"
+            f"the training texts of {of} were: a scored dataset has another `clean`"
         )
     answers = classifier.predict_many([text for text, *_ in same])
-    together = spec.of.noun == "quantized" and scores.get("batch_size", 1) > 1
+    together = of.noun == "quantized" and scores.get("batch_size", 1) > 1
     found = agreement.difference(same, answers, together)
     if found:
         raise LmspecError(
-            f"bundle, of {spec.of}",
-            f"predict.py does not answer as {spec.scores} has it: {found}",
+            f"bundle, of {of}",
+            f"predict.py does not answer as {scored} has it: {found}",
             "build both again with `dvc repro -f`; if it is the same again, report it",
         )
 

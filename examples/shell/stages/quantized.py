@@ -10,9 +10,10 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples, graph
 from lmspec.methods import encoding, quantizing, reading
-from lmspec.specs.quantized import Contract, QuantizedSpec, WeightOnly
+from lmspec.specs.quantized import Contract, Half, QuantizedSpec, WeightOnly
 
-WRITING = "stages.writing_quantized"  # by its name: it is in the key of such graphs alone
+# by their names: each is in the key of such graphs alone
+WRITING, HALVES = "stages.writing_quantized", "lmspec.methods.halfprecision"
 
 
 def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -27,7 +28,10 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     windows = encoding.joined([(dev.windows, drawn)])
     single = [reading.collate(windows.ids, [i], source.pad_id) for i in range(len(windows.ids))]
     feeds = ({"input_ids": b.input_ids, "attention_mask": b.attention_mask} for b in single)
-    model = quantizing.quantize(onnx.load(source.path), spec.scheme, feeds)
+    if isinstance(spec.scheme, Half):
+        model = importlib.import_module(HALVES).halved(onnx.load(source.path))
+    else:
+        model = quantizing.quantize(onnx.load(source.path), spec.scheme, feeds)
     graph.write(model, source.tokenizer, source.about(), out)
     result = graph.read(out, needs.bits.threads)
     # one window at a time: the scale of an int8 activation, so the answer, depends on its batch

@@ -20,6 +20,10 @@ OF_WRITERS = ("max_loss_increase", "min_greedy_prefix", "max_batch_difference")
 UNSUITED = {
     ("causal", "dynamic"): WRECKED,
     ("causal", "static"): WRECKED,
+    ("causal", "fp16"): (
+        "a graph with a cache is not written in fp16",
+        "use weight_only for a model that writes",
+    ),
     ("cnn", "dynamic"): (
         "an int8 convolution with dynamic scales is slower than fp32",
         "use static for a cnn",
