@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from lmspec.formats import documents
+from lmspec.formats import documents, sides
 from lmspec.inspection import texts
 from lmspec.inspection.lengths import of as lengths_of
 from tests.history import Project, make
@@ -126,6 +126,25 @@ def test_a_corpus_that_is_not_here_says_what_to_run(built: Project, tmp_path: Pa
     assert found.exit_code == 1
     assert "`dvc pull corpus-reviews`, or `dvc repro corpus-reviews`" in found.stderr
     assert "model.cnn holds no texts" in project.run("data", "model.cnn").stderr
+
+
+def test_a_cut_is_written_for_a_later_one(built: Project, tmp_path: Path) -> None:
+    """Each text with its split; of splits that are built alone."""
+    project = Project(shutil.copytree(built.root, tmp_path / "project"))
+    folder = project.root / "data/splits/reviews"
+    folder.mkdir(parents=True)
+    for part in sides.SPLITS:
+        documents.write(
+            pl.DataFrame({"id": [f"{part}-{i}" for i in "ab"]}), folder / f"{part}.parquet"
+        )
+    done = project.run("data", "splits.reviews", "--sides", "sides/reviews.csv")
+    assert done.exit_code == 0 and "6 rows" in done.stdout
+    expected = {f"{part}-{i}": part for part in sides.SPLITS for i in "ab"}
+    assert sides.read(project.root, "sides/reviews.csv") == expected
+    assert "is no splits" in project.run("data", "corpus.reviews", "--sides", "a.csv").stderr
+    shutil.rmtree(folder)
+    found = project.run("data", "splits.reviews", "--sides", "a.csv")
+    assert found.exit_code == 1 and "`dvc repro splits-reviews`" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from lmspec.errors import LmspecError
-from lmspec.formats import documents
+from lmspec.formats import documents, sides
 from lmspec.methods import cleaning, grouping, labelling, splitting
 from lmspec.specs.corpus import (
     PERSONAL,
@@ -295,6 +295,37 @@ def test_assign_leaves_a_split_of_fraction_zero_empty(fractions: tuple[float, ..
     assert splits == {
         split for split, share in zip(splitting.SPLITS, fractions, strict=True) if share
     }
+
+
+def test_rows_of_an_earlier_cut_stay_where_they_were(tmp_path: Path) -> None:
+    """Also with another seed and other rows beside them; near-duplicates of a test row follow it.
+
+    The control: without the earlier cut they do not stay."""
+    draw, fractions = random.Random(3), (0.7, 0.2, 0.1)
+    ids, groups, strata = [f"{i:03}" for i in range(90)], [None] * 90, ["a"] * 90
+    first = splits_by_id(ids[:60], groups[:60], strata[:60], range(60))
+    sides.write(first, tmp_path / "sides.csv")
+    earlier = sides.read(tmp_path, "sides.csv")
+    assert earlier == first
+    pairs = [(i, draw.randrange(60, 90)) for i in range(0, 60, 9)]
+    units = splitting.components(90, groups, pairs)
+    for seed in range(3):
+        now = splitting.assign(units, ids, strata, fractions, seed, earlier)
+        assert all(now[i] == earlier[ids[i]] for i in range(60) if i % 9)
+        assert all(now[a] == now[b] for a, b in pairs)
+        counts = Counter(now)
+        for split, fraction in zip(splitting.SPLITS, fractions, strict=True):
+            assert abs(counts[split] - 90 * fraction) < 9
+        other = splitting.assign(units, ids, strata, fractions, seed + 5)
+        assert any(other[i] != earlier[ids[i]] for i in range(60))
+
+
+def test_what_is_tied_to_a_test_row_is_tested() -> None:
+    """A row that was trained on may become a test row, and never the reverse."""
+    ids, units = ["a", "b", "c", "d"], [[0, 1], [2], [3]]
+    earlier = {"a": "train", "b": "test", "c": "dev"}
+    now = splitting.assign(units, ids, ["x"] * 4, (0.5, 0.25, 0.25), 1, earlier)
+    assert now == ["test", "test", "dev", "train"]
 
 
 def test_assign_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:

@@ -95,6 +95,8 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "phrases").mkdir()
     phrases = (ROOT / "phrases/sentiment.yaml").read_text()
     (tmp_path / "phrases/reviews.yaml").write_text(phrases)
+    (tmp_path / "sides").mkdir()
+    (tmp_path / "sides/posts.csv").write_text("id,split\n")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems

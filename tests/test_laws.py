@@ -323,7 +323,7 @@ ADDED = {
     "Clean": {"look_alikes"},
     "CorpusSpec": {"redact"},
     "Phrases": {"contexts", "negation", "swaps", "templates"},
-    "SplitsSpec": {"same_answers"},
+    "SplitsSpec": {"same_answers", "sides"},
     "ModelSpec": {"rows"},
     "StudentSpec": {"rows"},
     "Distillation": {"top_logits", "teacher_answers"},

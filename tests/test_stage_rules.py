@@ -490,6 +490,17 @@ def _augmented(folder: Path, labels: list[str], **kind: Any) -> None:
     augmented.build(spec, needs(splits_old=splits), folder)
 
 
+def _sides_that_are_not_there(folder: Path) -> None:
+    from lmspec.formats import documents
+    from stages import splits
+
+    _splits(folder / "corpus", ["bad", "good"], 3)
+    (folder / "corpus/dev.parquet").rename(folder / "corpus/documents.parquet")
+    documents.write_ids("abc", folder / "corpus", "documents")
+    spec = SPECS.find("splits.old").model_copy(update={"sides": "gone.csv"})
+    splits.build(spec, needs(corpus_old=folder / "corpus"), folder)  # type: ignore[arg-type]
+
+
 def _augmented_without_labels(folder: Path) -> None:
     _augmented(folder, [], kind="word_swap", share=1.0, copies=1, swaps=1)
 
@@ -586,6 +597,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),
     "layers-to-freeze-exist": (_more_frozen_layers_than_there_are, "more than the model's 3"),
     "splits-are-not-empty": (_an_empty_split, "its dev split is empty"),
+    "sides-can-be-read": (_sides_that_are_not_there, "it cannot be read"),
     "only-labelled-texts-are-augmented": (_augmented_without_labels, "texts without labels"),
     "phrases-suit-the-corpus": (_phrases_that_are_not_there, "there is no such file"),
     "texts-have-labels": (_texts_without_labels, "its texts have no labels"),

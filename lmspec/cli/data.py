@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     help="Write the page to this file. Default: .lmspec/data/CORPUS.html.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; write no page.")
+@click.option(
+    "--sides",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write which text of the splits CORPUS is in which split, for `sides` of a later cut.",
+)
 @mistakes.exit_with(1)
-def command(corpus: str | None, output: Path | None, as_json: bool) -> None:
+def command(corpus: str | None, output: Path | None, as_json: bool, sides: Path | None) -> None:
     """Describe a built corpus: labels, lengths, scripts, what was left out and why, samples.
 
     CORPUS is a name such as corpus.reviews, or splits that are cut from it; it may be left out if
@@ -38,6 +43,7 @@ def command(corpus: str | None, output: Path | None, as_json: bool) -> None:
     Example:
       lmspec data corpus.reviews
       lmspec data corpus.reviews --output reviews.html
+      lmspec data splits.reviews --sides sides/reviews.csv
     """
     from lmspec.compare import revision
     from lmspec.git.tree import WORKTREE
@@ -46,6 +52,9 @@ def command(corpus: str | None, output: Path | None, as_json: bool) -> None:
     from lmspec.reports import corpora as forms
     from lmspec.reports import terminal
 
+    if sides is not None:
+        _write_sides(loading.valid_project(), corpus, sides)
+        return
     name = _corpus(loading.valid_project(), corpus)
     found = corpora.inspect(Inspection(revision.read(WORKTREE, Path.cwd())), name)
     if as_json:
@@ -58,6 +67,25 @@ def command(corpus: str | None, output: Path | None, as_json: bool) -> None:
     else:
         printing.text(terminal.lines(forms.sections(found)))
     printing.text(f"wrote {path}")
+
+
+def _write_sides(project: "Project", given: str | None, path: Path) -> None:
+    """Raises LmspecError unless these are splits that are built."""
+    from lmspec.formats import documents
+    from lmspec.formats import sides as form
+
+    names = loading.artifacts(project, [given] if given else [])
+    if len(names) != 1 or names[0].noun != "splits":
+        found = f"{given or 'nothing'} is no splits"
+        raise LmspecError("data", found, "name them: `lmspec data splits.NAME --sides FILE`")
+    folder = Path(names[0].folder)
+    if not (folder / "test.parquet").is_file():
+        raise LmspecError(str(folder), "it is not here", f"run `dvc repro {names[0].stage}`")
+    parts = ((part, documents.read_split(folder, part, ["id"])["id"]) for part in form.SPLITS)
+    sides = {name: part for part, ids in parts for name in ids}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form.write(sides, path)
+    printing.text(f"wrote {path}: {len(sides):,} rows")
 
 
 def _corpus(project: "Project", given: str | None) -> ArtifactName:

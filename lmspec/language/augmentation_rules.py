@@ -1,4 +1,4 @@
-"""augmentation_rules: rules of further training texts: what they are made from, and their file."""
+"""augmentation_rules: in which split rows were, and what may be made of training texts."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,19 @@ from lmspec.language import resolved
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
+
+
+def sides_can_be_read(specs: Specs) -> Disagreements:
+    """The file of an earlier cut is there, and names splits."""
+    from lmspec.formats import sides
+
+    for name, splits in specs.of("splits"):
+        if file := splits.get("sides"):
+            try:
+                sides.read(specs.root, file)
+            except LmspecError as error:
+                found = f"{error.place}: {error.found}"
+                yield Disagreement((*name, "sides"), found, error.remedy)
 
 
 def only_labelled_texts_are_augmented(specs: Specs) -> Disagreements:
@@ -46,4 +59,4 @@ def _fault(
         yield Disagreement(at, f"{error.place}: {error.found}", error.remedy)
 
 
-RULES = (only_labelled_texts_are_augmented, phrases_suit_the_corpus)
+RULES = (sides_can_be_read, only_labelled_texts_are_augmented, phrases_suit_the_corpus)

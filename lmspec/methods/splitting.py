@@ -3,9 +3,10 @@
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 SPLITS = ("train", "dev", "test")
+NONE: Mapping[str, str] = {}
 
 
 def components(
@@ -45,6 +46,7 @@ def assign(
     strata: Sequence[Hashable],
     fractions: Sequence[float],
     seed: int,
+    earlier: Mapping[str, str] = NONE,
 ) -> list[str]:
     """Choose the split of each position.
 
@@ -52,10 +54,12 @@ def assign(
     ids        (n,) document ids: the draw depends on them, not on the order of rows
     strata     (n,) kept in proportion, such as (label, table)
     fractions  of train, dev, test
+    earlier    id -> the split where it stays. Of a unit with several the test split counts before
+               dev, and that before train: what was tested once is learned by no later model
 
-    Large units go first, then in the order of a keyed hash. Each goes to the split that is left
-    with the most room, relative to its share: in the unit's strata, and in the whole, since a
-    stratum of a few rows cannot be in proportion.
+    Those come first. Large units go first, then in the order of a keyed hash. Each goes to the
+    split that is left with the most room, relative to its share: in the unit's strata, and in the
+    whole, since a stratum of a few rows cannot be in proportion.
     """
     total = Counter(strata)
     shares = {
@@ -64,7 +68,9 @@ def assign(
     weight = {stratum: min(1.0, min(shares.values()) * rows) for stratum, rows in total.items()}
     have = {split: Counter[Hashable]() for split in SPLITS}
     sides = [""] * len(ids)
-    for unit in sorted(units, key=lambda u: (-len(u), _draw(min(ids[i] for i in u), seed))):
+    order = sorted(units, key=lambda u: (-len(u), _draw(min(ids[i] for i in u), seed)))
+    fixed = {id(unit): found for unit in order if (found := _of_earlier(unit, ids, earlier))}
+    for unit in sorted(order, key=lambda unit: id(unit) not in fixed):
         counts = Counter(strata[i] for i in unit)
 
         def room(split: str, counts: Counter[Hashable] = counts) -> float:
@@ -74,11 +80,17 @@ def assign(
             )
             return own / counts.total() + 1 - (here.total() + counts.total()) / (share * len(ids))
 
-        split = max(shares, key=room)
+        split = fixed.get(id(unit)) or max(shares, key=room)
         have[split].update(counts)
         for i in unit:
             sides[i] = split
     return sides
+
+
+def _of_earlier(unit: Sequence[int], ids: Sequence[str], earlier: Mapping[str, str]) -> str | None:
+    """Where a unit stays; None if none of it was anywhere."""
+    found = {earlier[ids[i]] for i in unit if ids[i] in earlier}
+    return next((split for split in reversed(SPLITS) if split in found), None)
 
 
 def _draw(name: str, seed: int) -> str:

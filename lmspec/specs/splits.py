@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.base import Artifact, Inside, Ref, To
 from lmspec.specs.checks import splits as checks
 from lmspec.specs.corpus import NearDuplicates
 from lmspec.specs.results import Metric
@@ -36,3 +36,11 @@ class SplitsSpec(Artifact):
         description="put rows with the same answer into the same split; without it, how many"
         " answers are in train too is counted",
     )
+    sides: Inside | None = Field(
+        default=None,
+        description="file of the repository with the lines `id,split` of an earlier cut: those rows"
+        " stay where they were, and what must share a split with them follows",
+    )
+
+    def files(self) -> tuple[str, ...]:
+        return (self.sides,) if self.sides else ()

@@ -1,19 +1,20 @@
 """splits: a corpus in train, dev and test.   corpus -> <split>.parquet, <split>.ids, labels.json"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from lmspec import stage
 from lmspec.errors import LmspecError, some
-from lmspec.formats import documents
+from lmspec.formats import documents, sides
 from lmspec.methods import duplicates, splitting
 from lmspec.specs.splits import SplitsSpec
 
 
 def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Groups and near-duplicates stay on one split; labels and tables are in proportion on each."""
+    earlier = earlier_sides(spec, needs)
     frame = documents.read(needs[spec.of] / "documents.parquet")
     ids = pl.Series(documents.read_ids(needs[spec.of], "documents"), dtype=pl.String)
     pairs = [*duplicates.equal_pairs(ids.to_list())]
@@ -27,17 +28,18 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     wanted = [share for share in (spec.train, spec.dev, spec.test) if share > 0]
     if 1 < len(largest) > (1 + max(wanted)) / 2 * frame.height:
         raise undivided(largest, frame, spec)
-    sides = splitting.assign(
+    split_of = splitting.assign(
         units,
         frame["id"].to_list(),
         list(zip(frame["label"], frame["table"], strict=True)),
         (spec.train, spec.dev, spec.test),
         spec.seed,
+        earlier,
     )
     metrics: dict[str, dict[str, object]] = {}
     labels = documents.read_labels(needs[spec.of])
     for split in splitting.SPLITS:
-        chosen = pl.Series(sides) == split
+        chosen = pl.Series(split_of) == split
         part = frame.filter(chosen)
         if part.is_empty() and getattr(spec, split) > 0:
             if len(units) < len(wanted) <= frame.height:
@@ -65,8 +67,10 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
             "empty_labels": len(absent),
         }
     if answers is not None:
-        for split, known in write_answers(answers, sides, out):
+        for split, known in write_answers(answers, split_of, out):
             metrics[split]["answers_in_train"] = known
+    if spec.sides is not None:
+        say_moved(earlier, dict(zip(frame["id"], split_of, strict=True)))
     documents.write_labels(labels, out)
     documents.write_corpus(spec.of, out)
     documents.write_clean(documents.read_clean(needs[spec.of]), out)
@@ -74,13 +78,30 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     return stage.Report(metrics)
 
 
+def earlier_sides(spec: SplitsSpec, needs: stage.Needs) -> dict[str, str]:
+    """Where the rows of an earlier cut were. Raises LmspecError of a split that has no fraction."""
+    earlier = sides.read(needs.root, spec.sides) if spec.sides else {}
+    for split in sorted(set(earlier.values())):
+        if getattr(spec, split) == 0:
+            found = f"{spec.sides} has rows of the {split} split, and its fraction is 0"
+            raise LmspecError(f"splits.{split}", found, "give it a fraction above 0")
+    return earlier
+
+
+def say_moved(earlier: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Print how many rows of the earlier cut are in another split, since others must share it."""
+    known = earlier.keys() & now.keys()
+    count = sum(earlier[name] != now[name] for name in known)
+    stage.say(f"{len(known):,} of {len(now):,} texts have a split already; {count:,} of them moved")
+
+
 def write_answers(
-    answers: Sequence[str], sides: Sequence[str], out: Path
+    answers: Sequence[str], split_of: Sequence[str], out: Path
 ) -> Iterator[tuple[str, int]]:
     """Write the ids of each split's answers; of dev and test, how many are in train, too."""
-    learned = {answer for answer, side in zip(answers, sides, strict=True) if side == "train"}
+    learned = {answer for answer, side in zip(answers, split_of, strict=True) if side == "train"}
     for split in splitting.SPLITS:
-        own = [answer for answer, side in zip(answers, sides, strict=True) if side == split]
+        own = [answer for answer, side in zip(answers, split_of, strict=True) if side == split]
         documents.write_answers(own, out, split)
         if split == "train":
             continue
