@@ -51,7 +51,8 @@ def project(**changes: Mapping[str, Mapping[str, Any]]) -> Project:
     values = YAML(typ="safe").load(GOOD)
     for noun, named in changes.items():
         for name, fields in named.items():
-            values[noun][name] = {**values[noun].get(name, {}), **fields}
+            entries = values.setdefault(noun, {})
+            entries[name] = {**entries.get(name, {}), **fields}
     return Project.model_validate(values)
 
 
@@ -68,6 +69,10 @@ def has_seen(whole: Project, name: str, root: Path) -> seen.Seen:
 
 
 BOTH = ("dev", "train")
+
+
+TYPOS = {"kind": "typos", "share": 1.0, "copies": 1, "edits": 1}
+MORE = {"more": {"of": "splits.other", "seed": 1, "add": [TYPOS]}}
 
 
 def other(**changes: Mapping[str, Mapping[str, Any]]) -> Project:
@@ -93,12 +98,25 @@ def other(**changes: Mapping[str, Mapping[str, Any]]) -> Project:
             {"splits.old": BOTH, "splits.new": BOTH, "splits.other": BOTH},
         ),
         (
+            other(augmented=MORE, model={"gru": {"on": "augmented.more"}}),
+            "model.gru",
+            {"splits.other": BOTH},
+        ),
+        (
             other(quantized={"cnn": {"calibrate": "splits.other"}}),
             "quantized.cnn",
             {"splits.old": BOTH, "splits.other": ("dev",)},
         ),
     ],
-    ids=["model", "update", "another split", "teacher", "distilled on", "calibrated on"],
+    ids=[
+        "model",
+        "update",
+        "another split",
+        "teacher",
+        "distilled on",
+        "augmented",
+        "calibrated on",
+    ],
 )
 def test_an_artifact_says_what_it_and_its_ancestry_learned_from(
     whole: Project, name: str, parts: Mapping[str, tuple[str, ...]], tmp_path: Path
@@ -115,6 +133,17 @@ def test_scores_depend_on_all_data_that_the_model_has_seen() -> None:
     )
     needs = compiler.needs_of(whole, whole.find("scores.release"))
     assert needs == ["quantized.release", "splits.new", "splits.old", "splits.other"]
+
+
+def test_scores_of_a_model_of_augmented_texts_depend_on_the_splits_that_they_are_of() -> None:
+    """Its test texts are looked for in all rows that those were made from."""
+    whole = other(
+        augmented=MORE,
+        model={"gru": {"on": "augmented.more"}},
+        scores={"gru": {"on": ["splits.other"]}},
+    )
+    needs = compiler.needs_of(whole, whole.find("scores.gru"))
+    assert needs == ["model.gru", "splits.other"]
 
 
 def test_a_model_without_that_record_is_refused(tmp_path: Path) -> None:
