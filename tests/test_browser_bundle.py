@@ -290,7 +290,7 @@ def test_a_page_that_would_answer_otherwise_does_not_answer(
     (copy / "model.js").write_text(script.replace(found[1], damaged))
     opened.open(copy / "index.html")
     until(opened, "/does not answer/.test(document.getElementById('status').textContent)")
-    assert f"other {what}" in text_of(opened, "#status")
+    assert re.search(f"other {what}|{what} are 0", text_of(opened, "#status"))
     assert opened.run("document.querySelector('button').disabled")
 
 

@@ -27,6 +27,28 @@ REPAIRS = ("fix_unicode", "unescape_html")  # of repairing.py, that repairing.js
 TOKENIZERS = {"tokenizers.mjs": "tokenizers.min.mjs"}
 SIGMA = {"type": "Replace", "pattern": {"String": "\u03a3"}, "content": "\u03c3"}
 LICENSES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
+# The package has no file of it, only a line in each script.
+ONNXRUNTIME_WEB = """runtime.js holds onnxruntime-web.
+
+MIT License
+
+Copyright (c) Microsoft Corporation
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 # What the page must read as predict.py does before it answers: letters with and without marks,
 # scripts with and without spaces, emoji, what is repaired, and what is longer than is read at once.
 PROBES = (
@@ -99,6 +121,7 @@ def write(
         "repairing.js": browser_repairing.CODE,
         "model.js": _script(model),
         "runtime.js": _script(runtime),
+        "LICENSE.onnxruntime-web.txt": ONNXRUNTIME_WEB,
         **_licenses(sources),
     }
     out.mkdir()

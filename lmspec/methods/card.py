@@ -53,6 +53,7 @@ KIND_NOTES = {
 """,
     "browser": """`browser/index.html` answers in a browser, without a server. Before it does, it
 checks that texts of many scripts get there what `predict.py` gave them when the bundle was built.
+Its scores are those of its graph in `predict.py`; a browser rounds otherwise.
 """,
 }
 RUNS_ON = {
