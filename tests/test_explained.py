@@ -1,6 +1,7 @@
 """Explanations: exact where they can be, faithful by measurement, the same bytes every time."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lmspec.methods.wordreader import WordReader, Words
 from lmspec.methods.wordspans import spans
 from lmspec.specs.explained import AttentionRollout, GradientTimesInput, IntegratedGradients
 from lmspec.statistics import ranks
-from tests import bundles, explaining
+from tests import bundles, explaining, miniature
 from tests.explaining import SHORTCUT
 
 TEXT = "The film was not unwatchable !"
@@ -529,3 +530,65 @@ def test_a_checkpoint_with_a_mask_is_masked(tmp_path: Path, bert: Checkpoint) ->
             tmp_path / str(number), folders, method=method, masking="mask", of="model.a"
         )
         assert report.metrics["texts"] == 2
+
+
+MINIATURE = """\
+explained:
+  release:
+    of: quantized.release
+    on: splits.old
+    rows: {split: test, texts: 12}
+    method: {kind: occlusion}
+    masking: remove
+    fractions: [0.2, 0.5]
+    batch_size: 1
+    control: {seed: 1, texts: 6}
+    beside: [explained.bert]
+  bert:
+    of: model.bert
+    on: splits.old
+    rows: {split: test, texts: 12}
+    method: {kind: attention_rollout}
+    masking: remove
+    fractions: [0.2, 0.5]
+    batch_size: 16
+    control: {seed: 1, texts: 6}
+    beside: []
+  gru:
+    of: model.gru
+    on: splits.old
+    rows: {split: train, texts: 12}
+    method: {kind: integrated_gradients, steps: 8, max_completeness_delta: 0.005}
+    masking: remove
+    fractions: [0.2, 0.5]
+    batch_size: 16
+    control: {seed: 1, texts: 6}
+    beside: []
+
+gates:
+  faithful: {kind: floor, metric: explained.release.over_random.comprehensiveness.low, at_least: -1}
+"""
+
+
+@pytest.mark.slow
+def test_a_project_explains_what_it_built(built: Path, tmp_path: Path) -> None:
+    """In the sandbox, with what dvc.yaml declares; gates hold it, a rebuild repeats its bytes."""
+    project = Path(shutil.copytree(built, tmp_path / "project", symlinks=True))
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("gates:\n", MINIATURE, 1))
+    miniature.lmspec(project, "sync")
+    output = miniature.dvc(project, "repro", *(f"explained-{n}" for n in ("release", "gru")))
+    assert sorted(miniature.ran(output)) == [
+        "explained-bert",
+        "explained-gru",
+        "explained-release",
+    ], output
+    assert "faithful" in miniature.lmspec(project, "gate", "HEAD", code=1)
+    shown = miniature.lmspec(project, "show", "explained.release")
+    assert "over_random.comprehensiveness.low" in shown
+    page = tmp_path / "page.html"
+    miniature.lmspec(project, "show", "explained.release", "--html", str(page))
+    assert "explained answers" in page.read_text()
+    before = miniature.fingerprints(project)
+    miniature.dvc(project, "repro", "--force", "--single-item", "explained-release")
+    assert miniature.fingerprints(project) == before
