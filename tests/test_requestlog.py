@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import stat
 import subprocess
@@ -29,6 +28,7 @@ from tests.miniature import ROOT
 from tests.serving import Client
 from tests.test_connections import Process, new_folder
 from tests.test_data import build_corpus
+from tests.test_shadow import until
 
 TEXTS = sorted({text for _, text, _ in miniature.sentences("")})[:30]
 KILLED = """
@@ -143,8 +143,7 @@ def test_what_finds_no_room_is_dropped_and_counted(
 
     monkeypatch.setattr(log._files, "write", write)
     log.take(sent())
-    while log._line._items:
-        time.sleep(0.01)
+    until(lambda: not log._line._items)
     for number in range(20):
         log.take(sent(number=number))
     assert registry.get_sample_value("lmspec_log_rows_total", {"result": "dropped"}) == 15
@@ -169,8 +168,7 @@ def test_a_full_disk_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", half)
     log.take(sent(number=2))
-    while not logged:
-        time.sleep(0.01)
+    until(lambda: logged)
     assert (tmp_path / "requests-000001.parquet").read_bytes() == before
     assert logged[0] == ("log failed", {"error": "[Errno 28] No space left on device"})
     monkeypatch.setattr(pl.DataFrame, "write_parquet", real)
@@ -180,11 +178,8 @@ def test_a_full_disk_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def until_written(registry: CollectorRegistry, rows: int) -> None:
-    end = time.monotonic() + 30
     name, result = "lmspec_log_rows_total", {"result": "written"}
-    while (registry.get_sample_value(name, result) or 0) < rows:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: (registry.get_sample_value(name, result) or 0) >= rows)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -245,13 +240,15 @@ def test_a_kill_loses_the_last_moments_alone(folder: Path, tmp_path: Path) -> No
             text=True,
         )
         assert process.stderr is not None
-        port = int(json.loads(process.stderr.readline())["url"].rpartition(":")[2])
-        asyncio.run(post(port, TEXTS[:20]))
-        time.sleep(0.6)
-        asyncio.run(post(port, TEXTS[20 : 20 + 6 * number]))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
+        try:
+            port = int(json.loads(process.stderr.readline())["url"].rpartition(":")[2])
+            asyncio.run(post(port, TEXTS[:20]))
+            until(lambda place=place: len(rows_of(place)) == 20)
+            asyncio.run(post(port, TEXTS[20 : 20 + 6 * number]))
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
         texts = [row["text"] for row in rows_of(place)]
         assert texts[:20] == TEXTS[:20] and texts == TEXTS[: len(texts)]
 
