@@ -1,6 +1,7 @@
 """main: the command `lmspec`. Imports a command only to run it, as --help must be quick."""
 
 import importlib
+import os
 
 import click
 
@@ -31,6 +32,8 @@ COMMANDS = {
     "schema": "Print the JSON Schema of params.yaml, for editors.",
 }
 HIDDEN = ("merge-driver",)  # run by programs
+# onnxruntime reports to its maker, and writes into the home folder, as soon as it is imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class LazyGroup(click.Group):

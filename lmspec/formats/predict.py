@@ -15,12 +15,15 @@ import argparse
 import io
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else its import begins to report
 import onnxruntime
 
 from lmspec.formats.manifest import Damaged, checked

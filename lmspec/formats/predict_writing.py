@@ -22,6 +22,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else its import begins to report
 from lmspec.formats.manifest import Damaged, checked
 from lmspec.formats.predict_forms import (
     CONTROLS,
