@@ -33,7 +33,7 @@ except ImportError:  # Windows
 WRITE_SECONDS = 5.0  # from the first row that is not on disk to its being there
 FILE_ROWS, FILE_BYTES = 50_000, 2**23  # of texts; then the next file begins
 MOST_WAITING, MOST_WAITING_BYTES = 20_000, 2**25
-CHUNK = 256  # rows: making columns of them holds the service up for a millisecond
+CHUNK = 64  # rows: making columns of them holds the service up for less than a millisecond
 ENDING = ".parquet"
 PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
