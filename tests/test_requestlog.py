@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 from prometheus_client import CollectorRegistry
+from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
@@ -31,6 +33,7 @@ from tests.test_data import build_corpus
 from tests.test_shadow import until
 
 TEXTS = sorted({text for _, text, _ in miniature.sentences("")})[:30]
+PAGE = ROOT / "docs" / "serving.md"
 KILLED = """
 import sys
 from lmspec.serving import requestlog
@@ -260,24 +263,16 @@ def test_a_kill_loses_the_last_moments_alone(folder: Path, tmp_path: Path) -> No
 def test_what_was_kept_is_a_table_of_a_corpus(
     client: Client, tmp_path: Path, labelled: bool
 ) -> None:
-    """With the answers as labels, or without any, as for pre-training; the texts of a request
-    belong together."""
+    """As docs/serving.md has it: with the answers as labels, or without any, as for pre-training;
+    the texts of a request belong together."""
     place = new_folder(tmp_path / "raw")
     after = Following(client.service, client._note, kept=place / "requests.parquet", files=9)
     for start in range(0, len(TEXTS), 3):
         client.post({"texts": TEXTS[start : start + 3], "id": f"request-{start}"})
     after.close()
-    label = {"kind": "column", "column": "label", "values": "text", "rename": None}
-    table = {
-        "name": "asked",
-        "of": "sources.raw",
-        "file": "requests-000001.parquet",
-        "format": {"kind": "parquet"},
-        "missing": [],
-        "text": "text",
-        "label": label if labelled else None,
-        "group": {"column": "id", "pattern": None},
-    }
+    (block,) = re.findall(r"```yaml\n(sources:\n  asked:.*?)```", PAGE.read_text(), re.S)
+    table = YAML(typ="safe").load(block)["corpus"]["asked"]["tables"][0] | {"of": "sources.raw"}
+    table |= {} if labelled else {"label": None}
     labels = {"labels": bundles.LABELS if labelled else []}
     out = tmp_path / "out"
     build_corpus(place, out, table, **labels, near_duplicates=None)
