@@ -249,13 +249,56 @@ def test_logits_that_depend_on_company_are_found() -> None:
 
 
 def test_a_company_that_stays_is_not_copied(tied: PreTrainedModel, tmp_path: Path) -> None:
-    """The arrays of a step are those that the step before gave."""
+    """A step writes into the memory of the step before."""
     got = opened(exporting.export(tied, POSITIONS, 20), tmp_path)
-    pasts = [got.prefill(ids)[0] for ids in company(3)]
-    pasts, _ = got.step(pasts, np.array([1, 2, 3]))
-    assert got._together(pasts) is pasts[0].company.arrays
-    for others in (pasts[:2], pasts[::-1], [pasts[0], pasts[0], pasts[1]]):
-        assert got._together(others) is not pasts[0].company.arrays
+    begun, _ = got.step([got.prefill(ids)[0] for ids in company(3)], np.array([1, 2, 3]))
+    before = [buffer.copy() for buffer in begun[0].company.buffers]
+    pasts, _ = got.step(begun, np.array([4, 5, 6]))
+    assert all(past.company is begun[0].company for past in pasts)
+    for old, new in zip(before, pasts[0].company.buffers, strict=True):
+        for past in begun:
+            row = past.place
+            assert np.array_equal(old[row, :, : past.length], new[row, :, : past.length])
+            assert new[row, :, past.length].any() and not old[row, :, past.length].any()
+    for others in (pasts[:2], pasts[::-1], [pasts[0], pasts[0], pasts[1]], begun):
+        assert got._together(others) is not pasts[0].company
+
+
+def test_texts_go_on_from_one_past(tied: PreTrainedModel, tmp_path: Path) -> None:
+    """What one of them adds to it is not seen by the other."""
+    got, ids = opened(exporting.export(tied, POSITIONS, 20), tmp_path), company(1)[0]
+    past, _ = got.prefill(ids)
+    found = []
+    for token in (7, 11):
+        (longer,), first = got.step([past], np.array([token]))
+        found.append((longer, [first[0]]))
+    for token, (longer, logits) in zip((7, 11), found, strict=True):
+        logits.append(got.step([longer], np.array([13]))[1][0])
+        (alone,), first = got.step([got.prefill(ids)[0]], np.array([token]))
+        second = got.step([alone], np.array([13]))[1]
+        assert np.array_equal(logits, [first[0], second[0]])
+
+
+def test_memory_that_is_full_is_copied_to_more(
+    tied: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same bits, up to the last position."""
+    got, rows = opened(exporting.export(tied, POSITIONS, 20), tmp_path), company(3)
+
+    def logits() -> tuple[list[Any], set[int]]:
+        pasts, found = [got.prefill(ids)[0] for ids in rows], []
+        rooms = set()
+        for token in range(POSITIONS - max(map(len, rows))):
+            pasts, new = got.step(pasts, np.full(len(rows), token))
+            rooms.add(pasts[0].company.room)
+            found.append(new)
+        return found, rooms
+
+    few, many = logits(), None
+    monkeypatch.setattr(onnxdecoder, "ROOM", 1)
+    many = logits()
+    assert np.array_equal(few[0], many[0])
+    assert len(few[1]) < len(many[1]) and max(many[1]) == POSITIONS
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -446,7 +489,7 @@ def test_a_quantized_graph_is_small_and_checked(project: Path, tmp_path: Path) -
     """Its metrics are those that the spec declares, its bytes the same each time."""
     report = quantize(project, tmp_path, max_batch_difference=0.0)
     assert set(report.metrics) == {metric.path for metric in QuantizedSpec.metrics}
-    assert report.metrics["quantized_operations"] == 2 * 7 + 2
+    assert report.metrics["quantized_operations"] == 2 * 5 + 2
     assert report.metrics["bytes"] < 0.45 * report.metrics["bytes_before"]  # pages of a tiny one
     for name in ("model.onnx", "model.onnx.data", "lmspec.json"):
         assert (tmp_path / name).read_bytes() == (project / "quantized" / name).read_bytes()
