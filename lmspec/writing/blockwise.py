@@ -3,7 +3,7 @@
 A block is a run of neighbours in one row of a weight matrix, of the inputs that one output sums.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ Bytes = NDArray[np.uint8]
 PLACE = "quantized.scheme"
 LEVELS = {"int8": 4, "float": 1}  # `accuracy_level` of MatMulNBits, by what activations become
 PRODUCTS = ("MatMul", "FusedMatMul", "Gemm")
+# The kernels of onnxruntime 1.32 for AVX-512 take so many inputs at a time, and what is beyond a
+# multiple of that block by block, each of which takes as long: a product of 576 inputs took 1.3
+# times as long as one of 640. So a large matrix is filled up with zeros, when a session begins; the
+# file has none of them.
+STRIDE, LARGE, MOST = 128, 2**20, 1 / 8  # inputs; numbers of a matrix; zeros for each input
 ROWS = 4096  # of a matrix that are quantized at once: copies of all would take its size five times
 
 
@@ -183,18 +188,42 @@ class _Rewriting:
         else:
             own = f"{name}.head" if name == self.embedding else name
             tables = self._table(name, own, matrix, bits)
+        inside, zeros = [node.input[0], *tables], self._zeros(outputs, inputs)
+        if zeros:
+            filling = self._filling(inside, bits, zeros)
+            yield from filling
+            inside = [fill.output[0] for fill in filling]
         yield helper.make_node(
             "MatMulNBits",
-            [node.input[0], *tables],
+            inside,
             list(node.output),
             name=node.name,
             domain=MICROSOFT,
-            K=inputs,
+            K=inputs + zeros,
             N=outputs,
             bits=bits,
             block_size=self.scheme.block,
             accuracy_level=LEVELS[self.scheme.activations],
         )
+
+    def _zeros(self, outputs: int, inputs: int) -> int:
+        """How many inputs a product is filled up with."""
+        scheme, zeros = self.scheme, -inputs % STRIDE
+        can = scheme.symmetric and inputs % scheme.block == 0 and STRIDE % scheme.block == 0
+        pays = outputs * inputs >= LARGE and zeros <= MOST * inputs
+        return zeros if can and pays and scheme.activations == "int8" else 0
+
+    def _filling(self, inside: Sequence[str], bits: int, zeros: int) -> list[onnx.NodeProto]:
+        """Nodes that add so many inputs to the value of a product, to its numbers and scales."""
+        blocks, half, zero = zeros // self.scheme.block, 2 ** (bits - 1), f"filling.{bits}"
+        self.constants[zero] = np.array(half if bits == 8 else half << 4 | half, np.uint8)
+        ends: Sequence[tuple[int, ...]] = (0, 0, zeros), (0, blocks, 0), (0, blocks)
+        nodes = []
+        for name, end, by in zip(inside, ends, ([], [zero], []), strict=True):
+            pads, out = "filling." + ".".join(map(str, end)), f"{name}.filled"
+            self.constants[pads] = np.array([0] * len(end) + [*end], np.int64)
+            nodes.append(helper.make_node("Pad", [name, pads, *by], [out], name=f"{out}.node"))
+        return nodes
 
     def _table(self, name: str, own: str, matrix: Array, bits: int) -> list[str]:
         """Names of the constants of a quantized matrix, which are added."""

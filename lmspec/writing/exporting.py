@@ -170,11 +170,12 @@ class _Writing:
         )
         new = self._linear(f"{at}.self_attn.o_proj", attended)
         normed, stream = self._norm(f"{at}.post_attention_layernorm.weight", new, stream)
-        gate = self._linear(f"{at}.mlp.gate_proj", normed)
-        up = self._linear(f"{at}.mlp.up_proj", normed)
-        self._add("Sigmoid", [gate], f"{at}.mlp.sigmoid")
-        self._add("Mul", [gate, f"{at}.mlp.sigmoid"], f"{at}.mlp.act_fn")
-        self._add("Mul", [f"{at}.mlp.act_fn", up], f"{at}.mlp")
+        parts = [f"{at}.mlp.gate_proj", f"{at}.mlp.up_proj"]
+        both = self._linear(f"{at}.mlp.gate_up_proj", normed, parts)
+        self._add("Split", [both], parts, axis=-1, num_outputs=2)
+        self._add("Sigmoid", parts[:1], f"{at}.mlp.sigmoid")
+        self._add("Mul", [parts[0], f"{at}.mlp.sigmoid"], f"{at}.mlp.act_fn")
+        self._add("Mul", [f"{at}.mlp.act_fn", parts[1]], f"{at}.mlp")
         return self._linear(f"{at}.mlp.down_proj", f"{at}.mlp"), stream
 
     def _projected(self, module: str, normed: str) -> tuple[str, str, str]:
