@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 
 from lmspec.errors import LmspecError, some
+from lmspec.formats import roles
 from lmspec.methods import ngrams, pretrained, torchrun
 from lmspec.methods.network import Classifier
 from lmspec.methods.ngrams import AnyTokenizer
@@ -70,7 +71,7 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
     if isinstance(checkpoint.tokenizer, Tokenizer):
         special = {
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "pad_token": checkpoint.tokenizer.id_to_token(checkpoint.pad_id),
+            **roles.roles(checkpoint.tokenizer, checkpoint.pad_id),
         }
         (out / "tokenizer_config.json").write_text(json.dumps(special, indent=2) + "\n")
     about = {

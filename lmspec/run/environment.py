@@ -49,6 +49,7 @@ QUIET = MappingProxyType(
         # no model hub is asked for what a stage did not declare
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         # a log stays readable
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",
