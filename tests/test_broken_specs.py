@@ -20,7 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from lmspec.formats.annotations import Appending
 from lmspec.language import problems, rules, schema, validate
+from lmspec.methods.annotating import Annotation
 from lmspec.methods.folders import sha256
 from tests.specs import EMPTY, GOOD, ROOT, WRITING, written
 
@@ -226,6 +228,16 @@ def _metrics_are_there(folder: Path) -> None:
     (folder / "metrics/half.py").write_text("def parses(answer, reference:\n")
 
 
+def _annotated(name: str, who: str, label: str) -> Callable[[Path], None]:
+    """A file with a label of a row."""
+
+    def prepare(folder: Path) -> None:
+        one = Annotation("0" * 16, label, who, "2026-11-30T09:30:00Z", "", "label")
+        Appending(folder / "labels" / name, name).add(one)
+
+    return prepare
+
+
 PREPARATIONS: dict[str, Callable[[Path], None]] = {
     "params.yaml is not there": lambda folder: (folder / "params.yaml").unlink(),
     "the old file has another content": lambda folder: _wrote(folder / "raw/old.csv"),
@@ -236,6 +248,8 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
         folder, "chats.jsonl", '{"question": "say a", "reply": ""}\n' * 3
     ),
     "phrases have a template with the label fine": _phrases,
+    "labels/a.csv has a label of one row": _annotated("a.csv", "ann", "good"),
+    "labels/b.csv has another": _annotated("b.csv", "bob", "bad"),
     "params.yaml is a folder": _params_yaml_is_a_folder,
     "params.yaml has 33 MiB": _params_yaml_has_33_mebibytes,
     "the epochs have 5,000 digits": _the_epochs_have_5000_digits,

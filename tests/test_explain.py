@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from lmspec.cli.main import main
 from lmspec.errors import LmspecError
+from lmspec.formats.annotations import HEADER
 from lmspec.language import document, examples, explain, schema, validate
 from tests import light
 from tests.specs import GOOD, ROOT, written
@@ -97,6 +98,8 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "phrases/reviews.yaml").write_text(phrases)
     (tmp_path / "sides").mkdir()
     (tmp_path / "sides/posts.csv").write_text("id,split\n")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/suspects-reviews.csv").write_text(f"{','.join(HEADER)}\n")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems
@@ -218,6 +221,8 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
         "pretrained.of",
+        "suspects.features.embedding.weights",
+        "queue.features.embedding.weights",
         "model.architecture.causal.weights",
         "model.architecture.embedding.weights",
         "model.architecture.hybrid.weights",

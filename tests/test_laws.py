@@ -67,6 +67,7 @@ FLOORS = (
     "audit",
     "compare",
     "inspection",
+    "annotation",
     "history",
     "attribution",
     "reports",
@@ -289,7 +290,7 @@ def test_draws_have_streams_of_their_own() -> None:
     numbers = [
         int(number) for path in FILES for number in pattern.findall((ROOT / path).read_text())
     ]
-    assert len(numbers) == len(set(numbers)) == 13
+    assert len(numbers) == len(set(numbers)) == 15
 
 
 def test_the_smallest_keys_stay_small() -> None:
@@ -321,9 +322,9 @@ ADDED = {
     },
     "Table": {"turns"},
     "Clean": {"look_alikes"},
-    "CorpusSpec": {"redact"},
+    "CorpusSpec": {"corrections", "redact"},
     "Phrases": {"contexts", "negation", "swaps", "templates"},
-    "SplitsSpec": {"same_answers", "sides"},
+    "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
     "ModelSpec": {"rows"},
     "StudentSpec": {"rows"},
     "Distillation": {"top_logits", "teacher_answers"},

@@ -584,6 +584,27 @@ def _n_grams_in_a_browser(folder: Path) -> None:
     browser.write(folder / "out", folder, {}, browser.Described("t", "exported.a", 100))
 
 
+def _a_file_of_annotations_that_is_not_there(folder: Path) -> None:
+    from stages import corpus
+
+    spec = SPECS.corpus["old"].model_copy(update={"corrections": ("labels/a.csv",)})  # type: ignore[attr-defined]
+    corpus.build(spec, needs(sources_old=folder), folder)
+
+
+def _suspects_among_texts_without_labels(folder: Path) -> None:
+    from lmspec.formats import documents
+    from lmspec.specs.suspects import SuspectsSpec
+    from stages import suspects
+
+    features = {"kind": "linear", "word_ngrams": [1, 1], "char_ngrams": None}
+    features |= {"min_documents": 1, "max_features": 9, "inverse_regularization": 1.0}
+    values = {"of": "splits.old", "parts": ["dev"], "folds": 2, "seed": 1, "rows": 9}
+    _splits(folder / "splits", ["good"], 3)
+    documents.write_labels([], folder / "splits")
+    spec = SuspectsSpec.model_validate(values | {"features": features})
+    suspects.build(spec, needs(splits_old=folder / "splits"), folder)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -592,6 +613,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "table-is-in-its-source": (_a_table_of_another_source, "there is no such file in the source"),
     "columns-are-in-the-file": (_a_column_that_the_file_lacks, "it has no column 'text'"),
     "answers-are-there": (_rows_without_answers, "no row is left: 3 no answer"),
+    "corrections-can-be-read": (_a_file_of_annotations_that_is_not_there, "there is no such file"),
+    "listed-texts-have-labels": (
+        _suspects_among_texts_without_labels,
+        r"1 of the labels \[\] have two rows",
+    ),
     "length-fits-positions": (_more_tokens_than_positions, "49 is more than the 48 positions"),
     "teacher-has-layers": (_a_teacher_without_layers, "is of kind cnn"),
     "layers-are-the-teachers": (_a_layer_that_the_teacher_lacks, "has layers 0 to 2"),

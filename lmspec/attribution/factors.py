@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lmspec.compare import changes
 from lmspec.compare.revision import CODE as CODE_FOLDERS
-from lmspec.compare.revision import Revision, executed, is_elsewhere
+from lmspec.compare.revision import Revision, annotation_files, executed, is_elsewhere
 from lmspec.errors import LmspecError, some
 from lmspec.git import tree
 from lmspec.language import nouns, uses
@@ -56,15 +56,15 @@ def data_of_one(baseline: Revision, candidate: Revision) -> list[str]:
 
 
 def raw_files(*revisions: Revision) -> list[str]:
-    """Files and folders of the repository that are sources in any of the revisions."""
+    """Files and folders of the repository that are sources, or annotations, in any revision."""
     specs = (spec for revision in revisions for spec in revision.artifacts.items())
-    return sorted(
-        {
-            str(spec["path"])
-            for name, spec in specs
-            if name.startswith("sources.") and spec.get("kind") == "file"
-        }
-    )
+    copied = {
+        str(spec["path"])
+        for name, spec in specs
+        if name.startswith("sources.") and spec.get("kind") == "file"
+    }
+    given = {path for each in revisions for path in annotation_files(each.artifacts)}
+    return sorted(copied | given)
 
 
 def code_files(*revisions: Revision) -> list[str]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "runs": "Show what ran here: time, memory, curves of trainings.",
     "show": "Show the results: scores, intervals, mistakes.",
     "data": "Describe a corpus, in short and as an HTML page.",
+    "label": "Label the rows of a queue, or look at suspects.",
     "serve": "Answer over HTTP with a bundle.",
     "verify": "Rebuild artifacts elsewhere and compare every byte.",
     "trace": "Find files that a stage reads but does not declare.",

@@ -155,11 +155,13 @@ def read(name: str, root: Path) -> Revision:
 def of_tree(tree: Tree) -> Revision:
     """A tree of `FOLDERS`.
 
-    Adds the files that sources copy, and modules elsewhere that dvc.lock has as dependencies.
+    Adds the files that sources copy, those of annotations, and modules elsewhere that dvc.lock has
+    as dependencies.
     """
     revision = Revision(tree)
     with contextlib.suppress(LmspecError):  # raised again where params.yaml is needed
-        if paths := list(source_files(revision.artifacts).values()):
+        sources = source_files(revision.artifacts).values()
+        if paths := [*sources, *annotation_files(revision.artifacts)]:
             repository.add_data(tree, [*paths, *(f"{path}{TRACKED}" for path in paths)])
     with contextlib.suppress(LmspecError):  # raised again where dvc.lock is needed
         deps = {path for run in revision.lock.values() for path in run.deps if path.endswith(".py")}
@@ -178,6 +180,16 @@ def source_files(artifacts: Mapping[str, Nested]) -> dict[str, str]:
         and path
         and not {"", ".."} & set(path.split("/"))
     }
+
+
+def annotation_files(artifacts: Mapping[str, Nested]) -> list[str]:
+    """Files of the repository with labels that people gave, each once."""
+    lists = (
+        spec.get("corrections") for name, spec in artifacts.items() if name.startswith("corpus.")
+    )
+    paths = (path for each in lists if isinstance(each, list) for path in each)
+    texts = (path for path in paths if isinstance(path, str))
+    return list(dict.fromkeys(path for path in texts if not {"", ".."} & {*path.split("/")}))
 
 
 def is_elsewhere(path: str) -> bool:

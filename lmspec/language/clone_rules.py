@@ -8,7 +8,7 @@ from lmspec.formats import lockfile
 from lmspec.git import ignored, line_endings
 from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs import names
-from lmspec.specs.disagreement import Disagreement
+from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 # What git keeps, by an example of each kind; `init` writes most of it.
@@ -34,16 +34,17 @@ def outputs_are_in_real_folders(specs: Specs) -> Disagreements:
 
 def git_keeps_what_a_clone_needs(specs: Specs) -> Disagreements:
     """What git ignores, here or in a folder above, is missing in every clone and in CI."""
-    sources = dict(_file_sources(specs))
+    needed: dict[str, Steps] = {path: (*name, "path") for path, name in _file_sources(specs)}
+    needed |= dict(_annotations(specs))
     try:
-        patterns = ignored.patterns(specs.root, [*sources, *KEPT])
+        patterns = ignored.patterns(specs.root, [*needed, *KEPT])
     except LmspecError:  # a broken repository; what needs git says so
         return
-    for path, name in sources.items():
+    for path, steps in needed.items():
         if path in patterns:
             found = f"git ignores {path} ({patterns[path]}), so a clone would lack it"
             remedy = f"add `!/{path}` to .gitignore here, or `dvc add {path}`"
-            yield Disagreement((*name, "path"), found, remedy)
+            yield Disagreement(steps, found, remedy)
     if lost := [f"{path} ({patterns[path]})" for path in KEPT if path in patterns]:
         found = f"git ignores what a clone or a comparison needs: {some(lost)}"
         remedy = "undo it at the end of .gitignore here: `!/data`, `/data/*`, `!/data/metrics`, ..."
@@ -74,6 +75,13 @@ def _file_sources(specs: Specs) -> Iterator[tuple[str, ArtifactName]]:
     for name, source in specs.of("sources"):
         if source["kind"] == "file" and not _is_tracked_by_dvc(specs.root, source):
             yield source["path"], name
+
+
+def _annotations(specs: Specs) -> Iterator[tuple[str, Steps]]:
+    """(path, field) of each file of labels that people gave."""
+    for name, corpus in specs.of("corpus"):
+        for i, path in enumerate(corpus.get("corrections") or ()):
+            yield path, (*name, "corrections", i)
 
 
 def _is_tracked_by_dvc(root: Path, source: Values) -> bool:

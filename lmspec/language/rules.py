@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lmspec.errors import LmspecError
 from lmspec.language import (
+    annotation_rules,
     augmentation_rules,
     clone_rules,
     explaining_rules,
@@ -387,6 +388,7 @@ RULES = (
     file_sources_have_their_hash,
     table_is_in_its_source,
     *table_rules.RULES,
+    *annotation_rules.RULES,
     model_rules.length_fits_positions,
     teacher_has_layers,
     update_trains_a_network,

@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from lmspec.methods import cleaning, conversing, grouping, labelling, redacting, swallowed
+from lmspec.methods.annotating import Annotation
 from lmspec.methods.conversing import Turn
 from lmspec.specs.corpus import Clean, ColumnLabel, CorpusSpec, Table, ThresholdLabel
 
 NO_TEXT = "no text"
+NOT_ANNOTATED = "no annotation"
+NONE: Mapping[str, Annotation] = {}
 
 
 class Document(NamedTuple):
@@ -23,6 +26,7 @@ class Document(NamedTuple):
     choices answers to choose from, that one among them; () where there is no choice
     personal  kinds of personal data in its text
     redacted  kinds of which it has placeholders in their place
+    was       of a row with an annotation, the label that its table gives; None if it gives none
     """
 
     id: str
@@ -37,6 +41,7 @@ class Document(NamedTuple):
     choices: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
+    was: str | None = None
 
 
 class Rejected(NamedTuple):
@@ -60,9 +65,13 @@ class Rejected(NamedTuple):
 
 
 def screened(
-    cells: Mapping[str, str | None], row: int, table: Table, spec: CorpusSpec
+    cells: Mapping[str, str | None],
+    row: int,
+    table: Table,
+    spec: CorpusSpec,
+    annotated: Mapping[str, Annotation] = NONE,
 ) -> Document | Rejected:
-    """Clean and label a row."""
+    """Clean and label a row. annotated: id -> the annotation that gives its label."""
     given = {name: labelling.present(cell, table.missing) for name, cell in cells.items()}
     if table.text is None:
         return _conversation(given, row, table, spec)
@@ -73,15 +82,19 @@ def screened(
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
-    label = _label(cells, given, table.label, spec) if table.label else None
+    label = _label(cells, given, table.label, spec)
+    written = cleaning.repair(raw, _plain(spec.clean)) if _is_altered(spec) else text
+    name, was = cleaning.document_id(written), None
+    if name in annotated:
+        was = None if isinstance(label, labelling.NoLabel) else label
+        label = annotated[name].label
     if isinstance(label, labelling.NoLabel):
         return Rejected(table.name, row, text, label.reason, label.detail)
     group = grouping.group_of(given, table.group, table.name)
-    written = cleaning.repair(raw, _plain(spec.clean)) if _is_altered(spec) else text
-    name = cleaning.document_id(written)
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
-    return _searched(Document(name, text, label, group, table.name, row, common), written, spec)
+    document = Document(name, text, label, group, table.name, row, common, was=was)
+    return _searched(document, written, spec)
 
 
 def _is_altered(spec: CorpusSpec) -> bool:
@@ -143,9 +156,11 @@ def _conversation(
 def _label(
     cells: Mapping[str, str | None],
     given: Mapping[str, str | None],
-    rule: ColumnLabel | ThresholdLabel,
+    rule: ColumnLabel | ThresholdLabel | None,
     spec: CorpusSpec,
-) -> str | labelling.NoLabel:
+) -> str | labelling.NoLabel | None:
+    if rule is None:  # a row has a label where others have: of annotations alone
+        return labelling.NoLabel(labelling.NO_LABEL, NOT_ANNOTATED) if spec.labels else None
     value = given[rule.column]
     if value is None:
         return labelling.NoLabel(labelling.NO_LABEL, _shown(cells[rule.column]))
@@ -153,12 +168,17 @@ def _label(
 
 
 class Rows(NamedTuple):
-    """Consecutive rows of a table, for a worker. first: number of the first one, from 1."""
+    """Consecutive rows of a table, for a worker.
+
+    first      number of the first one, from 1
+    annotated  id -> the annotation that gives a row its label
+    """
 
     cells: list[dict[str, str | None]]
     first: int
     table: Table
     spec: CorpusSpec
+    annotated: Mapping[str, Annotation] = NONE
 
     def screened(self) -> list[tuple[Document | Rejected, int]]:
         """Each row, and how many other rows its text seems to hold."""
@@ -167,7 +187,7 @@ class Rows(NamedTuple):
         text = self.table.text if self.table.format.kind != "text" else None
         return [
             (
-                screened(row, number, self.table, self.spec),
+                screened(row, number, self.table, self.spec, self.annotated),
                 swallowed.rows_within(row[text] or "", pattern) if text else 0,
             )
             for number, row in enumerate(self.cells, start=self.first)

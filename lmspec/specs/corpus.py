@@ -155,6 +155,9 @@ class NearDuplicates(Spec):
         return checks.rows_per_band(self.threshold, self.permutations)
 
 
+CORRECTED = Report("corrected")  # of a corpus with corrections
+
+
 class CorpusSpec(Artifact):
     """Documents from one or more files. Of rows with the same text only one is kept."""
 
@@ -168,11 +171,16 @@ class CorpusSpec(Artifact):
         Metric("contradictions.near_duplicates"),
         *(Metric(f"personal_data.{kind}", "lower", evidence="count") for kind in PERSONAL),
         *(Metric(f"redacted.{kind}") for kind in PERSONAL),
+        Metric("corrections.changed"),
+        Metric("corrections.confirmed"),
+        Metric("corrections.added"),
+        Metric("corrections.left_out"),
         Metric("table.{table}.documents"),
         Metric("table.{table}.label.{label}"),
     )
     reports = (
         Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
+        CORRECTED,
     )
     holds = (
         checks.labels_are_there,
@@ -184,6 +192,7 @@ class CorpusSpec(Artifact):
         checks.tables_have_their_own_names,
         checks.each_corpus_once,
         checks.each_kind_once,
+        checks.corrections_are_of_labels,
     )
     tables: tuple[Table, ...] = Field(
         strict=False, min_length=1, description="in order: the first of two duplicates is kept"
@@ -212,3 +221,17 @@ class CorpusSpec(Artifact):
         " bundle; handles: @name; phones, cards: by their form and check digit. What is found is"
         " counted in any case",
     )
+    corrections: tuple[Inside, ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=1,
+        description="files of annotations, relative to the root, as `lmspec label` writes them:"
+        " their labels replace those of the tables. A table with `label: null` has no others, and"
+        " its other rows are left out",
+    )
+
+    def files(self) -> tuple[str, ...]:
+        return self.corrections or ()
+
+    def written(self) -> tuple[Report, ...]:
+        return self.reports if self.corrections else self.reports[:1]

@@ -29,6 +29,8 @@ NOUNS = (
     "splits",
     "augmented",
     "pretrained",
+    "suspects",
+    "queue",
     "model",
     "sweep",
     "student",

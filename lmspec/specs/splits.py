@@ -4,10 +4,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmspec.specs.base import Artifact, Inside, Ref, To
+from lmspec.specs.base import Artifact, Inside, Ref, Spec, To
 from lmspec.specs.checks import splits as checks
 from lmspec.specs.corpus import NearDuplicates
-from lmspec.specs.results import Metric
+from lmspec.specs.results import Metric, Table
+
+
+class AcceptedCorrections(Spec):
+    """Test rows whose labels annotations change."""
+
+    at_most: int = Field(ge=1, le=10**9, description="this many; more fail the build")
+    reason: str = Field(
+        min_length=1, max_length=2000, description="why scores may be measured by other labels"
+    )
+
+
+CORRECTED = Table("corrected_test")  # if corrections of the test split are accepted
 
 
 class SplitsSpec(Artifact):
@@ -21,7 +33,9 @@ class SplitsSpec(Artifact):
         Metric("{split}.empty_labels"),
         Metric("dev.answers_in_train", of=("answers",)),
         Metric("test.answers_in_train", of=("answers",)),
+        Metric("{split}.corrected"),
     )
+    reports = (CORRECTED,)
     holds = (checks.fractions_sum_to_one,)
     of: Annotated[Ref, To(("corpus",))] = Field(description="the corpus to split")
     train: float = Field(ge=0, le=1, description="fraction for training")
@@ -41,6 +55,14 @@ class SplitsSpec(Artifact):
         description="file of the repository with the lines `id,split` of an earlier cut: those rows"
         " stay where they were, and what must share a split with them follows",
     )
+    accepted_test_corrections: AcceptedCorrections | None = Field(
+        default=None,
+        description="test rows whose labels the corpus's `corrections` may change; without it, one"
+        " such row fails the build",
+    )
 
     def files(self) -> tuple[str, ...]:
         return (self.sides,) if self.sides else ()
+
+    def written(self) -> tuple[Table, ...]:
+        return self.reports if self.accepted_test_corrections else ()

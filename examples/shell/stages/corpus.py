@@ -9,11 +9,23 @@ import polars as pl
 
 from lmspec import stage
 from lmspec.errors import LmspecError, some
-from lmspec.formats import documents, rawtable
-from lmspec.methods import cleaning, conversing, labelling, redacting, repeats, swallowed, workers
+from lmspec.formats import annotations, documents, rawtable
+from lmspec.formats.annotations import Corrected
+from lmspec.methods import (
+    annotating,
+    cleaning,
+    conversing,
+    labelling,
+    redacting,
+    repeats,
+    swallowed,
+    workers,
+)
+from lmspec.methods.annotating import Annotation
 from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
+ELSEWHERE = "in another corpus"
 KEEP_ALL = "keep_all"  # of contradictions: another answer makes another row
 OF_TURNS = {  # what the reasons to leave out a row are called where turns are compared
     repeats.CONTRADICTORY: "contradictory answer",
@@ -25,7 +37,9 @@ BATCH, ROWS_PER_LINE = 500, 50_000  # rows
 def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
     elsewhere = ids_elsewhere(spec, needs)
-    rows = [left_out(row, elsewhere) for row in read(spec, needs)]
+    annotated = annotations_of(spec, needs)
+    rows = [left_out(row, elsewhere) for row in read(spec, needs, annotated)]
+    require_rows(annotated, rows)
     cleaned = [row for row in rows if isinstance(row, Document)]
     turns = spec.tables[0].turns is not None  # so have the others
     apart = spec.contradictions == KEEP_ALL
@@ -67,8 +81,73 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write_counts(counts, out)
     personal = personal_data(kept)
     say_personal(personal["personal_data"], personal["redacted"])
-    report = counts | personal | {"table": by_table(frame)}
-    return stage.Report(report, {"rows": frame.select("id", "table", "label").rows(named=True)})
+    report: dict[str, object] = counts | personal | {"table": by_table(frame)}
+    tables: dict[str, list[dict[str, object]]] = {
+        "rows": frame.select("id", "table", "label").rows(named=True)
+    }
+    if spec.corrections is None:
+        return stage.Report(report, tables)
+    corrected = {row.id: row for row in kept if row.id in annotated}
+    report["corrections"] = write_corrected(corrected, annotated, out)
+    tables["corrected"] = table_of(corrected, annotated)
+    return stage.Report(report, tables)
+
+
+def table_of(
+    corrected: Mapping[str, Document], annotated: Mapping[str, Annotation]
+) -> list[dict[str, object]]:
+    """Each row that has an annotation; one that is left out afterwards has no table."""
+    rows: list[dict[str, object]] = []
+    for name, one in sorted(annotated.items()):
+        row = corrected.get(name)
+        table, was = (row.table, row.was) if row else (None, None)
+        values: dict[str, object] = {"id": name, "table": table, "was": was, "label": one.label}
+        rows.append(values | {"annotator": one.annotator, "time": one.time, "list": one.list})
+    return rows
+
+
+def annotations_of(spec: CorpusSpec, needs: stage.Needs) -> dict[str, Annotation]:
+    """Id -> the annotation that gives a row its label. Raises LmspecError."""
+    if spec.corrections is None:
+        return {}
+    read = annotations.read_all(needs.root, spec.corrections)
+    settled = annotating.settled(read, spec.labels)
+    if not settled:
+        found = "there is no label in them"
+        remedy = "give some with `lmspec label`, or remove `corrections`"
+        raise LmspecError(" and ".join(spec.corrections), found, remedy)
+    return settled
+
+
+def require_rows(annotated: Mapping[str, Annotation], rows: Sequence[Document | Rejected]) -> None:
+    """Raise LmspecError if an annotation is of no row."""
+    if not annotated:
+        return
+    rejected = [row for row in rows if isinstance(row, Rejected)]
+    present = {row.id for row in rows if isinstance(row, Document)}
+    reasons = {cleaning.document_id(row.text): row.reason for row in rejected}
+    elsewhere = {name for name, reason in reasons.items() if reason == ELSEWHERE}
+    annotating.require_present(annotated, present | elsewhere, reasons)
+
+
+def write_corrected(
+    corrected: Mapping[str, Document], annotated: Mapping[str, Annotation], out: Path
+) -> dict[str, int]:
+    """Write which rows have labels of annotations; returns how many, by what that did."""
+    rows = {
+        name: Corrected(row.was, annotated[name].label, annotated[name].place)
+        for name, row in corrected.items()
+    }
+    annotations.write_corrected(rows, out)
+    counts = {
+        "changed": sum(row.was not in (None, row.label) for row in rows.values()),
+        "confirmed": sum(row.was == row.label for row in rows.values()),
+        "added": sum(row.was is None for row in rows.values()),
+        "left_out": len(annotated) - len(rows),
+    }
+    done = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+    stage.say(f"labels of annotations: {done}")
+    return counts
 
 
 def same(row: Document, spec: CorpusSpec, apart: bool) -> str:
@@ -152,11 +231,13 @@ def repeated(row: Document, other: Document, reason: str) -> Rejected:
     return Rejected(*found, other.table, other.row, other.label)
 
 
-def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
+def read(
+    spec: CorpusSpec, needs: stage.Needs, annotated: Mapping[str, Annotation]
+) -> Iterator[Document | Rejected]:
     """Every row of every table, screened."""
     for table in spec.tables:
         path = needs[table.of] / table.file
-        parts = batches(rawtable.rows(path, table), table, spec)
+        parts = batches(rawtable.rows(path, table), table, spec, annotated)
         first, texts, lines, number = 0, 0, 0, 0
         for part in workers.over(Rows.screened, parts, path.stat().st_size):
             for row, within in part:
@@ -173,11 +254,16 @@ def read(spec: CorpusSpec, needs: stage.Needs) -> Iterator[Document | Rejected]:
             )
 
 
-def batches(rows: Iterator[rawtable.Row], table: Table, spec: CorpusSpec) -> Iterator[Rows]:
+def batches(
+    rows: Iterator[rawtable.Row],
+    table: Table,
+    spec: CorpusSpec,
+    annotated: Mapping[str, Annotation],
+) -> Iterator[Rows]:
     """The rows of a table in parts for the workers."""
     first = 1
     while part := list(islice(rows, BATCH)):
-        yield Rows(part, first, table, spec)
+        yield Rows(part, first, table, spec, annotated)
         first += len(part)
 
 
@@ -195,7 +281,7 @@ def left_out(row: Document | Rejected, elsewhere: Mapping[str, str]) -> Document
     corpus = None if isinstance(row, Rejected) else elsewhere.get(row.common)
     if corpus is None:
         return row
-    return Rejected(row.table, row.row, row.text, "in another corpus", corpus)
+    return Rejected(row.table, row.row, row.text, ELSEWHERE, corpus)
 
 
 def say(spec: CorpusSpec, rejected: Sequence[Rejected], kept: int) -> None:

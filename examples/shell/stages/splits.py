@@ -7,7 +7,8 @@ import polars as pl
 
 from lmspec import stage
 from lmspec.errors import LmspecError, some
-from lmspec.formats import documents, sides
+from lmspec.formats import annotations, documents, sides
+from lmspec.formats.annotations import Corrected
 from lmspec.methods import duplicates, splitting
 from lmspec.specs.splits import SplitsSpec
 
@@ -16,6 +17,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Groups and near-duplicates stay on one split; labels and tables are in proportion on each."""
     earlier = earlier_sides(spec, needs)
     frame = documents.read(needs[spec.of] / "documents.parquet")
+    corrected = annotations.read_corrected(needs[spec.of])
     ids = pl.Series(documents.read_ids(needs[spec.of], "documents"), dtype=pl.String)
     pairs = [*duplicates.equal_pairs(ids.to_list())]
     answers = documents.read_answers(needs[spec.of], "documents")
@@ -31,7 +33,7 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     split_of = splitting.assign(
         units,
         frame["id"].to_list(),
-        list(zip(frame["label"], frame["table"], strict=True)),
+        list(zip(labels_before(frame, corrected), frame["table"], strict=True)),
         (spec.train, spec.dev, spec.test),
         spec.seed,
         earlier,
@@ -75,7 +77,39 @@ def build(spec: SplitsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write_corpus(spec.of, out)
     documents.write_clean(documents.read_clean(needs[spec.of]), out)
     documents.write_counts(documents.read_counts(needs[spec.of]), out)
-    return stage.Report(metrics)
+    changed = {name: row for name, row in corrected.items() if row.was not in (None, row.label)}
+    now = dict(zip(frame["id"], split_of, strict=True))
+    for split in splitting.SPLITS if corrected else ():
+        metrics[split]["corrected"] = sum(now[name] == split for name in changed)
+    tested = {name: row for name, row in changed.items() if now[name] == "test"}
+    require_accepted(tested, spec)
+    if spec.accepted_test_corrections is None:
+        return stage.Report(metrics)
+    listed = [{"id": name, "was": row.was, "label": row.label} for name, row in tested.items()]
+    return stage.Report(metrics, {"corrected_test": listed})
+
+
+def labels_before(frame: pl.DataFrame, corrected: Mapping[str, Corrected]) -> list[str | None]:
+    """Labels before they were corrected: a correction moves no row to another split."""
+    pairs = zip(frame["id"], frame["label"], strict=True)
+    return [corrected[name].was or label if name in corrected else label for name, label in pairs]
+
+
+def require_accepted(tested: Mapping[str, Corrected], spec: SplitsSpec) -> None:
+    """Raise LmspecError if more test rows are corrected than the spec accepts."""
+    accepted = spec.accepted_test_corrections
+    if accepted and not tested:
+        found = "annotations change the label of no test row, and the spec accepts some"
+        raise LmspecError(f"splits, of {spec.of}", found, "remove `accepted_test_corrections`")
+    if len(tested) <= (accepted.at_most if accepted else 0):
+        return
+    listed = some(
+        [f"{name} {row.was!r} -> {row.label!r} ({row.place})" for name, row in tested.items()]
+    )
+    found = f"annotations change the labels of {len(tested):,} test rows: {listed}"
+    remedy = "scores would be measured by other labels: remove these lines, or declare "
+    remedy += f"`accepted_test_corrections: {{at_most: {len(tested)}, reason: ...}}`"
+    raise LmspecError(f"splits, of {spec.of}", found, remedy)
 
 
 def earlier_sides(spec: SplitsSpec, needs: stage.Needs) -> dict[str, str]:

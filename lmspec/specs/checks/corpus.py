@@ -205,6 +205,8 @@ def labels_are_there(corpus: Values) -> Iterator[Disagreement]:
     """A model tells at least two labels apart. Texts without any are for pre-training."""
     tables, labels = corpus["tables"], corpus["labels"]
     without = [i for i, table in enumerate(tables) if table["label"] is None]
+    if corpus.get("corrections") and len(labels) > 1:
+        return  # tables without labels get them from annotations
     if len(without) == len(tables) and labels:
         found, others = "no table has a label", ((("tables", 0, "label"), "null"),)
         yield Disagreement(("labels",), found, "write [], or say where labels are", others)
@@ -249,7 +251,7 @@ def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
     rules = [table["label"] for table in corpus["tables"] if table["label"]]
     given = {label for rule in rules for _, label in _given(rule)}
     derived = rules and all(rule["kind"] == "threshold" for rule in rules)
-    if derived and given <= set(corpus["labels"]):
+    if derived and given <= set(corpus["labels"]) and not corpus.get("corrections"):
         for i, label in enumerate(corpus["labels"]):
             if label not in given:
                 found, others = f"no band gives label '{label}'", ((BANDS, "the bands"),)
@@ -293,3 +295,20 @@ def each_corpus_once(corpus: Values) -> Iterator[Disagreement]:
 def each_kind_once(corpus: Values) -> Iterator[Disagreement]:
     """What is redacted once need not be redacted again."""
     yield from _listed_once(("redact",), "kind", corpus.get("redact") or ())
+
+
+def corrections_are_of_labels(corpus: Values) -> Iterator[Disagreement]:
+    """Each file once, and there is a label to correct."""
+    files = corpus.get("corrections") or ()
+    yield from _listed_once(("corrections",), "file", files)
+    turns = [i for i, table in enumerate(corpus["tables"]) if table.get("turns")]
+    if files and turns:
+        place: Steps = ("tables", turns[0], "turns")
+        found = "rows of turns have no label to correct"
+        others = ((place, "the turns"),)
+        yield Disagreement(("corrections",), found, "remove the field", others)
+    elif files and not corpus["labels"]:
+        place = ("labels",)
+        found = "the corpus has no labels to correct"
+        remedy = "list the labels, or remove the field"
+        yield Disagreement(("corrections",), found, remedy, ((place, "none"),))
