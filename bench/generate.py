@@ -239,7 +239,8 @@ def decoded(folder: Path, given: argparse.Namespace) -> Iterator[str]:
         f"One prompt of {PROMPT} tokens, then {NEW} tokens after the first new one, greedy;"
         f" {given.rounds} rounds. `lmspec`: `generate`, as scores and bundles call it, with the"
         " probability and the text of each token. torch: a loop over the model of transformers with"
-        f" its cache. llama.cpp: its own timings; its build is {llama_build()}. Loss in nats for"
+        f" its cache. llama.cpp: its own timings; its build is {llama_build()}. All have memory"
+        " in pages of 2 MB (`GLIBC_TUNABLES`), as `dvc.yaml` starts a stage. Loss in nats for"
         f" each learned token of {LOSSES} pairs, of the untuned weights.\n"
     )
     heads = ("", "threads", "prompt, tokens/s", "decode, tokens/s", "times torch")
@@ -247,7 +248,10 @@ def decoded(folder: Path, given: argparse.Namespace) -> Iterator[str]:
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     verdicts = []
     for threads in THREADS:
-        workers = {name: Worker("generate_engines.py", name, threads, folder) for name in ENGINES}
+        workers = {
+            name: Worker("generate_engines.py", name, threads, folder, **environment.HUGE_PAGES)
+            for name in ENGINES
+        }
         found = in_turn(workers, ["speed"] * (given.rounds + 1))
         times = {name: np.array(rounds[1:]).T for name, rounds in found.items()}  # one to warm up
         speed: dict[str, dict[str, list[float]]] = {"prefill": {}, "decode": {}}
