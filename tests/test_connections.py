@@ -229,7 +229,8 @@ def test_a_request_on_its_way_is_answered_when_the_service_stops(
     The control: uvicorn's own protocol closes idle connections at once.
     """
     if not ours:
-        monkeypatch.setattr(running, "BoundedProtocol", HttpToolsProtocol)
+        plain = lambda direct, **named: HttpToolsProtocol(**named)  # noqa: E731
+        monkeypatch.setattr(running, "BoundedProtocol", plain)
 
     async def ask() -> list[int]:
         async with listening(client) as (server, connect):

@@ -265,6 +265,7 @@ class Gate:
 
     def __init__(self, client: Client) -> None:
         self.open, self.entered = threading.Event(), threading.Semaphore(0)
+        client.service.current.quick = False  # the event loop must not wait
         inner = client.service.current.line._compute
         client.service.current.line._compute = lambda text: self._compute(inner, text)
 

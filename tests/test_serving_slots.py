@@ -150,7 +150,7 @@ def test_a_list_does_not_keep_others_waiting(folder: Path) -> None:
 def test_a_deadline_frees_the_slot(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a whole text: 504. Of a stream: an event with the error, and no `[DONE]`."""
     hurried = Limits(**LIMITS | {"timeout_ms": 300})
-    monkeypatch.setitem(vars(client.service.current.opened), "limits", hurried)
+    monkeypatch.setitem(vars(client.service.current.bundle), "limits", hurried)
     gate = Gate(client)
     gate.let(4)
 
@@ -277,7 +277,7 @@ def test_services_are_of_their_kind(folder: Path, tmp_path: Path) -> None:
     assert all(callable(starting.application(service)) for service in made)
     for service, other in itertools.permutations(made, 2):
         with pytest.raises(LmspecError, match="start another"):
-            service.replace(Given(other.current.opened))
+            service.replace(Given(other.current.bundle))
         service.current.close()
     assert made[1].slots == starting.SLOTS
     plain = writingbundles.changed(folder, {}, None)

@@ -202,7 +202,7 @@ def test_an_empty_prompt_gets_what_the_spec_has(
     assert choices[1]["text"]
     assert shared.stream(CHAT, {"messages": user("\u3000")}).text() == ""
     refusing = Limits(**LIMITS | {"empty_text": "refused"})
-    monkeypatch.setitem(vars(shared.service.current.opened), "limits", refusing)
+    monkeypatch.setitem(vars(shared.service.current.bundle), "limits", refusing)
     for asked in ({"prompt": " "}, {"prompt": "\u3000", "stream": True}):
         response = shared.post(TEXTS, asked)
         assert (response.status, response.code) == (400, "empty_text")

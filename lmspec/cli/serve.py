@@ -153,7 +153,7 @@ def command(
     from lmspec.serving.releases import Given
     from lmspec.serving.tls import Tls
 
-    log = logs.Log(lambda line: printing.text(line, err=True), requests=not quiet)
+    log = logs.Log(printing.record, requests=not quiet)
     number = threads or running.processors()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
 

@@ -52,6 +52,15 @@ def data(content: str, form: str = "json") -> None:
     _write(content, err=False)
 
 
+def record(lines: str) -> None:
+    """Print lines of a log, which are JSON in ASCII, on standard error, at once."""
+    if "##" in lines:  # of a command to a CI runner
+        lines = re.sub(r"##(?=\w*\[)", r"#\\u0023", lines)
+    if sys.stderr is not None:
+        sys.stderr.write(f"{lines}\n")
+        sys.stderr.flush()
+
+
 def drawn(content: "RenderableType") -> None:
     """Print what rich lays out, on a terminal."""
     from rich.console import Console

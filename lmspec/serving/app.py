@@ -4,14 +4,13 @@ import random
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,12 +18,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lmspec.serving import asking, inference, page
-from lmspec.serving.asking import Refused
-from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.asking import Asked, Refused
+from lmspec.serving.bodies import Bodies, Json, header
 from lmspec.serving.hosts import Hosts
+from lmspec.serving.keys import Keys
 from lmspec.serving.releases import AnyService
 from lmspec.serving.sent import afterwards
-from lmspec.serving.service import Service
+from lmspec.serving.service import Answers, Release, Service
 from lmspec.serving.tracing import Span
 
 CLASSIFY, BUNDLE, CARD = "/v1/classify", "/v1/bundle", "/v1/card"
@@ -37,6 +37,7 @@ OTHER_HOST = Refused(
     "this service has no such name; `lmspec serve --allow-host NAME` gives it one",
     close=True,
 )
+FAULT = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the service has a fault")
 RETRY_SECONDS = "1"
 MEDIA_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*"?utf-8"?)?\s*', re.IGNORECASE)
 HEALTHY = {path + name for path in ("", COMPARED) for name in (HEALTH, READY)}
@@ -96,25 +97,25 @@ class About:
 
     async def card(self, request: Request) -> Response:
         """GET /v1/card."""
-        return in_json(self._about.current.card())
+        return Json(self._about.current.card())
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""
-        return in_json(self._about.current.about())
+        return Json(self._about.current.about())
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
-        return in_json(self._about.current.document)
+        return Json(self._about.current.document)
 
     async def healthy(self, request: Request) -> Response:
         """GET /healthz: the process answers."""
-        return in_json({"status": "ok"})
+        return Json({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
         """GET /readyz: send requests here?"""
         if self._about.draining:
-            return in_json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return in_json({"status": "ready"})
+            return Json({"status": "draining"}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return Json({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
         """GET /metrics."""
@@ -139,7 +140,7 @@ class Endpoints(About):
     async def classify(self, request: Request) -> Response:
         """POST /v1/classify."""
         service = self._service
-        require_json(request.headers)
+        require_json(request.scope)
         async with self._bodies.of(request) as body:
             release = service.current
             asked = asking.asked(body, release.limits)
@@ -149,25 +150,32 @@ class Endpoints(About):
             del body
             answers, waited = await service.answers(release, asked)
         seen["queue_ms"] = round(1000 * waited, 3)
-        response = in_json({"id": seen["id"], "bundle": release.digest, "answers": answers})
-        response.background = afterwards(service.take, release, seen["id"], asked.texts, answers)
-        return response
+        return answering(service, release, asked, answers, seen)
 
     async def bundle(self, request: Request) -> Response:
         """GET /v1/bundle."""
         beside = self._compared.current.digest if self._compared else None
-        return in_json(self._service.current.about() | {"compared": beside})
+        return Json(self._service.current.about() | {"compared": beside})
 
     async def openapi(self, request: Request) -> Response:
         """GET /openapi.json."""
         document = self._service.current.document
         servers = {"servers": [{"url": self._prefix}]} if self._prefix else {}
-        return in_json(document | servers)
+        return Json(document | servers)
 
 
-def require_json(headers: Headers) -> None:
+def answering(
+    service: Service, release: Release, asked: Asked, answers: Answers, seen: Mapping[str, Any]
+) -> Response:
+    """The response to what has answers."""
+    response = Json({"id": seen["id"], "bundle": release.digest, "answers": answers})
+    response.background = afterwards(service.take, release, seen["id"], asked.texts, answers)
+    return response
+
+
+def require_json(scope: Scope) -> None:
     """Raise Refused unless the body is JSON as it is: a form of another web page cannot send it."""
-    if not MEDIA_TYPE.fullmatch(headers.get("content-type", "")):
+    if not MEDIA_TYPE.fullmatch(header(scope, b"content-type")):
         message = "send `Content-Type: application/json`"
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", message, close=True)
 
@@ -175,11 +183,19 @@ def require_json(headers: Headers) -> None:
 async def refused(request: Request, error: Exception) -> Response:
     """The response to what is refused."""
     assert isinstance(error, Refused)
-    request.scope["lmspec"]["error"] = error.code
-    values: dict[str, Any] = {"id": request.scope["lmspec"]["id"], "error": error.values()}
-    if request.url.path.startswith(inference.PREFIX):
-        values = {"error": error.message}  # as its clients parse it
-    response = in_json(values, error.status)
+    path = request.scope["path"]
+    return refusing(error, request.scope["lmspec"], path.startswith(inference.PREFIX))
+
+
+def refusing(error: Refused, seen: dict[str, Any], brief: bool = False) -> Response:
+    """The same.
+
+    seen   of the request; the log has the code, too
+    brief  with the message alone, as clients of the Open Inference Protocol parse it
+    """
+    seen["error"] = error.code
+    values: dict[str, Any] = {"id": seen["id"], "error": error.values()}
+    response = Json({"error": error.message} if brief else values, error.status)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["retry-after"] = RETRY_SECONDS
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -196,8 +212,7 @@ async def gone(request: Request, error: Exception) -> Response:
 
 async def failed(request: Request, error: Exception) -> Response:
     """The response to a fault of the service."""
-    fault = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the service has a fault")
-    return await refused(request, fault)
+    return await refused(request, FAULT)
 
 
 async def unknown(request: Request, error: Exception) -> Response:
@@ -243,77 +258,95 @@ class Observed:
             return
         began = time.perf_counter()
         span = Span(scope)
-        seen: dict[str, Any] = {"id": identity(Headers(scope=scope)), **span.ids}
-        scope["lmspec"], status = seen, GONE
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"].append((b"x-request-id", seen["id"].encode("ascii")))
-                if self._service.draining:
-                    message["headers"].append((b"connection", b"close"))
-            await send(message)
-
+        seen: dict[str, Any] = {"id": identity(scope), **span.ids}
+        scope["lmspec"], sending = seen, Sending(send, self._service, seen)
         try:
-            if refusal := self._refusal(scope):
-                await (await refused(Request(scope), refusal))(scope, receive, noting)
+            keys = None if scope["path"] in self._keyless else self._service.current.keys
+            if found := refusal(keys, self._hosts, scope):
+                await (await refused(Request(scope), found))(scope, receive, sending)
             elif endpoint := self._endpoints.get((scope["method"], scope["path"])):
-                await responded(endpoint, scope, receive, noting)
+                await responded(endpoint, scope, receive, sending)
             else:
-                await self._inner(scope, receive, noting)
+                await self._inner(scope, receive, sending)
         except Exception as error:  # the response to it is sent
-            place = (traceback.extract_tb(error.__traceback__) or [None])[-1]
-            at = f"{Path(place.filename).name}:{place.lineno}" if place else "unknown"
-            seen |= {"fault": type(error).__name__, "at": at}  # a message could hold texts
+            seen |= fault(error)
         finally:
-            self._note(scope, status, time.perf_counter() - began, seen, span)
-
-    def _refusal(self, scope: Scope) -> Refused | None:
-        """Why a request is refused, whatever it asks for."""
-        if self._hosts and not self._hosts.hold(scope):
-            return OTHER_HOST
-        keys = self._service.current.keys
-        if keys and scope["path"] not in self._keyless and not keys.hold(authorization(scope)):
-            return NO_KEY
-        return None
+            self._note(scope, sending.status, time.perf_counter() - began, seen, span)
 
     def _note(
         self, scope: Scope, status: int, seconds: float, seen: dict[str, Any], span: Span
     ) -> None:
         path = getattr(scope.get("route"), "path", scope["path"])
         path = path if path in self._paths else "other"
-        self._service.measures.responded(path, status, seconds)
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
         span.end(method, path, status, seen)
-        self._service.log(
-            "request",
-            method=method,
-            endpoint=path,
-            status=status,
-            ms=round(1000 * seconds, 3),
-            **seen,
-        )
+        note(self._service, method, path, status, seconds, seen)
 
 
-async def responded(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+def refusal(keys: Keys | None, hosts: Hosts | None, scope: Scope) -> Refused | None:
+    """Why a request is refused, whatever it asks for.
+
+    keys, hosts  None: any
+    """
+    if hosts and not hosts.hold(scope):
+        return OTHER_HOST
+    if keys and not keys.hold(header(scope, b"authorization")):
+        return NO_KEY
+    return None
+
+
+def fault(error: Exception) -> dict[str, str]:
+    """What the log has of it: not the message, which could hold texts."""
+    place = (traceback.extract_tb(error.__traceback__) or [None])[-1]
+    at = f"{Path(place.filename).name}:{place.lineno}" if place else "unknown"
+    return {"fault": type(error).__name__, "at": at}
+
+
+def note(
+    service: AnyService[Any],
+    method: str,
+    path: str,
+    status: int,
+    seconds: float,
+    seen: Mapping[str, Any],
+) -> None:
+    """Count a response, and log it. path: one of a few."""
+    service.measures.responded(path, status, seconds)
+    ms = round(1000 * seconds, 3)
+    service.log("request", method=method, endpoint=path, status=status, ms=ms, **seen)
+
+
+class Sending:
+    """Sends a response, with what every one has, and notes its status."""
+
+    status = GONE
+
+    def __init__(self, send: Send, service: AnyService[Any], seen: dict[str, Any]) -> None:
+        self._send, self._service, self._seen = send, service, seen
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """ASGI."""
+        if message["type"] == "http.response.start":
+            self.begun, self.status = True, message["status"]
+            message["headers"].append((b"x-request-id", self._seen["id"].encode("ascii")))
+            if self._service.draining:
+                message["headers"].append((b"connection", b"close"))
+        await self._send(message)
+
+
+async def responded(endpoint: Endpoint, scope: Scope, receive: Receive, sending: Sending) -> None:
     """Send what an endpoint returns, or what its error means, also one of a response that has not
     begun. Raises a fault of the service."""
-    request, begun = Request(scope, receive), False
-
-    async def sending(message: Message) -> None:
-        nonlocal begun
-        begun = True
-        await send(message)
-
+    request = Request(scope, receive)
     try:
         response = await endpoint(request)
         await response(scope, receive, sending)
     except Exception as error:
-        if begun:
+        if sending.begun:
             raise
         handler = next(handler for kind, handler in HANDLERS if isinstance(error, kind))
-        await (await handler(request, error))(scope, receive, send)
+        await (await handler(request, error))(scope, receive, sending)
         if handler is failed:
             raise
 
@@ -326,14 +359,9 @@ HANDLERS: Any = (
 )
 
 
-def authorization(scope: Scope) -> str:
-    """Empty without the header."""
-    return Headers(scope=scope).get("authorization", "")
-
-
-def identity(headers: Headers) -> str:
+def identity(scope: Scope) -> str:
     """The id that a client gave the request, if it can be logged; else a new one."""
-    given = headers.get("x-request-id", "")
+    given = header(scope, b"x-request-id")
     if given and asking.is_id(given):
         return given
     return f"{random.getrandbits(64):016x}"  # tells requests apart, and is no secret

@@ -1,21 +1,19 @@
 """bodies: the bodies of requests, read within bounds: of each, and of all together."""
 
-import contextlib
-import json
 import zlib
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
+from lmspec.serving import compact
 from lmspec.serving.asking import Refused
+from lmspec.serving.limits import Limits
 from lmspec.serving.releases import AnyService
 
 MOST_HELD_BYTES = 64 * 2**20  # of bodies that are read, of all requests together
-JSON = json.JSONEncoder(separators=(",", ":"))  # made once: that takes as long as encoding
 WINDOWS = {"gzip": 31, "deflate": 15}  # of zlib, by Content-Encoding
 
 
@@ -25,33 +23,70 @@ class Bodies:
     def __init__(self, service: AnyService[Any]) -> None:
         self._service, self._held_bytes = service, 0
 
-    @contextlib.asynccontextmanager
-    async def of(self, request: Request, inflate: bool = False) -> AsyncIterator[bytes]:
-        """The body of a request. Raises Refused if it is too large, or all together are.
+    def of(self, request: Request, inflate: bool = False) -> "Held":
+        """The body of a request, which counts until it is left.
 
         inflate  take a compressed one, too
         """
-        most = self._service.current.limits.max_body_bytes
-        encoding = request.headers.get("content-encoding", "identity").lower()
-        if encoding != "identity" and not (inflate and encoding in WINDOWS):
-            message = f"send the body without Content-Encoding {encoding[:20]}"
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded", message, close=True)
-        held = length(request.headers, most) if encoding == "identity" else most
-        if self._held_bytes + held > max(MOST_HELD_BYTES, most):
-            self._service.measures.shed.labels("memory").inc()
+        return Held(self, request, inflate)
+
+    def hold(self, size: int, most: int) -> None:
+        """So many bytes more. Raises Refused if all together are too many."""
+        if self._held_bytes + size > max(MOST_HELD_BYTES, most):
+            self._service.measures.shed.add("memory")
             message = "the bodies that are read now fill the memory for them"
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message, close=True)
-        self._held_bytes += held
+        self._held_bytes += size
+
+    def release(self, size: int) -> None:
+        """So many bytes less."""
+        self._held_bytes -= size
+
+    @property
+    def most(self) -> int:
+        """Bytes of one body."""
+        limits: Limits = self._service.current.limits
+        return limits.max_body_bytes
+
+
+class Held:
+    """`async with` gives the body. Raises Refused if it is too large, or all together are."""
+
+    def __init__(self, bodies: Bodies, request: Request, inflate: bool) -> None:
+        self._bodies, self._request, self._inflate = bodies, request, inflate
+        self._size = 0
+
+    async def __aenter__(self) -> bytes:
+        scope, most = self._request.scope, self._bodies.most
+        encoding = header(scope, b"content-encoding").lower() or "identity"
+        if encoding != "identity" and not (self._inflate and encoding in WINDOWS):
+            message = f"send the body without Content-Encoding {encoding[:20]}"
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoded", message, close=True)
+        size = length(scope, most) if encoding == "identity" else most
+        self._bodies.hold(size, most)
+        self._size = size
         try:
-            body = await whole(request, most)
-            yield body if encoding == "identity" else inflated(body, encoding, most)
-        finally:
-            self._held_bytes -= held
+            body = await whole(self._request.receive, most)
+            return body if encoding == "identity" else inflated(body, encoding, most)
+        except BaseException:
+            self._bodies.release(size)
+            raise
+
+    async def __aexit__(self, *error: object) -> None:
+        self._bodies.release(self._size)
 
 
-def length(headers: Headers, most: int) -> int:
+def header(scope: Scope, name: bytes) -> str:
+    """Of a request, the first of that name; empty without one."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
+
+
+def length(scope: Scope, most: int) -> int:
     """Bytes of the body, at most. Raises Refused if they are too many."""
-    given = headers.get("content-length", "")
+    given = header(scope, b"content-length")
     if not given.isdecimal():
         return most
     if len(given) > 18 or int(given) > most:
@@ -59,15 +94,19 @@ def length(headers: Headers, most: int) -> int:
     return int(given)
 
 
-async def whole(request: Request, most: int) -> bytes:
-    """The body. Raises Refused as soon as it has too many bytes."""
-    parts, total = [], 0
-    async for part in request.stream():
+async def whole(receive: Receive, most: int) -> bytes:
+    """The body. Raises Refused as soon as it has too many bytes, ClientDisconnect."""
+    parts, total, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
         total += len(part)
         if total > most:
             raise too_large(most)
         parts.append(part)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def inflated(body: bytes, encoding: str, most: int) -> bytes:
@@ -90,7 +129,11 @@ def too_large(most: int) -> Refused:
     return Refused(status, "body_too_large", f"a body may have {most} bytes", close=True)
 
 
-def in_json(values: Any, status: int = HTTPStatus.OK) -> Response:
-    """A response; JSON in ASCII, which holds any text."""
-    content = JSON.encode(values).encode("ascii")
-    return Response(content, status, media_type="application/json")
+class Json(Response):
+    """Values."""
+
+    def __init__(self, values: Any, status: int = HTTPStatus.OK) -> None:
+        self.body = compact.content(values)
+        self.status_code, self.background = status, None
+        size = b"%d" % len(self.body)
+        self.raw_headers = [(b"content-length", size), (b"content-type", b"application/json")]

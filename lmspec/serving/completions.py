@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lmspec.serving import app, completing, page, shapes
 from lmspec.serving.asking import Refused
-from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.bodies import Bodies, Json
 from lmspec.serving.completing import Wanted
 from lmspec.serving.decoding import Answer, Event
 from lmspec.serving.hosts import Hosts
@@ -73,12 +73,12 @@ class Completions:
 
     async def models(self, request: Request) -> Response:
         """GET /v1/models."""
-        return in_json({"object": "list", "data": [self._model()]})
+        return Json({"object": "list", "data": [self._model()]})
 
     async def model(self, request: Request) -> Response:
         """GET /v1/models/NAME."""
         _require_name(self._service.current, request.path_params["model"])
-        return in_json(self._model())
+        return Json(self._model())
 
     async def _written(
         self,
@@ -86,7 +86,7 @@ class Completions:
         parse: Callable[[bytes, Limits], Wanted],
         shape: Callable[[str, str, str, bool], Shape],
     ) -> Response:
-        app.require_json(request.headers)
+        app.require_json(request.scope)
         release, seen = self._service.current, request.scope["lmspec"]
         async with self._bodies.of(request) as body:
             seen["bytes"] = len(body)
@@ -137,7 +137,7 @@ class Writing(Response):
         finally:
             self._note()
         if not self._wanted.stream:
-            await in_json(self._shape.whole(self._in_order()))(scope, receive, send)
+            await Json(self._shape.whole(self._in_order()))(scope, receive, send)
 
     @property
     def _is_whole(self) -> bool:

@@ -5,14 +5,17 @@ connections there are; and when it stops, it closes idle ones even if a request 
 """
 
 import asyncio
-import functools
-import json
 import selectors
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from lmspec.serving import compact
+
+if TYPE_CHECKING:
+    from lmspec.serving.direct import Direct, Exchange
 
 MOST_HEAD_BYTES = 16 * 2**10  # request line and headers
 RECEIVE_SECONDS = 20.0  # from the first byte of a request to its last
@@ -23,12 +26,17 @@ MOST_CONNECTIONS = 1000
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    direct  what answers some requests without the application; None: nothing
+    """
 
     app: Any
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, direct: "Direct | None" = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._direct = direct
+        self._exchange: Exchange | None = None  # whose body is on its way
         self._in_head, self._head_bytes = True, 0
         self._arrival: asyncio.TimerHandle | None = None
         self._ending = self._discarding = False
@@ -42,8 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget its timer."""
+        """Forget its timer, and a request that will not be whole."""
         self._arrived()
+        if self._exchange:
+            self._exchange.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,6 +73,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Give the request to the application, unless its head is too long."""
         self._in_head = False
+        if self._direct and self._is_idle and not self.flow.write_paused:
+            self._exchange = self._direct.exchange(self, self.url, self.headers)
+            if self._exchange:
+                return
         application = self.app
         if sum(len(name) + len(value) for name, value in self.headers) > MOST_HEAD_BYTES:
             self.app = _head_too_long
@@ -70,14 +84,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app = application
         cycle: Any = self.cycle
         if cycle is not None:
-            cycle.transport = _Closing(self.transport, functools.partial(self._close, cycle))
+            cycle.transport = _Transport(self.transport, cycle, self._close)
         if self._ending:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """A part of one."""
+        if self._exchange:
+            self._exchange.body += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A whole request is here."""
         self._in_head, self._head_bytes = True, 0
         self._arrived()
+        if self._exchange:
+            exchange, self._exchange = self._exchange, None
+            exchange.keep_alive = not self._ending
+            self.cycle = cast(Any, exchange)
+            exchange.begin()
+            return
         super().on_message_complete()
         if self._discarding:
             self.transport.close()
@@ -163,21 +190,43 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _Closing:
-    """A transport that is closed in another way."""
+class _Transport:
+    """Of one response, whose head leaves with its body: a system call costs as much as all that a
+    request needs of Python.
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._transport, self.close = transport, close
+    close  what ends it
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def __init__(self, transport: Any, cycle: Any, close: Callable[[Any], None]) -> None:
+        self._transport, self._cycle, self._close = transport, cycle, close
+        self._head, self._is_begun = b"", False
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send it, unless it is a head, and a body of known length is next."""
+        if self._awaits_body():
+            self._head, self._is_begun = data, True
+            return
+        self._transport.write(self._head + data if self._head else data)
+        self._head = b""
+
+    def close(self) -> None:
+        """In another way than uvicorn."""
+        if self._head:
+            self._transport.write(self._head)
+        self._close(self._cycle)
+
+    def _awaits_body(self) -> bool:
+        cycle = self._cycle
+        is_known = cycle.expected_content_length > 0 and cycle.chunked_encoding is False
+        return not self._is_begun and is_known and cycle.scope["method"] != "HEAD"
 
 
 _LONG = f"request line and headers may have {MOST_HEAD_BYTES} bytes"
 
 
 def _body(code: str, message: str) -> bytes:
-    return json.dumps({"id": None, "error": {"code": code, "message": message}}).encode("ascii")
+    return compact.content({"id": None, "error": {"code": code, "message": message}})
 
 
 def _headers(body: bytes) -> list[str]:

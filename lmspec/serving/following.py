@@ -42,7 +42,7 @@ class Following:
         if not isinstance(service, Service):
             found = "its model writes, and what is compared or kept are labels"
             options = "--shadow and --log"
-            raise LmspecError(str(service.current.opened.folder), found, f"leave {options} out")
+            raise LmspecError(str(service.current.bundle.folder), found, f"leave {options} out")
         registry = service.measures.registry
         if kept is not None:
             self._requests = _log_of(kept, files, registry, log)

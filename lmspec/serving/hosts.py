@@ -24,8 +24,10 @@ class Hosts:
 
     def hold(self, scope: Scope) -> bool:
         """Is a request to one of them? One without `Host` comes from no browser."""
-        host = next((value for name, value in scope["headers"] if name == b"host"), None)
-        return host is None or self._holds(host)
+        for name, value in scope["headers"]:
+            if name == b"host":
+                return self._holds(value)
+        return True
 
     def _known(self, host: bytes) -> bool:
         parts = HOST.fullmatch(host)

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from lmspec.serving import metadata, tensors
 from lmspec.serving.asking import Refused
-from lmspec.serving.bodies import Bodies, in_json
+from lmspec.serving.bodies import Bodies, Json
 from lmspec.serving.sent import afterwards
 from lmspec.serving.service import Release, Service
 
@@ -42,11 +42,11 @@ class Inference:
 
     async def server(self, request: Request) -> Response:
         """GET /v2."""
-        return in_json({"name": "lmspec", "version": "2", "extensions": EXTENSIONS})
+        return Json({"name": "lmspec", "version": "2", "extensions": EXTENSIONS})
 
     async def live(self, request: Request) -> Response:
         """GET /v2/health/live."""
-        return in_json({"live": True})
+        return Json({"live": True})
 
     async def ready(self, request: Request) -> Response:
         """GET /v2/health/ready."""
@@ -56,13 +56,13 @@ class Inference:
         """GET /v2/models/NAME."""
         bundle = self._named(request).bundle
         version = bundle.manifest.digest[:VERSION_DIGITS]
-        return in_json(metadata.metadata(bundle.name, version, bundle.classifier.labels))
+        return Json(metadata.metadata(bundle.name, version, bundle.classifier.labels))
 
     async def config(self, request: Request) -> Response:
         """GET /v2/models/NAME/config."""
         bundle = self._named(request).bundle
         labels = bundle.classifier.labels
-        return in_json(metadata.config(bundle.name, labels, bundle.target))
+        return Json(metadata.config(bundle.name, labels, bundle.target))
 
     async def model_ready(self, request: Request) -> Response:
         """GET /v2/models/NAME/ready."""
@@ -103,7 +103,7 @@ class Inference:
     def _ready(self, values: dict[str, str]) -> Response:
         ready = not self._service.draining
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return in_json(values | {"ready": ready}, status)
+        return Json(values | {"ready": ready}, status)
 
     def _named(self, request: Request) -> Release:
         """What is served now, if it has the name and the version. Raises Refused."""

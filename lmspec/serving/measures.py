@@ -1,18 +1,17 @@
-"""measures: what Prometheus reads of a service."""
+"""measures: what Prometheus reads of a service. The event loop counts; see `counting`."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     Info,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
+
+from lmspec.serving.counting import Count, Spread
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LONGER = (30.0, 60.0, 120.0, 300.0, 600.0)  # seconds of requests to write
@@ -32,35 +31,25 @@ class Measures:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._bundle = Info("lmspec_bundle", "The bundle that is served.", registry=registry)
-        self.reloads = Counter(
-            "lmspec_reloads", "Bundles that were to replace it.", ["result"], registry=registry
+        self.reloads = Count(
+            "lmspec_reloads", "Bundles that were to replace it.", registry, ["result"]
         )
-        self.requests = Counter(
-            "lmspec_requests", "Responses.", ["endpoint", "status"], registry=registry
-        )
-        self.seconds = Histogram(
+        self._requests = Count("lmspec_requests", "Responses.", registry, ["endpoint", "status"])
+        self._seconds = Spread(
             "lmspec_request_seconds",
             "From the arrival of a request's head to its response.",
+            registry,
+            seconds,
             ["endpoint"],
-            buckets=seconds,
-            registry=registry,
         )
-        self.waited = Histogram(
+        self.waited = Spread(
             "lmspec_queue_seconds",
             "From the arrival of a body to the computation of its first text.",
-            buckets=seconds,
-            registry=registry,
+            registry,
+            seconds,
         )
-        self.texts = Counter(
-            "lmspec_texts", "Texts: answered, or why not.", ["result"], registry=registry
-        )
-        self.shed = Counter(
-            "lmspec_shed", "Requests refused for lack of room.", ["of"], registry=registry
-        )
-        # looking a series up by its labels takes longer than adding to it
-        self._request = functools.cache(self.requests.labels)
-        self._took = functools.cache(self.seconds.labels)
-        self.text_of = functools.cache(self.texts.labels)
+        self.texts = Count("lmspec_texts", "Texts: answered, or why not.", registry, ["result"])
+        self.shed = Count("lmspec_shed", "Requests refused for lack of room.", registry, ["of"])
         depth = Gauge("lmspec_queue_texts", "Texts that wait.", registry=registry)
         depth.set_function(waiting)
 
@@ -70,8 +59,8 @@ class Measures:
 
     def responded(self, path: str, status: int, seconds: float) -> None:
         """Note a response. path: one of a few."""
-        self._request(path, status).inc()
-        self._took(path).observe(seconds)
+        self._requests.add(path, int(status))
+        self._seconds.add(seconds, path)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
@@ -85,20 +74,23 @@ class LabelMeasures(Measures):
     def __init__(self, waiting: Callable[[], float]) -> None:
         super().__init__(waiting)
         registry = self.registry
-        self.tokens = Counter("lmspec_tokens", "Tokens of the texts.", registry=registry)
-        self.labels = Counter("lmspec_answers", "Answers by label.", ["label"], registry=registry)
-        self.confidence = Histogram(
-            "lmspec_confidence",
-            "Probability of the label that is answered.",
-            buckets=SHARES,
-            registry=registry,
+        self._tokens = Count("lmspec_tokens", "Tokens of the texts.", registry)
+        self._labels = Count("lmspec_answers", "Answers by label.", registry, ["label"])
+        self._confidence = Spread(
+            "lmspec_confidence", "Probability of the label that is answered.", registry, SHARES
         )
-        self.answer_of = functools.cache(self.labels.labels)
 
     def tells_apart(self, labels: Sequence[str]) -> None:
         """Each label has a series at once."""
         for label in labels:
-            self.labels.labels(label)
+            self._labels.begin(label)
+
+    def answered(self, label: str, confidence: float, tokens: int) -> None:
+        """A text that has a label."""
+        self.texts.add("answered")
+        self._tokens.add(by=tokens)
+        self._labels.add(label)
+        self._confidence.add(confidence)
 
 
 class WritingMeasures(Measures):
@@ -107,20 +99,17 @@ class WritingMeasures(Measures):
     def __init__(self, waiting: Callable[[], float]) -> None:
         super().__init__(waiting, (*SECONDS, *LONGER))
         registry = self.registry
-        self._read = Counter("lmspec_prompt_tokens", "Tokens of the prompts.", registry=registry)
-        self._written = Counter("lmspec_generated_tokens", "Of the texts.", registry=registry)
-        self._ends = Counter("lmspec_ends", "Texts, by why they end.", ["by"], registry=registry)
-        self.first_token = Histogram(
+        self._read = Count("lmspec_prompt_tokens", "Tokens of the prompts.", registry)
+        self._written = Count("lmspec_generated_tokens", "Of the texts.", registry)
+        self._ends = Count("lmspec_ends", "Texts, by why they end.", registry, ["by"])
+        self.first_token = Spread(
             "lmspec_first_token_seconds",
             "From the arrival of a body to the first token of a text.",
-            buckets=(*SECONDS, *LONGER),
-            registry=registry,
+            registry,
+            (*SECONDS, *LONGER),
         )
-        self.rate = Histogram(
-            "lmspec_tokens_per_second",
-            "Of one text, after its first token.",
-            buckets=RATES,
-            registry=registry,
+        self.rate = Spread(
+            "lmspec_tokens_per_second", "Of one text, after its first token.", registry, RATES
         )
 
     def writes(self, read: int, written: int, end: str) -> None:
@@ -128,6 +117,6 @@ class WritingMeasures(Measures):
 
         read, written  tokens of its prompt, and its own
         """
-        self._read.inc(read)
-        self._written.inc(written)
-        self._ends.labels(end).inc()
+        self._read.add(by=read)
+        self._written.add(by=written)
+        self._ends.add(end)

@@ -30,31 +30,33 @@ class Given(NamedTuple):
 class AnyRelease:
     """A bundle that is served, with threads of its own.
 
+    bundle    as it was opened
     line      what waits for them
     document  OpenAPI
     """
 
+    bundle: Opened
     line: Line[Any, Any]
     document: dict[str, Any]
 
     def __init__(self, given: Given) -> None:
-        self.opened, self.commit, self.keys = given
+        self.bundle, self.commit, self.keys = given
 
     @property
     def limits(self) -> Limits:
         """Those of its bundle."""
-        return self.opened.limits
+        return self.bundle.limits
 
     @property
     def digest(self) -> str:
         """The identity of its bundle."""
-        return self.opened.manifest.digest
+        return self.bundle.manifest.digest
 
     def about(self) -> dict[str, Any]:
         """What /v1/bundle has of it."""
-        manifest = self.opened.manifest
+        manifest = self.bundle.manifest
         return {
-            "name": self.opened.name,
+            "name": self.bundle.name,
             "title": manifest.title,
             "digest": self.digest,
             "commit": self.commit,
@@ -64,7 +66,7 @@ class AnyRelease:
 
     def card(self) -> dict[str, Any]:
         """What /v1/card has of it."""
-        card = self.opened.card
+        card = self.bundle.card
         return {"bundle": self.digest, "card": card.text, "scores": card.scores}
 
     def close(self) -> None:
@@ -105,11 +107,11 @@ class AnyService(Generic[Served]):
 
     def _serve(self, release: Served) -> None:
         self.current = release
-        self.measures.serves(release.opened.name, release.digest)
+        self.measures.serves(release.bundle.name, release.digest)
 
     def refused(self, line: Line[Any, Any]) -> Refused:
         """There is no room for the texts of a request."""
-        self.measures.shed.labels("queue").inc()
+        self.measures.shed.add("queue")
         message = f"{line.waiting} texts wait, and {line.most} may"
         return Refused(HTTPStatus.SERVICE_UNAVAILABLE, "busy", message)
 

@@ -46,9 +46,9 @@ class Reloading:
         try:
             former = service.replace(await asyncio.to_thread(self._reopen))
         except (LmspecError, OSError) as error:
-            service.measures.reloads.labels("refused").inc()
+            service.measures.reloads.add("refused")
             service.log("reload refused", serving=service.current.digest, error=str(error))
             return
-        service.measures.reloads.labels("done").inc()
+        service.measures.reloads.add("done")
         service.log("reloaded", serving=service.current.digest, former=former.digest)
         await asyncio.to_thread(former.close)  # after all that waits in it

@@ -19,9 +19,11 @@ from starlette.types import ASGIApp
 
 from lmspec.errors import LmspecError
 from lmspec.serving.connections import BoundedProtocol
+from lmspec.serving.direct import Direct
 from lmspec.serving.hosts import Hosts
 from lmspec.serving.releases import AnyService
 from lmspec.serving.reloading import Reloading, Reopen
+from lmspec.serving.service import Service
 from lmspec.serving.starting import application
 from lmspec.serving.tls import Tls
 
@@ -44,9 +46,11 @@ GOODBYE_SECONDS = 1.0  # of TLS: a client that does not answer it keeps no servi
 class Server(uvicorn.Server):
     """uvicorn, which neither takes signals nor ends by one, and says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], direct: Direct | None = None
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._direct = ready, direct
         self._queues: list[socket.socket] = []
 
     @contextlib.contextmanager
@@ -108,6 +112,7 @@ class Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
             _loop=asyncio.get_running_loop(),
+            direct=self._direct,
         )
 
 
@@ -174,7 +179,8 @@ def server(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=service.current.limits.drain_seconds,
     )
-    return Server(config, ready)
+    direct = Direct(service, hosts) if isinstance(service, Service) else None
+    return Server(config, ready, direct)
 
 
 def run(

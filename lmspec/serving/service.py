@@ -3,10 +3,11 @@
 import asyncio
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmspec.formats.predict import Answer, Classifier
 from lmspec.serving import openapi
@@ -16,12 +17,14 @@ from lmspec.serving.opening import Bundle
 from lmspec.serving.releases import AnyRelease, AnyService, Given, Log, other_kind, overdue
 from lmspec.serving.waiting import Job, Line
 
+Answers = list[dict[str, Any]]
 EMPTY = Refused(HTTPStatus.BAD_REQUEST, "empty_text", "there is nothing to read in the text")
+SHORT = 1024  # characters, or ids
+QUICK_SECONDS = 0.01
 FAILED = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "the text could not be computed")
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """answer: empty for a text of white space alone; tokens: those of the text."""
 
     answer: Answer
@@ -31,31 +34,92 @@ class Answered:
 def compute(classifier: Classifier, text: Content) -> Answered:
     """As `Classifier.predict` does."""
     if isinstance(text, str):
-        cleaned = classifier.clean(text)
-        if not cleaned:
-            return Answered({}, 0)
-        windows = classifier.reader.read([cleaned])
-    else:
-        windows = text
-    return Answered(classifier.answers(windows)[0], int(windows.tokens.sum()))
+        return Answered(*classifier.answer(text))
+    return Answered(classifier.answers(text)[0], int(text.tokens.sum()))
 
 
-def settle(future: asyncio.Future[bool], value: bool) -> None:
-    """Unless it is, or no request waits for it any more."""
+def settle(future: asyncio.Future[None]) -> None:
+    """Unless no request waits for it any more."""
     if not future.done():
-        future.set_result(value)
+        future.set_result(None)
+
+
+class Pending:
+    """A request whose texts wait, or are computed. Made and settled by the event loop.
+
+    then        called once, when all have their results, or the time is over
+    is_overdue  is the time over?
+    """
+
+    def __init__(self, release: "Release", asked: Asked, then: Callable[[], object]) -> None:
+        self.release, self.asked, self._then = release, asked, then
+        self.loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self.is_overdue = self._is_settled = False
+        texts = [text.text for text in asked.texts if text.refused is None]
+        self.job: Job[Content, Answered] = Job(texts, self._finished)
+        self._arrived = time.monotonic()
+        seconds = release.limits.timeout_ms / 1000
+        self._timer = self.loop.call_later(seconds, self.settle, True)
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds until the first text was taken; None if none was."""
+        return None if self.job.began is None else self.job.began - self._arrived
+
+    def settle(self, is_overdue: bool = False) -> None:
+        """Once; what comes later changes nothing."""
+        if not self._is_settled:
+            self.is_overdue = is_overdue
+            self.leave()
+            self._then()
+
+    def leave(self) -> None:
+        """No one waits for it any more."""
+        if not self._is_settled:
+            self._is_settled = True
+            self._timer.cancel()
+            self.release.line.drop(self.job)
+
+    def _finished(self) -> None:
+        """Called by the thread that has computed the last text."""
+        if threading.get_ident() == self._thread:
+            self.settle()
+        else:
+            self.loop.call_soon_threadsafe(self.settle)
+
+
+def is_short(content: Content) -> bool:
+    """May the event loop compute it, if this bundle is quick?"""
+    size = len(content) if isinstance(content, str) else len(content.ids[0])
+    return size <= SHORT
+
+
+def is_quick(classifier: Classifier) -> bool:
+    """Does even the longest short text keep the event loop from requests for a moment only?"""
+    words = ("the words of a short text " * SHORT)[:SHORT]
+    taken = []
+    for _ in range(3):
+        began = time.thread_time()
+        classifier.predict(words)
+        taken.append(time.thread_time() - began)
+    return min(taken) <= QUICK_SECONDS
 
 
 class Release(AnyRelease):
-    """A bundle that predicts labels."""
+    """A bundle that predicts labels.
+
+    quick   may the event loop compute its short texts? That takes less than to hand them to threads
+    helped  will it compute one soon?
+    """
 
     bundle: Bundle
+    helped = False
 
     def __init__(self, given: Given, threads: int) -> None:
-        super().__init__(given)
         if not isinstance(given.bundle, Bundle):
             raise other_kind(given.bundle)
-        self.bundle = given.bundle
+        super().__init__(given)
+        self.quick = is_quick(self.bundle.classifier)
         computing = functools.partial(compute, self.bundle.classifier)
         self.line: Line[Content, Answered] = Line(computing, threads, self.limits.queue)
 
@@ -95,35 +159,55 @@ class Service(AnyService[Release]):
         super()._serve(release)
         self.measures.tells_apart(release.bundle.classifier.labels)
 
-    async def answers(self, release: Release, asked: Asked) -> tuple[list[dict[str, Any]], float]:
+    async def answers(self, release: Release, asked: Asked) -> tuple[Answers, float]:
         """One JSON object for each text, in order; how many seconds they waited.
 
         Raises Refused if there is no room, if it takes too long, or if the only text has no answer.
         """
-        good = [text.text for text in asked.texts if text.refused is None]
-        results, waited = await self._results(release, good) if good else ((), 0.0)
-        computed = iter(results)
-        return [self._shown(release, text, computed, asked) for text in asked.texts], waited
-
-    async def _results(
-        self, release: Release, texts: Sequence[Content]
-    ) -> tuple[Sequence[Answered | Exception | None], float]:
-        loop, line = asyncio.get_running_loop(), release.line
-        arrived, in_time = loop.time(), loop.create_future()
-        finished = functools.partial(loop.call_soon_threadsafe, settle, in_time, True)
-        job: Job[Content, Answered] = Job(texts, finished)
-        if not line.put(job):
-            raise self.refused(line)
-        timer = loop.call_later(release.limits.timeout_ms / 1000, settle, in_time, False)
+        settled = asyncio.get_running_loop().create_future()
+        pending = self.begin(release, asked, functools.partial(settle, settled))
         try:
-            if not await in_time:
-                raise overdue(release.limits)
+            await settled
         finally:
-            timer.cancel()
-            line.drop(job)
-        waited = max(0.0, (job.began or arrived) - arrived)  # both are of the monotonic clock
-        self.measures.waited.observe(waited)
-        return job.results, waited
+            pending.leave()
+        return self.answered(pending)
+
+    def begin(self, release: Release, asked: Asked, then: Callable[[], object]) -> "Pending":
+        """Let the texts of a request wait. Raises Refused if there is no room.
+
+        then  called once, by the event loop, when `answered` can be
+        """
+        pending = Pending(release, asked, then)
+        texts, loop = pending.job.texts, pending.loop
+        if not texts:
+            loop.call_soon(pending.settle)
+            return pending
+        helped = release.quick and is_short(texts[0])
+        if not release.line.put(pending.job, helped):
+            pending.leave()
+            raise self.refused(release.line)
+        if helped and not release.helped:
+            release.helped = True
+            loop.call_soon(self._help, loop, release)
+        return pending
+
+    def answered(self, pending: "Pending") -> tuple[Answers, float]:
+        """As `answers`. Raises Refused."""
+        release, asked = pending.release, pending.asked
+        if pending.is_overdue:
+            raise overdue(release.limits)
+        waited = pending.waited
+        if waited is not None:
+            self.measures.waited.add(waited)
+        computed = iter(pending.job.results)
+        answers = [self._shown(release, text, computed, asked) for text in asked.texts]
+        return answers, waited or 0.0
+
+    def _help(self, loop: asyncio.AbstractEventLoop, release: Release) -> None:
+        """Compute a short text in place of a thread; then what has arrived meanwhile is read."""
+        release.helped = release.line.help(is_short)
+        if release.helped:
+            loop.call_soon(self._help, loop, release)
 
     def _shown(
         self,
@@ -144,18 +228,16 @@ class Service(AnyService[Release]):
                 return shown | self._answer(result, asked.top)
             else:
                 refused = EMPTY
-        self.measures.text_of(refused.code).inc()
+        self.measures.texts.add(refused.code)
         if asked.single:
             raise refused
         return shown | {"error": refused.values()}
 
     def _answer(self, answered: Answered, top: int | None) -> dict[str, Any]:
-        measures, best = self.measures, list(answered.answer.items())[:top]
-        measures.text_of("answered" if best else "empty").inc()
-        if not best:
+        if not answered.answer:
+            self.measures.texts.add("empty")
             return {"label": None, "confidence": None, "probabilities": {}}
-        label, confidence = best[0]
-        measures.tokens.inc(answered.tokens)
-        measures.answer_of(label).inc()
-        measures.confidence.observe(confidence)
-        return {"label": label, "confidence": confidence, "probabilities": dict(best)}
+        label, confidence = next(iter(answered.answer.items()))
+        self.measures.answered(label, confidence, answered.tokens)
+        best = answered.answer if top is None else dict([*answered.answer.items()][:top])
+        return {"label": label, "confidence": confidence, "probabilities": best}

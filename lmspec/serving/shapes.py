@@ -1,10 +1,10 @@
 """shapes: texts as clients of OpenAI's API read them, whole and in parts."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lmspec.serving import compact
 from lmspec.serving.decoding import Answer
 
 Values = dict[str, Any]
@@ -120,5 +120,5 @@ def usage(answers: Sequence[Answer]) -> dict[str, int]:
 
 
 def sent(values: Values) -> bytes:
-    """A server-sent event; JSON in ASCII, which has no line breaks."""
-    return b"data: " + json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n\n"
+    """A server-sent event."""
+    return b"data: " + compact.content(values) + b"\n\n"

@@ -3,7 +3,6 @@
 Source: https://github.com/kserve/open-inference-protocol
 """
 
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmspec.methods.reading import Ids, Reader
-from lmspec.serving import asking, packing
+from lmspec.serving import asking, compact, packing
 from lmspec.serving.asking import ID, Asked, Refused, Text, malformed
 from lmspec.serving.limits import Limits
 from lmspec.serving.metadata import IDS, LABEL, MASK, OUTPUTS, PROBABILITIES, TEXT, Values
@@ -81,7 +80,7 @@ def rendered(
         size = {"parameters": {packing.SIZE: len(packed)}}
         outputs.append(output | (size if binary else {"data": data}))
         tensors += packed
-    head = json.dumps(about | {"outputs": outputs}, separators=(",", ":")).encode("ascii")
+    head = compact.content(about | {"outputs": outputs})
     return head + tensors, len(head) if tensors else None
 
 

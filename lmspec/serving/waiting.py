@@ -41,9 +41,10 @@ class Job(Generic[Item, Result]):
 
 
 class Line(Generic[Item, Result]):
-    """A bounded line, and the threads that work on it.
+    """A bounded line, the threads that work on it, and a thread that helps now and then.
 
     compute  what is done with a text; several threads call it
+    threads  texts that are computed at once, with those that `help` computes
     most     texts that may wait
     """
 
@@ -51,7 +52,10 @@ class Line(Generic[Item, Result]):
         self._compute, self.most = compute, most
         self._waiting = 0  # texts
         self._jobs: deque[Job[Item, Result]] = deque()
-        self._ready = threading.Condition()
+        self._free = threads  # texts that could be computed beside those that are
+        self._idle = 0  # threads that wait for a text
+        self._woken = 0  # threads that were woken for one, and have not gone on yet
+        self._ready = threading.Condition(threading.Lock())
         self._open = True
         self._threads = [
             threading.Thread(target=self._work, name=f"texts-{number}", daemon=True)
@@ -65,15 +69,40 @@ class Line(Generic[Item, Result]):
         """Texts that no thread has taken."""
         return self._waiting
 
-    def put(self, job: Job[Item, Result]) -> bool:
-        """Let the texts of a job wait. Is there room for them?"""
+    def put(self, job: Job[Item, Result], helped: bool = False) -> bool:
+        """Let the texts of a job wait. Is there room for them?
+
+        helped  `help` will be called soon, so one text needs no thread to be woken
+        """
         with self._ready:
             if not self._open or self._waiting + len(job.texts) > self.most:
                 return False
             self._waiting += len(job.texts)
             self._jobs.append(job)
-            self._ready.notify(len(job.texts))
+            self._wake(helped)
         return True
+
+    def help(self, suits: Callable[[Item], bool]) -> bool:
+        """Compute the next text on this thread, if it suits. Has it, and are there more?"""
+        with self._ready:
+            job = self._jobs[0] if self._jobs and self._free else None
+            if job is None or not suits(job.texts[job._next]):
+                self._wake(helped=False)
+                return False
+            taken = self._taken()
+        self._finish(*taken)
+        with self._ready:
+            if not self._jobs:
+                return False
+            self._wake(helped=True)
+            return True
+
+    def computed(self, item: Item) -> Result | Exception:
+        """What comes of a text, here and now."""
+        try:
+            return self._compute(item)
+        except Exception as error:  # of one text: the others, and the thread, go on
+            return error
 
     def drop(self, job: Job[Item, Result]) -> None:
         """Compute no more texts of a job; `finished` is not called unless all are taken."""
@@ -86,37 +115,59 @@ class Line(Generic[Item, Result]):
         """Take no more jobs; the threads end when none is left."""
         with self._ready:
             self._open = False
-            self._ready.notify_all()
+            self._wake_all()
         for thread in self._threads:
             thread.join()
 
+    def _wake(self, helped: bool) -> None:
+        """So many threads as there are texts that wait, or processors for them."""
+        number = min(self._idle, min(self._waiting, self._free) - helped - self._woken)
+        if number > 0:
+            self._idle -= number
+            self._woken += number
+            self._ready.notify(number)
+
+    def _wake_all(self) -> None:
+        """To end."""
+        self._woken += self._idle
+        self._idle = 0
+        self._ready.notify_all()
+
     def _work(self) -> None:
         while (taken := self._take()) is not None:
-            job, number = taken
-            try:
-                result: Result | Exception = self._compute(job.texts[number])
-            except Exception as error:  # of one text: the others, and the thread, go on
-                result = error
-            with self._ready:
-                job.results[number] = result
-                job._done += 1
-                last = job._done == len(job.texts)
-            if last:
-                job.finished()
+            self._finish(*taken)
 
     def _take(self) -> tuple[Job[Item, Result], int] | None:
-        """The next text, of the job whose turn it is: the place where texts could be batched."""
+        """The next text, as soon as there is one, and a processor for it; None at the end."""
         with self._ready:
-            while not self._jobs:
-                if not self._open:
+            while not (self._jobs and self._free):
+                if not (self._open or self._jobs):
+                    self._wake_all()
                     return None
+                self._idle += 1
                 self._ready.wait()
-            job = self._jobs.popleft()
-            number = job._next
-            job._next += 1
-            self._waiting -= 1
-            if job._left:
-                self._jobs.append(job)
-            if job.began is None:
-                job.began = time.monotonic()
-            return job, number
+                self._woken -= 1
+            return self._taken()
+
+    def _taken(self) -> tuple[Job[Item, Result], int]:
+        """The next text, of the job whose turn it is."""
+        job = self._jobs.popleft()
+        number = job._next
+        job._next += 1
+        self._waiting -= 1
+        self._free -= 1
+        if job._left:
+            self._jobs.append(job)
+        if job.began is None:
+            job.began = time.monotonic()
+        return job, number
+
+    def _finish(self, job: Job[Item, Result], number: int) -> None:
+        result = self.computed(job.texts[number])
+        with self._ready:
+            job.results[number] = result
+            job._done += 1
+            self._free += 1
+            last = job._done == len(job.texts)
+        if last:
+            job.finished()

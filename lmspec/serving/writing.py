@@ -34,10 +34,9 @@ class WritingRelease(AnyRelease):
     bundle: WritingBundle
 
     def __init__(self, given: Given, slots: int) -> None:
-        super().__init__(given)
         if not isinstance(given.bundle, WritingBundle):
             raise other_kind(given.bundle)
-        self.bundle = given.bundle
+        super().__init__(given)
         self.slots = slots if self.writer.batch_invariant else 1
         self._decoding = Decoding(self.writer)
         self.line: Line[Prompt, None] = Line(self._decoding.write, self.slots, self.limits.queue)
@@ -162,7 +161,7 @@ class WritingService(AnyService[WritingRelease]):
                 prompt.left = True
             release.line.drop(job)
             if job.began is not None:  # both are of the monotonic clock
-                self.measures.waited.observe(max(0.0, job.began - arrived))
+                self.measures.waited.add(max(0.0, job.began - arrived))
 
     def answer(self, release: WritingRelease, ended: Answer | Exception, arrived: float) -> Answer:
         """A text that has ended, counted. Raises Refused.
@@ -176,15 +175,15 @@ class WritingService(AnyService[WritingRelease]):
         elif not ended.prompt_tokens and release.limits.empty_text == "refused":
             refused = EMPTY
         if refused:
-            measures.text_of(refused.code).inc()
+            measures.texts.add(refused.code)
             raise refused
         assert isinstance(ended, Answer)
-        measures.text_of("answered" if ended.prompt_tokens else "empty").inc()
+        measures.texts.add("answered" if ended.prompt_tokens else "empty")
         measures.writes(ended.prompt_tokens, len(ended.tokens), ended.stopped)
         if ended.tokens:
-            measures.first_token.observe(ended.first - arrived)
+            measures.first_token.add(ended.first - arrived)
         if len(ended.tokens) > 1 and ended.last > ended.first:
-            measures.rate.observe((len(ended.tokens) - 1) / (ended.last - ended.first))
+            measures.rate.add((len(ended.tokens) - 1) / (ended.last - ended.first))
         return ended
 
     def _why(self, error: Exception) -> Refused:
