@@ -11,7 +11,7 @@ import torch
 from lmspec.architectures import cnn, rnn
 from lmspec.errors import LmspecError
 from lmspec.formats import graph
-from lmspec.methods import exporting, quantizing, torchrun
+from lmspec.methods import company, exporting, quantizing, torchrun
 from lmspec.specs.quantized import Contract, Dynamic, Static
 from stages import quantized
 from tests.test_training import make
@@ -145,3 +145,49 @@ def test_a_broken_contract_ends_the_build() -> None:
             )
     before, after = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[0.8, 0.2], [0.6, 0.4]])
     assert quantizing.furthest(before, after, 1) == [(1, 1, 0.8, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "alike"),
+    [
+        ("cnn", True),
+        ("lstm", False),
+    ],
+)
+def test_company_is_measured(kind: str, alike: bool, exported: dict, tmp_path: Path) -> None:
+    """int8 with scales of calibration gives the same bits in any batch, with scales of the batch
+    it does not."""
+    scheme: Dynamic | Static = Dynamic(kind="dynamic", per_channel=False, reduce_range=True)
+    if alike:
+        scheme = Static(kind="static", per_channel=True, reduce_range=True)
+    made = quantizing.quantize(exported[kind][1], scheme, feeds(8))
+    found = company.batch_difference(forward(made, tmp_path), company.probes(250, 16), 0)
+    assert (found == 0) is alike
+
+
+def test_company_that_gives_no_number_is_the_worst() -> None:
+    """Alone it is a number: in a batch of several it is none."""
+
+    def sums(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        found = np.where(mask == 1, ids, 0).sum(1, keepdims=True).astype(np.float32)
+        return np.where(len(ids) > 7, np.nan, found)
+
+    probes = company.probes(250, 16)
+    assert company.batch_difference(sums, probes, 0) == np.inf
+    assert company.batch_difference(sums, probes[:7], 0) == 0
+    crowded = lambda ids, mask: sums(ids, mask) + np.float32(1e-3 * len(ids))  # noqa: E731
+    assert 0 < company.batch_difference(crowded, probes[:7], 0) < 0.01
+    with pytest.raises(ValueError, match="alone"):
+        company.batch_difference(sums, probes[:1], 0)
+    assert sorted(map(len, probes))[0] == 1 and max(map(len, probes)) == 16
+
+
+def test_a_contract_may_demand_the_same_bits_in_any_company() -> None:
+    """Of a classifier, too, and only if it says so."""
+    contract = {"max_disagreement_rate": 1, "max_mean_probability_difference": 1}
+    lost = {"disagreement_rate": 0, "mean_probability_difference": 0, "batch_difference": 0.5}
+    quantized.require(lost, Contract.model_validate(contract), "exported.x")
+    strict = Contract.model_validate(contract | {"max_batch_difference": 0})
+    quantized.require(lost | {"batch_difference": 0.0}, strict, "exported.x")
+    with pytest.raises(LmspecError, match=r"batch_difference is 0\.5; the contract allows 0"):
+        quantized.require(lost, strict, "exported.x")

@@ -399,8 +399,10 @@ def needs(bundle: Path, tmp_path: Path) -> stage.Needs:
     documents.write(frame, tmp_path / "scores/predictions.parquet")
     summary = {"of": "exported.a", "batch_size": 8, "metrics": {}, "accepted_overlap": []}
     (tmp_path / "scores/metrics.json").write_text(json.dumps(summary))
+    (tmp_path / "data/metrics").mkdir(parents=True)
+    (tmp_path / "data/metrics/exported-a.json").write_text('{"batch_difference": 0.0}')
     folders = {"exported.a": tmp_path / "graph", "scores.a": tmp_path / "scores"}
-    return stage.Needs(folders, None, Machine(device="cpu"))
+    return stage.Needs(folders, None, Machine(device="cpu"), tmp_path)
 
 
 def build(needs: stage.Needs, out: Path, **more: object) -> str:
@@ -424,6 +426,35 @@ def test_a_bundle_answers_as_it_was_scored(needs: stage.Needs, tmp_path: Path) -
     }
     made_from = {name: folders.sha256(needs[name]) for name in ("exported.a", "scores.a")}
     assert (about.title, about.made_from, about.serving) == ("t", made_from, None)
+
+
+def test_a_bundle_knows_whether_texts_may_be_computed_together(
+    needs: stage.Needs, tmp_path: Path
+) -> None:
+    """As the stage of its graph has measured it: only if each logit has the same bits."""
+    figures = tmp_path / "data/metrics/exported-a.json"
+    for number, (text, alike) in enumerate(
+        (('{"batch_difference": 0.0}', True), ('{"batch_difference": 1e-6}', False), ("{}", False))
+    ):
+        figures.write_text(text)
+        build(needs, tmp_path / f"out-{number}")
+        about = json.loads((tmp_path / f"out-{number}/lmspec.json").read_text())
+        assert about["batch_invariant"] is alike
+
+
+def test_one_text_has_the_bits_of_many(bundle: Path) -> None:
+    """The shorter way of a single text gives the probabilities and the tokens of the longer one."""
+    classifier = predict.Classifier(bundle)
+    texts = [text for _, text, _ in miniature.sentences("honestly ")]
+    for text in [*texts, *ODD, " ".join(texts[:9])]:
+        cleaned = classifier.clean(text)
+        if not cleaned:
+            assert classifier.answer(text) == ({}, 0)
+            continue
+        windows = classifier.reader.read([cleaned])
+        (answer,) = classifier.answers(windows)
+        got, tokens = classifier.answer(text)
+        assert [*got.items()] == [*answer.items()] and tokens == int(windows.tokens.sum())
 
 
 def test_limits_of_the_service_are_in_manifest_and_card(needs: stage.Needs, tmp_path: Path) -> None:

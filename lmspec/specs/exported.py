@@ -53,7 +53,7 @@ class ExportedSpec(Artifact):
     metrics = (
         Metric("largest_logit_difference", "lower"),
         Metric("greedy_same", "higher", share=True, of=TOKENS),
-        Metric("batch_difference", "lower", of=CACHES),
+        Metric("batch_difference", "lower", of=("labels", *CACHES)),
         Metric("same_prompts", "higher", share=True, of=FILES),
         Metric("nodes", of=("labels", *CACHES)),
         Metric("bytes", "lower", evidence="size"),

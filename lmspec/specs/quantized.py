@@ -73,7 +73,8 @@ class WeightOnly(Spec):
 class Contract(Spec):
     """What quantization may cost, measured on the calibration texts. Beyond it the build fails.
 
-    Of a model that writes, the first two are of learned tokens in place of texts.
+    Of a model that writes, the first two are of learned tokens in place of texts, and all are
+    needed; of one that predicts labels, the last is a further one.
     """
 
     max_disagreement_rate: float = Field(
@@ -100,7 +101,7 @@ class Contract(Spec):
         ge=0,
         le=1000,
         description="largest difference of a logit that is computed alone and beside others; 0: an"
-        " answer does not depend on its company",
+        " answer does not depend on its company, so that a service may compute texts together",
     )
 
 
@@ -119,7 +120,7 @@ class QuantizedSpec(Artifact):
         Metric("loss_increase_low", of=TOKENS),
         Metric("loss_increase_high", of=TOKENS),
         Metric("greedy_prefix", "higher", share=True, of=TOKENS),
-        Metric("batch_difference", "lower", of=TOKENS),
+        Metric("batch_difference", "lower"),
         Metric("bytes", "lower", evidence="size"),
         Metric("bytes_before"),
         Metric("quantized_operations"),

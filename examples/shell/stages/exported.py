@@ -9,7 +9,7 @@ import onnx
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, graph, kinds
-from lmspec.methods import exporting, torchrun
+from lmspec.methods import company, exporting, torchrun
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.exported import ExportedSpec
 
@@ -60,8 +60,11 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "clean": dict(source.clean),
     }
     graph.write(model, source.tokenizer, about, out)
+    forward = graph.read(out, 1).forward  # one thread, as a service computes
+    probes = company.probes(vocabulary, max_length)
     report = {
         "largest_logit_difference": worst,
+        "batch_difference": company.batch_difference(forward, probes, source.pad_id),
         "nodes": len(model.graph.node),
         "bytes": (out / "model.onnx").stat().st_size,
     }

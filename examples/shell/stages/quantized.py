@@ -9,7 +9,7 @@ import onnx
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, examples, graph
-from lmspec.methods import encoding, quantizing, reading
+from lmspec.methods import company, encoding, quantizing, reading
 from lmspec.specs.quantized import Contract, Half, QuantizedSpec, WeightOnly
 
 # by their names: each is in the key of such graphs alone
@@ -37,6 +37,8 @@ def build(spec: QuantizedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     # one window at a time: the scale of an int8 activation, so the answer, depends on its batch
     before, after = (reading.predicted(g.forward, windows, g.pad_id, 1) for g in (source, result))
     lost = quantizing.loss_of(before, after)
+    forward = graph.read(out, 1).forward  # one thread, as a service computes
+    lost["batch_difference"] = company.batch_difference(forward, windows.ids, result.pad_id)
     texts = documents.read_split(needs[spec.calibrate], "dev", ["text"])["text"].to_list()
     worst = [
         f"{texts[drawn[i]][:60]!r}: {source.labels[label]} {one:.3f} -> {other:.3f}"

@@ -15,7 +15,8 @@ WRECKED = (
     " scale with them: its logits would be off by 24, and depend on what is beside them",
     "use weight_only for a model that writes",
 )
-OF_WRITERS = ("max_loss_increase", "min_greedy_prefix", "max_batch_difference")
+OF_WRITERS = ("max_loss_increase", "min_greedy_prefix")
+NEEDED_OF_WRITERS = (*OF_WRITERS, "max_batch_difference")
 # (kind of an architecture or of its cells, scheme): why it does not suit, what to do
 UNSUITED = {
     ("causal", "dynamic"): WRECKED,
@@ -58,12 +59,12 @@ def contract_is_of_the_scheme(quantized: Mapping[str, Any]) -> Iterator[Disagree
     """What a model that writes may lose is about its loss, its answers and its company."""
     is_writer, contract = quantized["scheme"]["kind"] == "weight_only", quantized["contract"]
     others = ((("scheme", "kind"), "the scheme"),)
-    for field in OF_WRITERS:
+    for field in NEEDED_OF_WRITERS:
         value = contract.get(field)
         if is_writer and value is None:
             found = f"the contract has no {field}"
             remedy = "add it: `lmspec explain quantized.contract`"
             yield Disagreement(("contract",), found, remedy, others)
-        elif not is_writer and value is not None:
+        elif not is_writer and field in OF_WRITERS and value is not None:
             found = f"{field} is of models that write"
             yield Disagreement(("contract", field), found, "remove it", others)
