@@ -1,5 +1,6 @@
 """lmspec explain: every path leads somewhere, and its description agrees with the schema."""
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "sides/posts.csv").write_text("id,split\n")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/suspects-reviews.csv").write_text(f"{','.join(HEADER)}\n")
+    shutil.copytree(ROOT / "cases", tmp_path / "cases")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems
@@ -234,6 +236,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "quantized.of",
         "scores.of",
         "explained.of",
+        "examined.of",
         "speed.of",
         "speed.against",
         "bundle.of",

@@ -605,6 +605,14 @@ def _suspects_among_texts_without_labels(folder: Path) -> None:
     suspects.build(spec, needs(splits_old=folder / "splits"), folder)
 
 
+def _a_file_of_cases_that_is_not_there(folder: Path) -> None:
+    from lmspec.specs.examined import ExaminedSpec
+    from stages import examined
+
+    fields = {"of": "quantized.a", "cases": "cases.yaml", "on": "splits.a", "rows": 8, "seed": 1}
+    examined.build(ExaminedSpec.model_validate(fields), needs(quantized_a=folder), folder)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -650,6 +658,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "explained-texts-exist": (_an_empty_split_that_is_explained, "its test split is empty"),
     "method-suits-the-explained": (_gradients_of_a_graph, "and quantized.cnn is a graph"),
     "masking-suits-the-explained": (_a_mask_of_a_cnn, "its tokenizer has no mask token"),
+    "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

@@ -51,7 +51,7 @@ class MetricPair:
         value = artifact.number(self.path)
         if value is None:
             return None
-        if self.candidate.noun == "scores" and len(self.path) > 1:
+        if artifact.has_examples and len(self.path) > 1:
             return Measurement(value, artifact.sample(self.path[0]))
         return Measurement(value, Unavailable("git keeps nothing that tells its spread"))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmspec.compare import answers
+from lmspec.compare import answers, cases
 from lmspec.compare.caching import cached
 from lmspec.compare.revision import Metrics, Revision, Table, Unavailable, at
 from lmspec.language import nouns
@@ -18,6 +18,8 @@ from lmspec.statistics.sides import Side
 
 NO_PREDICTIONS = "keeps no predictions"
 BINS = 15  # of the calibration error, where the spec names no number
+EXAMINED = "examined"
+WITH_EXAMPLES = ("scores", EXAMINED)  # nouns of which git has a row for each example
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class Artifact:
         """Its metrics file, nested, or why it cannot be read."""
         return self.revision.metrics(self.name)
 
+    @property
+    def has_examples(self) -> bool:
+        """Do its metrics follow from a table with a row for each example, or case?"""
+        return self.noun in WITH_EXAMPLES
+
     def number(self, path: MetricPath) -> float | None:
         """A metric; None if it is not a finite number."""
         return self.revision.number(self.name, path)
@@ -96,15 +103,26 @@ class Artifact:
     @property
     def examples_table(self) -> str:
         """The table that has a row for each example, by what its spec says is scored."""
+        if self.noun == EXAMINED:
+            return cases.TABLE
         ways = {"generation": "answers", "choices": "choices"}
         return next((ways[way] for way in ways if self.spec.get(way) is not None), "predictions")
 
     @functools.cached_property
     def predictions(self) -> Mapping[str, Side]:
-        """Dataset -> labels predicted on its test split, or texts; empty if git has none."""
+        """Dataset -> labels predicted on its test split, or texts; of a suite what passes.
+
+        Empty if git has none.
+        """
+        if self.noun == EXAMINED:
+            return {suite: side for suite, (side, _) in self._cases.items()}
         if self.examples_table != "predictions":
             return self._answers[0]
         return predictions.read(self.table("predictions")) or {}
+
+    @functools.cached_property
+    def _cases(self) -> Mapping[str, tuple[Answers, TextScale]]:
+        return cases.read(self.table(cases.TABLE))
 
     @functools.cached_property
     def _answers(self) -> tuple[Mapping[str, Answers], TextScale]:
@@ -127,7 +145,8 @@ class Artifact:
         if len(set(side.id)) < len(side.id):
             return Unavailable(f"the predictions of {revision} repeat an example of {dataset}")
         if isinstance(side, Answers):
-            return Sample(side, self._answers[1])
+            own = self._cases[dataset] if self.noun == EXAMINED else self._answers
+            return Sample(side, own[1])
         classes, used = at(self.metrics, (dataset, "f1")), {*side.label, *side.predicted}
         labels = tuple(classes if isinstance(classes, dict) else sorted(used))
         if unknown := used - set(labels):
@@ -142,7 +161,7 @@ class Artifact:
 
         None if it has one, or if that is unknown.
         """
-        sample = self.sample(path[0]) if self.noun == "scores" and len(path) > 1 else None
+        sample = self.sample(path[0]) if self.has_examples and len(path) > 1 else None
         if not isinstance(sample, Sample):
             return None
         metric, tables = split_metric(path[1:]), sample.predictions.strata.tables

@@ -176,7 +176,7 @@ def of_difference(pair: ArtifactPair, path: MetricPath, confidence: float) -> Bo
         if baseline is None or candidate is None:
             return f"{_lacking(pair, baseline)} does not have it"
         return exactly(candidate - baseline)
-    if pair.noun != "scores":
+    if not pair.has_examples:
         return (
             exactly(0.0) if baseline == candidate is not None else untested.reason(pair.name, path)
         )

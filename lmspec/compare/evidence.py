@@ -40,6 +40,11 @@ class ArtifactPair:
         return self.baseline.exists and self.candidate.exists
 
     @property
+    def has_examples(self) -> bool:
+        """Do its metrics follow from a table with a row for each example, or case?"""
+        return self.candidate.has_examples
+
+    @property
     def same_predictions(self) -> bool:
         """Is the committed table of predictions the same file in both? Then none needs reading."""
         ids = [end.table_id(end.examples_table) for end in self]
@@ -53,9 +58,9 @@ class ArtifactPair:
             return baseline
         if isinstance(candidate, Unavailable):
             return candidate
-        if baseline.predictions.kind != candidate.predictions.kind:
-            kinds = f"{baseline.predictions.kind}, and {candidate.predictions.kind}"
-            return Unavailable(f"other answers: {kinds}")
+        if baseline.predictions.form != candidate.predictions.form:
+            forms = f"{baseline.predictions.form}, and {candidate.predictions.form}"
+            return Unavailable(f"other answers: {forms}")
         labels = baseline.scale.labels, candidate.scale.labels
         if set(labels[0]) != set(labels[1]):
             return Unavailable(f"other labels: {', '.join(labels[0])}, and {', '.join(labels[1])}")
@@ -85,7 +90,7 @@ class ArtifactPair:
         baseline, candidate = (end.sample(dataset) for end in self)
         if isinstance(baseline, Unavailable) or isinstance(candidate, Unavailable):
             return None
-        if self.same_predictions or baseline.predictions.kind != candidate.predictions.kind:
+        if self.same_predictions or baseline.predictions.form != candidate.predictions.form:
             return None
         return lacking(baseline.predictions, candidate.predictions)
 
@@ -127,7 +132,7 @@ class ArtifactPair:
         if isinstance(baseline, Unavailable) or self.same_predictions:
             return [candidate]
         old, new = baseline.predictions, candidate.predictions
-        if old.kind != new.kind:
+        if old.form != new.form:
             return [candidate]
         if old.id != new.id or old.group != new.group:
             candidate = replace(candidate, joined=predictions.groups_of_either(old, new))

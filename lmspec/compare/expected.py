@@ -1,6 +1,6 @@
 """expected: the metrics that a revision's spec promises: one that is absent is lost only if so."""
 
-from lmspec.compare.artifact import Artifact
+from lmspec.compare.artifact import EXAMINED, Artifact
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.revision import Revision
 from lmspec.language import metric_names
@@ -14,9 +14,11 @@ UNSOUND = (KeyError, TypeError, AttributeError, ValueError, RecursionError)
 def dropped(pair: ArtifactPair, path: MetricPath) -> bool:
     """Did the baseline's spec promise a metric that the candidate's does not, as a test set less?
 
-    False if that is unknown.
+    False if that is unknown. What was examined and is not out of date has all suites of its file.
     """
     baseline, candidate = pair
+    if pair.noun == EXAMINED:
+        return candidate.out_of_date is None
     try:
         promised = metric_names.computes(_specs(baseline.revision), _metric(baseline, path))
         return promised and path not in metric_names.paths(
@@ -30,9 +32,10 @@ def wanted(artifact: Artifact, pattern: MetricPath) -> list[MetricPath]:
     """The promised metrics that a pattern names; none if unknown.
 
     Of a corpus and its splits no more is known: a label or a reason to reject that no row has is
-    not among their metrics.
+    not among their metrics. What is examined writes all suites of its file: one that is not there
+    was not in the file.
     """
-    if artifact.noun in ("corpus", "splits"):
+    if artifact.noun in ("corpus", "splits", EXAMINED):
         return []
     try:
         return metric_names.matching(_specs(artifact.revision), _metric(artifact, pattern))

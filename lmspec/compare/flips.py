@@ -4,6 +4,7 @@ Users notice them even where accuracy rises. Source: Yan et al. 2021, Positive-c
 arXiv:2011.09161; Xie et al. 2021, arXiv:2105.03048.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from lmspec.compare import texts
+from lmspec.compare import cases, texts
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.compare.report import Example, Flips, Slice
 from lmspec.compare.revision import Unavailable
@@ -19,6 +20,7 @@ from lmspec.compare.verdicts import CONFIDENCE
 from lmspec.statistics import exact
 from lmspec.statistics.answers import Answers, Choices
 from lmspec.statistics.arrays import Floats, Interval, Ints
+from lmspec.statistics.cases import Cases
 from lmspec.statistics.paired import PairedSample, independent
 from lmspec.statistics.predictions import Predictions
 from lmspec.statistics.sides import Side
@@ -59,7 +61,7 @@ def count(paired: PairedSample, rows: Ints) -> Count:
 def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
     """Of each test split of the scores whose predictions differ. root: of the texts, if at hand."""
     for pair in pairs:
-        if pair.noun != "scores" or pair.same_predictions:
+        if not pair.has_examples or pair.same_predictions:
             continue
         for dataset in pair.candidate.predictions:
             paired = pair.sample(dataset)
@@ -76,7 +78,7 @@ def flips(pairs: Sequence[ArtifactPair], root: Path) -> Iterator[Flips]:
                     counts.rate,
                     counts.bounds(CONFIDENCE)[1],
                     tuple(_slices(paired)),
-                    tuple(_worst(pair.name, paired, dataset, root)),
+                    tuple(_examples(pair, paired, dataset, root)),
                 )
 
 
@@ -90,6 +92,20 @@ def _slices(paired: PairedSample) -> Iterator[Slice]:
         if len(rows):
             counts = count(paired, rows)
             yield Slice(kind, name, len(rows), counts.negative_flips, counts.positive_flips)
+
+
+def _examples(
+    pair: ArtifactPair, paired: PairedSample, dataset: str, root: Path
+) -> Iterator[Example]:
+    candidate = paired.pairs.candidate
+    if not isinstance(candidate, Cases):
+        yield from _worst(pair.name, paired, dataset, root)
+        return
+    lost = np.flatnonzero(paired.pairs.baseline.right & ~candidate.right)
+    ids = [candidate.id[i] for i in lost]
+    tables = pair.baseline.table(cases.TABLE), pair.candidate.table(cases.TABLE)
+    known = texts.of_cases(root, pair.name, dataset, ids)
+    yield from itertools.islice(cases.flipped(tables, dataset, ids, known), SHOWN)
 
 
 def _worst(scores: str, paired: PairedSample, dataset: str, root: Path) -> Iterator[Example]:

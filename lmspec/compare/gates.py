@@ -238,7 +238,7 @@ class _Evaluation:
         known  what it names in the candidate
         """
         baseline, candidate = self.pair
-        if self.within or self.pair.noun != "scores" or "*" not in self.gate.metric:
+        if self.within or not self.pair.has_examples or "*" not in self.gate.metric:
             return
         if not baseline.exists:
             return
@@ -257,7 +257,7 @@ class _Evaluation:
         """Why a metric of a class or table has no value in a revision that the gate needs."""
         if reason := self.pair.candidate.no_example(path):
             return reason
-        if self.pair.noun != "scores" or not isinstance(self.gate, PAIRED) or len(path) < 2:
+        if not self.pair.has_examples or not isinstance(self.gate, PAIRED) or len(path) < 2:
             return None
         baseline = self.pair.baseline
         if reason := baseline.no_example(path):
@@ -311,7 +311,7 @@ class _Evaluation:
     def _with_lacking(self, path: MetricPath) -> float | None:
         """The value with lacking test examples counted as wrong; None if none are lacking."""
         metric = split_metric(path[1:])
-        if self.pair.noun != "scores" or self.pair.lacking_note(path[0], metric.table) is None:
+        if not self.pair.has_examples or self.pair.lacking_note(path[0], metric.table) is None:
             return None
         *_, every = self.pair.levels(path[0])
         counts = every.scale.computes(metric.name) and every.rows(metric.table).size
@@ -319,7 +319,7 @@ class _Evaluation:
 
     def _noted(self, finding: Finding, path: MetricPath) -> Finding:
         """Adds which labels the value leaves out, and which examples count as wrong."""
-        if self.pair.noun != "scores" or len(path) < 2:
+        if not self.pair.has_examples or len(path) < 2:
             return finding
         metric, sample = split_metric(path[1:]), self.pair.candidate.sample(path[0])
         if isinstance(sample, Unavailable) or not sample.scale.computes(metric.name):
@@ -330,7 +330,7 @@ class _Evaluation:
     def _another_scorer(self, path: MetricPath) -> str | None:
         """How the metric contradicts the predictions, or that they are missing; None if neither."""
         artifact, metric = self.pair.candidate, split_metric(path[1:])
-        if artifact.noun != "scores":
+        if not artifact.has_examples:
             return None
         sample = artifact.sample(path[0])
         if isinstance(sample, Unavailable):
@@ -369,7 +369,7 @@ class _Evaluation:
 
     def _with_left_out(self, finding: Finding, dataset: str, metric: SplitMetric) -> Finding:
         """Adds which examples were left out of the comparison, and which count as wrong."""
-        paired = self.pair.sample(dataset) if self.pair.noun == "scores" else None
+        paired = self.pair.sample(dataset) if self.pair.has_examples else None
         if not isinstance(paired, PairedSample):
             return finding
         notes = (

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from lmspec.compare import bounds, expected, explanations, graded, untested
-from lmspec.compare.artifact import NO_PREDICTIONS, Artifact, leaves
+from lmspec.compare.artifact import EXAMINED, NO_PREDICTIONS, Artifact, leaves
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Family, Metric, Verdict
 from lmspec.compare.revision import Metrics, Unavailable, at, number
 from lmspec.compare.verdicts import CONFIDENCE, Row, of_sizes, towards
 from lmspec.language import nouns
-from lmspec.specs.names import METRICS, ArtifactName, MetricPath
+from lmspec.specs.names import METRICS, ArtifactName, MetricName, MetricPath
 from lmspec.specs.results import EXACT
 from lmspec.statistics import exact
 from lmspec.statistics.paired import PairedSample, split_metric
@@ -78,7 +78,7 @@ def _row(pair: ArtifactPair, path: MetricPath, metric: Metric, lost: str | None)
     if turned := bounds.turned(pair, path):
         return Row(replace(metric, verdict="not comparable", reason=turned))
     is_exact = nouns.evidence(pair.name, path) in EXACT
-    if pair.noun == "scores" and len(path) > 1 and metric.better and not is_exact:
+    if pair.has_examples and len(path) > 1 and metric.better and not is_exact:
         return scored(pair, path, metric)
     baseline, candidate = metric.baseline, metric.candidate
     if baseline == candidate and type(baseline) is type(candidate):
@@ -175,13 +175,16 @@ def tested(paired: PairedSample, path: MetricPath, metric: Metric) -> Row:
     estimate = paired.difference(part)
     p, method = paired.p(part, estimate)
     whole = part.table is None and "." not in name and name not in FURTHER
+    family: Family = "test sets" if whole else "slices"
+    if MetricName.parse(metric.name).artifact.noun == EXAMINED:
+        family = "cases"  # many: with the others they would cost those power
     metric = replace(
         metric,
         verdict="inconclusive",
         difference=estimate.value,
         interval=paired.interval(part, estimate, CONFIDENCE),
         p=p,
-        family="test sets" if whole else "slices",
+        family=family,
         method=method,
     )
     low, high = paired.scale.limits(part.name)

@@ -15,7 +15,7 @@ Numbers = tuple[float, ...]
 Interval = tuple[float, float]
 Matrix = tuple[tuple[int, ...], ...]  # a row for each true label
 Bins = tuple[tuple[float, float, int], ...]  # (mean confidence, accuracy, examples) of each
-Family = Literal["test sets", "slices", "explanations"]
+Family = Literal["test sets", "slices", "explanations", "cases"]
 Better = Literal["higher", "lower"]
 Verdict = Literal[
     "better",  # significantly, in the direction that the metric's stage declares
@@ -129,8 +129,8 @@ class Metric:
     better      the direction of progress, as its stage declares it; None if it has none
     interval    95 %, of the difference, for this metric alone; None if the units are too few
     p, p_holm   two-sided; the verdict goes by p_holm, corrected over the family
-    family      `test sets`, `slices` for one class or table, or `explanations`; None if it was not
-                tested
+    family      `test sets`, `slices` for one class or table, `explanations`, or `cases` of suites;
+                None if it was not tested
     mde         minimum detectable effect at 80 % power, at the level of the verdict; None: none is
     method      the test
     examples    common examples

@@ -40,6 +40,13 @@ def of_answers(
     return found
 
 
+def of_cases(root: Path, examined: str, suite: str, ids: Collection[str]) -> dict[str, str]:
+    """Id -> text of cases of a suite, where they are at hand."""
+    path = root / ArtifactName.parse(examined).folder / "cases.parquet"
+    found = _rows(path, ("id", "suite", "text"), ids)
+    return {name: text for name, own, text in found if own == suite}
+
+
 def _rows(path: Path, columns: tuple[str, ...], ids: Collection[str]) -> list[tuple[str, ...]]:
     """The rows of some ids; none if the file is not here, or not such a table."""
     if not ids or not path.is_file():

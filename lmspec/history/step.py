@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from lmspec.compare import bounds, graded, untested
-from lmspec.compare.artifact import NO_PREDICTIONS, Artifact
+from lmspec.compare.artifact import NO_PREDICTIONS, WITH_EXAMPLES, Artifact
 from lmspec.compare.evidence import NOT_DERIVABLE, ArtifactPair
 from lmspec.compare.report import Better, Interval, Verdict
 from lmspec.compare.revision import Revision, Unavailable
@@ -89,7 +89,7 @@ def _pair(baseline: Revision, candidate: Revision, name: MetricName) -> Artifact
 
 def _is_scored(name: MetricName) -> bool:
     exact = nouns.evidence(name.artifact, name.path) in EXACT
-    return name.artifact.noun == "scores" and len(name.path) > 1 and not exact
+    return name.artifact.noun in WITH_EXAMPLES and len(name.path) > 1 and not exact
 
 
 def _scored(pair: ArtifactPair, name: MetricName, plain: float, better: Better) -> Step:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lmspec.compare.artifact import Artifact, leaves
+from lmspec.compare.artifact import EXAMINED, Artifact, leaves
 from lmspec.compare.revision import Table, Unavailable, at
-from lmspec.inspection import parts, prompts, texts
+from lmspec.inspection import parts, prompts, suites, texts
 from lmspec.inspection.overview import Inspection, estimate, references
 from lmspec.inspection.results import (
     Bin,
@@ -57,6 +57,7 @@ def detail(inspected: Inspection, name: str, everything: bool = True) -> Detail:
         [prompts.on_prompts(inspected, artifact, score) for score in inspected.written(name)]
         if artifact.noun == "scores"
         else [],
+        list(suites.of_artifact(inspected, artifact)) if artifact.noun == EXAMINED else [],
         dict(_over_seeds(artifact)),
         len(at(artifact.metrics, ("seeds",)) or ()),
         _numbers(artifact.table("curve")),

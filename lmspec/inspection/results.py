@@ -199,6 +199,40 @@ class OnPrompts:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A case that does not pass.
+
+    expected, predicted  the label that it must have, or whose probability is watched; and its own
+    before, probability  of `expected`: of the text before the change (None: there is none), and of
+                         this one
+    text                 None if it is of a test split whose data are not here
+    """
+
+    id: str
+    expected: str
+    predicted: str
+    before: float | None
+    probability: float | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """A suite of cases. metric: `pass_rate`, or `gap` of groups.
+
+    cases  or templates, of groups
+    means  term -> mean probability in all templates, the lowest first; of groups alone
+    """
+
+    suite: str
+    metric: str
+    found: Estimate
+    cases: int
+    means: Mapping[str, float]
+    worst: Sequence[Failure]
+
+
+@dataclass(frozen=True)
 class NGram:
     """One of the heaviest n-grams of a linear model, for a label."""
 
@@ -216,6 +250,7 @@ class Detail:
     scored      scores of it, if it is a model or a graph
     written     the same of models that write
     prompts     of scores of generated answers, in place of `datasets`
+    suites      of what was examined
     metrics     dotted name -> number or text, as its stage reported them
     over_seeds  dev metric -> its mean over several trainings, with their interval
     seeds       number of these trainings
@@ -230,6 +265,7 @@ class Detail:
     metrics: Mapping[str, Any]
     datasets: Sequence[OnDataset]
     prompts: Sequence[OnPrompts]
+    suites: Sequence[SuiteResult]
     over_seeds: Mapping[str, Estimate]
     seeds: int
     curve: Mapping[str, Sequence[float]]

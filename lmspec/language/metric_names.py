@@ -5,31 +5,45 @@ A test compares them with those that were written.
 
 from collections.abc import Iterator, Sequence
 
-from lmspec.language import nouns, resolved
+from lmspec.errors import LmspecError
+from lmspec.language import nouns, on_disk, resolved
 from lmspec.language.resolved import Specs, Values
 from lmspec.specs.checks.exported import is_gguf
 from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
-from lmspec.specs.results import ESTIMATES
+from lmspec.specs.results import ESTIMATES, Metric
+from lmspec.specs.suites import Suite
 
 OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
+SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
 
 def computes(specs: Specs, metric: MetricName) -> bool:
     """Whether the artifact will write that metric."""
     declared = nouns.metric(metric.artifact.noun, metric.path)
-    open_ended = declared is not None and OPEN in declared.steps
+    open_ended = declared is not None and _is_open(specs, metric.artifact, declared)
     return open_ended or metric.path in paths(specs, metric.artifact)
 
 
 def matching(specs: Specs, pattern: MetricName) -> list[MetricPath]:
     """Paths of the metrics that a pattern names; of open-ended ones the pattern itself."""
     declared = nouns.metric(pattern.artifact.noun, pattern.path)
-    if declared and OPEN in declared.steps:
+    if declared and _is_open(specs, pattern.artifact, declared):
         return [pattern.path]
     return [path for path in paths(specs, pattern.artifact) if matches(pattern.path, path)]
+
+
+def _is_open(specs: Specs, name: ArtifactName, declared: Metric) -> bool:
+    """Is it not known which there are? So of a file of cases that has a mistake, too."""
+    if declared.steps[0] in (SUITE, TERMS):
+        return isinstance(_suites(specs, name), LmspecError)
+    return OPEN in declared.steps
+
+
+def _suites(specs: Specs, name: ArtifactName) -> tuple[Suite, ...] | LmspecError:
+    return on_disk.suites(specs.root, specs[name]["cases"])
 
 
 def matches(pattern: MetricPath, path: MetricPath) -> bool:
@@ -54,13 +68,15 @@ def without_label(path: MetricPath) -> MetricPath:
 
 
 def flip_slices(specs: Specs, name: ArtifactName) -> list[MetricPath]:
-    """Where flips are counted: test splits of a scores artifact, their classes and tables."""
+    """Where flips are counted: test splits of scores, their classes and tables; suites of cases."""
     slices: list[MetricPath] = []
     for splits in specs[name]["on"] if name.noun == "scores" else ():
         corpus, dataset = specs[specs[splits]["of"]], ArtifactName.parse(splits).name
         slices.append((dataset,))
         slices += [(dataset, "class", label) for label in corpus["labels"]]
         slices += [(dataset, "table", table["name"]) for table in corpus["tables"]]
+    if name.noun == "examined":
+        slices += [(suite,) for suite in _values(specs, name, SUITE, ())]
     return slices
 
 
@@ -136,6 +152,10 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
             return tables if name.noun == "corpus" or len(tables) > 1 else ()
         case "{other}":
             return [ArtifactName.parse(other).name for other in spec.get("beside", ())]
+        case "{suite}" | "{terms}":
+            suites = _suites(specs, name)
+            known = () if isinstance(suites, LmspecError) else suites
+            return [suite.name for suite in known if suite.is_gap == (step == TERMS)]
         case "{own}":
             return [metric["name"] for metric in (spec.get("generation") or {}).get("own") or ()]
         case "{label}":

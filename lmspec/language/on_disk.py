@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lmspec.errors import LmspecError
-from lmspec.formats import lockfile
+from lmspec.formats import cases, lockfile
 from lmspec.specs import blocks
+from lmspec.specs.suites import Suite
 
 MOST_HEADER = 2**25  # bytes
 DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
@@ -118,3 +119,20 @@ def recorded(root: Path, stage: str) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, LmspecError):
         return {}
     return blocks.without(run.params.get("params.yaml", {})) if run else {}
+
+
+def suites(root: Path, file: str) -> tuple[Suite, ...] | LmspecError:
+    """The suites of a file of cases, or what is wrong with it."""
+    try:
+        state = (root / file).stat()
+        return _suites(root, file, (state.st_mtime_ns, state.st_size))
+    except (OSError, ValueError):  # no file, or no name that one can have
+        return LmspecError(file, "there is no such file", "correct `cases`, or add the file")
+
+
+@functools.lru_cache(maxsize=16)
+def _suites(root: Path, file: str, state: tuple[int, int]) -> tuple[Suite, ...] | LmspecError:
+    try:
+        return cases.read(root, file)
+    except LmspecError as error:
+        return error

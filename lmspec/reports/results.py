@@ -14,7 +14,7 @@ from lmspec.inspection.results import (
     Score,
     TextScore,
 )
-from lmspec.reports import generated, tables, values, words
+from lmspec.reports import generated, suites, tables, values, words
 from lmspec.reports.estimates import level, parts, share, signed, size
 from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
@@ -139,6 +139,7 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
         yield from _dataset(on, everything)
     for prompts in found.prompts:
         yield from generated.on_prompts(prompts)
+    yield from suites.sections(found.suites)
     if found.over_seeds:
         rows = ((name.replace("_", " "), level(mean)) for name, mean in found.over_seeds.items())
         means = tables.table("over seeds", "on dev:text|mean, 95 %:number", rows)
@@ -147,7 +148,7 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
         yield Section("training", table=_curve(found.curve))
     if found.ngrams:
         yield Section("heaviest n-grams", table=_ngrams(found, everything))
-    facts = [] if found.datasets or found.prompts else [*found.metrics.items()]
+    facts = [] if found.datasets or found.prompts or found.suites else [*found.metrics.items()]
     if found.over_seeds and not everything:  # the values of each, and what is shown above
         facts = [fact for fact in facts if fact[0].partition(".")[0] not in SEEDS]
     if facts:

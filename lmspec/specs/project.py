@@ -39,6 +39,7 @@ NOUNS = (
     "quantized",
     "scores",
     "explained",
+    "examined",
     "speed",
     "bundle",
     "load",

@@ -10,7 +10,8 @@ from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.sides import Side
 
 EXACT_MATCH = "exact_match"
-RIGHT = (EXACT_MATCH, "accuracy")  # metrics that follow from `right`
+PASS_RATE = "pass_rate"
+RIGHT = (EXACT_MATCH, "accuracy", PASS_RATE)  # metrics that follow from `right`
 PER_BYTE = "accuracy_per_byte"
 ROUNDING = 1e-4  # of a metric: losses are written with six digits
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmspec.statistics import bootstrap, exact, margins, predictions
-from lmspec.statistics.answers import PER_BYTE
+from lmspec.statistics.answers import PASS_RATE, PER_BYTE
 from lmspec.statistics.arrays import Bools, Floats, Interval, Ints
 from lmspec.statistics.bootstrap import Draws, Estimate
 from lmspec.statistics.predictions import Pairs
 from lmspec.statistics.sides import Measure, Side
 
-COUNTED = ("accuracy", "exact_match", PER_BYTE)  # shares of right answers
+COUNTED = ("accuracy", "exact_match", PASS_RATE, PER_BYTE)  # shares of right answers
 OF_ANSWERS = (*COUNTED, *predictions.AVERAGED)
 NAMED = ("f1", "own")  # metrics that are followed by a name
 PLANS = 8  # resamplings that are kept; one can have 200 MB

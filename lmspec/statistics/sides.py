@@ -53,6 +53,11 @@ class Side(abc.ABC):
     label: tuple[str, ...]
     predicted: tuple[str, ...]
 
+    @property
+    def form(self) -> str:
+        """What its answers are; those of another form cannot be compared with them."""
+        return self.kind
+
     @abc.abstractmethod
     def rows(self, places: Sequence[int] | Ints) -> "Side":
         """Some of the examples, in that order."""

@@ -1,0 +1,105 @@
+"""examined: how a model behaves on suites of cases.   model or graph, splits -> cases.parquet"""
+
+import importlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from lmspec import stage
+from lmspec.errors import LmspecError
+from lmspec.formats import cases, documents
+from lmspec.methods import examining, reading
+from lmspec.methods.examining import Case, Judged
+from lmspec.methods.metrics import Floats
+from lmspec.methods.predicting import Predictor
+from lmspec.methods.repairing import repair
+from lmspec.specs.examined import ExaminedSpec
+from lmspec.specs.suites import Suite
+
+
+def build(spec: ExaminedSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Ask the model each text once and alone, as a bundle is asked."""
+    suites = cases.read(needs.root, spec.cases)
+    (module,) = spec.modules()
+    model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
+    cases.require_labels(suites, model.labels)
+    rows = examining.drawn(rows_of(needs[spec.on]), spec.rows, spec.seed)
+    asked = [(suite, examining.cases(suite, rows, spec.seed)) for suite in suites]
+    for suite, mine in asked:
+        require_cases(suite, mine, spec)
+    texts = (text for _, mine in asked for case in mine for text in case.texts)
+    answers = answered(model, dict.fromkeys(texts), clean_of(needs[spec.of]))
+    metrics, tables = {}, []
+    for suite, mine in asked:
+        found = [examining.judged(case, answers, model.labels) for case in mine]
+        metrics[suite.name] = examining.measured(suite, found)
+        stage.say(described(suite, found))
+        tables += found
+    documents.write(frame(tables), out / "cases.parquet")
+    (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    return stage.Report(metrics, {"cases": [examining.row(each) for each in tables]})
+
+
+def rows_of(splits: Path) -> list[examining.Row]:
+    """The texts of the test split; texts of one group of one table have the same group."""
+    test = documents.read_split(splits, "test", ["id", "text", "group", "table"])
+    return [
+        examining.Row(name, text, "" if group is None else f"{table}/{group}")
+        for name, text, group, table in test.iter_rows()
+    ]
+
+
+def clean_of(model: Path) -> Mapping[str, bool]:
+    """How texts are repaired before the model reads them, in its training and in a bundle."""
+    about = json.loads((model / "lmspec.json").read_text(encoding="utf-8"))
+    clean: Mapping[str, bool] = about["clean"]
+    return clean
+
+
+def answered(
+    model: Predictor, texts: Iterable[str], clean: Mapping[str, bool]
+) -> dict[str, Floats]:
+    """Text -> (k,) probabilities. Texts that are the same once repaired are asked once."""
+    of: dict[str, Floats] = {}
+    answers = {}
+    for text in texts:
+        read = repair(text, **clean)
+        if read not in of:
+            windows = model.reader.read([read])
+            of[read] = reading.predicted(model.forward, windows, model.pad_id, 1)[0]
+        answers[text] = of[read]
+    return answers
+
+
+def require_cases(suite: Suite, mine: list[Case], spec: ExaminedSpec) -> None:
+    """Raise LmspecError if a suite has nothing to ask."""
+    if not mine:
+        found = f"{suite.name} changes none of the {spec.rows:,} test texts that were drawn"
+        raise LmspecError(suite.place, found, "draw more `rows`, or remove the suite")
+
+
+def described(suite: Suite, found: list[Judged]) -> str:
+    """A line for people."""
+    if suite.is_gap:
+        means = examining.gaps(found)
+        low, high = (pick(means, key=means.__getitem__) for pick in (min, max))
+        return (
+            f"{suite.name}: {means[high] - means[low]:.3f} apart: "
+            f"{low!r} {means[low]:.3f}, {high!r} {means[high]:.3f}"
+        )
+    failed = [each for each in found if not each.passed]
+    return f"{suite.name}: {len(found) - len(failed):,} of {len(found):,} pass"
+
+
+def frame(found: list[Judged]) -> pl.DataFrame:
+    """All cases with their texts, which do not leave DVC's cache."""
+    rows = [
+        examining.row(each) | {"text": each.case.text, "text_before": each.case.before}
+        for each in found
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+STAGE = stage.Stage(ExaminedSpec, build)
