@@ -1,6 +1,6 @@
 """bench/generate: models that write, trained and run, beside what people use for it.
 
-    python bench/generate.py > bench/generate.md                 (12 minutes; nothing else may run)
+    python bench/generate.py > bench/generate.md                 (15 minutes; nothing else may run)
     python bench/generate.py --rounds 1 --seeds 1 --rows 48      (to try it)
 
 Needs `pip install -e '.[peers]'`, and xllamacpp and onnxruntime-genai (`--no-deps`). Everybody has
@@ -72,7 +72,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--rounds", type=int, default=7, help="of generating")
     options.add_argument("--seeds", type=int, default=3, help="rounds of training")
-    options.add_argument("--rows", type=int, default=128, help="to train on")
+    options.add_argument("--rows", type=int, default=320, help="to train on")
     options.add_argument("--dev", type=int, default=64)
     options.add_argument("--parts", default="training,decoding,quantizing")
     options.add_argument("--keep", type=Path, help="a folder to use again")
@@ -228,6 +228,12 @@ def compared(folder: Path, rounds: Mapping[str, Sequence[Mapping[str, float]]]) 
     yield ""
     for other, (bar, goal) in TRAINING_BARS.items():
         yield verdict(f"{OURS} / {other}", speeds[OURS], speeds[other], bar, goal)
+    for other in TRAINING_BARS:
+        more = [a["loss"] - b["loss"] for a, b in zip(rounds[OURS], rounds[other], strict=True)]
+        yield (
+            f"- dev loss, {OURS} - {other}: {np.mean(more):+.3f}"
+            f" ({min(more):+.3f} to {max(more):+.3f}, each seed)"
+        )
 
 
 def decoded(folder: Path, given: argparse.Namespace) -> Iterator[str]:
