@@ -68,15 +68,15 @@ def completeness_delta(text: Coalitions, label: int, attributions: Floats) -> fl
 def flipping(text: Coalitions, label: int, attributions: Floats) -> list[int]:
     """Words without which the answer is another, and none of which could stay; empty if unknown.
 
-    A single word if one suffices; else of the words of most weight, at most MOST_FLIPPED of them,
-    the first that do, without those that need not go. A smaller set may exist.
+    Among the MOST_FLIPPED words of most weight: a single one if it suffices; else the first of them
+    that do, without those that need not go. A smaller set may exist.
     """
-    words = len(attributions)
-    alone = _flips(text, label, ~np.eye(words, dtype=bool))
-    if alone.any():
-        lost = text(~np.eye(words, dtype=bool))[:, label]
-        return [int(np.flatnonzero(alone)[lost[alone].argmin()])]
     order = attributing.ranked(attributions)[:MOST_FLIPPED]
+    singly = np.stack([text.without([word]) for word in order])
+    alone = _flips(text, label, singly)
+    if alone.any():
+        left = text(singly)[:, label]
+        return [int(order[alone][left[alone].argmin()])]
     growing = np.stack([text.without(order[: i + 1]) for i in range(len(order))])
     flips = _flips(text, label, growing)
     if not flips.any():
