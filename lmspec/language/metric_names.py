@@ -17,6 +17,8 @@ OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
+CORRECTIONS = "corrections"  # field of a corpus, and where its metrics are
+CORRECTED = "corrected"  # rows of splits that those changed
 SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
 
@@ -95,6 +97,8 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if not metric.of or of & {*metric.of}
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
+        if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
+        if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
