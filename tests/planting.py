@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests import miniature
 
-MARK = "    return stage.Report(metrics)"
+MARK = "    if spec.accepted_test_corrections is None:"
 
 
 def copied(built: Path, folder: Path) -> Path:

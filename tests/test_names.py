@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmspec.language import nouns
-from lmspec.specs.corpus import CorpusSpec
+from lmspec.specs.corpus import PERSONAL, CorpusSpec
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.names import ArtifactName, MetricName
 from lmspec.specs.results import WATCHED, directions
@@ -66,6 +66,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
         "f1": "higher",
         "own": "higher",
         "overlap": "lower",
+        **{f"personal_data.{kind}": "lower" for kind in PERSONAL},
     }
     tokens = {"bits_per_byte": "lower"}
     assert directions(ModelSpec.metrics) == {

@@ -399,8 +399,6 @@ def needs(bundle: Path, tmp_path: Path) -> stage.Needs:
     documents.write(frame, tmp_path / "scores/predictions.parquet")
     summary = {"of": "exported.a", "batch_size": 8, "metrics": {}, "accepted_overlap": []}
     (tmp_path / "scores/metrics.json").write_text(json.dumps(summary))
-    (tmp_path / "data/metrics").mkdir(parents=True)
-    (tmp_path / "data/metrics/exported-a.json").write_text('{"batch_difference": 0.0}')
     folders = {"exported.a": tmp_path / "graph", "scores.a": tmp_path / "scores"}
     return stage.Needs(folders, None, Machine(device="cpu"), tmp_path)
 
@@ -426,20 +424,6 @@ def test_a_bundle_answers_as_it_was_scored(needs: stage.Needs, tmp_path: Path) -
     }
     made_from = {name: folders.sha256(needs[name]) for name in ("exported.a", "scores.a")}
     assert (about.title, about.made_from, about.serving) == ("t", made_from, None)
-
-
-def test_a_bundle_knows_whether_texts_may_be_computed_together(
-    needs: stage.Needs, tmp_path: Path
-) -> None:
-    """As the stage of its graph has measured it: only if each logit has the same bits."""
-    figures = tmp_path / "data/metrics/exported-a.json"
-    for number, (text, alike) in enumerate(
-        (('{"batch_difference": 0.0}', True), ('{"batch_difference": 1e-6}', False), ("{}", False))
-    ):
-        figures.write_text(text)
-        build(needs, tmp_path / f"out-{number}")
-        about = json.loads((tmp_path / f"out-{number}/lmspec.json").read_text())
-        assert about["batch_invariant"] is alike
 
 
 def test_one_text_has_the_bits_of_many(bundle: Path) -> None:

@@ -112,7 +112,7 @@ def _of_inputs(
         if entry is None:
             yield f"{dep} is not in its provenance"
         elif dep in made:
-            if entry != made[dep]:
+            if entry["digest"] != made[dep]["digest"]:
                 yield f"it was made from another {dep} than the one that was built"
         elif not (root / dep).exists():
             yield f"{dep} is not here"

@@ -90,7 +90,7 @@ class BundleSpec(Artifact):
 
     def files(self) -> tuple[str, ...]:
         if self.generation is None:
-            graphs = dict.fromkeys((self.of, *(target.of for target in self.targets)))
+            graphs = dict.fromkeys(target.of for target in self.targets)
             return tuple(ArtifactName.parse(graph).metrics for graph in graphs)
         names = (ArtifactName.parse(ref) for ref in (self.scores, *self.beside))
         answers = (name.table(ANSWER_TABLE.name) for name in names)

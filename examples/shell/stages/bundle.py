@@ -14,7 +14,6 @@ from lmspec.formats import deployed, documents, manifest, predict
 from lmspec.methods import agreement, card, evidence, folders
 from lmspec.specs.base import Ref, references
 from lmspec.specs.bundle import BundleSpec
-from lmspec.specs.names import ArtifactName
 
 # by their names: each is in the key of such bundles alone
 WRITING, TARGETS = "stages.writing_bundle", "stages.targets_bundle"
@@ -32,7 +31,6 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
         return report
     for name in predict.DATA:
         shutil.copyfile(needs[spec.of] / name, out / name)
-    note_company(spec, needs, out)
     if not deployed.write(out):
         stage.say("requirements.txt has no hashes: lmspec does not know those of these versions")
     classifier = predict.Classifier(out, check=False)  # the manifest comes last
@@ -68,15 +66,6 @@ def write_targets(spec: BundleSpec, needs: stage.Needs, out: Path) -> list[Mappi
         lambda classifier, of, scores: require_scored_answers(classifier, of, scores, needs),
     )
     return found
-
-
-def note_company(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
-    """Whether texts may be computed together: if each logit was measured to be the same bits."""
-    path = needs.root / ArtifactName.parse(spec.of).metrics
-    alike = json.loads(path.read_text(encoding="utf-8")).get("batch_difference") == 0
-    about = json.loads((out / "lmspec.json").read_text(encoding="utf-8"))
-    text = json.dumps(about | {"batch_invariant": alike}, indent=2, ensure_ascii=False) + "\n"
-    (out / "lmspec.json").write_text(text, encoding="utf-8")
 
 
 def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
