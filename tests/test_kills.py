@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
 from lmspec.pipeline import dvc, leftovers, run_cache
-from tests import miniature
+from tests import miniature, planting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
 
@@ -369,7 +369,8 @@ def endless(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(built, project, symlinks=True)
     script = project / "stages/splits.py"
     text = script.read_text()
-    for mark, planted in (("    return stage.Report(metrics)", ENDLESS), ("\nSTAGE = ", WORKER)):
+    endless = f"{ENDLESS}\n{planting.MARK}"
+    for mark, planted in ((planting.MARK, endless), ("\nSTAGE = ", WORKER)):
         assert text.count(mark) == 1
         text = text.replace(mark, planted)
     script.write_text(text)
