@@ -106,6 +106,8 @@ def test_the_response_is_that_of_the_application(
     ["transfer-encoding: identity", "content-encoding: gzip", "x-request-id: two"],
 )
 def test_what_is_unusual_goes_the_long_way(client: Client, taken: list[bytes], header: str) -> None:
+    """An encoding of the body, or a head with one name twice: the application answers."""
+
     async def ask() -> None:
         async with listening(client) as (_, connect):
             connection = await connect()
