@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from click.testing import CliRunner
 from lmspec.cli import main
 from lmspec.methods import curves
 from lmspec.pipeline import durations, runs
-from lmspec.run import declaration, lifetime, recorder
+from lmspec.run import declaration, recorder
 from lmspec.run.declaration import Declaration
 from lmspec.run.recorder import Recorder
 from lmspec.specs.names import ArtifactName
@@ -187,16 +190,28 @@ def test_a_tracker_that_is_missing_costs_one_line(
     assert line.endswith("wandb is not installed, so it gets nothing -> pip install wandb")
 
 
-def test_trackers_are_no_part_of_the_build(tmp_path: Path) -> None:
-    """What a build leaves running is found and killed; the trackers' session is not."""
-    import subprocess
-    import sys
+def test_trackers_are_no_part_of_the_build() -> None:
+    """What a build leaves running is found and killed; the trackers' session is not.
 
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with subprocess.Popen(command, start_new_session=True) as tracker:
-        try:
-            assert lifetime.left_running(tracker.pid) == []
-            lifetime.end_children(tracker.pid)
-            assert tracker.poll() is None
-        finally:
-            tracker.kill()
+    In a process of its own: all other children of this one, whichever test started them, would be
+    found and killed too.
+    """
+    code = """
+        import subprocess, sys
+        from lmspec.run import lifetime
+
+        asleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        with (
+            subprocess.Popen(asleep, start_new_session=True) as tracker,
+            subprocess.Popen(asleep, start_new_session=True) as left,
+        ):
+            try:
+                assert len(lifetime.left_running(tracker.pid)) == 1
+                lifetime.end_children(tracker.pid)
+                assert tracker.poll() is None
+                assert lifetime.left_running(tracker.pid) == []
+            finally:
+                tracker.kill()
+                left.kill()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
