@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from generate_data import PROMPT, Rows
+from generate_data import LONGEST, PROMPT, Rows
 from train import plain_recipe
 
 BATCH, RATE, DECAY = 16, 3e-4, 0.01
@@ -50,7 +50,7 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
     from lmspec.run import determinism
     from lmspec.specs.architecture import Causal
     from lmspec.specs.numerics import Numerics
-    from lmspec.training import loop, seeds, writing
+    from lmspec.training import descending, loop, seeds, writing
     from lmspec.training.task import Task
 
     numerics = Numerics.model_validate(
@@ -62,7 +62,7 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
         {
             "kind": "causal",
             "weights": "sources.smollm2",
-            "max_length": 128,
+            "max_length": LONGEST,
             "long_texts": "leave_out",
             "prompt": PROMPT,
             "dropout": 0.0,
@@ -72,7 +72,7 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
     )
     model, _, pad_id, _ = causal.create(spec, folder / "weights")
     train, times, found = Rows.read(folder / "train.npz"), Times(), {}
-    collate, objective = writing.collated(train.learned), writing.imitating()
+    collate, objective = writing.collated(train.learned, LONGEST), writing.imitating()
 
     def timed(network: Any, batch: Any, *given: Any) -> Any:
         times.begin(int(batch.attention_mask.sum()))
@@ -86,7 +86,15 @@ def ours(folder: Path, instructions: str, threads: int, seed: int) -> dict[str, 
         return {"log_loss": found["loss"]}
 
     weight = np.asarray([row.sum() for row in train.learned])
-    task = Task(train.ids, pad_id, timed, evaluate, collate=collate, weight=weight)
+    task = Task(
+        train.ids,
+        pad_id,
+        timed,
+        evaluate,
+        collate=collate,
+        weight=weight,
+        bucket_batches=descending.MIXED,
+    )
     loop.fit(model, task, recipe, numerics)
     return found
 

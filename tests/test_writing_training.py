@@ -16,7 +16,7 @@ from lmspec.architectures import causal
 from lmspec.errors import LmspecError
 from lmspec.formats import conversations
 from lmspec.methods.resume import Resume
-from lmspec.training import checkpoints, footprint, loop, writing
+from lmspec.training import checkpoints, descending, footprint, loop, writing
 from lmspec.training.order import Order, Step
 from lmspec.training.schedule import learning_rate_factor
 from lmspec.training.state import Weights
@@ -257,6 +257,24 @@ def fitted(
         weight=rows.weight if weighted else None,
     )
     return losses, loop.fit(model, task, rule, NUMERICS, resume)
+
+
+def test_batches_have_examples_of_all_lengths(
+    source: Path, rows: conversations.Conversations
+) -> None:
+    """Those of one length stand for no other, and cost a model that writes much of its loss."""
+    read: list[np.ndarray[Any, Any]] = []
+    imitating = writing.imitating()
+
+    def objective(model: Any, batch: Any, *given: Any) -> torch.Tensor:
+        read.append(rows.ids.lengths[batch.rows])
+        return imitating(model, batch, *given)
+
+    model, rule = network(source), training(batch_size=8)
+    task = descending.task(model, rows, rows, 1, rule, objective)
+    loop.fit(model, task, rule, NUMERICS)
+    spread = np.mean([batch.std() for batch in read])
+    assert spread > 0.7 * rows.ids.lengths.std()
 
 
 def test_activations_that_are_computed_again_are_the_same(

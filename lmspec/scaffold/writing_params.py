@@ -16,6 +16,7 @@ ADAPTER = "{method: lora, rank: 16, alpha: 32, dropout: 0.0, targets: [all_linea
 CLOSING = re.compile(r"</[A-Za-z]\w*>")  # a tag of HTML or XML
 MOST_TAGS = 0.01  # share of rows with one from which entities are part of them
 PARTS = ("prompt", "sources", "models", "graph", "scores", "bundle", "gates")
+LINE = 128  # tokens of a packed line, unless one example may have more
 ENDS = 0.9  # of the answers that can end within new_tokens
 
 
@@ -65,6 +66,9 @@ def _model(values: dict[str, Any], begun: WritingBeginning) -> dict[str, str]:
         "adapter": f"      adapter: {ADAPTER}\n" if tuned.adapted else "",
         "micro": f"      micro_batch_size: {tuned.micro_batch_size} # in memory at once\n"
         if tuned.micro_batch_size
+        else "",
+        "packing": f"      packing: {{max_tokens: {max(LINE, chosen.reading.max_length)}}}\n"
+        if chosen.graph
         else "",
         "peak_learning_rate": flow(tuned.peak_learning_rate),
         "scored": values["name"] if chosen.graph else "finetuned",

@@ -107,7 +107,8 @@ class StochasticAverage(Spec):
 class Packing(Spec):
     """Several examples in one line of a batch; none sees another, and positions begin again.
 
-    The rows of a step stay those of that step, so the loss is that without packing.
+    The rows of a step stay those of that step, so the loss is that without packing. Its examples
+    are of all lengths, so without it much of a batch is padding.
     """
 
     max_tokens: int = Field(ge=8, le=1_000_000, description="tokens of a line, at most")

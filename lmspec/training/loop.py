@@ -67,7 +67,8 @@ def _fit(
 ) -> Fitted:
     if not world.shards:  # of which it would count all weights
         footprint.require_memory(model, task, spec, numerics)
-    order = Order(lengths(task.ids).tolist(), spec.batch_size, spec.epochs, numerics.seed)
+    windows = lengths(task.ids).tolist()
+    order = Order(windows, spec.batch_size, spec.epochs, numerics.seed, task.bucket_batches)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
     watch = Watch(model, task, spec, average, order.steps)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lmspec.methods.network import Classifier
 from lmspec.methods.reading import Batch, Ids, collate
+from lmspec.training.order import BUCKET_BATCHES
 
 # loss of a batch: (model, batch, input_ids, attention_mask) -> scalar
 Objective = Callable[[Classifier, Batch, Tensor, Tensor], Tensor]
@@ -40,6 +41,7 @@ class Task:
     kept_bytes    memory of states that are kept for it
     collate    how its windows become a batch; by default each is a row, padded on the right
     weight     (w,) how much each window counts in the mean loss of a batch; by default all the same
+    bucket_batches  windows of so many batches are sorted by length
     """
 
     ids: Sequence[Ids]
@@ -55,6 +57,7 @@ class Task:
     kept_bytes: int = 0
     collate: Collate = collate
     weight: NDArray[np.int64] | None = None
+    bucket_batches: int = BUCKET_BATCHES
 
 
 @dataclass(frozen=True)
