@@ -285,6 +285,36 @@ def test_a_model_learns_from_augmented_splits(tmp_path: Path) -> None:
     assert complaints(text, tmp_path) == complaints(GOOD, tmp_path)
 
 
+NEW = (
+    "  new: {of: splits.new, seed: 1, add: [{kind: word_swap, share: 1.0, copies: 1, swaps: 1}]}\n"
+)
+EXPLAINED = """explained:
+  bert: {of: model.bert, on: splits.old, rows: {split: test, texts: 10}, masking: mask,
+    method: {kind: occlusion}, fractions: [0.1], batch_size: 4, control: {seed: 1, texts: 5},
+    beside: []}
+
+"""
+BROWSER = """    targets:
+      - {kind: browser, of: quantized.release, scores: null, runtime: sources.old,
+         tokenizers: sources.new}
+"""
+
+
+def test_a_model_of_augmented_texts_is_explained_and_shown_on_a_page(tmp_path: Path) -> None:
+    """Its labels and repairs are those of the corpus behind its splits."""
+    text = on_augmented(
+        **{"augmented:\n": f"augmented:\n{NEW}", "speed:\n": f"{EXPLAINED}speed:\n"}
+    )
+    text = text.replace("    scores: scores.release\n", f"    scores: scores.release\n{BROWSER}")
+    assert all("nothing refers to it" in line for line in complaints(text, tmp_path))
+    for name in ("old", "new"):
+        assert f"    on: splits.{name}" in text
+        text = text.replace(f"    on: splits.{name}", f"    on: augmented.{name}")
+    assert complaints(text, tmp_path) == []
+    folded = text.replace("max_chars: 200}", "max_chars: 200, look_alikes: fold}")
+    assert any("no browser repairs them" in line for line in complaints(folded, tmp_path))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -26,7 +26,8 @@ def explained_texts_exist(specs: Specs) -> Disagreements:
         origin, model = specs.first(name)
         if model["architecture"]["kind"] in WRITERS:
             continue  # writers_are_scored reports it
-        ours, theirs = (ArtifactName.parse(specs[s]["of"]) for s in (splits, model["on"]))
+        learned = specs.splits_of(model["on"])
+        ours, theirs = (ArtifactName.parse(specs[s]["of"]) for s in (splits, learned))
         if (labels := specs[ours]["labels"]) != specs[theirs]["labels"]:
             found = f"the labels of {ours} differ from those of {theirs}, which {origin} learned"
             remedy = "give both the same labels in the same order"

@@ -111,7 +111,7 @@ def browsers_repair_alike(specs: Specs) -> Disagreements:
             continue
         # an updated model has the rule of its new data
         on = next(specs[each]["on"] for each in specs.line(target["of"]) if "on" in specs[each])
-        corpus = ArtifactName.parse(specs[on]["of"])
+        corpus = ArtifactName.parse(specs[specs.splits_of(on)]["of"])
         for steps, value in (
             (("clean", "look_alikes"), specs[corpus]["clean"].get("look_alikes")),
             (("redact",), specs[corpus].get("redact")),
