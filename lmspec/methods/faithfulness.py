@@ -16,6 +16,7 @@ from lmspec.methods.reading import Floats, Ids
 
 TENTHS = tuple(i / 10 for i in range(1, 11))
 MOST_FLIPPED = 10  # words that are taken away in search of another answer
+TRIED = 3  # numbers of words of which this is asked together
 
 
 @dataclass(frozen=True)
@@ -24,28 +25,26 @@ class Faithfulness:
 
     comprehensiveness  what it loses without the words of most weight
     sufficiency        what it loses if these alone are kept
-    area               what it loses as words are taken away, those of most weight first
     """
 
     comprehensiveness: float
     sufficiency: float
-    area: float
 
 
 def measured(
     text: Coalitions, label: int, attributions: Floats, fractions: Sequence[float]
 ) -> Faithfulness:
-    """How faithful the attributions of a text are.
+    """How faithful the attributions of a text are. fractions: of its words"""
+    without = dropped(attributing.ranked(attributions), fractions)
+    lost = text.whole[label] - text(np.vstack([without, ~without]))[:, label]
+    first, second = np.split(lost, 2)
+    return Faithfulness(float(first.mean()), float(second.mean()))
 
-    fractions  of the words, for comprehensiveness and sufficiency; the area is over tenths
-    """
-    order = attributing.ranked(attributions)
-    without, alone = dropped(order, fractions), ~dropped(order, fractions)
-    curve = dropped(order, TENTHS)
-    whole = text.whole[label]
-    lost = whole - text(np.vstack([without, alone, curve]))[:, label]
-    first, second, third = np.split(lost, [len(without), 2 * len(without)])
-    return Faithfulness(float(first.mean()), float(second.mean()), float(third.mean()))
+
+def area(text: Coalitions, label: int, attributions: Floats) -> float:
+    """What the probability loses as words are taken away by tenths, those of most weight first."""
+    curve = dropped(attributing.ranked(attributions), TENTHS)
+    return float((text.whole[label] - text(curve)[:, label]).mean())
 
 
 def dropped(order: Ids, fractions: Sequence[float]) -> Bools:
@@ -77,16 +76,22 @@ def flipping(text: Coalitions, label: int, attributions: Floats) -> list[int]:
     if alone.any():
         left = text(singly)[:, label]
         return [int(order[alone][left[alone].argmin()])]
-    growing = np.stack([text.without(order[: i + 1]) for i in range(len(order))])
-    flips = _flips(text, label, growing)
-    if not flips.any():
-        return []
-    found = [int(i) for i in order[: flips.argmax() + 1]]
+    found = _first_that_flip(text, label, order)
     for word in reversed(found.copy()):
         fewer = [other for other in found if other != word]
         if fewer and _flips(text, label, text.without(fewer)[None])[0]:
             found = fewer
     return sorted(found)
+
+
+def _first_that_flip(text: Coalitions, label: int, order: Ids) -> list[int]:
+    """The fewest first words without which the answer is another; empty if all are too few."""
+    for start in range(0, len(order), TRIED):  # most texts need few words, so the rest is not asked
+        ends = range(start + 1, min(start + TRIED, len(order)) + 1)
+        flips = _flips(text, label, np.stack([text.without(order[:end]) for end in ends]))
+        if flips.any():
+            return [int(word) for word in order[: ends[int(flips.argmax())]]]
+    return []
 
 
 def _flips(text: Coalitions, label: int, kept: Bools) -> Bools:

@@ -73,10 +73,11 @@ def made(
     def attribution(text: Coalitions, label: int, name: str) -> Floats:
         if isinstance(method, GradientTimesInput):
             return _over_windows(text, lambda ids, place: _times_input(embedded, ids, label))
+        change = change_of(embedded, text, label)
         steps = method.steps
         for _ in range(DOUBLINGS + 1):
-            attributions, delta = integrated(embedded, text, label, steps)
-            if delta <= method.max_completeness_delta:
+            attributions = integrated(embedded, text, label, steps)
+            if abs(float(attributions.sum()) - change) <= method.max_completeness_delta:
                 break
             steps *= 2
         return attributions
@@ -90,30 +91,39 @@ def _times_input(embedded: Embedded, ids: Ids, label: int) -> Tensor:
     return (embedded.gradients(ids, inputs[None], label)[0] * inputs).sum(-1)
 
 
-def integrated(
-    embedded: Embedded, text: Coalitions, label: int, steps: int
-) -> tuple[Floats, float]:
-    """(attributions (n,), how far their sum is from the change of the probability).
+def integrated(embedded: Embedded, text: Coalitions, label: int, steps: int) -> Floats:
+    """(n,) attributions, whose sum is near the change of the probability.
 
     By Gauss and Legendre's rule, exact for polynomials of degree below twice the steps.
     Source: Sundararajan et al. 2017, arXiv:1703.01365.
     """
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    changes = []
 
     def of_window(ids: Ids, place: Ids) -> Tensor:
-        end = embedded.embeddings(ids)
-        start = embedded.embeddings(np.where(place >= 0, embedded.instead, ids))
+        start, end = _ends(embedded, ids, place)
         way = torch.from_numpy((nodes + 1) / 2).to(end)[:, None, None]
         gradients = embedded.gradients(ids, start + way * (end - start), label)
         share = torch.from_numpy(weights / 2).to(end)[:, None, None]
-        with torch.no_grad():
-            low, high = embedded.probability(ids, torch.stack([start, end]), label)
-        changes.append(float(high - low))
         return ((end - start) * (share * gradients).sum(0)).sum(-1)
 
-    attributions = _over_windows(text, of_window)
-    return attributions, abs(float(attributions.sum()) - float(np.mean(changes)))
+    return _over_windows(text, of_window)
+
+
+def change_of(embedded: Embedded, text: Coalitions, label: int) -> float:
+    """By how much the text is more probable than with all its words taken away: of its windows,
+    on average."""
+    changes = []
+    for ids, place in zip(text.words.ids, text.words.places, strict=True):
+        with torch.no_grad():
+            low, high = embedded.probability(ids, torch.stack(_ends(embedded, ids, place)), label)
+        changes.append(float(high - low))
+    return float(np.mean(changes))
+
+
+def _ends(embedded: Embedded, ids: Ids, place: Ids) -> tuple[Tensor, Tensor]:
+    """Embeddings (t, d) with all words of a window taken away, and as it is."""
+    start = np.where(place >= 0, embedded.instead, ids)
+    return embedded.embeddings(start), embedded.embeddings(ids)
 
 
 def _over_windows(text: Coalitions, of_window: Callable[[Ids, Ids], Tensor]) -> Floats:
