@@ -1,0 +1,67 @@
+"""The cases that the release is examined with are not what it was trained on."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from lmspec.formats import cases, phrases
+from lmspec.methods import augmenting, examining
+from lmspec.specs.phrases import Phrases
+from lmspec.specs.suites import Suite
+from tests.specs import ROOT
+
+CASES, PHRASES = "cases/sentiment.yaml", "phrases/sentiment.yaml"
+LABELS = ("negative", "positive")
+OF_EACH = 60  # texts that are made of a template
+
+
+@pytest.fixture(scope="module")
+def suites() -> tuple[Suite, ...]:
+    return cases.read(ROOT, CASES)
+
+
+@pytest.fixture(scope="module")
+def given() -> Phrases:
+    return phrases.read(ROOT, PHRASES, "templates", LABELS)
+
+
+def plain(text: str) -> str:
+    """Its words in lower case, a space around each; what is in a slot does not count."""
+    words = re.findall(r"[\w']+", re.sub(r"\{\w+\}", "_", text).casefold())
+    return f" {' '.join(words)} "
+
+
+def made(given: Phrases) -> Iterator[str]:
+    """Texts of all templates and contexts."""
+    rows = OF_EACH * len(given.templates or ())
+    yield from (one.text for one in augmenting.of_templates([1], given, rows, LABELS))
+    draw = np.random.default_rng(1)
+    for sentence in given.contexts or ():
+        for _ in range(OF_EACH):
+            yield augmenting.in_context("", draw, [sentence], given.words)
+
+
+def test_no_template_is_both(suites: tuple[Suite, ...], given: Phrases) -> None:
+    """Case, punctuation and the names of slots aside."""
+    examined = {plain(template) for suite in suites for template in suite.templates}
+    trained = {plain(template.text) for template in given.templates or ()}
+    assert len(examined) > 20 and len(trained) > 50
+    assert not examined & trained
+
+
+def test_no_case_is_within_a_text_that_is_made(suites: tuple[Suite, ...], given: Phrases) -> None:
+    """Nor any sentence that a case adds to a text."""
+    asked = {case.text for suite in suites for case in examining.cases(suite, [], 1)}
+    asked |= {sentence for suite in suites for sentence in added(suite)}
+    everything = "\n".join(map(plain, made(given)))
+    assert len(asked) > 1_000 and everything.count("\n") > 3_000
+    assert [text for text in asked if plain(text) in everything] == []
+    some_text = next(made(given))  # the negative control
+    assert plain(some_text) in everything
+
+
+def added(suite: Suite) -> tuple[str, ...]:
+    """The sentences that a suite puts after a text."""
+    return suite.change.values if suite.change and suite.change.how == "append" else ()
