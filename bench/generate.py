@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from generate_data import Rows, prepare
+from generate_data import LONGEST, Rows, prepare
 from generate_engines import ENGINES, LOSSES, NEW, PROMPT
 from generate_training import BATCH, BEST, DEFAULTS, OURS, TRAINERS, packed
 from onnx import TensorProto
@@ -209,8 +209,8 @@ def compared(folder: Path, rounds: Mapping[str, Sequence[Mapping[str, float]]]) 
         f"{len(train.ids)} pairs of {train.tokens / len(train.ids):.0f} tokens in the mean, once,"
         f" in batches of {BATCH}, on {threads} threads; {seeds} seeds. The same weights,"
         " rows, tokens, learned tokens, learning rate, schedule and decay, in bf16 (autocast):"
-        f" `lmspec` with `instructions: {width}`, TRL with whatever torch takes, which is the"
-        f" widest there is. `{DEFAULTS}`: of `SFTConfig`, so with checkpointing of gradients."
+        f" `lmspec` with `instructions: {width}`, several pairs in a line of {LONGEST} tokens, TRL"
+        f" with whatever torch takes, which is the widest there is. `{DEFAULTS}`: of `SFTConfig`, so with checkpointing of gradients."
         f" `{BEST}`: without it, and packed: {lines} lines of {line} tokens a step. Tokens without"
         " padding, from the third step on; loss in nats for each learned token of"
         f" {len(dev.ids)} pairs of other pages.\n"

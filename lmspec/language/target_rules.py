@@ -34,16 +34,25 @@ def _place(graph: str, field: str) -> tuple[Steps, str]:
 
 def weights_do_not_overflow(specs: Specs) -> Disagreements:
     """x86 kernels without VNNI add products of int8 in 16 bits, which 8-bit weights exceed."""
-    for at, target, _ in _targets(specs):
-        scheme = _scheme(specs, target["of"]) or {}
-        needed = target["kind"] == "cpu" and target["instructions"] != "vnni"
-        if needed and scheme.get("reduce_range") is False:
+    for at, graph, remedy in _without_vnni(specs):
+        if (_scheme(specs, graph) or {}).get("reduce_range") is False:
             found = (
-                f"the 8-bit weights of {target['of']} overflow in x86 kernels without VNNI,"
+                f"the 8-bit weights of {graph} overflow in x86 kernels without VNNI,"
                 " which changes answers silently"
             )
-            remedy = "name a graph with `reduce_range: true`, or write `instructions: vnni`"
-            yield Disagreement((*at, "of"), found, remedy, (_place(target["of"], "reduce_range"),))
+            remedy = f"name a graph with `reduce_range: true`, or {remedy}"
+            yield Disagreement((*at, "of"), found, remedy, (_place(graph, "reduce_range"),))
+
+
+def _without_vnni(specs: Specs) -> Iterator[tuple[Steps, str, str]]:
+    """(place, graph that any processor runs or any with AVX2, how it would need VNNI)."""
+    for name, bundle in specs.of(BUNDLE):
+        if not bundle.get("targets"):
+            listed = f"{{kind: cpu, instructions: vnni, of: {bundle['of']}}}"
+            yield name, bundle["of"], f"write `targets: [{listed}]`"
+    for at, target, _ in _targets(specs):
+        if target["kind"] == "cpu" and target["instructions"] != "vnni":
+            yield at, target["of"], "write `instructions: vnni`"
 
 
 def cards_compute_floats(specs: Specs) -> Disagreements:
