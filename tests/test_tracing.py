@@ -31,6 +31,7 @@ def test_each_request_has_a_span(client: Client, monkeypatch: pytest.MonkeyPatch
 
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing.trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(tracing.trace, "get_tracer", provider.get_tracer)
     client.post({"texts": ["wonderful", "\u20ac"]}, traceparent=f"00-{TRACE}-{PARENT}-01")
     client.post({"text": "wonderful", "wonderful": 1})
@@ -70,5 +71,13 @@ def test_without_the_package_nothing_is_traced(
 ) -> None:
     """And the log has no trace."""
     monkeypatch.setattr(tracing, "trace", None)
+    assert client.post({"text": "x"}, traceparent=f"00-{TRACE}-{PARENT}-01").status == 200
+    assert "trace" not in client.log[-1]
+
+
+def test_without_a_provider_nothing_is_traced(client: Client) -> None:
+    """The package often comes with others, and nobody reads what it would trace."""
+    pytest.importorskip("opentelemetry", reason="pip install opentelemetry-sdk")
+    assert not tracing.is_on()
     assert client.post({"text": "x"}, traceparent=f"00-{TRACE}-{PARENT}-01").status == 200
     assert "trace" not in client.log[-1]

@@ -58,7 +58,7 @@ class Direct:
             and len(size) <= MOST_DIGITS
             and size.isdigit()
             and int(size) <= release.limits.max_body_bytes
-            and tracing.trace is None
+            and not tracing.is_on()
         )
         return is_plain and app.refusal(release.keys, self._hosts, {"headers": headers}) is None
 

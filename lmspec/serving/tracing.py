@@ -1,6 +1,7 @@
-"""tracing: a span of OpenTelemetry for each request, if its package is installed; without texts.
+"""tracing: a span of OpenTelemetry for each request, if something takes it; without texts.
 
-The package does nothing by itself: `opentelemetry-instrument` says where spans go.
+The package often comes with others, and does nothing by itself: `opentelemetry-instrument` says
+where spans go.
 """
 
 import importlib
@@ -21,12 +22,19 @@ NAMES = {"id": "lmspec.request_id", "texts": "lmspec.texts", "queue_ms": "lmspec
 NAMES |= {"error": "error.type", "fault": "error.type"}
 
 
+def is_on() -> bool:
+    """Do spans go anywhere? Until a provider is set, OpenTelemetry has one that drops them."""
+    return trace is not None and not isinstance(
+        trace.get_tracer_provider(), trace.ProxyTracerProvider
+    )
+
+
 class Span:
     """Of one request, which may be part of its client's trace (the header `traceparent`)."""
 
     def __init__(self, scope: Scope) -> None:
         self._span: Any = None
-        if trace is not None:
+        if is_on():
             parent = propagate.extract(Headers(scope=scope))
             tracer = trace.get_tracer("lmspec.serving")
             self._span = tracer.start_span("HTTP", parent, trace.SpanKind.SERVER)
