@@ -234,6 +234,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     ]
     assert list(explain.referring("exported")) == [
         "quantized.of",
+        "calibrated.of",
         "scores.of",
         "explained.of",
         "examined.of",

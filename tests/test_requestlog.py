@@ -57,7 +57,15 @@ def client(folder: Path) -> Iterator[Client]:
 
 def sent(text: str = "a film", number: int = 0) -> Sent:
     return Sent(
-        1_800_000_000_000, "r", number, text, {"good": 0.75, "bad": 0.25}, (), "d" * 64, None
+        1_800_000_000_000,
+        "r",
+        number,
+        text,
+        "good",
+        {"good": 0.75, "bad": 0.25},
+        (),
+        "d" * 64,
+        None,
     )
 
 

@@ -198,7 +198,7 @@ def test_one_text_that_fails_is_counted_alone(place: Path, client: Client) -> No
     with followed(client, place / "a") as after:
         process = of(after)._process
         no_text: Any = ["no text"]
-        of(after).take(Sent(0, "r", 0, no_text, {"bad": 1.0}, bundles.LABELS, "d", None))
+        of(after).take(Sent(0, "r", 0, no_text, "bad", {"bad": 1.0}, bundles.LABELS, "d", None))
         ask(client, TEXTS[:1])
         until(lambda: of(after).found.counts["same"] == 1)
         assert of(after).found.counts["failed"] == 1 and of(after)._process is process

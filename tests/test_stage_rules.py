@@ -605,6 +605,14 @@ def _suspects_among_texts_without_labels(folder: Path) -> None:
     suspects.build(spec, needs(splits_old=folder / "splits"), folder)
 
 
+def _a_label_called_unsure(folder: Path) -> None:
+    from lmspec.specs.calibrated import CalibratedSpec
+    from stages import calibrated
+    from tests.calibrating import SPEC
+
+    calibrated.require_a_name(CalibratedSpec.model_validate(SPEC), ("good", "unsure"))
+
+
 def _a_file_of_cases_that_is_not_there(folder: Path) -> None:
     from lmspec.specs.examined import ExaminedSpec
     from stages import examined
@@ -658,6 +666,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "explained-texts-exist": (_an_empty_split_that_is_explained, "its test split is empty"),
     "method-suits-the-explained": (_gradients_of_a_graph, "and quantized.cnn is a graph"),
     "masking-suits-the-explained": (_a_mask_of_a_cnn, "its tokenizer has no mask token"),
+    "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),

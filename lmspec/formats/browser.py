@@ -136,12 +136,14 @@ def _about(
     """Settings of classifier.js. before, after: special tokens around those of a text."""
     special = read.encode("a").special_tokens_mask
     before = special.index(0) if 0 in special else len(special)
+    thresholds = json.loads((graph / ABOUT).read_text(encoding="utf-8")).get("thresholds")
     return {
         "title": about.title,
         "of": about.of,
         "sha256": hashlib.sha256((graph / GRAPH).read_bytes()).hexdigest(),
         "checked": len(PROBES),
         "labels": classifier.labels,
+        "thresholds": thresholds,
         "max_length": classifier.max_length,
         "long_texts": classifier.reader.long_texts,
         "before": before,

@@ -84,6 +84,16 @@ opened from a file, it has all that it reads in these scripts. */
       return mean.sort((a, b) => b[1] - a[1]);
     }
 
+    /* What is answered: the most probable label; "unsure" unless that alone is probable enough;
+       null if nothing was read. */
+    label(answer) {
+      if (!answer.length) return null;
+      const [[best]] = answer, {thresholds} = this.about;
+      if (thresholds === null) return best;
+      const kept = answer.filter(([label, p]) => p >= thresholds[label]);
+      return kept.length === 1 && kept[0][0] === best ? best : "unsure";
+    }
+
     /* Of one window: a session computes one at a time. */
     logits(ids) {
       const shape = [1, ids.length], integers = BigInt64Array.from(ids, BigInt);

@@ -60,11 +60,11 @@ CODE = r"""/* page.js: a box for a text, and its answer. */
   const made = (name, text) =>
     Object.assign(document.createElement(name), {textContent: text});
 
-  const show = (answer) => {
+  const show = (classifier, answer) => {
     at("answer").hidden = !answer.length;
     if (!answer.length) return say("There is nothing to read in the text.");
     say("");
-    at("answer").caption.textContent = answer[0][0];
+    at("answer").caption.textContent = classifier.label(answer);
     at("answer").tBodies[0].replaceChildren(...answer.map(([label, probability]) => {
       const row = document.createElement("tr"), name = made("th", label);
       name.scope = "row";
@@ -77,7 +77,7 @@ CODE = r"""/* page.js: a box for a text, and its answer. */
     at("answer").hidden = true;
     say("Computing...");
     try {
-      show(await classifier.predict(at("text").value));
+      show(classifier, await classifier.predict(at("text").value));
     } catch (error) {
       say(`No answer: ${error.message}.`);
     }

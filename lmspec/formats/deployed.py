@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from lmspec.formats import manifest, predict, predict_forms, shipping, targets
-from lmspec.methods import folding, ngrams, reading, redacting, repairing
+from lmspec.methods import abstaining, folding, ngrams, reading, redacting, repairing
 
 # As the stages use them: copied, not written again. Each by its name, by which `lmspec keep` sees
 # that their comments are in a bundle.
 SHARED = {
+    "abstaining": abstaining.__file__,
     "folding": folding.__file__,
     "manifest": manifest.__file__,
     "ngrams": ngrams.__file__,

@@ -68,8 +68,11 @@ class Graph:
         return np.asarray(logits, np.float32)
 
 
-def session(path: Path, threads: int) -> ort.InferenceSession:
-    """Open a session on the CPU: threads within an operation, operations one after the other."""
+def session(model: Path | bytes, threads: int) -> ort.InferenceSession:
+    """Open a session on the CPU: threads within an operation, operations one after the other.
+
+    model  a file, or what such a file holds
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -77,7 +80,8 @@ def session(path: Path, threads: int) -> ort.InferenceSession:
     # two busy processes 45 to 345 texts/s instead of 38 to 65 (docs/log.md); no bit depends on it
     options.add_session_config_entry("session.intra_op.spin_duration_us", "100")
     options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def read(folder: Path, threads: int) -> Graph:

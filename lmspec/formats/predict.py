@@ -5,7 +5,8 @@ python predict.py < texts.txt                            one text a line
 python predict.py --csv reviews.csv --text review        the table, with two columns more
 python predict.py --jsonl reviews.jsonl --text review    the objects, with two fields more
 
-Each text has one answer, in order; a text of white space alone has an empty one. Exit status: 0;
+Each text has one answer, in order; a text of white space alone has an empty one. The answer of a
+bundle that abstains may be `unsure`, in place of the most probable label. Exit status: 0;
 1 if the input cannot be read on, or a file of the bundle is not the one that was built (standard
 error says where); 2 for wrong arguments; 3 if every text has its answer, and some had bytes that
 are not UTF-8, read as U+FFFD (standard error: the lines).
@@ -39,6 +40,7 @@ from lmspec.formats.predict_forms import (
     tell,
 )
 from lmspec.formats.targets import NAME, Unsuited, session
+from lmspec.methods.abstaining import UNSURE, is_unsure
 from lmspec.methods.ngrams import tokenizer
 from lmspec.methods.reading import Ids, Reader, Windows, predicted, probabilities
 from lmspec.methods.repairing import repair
@@ -58,6 +60,7 @@ class Classifier:
     target   which of targets.json, by its name, computes; without it, the first that this machine
              runs. The attribute is its Target; None if there is one graph alone. Raises Unsuited
     labels   in the order of the model's outputs
+    abstains may its answer be `unsure`?
     reader   what it reads of a text
     """
 
@@ -81,6 +84,8 @@ class Classifier:
         self.labels = about["labels"]
         self._pad_id: int = about["pad_id"]
         self._clean: Mapping[str, bool] = about["clean"]
+        self._thresholds: Mapping[str, float] | None = about.get("thresholds")
+        self.abstains = self._thresholds is not None
         self.target, self._session = session(folder, GRAPH, options, target)
         self.reader = Reader(tokenizer(folder / TOKENIZER), about["long_texts"])
         self.max_length = self.reader.max_length
@@ -110,6 +115,14 @@ class Classifier:
             return self.answers(windows)[0], int(windows.tokens.sum())
         logits = self._logits(np.array([ids], np.int64), self._mask[:, : len(ids)])
         return self._sorted(probabilities(logits)[0].tolist()), len(ids) - self._special
+
+    def label(self, answer: Answer) -> str | None:
+        """What is answered: the most probable label, or `unsure`; None if nothing was read."""
+        if not answer:
+            return None
+        if self._thresholds is not None and is_unsure(answer, self._thresholds):
+            return UNSURE
+        return next(iter(answer))
 
     def predict_many(self, texts: Iterable[str], batch_size: int = 1) -> list[Answer]:
         """The answer to each text, in order.
@@ -160,9 +173,13 @@ class Labels:
     """How labels are written: a `Layout` of predict_forms.
 
     top  how many; all of them as lines, and as further columns or fields, with `probabilities`
+
+    Where the answer is `unsure`, that is in place of the first, beside its probability.
     """
 
-    def __init__(self, labels: Sequence[str], top: int, probabilities: bool) -> None:
+    def __init__(self, classifier: Classifier, top: int, probabilities: bool) -> None:
+        labels = classifier.labels
+        self._label = classifier.label
         self.labels = labels if probabilities else ()
         self.top = min(top, len(labels))
         self.of_line = len(labels) if probabilities else self.top
@@ -182,15 +199,15 @@ class Labels:
 
     def cells(self, answer: Answer) -> list[str]:
         """One for each column; empty without an answer."""
-        best = list(answer.items())[: self.top]
+        best = self._best(answer, self.top)
         cells = [part for label, p in best for part in (label, f"{p:.6f}")]
         cells += [""] * (2 * self.top - len(cells))
         return cells + [f"{answer[label]:.6f}" if answer else "" for label in self.labels]
 
     def values(self, answer: Answer) -> dict[str, Any]:
         """By field; null without an answer."""
-        label, confidence = next(iter(answer.items()), (None, None))
-        values = {PREDICTED: label, CONFIDENCE: confidence and round(confidence, 6)}
+        confidence = next(iter(answer.values()), None)
+        values = {PREDICTED: self._label(answer), CONFIDENCE: confidence and round(confidence, 6)}
         if self.top != 1 or self.labels:
             best = itertools.islice(answer.items(), None if self.labels else self.top)
             return values | {"probabilities": {label: round(p, 6) for label, p in best}}
@@ -198,10 +215,15 @@ class Labels:
 
     def line(self, text: str, answer: Answer) -> str:
         """Labels and probabilities, then the text."""
-        best = itertools.islice(answer.items(), self.of_line)
+        best = self._best(answer, self.of_line)
         shown = [part for label, p in best for part in (label, f"{p:.4f}")]
         shown = shown or [""] * 2 * self.of_line
         return "\t".join(CONTROLS.sub(" ", part) for part in (*shown, text))
+
+    def _best(self, answer: Answer, most: int) -> list[tuple[str, float]]:
+        """The answer, then the labels that come after the first."""
+        best = list(itertools.islice(answer.items(), most))
+        return [(self._label(answer) or "", p) for _, p in best[:1]] + best[1:]
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -239,7 +261,7 @@ def main(given: Sequence[str] | None = None) -> int:
         return STOPPED
     if classifier.target:
         tell(f"target {classifier.target.name}, graph {classifier.target.graph}")
-    layout = Labels(classifier.labels, options.top, options.probabilities)
+    layout = Labels(classifier, options.top, options.probabilities)
     size = options.batch_size
 
     def answer(texts: Sequence[str]) -> list[Answer]:

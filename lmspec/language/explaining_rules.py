@@ -5,7 +5,7 @@ from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
-GRAPHS = ("exported", "quantized")
+GRAPHS = ("exported", "quantized", "calibrated")
 # Methods that look into a network. specs/explained.py has their modules, with pydantic.
 OF_GRADIENTS = ("integrated_gradients", "gradient_x_input")
 OF_ATTENTION = "attention_rollout"

@@ -19,6 +19,15 @@ UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
 CORRECTIONS = "corrections"  # field of a corpus, and where its metrics are
 CORRECTED = "corrected"  # rows of splits that those changed
+CALIBRATED, TEMPERATURE = "calibrated", "temperature"
+# Metrics of a calibrated graph and of its scores -> what they take.
+FITTED = {
+    "abstention": "abstain",
+    "threshold": "abstain",
+    "unsure": "abstain",
+    TEMPERATURE: TEMPERATURE,
+    "uncalibrated": "method",
+}
 SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
 
@@ -99,10 +108,24 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
         if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
+        if _is_fitted(specs, name, metric)
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
     return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
+
+
+def _is_fitted(specs: Specs, name: ArtifactName, metric: Metric) -> bool:
+    """Of metrics that a calibrated graph, or its scores, have by some of its fields: has it?"""
+    field = next((FITTED[step] for step in metric.steps if step in FITTED), None)
+    if name.noun not in ("scores", CALIBRATED) or field is None:
+        return True
+    of = ArtifactName.parse(specs[name]["of"]) if name.noun == "scores" else name
+    if of.noun != CALIBRATED:
+        return False
+    kind = specs[of]["method"]["kind"]
+    is_fitted = {"abstain": specs[of]["abstain"], TEMPERATURE: kind == TEMPERATURE}
+    return bool(is_fitted.get(field, kind != "none"))
 
 
 def _of(specs: Specs, name: ArtifactName) -> set[str]:
@@ -174,6 +197,8 @@ def _corpus(specs: Specs, name: ArtifactName, before: MetricPath) -> Values:
     spec = specs[name]
     if name.noun == "corpus":
         return spec
+    if name.noun == CALIBRATED:
+        return specs[specs[spec["on"][0]]["of"]]
     named = (ArtifactName.parse(splits) for splits in spec.get("on", ()))
     origin = next((splits for splits in named if splits.name == before[0]), None)
     return _corpus(specs, origin or ArtifactName.parse(spec["of"]), before)

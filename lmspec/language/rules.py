@@ -13,6 +13,7 @@ from lmspec.errors import LmspecError
 from lmspec.language import (
     annotation_rules,
     augmentation_rules,
+    calibrating_rules,
     case_rules,
     clone_rules,
     explaining_rules,
@@ -414,6 +415,7 @@ RULES = (
     *explaining_rules.RULES,
     *target_rules.RULES,
     *case_rules.RULES,
+    *calibrating_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

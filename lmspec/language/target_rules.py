@@ -11,6 +11,7 @@ from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 BUNDLE, QUANTIZED, FP16 = "bundle", "quantized", "fp16"
+GRAPHS = ("exported", QUANTIZED, "calibrated")
 NGRAMS = ("linear", "hybrid")  # kinds of models that read n-grams
 
 
@@ -23,13 +24,20 @@ def _targets(specs: Specs) -> Iterator[tuple[Steps, Values, Values]]:
 
 def _scheme(specs: Specs, graph: str) -> Values | None:
     """How its numbers were made smaller; None of a graph in fp32."""
-    name = ArtifactName.parse(graph)
-    scheme: Values | None = specs[name]["scheme"] if name.noun == QUANTIZED else None
+    name = _smaller(specs, graph)
+    scheme: Values | None = specs[name]["scheme"] if name else None
     return scheme
 
 
-def _place(graph: str, field: str) -> tuple[Steps, str]:
-    return (*ArtifactName.parse(graph), "scheme", field), f"the scheme of {graph}"
+def _smaller(specs: Specs, graph: str) -> ArtifactName | None:
+    """The quantized graph that it is, or that was calibrated; None of one in fp32."""
+    return next((member for member in specs.line(graph) if member.noun == QUANTIZED), None)
+
+
+def _place(specs: Specs, graph: str, field: str) -> tuple[Steps, str]:
+    name = _smaller(specs, graph)
+    assert name is not None
+    return (*name, "scheme", field), f"the scheme of {name}"
 
 
 def weights_do_not_overflow(specs: Specs) -> Disagreements:
@@ -41,7 +49,8 @@ def weights_do_not_overflow(specs: Specs) -> Disagreements:
                 " which changes answers silently"
             )
             remedy = f"name a graph with `reduce_range: true`, or {remedy}"
-            yield Disagreement((*at, "of"), found, remedy, (_place(graph, "reduce_range"),))
+            place = _place(specs, graph, "reduce_range")
+            yield Disagreement((*at, "of"), found, remedy, (place,))
 
 
 def _without_vnni(specs: Specs) -> Iterator[tuple[Steps, str, str]]:
@@ -62,7 +71,7 @@ def cards_compute_floats(specs: Specs) -> Disagreements:
         if target["kind"] == "cuda" and scheme and scheme["kind"] != FP16:
             found = f"{target['of']} is in int8, which onnxruntime computes beside the card"
             remedy = "name the exported graph, or one of the scheme `{kind: fp16}`"
-            yield Disagreement((*at, "of"), found, remedy, (_place(target["of"], "kind"),))
+            yield Disagreement((*at, "of"), found, remedy, (_place(specs, target["of"], "kind"),))
 
 
 def halves_are_for_cards(specs: Specs) -> Disagreements:
@@ -72,7 +81,7 @@ def halves_are_for_cards(specs: Specs) -> Disagreements:
         if target["kind"] != "cuda" and scheme and scheme["kind"] == FP16:
             found = f"{target['of']} is in fp16, which is slower than fp32 on a processor"
             remedy = "name a graph in int8 or fp32"
-            yield Disagreement((*at, "of"), found, remedy, (_place(target["of"], "kind"),))
+            yield Disagreement((*at, "of"), found, remedy, (_place(specs, target["of"], "kind"),))
 
 
 def targets_are_of_one_model(specs: Specs) -> Disagreements:
@@ -88,7 +97,7 @@ def _exported(specs: Specs, graph: str) -> Iterator[str]:
     """Graphs of its line, then the model that was exported."""
     for member in specs.line(graph):
         yield str(member)
-        if member.noun not in ("exported", QUANTIZED):
+        if member.noun not in GRAPHS:
             return
 
 

@@ -6,6 +6,7 @@ other is refused, and each response is as it says.
 
 from collections.abc import Sequence
 
+from lmspec.methods.abstaining import UNSURE
 from lmspec.serving import schemas
 from lmspec.serving.asking import MOST_LABELS
 from lmspec.serving.limits import Limits
@@ -25,8 +26,14 @@ from lmspec.serving.schemas import (
 BESIDE = "The endpoints below /v2 are those of the Open Inference Protocol, which describes them."
 
 
-def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> Values:
-    """OpenAPI 3.1. keys: does a request need one?"""
+def document(
+    title: str, limits: Limits, labels: Sequence[str], keys: bool, abstains: bool = False
+) -> Values:
+    """OpenAPI 3.1.
+
+    keys      does a request need one?
+    abstains  may an answer be `unsure`?
+    """
     paths: dict[str, Values] = {
         "/v1/classify": {"post": _classify(limits)},
         "/v1/bundle": {"get": get("What is served: labels, limits, origin", ref("Bundle"))},
@@ -35,7 +42,7 @@ def document(title: str, limits: Limits, labels: Sequence[str], keys: bool) -> V
     parts = {
         "Request": _request(limits),
         "Response": _response(limits),
-        "Answer": _answer(labels),
+        "Answer": _answer(labels, abstains),
         "Failure": _failure(),
         "Bundle": _bundle(limits),
     }
@@ -98,12 +105,20 @@ def _response(limits: Limits) -> Values:
     return object_of({"id": IDENTITY, "bundle": digest, "answers": answers})
 
 
-def _answer(labels: Sequence[str]) -> Values:
+def _answer(labels: Sequence[str], abstains: bool) -> Values:
+    answers = [*labels, *[UNSURE] * abstains]
+    may_be = f"; {UNSURE}: none alone is probable enough" if abstains else ""
     share = {"type": "number", "minimum": 0, "maximum": 1}
     return object_of(
         {
-            "label": {"enum": [*labels, None], "description": "null: there is nothing to read"},
-            "confidence": {"anyOf": [share, {"type": "null"}], "description": "of the label"},
+            "label": {
+                "enum": [*answers, None],
+                "description": f"null: there is nothing to read{may_be}",
+            },
+            "confidence": {
+                "anyOf": [share, {"type": "null"}],
+                "description": "of the most probable label" if abstains else "of the label",
+            },
             "probabilities": {
                 "type": "object",
                 "propertyNames": {"enum": list(labels)},

@@ -17,6 +17,7 @@ class Sent:
     time           milliseconds since 1970, UTC
     request        its id
     number         of the text in the request, from 0
+    label          the answer
     probabilities  as they were sent: the most probable label first
     labels         all that the bundle tells apart
     bundle         its digest
@@ -27,20 +28,16 @@ class Sent:
     request: str
     number: int
     text: str
+    label: str
     probabilities: Mapping[str, float]
     labels: Sequence[str]
     bundle: str
     commit: str | None
 
     @property
-    def label(self) -> str:
-        """The answer."""
-        return next(iter(self.probabilities))
-
-    @property
     def confidence(self) -> float:
-        """The probability of that label."""
-        return self.probabilities[self.label]
+        """The probability of the most probable label."""
+        return next(iter(self.probabilities.values()))
 
 
 Take = Callable[[Sent], object]
@@ -73,4 +70,5 @@ async def _note(  # a coroutine, since starlette has a thread run what is none
     for number, (text, answer) in enumerate(zip(texts, answers, strict=True)):
         probabilities = answer.get("probabilities")
         if probabilities and isinstance(text.text, str):
-            take(Sent(now, request, number, text.text, probabilities, labels, digest, commit))
+            answered = text.text, answer["label"], probabilities
+            take(Sent(now, request, number, *answered, labels, digest, commit))

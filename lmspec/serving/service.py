@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from lmspec.formats.predict import Answer, Classifier
+from lmspec.methods.abstaining import UNSURE
 from lmspec.serving import openapi
 from lmspec.serving.asking import Asked, Content, Refused, Text
 from lmspec.serving.measures import LabelMeasures
@@ -127,8 +128,9 @@ class Release(AnyRelease):
     def document(self) -> dict[str, Any]:  # type: ignore[override]
         """OpenAPI."""
         labels = self.bundle.classifier.labels
+        abstains = self.bundle.classifier.abstains
         title = self.bundle.manifest.title
-        return openapi.document(title, self.limits, labels, self.keys is not None)
+        return openapi.document(title, self.limits, labels, self.keys is not None, abstains)
 
     def about(self) -> dict[str, Any]:
         """What /v1/bundle has of it."""
@@ -157,7 +159,8 @@ class Service(AnyService[Release]):
 
     def _serve(self, release: Release) -> None:
         super()._serve(release)
-        self.measures.tells_apart(release.bundle.classifier.labels)
+        classifier = release.bundle.classifier
+        self.measures.tells_apart([*classifier.labels, *[UNSURE] * classifier.abstains])
 
     async def answers(self, release: Release, asked: Asked) -> tuple[Answers, float]:
         """One JSON object for each text, in order; how many seconds they waited.
@@ -225,7 +228,7 @@ class Service(AnyService[Release]):
                 self.log("failed", error=type(result).__name__)
                 refused = FAILED
             elif result.answer or release.limits.empty_text == "no_answer":
-                return shown | self._answer(result, asked.top)
+                return shown | self._answer(release, result, asked.top)
             else:
                 refused = EMPTY
         self.measures.texts.add(refused.code)
@@ -233,11 +236,12 @@ class Service(AnyService[Release]):
             raise refused
         return shown | {"error": refused.values()}
 
-    def _answer(self, answered: Answered, top: int | None) -> dict[str, Any]:
-        if not answered.answer:
+    def _answer(self, release: Release, answered: Answered, top: int | None) -> dict[str, Any]:
+        label = release.bundle.classifier.label(answered.answer)
+        if label is None:
             self.measures.texts.add("empty")
             return {"label": None, "confidence": None, "probabilities": {}}
-        label, confidence = next(iter(answered.answer.items()))
+        confidence = next(iter(answered.answer.values()))
         self.measures.answered(label, confidence, answered.tokens)
         best = answered.answer if top is None else dict([*answered.answer.items()][:top])
         return {"label": label, "confidence": confidence, "probabilities": best}

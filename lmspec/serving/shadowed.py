@@ -73,8 +73,8 @@ def main(arguments: Sequence[str]) -> None:
         except Exception as error:  # of one text: the next may have an answer
             write(failed=type(error).__name__)
             continue
-        label, confidence = next(iter(answer.items()), (None, None))
-        write(label=label, confidence=confidence)
+        confidence = next(iter(answer.values()), None)
+        write(label=classifier.label(answer), confidence=confidence)
 
 
 if __name__ == "__main__":

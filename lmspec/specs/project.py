@@ -37,6 +37,7 @@ NOUNS = (
     "updated",
     "exported",
     "quantized",
+    "calibrated",
     "scores",
     "explained",
     "examined",

@@ -13,7 +13,8 @@ from lmspec.specs.names import MetricPath
 from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Of, Table
 
 MODELS = ("model", "student", "updated")
-GRAPHS = ("exported", "quantized")
+CALIBRATED = "calibrated"
+GRAPHS = ("exported", "quantized", CALIBRATED)
 LABELS: tuple[Of, ...] = ("labels",)
 ANSWERS: tuple[Of, ...] = ("answers",)
 LIKELIHOODS: tuple[Of, ...] = ("likelihoods",)
@@ -65,6 +66,14 @@ TABLES = (
     ),
 )
 ANSWER_TABLE, CHOICE_TABLE = Table("answers"), Table("choices")
+# Of a calibrated graph: how right it is of the texts that it is surest of.
+RISK_TABLE = Table(
+    "risk", {"x": "answered", "y": "risk", "template": "linear", "title": "risk and coverage"}
+)
+# Of one that may be unsure, with exact 95 % intervals: how often the true label is kept, how often
+# it is unsure, and how often it is right where it is not.
+ABSTENTION = ("coverage", "unsure", "accuracy")
+SHARE = ("share", "low", "high")
 DECODER = "lmspec.formats.decoder"  # reads graphs of models that write
 GRADING = "lmspec.writing.grading"  # calls the functions of a project
 
@@ -118,8 +127,16 @@ class ScoresSpec(Artifact):
             for metric in COVERAGE
         ),
         *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in WRITTEN),
+        Metric("{dataset}.uncalibrated.log_loss"),
+        Metric("{dataset}.uncalibrated.expected_calibration_error", share=True),
+        *(
+            Metric(f"{part}.abstention.{name}.{end}", share=True)
+            for part in ("{dataset}", "{dataset}.table.{table}")
+            for name in ABSTENTION
+            for end in SHARE
+        ),
     )
-    reports = (*TABLES, ANSWER_TABLE, CHOICE_TABLE)
+    reports = (*TABLES, ANSWER_TABLE, CHOICE_TABLE, RISK_TABLE)
     holds = (checks.each_splits_once, checks.each_overlap_once, checks.one_way_to_score)
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
@@ -153,7 +170,7 @@ class ScoresSpec(Artifact):
         if self.choices is not None:
             return ("stages.choosing_scores", *self._readers())
         if self.generation is None:
-            return (format_of(self.of),)
+            return (format_of(self.of), *("stages.calibrated_scores",) * self._is_calibrated())
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
         own = tuple(metric.module for metric in self.generation.own)
         graded = (*(GRADING,) * bool(own), *own)
@@ -169,7 +186,12 @@ class ScoresSpec(Artifact):
     def written(self) -> tuple[Table, ...]:
         if self.choices is not None:
             return (CHOICE_TABLE,)
-        return TABLES if self.generation is None else (ANSWER_TABLE,)
+        if self.generation is None:
+            return (*TABLES, *(RISK_TABLE,) * self._is_calibrated())
+        return (ANSWER_TABLE,)
+
+    def _is_calibrated(self) -> bool:
+        return self.of.noun == CALIBRATED
 
     def reads_like(self) -> Ref | None:
         return self.of if self.of.noun in MODELS else None

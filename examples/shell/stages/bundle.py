@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, documents, manifest, predict
 from lmspec.methods import agreement, card, evidence, folders
+from lmspec.methods.abstaining import UNSURE
 from lmspec.specs.base import Ref, references
 from lmspec.specs.bundle import BundleSpec
 
 # by their names: each is in the key of such bundles alone
 WRITING, TARGETS = "stages.writing_bundle", "stages.targets_bundle"
+SIXTH_DIGIT = 1e-6
 
 
 def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -142,7 +146,7 @@ def require_scored_answers(
             f"the training texts of {of} were: a scored dataset has another `clean`"
         )
     answers = classifier.predict_many([text for text, *_ in same])
-    together = of.noun == "quantized" and scores.get("batch_size", 1) > 1
+    together = of.noun in ("quantized", "calibrated") and scores.get("batch_size", 1) > 1
     found = agreement.difference(same, answers, together)
     if found:
         raise LmspecError(
@@ -150,6 +154,26 @@ def require_scored_answers(
             f"predict.py does not answer as {scored} has it: {found}",
             "build both again with `dvc repro -f`; if it is the same again, report it",
         )
+    require_scored_doubts(classifier, of, scored, table)
+
+
+def require_scored_doubts(
+    classifier: predict.Classifier, of: Ref, scored: Ref, table: pl.DataFrame
+) -> None:
+    """Raise LmspecError if predict.py is unsure of other texts than the scores have it.
+
+    Where a probability is another in its sixth digit, the answer may be another, too.
+    """
+    if "unsure" not in table.columns:
+        return
+    rows = table.select("text", "confidence", "unsure").rows()
+    for text, confidence, unsure in rows[:: max(1, -(-len(rows) // agreement.CHECKED))]:
+        answer = classifier.predict(text)
+        same = answer and abs(next(iter(answer.values())) - confidence) < SIXTH_DIGIT
+        if same and (classifier.label(answer) == UNSURE) != unsure:
+            found = f"predict.py answers {classifier.label(answer)!r} to {text[:60]!r}"
+            remedy = "build both again with `dvc repro -f`; if it is the same again, report it"
+            raise LmspecError(f"bundle, of {of}", f"{found}, and {scored} does not", remedy)
 
 
 STAGE = stage.Stage(BundleSpec, build)

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lmspec.specs.scores import ScoresSpec
 DIGITS = 6
 # by their names: they are in the keys of such scores alone
 WRITING, CHOOSING = "stages.writing_scores", "stages.choosing_scores"
+CALIBRATED = "stages.calibrated_scores"
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -42,7 +44,8 @@ def predicted(
 ) -> stage.Report:
     """Predict labels. Git keeps each prediction, since a paired test needs it."""
     assert spec.calibration_bins is not None  # one_way_to_score
-    (module,) = spec.modules()
+    module, *further = spec.modules()
+    calibrated = importlib.import_module(CALIBRATED).Scorer(spec, needs) if further else None
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
     parts = []
@@ -57,6 +60,8 @@ def predicted(
         result |= coverage.metrics(test.windows)
         mine = [each for each in overlaps if each.dataset == name]
         parts.append(predictions(name.name, frame, test.truth, probability, model.labels))
+        if calibrated:
+            calibrated.add(result, parts, test, probability, model)
         answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()
         results[name.name] = result | counted(model.labels, *answers)
         results[name.name]["overlap"] = overlap.count(mine)
@@ -72,7 +77,11 @@ def predicted(
     summary |= notes | {"personal_data": personal_data(needs)}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
-    return stage.Report(results, {"confusion": confusion(rows, model.labels), "predictions": rows})
+    tables: dict[str, Sequence[stage.Row]] = {
+        "confusion": confusion(rows, model.labels),
+        "predictions": rows,
+    }
+    return stage.Report(results, tables | (calibrated.tables() if calibrated else {}))
 
 
 def seen_examples(spec: ScoresSpec, needs: stage.Needs) -> list[overlap.Overlap]:

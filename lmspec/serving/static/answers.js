@@ -144,7 +144,7 @@ async function explain(release, some, answer, card, signal) {
       progress.textContent = `Tried without ${ready} of ${count(number, "word")} …`;
     });
     if (signal.aborted) return;
-    place.replaceChildren(words.shown(some, drops, answer.label));
+    place.replaceChildren(words.shown(some, drops, words.likeliest(answer)));
     by("legend").replaceChildren(...words.legend(some));
   };
   const safely = () =>

@@ -22,6 +22,9 @@ export const pieces = (text) =>
 export const places = (some) =>
   some.flatMap((piece, place) => (piece.word ? [place] : [])).slice(0, MOST);
 
+/** The most probable label, which is the answer unless that is unsure. */
+export const likeliest = (answer) => Object.keys(answer.probabilities)[0];
+
 /** How much the probability of a label drops without each word; place -> change. A negative one
  * rises. Words without which nothing is left to read have none. */
 export async function importance(release, some, answer, signal, done) {
@@ -34,8 +37,9 @@ export async function importance(release, some, answer, signal, done) {
   );
   const answers = await release.all(texts, signal, done);
   const drops = new Map();
+  const best = likeliest(answer);
   tried.forEach((place, i) => {
-    const left = answers[i].probabilities?.[answer.label];
+    const left = answers[i].probabilities?.[best];
     if (left !== undefined) drops.set(place, answer.confidence - left);
   });
   return drops;
