@@ -149,7 +149,7 @@ def drawn(tables: dict[str, Texts], coverage: float) -> Iterator[tuple[str, str,
 def main() -> None:
     """Print the report."""
     tables = read()
-    print("# Abstention: is the true label kept as often as said?\n")
+    print("# Abstention: is the true label kept as often as it should be?\n")
     print(
         f"Test texts of `scores.release`, cut in halves {DRAWS} times by document: thresholds are"
         " fitted to one half, and measured on the other. *Coverage*: the true label is kept, mean"

@@ -20,6 +20,7 @@ from lmspec.specs.bundle import BundleSpec
 
 # by their names: each is in the key of such bundles alone
 WRITING, TARGETS = "stages.writing_bundle", "stages.targets_bundle"
+CARD = "stages.card_bundle"
 SIXTH_DIGIT = 1e-6
 
 
@@ -44,8 +45,12 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     write_evidence(spec, needs, out)
     reader = classifier.reader
     reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
-    text = card.model_card(spec, classifier.labels, scores, hashes(out), reads, targets)
+    longer = importlib.import_module(CARD) if spec.card else None
+    further = longer.sections(spec, needs, classifier.labels) if longer else ()
+    text = card.model_card(spec, classifier.labels, scores, hashes(out), reads, targets, further)
     (out / "README.md").write_text(text, encoding="utf-8")
+    if longer:
+        (out / longer.PAGE).write_text(longer.page(text), encoding="utf-8", newline="\n")
     write_manifest(spec, needs, out)
     return stage.Report()
 
@@ -92,7 +97,7 @@ def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
 
 def write_manifest(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
     """Beside all other files of a bundle, so last."""
-    further = [ref for target in spec.targets for _, ref in references(target)]
+    further = [ref for part in (*spec.targets, spec.card) for _, ref in references(part)]
     made_from = {
         str(ref): folders.sha256(needs[ref])
         for ref in dict.fromkeys((spec.of, spec.scores, *further))

@@ -22,7 +22,7 @@ from tests.test_training import NUMERICS
 LABELS = tuple(bundles.LABELS)
 CLEAN = {"fix_unicode": True, "unescape_html": True}
 SURE = 3.0  # by which the logits are too large
-ABSTAIN: Mapping[str, Any] = {"kind": "conformal", "coverage": 0.9, "by": "all"}
+ABSTAIN: Mapping[str, Any] = {"coverage": 0.9, "by": "all"}
 SPEC: Mapping[str, Any] = {
     "of": "exported.a",
     "on": ["splits.a"],
@@ -93,7 +93,9 @@ def write_splits(words: list[str], truth: Any, folder: Path) -> None:
         documents.write(frame, folder / f"{part}.parquet")
         documents.write_ids(frame["id"].to_list(), folder, part)
     documents.write_labels(LABELS, folder)
-    documents.write_counts({"documents": len(rows), "rejected": {}, "contradictions": {}}, folder)
+    documents.write_counts(
+        {"documents": len(rows), "rejected": {}, "contradictions": {"texts": 0}}, folder
+    )
 
 
 def needs(folders: Mapping[str, Path]) -> stage.Needs:

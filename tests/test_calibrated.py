@@ -140,7 +140,7 @@ def test_bytes_repeat(folders: dict[str, Path], tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.parametrize("by", ["all", "label", "table"])
-def test_the_true_label_is_kept_as_often_as_said(
+def test_the_true_label_is_kept_as_often_as_promised(
     folders: dict[str, Path], tmp_path: Path, by: str
 ) -> None:
     """On the test split, with 600 texts on either; of each label, or of each table, if it is by."""
@@ -227,7 +227,7 @@ def test_a_shadow_is_unsure_as_the_service_is(scored: dict[str, Path]) -> None:
     assert one.label == UNSURE and one.confidence == 0.6
 
 
-def test_thresholds_are_ranks_of_the_dev_side() -> None:
+def test_thresholds_are_ranks_of_the_dev_split() -> None:
     """The k-th largest of n, where k is the coverage of n + 1, rounded up; none if k is more."""
     own = np.arange(1, 100) / 100
     assert conformal.threshold(own, 0.9) == 0.1  # the 90th of 99 from above

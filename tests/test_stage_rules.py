@@ -35,6 +35,7 @@ SPECS = Project.model_validate(GOOD)
 NOT_OF_A_STAGE = {
     "values-come-back": "the output is right, but DVC builds it each time",
     "outputs-are-in-real-folders": "DVC itself fails, after the build",
+    "card-shows-its-own-model": "what an artifact is of is not in its folder",
     "gate-names-a-metric": "no stage reads gates; `lmspec gate` refuses them",
     "gate-can-be-decided": "the same",
     "gate-is-held-against-the-same": "the same",
@@ -605,6 +606,17 @@ def _suspects_among_texts_without_labels(folder: Path) -> None:
     suspects.build(spec, needs(splits_old=folder / "splits"), folder)
 
 
+def _rates_of_no_label(folder: Path) -> None:
+    import polars as pl
+
+    from lmspec.specs.groups import Groups
+    from stages import grouped_scores
+
+    by = [{"kind": "column", "name": "tables", "column": "table"}]
+    groups = Groups.model_validate({"positive": "great", "by": by, "draws": 100})
+    grouped_scores.measured(groups, pl.DataFrame(), ("good", "bad"), 1)
+
+
 def _a_label_called_unsure(folder: Path) -> None:
     from lmspec.specs.calibrated import CalibratedSpec
     from stages import calibrated
@@ -666,6 +678,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "explained-texts-exist": (_an_empty_split_that_is_explained, "its test split is empty"),
     "method-suits-the-explained": (_gradients_of_a_graph, "and quantized.cnn is a graph"),
     "masking-suits-the-explained": (_a_mask_of_a_cnn, "its tokenizer has no mask token"),
+    "positive-is-a-label": (_rates_of_no_label, "there is no label 'great'"),
     "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),

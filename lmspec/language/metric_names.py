@@ -28,6 +28,7 @@ FITTED = {
     TEMPERATURE: TEMPERATURE,
     "uncalibrated": "method",
 }
+WAY, GROUP = "{way}", "{group}"  # of scores: a way to group texts, and one of its groups
 SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
 
@@ -109,6 +110,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
         if _is_fitted(specs, name, metric)
+        if WAY not in metric.steps or specs[name].get("groups")
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
@@ -183,6 +185,15 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
             suites = _suites(specs, name)
             known = () if isinstance(suites, LmspecError) else suites
             return [suite.name for suite in known if suite.is_gap == (step == TERMS)]
+        case "{way}":
+            return [way["name"] for way in spec["groups"]["by"]]
+        case "{group}":
+            corpus = _corpus(specs, name, before)
+            (way,) = (each for each in spec["groups"]["by"] if each["name"] == before[-2])
+            if way["kind"] == "terms":
+                return [terms["name"] for terms in way["terms"]]
+            tables = [table["name"] for table in corpus["tables"]]
+            return corpus["labels"] if way["column"] == "label" else tables
         case "{own}":
             return [metric["name"] for metric in (spec.get("generation") or {}).get("own") or ()]
         case "{label}":

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from lmspec.errors import some
 from lmspec.language import functions
 from lmspec.language.resolved import Disagreements, Specs, Values
 from lmspec.specs.checks.model import WRITERS
@@ -48,6 +49,19 @@ def choices_can_be_made(specs: Specs) -> Disagreements:
                 yield Disagreement(reference.steps, found, remedy, others)
 
 
+def positive_is_a_label(specs: Specs) -> Disagreements:
+    """The rates of groups are of a label that the model knows."""
+    for name, scores in specs.of("scores"):
+        groups = scores.get("groups")
+        corpus = ArtifactName.parse(specs[scores["on"][0]]["of"])
+        labels = specs[corpus]["labels"] or ()
+        if groups and groups["positive"] not in labels:
+            found = f"{corpus} has no label {groups['positive']!r}"
+            others = (((*corpus, "labels"), "its labels"),)
+            remedy = f"name one of {some(list(labels))}" if labels else "remove `groups`"
+            yield Disagreement((*name, "groups", "positive"), found, remedy, others)
+
+
 def bundle_shows_answers(specs: Specs) -> Disagreements:
     """The card of a model that writes has its answers, not its choices."""
     for name, bundle in specs.of("bundle"):
@@ -76,4 +90,4 @@ def _lost(metric: Values, file: str, root: Path) -> tuple[str, str] | None:
     return None
 
 
-RULES = (own_metrics_exist, choices_can_be_made, bundle_shows_answers)
+RULES = (own_metrics_exist, choices_can_be_made, positive_is_a_label, bundle_shows_answers)

@@ -97,10 +97,12 @@ def model_card(
     files: Mapping[str, str],
     reads: Reads,
     targets: Sequence[Mapping[str, Any]] = (),
+    further: Sequence[str] = (),
 ) -> str:
     """scores: `metrics.json` of a scores artifact; files: path -> SHA-256.
 
     targets  fields of each line of targets.json, with `figures` of its graph and what is `scored`
+    further  sections of a longer card
     """
     parts = [
         head(spec),
@@ -110,8 +112,10 @@ def model_card(
         f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'], reads)}",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{seen_texts(scores)}",
+        *abstention(scores["metrics"]),
         data_of(scores.get("data", {})),
         personal_data(scores.get("personal_data", {})),
+        *further,
         USE,
         *_targets(targets, spec),
         *service(spec),
@@ -222,6 +226,28 @@ def _scores(metrics: Mapping[str, Any]) -> str:
     return head + "".join(
         f"| {name} | {' | '.join(_cell(values[c]) for c in COLUMNS)} |\n" for name, values in rows
     )
+
+
+def abstention(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """How often it is unsure, and how right it is otherwise; nothing of a model that never is."""
+    rows = [
+        (name, values["abstention"]) for name, values in metrics.items() if "abstention" in values
+    ]
+    if not rows:
+        return
+    head = "| texts | true label kept | unsure | right if it answers |\n| --- |" + " --- |" * 3
+    lines = "".join(
+        f"| {name} | {' | '.join(map(_interval, found.values()))} |\n" for name, found in rows
+    )
+    yield (
+        "## When it is unsure\n\nWhere not one label alone is probable enough, it answers `unsure`;"
+        f" shares of test texts with 95 % intervals:\n\n{head}\n{lines}"
+    )
+
+
+def _interval(share: Mapping[str, float | None]) -> str:
+    value, low, high = share.values()
+    return "no text" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _warnings(scores: Mapping[str, Any]) -> str:

@@ -29,10 +29,11 @@ def accuracies(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
     Source: Clopper & Pearson 1934, of the effective size where examples come in groups.
     """
-    return [{"texts": name, "examples": len(part)} | _accuracy(part) for name, part in _parts(rows)]
+    return [{"texts": name, "examples": len(part)} | _accuracy(part) for name, part in parts(rows)]
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def parts(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """(name, texts) of each dataset, and of each of its tables where there are several."""
     for dataset in dict.fromkeys(row.dataset for row in rows):
         whole = [row for row in rows if row.dataset == dataset]
         yield dataset, whole

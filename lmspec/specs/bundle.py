@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.card import Card
 from lmspec.specs.checks import bundle as checks
 from lmspec.specs.checks import targets
 from lmspec.specs.checks.templates import dvc_replaces_nothing
@@ -29,6 +30,7 @@ class BundleSpec(Artifact):
         checks.each_of_beside_once,
         checks.beside_is_of_answers,
         checks.mistakes_are_of_labels,
+        checks.card_is_of_labels,
         *targets.CHECKS,
         dvc_replaces_nothing,
     )
@@ -75,6 +77,11 @@ class BundleSpec(Artifact):
         " nearest prompt",
     )
 
+    card: Card | None = Field(
+        default=None,
+        description="a longer model card, and a page of it, from further artifacts; null: a short"
+        " one",
+    )
     targets: tuple[Target, ...] = Field(
         default=(),
         strict=False,
@@ -86,7 +93,8 @@ class BundleSpec(Artifact):
     def modules(self) -> tuple[str, ...]:
         if self.generation is not None:
             return ("stages.writing_bundle",)
-        return ("stages.targets_bundle",) * bool(self.targets)
+        targets = ("stages.targets_bundle",) * bool(self.targets)
+        return (*targets, *("stages.card_bundle",) * (self.card is not None))
 
     def files(self) -> tuple[str, ...]:
         if self.generation is None:

@@ -40,7 +40,6 @@ class Conformal(Spec):
     doi:10.1080/01621459.2017.1395341.
     """
 
-    kind: Literal["conformal"] = Field(description="thresholds of probabilities, by coverage")
     coverage: float = Field(
         gt=0,
         lt=1,

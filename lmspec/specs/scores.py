@@ -9,6 +9,7 @@ from pydantic import Field
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import scores as checks
 from lmspec.specs.generation import Choosing, Generation, JsonSchema
+from lmspec.specs.groups import Groups
 from lmspec.specs.names import MetricPath
 from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Of, Table
 
@@ -74,6 +75,9 @@ RISK_TABLE = Table(
 # it is unsure, and how often it is right where it is not.
 ABSTENTION = ("coverage", "unsure", "accuracy")
 SHARE = ("share", "low", "high")
+# Of groups of texts: methods/disparity.py.
+RATES = ("accuracy", "positive_rate", "false_positive_rate", "false_negative_rate")
+GROUPED = ("of.{group}", "gap")
 DECODER = "lmspec.formats.decoder"  # reads graphs of models that write
 GRADING = "lmspec.writing.grading"  # calls the functions of a project
 
@@ -129,6 +133,13 @@ class ScoresSpec(Artifact):
         *(dataclasses.replace(metric, path=f"{{dataset}}.{metric.path}") for metric in WRITTEN),
         Metric("{dataset}.uncalibrated.log_loss"),
         Metric("{dataset}.uncalibrated.expected_calibration_error", share=True),
+        Metric("{dataset}.groups.{way}.of.{group}.texts"),
+        *(
+            Metric(f"{{dataset}}.groups.{{way}}.{part}.{rate}.{end}", share=True)
+            for part in GROUPED
+            for rate in RATES
+            for end in SHARE
+        ),
         *(
             Metric(f"{part}.abstention.{name}.{end}", share=True)
             for part in ("{dataset}", "{dataset}.table.{table}")
@@ -137,7 +148,12 @@ class ScoresSpec(Artifact):
         ),
     )
     reports = (*TABLES, ANSWER_TABLE, CHOICE_TABLE, RISK_TABLE)
-    holds = (checks.each_splits_once, checks.each_overlap_once, checks.one_way_to_score)
+    holds = (
+        checks.each_splits_once,
+        checks.each_overlap_once,
+        checks.one_way_to_score,
+        checks.groups_are_of_labels,
+    )
     of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
         strict=False, min_length=1, description="splits whose test split it is scored on"
@@ -162,6 +178,11 @@ class ScoresSpec(Artifact):
         default=None,
         description="how models that write choose among given answers, by their likelihood",
     )
+    groups: Groups | None = Field(
+        default=None,
+        description="groups of test texts, of models that tell labels apart: how often each gets an"
+        " answer, rightly or wrongly, and how far groups are apart",
+    )
     accepted_overlap: tuple[AcceptedOverlap, ...] = Field(
         strict=False, description="test examples that the model has seen, and that may count"
     )
@@ -170,7 +191,9 @@ class ScoresSpec(Artifact):
         if self.choices is not None:
             return ("stages.choosing_scores", *self._readers())
         if self.generation is None:
-            return (format_of(self.of), *("stages.calibrated_scores",) * self._is_calibrated())
+            calibrated = ("stages.calibrated_scores",) * self._is_calibrated()
+            grouped = ("stages.grouped_scores",) * (self.groups is not None)
+            return (format_of(self.of), *calibrated, *grouped)
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
         own = tuple(metric.module for metric in self.generation.own)
         graded = (*(GRADING,) * bool(own), *own)

@@ -35,6 +35,7 @@ class Explained:
 
     row           columns id, table, group, text and label
     label         position of the predicted one
+    area          what is lost as words are taken away, those of most weight first
     control       how faithful random attributions are
     delta         how far the attributions are from summing to what all words change
     flipped       words without which the answer is another
@@ -46,6 +47,7 @@ class Explained:
     probability: float
     attributions: Floats
     faithful: Faithfulness
+    area: float
     control: Faithfulness
     delta: float
     flipped: Sequence[int]
@@ -118,6 +120,7 @@ def explain(subject: Subject, row: Mapping[str, Any], spec: ExplainedSpec) -> Ex
         float(text.whole[label]),
         found,
         faithfulness.measured(text, label, found, spec.fractions),
+        faithfulness.area(text, label, found),
         faithfulness.measured(text, label, random, spec.fractions),
         faithfulness.completeness_delta(text, label, found),
         faithfulness.flipping(text, label, found),
@@ -171,7 +174,9 @@ def measured(explained: Sequence[Explained]) -> dict[str, Any]:
             "comprehensiveness": _mean(fuller[0] - fuller[1], DIFFERENCE, groups),
             "sufficiency": _mean(alone[1] - alone[0], DIFFERENCE, groups),
         },
-        "area_over_perturbation_curve": _mean(of("area", method), PROBABILITY, groups),
+        "area_over_perturbation_curve": _mean(
+            np.array([one.area for one in explained]), PROBABILITY, groups
+        ),
         "completeness_delta": {
             "median": _round(np.median(deltas)),
             "max": _round(deltas.max()),
@@ -235,7 +240,7 @@ def line(one: Explained, labels: tuple[str, ...]) -> stage.Row:
         "sufficiency": one.faithful.sufficiency,
         "random_comprehensiveness": one.control.comprehensiveness,
         "random_sufficiency": one.control.sufficiency,
-        "area": one.faithful.area,
+        "area": one.area,
     }
     return {
         **{name: one.row[name] for name in ("id", "table", "group", "label")},

@@ -21,7 +21,7 @@ from lmspec.specs.scores import ScoresSpec
 DIGITS = 6
 # by their names: they are in the keys of such scores alone
 WRITING, CHOOSING = "stages.writing_scores", "stages.choosing_scores"
-CALIBRATED = "stages.calibrated_scores"
+CALIBRATED, GROUPED = "stages.calibrated_scores", "stages.grouped_scores"
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -45,7 +45,10 @@ def predicted(
     """Predict labels. Git keeps each prediction, since a paired test needs it."""
     assert spec.calibration_bins is not None  # one_way_to_score
     module, *further = spec.modules()
-    calibrated = importlib.import_module(CALIBRATED).Scorer(spec, needs) if further else None
+    calibrated, grouped = (
+        importlib.import_module(each) if each in further else None for each in (CALIBRATED, GROUPED)
+    )
+    calibrated = calibrated and calibrated.Scorer(spec, needs)
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     results: dict[str, Any] = {}
     parts = []
@@ -62,6 +65,9 @@ def predicted(
         parts.append(predictions(name.name, frame, test.truth, probability, model.labels))
         if calibrated:
             calibrated.add(result, parts, test, probability, model)
+        if grouped:
+            seed = needs.bits.seed
+            result["groups"] = grouped.measured(spec.groups, parts[-1], model.labels, seed)
         answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()
         results[name.name] = result | counted(model.labels, *answers)
         results[name.name]["overlap"] = overlap.count(mine)

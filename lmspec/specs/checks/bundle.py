@@ -45,3 +45,17 @@ def mistakes_are_of_labels(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
     if bundle.get("mistakes") is not None and bundle.get("generation") is not None:
         found = "only a model that tells labels apart has texts that it gets wrong"
         yield Disagreement(("mistakes",), found, "remove it")
+
+
+def card_is_of_labels(bundle: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A model that writes has another card; half of the texts shown are right answers."""
+    card = bundle.get("card")
+    if card is None:
+        return
+    if bundle.get("generation") is not None:
+        found = "only the bundle of a model that tells labels apart has a longer card"
+        yield Disagreement(("card",), found, "remove it")
+    elif card["texts"] and card["explained"] is None:
+        found = f"{card['texts']} explained texts are shown, and there are no explanations"
+        others = ((("card", "explained"), "none"),)
+        yield Disagreement(("card", "texts"), found, "name `explained`, or show 0", others)

@@ -40,3 +40,10 @@ def one_way_to_score(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
         others = tuple(((name,), WAYS[name]) for name in given[1:])
         found = f"{WAYS[given[0]]}, and {' and '.join(WAYS[name] for name in given[1:])}"
         yield Disagreement((given[0],), found, "write a scores artifact for each", others)
+
+
+def groups_are_of_labels(scores: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A generated answer is not the label of a group's texts."""
+    if scores.get("groups") is not None and scores.get("calibration_bins") is None:
+        found = "only where labels are predicted, groups of texts are compared"
+        yield Disagreement(("groups",), found, "remove it")

@@ -1,0 +1,131 @@
+"""disparity: rates of answers and errors by group, and the largest gap between groups."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmspec.methods.metrics import Floats
+from lmspec.statistics.exact import clopper_pearson, effective_size
+
+RATES = ("accuracy", "positive_rate", "false_positive_rate", "false_negative_rate")
+CONFIDENCE = 0.95  # of intervals, two-sided
+DIGITS = 6
+AT_ONCE = 200  # draws, whose weights are in memory together
+Bools = NDArray[np.bool_]
+Share = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """n test texts.
+
+    truth, answered  (n,) is the positive label the true one; is it the answer?
+    right            (n,) is the answer the true label?
+    documents        (n,) number of each text's document, from 0
+    """
+
+    truth: Bools
+    answered: Bools
+    right: Bools
+    documents: NDArray[np.int64]
+
+    def rates(self) -> dict[str, tuple[Bools, Bools]]:
+        """Rate -> (n,) which texts it is of, and (n,) which of these count."""
+        every = np.ones(len(self.truth), bool)
+        return {
+            "accuracy": (every, self.right),
+            "positive_rate": (every, self.answered),
+            "false_positive_rate": (~self.truth, self.answered),
+            "false_negative_rate": (self.truth, ~self.answered),
+        }
+
+
+def mentions(texts: Sequence[str], words: Sequence[str]) -> Bools:
+    """(n,) has a text one of the words, whole and in any case?"""
+    every = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    pattern = re.compile(rf"(?<!\w)(?:{every})(?!\w)", re.IGNORECASE)
+    return np.array([pattern.search(text) is not None for text in texts], bool)
+
+
+def measured(
+    answers: Answers, groups: Mapping[str, Bools], draws: int, seed: int
+) -> dict[str, Any]:
+    """Rates of each group with exact intervals, and the largest gap of each rate between groups
+    with its bootstrapped one; a share of nothing is None, and a gap is of the groups that have one.
+
+    groups  name -> (n,) whether a text is in it
+    """
+    every = answers.rates()
+    of = {
+        name: {"texts": int(members.sum())}
+        | {
+            rate: share(counts[members & base], answers.documents[members & base])
+            for rate, (base, counts) in every.items()
+        }
+        for name, members in groups.items()
+    }
+    gap = {
+        rate: _gap(answers.documents, [(base & m, counts) for m in groups.values()], draws, seed)
+        for rate, (base, counts) in every.items()
+    }
+    return {"of": of, "gap": gap}
+
+
+def share(hits: Bools, documents: NDArray[np.int64]) -> Share:
+    """It, and its exact interval for as many independent texts as tell as much."""
+    if not len(hits):
+        return {"share": None, "low": None, "high": None}
+    value, size = float(hits.mean()), effective_size(hits, documents)
+    low, high = clopper_pearson(value * size, size, (1 + CONFIDENCE) / 2)
+    return _rounded(value, low, high)
+
+
+def _gap(
+    documents: NDArray[np.int64], parts: Sequence[tuple[Bools, Bools]], draws: int, seed: int
+) -> Share:
+    """The largest difference between shares of groups. Whole documents are drawn."""
+    number = int(documents.max()) + 1
+    # (documents, groups): texts that a rate is of, and those of them that count
+    bases = np.stack([np.bincount(documents[base], minlength=number) for base, _ in parts], 1)
+    hits = np.stack([np.bincount(documents[b & c], minlength=number) for b, c in parts], 1)
+    present = bases.sum(0) > 0
+    if present.sum() < 2:
+        return {"share": None, "low": None, "high": None}
+    bases, hits = bases[:, present], hits[:, present]
+    value = float(_largest(hits.sum(0)[None], bases.sum(0)[None])[0])
+    draw = np.random.default_rng([seed, number])
+    drawn = np.concatenate(
+        [
+            _largest(weights @ hits, weights @ bases)
+            for weights in (
+                draw.multinomial(number, np.full(number, 1 / number), size=min(AT_ONCE, draws - i))
+                for i in range(0, draws, AT_ONCE)
+            )
+        ]
+    )
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    # the largest of several is too large: that of the texts by about what that of draws is beyond
+    # it, so draws by twice that. The upper end stays, on the safe side of a gate
+    excess = float(drawn.mean()) - value
+    return _rounded(value, max(0.0, min(float(low) - 2 * excess, value)), max(float(high), value))
+
+
+def _largest(hits: Any, bases: Any) -> Floats:
+    """(draws, groups) counts -> the largest difference of shares in each draw that has texts of
+    two groups."""
+    enough = (bases > 0).sum(1) > 1
+    hits, bases = hits[enough], bases[enough]
+    shares = np.divide(hits, bases, out=np.full(hits.shape, np.nan), where=bases > 0)
+    result: Floats = np.nanmax(shares, 1) - np.nanmin(shares, 1)
+    return result
+
+
+def _rounded(value: float, low: float, high: float) -> Share:
+    return {
+        n: round(v, DIGITS)
+        for n, v in zip(("share", "low", "high"), (value, low, high), strict=True)
+    }
