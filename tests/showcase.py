@@ -7,7 +7,18 @@ from lmspec.inspection.corpora import Corpus, Label, Left, Reason, Shown
 from lmspec.inspection.explanations import Explanations, Text, Word
 from lmspec.inspection.lengths import Lengths
 from lmspec.inspection.reading import Reads
-from lmspec.inspection.results import Estimate, Overview, Problem, Score
+from lmspec.inspection.results import (
+    Estimate,
+    Known,
+    Overview,
+    Problem,
+    Score,
+    TracedLayer,
+    TracedPair,
+    TracedPart,
+    Traces,
+)
+from lmspec.specs.contrasts import POSITIONS
 
 HOSTILE = (
     '</bdi></li><script>alert(1)</script><img src="http://127.0.0.1:9/x.png"> \x1b[31m\u202e'
@@ -243,4 +254,73 @@ def hostile_explanations() -> Explanations:
         heaviest={HOSTILE: [(HOSTILE, 1, -0.2)]},
         against=HOSTILE[:30],
         tables=[HOSTILE],
+    )
+
+
+def traces() -> Traces:
+    """A network of three layers: maps, two concepts, weights beside those of another."""
+    layers = [
+        TracedLayer(
+            name,
+            {
+                position: Estimate(share, (share - 0.08, share + 0.07))
+                for position, share in zip(POSITIONS, shares, strict=True)
+            },
+        )
+        for name, shares in (
+            ("embeddings", (0.0, 0.0, 1.0, 0.0, 0.0)),
+            ("layer_0", (0.0, 0.01, 0.96, 0.02, -0.01)),
+            ("layer_1", (0.12, 0.03, 0.71, 0.2, 0.04)),
+            ("layer_2", (1.0, 0.0, 0.0, 0.0, 0.0)),
+        )
+    ]
+    concepts = [
+        Known(
+            concept,
+            f"layer_{layer}",
+            300,
+            0.79,
+            Estimate(0.95 + layer / 100, (0.92, 0.99)),
+            Estimate(0.79, (0.75, 0.83)),
+            Estimate(0.87, (0.84, 0.9)),
+            Estimate(0.865, (0.83, 0.9)),
+            Estimate(0.005, (-0.01, 0.02)),
+        )
+        for concept in ("source", "gender")
+        for layer in range(3)
+    ]
+    parts = [
+        TracedPart("embeddings", 11_800_000, 0.048, 0, 0.0, 21.3, None, None),
+        *(TracedPart(f"layer_{i}", 1_774_464, 0.05, 7 * i, 0.01, 9.5, 1536, i) for i in range(3)),
+        TracedPart("head", 148_000, 0.041, 0, 0.2, None, None, None),
+    ]
+    pairs = [_traced_pair(i, "The parcel was lost", "The parcel was found") for i in range(9)]
+    fixed = ("traced.minilm", "model.minilm", "splits.tickets", None, "student.small", 36, 3)
+    return Traces(*fixed, Estimate(5.1, (4.2, 6.0)), layers, concepts, parts, pairs)
+
+
+def _traced_pair(number: int, one: str, other: str) -> TracedPair:
+    tokens = ["[CLS]", *other.split(), "[SEP]"]
+    restored = [
+        [round((place + depth) % 5 / 4, 2) for place in range(len(tokens))] for depth in range(4)
+    ]
+    layers = ["embeddings", "layer_0", "layer_1", "layer_2"]
+    answers = ["delivery", "account"]
+    return TracedPair(
+        f"state/{number}", one, other, answers, [3.1, -2.4], tokens, [4], layers, restored
+    )
+
+
+def hostile_traces() -> Traces:
+    """Names, texts and tokens that would break a page, or act in it."""
+    pair = _traced_pair(1, HOSTILE, f"{HOSTILE} {HOSTILE}")
+    return replace(
+        traces(),
+        name=f"traced.{HOSTILE[:50]}",
+        of=HOSTILE,
+        on=HOSTILE,
+        state=HOSTILE,
+        against=HOSTILE,
+        pairs=[replace(pair, id=HOSTILE, answers=[HOSTILE, HOSTILE])] * 3,
+        concepts=[replace(one, concept=HOSTILE) for one in traces().concepts[:3]],
     )

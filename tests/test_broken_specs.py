@@ -145,6 +145,14 @@ def _phrases(folder: Path) -> None:
     (folder / "other.yaml").write_text(f"{head}contexts: ['{{a}} c']\n")
 
 
+def _pairs(folder: Path, label: str = "good") -> None:
+    head = "source: ours\nlicense: MIT\n"
+    contrast = f"{{templates: ['a {{swap}} b'], swap: [[c, d]], answers: [{label}, bad]}}"
+    (folder / "pairs.yaml").write_text(f"{head}contrasts:\n  quality: {contrast}\n")
+    suite = "{kind: minimum, templates: ['a b', 'c b'], label: good}"
+    (folder / "cases.yaml").write_text(f"{head}suites:\n  praise: {suite}\n")
+
+
 def _wrote(path: Path) -> None:
     path.write_text("1,awful\n")
 
@@ -248,6 +256,9 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
         folder, "chats.jsonl", '{"question": "say a", "reply": ""}\n' * 3
     ),
     "phrases have a template with the label fine": _phrases,
+    "pairs.yaml and cases.yaml are there": _pairs,
+    "pairs.yaml has the label great": lambda folder: _pairs(folder, "great"),
+    "the weights have 4 layers": _config(num_hidden_layers=4),
     "labels/a.csv has a label of one row": _annotated("a.csv", "ann", "good"),
     "labels/b.csv has another": _annotated("b.csv", "bob", "bad"),
     "params.yaml is a folder": _params_yaml_is_a_folder,

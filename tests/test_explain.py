@@ -101,7 +101,8 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "sides/posts.csv").write_text("id,split\n")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/suspects-reviews.csv").write_text(f"{','.join(HEADER)}\n")
-    shutil.copytree(ROOT / "cases", tmp_path / "cases")
+    for name in ("cases", "pairs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
     (made_up,) = validate.file(path).problems

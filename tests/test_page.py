@@ -54,7 +54,8 @@ CONTRAST = """(() => {
     return [element.textContent.trim().slice(0, 60), ratio(element, colour)];
   });
   const field = document.getElementById('filter');
-  ratios.push(['placeholder', ratio(field, getComputedStyle(field, '::placeholder').color)]);
+  if (field)
+    ratios.push(['placeholder', ratio(field, getComputedStyle(field, '::placeholder').color)]);
   return {count: ratios.length, low: ratios.filter(([, value]) => value < 4.5)};
 })()"""
 HEADINGS = "[...document.querySelectorAll('h1, h2, h3')].map((heading) => +heading.tagName[1])"

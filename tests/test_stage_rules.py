@@ -633,6 +633,33 @@ def _a_file_of_cases_that_is_not_there(folder: Path) -> None:
     examined.build(ExaminedSpec.model_validate(fields), needs(quantized_a=folder), folder)
 
 
+def _traced(folder: Path, **changes: Any) -> None:
+    from tests import explaining, test_traced
+
+    folders = {
+        "model.a": explaining.written(test_traced.encoder(), folder / "model"),
+        "model.cnn": explaining.written(explaining.drawn([("a", 0), ("b", 1)])[0], folder / "cnn"),
+        "splits.a": test_traced.texts_of(folder / "splits"),
+    }
+    test_traced.build(folder / "out", folders, **changes)
+
+
+def _the_layers_of_a_cnn(folder: Path) -> None:
+    _traced(folder, of="model.cnn")
+
+
+def _a_third_layer_of_two(folder: Path) -> None:
+    _traced(folder, layers=[0, 2])
+
+
+def _a_file_of_pairs_that_is_not_there(folder: Path) -> None:
+    _traced(folder, pairs="gone.yaml")
+
+
+def _a_concept_that_is_no_table(folder: Path) -> None:
+    _traced(folder, concepts=[{"kind": "table", "name": "source", "tables": ["movies", "mail"]}])
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -681,6 +708,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "positive-is-a-label": (_rates_of_no_label, "there is no label 'great'"),
     "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
+    "traced-has-layers": (_the_layers_of_a_cnn, "is of kind cnn, whose hidden states are not"),
+    "traced-layers-exist": (_a_third_layer_of_two, "model.a has no layer 2"),
+    "pairs-are-sound": (_a_file_of_pairs_that_is_not_there, "there is no such file"),
+    "concepts-exist": (_a_concept_that_is_no_table, "of fewer than two of its tables"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

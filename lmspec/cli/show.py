@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from lmspec.cli import comparing, loading, mistakes
 from lmspec.errors import LmspecError
 from lmspec.reports import printing
 from lmspec.specs.names import ArtifactName
+
+if TYPE_CHECKING:
+    from lmspec.inspection.overview import Inspection
 
 
 @click.command("show")
@@ -20,7 +24,7 @@ from lmspec.specs.names import ArtifactName
     "--html",
     "page",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Of explanations: write the texts as a page, with their words marked.",
+    help="Of explanations and of a traced network: write a page.",
 )
 @click.option("--against", metavar="REVISION", help="On that page: what it looked at there.")
 @mistakes.exit_with(1)
@@ -78,24 +82,40 @@ def command(
 
 
 def _write_page(name: ArtifactName | None, page: Path | None, against: str | None) -> None:
-    """Write the page of explanations. Raises LmspecError if it is of something else."""
+    """Write the page of explanations, or of a traced network. Raises LmspecError of another."""
     from lmspec.compare import revision
     from lmspec.git.tree import WORKTREE
-    from lmspec.inspection import explanations
     from lmspec.inspection.overview import Inspection
-    from lmspec.reports import explanations as forms
 
     if page is None:
         raise LmspecError("show", "--against is of a page", "name its file: `--html FILE`")
-    if name is None or name.noun != "explained":
+    if name is None or name.noun not in ("explained", "traced"):
         found = f"{name} explains no text" if name else "no artifact is named"
         raise LmspecError("show", found, "name explanations: `lmspec show explained.NAME --html`")
+    if against and name.noun != "explained":
+        found = f"a page of {name} is of one revision"
+        raise LmspecError("show", found, "`lmspec diff` compares two")
     inspected = Inspection(revision.read(WORKTREE, Path.cwd()))
+    text = (_explained if name.noun == "explained" else _traced)(inspected, name, against)
+    comparing.write(page, text, page.parent)
+    printing.text(f"wrote {page}")
+
+
+def _explained(inspected: "Inspection", name: ArtifactName, against: str | None) -> str:
+    from lmspec.compare import revision
+    from lmspec.inspection import explanations
+    from lmspec.reports import explanations as forms
+
     with contextlib.ExitStack() as stack:
         baseline = None
         if against:
             baseline = revision.read(against, Path.cwd())
             stack.callback(baseline.tree.close)
-        text = forms.page(explanations.inspect(inspected, name, baseline))
-    comparing.write(page, text, page.parent)
-    printing.text(f"wrote {page}")
+        return forms.page(explanations.inspect(inspected, name, baseline))
+
+
+def _traced(inspected: "Inspection", name: ArtifactName, against: str | None) -> str:
+    from lmspec.inspection import traces
+    from lmspec.reports import traces as forms
+
+    return forms.page(traces.inspect(inspected, name))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmspec.compare.artifact import EXAMINED, Artifact, leaves
 from lmspec.compare.revision import Table, Unavailable, at
-from lmspec.inspection import parts, prompts, suites, texts
+from lmspec.inspection import parts, prompts, suites, texts, traces
 from lmspec.inspection.overview import Inspection, estimate, references
 from lmspec.inspection.results import (
     Bin,
@@ -31,6 +31,7 @@ METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "expected_ca
 LARGEST_MATRIX = 8  # labels; with more, the most confused pairs say it better
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0)  # of confidence: a few that people can read
 CLASSES = 12  # with intervals, unless all are asked for
+TRACED = "traced"
 PAIRS, MISTAKES, QUARTERS = 12, 8, 4
 
 
@@ -58,6 +59,7 @@ def detail(inspected: Inspection, name: str, everything: bool = True) -> Detail:
         if artifact.noun == "scores"
         else [],
         list(suites.of_artifact(inspected, artifact)) if artifact.noun == EXAMINED else [],
+        traces.of_artifact(inspected, artifact) if artifact.noun == TRACED else None,
         dict(_over_seeds(artifact)),
         len(at(artifact.metrics, ("seeds",)) or ()),
         _numbers(artifact.table("curve")),

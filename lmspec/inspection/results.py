@@ -233,6 +233,90 @@ class SuiteResult:
 
 
 @dataclass(frozen=True)
+class TracedLayer:
+    """Share of the answer that comes with a layer's states, at each of POSITIONS."""
+
+    name: str
+    shares: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class TracedPair:
+    """Two texts that differ in one word.
+
+    tokens    of the other text; word: numbers of those that differ
+    restored  of each layer: the share that comes with each token
+    """
+
+    id: str
+    one: str
+    other: str
+    answers: Sequence[str]
+    log_odds: Sequence[float]
+    tokens: Sequence[str]
+    word: Sequence[int]
+    layers: Sequence[str]
+    restored: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a layer knows of a concept, and what the answers are worth without it."""
+
+    concept: str
+    layer: str
+    texts: int
+    majority: float
+    probe: Estimate
+    erased: Estimate
+    accuracy: Estimate
+    without: Estimate
+    lost: Estimate
+
+
+@dataclass(frozen=True)
+class TracedPart:
+    """Weights of a part of the network. None: it has none of that, or it was not asked for."""
+
+    name: str
+    weights: int
+    norm: float
+    zero: int
+    changed: float | None
+    state_norm: float | None
+    units: int | None
+    dead: int | None
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What was traced.
+
+    state    why it is not what params.yaml asks for; None if it is
+    against  the network with which weights are compared
+    pairs    with their tokens; empty unless the data are here
+    """
+
+    name: str
+    of: str
+    on: str
+    state: str | None
+    against: str | None
+    count: int
+    left_out: int
+    difference: Estimate | None
+    layers: Sequence[TracedLayer]
+    concepts: Sequence[Known]
+    parts: Sequence[TracedPart]
+    pairs: Sequence[TracedPair] = ()
+
+    @property
+    def decided(self) -> str | None:
+        """The first layer after which most of the answer has left the word; None if none has."""
+        return next((one.name for one in self.layers if one.shares["word"].value < 0.5), None)
+
+
+@dataclass(frozen=True)
 class NGram:
     """One of the heaviest n-grams of a linear model, for a label."""
 
@@ -251,6 +335,7 @@ class Detail:
     written     the same of models that write
     prompts     of scores of generated answers, in place of `datasets`
     suites      of what was examined
+    traced      of a network that was looked into
     metrics     dotted name -> number or text, as its stage reported them
     over_seeds  dev metric -> its mean over several trainings, with their interval
     seeds       number of these trainings
@@ -266,6 +351,7 @@ class Detail:
     datasets: Sequence[OnDataset]
     prompts: Sequence[OnPrompts]
     suites: Sequence[SuiteResult]
+    traced: Traces | None
     over_seeds: Mapping[str, Estimate]
     seeds: int
     curve: Mapping[str, Sequence[float]]

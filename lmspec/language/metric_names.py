@@ -9,6 +9,7 @@ from lmspec.errors import LmspecError
 from lmspec.language import nouns, on_disk, resolved
 from lmspec.language.resolved import Specs, Values
 from lmspec.specs.checks.exported import is_gguf
+from lmspec.specs.contrasts import POSITIONS
 from lmspec.specs.names import LABELLED, ArtifactName, MetricName, MetricPath
 from lmspec.specs.results import ESTIMATES, Metric
 from lmspec.specs.suites import Suite
@@ -29,6 +30,7 @@ FITTED = {
     "uncalibrated": "method",
 }
 WAY, GROUP = "{way}", "{group}"  # of scores: a way to group texts, and one of its groups
+CHANGED = ("weights", "changed")  # beside those of another network
 SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
 
@@ -111,6 +113,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
         if _is_fitted(specs, name, metric)
         if WAY not in metric.steps or specs[name].get("groups")
+        if metric.steps != CHANGED or specs[name].get("against")
         for path in _expanded(specs, name, metric.steps)
     ]
     first: dict[str, int] = {}
@@ -194,6 +197,13 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
                 return [terms["name"] for terms in way["terms"]]
             tables = [table["name"] for table in corpus["tables"]]
             return corpus["labels"] if way["column"] == "label" else tables
+        case "{layer}" | "{depth}":
+            layers = [f"layer_{layer}" for layer in spec["layers"]]
+            return layers if step == "{layer}" else ["embeddings", *layers]
+        case "{position}":
+            return POSITIONS
+        case "{concept}":
+            return [concept["name"] for concept in spec["concepts"]]
         case "{own}":
             return [metric["name"] for metric in (spec.get("generation") or {}).get("own") or ()]
         case "{label}":

@@ -8,7 +8,9 @@ from typing import Any
 
 from lmspec.errors import LmspecError
 from lmspec.formats import cases, lockfile
+from lmspec.formats import contrasts as pairs
 from lmspec.specs import blocks
+from lmspec.specs.contrasts import Contrast
 from lmspec.specs.suites import Suite
 
 MOST_HEADER = 2**25  # bytes
@@ -134,5 +136,22 @@ def suites(root: Path, file: str) -> tuple[Suite, ...] | LmspecError:
 def _suites(root: Path, file: str, state: tuple[int, int]) -> tuple[Suite, ...] | LmspecError:
     try:
         return cases.read(root, file)
+    except LmspecError as error:
+        return error
+
+
+def contrasts(root: Path, file: str) -> tuple[Contrast, ...] | LmspecError:
+    """The contrasts of a file of pairs, or what is wrong with it."""
+    try:
+        state = (root / file).stat()
+        return _contrasts(root, file, (state.st_mtime_ns, state.st_size))
+    except (OSError, ValueError):
+        return LmspecError(file, "there is no such file", "correct `pairs`, or add the file")
+
+
+@functools.lru_cache(maxsize=16)
+def _contrasts(root: Path, file: str, state: tuple[int, int]) -> tuple[Contrast, ...] | LmspecError:
+    try:
+        return pairs.read(root, file)
     except LmspecError as error:
         return error

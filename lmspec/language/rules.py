@@ -30,6 +30,7 @@ from lmspec.language import (
     sweep_rules,
     table_rules,
     target_rules,
+    tracing_rules,
     world_rules,
     writing_rules,
 )
@@ -418,6 +419,7 @@ RULES = (
     *case_rules.RULES,
     *calibrating_rules.RULES,
     *card_rules.RULES,
+    *tracing_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

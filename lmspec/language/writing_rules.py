@@ -18,9 +18,9 @@ from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
-BUNDLE = "bundle"
+BUNDLE, TRACED = "bundle", "traced"
 MADE = {  # nouns that take a model of a kind
-    "causal": ("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
+    "causal": ("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED, TRACED),
     "nearest": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.

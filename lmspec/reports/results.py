@@ -14,7 +14,7 @@ from lmspec.inspection.results import (
     Score,
     TextScore,
 )
-from lmspec.reports import generated, suites, tables, values, words
+from lmspec.reports import generated, suites, tables, traces, values, words
 from lmspec.reports.estimates import level, parts, share, signed, size
 from lmspec.reports.tables import Table
 from lmspec.reports.terminal import Section
@@ -140,6 +140,8 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
     for prompts in found.prompts:
         yield from generated.on_prompts(prompts)
     yield from suites.sections(found.suites)
+    if found.traced is not None:
+        yield from traces.sections(found.traced)
     if found.over_seeds:
         rows = ((name.replace("_", " "), level(mean)) for name, mean in found.over_seeds.items())
         means = tables.table("over seeds", "on dev:text|mean, 95 %:number", rows)
@@ -148,7 +150,8 @@ def detail(found: Detail, everything: bool = False) -> Iterator[Section]:
         yield Section("training", table=_curve(found.curve))
     if found.ngrams:
         yield Section("heaviest n-grams", table=_ngrams(found, everything))
-    facts = [] if found.datasets or found.prompts or found.suites else [*found.metrics.items()]
+    shown_above = found.datasets or found.prompts or found.suites or found.traced
+    facts = [] if shown_above else [*found.metrics.items()]
     if found.over_seeds and not everything:  # the values of each, and what is shown above
         facts = [fact for fact in facts if fact[0].partition(".")[0] not in SEEDS]
     if facts:

@@ -41,6 +41,7 @@ NOUNS = (
     "scores",
     "explained",
     "examined",
+    "traced",
     "speed",
     "bundle",
     "load",
