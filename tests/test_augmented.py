@@ -19,7 +19,9 @@ from lmspec.methods import augmenting, cleaning
 from lmspec.specs.augmented import KINDS, AugmentedSpec
 from lmspec.specs.numerics import Machine
 from lmspec.specs.phrases import Phrases
+from lmspec.specs.updated import UpdatedSpec
 from lmspec.stage import Needs, Report
+from lmspec.training import updating
 from stages import augmented
 from tests.specs import GOOD, ROOT, complaints
 
@@ -283,6 +285,27 @@ def test_a_model_learns_from_augmented_splits(tmp_path: Path) -> None:
     text = on_augmented().replace("    on: splits.old", "    on: augmented.old")
     assert text.count("on: augmented.old") > 2
     assert complaints(text, tmp_path) == complaints(GOOD, tmp_path)
+
+
+def test_what_was_augmented_may_be_replayed(tmp_path: Path) -> None:
+    """If the earlier model was trained on the splits behind it, augmented or not."""
+    text = on_augmented().replace("    on: splits.old", "    on: augmented.old")
+    replayed = text.replace("replay: [{of: splits.old", "replay: [{of: augmented.old")
+    assert replayed != text and complaints(replayed, tmp_path) == complaints(GOOD, tmp_path)
+    other = on_augmented(**{"augmented:\n": f"augmented:\n{NEW}"})
+    other = other.replace("replay: [{of: splits.old", "replay: [{of: augmented.new")
+    assert any("was not trained on augmented.new" in line for line in complaints(other, tmp_path))
+
+
+def test_a_stage_looks_behind_what_is_replayed() -> None:
+    """At the splits that were augmented: those are what models have seen."""
+    seen = {"splits.old": ("dev", "train")}
+    fields = YAML(typ="safe").load(GOOD)["updated"]["first"]
+    fields["replay"] = [{"of": "augmented.old", "per_new_row": 1.0}]
+    given = UpdatedSpec.model_validate(fields)
+    updating.require_trained_on(seen, given, {"augmented.old": "splits.old"})
+    with pytest.raises(LmspecError, match=r"was not trained on augmented\.old"):
+        updating.require_trained_on(seen, given, {"augmented.old": "splits.new"})
 
 
 NEW = (

@@ -12,8 +12,9 @@ from lmspec.specs.phrases import Phrases
 from lmspec.specs.suites import Suite
 from tests.specs import ROOT
 
-CASES, PHRASES = "cases/sentiment.yaml", "phrases/sentiment.yaml"
+CASES, FILES = "cases/sentiment.yaml", ("phrases/sentiment.yaml", "phrases/further.yaml")
 LABELS = ("negative", "positive")
+PLAIN = ("praise", "blame")  # suites
 OF_EACH = 60  # texts that are made of a template
 
 
@@ -22,9 +23,9 @@ def suites() -> tuple[Suite, ...]:
     return cases.read(ROOT, CASES)
 
 
-@pytest.fixture(scope="module")
-def given() -> Phrases:
-    return phrases.read(ROOT, PHRASES, "templates", LABELS)
+@pytest.fixture(scope="module", params=FILES)
+def given(request: pytest.FixtureRequest) -> Phrases:
+    return phrases.read(ROOT, request.param, "templates", LABELS)
 
 
 def plain(text: str) -> str:
@@ -47,16 +48,20 @@ def test_no_template_is_both(suites: tuple[Suite, ...], given: Phrases) -> None:
     """Case, punctuation and the names of slots aside."""
     examined = {plain(template) for suite in suites for template in suite.templates}
     trained = {plain(template.text) for template in given.templates or ()}
-    assert len(examined) > 20 and len(trained) > 50
+    assert len(examined) > 20 and len(trained) > 20
     assert not examined & trained
 
 
 def test_no_case_is_within_a_text_that_is_made(suites: tuple[Suite, ...], given: Phrases) -> None:
-    """Nor any sentence that a case adds to a text."""
-    asked = {case.text for suite in suites for case in examining.cases(suite, [], 1)}
+    """Nor any sentence that a case adds to a text. Plain praise and blame may be: whole texts are
+    other ones all the same."""
+    texts = {suite.name: [case.text for case in examining.cases(suite, [], 1)] for suite in suites}
+    whole = {one for name in PLAIN for one in texts.pop(name)}
+    assert not {plain(text) for text in whole} & {plain(text) for text in made(given)}
+    asked = {text for each in texts.values() for text in each}
     asked |= {sentence for suite in suites for sentence in added(suite)}
     everything = "\n".join(map(plain, made(given)))
-    assert len(asked) > 1_000 and everything.count("\n") > 3_000
+    assert len(asked) > 1_000 and everything.count("\n") > 1_000
     assert [text for text in asked if plain(text) in everything] == []
     some_text = next(made(given))  # the negative control
     assert plain(some_text) in everything

@@ -247,7 +247,7 @@ def replay_was_trained_on(specs: Specs) -> Disagreements:
             if split == "train"
         }
         for i, replay in enumerate(updated["replay"]):
-            if replay["of"] not in learned:
+            if specs.splits_of(replay["of"]) not in learned:
                 yield Disagreement(
                     (*name, "replay", i, "of"),
                     f"{updated['of']} was not trained on {replay['of']}",

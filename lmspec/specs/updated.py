@@ -18,8 +18,8 @@ class Replay(Spec):
     Source: Prabhu et al. 2023, arXiv:2303.11165.
     """
 
-    of: Annotated[Ref, To(("splits",), reads=("train", "dev"))] = Field(
-        description="splits that the earlier model was trained on"
+    of: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
+        description="splits that the earlier model was trained on, or what is made from these"
     )
     per_new_row: float = Field(
         gt=0, le=100, description="old rows drawn per new row, without replacement"

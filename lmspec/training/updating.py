@@ -37,14 +37,17 @@ def replayed(
     return np.sort(rng.choice(available, size, replace=False))
 
 
-def require_trained_on(seen: Mapping[str, Sequence[str]], spec: UpdatedSpec) -> None:
+def require_trained_on(
+    seen: Mapping[str, Sequence[str]], spec: UpdatedSpec, made_from: Mapping[str, str]
+) -> None:
     """Raise LmspecError if rows would be replayed that the earlier model was not trained on.
 
-    seen  data -> which parts of it that model has seen
+    seen       data -> which parts of it that model has seen
+    made_from  augmented data -> the splits behind it, which are what its models have seen
     """
     trained = [splits for splits, parts in seen.items() if "train" in parts]
     for replay in spec.replay:
-        if replay.of not in trained:
+        if made_from.get(replay.of, replay.of) not in trained:
             raise LmspecError(
                 "updated.replay",
                 f"{spec.of} was not trained on {replay.of}",
