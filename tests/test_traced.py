@@ -303,15 +303,16 @@ def test_the_least_is_erased() -> None:
 
 
 def test_erasure_is_that_of_its_authors() -> None:
-    """Beside concept-erasure, without its shrinkage."""
+    """Beside concept-erasure, of many vectors and of fewer than they have entries."""
     peer = pytest.importorskip("concept_erasure", reason="pip install -e '.[peers]'")
-    vectors, labels = related(3, 500, 10, 3)
-    vectors = vectors[:, :-1]
-    given = torch.from_numpy(vectors), torch.from_numpy(np.eye(3)[labels])
-    fitter = peer.LeaceFitter(9, 3, dtype=torch.float64, shrinkage=False, svd_tol=1e-6)
-    fitter.update(*given)
-    expected = fitter.eraser(given[0]).numpy()
-    assert erasing.fitted(vectors, labels)(vectors) == pytest.approx(expected, abs=1e-6)
+    for count, width in ((500, 10), (30, 50)):
+        vectors, labels = related(3, count, width, 3)
+        vectors = vectors[:, :-1]
+        given = torch.from_numpy(vectors), torch.from_numpy(np.eye(3)[labels])
+        fitter = peer.LeaceFitter(width - 1, 3, dtype=torch.float64, svd_tol=1e-6)
+        fitter.update(*given)
+        expected = fitter.eraser(given[0]).numpy()
+        assert erasing.fitted(vectors, labels)(vectors) == pytest.approx(expected, abs=1e-5)
 
 
 def test_weights_are_compared_layer_by_layer(folders: dict[str, Path]) -> None:

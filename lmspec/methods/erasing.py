@@ -37,7 +37,8 @@ def fitted(vectors: NDArray[np.floating], classes: Ids) -> Eraser:
     """The least change, in the vectors' own covariance, after which no class has another mean.
 
     A linear reader of the vectors does then no better than a constant answer: on these vectors
-    exactly, on others as far as these tell.
+    exactly, on others as far as these tell. The covariance is shrunk, as its authors do: of fewer
+    vectors than dimensions, it would say what is small by chance.
 
     vectors  (n, d)
     classes  (n,) numbers from 0
@@ -45,8 +46,8 @@ def fitted(vectors: NDArray[np.floating], classes: Ids) -> Eraser:
     centre = vectors.mean(0, dtype=np.float64)
     centred = vectors - centre
     indicators = np.eye(int(classes.max()) + 1)[classes]  # (n, k)
-    covariance = centred.T @ centred / len(vectors)
-    values, directions = np.linalg.eigh(covariance)
+    values, directions = np.linalg.eigh(centred.T @ centred / len(vectors))
+    values = shrunk(values, len(vectors))
     varied = values > max(float(values[-1]), 0.0) * SMALLEST
     scale, directions = np.sqrt(values[varied]), directions[:, varied]
     whiten = directions / scale @ directions.T
@@ -57,3 +58,17 @@ def fitted(vectors: NDArray[np.floating], classes: Ids) -> Eraser:
     basis, strengths, _ = np.linalg.svd(related, full_matrices=False)
     basis = basis[:, strengths > UNRELATED]  # (d, r)
     return Eraser(centre, colour @ basis, basis.T @ whiten)
+
+
+def shrunk(values: Floats, count: int) -> Floats:
+    """Eigenvalues of the covariance of so many vectors, drawn to their mean as far as is best.
+
+    Source: Bodnar, Gupta & Parolya 2014, arXiv:1308.2608 (optimal linear shrinkage).
+    """
+    total, mean = float(values.sum()), float(values.mean())
+    spread = float((values**2).sum()) - total * mean
+    if spread <= 0:
+        return values
+    own = min(1.0, max(0.0, 1 - total**2 / count / spread))
+    found: Floats = own * values + (1 - own) * mean
+    return found
