@@ -50,38 +50,38 @@ def test_rates_and_gaps_are_fairlearns() -> None:
 
 def test_a_biased_copy_has_a_gap_that_its_interval_excludes() -> None:
     """The bound that a gate holds is below 0.1 of the model, and the copy's gap is not."""
-    for seed in range(5):
+    for seed in range(3):
         fair, biased = (
-            disparity.measured(*drawn(6000, seed, bias), 300, 1)["gap"]["accuracy"]
+            disparity.measured(*drawn(2400, seed, bias), 200, 1)["gap"]["accuracy"]
             for bias in (0.0, 0.2)
         )
-        assert fair["low"] <= fair["share"] <= fair["high"] < 0.07
+        assert fair["low"] <= fair["share"] <= fair["high"] < 0.1
         assert 0.1 < biased["low"] <= biased["share"] <= biased["high"]
 
 
 def test_intervals_of_gaps_cover_the_truth() -> None:
-    """A planted gap of 0.2 in nearly all of 60 draws, and the upper end in all but a few; each draw
+    """A planted gap of 0.2 in nearly all of 40 draws, and the upper end in all but a few; each draw
     repeats bit for bit."""
     hits, below = 0, 0
-    for seed in range(60):
-        found = disparity.measured(*drawn(900, seed, 0.2), 200, seed)["gap"]["accuracy"]
+    for seed in range(40):
+        found = disparity.measured(*drawn(450, seed, 0.2), 100, seed)["gap"]["accuracy"]
         hits += found["low"] <= 0.2 <= found["high"]
         below += found["high"] >= 0.2
         if not seed:
-            again = disparity.measured(*drawn(900, seed, 0.2), 200, seed)
+            again = disparity.measured(*drawn(450, seed, 0.2), 100, seed)
             assert again["gap"]["accuracy"] == found
-    assert hits >= 54 and below >= 57
+    assert hits >= 36 and below >= 38
 
 
 def test_texts_of_one_document_are_drawn_together() -> None:
     """Copies of each text in its document add nothing: the interval stays as wide."""
-    answers, groups = drawn(400)
+    answers, groups = drawn(300)
     copied = Answers(*(np.repeat(part, 5) for part in vars(answers).values()))
     wide = disparity.measured(answers, groups, 400, 1)
     own = disparity.measured(copied, {n: np.repeat(g, 5) for n, g in groups.items()}, 400, 1)
     for rate in RATES:
         ends = [each["gap"][rate]["high"] - each["gap"][rate]["low"] for each in (own, wide)]
-        assert ends[0] == pytest.approx(ends[1], rel=0.01)
+        assert ends[0] == pytest.approx(ends[1], rel=0.1)
         widths = [
             each["of"]["a"][rate]["high"] - each["of"]["a"][rate]["low"] for each in (own, wide)
         ]
@@ -143,3 +143,12 @@ def test_groups_are_of_columns_and_of_words() -> None:
     assert found["labels"]["of"]["bad"]["false_positive_rate"]["share"] == 0.5
     assert found["tables"]["of"]["x"]["positive_rate"]["share"] == 1.0
     assert grouped_scores.documents(frame).tolist() == [0, 1, 2, 2]
+
+
+def test_a_few_texts_without_an_error_prove_no_small_gap() -> None:
+    """Any draw of them has none, either: ten and twenty may still be a quarter apart."""
+    right = np.ones(30, bool)
+    made = Answers(right, right, right, np.arange(30))
+    found = disparity.measured(made, {"a": right & (np.arange(30) < 10), "b": right}, 100, 1)
+    gap = found["gap"]["accuracy"]
+    assert gap["share"] == gap["low"] == 0.0 and gap["high"] > 0.25

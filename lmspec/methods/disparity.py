@@ -59,19 +59,17 @@ def measured(
 
     groups  name -> (n,) whether a text is in it
     """
-    every = answers.rates()
-    of = {
-        name: {"texts": int(members.sum())}
-        | {
-            rate: share(counts[members & base], answers.documents[members & base])
-            for rate, (base, counts) in every.items()
-        }
-        for name, members in groups.items()
+    of: dict[str, dict[str, Any]] = {
+        name: {"texts": int(members.sum())} for name, members in groups.items()
     }
-    gap = {
-        rate: _gap(answers.documents, [(base & m, counts) for m in groups.values()], draws, seed)
-        for rate, (base, counts) in every.items()
-    }
+    gap = {}
+    for rate, (base, counts) in answers.rates().items():
+        parts = {name: base & members for name, members in groups.items()}
+        for name, part in parts.items():
+            of[name][rate] = share(counts[part], answers.documents[part])
+        shares = [of[name][rate] for name in groups]
+        own = [(part, counts) for part in parts.values()]
+        gap[rate] = _gap(answers.documents, own, shares, draws, seed)
     return {"of": of, "gap": gap}
 
 
@@ -85,9 +83,17 @@ def share(hits: Bools, documents: NDArray[np.int64]) -> Share:
 
 
 def _gap(
-    documents: NDArray[np.int64], parts: Sequence[tuple[Bools, Bools]], draws: int, seed: int
+    documents: NDArray[np.int64],
+    parts: Sequence[tuple[Bools, Bools]],
+    shares: Sequence[Share],
+    draws: int,
+    seed: int,
 ) -> Share:
-    """The largest difference between shares of groups. Whole documents are drawn."""
+    """The largest difference between shares of groups. Whole documents are drawn.
+
+    Draws of a few texts without an error have none, so the upper end is at least that of the exact
+    intervals of each pair (Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873).
+    """
     number = int(documents.max()) + 1
     # (documents, groups): texts that a rate is of, and those of them that count
     bases = np.stack([np.bincount(documents[base], minlength=number) for base, _ in parts], 1)
@@ -111,7 +117,16 @@ def _gap(
     # the largest of several is too large: that of the texts by about what that of draws is beyond
     # it, so draws by twice that. The upper end stays, on the safe side of a gate
     excess = float(drawn.mean()) - value
-    return _rounded(value, max(0.0, min(float(low) - 2 * excess, value)), max(float(high), value))
+    low = max(0.0, min(float(low) - 2 * excess, value))
+    return _rounded(value, low, min(1.0, max(float(high), _upper(shares))))
+
+
+def _upper(shares: Sequence[Share]) -> float:
+    """The largest upper end of a difference between two of these shares."""
+    known = np.array([[*each.values()] for each in shares if each["share"] is not None], float)
+    share, low, high = known.T
+    beyond = np.hypot((high - share)[:, None], (share - low)[None])
+    return float((share[:, None] - share[None] + beyond).max())
 
 
 def _largest(hits: Any, bases: Any) -> Floats:
