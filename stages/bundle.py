@@ -46,7 +46,7 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     reader = classifier.reader
     reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
     longer = importlib.import_module(CARD) if spec.card else None
-    further = longer.sections(spec, needs, classifier.labels) if longer else ()
+    further = longer.sections(spec, needs, classifier.labels, scores["metrics"]) if longer else ()
     text = card.model_card(spec, classifier.labels, scores, hashes(out), reads, targets, further)
     (out / "README.md").write_text(text, encoding="utf-8")
     if longer:

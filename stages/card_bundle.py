@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
 
@@ -38,8 +39,10 @@ li strong { background: #fd08; padding: 0 .1em; }
 FOOT = "</main>\n</body>\n</html>\n"
 
 
-def sections(spec: BundleSpec, needs: stage.Needs, labels: list[str]) -> list[str]:
-    """In the order of the card."""
+def sections(
+    spec: BundleSpec, needs: stage.Needs, labels: list[str], metrics: Mapping[str, Any]
+) -> list[str]:
+    """In the order of the card. metrics: those of the scores, by dataset"""
     card = spec.card
     assert card is not None
     table = documents.read(needs[spec.scores] / "predictions.parquet", evidence.Row._fields)
@@ -48,6 +51,7 @@ def sections(spec: BundleSpec, needs: stage.Needs, labels: list[str]) -> list[st
     texts = [] if card.explained is None else _texts(needs[card.explained])
     return [
         factsheet.groups(rows, labels),
+        *factsheet.ways(metrics),
         factsheet.behaviour(card.examined, cases),
         factsheet.explanations(card.explained, texts, card.texts),
         *factsheet.stated(card),

@@ -35,6 +35,11 @@ SCORES: Mapping[str, Any] = {
     "batch_size": 1,
     "calibration_bins": 15,
     "accepted_overlap": [],
+    "groups": {
+        "positive": "good",
+        "by": [{"kind": "column", "name": "tables", "column": "table"}],
+        "draws": 100,
+    },
 }
 
 

@@ -91,7 +91,9 @@ def test_a_card_has_what_its_artifacts_show(folders: dict[str, Path], tmp_path: 
     """Groups and suites with intervals, ten typical and ten wrong texts, abstention, origin."""
     card = build(tmp_path / "out", folders)
     assert "| a, movies |" in section(card, "Groups of texts").replace("\\", "")
-    assert section(card, "Groups of texts").count(" to ") == 3 * 4
+    whole, chosen = section(card, "Groups of texts").split("that its authors chose")
+    assert whole.count(" to ") == 3 * 4
+    assert chosen.count(" to ") == 3 * 4 and "| a, tables: largest gap |" in chosen
     behaviour = section(card, "How it behaves")
     assert re.search(r"\| typo \| 40 \| [01]\.\d{3} \(0\.\d{3} to [01]\.\d{3}\) \|", behaviour)
     assert re.search(r"\| people \| 4 \| gap 0\.\d{3}: (wo)?men ", behaviour)

@@ -13,6 +13,7 @@ from lmspec.methods import evidence
 from lmspec.methods.card import code
 from lmspec.methods.evidence import Row
 from lmspec.specs.card import Card
+from lmspec.specs.scores import RATES
 from lmspec.statistics.exact import clopper_pearson, effective_size
 
 PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&])")
@@ -59,6 +60,30 @@ def groups(rows: Sequence[Row], labels: Sequence[str]) -> str:
         lines.append(_line([escaped(name), f"{len(part):,}", *cells]))
     note = "Shares of test texts with their 95 % intervals (Clopper & Pearson 1934).\n\n"
     return f"## Groups of texts\n\n{note}{''.join(lines)}"
+
+
+def ways(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Rates of the groups that `scores` have, and the largest gap between them.
+
+    metrics  dataset -> its metrics; nothing if none has `groups`
+    """
+    rows = []
+    for dataset, values in metrics.items():
+        for way, found in values.get("groups", {}).items():
+            parts = {**found["of"], "largest gap": found["gap"]}
+            for name, rates in parts.items():
+                texts = f"{rates['texts']:,}" if "texts" in rates else ""
+                cells = [_ends(rates[rate]) for rate in RATES]
+                rows.append(_line([escaped(f"{dataset}, {way}: {name}"), texts, *cells]))
+    if rows:
+        head = _line(["group", "texts", *(escaped(rate.replace("_", " ")) for rate in RATES)])
+        rule = _line(["---", "---:", *["---:"] * len(RATES)])
+        yield f"Of the groups that its authors chose:\n\n{head}{rule}{''.join(rows)}"
+
+
+def _ends(found: Mapping[str, float | None]) -> str:
+    value, low, high = found.values()
+    return "no text" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _share(rows: Sequence[Row], hits: Sequence[bool]) -> str:
