@@ -342,6 +342,35 @@ def test_word_pieces_are_those_of_tokenizers(
     require_quiet(opened)
 
 
+def test_a_browser_is_unsure_as_predict_py_is(
+    opened: Browser, sources: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of the same texts; the page shows it in place of the label."""
+    (tmp_path / "graph").mkdir()
+    graph = bundles.make(tmp_path / "graph")
+    about = json.loads((graph / "lmspec.json").read_text())
+    about["thresholds"] = dict.fromkeys(about["labels"], 0.3)
+    (graph / "lmspec.json").write_text(json.dumps(about))
+    out = built(needs_of(tmp_path, graph, sources), tmp_path / "release", TARGET, ANY)
+    classifier = Classifier(out)
+    opened.open(out / "browser/index.html")
+    until(opened, "document.querySelector('button').disabled === false")
+    expected = [classifier.label(answer) for answer in classifier.predict_many([*SENTENCES, ""])]
+    script = f"""lmspec.open().then(async (classifier) => {{
+      const found = [];
+      for (const text of {json.dumps([*SENTENCES, ""])})
+        found.push(classifier.label(await classifier.predict(text)));
+      return found;
+    }})"""
+    assert opened.run(script) == expected
+    assert 2 < expected.count("unsure") < len(expected) - 5
+    text = SENTENCES[expected.index("unsure")]
+    opened.run(f"document.getElementById('text').value = {json.dumps(text)}")
+    opened.run("document.querySelector('button').click()")
+    until(opened, "document.querySelector('caption').textContent === 'unsure'")
+    require_quiet(opened)
+
+
 def test_what_a_browser_cannot_read_is_refused(sources: dict[str, Path], tmp_path: Path) -> None:
     """Files that a source lacks, with what it has."""
     (tmp_path / "graph").mkdir()

@@ -1,5 +1,6 @@
 """`lmspec verify` over a whole project: what a rebuild elsewhere gives, and what it finds."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,3 +52,27 @@ def test_a_clock_and_an_unseeded_draw_are_found_and_named(project: Path) -> None
     assert "corpus.old: different" in output and "note.json: planted: " in output
     assert "splits.old: different" in output and "splits-old.json: clock.at: " in output
     assert "1 of 3 reproduced" in output
+
+
+@pytest.mark.slow
+def test_a_card_that_claims_what_no_artifact_shows_is_found(project: Path) -> None:
+    """Its manifest and DVC's hashes were changed with it; the line is named, and what it should
+    be."""
+    bundle = project / "data/bundle/release"
+    card, manifest = bundle / "README.md", bundle / "manifest.json"
+    old = card.read_text()
+    line = next(line for line in old.splitlines() if line.startswith("| new | "))
+    claimed = old.replace(line, "| new | 0.9999 |")
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in (old, claimed)]
+    for path, text in (
+        (card, claimed),
+        (manifest, manifest.read_text().replace(*digests)),
+    ):
+        path.unlink()  # a link into the cache
+        path.write_text(text)
+    miniature.dvc(project, "commit", "-q", "--force", "bundle-release")
+    output = miniature.lmspec(project, "verify", "bundle.release", code=1)
+    assert "'| new | 0.9999 |'" in output and line in output
+    assert "differs from its provenance" in miniature.lmspec(
+        project, "verify", "--provenance", "bundle.release", code=1
+    )

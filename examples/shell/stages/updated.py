@@ -29,7 +29,12 @@ WRITING = "stages.writing_updated"  # by its name: it is in the key of models th
 def build(spec: UpdatedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train on the new rows and a sample of the old ones, holding to the earlier model's answers on
     the old."""
-    updating.require_trained_on(seenfile.read(needs[spec.of]), spec)
+    made_from = {
+        str(replay.of): next(iter(seenfile.read(needs[replay.of])))
+        for replay in spec.replay
+        if replay.of.noun == "augmented"
+    }
+    updating.require_trained_on(seenfile.read(needs[spec.of]), spec, made_from)
     require_suited(spec, kinds.architecture_of(needs[spec.of]))
     if spec.retention.top_logits is not None:
         written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
