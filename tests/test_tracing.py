@@ -76,7 +76,7 @@ def test_without_the_package_nothing_is_traced(
 
 
 def test_without_a_provider_nothing_is_traced(client: Client) -> None:
-    """The package often comes with others, and nobody reads what it would trace."""
+    """The package often comes with others, and what it would trace is read nowhere."""
     pytest.importorskip("opentelemetry", reason="pip install opentelemetry-sdk")
     assert not tracing.is_on()
     assert client.post({"text": "x"}, traceparent=f"00-{TRACE}-{PARENT}-01").status == 200
