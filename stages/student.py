@@ -74,7 +74,7 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
 
     network, fitted = train(needs.bits)
     clean = documents.read_clean(needs[spec.on])
-    checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean), out)
+    checkpoint.write(dataclasses.replace(teacher, model=network, clean=clean, private=None), out)
     others = seeds.over_seeds(lambda numerics: train(numerics)[1], recipe, needs.bits)
     report = summary.metrics(network, fitted, others)
     for line in metrics.warnings(report["dev"], dev.truth):

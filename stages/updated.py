@@ -62,7 +62,7 @@ class Trained:
 def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     """The earlier model, carried on with one seed."""
     clean = documents.read_clean(needs[spec.on])
-    earlier = dataclasses.replace(checkpoint.read(needs[spec.of]), clean=clean)
+    earlier = dataclasses.replace(checkpoint.read(needs[spec.of]), clean=clean, private=None)
     if earlier.kind in FIXED_FEATURES:
         found, remedy = FITTED_ONCE
         raise LmspecError("updated.of", f"{spec.of} is of kind {earlier.kind}: {found}", remedy)

@@ -319,6 +319,7 @@ ADDED = {
         "loss",
         "micro_batch_size",
         "packing",
+        "private",
     },
     "Table": {"turns"},
     "Clean": {"look_alikes"},

@@ -396,6 +396,16 @@ def _a_sweep(over: dict[str, Any], rungs: Sequence[float] = ()) -> None:
     sweep.Search(SweepSpec.model_validate(values), replace(needs(), section=section))
 
 
+def _a_sweep_of_a_private_model(folder: Path) -> None:
+    from stages import sweep
+
+    model = GOOD["model"]["bert"]
+    training = model["training"] | {"private": {"epsilon": 8.0, "delta": 1e-4}}
+    over = {"training.batch_size": [32, 64]}
+    spec = SweepSpec.model_validate(GOOD["sweep"]["cnn"] | {"of": "model.bert", "over": over})
+    sweep.Search(spec, replace(needs(), section=model | {"training": training}))
+
+
 def _a_swept_reference(folder: Path) -> None:
     _a_sweep({"on": ["splits.old", "splits.new"]})
 
@@ -427,6 +437,10 @@ def _a_world(size: int, sharding: str | None = None, **changes: Any) -> None:
 
 def _more_processes_than_examples(folder: Path) -> None:
     _a_world(3, batch_size=2)
+
+
+def _private_processes(folder: Path) -> None:
+    _a_world(2, private={"epsilon": 8.0, "delta": 1e-4})
 
 
 def _adafactor_of_divided_weights(folder: Path) -> None:
@@ -730,6 +744,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         _more_processes_than_examples,
         "2 examples are not enough for 3 processes",
     ),
+    "private-models-train-alone": (_private_processes, "would each add their own noise"),
+    "no-private-model-is-swept": (_a_sweep_of_a_private_model, "would spend its epsilon again"),
     "sharding-suits-the-optimizer": (
         _adafactor_of_divided_weights,
         "adafactor cannot train weights that are divided",

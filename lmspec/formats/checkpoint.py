@@ -33,6 +33,7 @@ class Checkpoint:
     labels      in the order of the logits
     long_texts  what is read of a text beyond that length
     clean       how the texts that it was trained on were repaired: see methods/repairing.py
+    private     what a private training has spent: see training/private.py
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Checkpoint:
     pad_id: int
     long_texts: str | None
     clean: Mapping[str, bool]
+    private: Mapping[str, float] | None = None
 
     @functools.cached_property
     def reader(self) -> Reader:
@@ -81,6 +83,8 @@ def write(checkpoint: Checkpoint, out: Path) -> None:
         "long_texts": checkpoint.long_texts,
         "clean": dict(checkpoint.clean),
     }
+    if checkpoint.private:
+        about["private"] = dict(checkpoint.private)
     (out / "lmspec.json").write_text(
         json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
@@ -121,6 +125,7 @@ def read(folder: Path) -> Checkpoint:
         about["pad_id"],
         about["long_texts"],
         about["clean"],
+        about.get("private"),
     )
 
 

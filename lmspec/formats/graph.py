@@ -32,6 +32,7 @@ class Graph:
     masks       those it was checked with, of full, right, left, hole
     long_texts  what is read of a text beyond the length to which the tokenizer truncates
     clean       how the texts that the model was trained on were repaired
+    private     what its private training has spent
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Graph:
     masks: tuple[str, ...]
     long_texts: str | None
     clean: Mapping[str, bool]
+    private: Mapping[str, float] | None = None
 
     @functools.cached_property
     def reader(self) -> Reader:
@@ -56,7 +58,7 @@ class Graph:
             "masks": list(self.masks),
             "long_texts": self.long_texts,
             "clean": dict(self.clean),
-        }
+        } | ({"private": dict(self.private)} if self.private else {})
 
     def forward(
         self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]
@@ -102,6 +104,7 @@ def read(folder: Path, threads: int) -> Graph:
         tuple(about["masks"]),
         about["long_texts"],
         about["clean"],
+        about.get("private"),
     )
     _require_agreement(graph)
     return graph

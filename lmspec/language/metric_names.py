@@ -18,6 +18,7 @@ OPEN = "{reason}"  # reasons to reject a row are known only when there are some
 SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
+PRIVATE = "private"  # field of a training, and where its metrics are
 CORRECTIONS = "corrections"  # field of a corpus, and where its metrics are
 CORRECTED = "corrected"  # rows of splits that those changed
 CALIBRATED, TEMPERATURE = "calibrated", "temperature"
@@ -109,6 +110,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if not metric.of or of & {*metric.of}
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
+        if metric.steps[0] != PRIVATE or specs[name]["training"].get(PRIVATE)
         if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
         if _is_fitted(specs, name, metric)

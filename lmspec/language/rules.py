@@ -399,6 +399,7 @@ RULES = (
     layers_are_the_teachers,
     model_rules.layers_to_freeze_exist,
     world_rules.batch_suffices_for_the_world,
+    world_rules.private_models_train_alone,
     world_rules.sharding_suits_the_optimizer,
     splits_are_not_empty,
     *augmentation_rules.RULES,

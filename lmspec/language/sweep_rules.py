@@ -72,7 +72,17 @@ def rungs_are_reached(specs: Specs) -> Disagreements:
             yield Disagreement((*name, *found.steps), found.found, found.remedy, others)
 
 
+def no_private_model_is_swept(specs: Specs) -> Disagreements:
+    """Each trial on the same rows spends epsilon again, which nothing counts."""
+    for name, sweep in specs.of("sweep"):
+        of = ArtifactName.parse(sweep["of"])
+        for found in checks.no_model_is_private(specs[of]):
+            others = tuple(((*of, *steps), what) for steps, what in found.others)
+            yield Disagreement((*name, *found.steps), found.found, found.remedy, others)
+
+
 RULES = (
+    no_private_model_is_swept,
     swept_fields_exist,
     swept_values_fit,
     swept_values_agree,

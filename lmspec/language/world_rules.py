@@ -25,6 +25,16 @@ def batch_suffices_for_the_world(specs: Specs) -> Disagreements:
             yield _of(name, found, "world", "processes that train together")
 
 
+def private_models_train_alone(specs: Specs) -> Disagreements:
+    """Rows of a private training are drawn and clipped by one process."""
+    world = specs.section("numerics").get("world")
+    if not isinstance(world, int):
+        return
+    for name, training in trained(specs):
+        for found in checks.private_trains_alone(training, world):
+            yield _of(name, found, "world", "processes that train together")
+
+
 def sharding_suits_the_optimizer(specs: Specs) -> Disagreements:
     """Adafactor scales a weight by its rows and columns, which torch cannot add up of parts."""
     sharding = specs.section("numerics").get("sharding")

@@ -56,6 +56,17 @@ checks that texts of many scripts get there what `predict.py` gave them when the
 Its scores are those of its graph in `predict.py`; a browser rounds otherwise.
 """,
 }
+PRIVACY = """## Privacy
+
+It was trained with differential privacy (DP-SGD, Abadi et al. 2016): epsilon {epsilon:.2f} with
+delta {delta:g}. That is of its weights, and of one of the {rows:,} rows added or removed; each row
+was in a step's batch with probability {sampled:.3g}; {steps:,} steps, noise multiplier
+{noise_multiplier:g}. It holds for anyone who does not know the seed of rows and noise.
+
+It does not cover the dev split, by which the weights were chosen and graphs were calibrated;
+several rows of one person together; counts and losses that are published beside the weights; or
+attacks on the rounding of the noise.
+"""
 RUNS_ON = {
     "any": "any processor",
     "avx2": "x86 processors with AVX2",
@@ -292,6 +303,12 @@ def personal_data(seen: Mapping[str, Mapping[str, int]]) -> str:
         f"## Personal data\n\nThe texts that it learned from, as it read them, were searched for"
         f" {kinds}, by their form (names have none):\n\n{''.join(lines)}"
     )
+
+
+def privacy(private: Mapping[str, float] | None) -> Iterator[str]:
+    """What a private training guarantees, and what it does not."""
+    if private:
+        yield PRIVACY.format(**private)
 
 
 def seen_texts(scores: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from lmspec.specs.architecture import Architecture, Causal, Transformer
 from lmspec.specs.base import Artifact, Ref, To
 from lmspec.specs.checks import model as checks
 from lmspec.specs.results import Metric, Table
-from lmspec.specs.training import CURVE, TRAINED, Training
+from lmspec.specs.training import CURVE, TRAINED, GradientDescent, Training
 
 NGRAMS = Table("ngrams")  # the heaviest of each label, of a linear model
 EXAMPLE = Table("example")  # the first training example, and which of its parts are learned
@@ -25,12 +25,15 @@ class ModelSpec(Artifact):
         Metric("adapter.trained_parameters"),
         Metric("adapter.max_logit_difference"),
         Metric("adapter.same_answers", share=True, of=("tokens",)),  # greedy, before the merge
+        Metric("private.epsilon", "lower"),
+        Metric("private.noise_multiplier"),
     )
     reports = (CURVE, NGRAMS, EXAMPLE)
     holds = (
         checks.training_suits_the_kind,
         checks.method_suits_the_network,
         checks.writers_have_their_own_fields,
+        checks.private_rows_stay_hidden,
         checks.tokens_are_learned_as_they_can_be,
     )
     on: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
@@ -50,7 +53,13 @@ class ModelSpec(Artifact):
         writing = ("stages.writing",) * (self.architecture.kind in checks.WRITERS)
         solver = ("lmspec.methods.logistic",) * (self.training.kind == "logistic_regression")
         adapters = ("lmspec.architectures.adapters",) * (self.adapter is not None)
-        return (*self.reader_modules(), *writing, *solver, *adapters)
+        private = ("lmspec.training.private",) * self.is_private
+        return (*self.reader_modules(), *writing, *solver, *adapters, *private)
+
+    @property
+    def is_private(self) -> bool:
+        """Is it trained with noise that hides the rows?"""
+        return isinstance(self.training, GradientDescent) and self.training.private is not None
 
     @property
     def adapter(self) -> Adapter | None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers, MaxLength
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import pretrained as checks
-from lmspec.specs.checks.training import weights_are_trained_further
+from lmspec.specs.checks.training import nothing_else_is_private, weights_are_trained_further
 from lmspec.specs.results import COVERAGE, WATCHED, Metric
 from lmspec.specs.training import CURVE, Training
 
@@ -55,7 +55,7 @@ class PretrainedSpec(Artifact):
         *(Metric(f"train.{metric.path}", share=metric.share) for metric in COVERAGE),
     )
     reports = (CURVE,)
-    holds = (checks.guesses_are_watched, weights_are_trained_further)
+    holds = (checks.guesses_are_watched, weights_are_trained_further, nothing_else_is_private)
     of: Annotated[Ref, To(("sources", "pretrained"))] = Field(
         description="the encoder: a folder with config.json, model.safetensors and tokenizer.json"
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 from lmspec.specs.architecture import Dropout, FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import student as checks
-from lmspec.specs.checks.training import weights_are_trained_further
+from lmspec.specs.checks.training import nothing_else_is_private, weights_are_trained_further
 from lmspec.specs.results import Metric
 from lmspec.specs.training import CURVE, TOKENS, TRAINED, Training
 
@@ -63,6 +63,7 @@ class StudentSpec(Artifact):
         checks.frozen_layers_exist,
         checks.something_is_learned,
         weights_are_trained_further,
+        nothing_else_is_private,
     )
     teacher: Annotated[Ref, To(("model", "student", "updated"))] = Field(
         description="the transformer, or model that writes, to learn from"

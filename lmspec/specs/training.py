@@ -114,6 +114,26 @@ class Packing(Spec):
     max_tokens: int = Field(ge=8, le=1_000_000, description="tokens of a line, at most")
 
 
+class Private(Spec):
+    """Differential privacy of the train split's rows: DP-SGD, with Poisson sampling.
+
+    What the weights say of whether one row was trained on is bounded by epsilon, for whoever does
+    not know `numerics.seed`. Source: Abadi et al. 2016, arXiv:1607.00133.
+    """
+
+    epsilon: float = Field(
+        gt=0,
+        le=50,
+        description="the whole training spends at most this; the noise follows from it",
+    )
+    delta: float = Field(
+        gt=0,
+        le=0.01,
+        description="probability with which epsilon does not hold; below 1 / rows of the train"
+        " split, or the stage refuses it",
+    )
+
+
 class EarlyStopping(Spec):
     """The weights of the best evaluation on the dev split are kept; log loss breaks ties."""
 
@@ -139,7 +159,11 @@ class GradientDescent(Spec):
     A method that is not named, by a field that may be left out, is not used.
     """
 
-    holds = (checks.schedule_fits_the_steps, checks.batch_is_divided)
+    holds = (
+        checks.schedule_fits_the_steps,
+        checks.batch_is_divided,
+        checks.a_private_row_counts_once,
+    )
     kind: Literal["gradient_descent"] = Field(
         description="for networks: steps along the gradient of batches"
     )
@@ -186,7 +210,16 @@ class GradientDescent(Spec):
         " before (warm-up, stable, decay); without it, it decays from the end of warm-up."
         " Source: Hägele et al. 2024, arXiv:2405.18392",
     )
-    max_gradient_norm: float = Field(gt=0, le=1e6, description="gradients are clipped to this norm")
+    max_gradient_norm: float = Field(
+        gt=0,
+        le=1e6,
+        description="gradients are clipped to this norm; of a `private` training, that of each row",
+    )
+    private: Private | None = Field(
+        default=None,
+        description="noise that hides each row of the train split, of a `model` of kind"
+        " transformer; without it, none",
+    )
     class_weights: ClassWeights
     loss: Annotated[CrossEntropy | Focal, Field(discriminator="kind")] | None = Field(
         default=None, description="loss against the labels; without it, cross-entropy"

@@ -7,7 +7,7 @@ from pydantic import Field
 from lmspec.specs.architecture import FrozenEmbeddings, FrozenLayers
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import updated as checks
-from lmspec.specs.checks.training import weights_are_trained_further
+from lmspec.specs.checks.training import nothing_else_is_private, weights_are_trained_further
 from lmspec.specs.results import Metric
 from lmspec.specs.training import CURVE, TRAINED, Training
 
@@ -55,7 +55,7 @@ class UpdatedSpec(Artifact):
     origin = "of"
     metrics = (*TRAINED, Metric("rows.new"), Metric("rows.replayed"))
     reports = (CURVE,)
-    holds = (checks.new_and_old_are_apart, weights_are_trained_further)
+    holds = (checks.new_and_old_are_apart, weights_are_trained_further, nothing_else_is_private)
     of: Annotated[Ref, To(("model", "student", "updated"))] = Field(description="the earlier model")
     on: Annotated[Ref, To(("splits", "augmented"), reads=("train", "dev"))] = Field(
         description="splits with the new data (train and dev)"

@@ -4,6 +4,7 @@ MiniLM trains at about 100 GFLOP/s on two cores, where one matrix product of its
 (docs/log.md): only less work makes it faster, such as frozen embeddings and layers.
 """
 
+import importlib
 from contextlib import nullcontext
 from functools import partial
 
@@ -26,6 +27,8 @@ from lmspec.training.task import Fitted, Objective, Task
 from lmspec.training.watching import Watch
 from lmspec.training.world import World
 
+PRIVATE = "lmspec.training.private"  # by its name: it is in the key of such trainings alone
+
 
 def fit(
     model: Classifier,
@@ -46,7 +49,10 @@ def fit(
     with (
         world.divided(model),
         dropping.quick(model),
-        nullcontext(task) if world.shards else vocabulary.narrowed(model, task, spec) as narrow,
+        # without noise, the rows of an embedding tell which tokens do not occur
+        nullcontext(task)
+        if world.shards or spec.private
+        else vocabulary.narrowed(model, task, spec) as narrow,
         # each of several processes would compute the states of all windows
         nullcontext(narrow)
         if world.size > 1
@@ -67,8 +73,10 @@ def _fit(
 ) -> Fitted:
     if not world.shards:  # of which it would count all weights
         footprint.require_memory(model, task, spec, numerics)
+    private = importlib.import_module(PRIVATE) if spec.private else None
+    kind = private.PoissonOrder if private else Order
     windows = lengths(task.ids).tolist()
-    order = Order(windows, spec.batch_size, spec.epochs, numerics.seed, task.bucket_batches)
+    order = kind(windows, spec.batch_size, spec.epochs, numerics.seed, task.bucket_batches)
     descent = Descent(model, spec, order.steps)
     average = Average(descent.trained, spec, order.steps)
     watch = Watch(model, task, spec, average, order.steps)
@@ -84,7 +92,12 @@ def _fit(
     with progress, Checkpoints(resume, numerics.seed, order.steps, parts) as checkpoints:
         done = checkpoints.read()
         world.require_same(done)
-        replica = world.replicated(model, partial(_loss, task, numerics))
+        mean_loss = partial(_loss, task, numerics)
+        learner = (
+            private.Learner(model, mean_loss, spec, numerics.seed, order, task.objective)
+            if private
+            else world.replicated(model, mean_loss, spec.micro_batch_size, task.weight)
+        )
         progress.start(done)
         steps = order.start(done)
         holes = memory.Holes()
@@ -107,9 +120,7 @@ def _fit(
             objective = task.objective
             if task.of_epoch:
                 objective = task.of_epoch(step.number // order.steps_per_epoch)
-            loss = replica.backward(
-                objective, world.shares(step, spec.micro_batch_size, task.weight)
-            )
+            loss = learner.backward(objective, step)
             done = step.number + 1
             watch.add(done, step.rows, loss, descent.largest)
             descent.step(step.number)

@@ -1,5 +1,6 @@
 """optimizers: how a step changes the weights."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,8 @@ class Descent:
         self.optimizers = _optimizers(model, spec)
         self.groups = [group for rule in self.optimizers for group in rule.param_groups]
         self.trained = [p for group in self.groups for p in group["params"]]
+        # of a private training each row's is, and the noise that is added would count as large
+        self.limit = math.inf if spec.private else spec.max_gradient_norm
         self.largest = torch.zeros((), device=self.trained[0].device)  # gradient's norm, so far
 
     def rate(self, number: int) -> float:
@@ -43,7 +46,7 @@ class Descent:
         norm = nn.utils.get_total_norm(gradients)
         self.largest = torch.maximum(self.largest, norm.detach().to(self.largest.device))
         for rule in self.optimizers:
-            _clip(rule, norm, self.spec.max_gradient_norm)
+            _clip(rule, norm, self.limit)
             rule.step()
             rule.zero_grad(set_to_none=True)
 

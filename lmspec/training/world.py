@@ -109,9 +109,15 @@ class World:
         whole = int(weight[step.rows].sum())
         return [(rows, self.size * int(weight[rows].sum()) / whole) for rows in parts]
 
-    def replicated(self, model: Classifier, loss: Loss) -> "Replica":
-        """What computes losses, and has the gradients of all averaged."""
-        return Replica(model, loss, self)
+    def replicated(
+        self,
+        model: Classifier,
+        loss: Loss,
+        size: int | None,
+        weight: NDArray[np.int64] | None,
+    ) -> "Replica":
+        """What computes losses, and has the gradients of all averaged. size, weight: of shares."""
+        return Replica(model, loss, self, size, weight)
 
     def mean(self, loss: Tensor) -> Tensor:
         """Of a scalar, over all of them."""
@@ -150,16 +156,25 @@ class Replica:
     training would sum in another order.
     """
 
-    def __init__(self, model: Classifier, loss: Loss, world: World) -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        loss: Loss,
+        world: World,
+        size: int | None,
+        weight: NDArray[np.int64] | None,
+    ) -> None:
         self.model, self.loss, self.world = model, loss, world
+        self.size, self.weight = size, weight
         self.together: DistributedDataParallel | None = None
         if world.size > 1 and not world.shards:
             self.together = DistributedDataParallel(
                 _Losses(model, loss), forward_sync_buffers=False, find_unused_parameters=True
             )
 
-    def backward(self, objective: Objective, shares: list[tuple[Ids, float]]) -> Tensor:
+    def backward(self, objective: Objective, step: Step) -> Tensor:
         """Give the weights their gradients; returns the mean loss of the step's rows."""
+        shares = self.world.shares(step, self.size, self.weight)
         loss = torch.zeros((), device=self.world.device)
         for number, (rows, factor) in enumerate(shares, start=1):
             with self._summing(number == len(shares)):
@@ -202,7 +217,8 @@ def _require_suited(spec: GradientDescent, size: int, shards: bool) -> None:
     """
     recipe = spec.model_dump()
     wrong = [*(checks.optimizer_takes_parts(recipe) if shards else ())]
-    for found in [*wrong, *checks.batch_suffices(recipe, size)]:
+    wrong += [*checks.batch_suffices(recipe, size), *checks.private_trains_alone(recipe, size)]
+    for found in wrong:
         place = ".".join(("training", *map(str, found.steps)))
         raise LmspecError(place, found.found, found.remedy)
 

@@ -46,7 +46,9 @@ def build(spec: BundleSpec, needs: stage.Needs, out: Path) -> stage.Report:
     reader = classifier.reader
     reads = card.Reads(about["clean"], reader.max_length, reader.long_texts, reader.beside_ngrams)
     longer = importlib.import_module(CARD) if spec.card else None
-    further = longer.sections(spec, needs, classifier.labels, scores["metrics"]) if longer else ()
+    further = [*card.privacy(about.get("private"))]
+    if longer:
+        further += longer.sections(spec, needs, classifier.labels, scores["metrics"])
     text = card.model_card(spec, classifier.labels, scores, hashes(out), reads, targets, further)
     (out / "README.md").write_text(text, encoding="utf-8")
     if longer:

@@ -58,7 +58,7 @@ def build(spec: ExportedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         "masks": list(architecture.MASKS),
         "long_texts": source.long_texts,
         "clean": dict(source.clean),
-    }
+    } | ({"private": dict(source.private)} if source.private else {})
     graph.write(model, source.tokenizer, about, out)
     forward = graph.read(out, 1).forward  # one thread, as a service computes
     probes = company.probes(vocabulary, max_length)

@@ -19,6 +19,7 @@ from lmspec.training.task import Fitted, Task
 # by their names: they are in the keys of those stages alone that use them
 LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
 WRITING = "stages.writing"
+SPENT = ("epsilon", "noise_multiplier")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     )
     report = summary.metrics(kept.model.model, fitted, others)
     report |= adapter | {"train": coverage.metrics(kept.new.windows)}
+    if kept.model.private:
+        report["private"] = {name: kept.model.private[name] for name in SPENT}
     warn(report["dev"], kept.dev)
     return stage.Report(report, {"curve": fitted.curve})
 
@@ -164,6 +167,9 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
     seeds.seed_weights(numerics)
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
+    if recipe.private:
+        spent = importlib.import_module(loop.PRIVATE).spent(recipe, len(new.windows.ids))
+        model = dataclasses.replace(model, private=spent)
     adapted = None
     if spec.adapter:
         adapters = importlib.import_module(ADAPTERS)

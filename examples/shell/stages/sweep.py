@@ -92,6 +92,8 @@ class Search:
         fixed = {".".join(map(str, steps)) for steps, _ in references(self.valid({}))}
         for found in checks.fields_take_values(whole, self.needs.section, fixed):
             raise _refused(found)
+        for found in checks.no_model_is_private(self.needs.section):
+            raise _refused(found)
         for values in combinations(whole["over"]):
             self.valid(values)
         for found in checks.rungs_are_reached(whole, self.needs.section):

@@ -8,6 +8,7 @@ from lmspec.specs.disagreement import Disagreement
 FIXED_FEATURES = ("linear", "embedding", "hybrid")
 NO_HIDDEN_MATRIX = ("cnn",)
 WITH_LAYERS = ("transformer",)
+PRIVATE = ("transformer",)
 WRITERS = ("causal", "nearest")
 DESCENT = "gradient_descent"
 FITTED_BY = {
@@ -44,6 +45,31 @@ def method_suits_the_network(model: Mapping[str, Any]) -> Iterator[Disagreement]
     if training.get("layerwise_decay") is not None and kind not in WITH_LAYERS:
         found = f"a model of kind {kind} has no stack of layers to decay over"
         yield Disagreement(("training", "layerwise_decay"), found, "remove it", others)
+
+
+def private_rows_stay_hidden(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Nothing of a private model is learned beside the noise, and a row is one text of a batch.
+
+    The tokenizer of a network from scratch is learned from the texts, and is not noised.
+    """
+    architecture = model["architecture"]
+    if model["training"].get("private") is None:
+        return
+    others = ((("training", "private"), "the guarantee"),)
+    if architecture["kind"] not in PRIVATE:
+        found = f"a model of kind {architecture['kind']} cannot be trained privately"
+        remedy = f"write one of kind {PRIVATE[0]}, whose tokenizer comes with its weights"
+        yield Disagreement(("architecture", "kind"), found, remedy, others)
+    elif architecture["long_texts"] == "windows":
+        found = "a long text would count once for each window"
+        remedy = "write truncate or head_tail"
+        yield Disagreement(("architecture", "long_texts"), found, remedy, others)
+    elif not architecture["weights"].startswith("sources."):
+        found = f"{architecture['weights']} may have learned the same rows without noise"
+        yield Disagreement(("architecture", "weights"), found, "start from a source", others)
+    if model["on"].startswith("augmented."):
+        found = "texts that are made from a row would count beside it"
+        yield Disagreement(("on",), found, "train on the splits themselves", others)
 
 
 def writers_have_their_own_fields(model: Mapping[str, Any]) -> Iterator[Disagreement]:

@@ -22,6 +22,13 @@ def batch_suffices(training: Values, world: int) -> Iterator[Disagreement]:
         yield Disagreement(("batch_size",), found, "raise it, or lower `numerics.world`")
 
 
+def private_trains_alone(training: Values, world: int) -> Iterator[Disagreement]:
+    """Rows of a private training are drawn and clipped by one process."""
+    if training.get("private") is not None and world > 1:
+        found = f"{world} processes would each add their own noise"
+        yield Disagreement(("private",), found, "remove it, or remove `numerics.world`")
+
+
 def optimizer_takes_parts(training: Values) -> Iterator[Disagreement]:
     """Adafactor scales a weight by its rows and columns, which torch cannot add up of parts."""
     if training["optimizer"]["kind"] == "adafactor":

@@ -75,6 +75,15 @@ def rungs_are_reached(sweep: Mapping[str, Any], model: Mapping[str, Any]) -> Ite
         yield Disagreement(("rungs", len(rungs) - 1), found, hint, others)
 
 
+def no_model_is_private(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Each trial on the same rows spends epsilon again, which nothing counts."""
+    if model["training"].get("private") is not None:
+        found = "each trial of a private model would spend its epsilon again"
+        others = ((("training", "private"), "the guarantee"),)
+        remedy = "sweep a model without `private`, on rows of others"
+        yield Disagreement(("of",), found, remedy, others)
+
+
 def fields_take_values(
     sweep: Mapping[str, Any], model: Mapping[str, Any], references: Collection[str]
 ) -> Iterator[Disagreement]:

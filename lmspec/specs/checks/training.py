@@ -38,6 +38,19 @@ def batch_is_divided(training: Mapping[str, Any]) -> Iterator[Disagreement]:
         yield Disagreement(("micro_batch_size",), found, "lower it, or remove it", others)
 
 
+def a_private_row_counts_once(training: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Epsilon is of one training in which no row decides how another one counts."""
+    if training.get("private") is None:
+        return
+    others = ((("private",), "the guarantee"),)
+    if training["seeds"] > 1:
+        found = "each further training on the same rows spends epsilon again, and only one counts"
+        yield Disagreement(("seeds",), found, "write 1", others)
+    if training["class_weights"] != "none":
+        found = "weights of classes follow from the labels of all rows, which no noise hides"
+        yield Disagreement(("class_weights",), found, "write none", others)
+
+
 def copies_of_weights(training: Mapping[str, Any]) -> int:
     """Numbers that gradient descent keeps beside each trained weight: the gradient, the weight of
     the best evaluation, states of the optimizer, and both again for averaged weights."""
@@ -50,6 +63,14 @@ def descends(section: Mapping[str, Any]) -> bool:
     """Is an artifact, by its section, a network that is trained by gradient descent?"""
     training = section.get("training")
     return isinstance(training, Mapping) and training.get("kind") == "gradient_descent"
+
+
+def nothing_else_is_private(artifact: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Only a model may be private: what others start from may know their rows without noise."""
+    if artifact["training"].get("private") is not None:
+        found = "only a model is private: what others start from may know their rows without noise"
+        remedy = "remove it, or train a `model` of kind transformer"
+        yield Disagreement(("training", "private"), found, remedy)
 
 
 def weights_are_trained_further(artifact: Mapping[str, Any]) -> Iterator[Disagreement]:
