@@ -1,7 +1,7 @@
 """corpus: cleaned rows, with labels or turns.   sources -> documents.parquet, *.ids, ..."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from lmspec import stage
 from lmspec.errors import LmspecError, some
-from lmspec.formats import annotations, documents, rawtable
+from lmspec.formats import annotations, documents, rawtable, rowids
 from lmspec.formats.annotations import Corrected
 from lmspec.methods import (
     annotating,
@@ -26,6 +26,7 @@ from lmspec.methods.screening import Document, Rejected, Rows
 from lmspec.specs.corpus import CorpusSpec, Table
 
 ELSEWHERE = "in another corpus"
+DELETED = "deleted"
 KEEP_ALL = "keep_all"  # of contradictions: another answer makes another row
 OF_TURNS = {  # what the reasons to leave out a row are called where turns are compared
     repeats.CONTRADICTORY: "contradictory answer",
@@ -38,7 +39,9 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Clean and label every row, then drop duplicates; each row ends in one of the two tables."""
     elsewhere = ids_elsewhere(spec, needs)
     annotated = annotations_of(spec, needs)
-    rows = [left_out(row, elsewhere) for row in read(spec, needs, annotated)]
+    deleted = rowids.read(needs.root / spec.deleted, spec.deleted) if spec.deleted else frozenset()
+    annotated = {name: one for name, one in annotated.items() if name not in deleted}
+    rows = [without(row, elsewhere, deleted) for row in read(spec, needs, annotated)]
     require_rows(annotated, rows)
     cleaned = [row for row in rows if isinstance(row, Document)]
     turns = spec.tables[0].turns is not None  # so have the others
@@ -276,12 +279,26 @@ def ids_elsewhere(spec: CorpusSpec, needs: stage.Needs) -> dict[str, str]:
     return elsewhere
 
 
-def left_out(row: Document | Rejected, elsewhere: Mapping[str, str]) -> Document | Rejected:
-    """The row; rejected if another corpus has its text, with whatever label."""
+def without(
+    row: Document | Rejected, elsewhere: Mapping[str, str], deleted: Collection[str]
+) -> Document | Rejected:
+    """The row; rejected if it is to be deleted, or another corpus has its text with any label.
+
+    Of a deleted one nothing but its place stays, whatever else it would be rejected for.
+    """
+    if deleted and names_of(row) & {*deleted}:
+        return Rejected(row.table, row.row, "", DELETED, "")
     corpus = None if isinstance(row, Rejected) else elsewhere.get(row.common)
     if corpus is None:
         return row
     return Rejected(row.table, row.row, row.text, ELSEWHERE, corpus)
+
+
+def names_of(row: Document | Rejected) -> set[str]:
+    """The ids of a row: of its text as it is here, and the one that it has in every corpus."""
+    if isinstance(row, Document):
+        return {row.id, row.common}
+    return {cleaning.document_id(row.text), cleaning.common_id(row.text)}
 
 
 def say(spec: CorpusSpec, rejected: Sequence[Rejected], kept: int) -> None:

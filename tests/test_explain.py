@@ -89,7 +89,8 @@ def test_the_examples_are_complete() -> None:
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:
-    """Without a warning, beside the file that they name, whose hash is made up."""
+    """Without a warning, beside the file that they name, whose hash is made up; a private model has
+    no `numerics.world`, which the others show."""
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/reviews.csv").touch()
     (tmp_path / "metrics").mkdir()
@@ -103,10 +104,12 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "labels/suspects-reviews.csv").write_text(f"{','.join(HEADER)}\n")
     for name in ("cases", "pairs"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "labels/deleted.txt").write_text("0123456789abcdef\n")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
-    (made_up,) = validate.file(path).problems
+    made_up, alone = validate.file(path).problems
     assert made_up.rule == "file-sources-have-their-hash"
+    assert alone.rule == "private-models-train-alone"
     jsonschema.validate(VALUES, schema.load())
 
 
@@ -239,6 +242,8 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "scores.of",
         "explained.of",
         "examined.of",
+        "attacked.of",
+        "attacked.reference",
         "speed.of",
         "speed.against",
         "bundle.of",

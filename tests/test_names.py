@@ -72,6 +72,7 @@ def test_provenance_records_directions_by_the_fixed_end_of_a_path() -> None:
         **{f"dev.{name}": way for name, way in (WATCHED | tokens).items()},
         **WATCHED,
         **tokens,
+        "private.epsilon": "lower",
     }
     assert directions(CorpusSpec.metrics) == {f"personal_data.{kind}": "lower" for kind in PERSONAL}
 

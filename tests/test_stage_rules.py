@@ -674,6 +674,44 @@ def _a_concept_that_is_no_table(folder: Path) -> None:
     _traced(folder, concepts=[{"kind": "table", "name": "source", "tables": ["movies", "mail"]}])
 
 
+def _an_attack(folder: Path, seen: str, **changes: str) -> None:
+    import polars as pl
+
+    from lmspec.formats import documents
+    from lmspec.specs.attacked import AttackedSpec
+    from stages import attacked
+
+    for name, document in (("m", seen), ("r", '{"splits.a": ["train"]}')):
+        (folder / name).mkdir()
+        (folder / name / "seen.json").write_text(document)
+    for split in ("train", "test"):
+        row = {"id": ["1"], "text": ["a"], "label": ["good"], "group": [None], "table": ["t"]}
+        documents.write(pl.DataFrame(row), folder / f"{split}.parquet")
+    values = {"of": "model.m", "on": "splits.a", "rows": 9, "seed": 1}
+    spec = AttackedSpec.model_validate(values | changes)
+    folders = {"model_m": folder / "m", "model_r": folder / "r", "splits_a": folder}
+    attacked.build(spec, needs(**folders), folder)
+
+
+def _an_attack_on_others(folder: Path) -> None:
+    _an_attack(folder, '{"splits.b": ["train"]}')
+
+
+def _a_reference_that_has_seen_it(folder: Path) -> None:
+    _an_attack(folder, '{"splits.a": ["train", "dev"]}', reference="model.r")
+
+
+def _canaries_of_no_table(folder: Path) -> None:
+    _an_attack(folder, '{"splits.a": ["train", "dev"]}', canaries="birds")
+
+
+def _deleted_rows_that_are_not_there(folder: Path) -> None:
+    from stages import corpus
+
+    spec = SPECS.corpus["old"].model_copy(update={"deleted": "gone.txt"})  # type: ignore[attr-defined]
+    corpus.build(spec, needs(sources_old=folder), folder)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -683,6 +721,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "columns-are-in-the-file": (_a_column_that_the_file_lacks, "it has no column 'text'"),
     "answers-are-there": (_rows_without_answers, "no row is left: 3 no answer"),
     "corrections-can-be-read": (_a_file_of_annotations_that_is_not_there, "there is no such file"),
+    "deleted-rows-can-be-read": (_deleted_rows_that_are_not_there, "it cannot be read"),
     "listed-texts-have-labels": (
         _suspects_among_texts_without_labels,
         r"1 of the labels \[\] have two rows",
@@ -726,6 +765,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "traced-layers-exist": (_a_third_layer_of_two, "model.a has no layer 2"),
     "pairs-are-sound": (_a_file_of_pairs_that_is_not_there, "there is no such file"),
     "concepts-exist": (_a_concept_that_is_no_table, "of fewer than two of its tables"),
+    "members-were-trained-on": (_an_attack_on_others, r"model\.m was not trained on splits\.a"),
+    "references-saw-neither": (_a_reference_that_has_seen_it, r"model\.r has seen splits\.a, too"),
+    "canaries-are-a-table": (_canaries_of_no_table, "of the table birds: nothing is planted"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from lmspec.audit import agreement, objects, rebuild
+from lmspec.audit import agreement, deletion, objects, rebuild
 from lmspec.cli import loading, options
 from lmspec.errors import LmspecError
+from lmspec.formats import rowids
 from lmspec.pipeline import dvc
 from lmspec.reports import printing
+from lmspec.specs.names import ArtifactName
 from lmspec.specs.project import Project
 
 SANDBOXES = {
@@ -42,8 +44,19 @@ SANDBOXES = {
     is_flag=True,
     help="Build nothing; hash what DVC's cache holds, and show how to restore what is damaged.",
 )
+@click.option(
+    "--without",
+    "deleted",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Build nothing; fail if a row of this file of ids is in anything that went into them.",
+)
 def command(
-    targets: tuple[str, ...], tolerance: float, only_provenance: bool, only_cache: bool
+    targets: tuple[str, ...],
+    tolerance: float,
+    only_provenance: bool,
+    only_cache: bool,
+    deleted: Path | None,
 ) -> None:
     """Rebuild artifacts (default: all) in another folder and compare them with those here.
 
@@ -62,17 +75,24 @@ def command(
     dvc.lock. DVC does not check this. For each damaged or empty file, it prints the artifact, the
     file and how to restore it.
 
+    --without FILE shows that rows are deleted: it searches all data that the artifacts were made
+    from, and the tables in data/metrics, for the ids in the file (one a line), and checks the
+    provenance of the chain from there. It reads no raw tables of sources.
+
     \b
     Example:
       lmspec verify model.textcnn
       lmspec verify --tolerance 1e-6
       lmspec verify --provenance
       lmspec verify --cache
+      lmspec verify --without deleted.txt bundle.release
     """
     project = loading.valid_project()
     root = Path.cwd()
     every = [name for name, _ in project.artifacts()]
     names = loading.artifacts(project, targets or every)
+    if deleted is not None:
+        sys.exit(0 if _deleted(project, root, names, deleted) else 1)
     if only_provenance or only_cache:
         chosen = [name.stage for name in names]
         sound = not only_cache or _cache(root, chosen if targets else ())
@@ -93,6 +113,17 @@ def command(
             printing.text(f"  {line}")
     printing.text(f"{len(names) - different} of {len(names)} reproduced")
     sys.exit(1 if different else 0)
+
+
+def _deleted(project: Project, root: Path, names: Sequence[ArtifactName], file: Path) -> bool:
+    ids = rowids.read(file, str(file))
+    result = deletion.search(project, root, names, ids)
+    for line in result.lines:
+        printing.text(line)
+    searched = f"{', '.join(result.data) or 'no data'}, and provenance of {len(result.stages)}"
+    found = "not shown" if result.lines else "none is in what they were made from"
+    printing.text(f"{len(ids):,} rows: {found} ({searched} stages)")
+    return not result.lines
 
 
 def _cache(root: Path, stages: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ They are rules as those of language/rules.py.
 """
 
 from lmspec.errors import LmspecError
-from lmspec.formats import annotations
+from lmspec.formats import annotations, rowids
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.methods import annotating
 from lmspec.specs.disagreement import Disagreement
@@ -28,6 +28,16 @@ def corrections_can_be_read(specs: Specs) -> Disagreements:
                 yield _of((*name, "corrections"), error, "")
 
 
+def deleted_rows_can_be_read(specs: Specs) -> Disagreements:
+    """A file of ids that cannot be read would delete nothing."""
+    for name, corpus in specs.of("corpus"):
+        if file := corpus.get("deleted"):
+            try:
+                rowids.read(specs.root / file, file)
+            except LmspecError as error:
+                yield _of((*name, "deleted"), error, file)
+
+
 def _of(steps: tuple[str | int, ...], error: LmspecError | OSError, file: str) -> Disagreement:
     if isinstance(error, LmspecError):
         return Disagreement(steps, f"{error.place}: {error.found}", error.remedy)
@@ -47,4 +57,4 @@ def listed_texts_have_labels(specs: Specs) -> Disagreements:
             yield Disagreement((*name, "of"), found, "name texts that have some", others)
 
 
-RULES = corrections_can_be_read, listed_texts_have_labels
+RULES = corrections_can_be_read, deleted_rows_can_be_read, listed_texts_have_labels

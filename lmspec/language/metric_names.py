@@ -19,6 +19,7 @@ SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
 PRIVATE = "private"  # field of a training, and where its metrics are
+ATTACKS = "reference", "canaries"  # fields of `attacked`, and where their metrics are
 CORRECTIONS = "corrections"  # field of a corpus, and where its metrics are
 CORRECTED = "corrected"  # rows of splits that those changed
 CALIBRATED, TEMPERATURE = "calibrated", "temperature"
@@ -111,6 +112,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
         if metric.steps[0] != PRIVATE or specs[name]["training"].get(PRIVATE)
+        if metric.steps[0] not in ATTACKS or specs[name].get(metric.steps[0])
         if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
         if _is_fitted(specs, name, metric)

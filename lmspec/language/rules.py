@@ -12,6 +12,7 @@ from pathlib import Path
 from lmspec.errors import LmspecError
 from lmspec.language import (
     annotation_rules,
+    attack_rules,
     augmentation_rules,
     calibrating_rules,
     card_rules,
@@ -421,6 +422,7 @@ RULES = (
     *calibrating_rules.RULES,
     *card_rules.RULES,
     *tracing_rules.RULES,
+    *attack_rules.RULES,
     values_come_back,
     clone_rules.outputs_are_in_real_folders,
     gate_rules.gate_names_a_metric,

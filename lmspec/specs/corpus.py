@@ -214,6 +214,12 @@ class CorpusSpec(Artifact):
         strict=False,
         description="corpora whose texts are left out: new data must not repeat old test texts",
     )
+    deleted: Inside | None = Field(
+        default=None,
+        description="file of the repository with the ids of rows that are left out, one a line, as"
+        " the column `id` has them: such as of people who asked for it. Their texts are not kept"
+        " among the rejected; without it, none are",
+    )
     redact: tuple[Personal, ...] = Field(
         default=(),
         strict=False,
@@ -231,7 +237,7 @@ class CorpusSpec(Artifact):
     )
 
     def files(self) -> tuple[str, ...]:
-        return self.corrections or ()
+        return (*(self.corrections or ()), *([self.deleted] if self.deleted else []))
 
     def written(self) -> tuple[Report, ...]:
         return self.reports if self.corrections else self.reports[:1]

@@ -42,6 +42,7 @@ NOUNS = (
     "explained",
     "examined",
     "traced",
+    "attacked",
     "speed",
     "bundle",
     "load",

@@ -117,8 +117,8 @@ class Packing(Spec):
 class Private(Spec):
     """Differential privacy of the train split's rows: DP-SGD, with Poisson sampling.
 
-    What the weights say of whether one row was trained on is bounded by epsilon, for whoever does
-    not know `numerics.seed`. Source: Abadi et al. 2016, arXiv:1607.00133.
+    What the weights say of whether one row was trained on is bounded by epsilon, for anyone who
+    does not know `numerics.seed`. Source: Abadi et al. 2016, arXiv:1607.00133.
     """
 
     epsilon: float = Field(

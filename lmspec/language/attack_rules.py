@@ -1,0 +1,43 @@
+"""attack_rules: `attacked` compares texts that a model has seen with such that it has not."""
+
+from lmspec.language import resolved
+from lmspec.language.resolved import Disagreements, Specs
+from lmspec.specs.disagreement import Disagreement
+
+
+def members_were_trained_on(specs: Specs) -> Disagreements:
+    """Train texts that a model has not seen are as new to it as the test texts."""
+    for name, attacked in specs.of("attacked"):
+        trained = {
+            splits
+            for _, splits, split in resolved.learned_from(specs, attacked["of"])
+            if split == "train"
+        }
+        if attacked["on"] not in trained:
+            found = f"{attacked['of']} was not trained on {attacked['on']}"
+            hint = f"it was trained on {' and '.join(sorted(trained)) or 'none'}"
+            yield Disagreement((*name, "on"), found, hint)
+
+
+def references_saw_neither(specs: Specs) -> Disagreements:
+    """A reference that has seen a text says nothing of how hard it is for others."""
+    for name, attacked in specs.of("attacked"):
+        if not attacked.get("reference"):
+            continue
+        seen = {splits for _, splits, _ in resolved.learned_from(specs, attacked["reference"])}
+        if attacked["on"] in seen:
+            found = f"{attacked['reference']} has seen {attacked['on']}, too"
+            yield Disagreement((*name, "reference"), found, "name a model of other texts")
+
+
+def canaries_are_a_table(specs: Specs) -> Disagreements:
+    """Canaries are rows of one table of the corpus, made for this."""
+    for name, attacked in specs.of("attacked"):
+        corpus = specs[specs[attacked["on"]]["of"]]
+        tables = [table["name"] for table in corpus["tables"]]
+        if attacked.get("canaries") and attacked["canaries"] not in tables:
+            found = f"the corpus of {attacked['on']} has no table {attacked['canaries']}"
+            yield Disagreement((*name, "canaries"), found, f"it has {', '.join(tables)}")
+
+
+RULES = members_were_trained_on, references_saw_neither, canaries_are_a_table

@@ -1,0 +1,152 @@
+"""attacked: can train texts be known from answers?   model or graph, splits -> texts.parquet"""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from lmspec import stage
+from lmspec.errors import LmspecError, some
+from lmspec.formats import documents, seenfile
+from lmspec.methods import examining, membership, reading
+from lmspec.methods.membership import Side
+from lmspec.methods.metrics import Floats
+from lmspec.specs.attacked import ATTACKS, MEASURED, AttackedSpec
+from lmspec.specs.base import Ref
+from lmspec.specs.scores import format_of
+
+COLUMNS = ["id", "text", "label", "group", "table"]
+BATCH = 64
+STATISTICS = dict(zip(MEASURED, (membership.auc, membership.found), strict=True))
+LEAST = 1e-12  # of a probability, whose logarithm is taken
+
+
+def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
+    """Ask for the probability of each text's label, and distinguish the splits by it."""
+    require_trained(spec, needs)
+    parts = {split: documents.read_split(needs[spec.on], split, COLUMNS) for split in SIDES}
+    planted = {split: part.filter(is_canary(spec)) for split, part in parts.items()}
+    require_canaries(spec, parts, planted)
+    asked = pl.concat(
+        frame.with_columns(member=pl.lit(split == "train"), canary=pl.lit(canary))
+        for split, part in parts.items()
+        for canary, frame in (
+            (False, drawn(part.filter(~is_canary(spec)), spec)),
+            (True, planted[split]),
+        )
+    )
+    numbers = {"confidence": confidences(spec.of, asked, needs)}
+    if spec.reference is not None:
+        hard = confidences(spec.reference, asked, needs)
+        numbers["reference"] = numbers["confidence"] - hard
+    report: dict[str, object] = {}
+    for attack in (name for name in ATTACKS if name in numbers):
+        report[attack] = measured(asked, numbers[attack], spec.seed)
+    plain = asked.filter(~pl.col("canary"))["member"]
+    report |= {"members": int(plain.sum()), "others": int((~plain).sum())}
+    if spec.canaries is not None:
+        report["canaries"] = remembered(asked, numbers["confidence"], spec.seed)
+    columns = [pl.Series(name, values).round(6) for name, values in numbers.items()]
+    table = asked.with_columns(columns)
+    documents.write(table, out / "texts.parquet")
+    say(report)
+    return stage.Report(report, {"texts": table.drop("text", "group").rows(named=True)})
+
+
+SIDES = ("train", "test")
+
+
+def require_trained(spec: AttackedSpec, needs: stage.Needs) -> None:
+    """Raise LmspecError unless the model saw the train texts alone, and the reference none."""
+    seen = seenfile.read(needs[spec.of]).get(spec.on, ())
+    if "train" not in seen or "test" in seen:
+        found = f"{spec.of} was not trained on {spec.on}: its train texts are as new as the others"
+        raise LmspecError("attacked.on", found, "name the splits that it was trained on")
+    if spec.reference is not None and spec.on in seenfile.read(needs[spec.reference]):
+        found = f"{spec.reference} has seen {spec.on}, too: it says nothing of how hard a text is"
+        raise LmspecError("attacked.reference", found, "name a model of other texts")
+
+
+def is_canary(spec: AttackedSpec) -> pl.Expr:
+    """Rows that were made to be remembered."""
+    return pl.lit(False) if spec.canaries is None else pl.col("table") == spec.canaries
+
+
+def require_canaries(
+    spec: AttackedSpec, parts: dict[str, pl.DataFrame], planted: dict[str, pl.DataFrame]
+) -> None:
+    """Raise LmspecError if there are none, or nothing to rank them among."""
+    if spec.canaries is None:
+        return
+    for split, what in (("train", "is planted"), ("test", "is there to be ranked among")):
+        if not planted[split].height:
+            tables = some(sorted(parts[split]["table"].unique()))
+            found = f"no {split} row of {spec.on} is of the table {spec.canaries}: nothing {what}"
+            raise LmspecError("attacked.canaries", found, f"its tables are {tables}")
+
+
+def drawn(rows: pl.DataFrame, spec: AttackedSpec) -> pl.DataFrame:
+    """That many of them, by a hash of the seed and the row."""
+    by_hash = examining.drawn((examining.Row(i, "", "") for i in rows["id"]), spec.rows, spec.seed)
+    return rows.filter(pl.col("id").is_in([row.id for row in by_hash]))
+
+
+def confidences(of: Ref, asked: pl.DataFrame, needs: stage.Needs) -> Floats:
+    """(n,) logarithm of the probability that a model gives the label of each text."""
+    read = importlib.import_module(format_of(of)).predictor
+    model = read(needs[of], needs.bits, needs.machine)
+    if unknown := sorted({*asked["label"]} - {*model.labels}):
+        found = f"{of} knows no label {some(unknown)}"
+        raise LmspecError("attacked", found, "attack a model of the same labels")
+    windows = model.reader.read(asked["text"].to_list())
+    answers = reading.predicted(model.forward, windows, model.pad_id, BATCH)  # (n, k)
+    truth = [model.labels.index(label) for label in asked["label"]]
+    return np.asarray(np.log(np.maximum(answers[np.arange(len(truth)), truth], LEAST)), np.float64)
+
+
+def measured(asked: pl.DataFrame, numbers: Floats, seed: int) -> dict[str, float]:
+    """AUC, and the share that is found at 1 % false positives, with their intervals."""
+    members, others = (
+        side(asked, numbers, (asked["member"] == is_member) & ~asked["canary"])
+        for is_member in (True, False)
+    )
+    report: dict[str, float] = {}
+    for name, statistic in STATISTICS.items():
+        report |= ends(name, membership.estimated(statistic, members, others, seed))
+    return report
+
+
+def side(asked: pl.DataFrame, numbers: Floats, which: pl.Series) -> Side:
+    """Those of the texts; texts of one document of one table have the same group."""
+    rows = asked.filter(which).select("table", "group").iter_rows()
+    groups = ("" if group is None else f"{table}/{group}" for table, group in rows)
+    return Side(numbers[which.to_numpy()], tuple(groups))
+
+
+def remembered(asked: pl.DataFrame, numbers: Floats, seed: int) -> dict[str, float]:
+    """How far the planted canaries are remembered, in bits."""
+    planted, candidates = (
+        numbers[((asked["member"] == is_member) & asked["canary"]).to_numpy()]
+        for is_member in (True, False)
+    )
+    highest = float(membership.exposures(planted, candidates).max())
+    counts = {"planted": len(planted), "candidates": len(candidates)}
+    mean = ends("exposure", membership.mean_exposure(planted, candidates, seed))
+    return mean | {"highest": highest} | counts
+
+
+def ends(name: str, estimate: membership.Estimate) -> dict[str, float]:
+    """An estimate as metrics."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def say(report: dict[str, object]) -> None:
+    """A line for each attack."""
+    for name, values in report.items():
+        if isinstance(values, dict):
+            listed = (f"{key} {value:.3f}" for key, value in values.items())
+            stage.say(f"{name}: {', '.join(listed)}")
+
+
+STAGE = stage.Stage(AttackedSpec, build)
