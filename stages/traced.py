@@ -89,7 +89,9 @@ def build(spec: TracedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         metrics["concept"] = nested(concepts)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     tables: dict[str, Sequence[stage.Row]] = {"restored": restored, "weights": weights}
-    tables |= {"pairs": [line(one) for one in traced], "concepts": concepts}
+    tables["pairs"] = [line(one) for one in traced]
+    if concepts:
+        tables["concepts"] = concepts
     return stage.Report(metrics, tables)
 
 

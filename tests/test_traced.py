@@ -231,7 +231,8 @@ def test_what_is_declared_is_written(folders: dict[str, Path], tmp_path: Path) -
         for step in metric.steps:
             value = value[known.get(step, "source" if step == "{concept}" else step)]
         assert isinstance(value, int | float), metric.path
-    assert sorted(report.tables) == sorted(table.name for table in spec.reports)
+    assert sorted(report.tables) == sorted(table.name for table in spec.written())
+    assert spec.written() == spec.reports
     texts = set(traces.read(tmp_path / "out")["one"])
     for rows in report.tables.values():
         assert rows
@@ -400,7 +401,7 @@ contrasts:
 def test_a_model_that_writes_is_traced(writes: dict[str, Path], tmp_path: Path) -> None:
     """By the likelihood of two answers of several tokens; its ends are the same. What comes before
     the word differs in nothing, and what a causal model has read there is the same."""
-    report, _ = build(
+    report, spec = build(
         tmp_path / "out", writes, PROMPTS, answers="answers", least_difference=0.001, batch_size=5
     )
     assert report.metrics["ends"] == {"none": 0.0, "whole": 1.0}
@@ -412,7 +413,7 @@ def test_a_model_that_writes_is_traced(writes: dict[str, Path], tmp_path: Path) 
     assert report.metrics["units"]["dead"] == 0.0
     parts = [row["part"] for row in report.tables["weights"]]
     assert parts == ["embeddings", "layer_0", "layer_1", "head"]
-    assert report.tables["concepts"] == []
+    assert sorted(report.tables) == sorted(table.name for table in spec.written())
 
 
 def test_log_odds_are_of_whole_answers(writes: dict[str, Path], tmp_path: Path) -> None:
@@ -515,7 +516,7 @@ traced:
     of: model.bert
     answers: labels
     pairs: pairs.yaml
-    least_difference: 0.000001
+    least_difference: 0.01
     layers: [0, 1, 2]
     on: splits.old
     texts: 20
@@ -526,7 +527,7 @@ traced:
     of: updated.first
     answers: labels
     pairs: pairs.yaml
-    least_difference: 0.000001
+    least_difference: 0.01
     layers: [0, 1]
     on: splits.old
     texts: 20
@@ -547,12 +548,10 @@ def test_a_project_traces_what_it_built(built: Path, tmp_path: Path) -> None:
     project = Path(shutil.copytree(built, tmp_path / "project", symlinks=True))
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("gates:\n", MINIATURE, 1))
-    words = [line.split(",")[0] for line in (project / "raw/old.csv").read_text().splitlines()]
-    assert words
     (project / "pairs.yaml").write_text(
         "source: test\nlicense: CC0-1.0\ncontrasts:\n"
-        "  a: {templates: ['the {swap} is here'], swap: [[good, bad]], answers: [good, bad]}\n"
-        "  b: {templates: ['the {swap} is here'], swap: [[good, bad]], answers: [bad, good]}\n"
+        "  a: {templates: ['it was {swap}'], swap: [[wonderful, dreadful]], answers: [good, bad]}\n"
+        "  b: {templates: ['it was {swap}'], swap: [[wonderful, dreadful]], answers: [bad, good]}\n"
     )
     miniature.lmspec(project, "sync")
     output = miniature.dvc(project, "repro", "traced-bert", "traced-first")

@@ -106,5 +106,8 @@ class TracedSpec(Artifact):
         others = (each.cases for each in self.concepts if isinstance(each, OfTerms))
         return tuple(dict.fromkeys((self.pairs, *others)))
 
+    def written(self) -> tuple[Table, ...]:
+        return tuple(table for table in self.reports if table is not CONCEPTS or self.concepts)
+
     def reads_like(self) -> Ref:
         return self.of
