@@ -16,7 +16,7 @@ from lmspec.specs.base import references
 from lmspec.specs.names import METRICS, PARTS, ArtifactName
 from lmspec.specs.project import Project
 
-SEARCHED = ("corpus", *PARTS)
+SEARCHED = (*PARTS, "augmented")
 NAMES = ("id", "made_from")  # columns with ids of rows
 
 

@@ -92,6 +92,8 @@ def command(
     every = [name for name, _ in project.artifacts()]
     names = loading.artifacts(project, targets or every)
     if deleted is not None:
+        if only_provenance or only_cache or tolerance:
+            raise click.UsageError("--without searches, and builds nothing: leave the others out")
         sys.exit(0 if _deleted(project, root, names, deleted) else 1)
     if only_provenance or only_cache:
         chosen = [name.stage for name in names]

@@ -25,8 +25,9 @@ def references_saw_neither(specs: Specs) -> Disagreements:
         if not attacked.get("reference"):
             continue
         seen = {splits for _, splits, _ in resolved.learned_from(specs, attacked["reference"])}
-        if attacked["on"] in seen:
-            found = f"{attacked['reference']} has seen {attacked['on']}, too"
+        corpus = specs[attacked["on"]]["of"]
+        if corpus in {specs[splits]["of"] for splits in seen}:
+            found = f"{attacked['reference']} has seen texts of {corpus}, too"
             yield Disagreement((*name, "reference"), found, "name a model of other texts")
 
 

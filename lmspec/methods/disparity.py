@@ -126,7 +126,9 @@ def _upper(shares: Sequence[Share]) -> float:
     known = np.array([[*each.values()] for each in shares if each["share"] is not None], float)
     share, low, high = known.T
     beyond = np.hypot((high - share)[:, None], (share - low)[None])
-    return float((share[:, None] - share[None] + beyond).max())
+    ends = share[:, None] - share[None] + beyond
+    np.fill_diagonal(ends, -np.inf)  # a group has no difference from itself
+    return float(ends.max())
 
 
 def _largest(hits: Any, bases: Any) -> Floats:

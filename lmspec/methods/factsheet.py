@@ -23,11 +23,13 @@ MOST_CHARACTERS = 400  # of a text that is shown
 NOT_STATED = "Its authors do not say.\n"
 PASS, FAIL = "pass", "fail"
 STATED = "_In the words of its authors; no artifact shows it._\n\n"
-# What no artifact of lmspec measures yet.
+# What a card does not show.
 UNMEASURED = (
     "energy: nothing measures it",
     "time of its trainings: `lmspec runs` lists it on the machine that built it, no artifact does",
-    "whether one can tell that a text was trained on (membership), or get texts out of it",
+    "whether one can tell that a text was trained on: `attacked` measures it, this card does not"
+    " show it",
+    "whether texts that were trained on can be got out of it",
     "groups of people in real texts, unless a table above is one; combinations of groups",
 )
 
@@ -48,8 +50,8 @@ class Explained(NamedTuple):
 
 def groups(rows: Sequence[Row], labels: Sequence[str]) -> str:
     """Accuracy of each dataset and table, and how many texts of each label are found, with exact
-    intervals; the largest gap between tables of a dataset."""
-    head = ["texts", "", "accuracy", *(f"found of {code(label)}" for label in labels)]
+    intervals."""
+    head = ["texts", "", "accuracy", *(f"found of {in_cell(code(label))}" for label in labels)]
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     for name, part in evidence.parts(rows):
         hits = [row.label == row.predicted for row in part]
@@ -220,6 +222,11 @@ def unmeasured() -> str:
 def escaped(text: str) -> str:
     """A text as it is, on one line of Markdown."""
     return PUNCTUATION.sub(r"\\\1", re.sub(r"\s+", " ", text))
+
+
+def in_cell(text: str) -> str:
+    """Markdown in a table, whose cells end at the next bar, in code too."""
+    return text.replace("|", "\\|")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from lmspec.methods.membership import Side
 from lmspec.methods.metrics import Floats
 from lmspec.specs.attacked import ATTACKS, MEASURED, AttackedSpec
 from lmspec.specs.base import Ref
-from lmspec.specs.scores import format_of
+from lmspec.specs.scores import GRAPHS, format_of
 
 COLUMNS = ["id", "text", "label", "group", "table"]
 BATCH = 64
@@ -28,6 +28,10 @@ def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     parts = {split: documents.read_split(needs[spec.on], split, COLUMNS) for split in SIDES}
     planted = {split: part.filter(is_canary(spec)) for split, part in parts.items()}
     require_canaries(spec, parts, planted)
+    for split, part in parts.items():
+        if part.height == planted[split].height:
+            found = f"the {split} split of {spec.on} has no text to tell from others"
+            raise LmspecError("attacked.on", found, "name splits with train and test texts")
     asked = pl.concat(
         frame.with_columns(member=pl.lit(split == "train"), canary=pl.lit(canary))
         for split, part in parts.items()
@@ -100,7 +104,8 @@ def confidences(of: Ref, asked: pl.DataFrame, needs: stage.Needs) -> Floats:
         found = f"{of} knows no label {some(unknown)}"
         raise LmspecError("attacked", found, "attack a model of the same labels")
     windows = model.reader.read(asked["text"].to_list())
-    answers = reading.predicted(model.forward, windows, model.pad_id, BATCH)  # (n, k)
+    batch = 1 if of.noun in GRAPHS else BATCH  # texts in int8 affect each other in a batch
+    answers = reading.predicted(model.forward, windows, model.pad_id, batch)  # (n, k)
     truth = [model.labels.index(label) for label in asked["label"]]
     return np.asarray(np.log(np.maximum(answers[np.arange(len(truth)), truth], LEAST)), np.float64)
 

@@ -286,7 +286,7 @@ def without(
 
     Of a deleted one nothing but its place stays, whatever else it would be rejected for.
     """
-    if deleted and names_of(row) & {*deleted}:
+    if deleted and not names_of(row).isdisjoint(deleted):
         return Rejected(row.table, row.row, "", DELETED, "")
     corpus = None if isinstance(row, Rejected) else elsewhere.get(row.common)
     if corpus is None:

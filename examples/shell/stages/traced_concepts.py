@@ -73,7 +73,7 @@ def measured(
     ]
     erasers = [(layer, eraser) for _, layer, _, eraser in known]
     right = answered(model, rows["test"], erasers, spec.batch_size)
-    groups = concordance.numbered([row["group"] or f"text {row['id']}" for row in rows["test"]])
+    groups = concordance.numbered([document(row) for row in rows["test"]])
     found: Rows = []
     for (name, layer, examples, eraser), after in zip(known, right[1:], strict=True):
         row = {"concept": name, "layer": f"layer_{layer}"} | probed(examples, layer, eraser)
@@ -85,6 +85,11 @@ def measured(
         shown = f"probe {row['probe']:.3f}, erased {row['erased']:.3f}"
         stage.say(f"{row['concept']} after {row['layer']}: {shown}, accuracy {-row['lost']:+.3f}")
     return found
+
+
+def document(row: Mapping[str, Any]) -> str:
+    """What a text was sampled with: the document of its table, or itself."""
+    return f"{row['table']}/{row['group']}" if row["group"] else f"text {row['id']}"
 
 
 def per_text(windows: NDArray[np.float32], of_text: Ids) -> Floats:
@@ -108,7 +113,7 @@ def of_tables(concept: OfTables, rows: Rows, vectors: Floats, learned: int) -> E
         if len(np.unique(some)) < 2:
             found = f"{concept.name}: the {part} texts are of fewer than two of its tables"
             raise LmspecError("traced.concepts", found, "raise `texts`, or name other tables")
-    groups = [rows[i]["group"] or f"text {rows[i]['id']}" for i in chosen]
+    groups = [document(rows[i]) for i in chosen]
     return Examples(vectors[:, chosen], classes, concordance.numbered(groups), learn)
 
 
