@@ -725,7 +725,7 @@ def test_of_several_metrics_the_worst_is_shown_with_what_would_decide_them_all(
 
 
 COUNTED = ("examples", "overlap", "cut_texts", "unread_tokens", "unknown_tokens")
-COUNTED += ("predicted_labels", "empty_labels", "majority")
+COUNTED += ("predicted_labels", "empty_labels", "majority", "groups", "cases")
 
 
 def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide() -> None:
@@ -742,7 +742,7 @@ def test_the_validator_knows_what_is_better_one_way_and_what_a_gate_can_decide()
             better = declared.better if declared else None
             assert bounds.better(pair, path) == better, (artifact, path)
             counted = bool({*path} & {*COUNTED})
-            known = artifact.startswith("scores.") and not counted
+            known = artifact.startswith(("scores.", "examined.")) and not counted
             assert (nouns.evidence(artifact, path) == "predictions") == known
     assert seen > 250
 

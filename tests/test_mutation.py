@@ -7,6 +7,7 @@ import contextlib
 import copy
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,12 +75,14 @@ def at_most(seconds: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sources of the miniature."""
+    """A folder with the sources of the miniature, and the files that this project names."""
     folder = tmp_path_factory.mktemp("mutation")
     (folder / "raw/weights").mkdir(parents=True)
     (folder / "raw/weights/config.json").write_bytes(mutations.CONFIG)
     for name in ("old.csv", "new.csv"):
         (folder / "raw" / name).touch()
+    for name in ("cases", "pairs", "phrases", "sides"):
+        shutil.copytree(mutations.ROOT / name, folder / name)
     return folder
 
 

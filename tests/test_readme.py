@@ -139,6 +139,8 @@ def test_the_transcript_of_a_mistake_is_what_validate_prints(tmp_path: Path) -> 
     """Line by line, and nothing else."""
     (command,) = transcript("Mistakes are caught before any compute")
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    for folder in ("cases", "pairs", "phrases", "sides"):  # that it names
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     assert run(tmp_path, command.text).splitlines() == list(command.lines)
 
 
