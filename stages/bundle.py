@@ -13,7 +13,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import deployed, documents, manifest, predict
-from lmspec.methods import agreement, card, evidence, folders
+from lmspec.methods import agreement, card, evidence, folders, shares
 from lmspec.methods.abstaining import UNSURE
 from lmspec.specs.base import Ref, references
 from lmspec.specs.bundle import BundleSpec
@@ -89,7 +89,7 @@ def write_evidence(spec: BundleSpec, needs: stage.Needs, out: Path) -> None:
     values = {
         "of": spec.of,
         "scores": spec.scores,
-        "confidence": evidence.CONFIDENCE,
+        "confidence": shares.CONFIDENCE,
         "accuracies": evidence.accuracies(rows),
         "mistakes": evidence.mistakes(rows, spec.mistakes or 0),
     }

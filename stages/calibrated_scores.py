@@ -11,13 +11,11 @@ import polars as pl
 from lmspec import stage
 from lmspec.formats import calibrated
 from lmspec.formats.examples import Examples
-from lmspec.methods import abstaining, metrics, reading
+from lmspec.methods import abstaining, metrics, reading, shares
 from lmspec.methods.metrics import Floats
 from lmspec.methods.predicting import Predictor
-from lmspec.specs.scores import ABSTENTION, RISK_TABLE, SHARE, ScoresSpec
-from lmspec.statistics.exact import clopper_pearson, effective_size
+from lmspec.specs.scores import ABSTENTION, RISK_TABLE, ScoresSpec
 
-CONFIDENCE = 0.95  # of intervals, two-sided
 STEPS = 20  # of the shares of texts that are answered, in the table of risks
 DIGITS = 6
 UNSURE, KEPT = "unsure", "kept"  # columns of predictions: is it unsure; is the true label kept
@@ -77,34 +75,13 @@ def right(frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def abstention(frame: pl.DataFrame) -> dict[str, dict[str, float | None]]:
     """Shares of texts with intervals; null of the accuracy if it is unsure of all."""
     unsure, hits = frame[UNSURE].to_numpy(), right(frame)
-    groups = numbered(frame)
+    groups = shares.documents(frame["group"].to_list())
     counted = (
         (frame[KEPT].to_numpy(), groups),
         (unsure, groups),
         (hits[~unsure], groups[~unsure]),
     )
-    return {name: share(*each) for name, each in zip(ABSTENTION, counted, strict=True)}
-
-
-def numbered(frame: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """(n,) number of each text's group; a text without one is its own."""
-    numbers: dict[object, int] = {}
-    return np.array(
-        [
-            numbers.setdefault(i if group is None else (table, group), len(numbers))
-            for i, (table, group) in enumerate(frame.select("table", "group").iter_rows())
-        ],
-        np.int64,
-    )
-
-
-def share(hits: Any, groups: Any) -> dict[str, float | None]:
-    """It, and its exact interval for as many independent texts as tell as much."""
-    if not len(hits):
-        return dict.fromkeys(SHARE)
-    value, size = float(hits.mean()), effective_size(hits, groups)
-    low, high = clopper_pearson(value * size, size, (1 + CONFIDENCE) / 2)
-    return {name: round(v, DIGITS) for name, v in zip(SHARE, (value, low, high), strict=True)}
+    return {name: shares.share(*each) for name, each in zip(ABSTENTION, counted, strict=True)}
 
 
 def risks(dataset: str, confidence: Floats, hits: Any) -> Iterator[stage.Row]:

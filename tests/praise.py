@@ -8,7 +8,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from lmspec.formats import deployed, graph, manifest
-from lmspec.methods import bytepair, evidence
+from lmspec.methods import bytepair, evidence, shares
 from lmspec.methods.evidence import Row
 from tests import bundles
 
@@ -107,7 +107,7 @@ def scores(more: int) -> Mapping[str, object]:
     return {
         "of": "quantized.release",
         "scores": "scores.release",
-        "confidence": evidence.CONFIDENCE,
+        "confidence": shares.CONFIDENCE,
         "accuracies": evidence.accuracies(rows),
         "mistakes": [dict(zip(fields, one, strict=True)) for one in MISTAKES],
     }

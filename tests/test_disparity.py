@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lmspec.methods import disparity
-from lmspec.methods.disparity import RATES, Answers
+from lmspec.methods import disparity, shares
+from lmspec.methods.disparity import Answers
 from lmspec.specs.groups import Groups
+from lmspec.specs.scores import RATES
 from stages import grouped_scores
 
 TERMS = [{"name": "women", "words": ["she", "Her"]}, {"name": "men", "words": ["he", "young man"]}]
@@ -142,7 +143,7 @@ def test_groups_are_of_columns_and_of_words() -> None:
     assert found["gender"]["of"]["women"]["accuracy"]["share"] == 0.5
     assert found["labels"]["of"]["bad"]["false_positive_rate"]["share"] == 0.5
     assert found["tables"]["of"]["x"]["positive_rate"]["share"] == 1.0
-    assert grouped_scores.documents(frame).tolist() == [0, 1, 2, 2]
+    assert shares.documents(frame["group"].to_list()).tolist() == [0, 1, 2, 2]
 
 
 def test_a_few_texts_without_an_error_prove_no_small_gap() -> None:

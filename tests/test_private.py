@@ -337,6 +337,7 @@ def test_only_a_private_stage_has_opacus_in_its_key() -> None:
 
 
 def test_the_card_has_epsilon_and_what_it_does_not_cover() -> None:
+    """Of a private training; the card of another says nothing of privacy."""
     spent = {
         "epsilon": 7.996,
         "delta": 1e-5,

@@ -493,6 +493,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("old", BROKEN)
 def test_a_mistake_in_a_file_of_pairs_has_its_line(tmp_path: Path, old: str) -> None:
+    """And what is wrong there, whatever part of the file it is in."""
     new, found = BROKEN[old]
     assert old in PAIRS
     (tmp_path / "pairs.yaml").write_text(PAIRS.replace(old, new, 1))

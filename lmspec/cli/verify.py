@@ -100,6 +100,11 @@ def command(
         sound = not only_cache or _cache(root, chosen if targets else ())
         sound &= not only_provenance or _provenance(project, root, chosen, only_cache)
         sys.exit(0 if sound else 1)
+    sys.exit(0 if _rebuilt(project, root, names, tolerance) else 1)
+
+
+def _rebuilt(project: Project, root: Path, names: Sequence[ArtifactName], tolerance: float) -> bool:
+    """Raises LmspecError of one that is out of date."""
     with dvc.stages(root) as stages:
         changed = {stage.name for stage in stages if stage.changes}
     different = 0
@@ -114,7 +119,7 @@ def command(
         for line in verdict.lines:
             printing.text(f"  {line}")
     printing.text(f"{len(names) - different} of {len(names)} reproduced")
-    sys.exit(1 if different else 0)
+    return not different
 
 
 def _deleted(project: Project, root: Path, names: Sequence[ArtifactName], file: Path) -> bool:

@@ -1,11 +1,10 @@
 """explaining_rules: rules of explanations: texts that exist, methods that the model allows."""
 
-from lmspec.language.resolved import Disagreements, Specs
+from lmspec.language.resolved import GRAPHS, Disagreements, Specs
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
 
-GRAPHS = ("exported", "quantized", "calibrated")
 # Methods that look into a network. specs/explained.py has their modules, with pydantic.
 OF_GRADIENTS = ("integrated_gradients", "gradient_x_input")
 OF_ATTENTION = "attention_rollout"

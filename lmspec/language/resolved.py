@@ -12,6 +12,7 @@ from lmspec.language.nouns import Name
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import PARTS, ArtifactName
 
+GRAPHS = ("exported", "quantized", "calibrated")  # nouns of what onnxruntime computes
 Values = Mapping[str, Any]
 Disagreements = Iterator[Disagreement]
 Place = tuple[Steps, str]  # another place of a disagreement, and what is there

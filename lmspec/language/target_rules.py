@@ -5,13 +5,12 @@ They are rules as those of language/rules.py.
 
 from collections.abc import Iterator
 
-from lmspec.language.resolved import Disagreements, Specs, Values
+from lmspec.language.resolved import GRAPHS, Disagreements, Specs, Values
 from lmspec.specs.checks.targets import BROWSER
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
 BUNDLE, QUANTIZED, FP16 = "bundle", "quantized", "fp16"
-GRAPHS = ("exported", QUANTIZED, "calibrated")
 NGRAMS = ("linear", "hybrid")  # kinds of models that read n-grams
 
 

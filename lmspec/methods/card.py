@@ -248,7 +248,7 @@ def abstention(metrics: Mapping[str, Any]) -> Iterator[str]:
         return
     head = "| texts | true label kept | unsure | right if it answers |\n| --- |" + " --- |" * 3
     lines = "".join(
-        f"| {name} | {' | '.join(map(_interval, found.values()))} |\n" for name, found in rows
+        f"| {name} | {' | '.join(map(interval, found.values()))} |\n" for name, found in rows
     )
     yield (
         "## When it is unsure\n\nWhere not one label alone is probable enough, it answers `unsure`;"
@@ -256,7 +256,8 @@ def abstention(metrics: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _interval(share: Mapping[str, float | None]) -> str:
+def interval(share: Mapping[str, float | None]) -> str:
+    """A share with its interval, as methods/shares.py has them."""
     value, low, high = share.values()
     return "no text" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 

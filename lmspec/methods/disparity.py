@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmspec.methods import shares
 from lmspec.methods.metrics import Floats
-from lmspec.statistics.exact import clopper_pearson, effective_size
+from lmspec.methods.shares import CONFIDENCE, Share
 
-RATES = ("accuracy", "positive_rate", "false_positive_rate", "false_negative_rate")
-CONFIDENCE = 0.95  # of intervals, two-sided
-DIGITS = 6
 AT_ONCE = 200  # draws, whose weights are in memory together
 Bools = NDArray[np.bool_]
-Share = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -66,26 +63,17 @@ def measured(
     for rate, (base, counts) in answers.rates().items():
         parts = {name: base & members for name, members in groups.items()}
         for name, part in parts.items():
-            of[name][rate] = share(counts[part], answers.documents[part])
-        shares = [of[name][rate] for name in groups]
+            of[name][rate] = shares.share(counts[part], answers.documents[part])
+        found = [of[name][rate] for name in groups]
         own = [(part, counts) for part in parts.values()]
-        gap[rate] = _gap(answers.documents, own, shares, draws, seed)
+        gap[rate] = _gap(answers.documents, own, found, draws, seed)
     return {"of": of, "gap": gap}
-
-
-def share(hits: Bools, documents: NDArray[np.int64]) -> Share:
-    """It, and its exact interval for as many independent texts as tell as much."""
-    if not len(hits):
-        return {"share": None, "low": None, "high": None}
-    value, size = float(hits.mean()), effective_size(hits, documents)
-    low, high = clopper_pearson(value * size, size, (1 + CONFIDENCE) / 2)
-    return _rounded(value, low, high)
 
 
 def _gap(
     documents: NDArray[np.int64],
     parts: Sequence[tuple[Bools, Bools]],
-    shares: Sequence[Share],
+    found: Sequence[Share],
     draws: int,
     seed: int,
 ) -> Share:
@@ -118,12 +106,12 @@ def _gap(
     # it, so draws by twice that. The upper end stays, on the safe side of a gate
     excess = float(drawn.mean()) - value
     low = max(0.0, min(float(low) - 2 * excess, value))
-    return _rounded(value, low, min(1.0, max(float(high), _upper(shares))))
+    return shares.rounded(value, low, min(1.0, max(float(high), _upper(found))))
 
 
-def _upper(shares: Sequence[Share]) -> float:
+def _upper(found: Sequence[Share]) -> float:
     """The largest upper end of a difference between two of these shares."""
-    known = np.array([[*each.values()] for each in shares if each["share"] is not None], float)
+    known = np.array([[*each.values()] for each in found if each["share"] is not None], float)
     share, low, high = known.T
     beyond = np.hypot((high - share)[:, None], (share - low)[None])
     ends = share[:, None] - share[None] + beyond
@@ -139,10 +127,3 @@ def _largest(hits: Any, bases: Any) -> Floats:
     shares = np.divide(hits, bases, out=np.full(hits.shape, np.nan), where=bases > 0)
     result: Floats = np.nanmax(shares, 1) - np.nanmin(shares, 1)
     return result
-
-
-def _rounded(value: float, low: float, high: float) -> Share:
-    return {
-        n: round(v, DIGITS)
-        for n, v in zip(("share", "low", "high"), (value, low, high), strict=True)
-    }

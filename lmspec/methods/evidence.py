@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmspec.statistics.exact import clopper_pearson, effective_size
+from lmspec.methods import shares
 
-CONFIDENCE = 0.95  # of intervals, two-sided
-DIGITS = 6
 MOST_CHARACTERS = 2000  # of a text that is shown
 
 
@@ -43,17 +41,14 @@ def parts(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
                 yield f"{dataset}, {table}", [row for row in whole if row.table == table]
 
 
-def _accuracy(rows: Sequence[Row]) -> dict[str, float]:
-    hits = np.array([row.label == row.predicted for row in rows])
-    numbers: dict[object, int] = {}
-    groups = [
-        numbers.setdefault(i if row.group is None else row.group, len(numbers))
-        for i, row in enumerate(rows)
-    ]
-    share, size = float(hits.mean()), effective_size(hits, np.array(groups))
-    low, high = clopper_pearson(share * size, size, (1 + CONFIDENCE) / 2)
-    values = {"accuracy": share, "low": low, "high": high}
-    return {name: round(value, DIGITS) for name, value in values.items()}
+def _accuracy(rows: Sequence[Row]) -> dict[str, float | None]:
+    found = share(rows, [row.label == row.predicted for row in rows])
+    return {"accuracy": found.pop("share"), **found}
+
+
+def share(rows: Sequence[Row], hits: Sequence[bool]) -> shares.Share:
+    """Of these texts, with its interval. hits: which of them count"""
+    return shares.share(np.array(hits), shares.documents([row.group for row in rows]))
 
 
 def mistakes(rows: Sequence[Row], most: int) -> list[dict[str, Any]]:

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmspec.methods import evidence
-from lmspec.methods.card import code
+from lmspec.methods import evidence, shares
+from lmspec.methods.card import code, interval
 from lmspec.methods.evidence import Row
 from lmspec.specs.card import Card
 from lmspec.specs.scores import RATES
-from lmspec.statistics.exact import clopper_pearson, effective_size
 
 PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&])")
 BOLD = re.compile(r"\w|\w.*\w")
@@ -55,10 +54,11 @@ def groups(rows: Sequence[Row], labels: Sequence[str]) -> str:
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     for name, part in evidence.parts(rows):
         hits = [row.label == row.predicted for row in part]
-        cells = [_share(part, hits)]
+        cells = [interval(evidence.share(part, hits))]
         for label in labels:
             own = [row for row in part if row.label == label]
-            cells.append(_share(own, [row.predicted == label for row in own]))
+            found = evidence.share(own, [row.predicted == label for row in own])
+            cells.append(interval(found))
         lines.append(_line([escaped(name), f"{len(part):,}", *cells]))
     note = "Shares of test texts with their 95 % intervals (Clopper & Pearson 1934).\n\n"
     return f"## Groups of texts\n\n{note}{''.join(lines)}"
@@ -75,35 +75,12 @@ def ways(metrics: Mapping[str, Any]) -> Iterator[str]:
             parts = {**found["of"], "largest gap": found["gap"]}
             for name, rates in parts.items():
                 texts = f"{rates['texts']:,}" if "texts" in rates else ""
-                cells = [_ends(rates[rate]) for rate in RATES]
+                cells = [interval(rates[rate]) for rate in RATES]
                 rows.append(_line([escaped(f"{dataset}, {way}: {name}"), texts, *cells]))
     if rows:
         head = _line(["group", "texts", *(escaped(rate.replace("_", " ")) for rate in RATES)])
         rule = _line(["---", "---:", *["---:"] * len(RATES)])
         yield f"Of the groups that its authors chose:\n\n{head}{rule}{''.join(rows)}"
-
-
-def _ends(found: Mapping[str, float | None]) -> str:
-    value, low, high = found.values()
-    return "no text" if value is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _share(rows: Sequence[Row], hits: Sequence[bool]) -> str:
-    if not rows:
-        return "no text"
-    numbers: dict[object, int] = {}
-    own = [
-        numbers.setdefault(i if row.group is None else (row.table, row.group), len(numbers))
-        for i, row in enumerate(rows)
-    ]
-    return interval(np.array(hits), np.array(own))
-
-
-def interval(hits: Any, numbers: Any) -> str:
-    """A share, and its interval. numbers: of the group of each"""
-    share, size = float(hits.mean()), effective_size(hits, numbers)
-    low, high = clopper_pearson(share * size, size, (1 + evidence.CONFIDENCE) / 2)
-    return f"{share:.3f} ({low:.3f} to {high:.3f})"
 
 
 def behaviour(name: str | None, cases: Sequence[Mapping[str, Any]]) -> str:
@@ -122,13 +99,9 @@ def behaviour(name: str | None, cases: Sequence[Mapping[str, Any]]) -> str:
 
 def _rate(cases: Sequence[Mapping[str, Any]]) -> str:
     if any(case["passed"] in (PASS, FAIL) for case in cases):
-        numbers: dict[object, int] = {}
-        own = [
-            numbers.setdefault(case["group"] or ("", i), len(numbers))
-            for i, case in enumerate(cases)
-        ]
         hits = np.array([case["passed"] == PASS for case in cases])
-        return interval(hits, np.array(own))
+        own = shares.documents([case["group"] or None for case in cases])
+        return interval(shares.share(hits, own))
     of_term: dict[str, list[float]] = {}
     for case in cases:
         of_term.setdefault(str(case["term"]), []).append(float(case["probability"]))

@@ -16,6 +16,7 @@ from lmspec.specs.attacked import ATTACKS, MEASURED, AttackedSpec
 from lmspec.specs.base import Ref
 from lmspec.specs.scores import GRAPHS, format_of
 
+SIDES = ("train", "test")
 COLUMNS = ["id", "text", "label", "group", "table"]
 BATCH = 64
 STATISTICS = dict(zip(MEASURED, (membership.auc, membership.found), strict=True))
@@ -28,10 +29,7 @@ def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     parts = {split: documents.read_split(needs[spec.on], split, COLUMNS) for split in SIDES}
     planted = {split: part.filter(is_canary(spec)) for split, part in parts.items()}
     require_canaries(spec, parts, planted)
-    for split, part in parts.items():
-        if part.height == planted[split].height:
-            found = f"the {split} split of {spec.on} has no text to tell from others"
-            raise LmspecError("attacked.on", found, "name splits with train and test texts")
+    require_texts(spec, parts, planted)
     asked = pl.concat(
         frame.with_columns(member=pl.lit(split == "train"), canary=pl.lit(canary))
         for split, part in parts.items()
@@ -56,9 +54,6 @@ def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     documents.write(table, out / "texts.parquet")
     say(report)
     return stage.Report(report, {"texts": table.drop("text", "group").rows(named=True)})
-
-
-SIDES = ("train", "test")
 
 
 def require_trained(spec: AttackedSpec, needs: stage.Needs) -> None:
@@ -88,6 +83,16 @@ def require_canaries(
             tables = some(sorted(parts[split]["table"].unique()))
             found = f"no {split} row of {spec.on} is of the table {spec.canaries}: nothing {what}"
             raise LmspecError("attacked.canaries", found, f"its tables are {tables}")
+
+
+def require_texts(
+    spec: AttackedSpec, parts: dict[str, pl.DataFrame], planted: dict[str, pl.DataFrame]
+) -> None:
+    """Raise LmspecError if a split has none beside the canaries."""
+    for split, part in parts.items():
+        if part.height == planted[split].height:
+            found = f"the {split} split of {spec.on} has no text to tell from others"
+            raise LmspecError("attacked.on", found, "name splits with train and test texts")
 
 
 def drawn(rows: pl.DataFrame, spec: AttackedSpec) -> pl.DataFrame:
@@ -123,9 +128,8 @@ def measured(asked: pl.DataFrame, numbers: Floats, seed: int) -> dict[str, float
 
 
 def side(asked: pl.DataFrame, numbers: Floats, which: pl.Series) -> Side:
-    """Those of the texts; texts of one document of one table have the same group."""
-    rows = asked.filter(which).select("table", "group").iter_rows()
-    groups = ("" if group is None else f"{table}/{group}" for table, group in rows)
+    """Those of the texts; texts of one document have the same group."""
+    groups = asked.filter(which)["group"].fill_null("")
     return Side(numbers[which.to_numpy()], tuple(groups))
 
 

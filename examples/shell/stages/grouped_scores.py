@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lmspec.errors import LmspecError
-from lmspec.methods import disparity
+from lmspec.methods import disparity, shares
 from lmspec.specs.groups import ByColumn, ByTerms, Groups
 
 
@@ -20,8 +20,9 @@ def measured(
         found = f"there is no label {groups.positive!r}"
         raise LmspecError("scores.groups.positive", found, f"name one of {', '.join(labels)}")
     truth, answer = frame["label"].to_numpy(), frame["predicted"].to_numpy()
+    documents = shares.documents(frame["group"].to_list())
     answers = disparity.Answers(
-        truth == groups.positive, answer == groups.positive, truth == answer, documents(frame)
+        truth == groups.positive, answer == groups.positive, truth == answer, documents
     )
     return {
         way.name: disparity.measured(answers, members(way, frame, labels), groups.draws, seed)
@@ -39,15 +40,3 @@ def members(
     values = labels if way.column == "label" else sorted(set(frame[way.column]))
     column = frame[way.column].to_numpy()
     return {value: column == value for value in values}
-
-
-def documents(frame: pl.DataFrame) -> NDArray[np.int64]:
-    """(n,) number of each text's document; a text without one is its own."""
-    numbers: dict[object, int] = {}
-    return np.array(
-        [
-            numbers.setdefault(i if group is None else (table, group), len(numbers))
-            for i, (table, group) in enumerate(frame.select("table", "group").iter_rows())
-        ],
-        np.int64,
-    )

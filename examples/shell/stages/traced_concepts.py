@@ -13,7 +13,7 @@ from torch import Tensor
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import cases
-from lmspec.methods import concordance, erasing, observing, probing, reading
+from lmspec.methods import erasing, observing, probing, reading, shares
 from lmspec.methods.erasing import Eraser
 from lmspec.methods.observing import Observed
 from lmspec.methods.reading import Floats, Ids, Windows, collate, length_order, lengths
@@ -73,7 +73,7 @@ def measured(
     ]
     erasers = [(layer, eraser) for _, layer, _, eraser in known]
     right = answered(model, rows["test"], erasers, spec.batch_size)
-    groups = concordance.numbered([document(row) for row in rows["test"]])
+    groups = shares.documents([row["group"] for row in rows["test"]])
     found: Rows = []
     for (name, layer, examples, eraser), after in zip(known, right[1:], strict=True):
         row = {"concept": name, "layer": f"layer_{layer}"} | probed(examples, layer, eraser)
@@ -85,11 +85,6 @@ def measured(
         shown = f"probe {row['probe']:.3f}, erased {row['erased']:.3f}"
         stage.say(f"{row['concept']} after {row['layer']}: {shown}, accuracy {-row['lost']:+.3f}")
     return found
-
-
-def document(row: Mapping[str, Any]) -> str:
-    """What a text was sampled with: the document of its table, or itself."""
-    return f"{row['table']}/{row['group']}" if row["group"] else f"text {row['id']}"
 
 
 def per_text(windows: NDArray[np.float32], of_text: Ids) -> Floats:
@@ -113,8 +108,8 @@ def of_tables(concept: OfTables, rows: Rows, vectors: Floats, learned: int) -> E
         if len(np.unique(some)) < 2:
             found = f"{concept.name}: the {part} texts are of fewer than two of its tables"
             raise LmspecError("traced.concepts", found, "raise `texts`, or name other tables")
-    groups = [document(rows[i]) for i in chosen]
-    return Examples(vectors[:, chosen], classes, concordance.numbered(groups), learn)
+    groups = shares.documents([rows[i]["group"] for i in chosen])
+    return Examples(vectors[:, chosen], classes, groups, learn)
 
 
 def of_terms(concept: OfTerms, needs: stage.Needs, model: Traceable, batch_size: int) -> Examples:
