@@ -47,7 +47,7 @@ TEXTS = [
     ("bad and dull it was", "negative"),
     ("a long and winding tale of two cities that never quite ends", "negative"),
     ("HE was good", "positive"),
-    ("Wei's phone [handle] broke", "negative"),
+    ("Wei's phone [@] broke", "negative"),
 ]
 
 
@@ -114,7 +114,7 @@ def test_typos_change_letters_of_as_many_words_at_most(text: str, edits: int, se
 
 def test_a_placeholder_has_no_typo() -> None:
     """It is no word that somebody typed."""
-    assert augmenting.with_typos("[handle] [url]", draw(), 5) == "[handle] [url]"
+    assert augmenting.with_typos("[@] [://]", draw(), 5) == "[@] [://]"
 
 
 @given(st.lists(st.text("abcä", min_size=1), max_size=9), st.integers(0, 9))

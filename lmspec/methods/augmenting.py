@@ -25,8 +25,7 @@ from lmspec.specs.phrases import SLOT, Phrases, Rule, Words, slots
 
 Draw = np.random.Generator
 AUGMENT = 10  # number of its stream of draws
-# Words of letters, but placeholders such as [handle]. A typo needs a few of them.
-WORD = re.compile(r"(?<![\[\w])[^\W\d_]{3,}(?![\]\w])")
+WORD = re.compile(r"(?<!\w)[^\W\d_]{3,}(?!\w)")  # of letters; a typo needs a few of them
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 NEXT_TO = {
     key: "".join(row[max(0, i - 1) : i] + row[i + 1 : i + 2])

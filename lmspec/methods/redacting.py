@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 KINDS = ("handles", "emails", "urls", "phones", "cards")
-# In brackets: no pattern below finds one, so a text that is redacted twice is redacted once.
+# No pattern below finds one, so a text that is redacted twice is redacted once. Without letters: a
+# word such as "handle" or "phone" has a meaning in other texts, and models of words read it.
 PLACEHOLDERS = {
-    "handles": "[handle]",
-    "emails": "[email]",
-    "urls": "[url]",
-    "phones": "[phone]",
-    "cards": "[card]",
+    "handles": "[@]",
+    "emails": "[@.]",
+    "urls": "[://]",
+    "phones": "[#]",
+    "cards": "[####]",
 }
 
 

@@ -223,7 +223,7 @@ class CorpusSpec(Artifact):
     redact: tuple[Personal, ...] = Field(
         default=(),
         strict=False,
-        description="personal data that placeholders such as [handle] stand for, here and in the"
+        description="personal data that placeholders such as [@] stand for, here and in the"
         " bundle; handles: @name; phones, cards: by their form and check digit. What is found is"
         " counted in any case",
     )
