@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, phrases
 from lmspec.methods import augmenting, cleaning
-from lmspec.specs.augmented import KINDS, AugmentedSpec
+from lmspec.specs.augmented import FURTHER, KINDS, AugmentedSpec
 from lmspec.specs.numerics import Machine
 from lmspec.specs.phrases import Phrases
 from lmspec.specs.updated import UpdatedSpec
@@ -27,7 +27,7 @@ from tests.specs import GOOD, ROOT, complaints
 
 PAGE = (ROOT / "docs/augmenting.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-FILE = BLOCKS[1]
+(FILE,) = (block for block in BLOCKS if block.startswith("source:"))
 PHRASES = Phrases.model_validate(YAML(typ="safe").load(FILE))
 FILES = {"file": "phrases.yaml"}
 EVERY: dict[str, dict[str, Any]] = {
@@ -192,10 +192,11 @@ def test_what_is_made_depends_on_its_text_the_seed_and_the_copy_alone(tmp_path: 
 
 
 def test_all_kinds_are_made_and_counted(tmp_path: Path) -> None:
-    """The rows of the splits are there as they were; the metrics count all others."""
-    report, frame = build(tmp_path, spec(*KINDS))
+    """The rows of the splits are there as they were; the metrics count all others. Those that
+    need more than a file have tests/test_augmented_kinds.py."""
+    report, frame = build(tmp_path, spec(*EVERY))
     added = report.metrics["added"]
-    assert all(added[kind] for kind in KINDS)
+    assert all(added[kind] for kind in EVERY) and {*KINDS} == {*EVERY, *FURTHER}
     assert sum(added.values()) + len(TEXTS) == frame.height == report.metrics["train"]["documents"]
     before = frame.filter(pl.col("kind").is_null()).select("text", "label").rows()
     assert sorted(before) == sorted(TEXTS)
@@ -228,7 +229,7 @@ def test_no_text_of_dev_or_test_is_made(tmp_path: Path) -> None:
 def test_a_build_gives_the_same_bytes_again(tmp_path: Path) -> None:
     """Of every file."""
     for name in ("a", "b"):
-        build(tmp_path / name, spec(*KINDS))
+        build(tmp_path / name, spec(*EVERY))
     for path in (tmp_path / "a/out").iterdir():
         assert path.read_bytes() == (tmp_path / "b/out" / path.name).read_bytes()
 
@@ -352,9 +353,11 @@ def test_only_training_sides_are_augmented(old: str, new: str, tmp_path: Path) -
 
 
 def test_the_page_is_an_example_that_works(tmp_path: Path) -> None:
-    """Its spec is one, and its file is read by every kind."""
-    (entry,) = YAML(typ="safe").load(BLOCKS[0])["augmented"].values()
-    AugmentedSpec.model_validate(entry)
+    """Its specs are, and its file is read by every kind that reads one."""
+    shown = [YAML(typ="safe").load(block) for block in BLOCKS if "augmented:" in block]
+    entries = [entry for block in shown for entry in block["augmented"].values()]
+    made = [AugmentedSpec.model_validate(entry) for entry in entries]
+    assert {kind.kind for one in made for kind in one.add} > {*FURTHER}
     (tmp_path / "phrases.yaml").write_text(FILE, encoding="utf-8")
     for kind in phrases.PARTS:
         phrases.read(tmp_path, "phrases.yaml", kind, ["negative", "positive"])

@@ -145,6 +145,13 @@ def _phrases(folder: Path) -> None:
     (folder / "other.yaml").write_text(f"{head}contexts: ['{{a}} c']\n")
 
 
+def _synonyms(folder: Path) -> None:
+    (folder / "raw/weights/words.tsv").write_text("film\tmovie\ntale story\n")
+    path, old = folder / "params.yaml", f"raw/weights, sha256: '{EMPTY}'"
+    new = f"raw/weights, sha256: '{sha256(folder / 'raw/weights')}'"
+    path.write_text(path.read_text().replace(old, new))
+
+
 def _pairs(folder: Path, label: str = "good") -> None:
     head = "source: ours\nlicense: MIT\n"
     contrast = f"{{templates: ['a {{swap}} b'], swap: [[c, d]], answers: [{label}, bad]}}"
@@ -256,6 +263,7 @@ PREPARATIONS: dict[str, Callable[[Path], None]] = {
         folder, "chats.jsonl", '{"question": "say a", "reply": ""}\n' * 3
     ),
     "phrases have a template with the label fine": _phrases,
+    "the weights have a table of synonyms": _synonyms,
     "pairs.yaml and cases.yaml are there": _pairs,
     "pairs.yaml has the label great": lambda folder: _pairs(folder, "great"),
     "the weights have 4 layers": _config(num_hidden_layers=4),

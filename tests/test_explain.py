@@ -89,10 +89,11 @@ def test_the_examples_are_complete() -> None:
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:
-    """Without a warning, beside the file that they name, whose hash is made up; a private model has
-    no `numerics.world`, which the others show."""
+    """Without a warning, beside the files that they name, whose hashes are made up; a private model
+    has no `numerics.world`, which the others show."""
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/reviews.csv").touch()
+    (tmp_path / "raw/synonyms.tsv").write_text("film\tmovie\n")
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics/shell.py").write_text("def parses(answer, reference):\n    return 1.0\n")
     (tmp_path / "phrases").mkdir()
@@ -107,8 +108,8 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     (tmp_path / "labels/deleted.txt").write_text("0123456789abcdef\n")
     path = tmp_path / "examples.yaml"
     path.write_text(examples.PATH.read_text())
-    made_up, alone = validate.file(path).problems
-    assert made_up.rule == "file-sources-have-their-hash"
+    *made_up, alone = validate.file(path).problems
+    assert [one.rule for one in made_up] == ["file-sources-have-their-hash"] * 2
     assert alone.rule == "private-models-train-alone"
     jsonschema.validate(VALUES, schema.load())
 
@@ -226,6 +227,8 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
+        "augmented.add.synonyms.words.table.of",
+        "augmented.add.synonyms.words.wordnet.of",
         "pretrained.of",
         "suspects.features.embedding.weights",
         "queue.features.embedding.weights",
@@ -237,6 +240,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "bundle.targets.browser.tokenizers",
     ]
     assert list(explain.referring("exported")) == [
+        "augmented.add.paraphrase.agrees",
         "quantized.of",
         "calibrated.of",
         "scores.of",

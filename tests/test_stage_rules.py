@@ -489,7 +489,9 @@ def _explained(folder: Path, of: str, rows: int = 2, **changes: Any) -> None:
     explaining.build(folder / "out", folders, of=of, **changes)
 
 
-def _augmented(folder: Path, labels: list[str], **kind: Any) -> None:
+def _augmented(
+    folder: Path, labels: list[str], folders: dict[str, Path] | None = None, **kind: Any
+) -> None:
     from lmspec.formats import documents
     from lmspec.specs.augmented import AugmentedSpec
     from stages import augmented
@@ -502,7 +504,7 @@ def _augmented(folder: Path, labels: list[str], **kind: Any) -> None:
     for split in ("train", "dev", "test"):
         documents.write_ids(["0" * 16] * (split == "train"), splits, split)
     spec = AugmentedSpec.model_validate({"of": "splits.old", "seed": 1, "add": [kind]})
-    augmented.build(spec, needs(splits_old=splits), folder)
+    augmented.build(spec, needs(splits_old=splits, **(folders or {})), folder)
 
 
 def _sides_that_are_not_there(folder: Path) -> None:
@@ -518,6 +520,19 @@ def _sides_that_are_not_there(folder: Path) -> None:
 
 def _augmented_without_labels(folder: Path) -> None:
     _augmented(folder, [], kind="word_swap", share=1.0, copies=1, swaps=1)
+
+
+def _synonyms_that_are_not_there(folder: Path) -> None:
+    from tests.test_augmented_kinds import SYNONYMS
+
+    _augmented(folder, ["bad", "good"], {"sources_w": folder}, **SYNONYMS)
+
+
+def _paraphrases_by_a_classifier(folder: Path) -> None:
+    from tests.test_augmented_kinds import PARAPHRASE
+
+    (folder / "lmspec.json").write_text('{"kind": "cnn"}')
+    _augmented(folder, ["bad", "good"], {"model_w": folder}, **PARAPHRASE)
 
 
 def _phrases_that_are_not_there(folder: Path) -> None:
@@ -734,6 +749,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "sides-can-be-read": (_sides_that_are_not_there, "it cannot be read"),
     "only-labelled-texts-are-augmented": (_augmented_without_labels, "texts without labels"),
     "phrases-suit-the-corpus": (_phrases_that_are_not_there, "there is no such file"),
+    "synonyms-can-be-read": (_synonyms_that_are_not_there, "there is no such file"),
+    "paraphrases-can-be-written": (_paraphrases_by_a_classifier, "of kind cnn and writes none"),
     "texts-have-labels": (_texts_without_labels, "its texts have no labels"),
     "labels-agree": (_other_labels, "its labels are"),
     "replay-was-trained-on": (_replay_of_rows_that_are_new, "was not trained on splits.old"),

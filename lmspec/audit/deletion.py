@@ -17,7 +17,7 @@ from lmspec.specs.names import METRICS, PARTS, ArtifactName
 from lmspec.specs.project import Project
 
 SEARCHED = (*PARTS, "augmented")
-NAMES = ("id", "made_from")  # columns with ids of rows
+NAMES = ("id", "made_from", "beside")  # columns with ids of rows
 
 
 @dataclass(frozen=True)

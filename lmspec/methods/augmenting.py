@@ -6,7 +6,7 @@ the data changes nothing of what is made from the others.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,20 @@ from lmspec.specs.augmented import (
 from lmspec.specs.phrases import SLOT, Phrases, Rule, Words, slots
 
 Draw = np.random.Generator
+
+
+class Drawn(Protocol):
+    """A kind that draws texts, and makes copies of each."""
+
+    @property
+    def share(self) -> float:
+        """Of the training texts."""
+
+    @property
+    def copies(self) -> int:
+        """Of each drawn text."""
+
+
 AUGMENT = 10  # number of its stream of draws
 WORD = re.compile(r"(?<!\w)[^\W\d_]{3,}(?!\w)")  # of letters; a typo needs a few of them
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -34,12 +48,25 @@ NEXT_TO = {
 }
 
 
+class Text(NamedTuple):
+    """A training text. id: 16 hexadecimal digits that follow from it."""
+
+    id: str
+    text: str
+    label: str
+
+
 class Made(NamedTuple):
-    """A text that was made. copy: its number, of those made from one text."""
+    """A text that was made.
+
+    copy    its number, of those made from one text
+    beside  id of another text that a part of it is from
+    """
 
     text: str
     label: str
     copy: int
+    beside: str | None = None
 
 
 def of_text(
@@ -57,12 +84,17 @@ def of_text(
     """
     if isinstance(kind, Templates):
         return
-    for copy in range(kind.copies):
-        draw = np.random.default_rng([*key, int(name, 16), copy])
-        if draw.random() >= kind.share:
-            continue
+    for copy, draw in drawn(kind, key, name):
         changed, turned = _changed(kind, draw, text, label, phrases)
         yield None if changed in (None, text) else Made(str(changed), turned, copy)
+
+
+def drawn(kind: Drawn, key: Sequence[int], name: str) -> Iterator[tuple[int, Draw]]:
+    """(number, draws) of each copy that is made of a text."""
+    for copy in range(kind.copies):
+        draw = np.random.default_rng([*key, int(name, 16), copy])
+        if draw.random() < kind.share:
+            yield copy, draw
 
 
 def _changed(
@@ -144,12 +176,13 @@ def with_terms_swapped(text: str, draw: Draw, lists: Sequence[Words]) -> str:
     pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)"
 
     def swapped(match: re.Match[str]) -> str:
-        return _cased(other[match.group().casefold()], match.group())
+        return cased(other[match.group().casefold()], match.group())
 
     return re.sub(pattern, swapped, text, flags=re.IGNORECASE)
 
 
-def _cased(term: str, like: str) -> str:
+def cased(term: str, like: str) -> str:
+    """A term with the capitals of another one."""
     if like.isupper() and len(like) > 1:
         return term.upper()
     return term[0].upper() + term[1:] if like[0].isupper() else term
