@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lmspec.compare.report import Gate
 from lmspec.inspection.corpora import Corpus, Label, Left, Reason, Shown
-from lmspec.inspection.explanations import Explanations, Text, Word
+from lmspec.inspection.explanations import Explanations, Text, Token, Word
 from lmspec.inspection.lengths import Lengths
 from lmspec.inspection.reading import Reads
 from lmspec.inspection.results import (
@@ -231,6 +231,24 @@ def _explained(name: str, text: str, label: str, answer: str, against: str | Non
     ]
     correlation = round(len(text) / 100, 2) if against else None
     return Text(name, "mail", label, answer, 0.81, words, "", correlation, "account")
+
+
+def explained_answers(against: str | None = "main") -> Explanations:
+    """Prompts with answers that a model writes, one of them wrong."""
+    texts = []
+    for i, prompt in enumerate(("tar: list files of an archive", f"zip: {HOSTILE}", "ls: all")):
+        usual = _explained(f"{i:016x}", prompt, "answer", "answer", against)
+        tokens = [
+            Token("tar", (("tar:", 2.31), ("list", 0.4))),
+            Token(" -t", ()),
+            Token("<|end|>", ()),
+        ]
+        wanted = "tar tf archive" if i == 1 else ""
+        former = "another answer" if against and i == 2 else None
+        texts.append(replace(usual, answer=tokens, reference=wanted, former=former))
+    weights = {"answer": [("tar:", 3, 1.2)]}
+    own = {"labels": ["answer"], "texts": texts, "heaviest": weights, "tables": ["mail"]}
+    return replace(explanations(against), **own)
 
 
 def hostile_explanations() -> Explanations:

@@ -249,13 +249,18 @@ def test_noise_hides_what_an_overfitted_model_shows(tmp_path: Path) -> None:
 
 
 def decided(
-    folder: Path, artifact: str, metrics: Mapping[str, Any], metric: str, limit: float
+    folder: Path,
+    artifact: str,
+    metrics: Mapping[str, Any],
+    metric: str,
+    limit: float,
+    kind: str = "ceiling",
 ) -> str:
-    """What a ceiling says of what a stage has reported."""
+    """What a gate says of what a stage has reported."""
     project = Project(folder)
     project.write("params.yaml", json.dumps({artifact.partition(".")[0]: {"a": {}}}))
     project.measure(artifact, metrics)
-    gate = level("ceiling", limit, f"{artifact}.{metric}")
+    gate = level(kind, limit, f"{artifact}.{metric}")
     return held(written(folder), written(folder), **gate).verdict
 
 

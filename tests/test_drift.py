@@ -154,6 +154,26 @@ def test_other_labels_and_words_are_handled(restored: Project) -> None:
     assert found.correlation == pytest.approx(1.0)
 
 
+def test_weights_of_other_answers_are_left_out(
+    restored: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model that writes, whose answer is known by its hash alone; a label is shown."""
+    monkeypatch.setattr(explanations, "_labels", lambda end: 0)
+    rows = [line(i, weights, answer=f"{i:08x}") for i, weights in enumerate(BEFORE)]
+    explained(restored, rows, {"good": 0.3})
+    restored.git("add", "-A")
+    restored.git("commit", "-qm", "answers")
+    after = BEFORE.copy()
+    after[7] = -after[7]
+    rows = [line(i, weights, answer=f"{i:08x}") for i, weights in enumerate(after)]
+    rows[8]["answer"] = "ffffffff"
+    explained(restored, rows, {"good": 0.3})
+    found = drift(restored)
+    restored.git("reset", "-q", "--hard", "HEAD~1")
+    assert (found.texts, found.left_out) == (39, 1)
+    assert (found.moved[0].id, found.moved[0].candidate) == ("e007", "good")
+
+
 def test_a_mean_over_texts_is_tested_on_pairs(restored: Project) -> None:
     """A loss in every text is worse, with an interval; the ends of intervals have no direction."""
     changes = np.random.default_rng(1).normal(-0.05, 0.01, 40).round(4)

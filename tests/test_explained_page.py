@@ -36,6 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
         "usual": showcase.explanations(),
         "alone": showcase.explanations(None),
         "hostile": showcase.hostile_explanations(),
+        "answers": showcase.explained_answers(),
     }
     for name, found in made.items():
         (folder / f"{name}.html").write_text(explanations.page(found), encoding="utf-8")
@@ -43,7 +44,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["usual", "hostile"])
+@pytest.mark.parametrize("name", ["usual", "hostile", "answers"])
 def test_nothing_sticks_out(tab: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     """On a phone, tablets and a screen, all folds open: wide tables scroll in their own box."""
     assert opened(tab, pages[name], width).run(f"{OVERFLOW}({width})") == []
@@ -52,9 +53,9 @@ def test_nothing_sticks_out(tab: Browser, pages: dict[str, Path], name: str, wid
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read(tab: Browser, pages: dict[str, Path], scheme: str) -> None:
     """Contrast of at least 4.5 to 1, on marked words too; a paler grey would be noticed."""
-    for name in ("usual", "hostile"):
+    for name in ("usual", "hostile", "answers"):
         contrast = opened(tab, pages[name], 1280, 900, scheme).run(CONTRAST)
-        assert contrast["low"] == [] and contrast["count"] > 80
+        assert contrast["low"] == [] and contrast["count"] > (80 if name != "answers" else 40)
     colour = {"light": "--soft: #5c5f66", "dark": "--soft: #a8abb2"}[scheme]
     broken = changed(pages["usual"], colour, "--soft: #7f7f7f")
     assert opened(tab, broken, 1280, 900, scheme).run(CONTRAST)["low"]
@@ -161,3 +162,20 @@ def test_the_page_has_a_skeleton(tab: Browser, pages: dict[str, Path]) -> None:
     assert {"banner", "main", "navigation", "contentinfo"} <= roles
     fields = ("table", "image", "region", "combobox", "searchbox")
     assert all(name for role, name in named if role in fields)
+
+
+def test_an_answer_is_beside_its_prompt(tab: Browser, pages: dict[str, Path]) -> None:
+    """Token by token with the words that each rests on; what it should be, if it is not."""
+    opened(tab, pages["answers"])
+    assert tab.run("document.querySelector('h1').innerText") == "3 explained answers"
+    ids = tab.run("[...document.querySelectorAll('section')].map((one) => one.id)")
+    assert ids == ["right", "moved", "heaviest", "faithful"]
+    first = "document.querySelector('#right .example')"
+    assert tab.run(f"{first}.querySelector('.answer bdi').innerText") == "tar -t<|end|>"
+    assert tab.run(f"{first}.querySelector('.answer span').title") == "tar: +2.31, list +0.40"
+    text = " ".join(tab.run("document.querySelector('#right').innerText").split())
+    assert "should be tar tf archive" in text and text.count("should be") == 1
+    assert "another answer before" in text
+    assert tab.run("document.querySelectorAll('.filter select').length") == 1
+    tab.run(CHOOSE.format(0, "mail"))
+    assert tab.run(SHOWN.replace(".example", "#texts .example")) == 3

@@ -326,6 +326,7 @@ ADDED = {
     "CorpusSpec": {"corrections", "deleted", "redact"},
     "Phrases": {"contexts", "negation", "swaps", "templates"},
     "AttackedSpec": {"canaries", "reference"},
+    "ExplainedSpec": {"answers"},
     "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
     "ModelSpec": {"rows"},
     "StudentSpec": {"rows"},

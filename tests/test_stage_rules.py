@@ -489,6 +489,10 @@ def _explained(folder: Path, of: str, rows: int = 2, **changes: Any) -> None:
     explaining.build(folder / "out", folders, of=of, **changes)
 
 
+def _answers_of_a_cnn_that_are_explained(folder: Path) -> None:
+    _explained(folder, "model.cnn", answers={"text": "reference", "tokens": 8})
+
+
 def _augmented(
     folder: Path, labels: list[str], folders: dict[str, Path] | None = None, **kind: Any
 ) -> None:
@@ -775,6 +779,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "explained-texts-exist": (_an_empty_split_that_is_explained, "its test split is empty"),
     "method-suits-the-explained": (_gradients_of_a_graph, "and quantized.cnn is a graph"),
     "masking-suits-the-explained": (_a_mask_of_a_cnn, "its tokenizer has no mask token"),
+    "answers-are-explained": (
+        _answers_of_a_cnn_that_are_explained,
+        r"model\.cnn is of kind cnn, which writes no token",
+    ),
     "positive-is-a-label": (_rates_of_no_label, "there is no label 'great'"),
     "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),

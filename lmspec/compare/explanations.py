@@ -49,11 +49,12 @@ def read(end: Artifact) -> Side | None:
     table = end.table("texts")
     if not table or not {"id", "cut", "predicted", "attributions", "group"} <= table.keys():
         return None
+    answers = table.get("answer", table["predicted"])  # of models that write: hashes of them
     try:
         explained = {
             name: Attributed(cut, predicted, np.array(words.split(), np.float64))
             for name, cut, predicted, words in zip(
-                table["id"], table["cut"], table["predicted"], table["attributions"], strict=True
+                table["id"], table["cut"], answers, table["attributions"], strict=True
             )
         }
     except ValueError:
@@ -160,7 +161,8 @@ def _moved(
     names = sorted(correlations, key=lambda name: (correlations[name], name))[:MOVED]
     folder = root / ArtifactName.parse(str(end.spec.get("on"))).folder
     split = (end.spec.get("rows") or {}).get("split")
-    known = texts.of_documents(folder / f"{split}.parquet", names)
+    of_texts = texts.of_prompts if end.spec.get("answers") else texts.of_documents
+    known = of_texts(folder / f"{split}.parquet", names)
     labels = _labels(end)
     for name in names:
         after, text = candidate.explained[name], known.get(name)
@@ -172,13 +174,17 @@ def _moved(
             name,
             candidate.table.get("table", [""] * (row + 1))[row],
             candidate.table.get("label", [""] * (row + 1))[row],
-            baseline.explained[name].predicted,
-            after.predicted,
+            _predicted(baseline, name),
+            _predicted(candidate, name),
             correlations[name],
             _strongest(words, before),
             _strongest(words, after.attributions),
             text,
         )
+
+
+def _predicted(side: Side, name: str) -> str:
+    return side.table["predicted"][side.rows[name]]
 
 
 def _words(text: str | None, explained: Attributed) -> Names:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lmspec.specs.names import ArtifactName
 
@@ -18,6 +18,16 @@ class Written(NamedTuple):
 def of_documents(path: Path, ids: Collection[str]) -> dict[str, str]:
     """Id -> text of a table of documents; empty if it is not here or cannot be read."""
     return {row[0]: row[1] for row in _rows(path, ("id", "text"), ids)}
+
+
+def of_prompts(path: Path, ids: Collection[str]) -> dict[str, str]:
+    """Id -> last prompt of a conversation, likewise."""
+    from lmspec.writing.prompting import prompt_of  # here: few projects have any
+
+    return {
+        name: prompt_of([(turn["role"], turn["content"]) for turn in turns])
+        for name, turns in _rows(path, ("id", "turns"), ids)
+    }
 
 
 def of_answers(
@@ -47,7 +57,7 @@ def of_cases(root: Path, examined: str, suite: str, ids: Collection[str]) -> dic
     return {name: text for name, own, text in found if own == suite}
 
 
-def _rows(path: Path, columns: tuple[str, ...], ids: Collection[str]) -> list[tuple[str, ...]]:
+def _rows(path: Path, columns: tuple[str, ...], ids: Collection[str]) -> list[tuple[Any, ...]]:
     """The rows of some ids; none if the file is not here, or not such a table."""
     if not ids or not path.is_file():
         return []

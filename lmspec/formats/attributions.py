@@ -26,11 +26,18 @@ COLUMNS: dict[str, Any] = {
     "comprehensiveness": pl.Float64,
     "sufficiency": pl.Float64,
 }
+OF_ANSWERS: dict[str, Any] = {  # further columns of models that write
+    "answer": pl.String,  # hash of its tokens
+    "tokens": pl.List(pl.String),
+    "lost": pl.List(pl.List(pl.Float64)),  # nats that each token loses without each word
+    "reference": pl.String,  # what the answer should be; empty if it is that
+}
 
 
 def write(rows: list[dict[str, object]], labels: tuple[str, ...], out: Path) -> None:
     """Write the table, and the labels of the model."""
-    documents.write(pl.DataFrame(rows, schema=COLUMNS), out / FILE)
+    schema = COLUMNS | OF_ANSWERS if "answer" in rows[0] else COLUMNS
+    documents.write(pl.DataFrame(rows, schema=schema), out / FILE)
     documents.write_labels(labels, out)
 
 
@@ -41,8 +48,10 @@ def read(folder: Path) -> pl.DataFrame:
 
 def by_id(folder: Path) -> dict[str, Attributed]:
     """Id -> explanation of each text."""
-    columns = ("id", "cut", "predicted", "attributions")
+    frame = read(folder)
+    answer = "answer" if "answer" in frame.columns else "predicted"
+    columns = ("id", "cut", answer, "attributions")
     return {
         name: Attributed(cut, predicted, np.array(attributions))
-        for name, cut, predicted, attributions in read(folder).select(columns).iter_rows()
+        for name, cut, predicted, attributions in frame.select(columns).iter_rows()
     }

@@ -20,6 +20,7 @@ from lmspec.specs.results import ESTIMATES
 from lmspec.statistics.ranks import spearman
 
 HEAVIEST = 15  # words of each label
+MOST_OF_TOKEN = 3  # words of each token of an answer
 # paths of metrics -> what they are called
 MEASURES = {
     ("comprehensiveness",): "lost without the words of most weight (comprehensiveness)",
@@ -48,12 +49,22 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Token:
+    """A token of an answer. rests_on: the words of the prompt of most weight, with it"""
+
+    text: str
+    rests_on: Sequence[tuple[str, float]]
+
+
+@dataclass(frozen=True)
 class Text:
     """An explained text.
 
     rest         what follows its last word
     correlation  with the baseline's explanation; None without one
     former       the baseline's label, if it is another
+    answer       what a model writes, whose prompt the text is; empty of any other
+    reference    what that should be; empty if it is, or if it is not known
     """
 
     id: str
@@ -65,6 +76,8 @@ class Text:
     rest: str
     correlation: float | None = None
     former: str | None = None
+    answer: Sequence[Token] = ()
+    reference: str = ""
 
     @property
     def right(self) -> bool:
@@ -100,6 +113,11 @@ class Explanations:
     heaviest: Mapping[str, Sequence[tuple[str, int, float]]]
     against: str | None = None
     tables: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def writes(self) -> bool:
+        """Are these prompts with answers that are written?"""
+        return any(text.answer for text in self.texts)
 
     @property
     def errors(self) -> Sequence[Text]:
@@ -159,7 +177,7 @@ def _by_urgency(text: Text) -> tuple[bool, float, str]:
 
 def _text(row: Mapping[str, Any], former: Attributed | None, labels: int) -> Text:
     text, weights = row["text"], row["attributions"]
-    own = Attributed(row["cut"], row["predicted"], np.array(weights))
+    own = Attributed(row["cut"], row.get("answer") or row["predicted"], np.array(weights))
     aligned = concordance.aligned(own, former, labels) if former else None
     before = [None] * len(weights) if aligned is None else aligned.tolist()
     words, end = [], 0
@@ -178,8 +196,26 @@ def _text(row: Mapping[str, Any], former: Attributed | None, labels: int) -> Tex
         words,
         text[end:],
         None if aligned is None else spearman(own.attributions, aligned),
-        former.predicted if former and former.predicted != row["predicted"] else None,
+        _other(row, own, former),
+        _answer(row, [word.text for word in words]),
+        row.get("reference") or "",
     )
+
+
+def _other(row: Mapping[str, Any], own: Attributed, former: Attributed | None) -> str | None:
+    """What the baseline answered, if it is another thing."""
+    if former is None or former.predicted == own.predicted:
+        return None
+    return "another answer" if row.get("answer") else former.predicted
+
+
+def _answer(row: Mapping[str, Any], words: Sequence[str]) -> tuple[Token, ...]:
+    """The tokens of an answer, each with the words that it loses most without."""
+    found = []
+    for text, lost in zip(row.get("tokens") or (), row.get("lost") or (), strict=True):
+        order = np.argsort(-np.array(lost), kind="stable")[:MOST_OF_TOKEN]
+        found.append(Token(text, tuple((words[i], lost[i]) for i in order if lost[i] > 0)))
+    return tuple(found)
 
 
 def _measures(artifact: Artifact) -> Iterator[tuple[str, Estimate]]:

@@ -24,7 +24,7 @@ def explained_texts_exist(specs: Specs) -> Disagreements:
             yield Disagreement((*name, "rows", "split"), f"{what} is empty", remedy, others)
         origin, model = specs.first(name)
         if model["architecture"]["kind"] in WRITERS:
-            continue  # writers_are_scored reports it
+            continue  # they have no labels
         learned = specs.splits_of(model["on"])
         ours, theirs = (ArtifactName.parse(specs[s]["of"]) for s in (splits, learned))
         if (labels := specs[ours]["labels"]) != specs[theirs]["labels"]:
@@ -66,4 +66,24 @@ def masking_suits_the_explained(specs: Specs) -> Disagreements:
             yield Disagreement((*name, "masking"), found, "write `masking: remove`", (place,))
 
 
-RULES = (explained_texts_exist, method_suits_the_explained, masking_suits_the_explained)
+def answers_are_explained(specs: Specs) -> Disagreements:
+    """Of a model that writes, prompts and their answers are explained; of any other, texts."""
+    for name, explained in specs.of("explained"):
+        origin, model = specs.first(name)
+        kind, answers = model["architecture"]["kind"], explained.get("answers")
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if answers and kind not in WRITERS:
+            found = f"a model of kind {kind} writes no answers"
+            yield Disagreement((*name, "answers"), found, "remove it", (place,))
+        elif not answers and kind == "causal":
+            found = f"a model of kind {kind} has answers, no labels"
+            remedy = "say which: `answers: {text: reference, tokens: 32}`"
+            yield Disagreement(name, found, remedy, (place,))
+
+
+RULES = (
+    explained_texts_exist,
+    method_suits_the_explained,
+    masking_suits_the_explained,
+    answers_are_explained,
+)

@@ -18,9 +18,12 @@ from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
-BUNDLE, TRACED = "bundle", "traced"
+BUNDLE, TRACED, EXPLAINED = "bundle", "traced", "explained"
 MADE = {  # nouns that take a model of a kind
-    "causal": ("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED, TRACED),
+    "causal": (
+        *("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
+        *(TRACED, EXPLAINED),
+    ),
     "nearest": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.

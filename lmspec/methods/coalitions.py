@@ -74,10 +74,7 @@ class Coalitions:
     def _window(self, number: int, kept: Bools) -> Ids:
         """Token ids of a window; of one of which nothing is left, the padding's."""
         ids, place = self.words.ids[number], self.words.places[number]
-        removed = (place >= 0) & ~kept[place]
-        if self.mask_id is not None:
-            return np.where(removed, self.mask_id, ids)
-        left: Ids = ids[~removed]
+        left = without(ids, (place >= 0) & ~kept[place], self.mask_id)
         return left if len(left) else np.array([self.predictor.pad_id], np.int64)
 
     def _text(self, kept: Bools) -> str:
@@ -87,3 +84,9 @@ class Coalitions:
             parts.append(self.words.text[at : end if is_kept else start])
             at = end
         return "".join(parts) + self.words.text[at:]
+
+
+def without(ids: Ids, removed: Bools, mask_id: int | None) -> Ids:
+    """Tokens (t,) of which some are taken away: masked, or left out."""
+    left: Ids = ids[~removed] if mask_id is None else np.where(removed, mask_id, ids)
+    return left

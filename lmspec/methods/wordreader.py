@@ -53,17 +53,14 @@ class WordReader(Reader):
 
     def words(self, text: str) -> Words:
         """A text as words."""
-        found = spans(text)
         if not self.is_of_tokens or self.beside_ngrams:
-            return Words(text, tuple(found))
+            return Words(text, tuple(spans(text)))
         encoding = self._tokenizer.encode(text)
-        touched = _touched(found, np.array(encoding.offsets, np.int64).reshape(-1, 2))
-        found, touched = _merged(found, touched)
-        whole = np.arange(len(touched))
+        found, owners = owned(text, np.array(encoding.offsets, np.int64).reshape(-1, 2))
+        whole = np.arange(len(owners))
         windows = [whole]
         if self.max_length is not None and len(whole) > self.max_length:
             windows, _ = self._parts(whole)
-        owners = np.array([first if first < end else -1 for first, end in touched], np.int64)
         read = np.unique(owners[np.concatenate(windows)])
         read = read[read >= 0]
         number = np.full(len(found) + 1, -1, np.int64)  # the last one: of no word
@@ -75,6 +72,17 @@ class WordReader(Reader):
             tuple(ids[window] for window in windows),
             tuple(number[owners[window]] for window in windows),
         )
+
+
+def owned(text: str, offsets: Ids) -> tuple[list[Span], Ids]:
+    """The words of a text, of which those that share a token are one, and of which (t,) each token
+    is; -1 of none.
+
+    offsets  (t, 2) characters of each token; special ones have none
+    """
+    found = spans(text)
+    found, touched = _merged(found, _touched(found, offsets))
+    return found, np.array([first if first < end else -1 for first, end in touched], np.int64)
 
 
 def _touched(words: Sequence[Span], offsets: Ids) -> list[tuple[int, int]]:

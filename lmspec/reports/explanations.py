@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from lmspec.inspection.explanations import Explanations
-from lmspec.reports import html, tables
+from lmspec.inspection.explanations import Explanations, Token
+from lmspec.reports import html, tables, words
 from lmspec.reports.estimates import level
 from lmspec.reports.tables import Table
 
@@ -27,6 +27,8 @@ def page(found: Explanations) -> str:
         script=Markup(script),
         digest=digest,
         strength=strength,
+        rests_on=rests_on,
+        selects=selects(found),
         measures=measures(found),
         heaviest=heaviest(found),
         most_moved=found.moved[:MOVED],
@@ -42,13 +44,29 @@ def strength(weight: float) -> str:
     return f"{'for' if weight > 0 else 'against'} s{number}"
 
 
+def rests_on(token: Token) -> str:
+    """The words without which a token of an answer loses most."""
+    return ", ".join(f"{words.line(word)} {nats:+.2f}" for word, nats in token.rests_on)
+
+
+def selects(found: Explanations) -> Sequence[tuple[str, str, Sequence[str]]]:
+    """(title, attribute of a text, values) by which texts can be chosen."""
+    labels = () if found.writes else (("label", "label"), ("answer", "predicted"))
+    return [
+        *((title, name, found.labels) for title, name in labels),
+        ("table", "table", found.tables),
+    ]
+
+
 def measures(found: Explanations) -> Table:
     """How far the explanations can be relied on."""
     rows = [(called, level(mean)) for called, mean in found.measures.items()]
     if found.delta is not None:
         called = "largest distance of a text's weights from summing to what all its words change"
         rows.append((called, f"{found.delta:.4f}"))
-    note = "lost: of the probability of the predicted label; with 95 % intervals"
+    of_labels = "of the probability of the predicted label"
+    lost = "nats per token of the answer" if found.writes else of_labels
+    note = f"lost: {lost}; with 95 % intervals"
     return tables.table("how faithful they are", "measure:text|mean:number", rows, note=note)
 
 
@@ -56,9 +74,9 @@ def heaviest(found: Explanations) -> Sequence[Table]:
     """The words of most weight of each label."""
     return [
         tables.table(
-            f"words that speak most for {label}",
+            "words of most weight" if found.writes else f"words that speak most for {label}",
             "word:text|texts:number|weight:number",
-            ((word, count, f"{weight:+.3f}") for word, count, weight in words),
+            ((word, count, f"{weight:+.3f}") for word, count, weight in heavy),
         )
-        for label, words in found.heaviest.items()
+        for label, heavy in found.heaviest.items()
     ]

@@ -6,12 +6,17 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import explained as checks
-from lmspec.specs.results import ESTIMATES, Better, Metric, Table
+from lmspec.specs.results import ESTIMATES, Better, Metric, Of, Table
 from lmspec.specs.scores import GRAPHS, MODELS
 
 TEXTS, WORDS = Table("texts"), Table("words")
+LABELS: tuple[Of, ...] = ("labels",)
 BESIDE = "beside"  # the field that names other explanations
 MODEL, GRAPH = "stages.explained_model", "stages.explained_graph"
+# of models that write
+WRITER = ("stages.explained_writer", "lmspec.writing.torchdecoder")
+WRITING_GRAPH = ("stages.explained_decoder", "lmspec.formats.decoder")
+ANSWER_GRADIENTS = "lmspec.writing.answergradients"
 COMPUTED_BY = {  # methods that look into a network -> their module
     "integrated_gradients": "lmspec.methods.gradients",
     "gradient_x_input": "lmspec.methods.gradients",
@@ -109,8 +114,20 @@ class Control(Spec):
     texts: int = Field(ge=1, le=100_000, description="how many of the texts are explained again")
 
 
+class Answers(Spec):
+    """Whose tokens the words of a prompt make likely."""
+
+    text: Literal["generated", "reference"] = Field(
+        description="what the model writes, always its most probable token; or the answer of the"
+        " row, which is the same in all revisions"
+    )
+    tokens: int = Field(ge=1, le=4096, description="of an answer, at most; what follows is cut")
+
+
 class ExplainedSpec(Artifact):
     """Attributions of words to the predicted label, with measures of their faithfulness.
+
+    Of a model that writes: of the words of a prompt to the log probability of its answer.
 
     git keeps those of each text, which `lmspec diff` compares, and the words of most weight.
     """
@@ -130,8 +147,8 @@ class ExplainedSpec(Artifact):
         Metric("completeness_delta.median", "lower"),
         Metric("completeness_delta.max", "lower"),
         *_estimated("randomized_weights", "lower"),
-        Metric("flipped.texts", share=True),
-        Metric("flipped.words"),
+        Metric("flipped.texts", share=True, of=LABELS),
+        Metric("flipped.words", of=LABELS),
         *_estimated("agreement.{other}", "higher"),
         Metric("agreement.{other}.texts"),
     )
@@ -146,9 +163,12 @@ class ExplainedSpec(Artifact):
         IntegratedGradients | GradientTimesInput | Occlusion | Shapley | AttentionRollout | Random,
         Field(discriminator="kind", description="how a word gets its share of the answer"),
     ]
+    answers: Answers | None = Field(
+        default=None, description="of models that write: the answers that are explained"
+    )
     masking: Literal["mask", "remove"] = Field(
         description="what a word leaves behind that is taken away: mask tokens, or nothing. Only"
-        " pretrained encoders have a mask token"
+        " pretrained encoders have a mask token; of models that write it is white space"
     )
     fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         strict=False,
@@ -160,7 +180,7 @@ class ExplainedSpec(Artifact):
         ge=1,
         le=65536,
         description="versions of a text that are predicted together; with int8 it changes the bits,"
-        " and 1 is what is served",
+        " and 1 is what is served. Of models that write it changes nothing",
     )
     control: Control = Field(description="the same method on shuffled weights")
     beside: tuple[Annotated[Ref, To(("explained",))], ...] = Field(
@@ -168,9 +188,11 @@ class ExplainedSpec(Artifact):
     )
 
     def modules(self) -> tuple[str, ...]:
-        stage = MODEL if self.of.noun in MODELS else GRAPH
-        inside = COMPUTED_BY.get(self.method.kind)
-        return (stage, inside) if inside else (stage,)
+        is_model, inside = self.of.noun in MODELS, COMPUTED_BY.get(self.method.kind)
+        if self.answers is not None:
+            inside = ANSWER_GRADIENTS if inside else None
+            return (*(WRITER if is_model else WRITING_GRAPH), *filter(None, [inside]))
+        return (MODEL if is_model else GRAPH, *filter(None, [inside]))
 
     def reads_like(self) -> Ref | None:
         return self.of if self.of.noun in MODELS else None

@@ -2,14 +2,13 @@ const texts = [...document.querySelectorAll("#texts .example")];
 const fields = [...document.querySelectorAll(".filter select, .filter input")];
 const count = document.getElementById("count");
 const filter = () => {
-  const [words, ...chosen] = fields.map((field) => field.value);
-  const wanted = words.toLowerCase().split(/\s+/);
+  const [words, ...chosen] = fields;
+  const wanted = words.value.toLowerCase().split(/\s+/);
   const matches = texts.filter((text) => {
     const content = text.textContent.toLowerCase();
-    const values = [text.dataset.label, text.dataset.predicted, text.dataset.table];
     text.hidden = !(
       wanted.every((word) => content.includes(word)) &&
-      chosen.every((value, i) => value === "" || value === values[i])
+      chosen.every((field) => field.value === "" || field.value === text.dataset[field.name])
     );
     return !text.hidden;
   });
