@@ -1,5 +1,6 @@
 """scores: what a model or graph gets right.   model or graph, splits -> predictions.parquet"""
 
+import dataclasses
 import importlib
 import json
 from collections import Counter
@@ -16,12 +17,13 @@ from lmspec.formats import documents, examples
 from lmspec.methods import coverage, majority, metrics, overlap, reading, redacting
 from lmspec.methods.metrics import Floats
 from lmspec.methods.reading import Ids
-from lmspec.specs.scores import ScoresSpec
+from lmspec.specs.scores import FOLDS, ScoresSpec
 
 DIGITS = 6
 # by their names: they are in the keys of such scores alone
 WRITING, CHOOSING = "stages.writing_scores", "stages.choosing_scores"
 CALIBRATED, GROUPED = "stages.calibrated_scores", "stages.grouped_scores"
+FOLDED = "stages.folded_scores"
 
 
 def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -36,6 +38,9 @@ def build(spec: ScoresSpec, needs: stage.Needs, out: Path) -> stage.Report:
         writing = importlib.import_module(WRITING)
         report: stage.Report = writing.build(spec, spec.generation, needs, overlaps, out)
         return report
+    if spec.of.noun == FOLDS:
+        folded: stage.Report = importlib.import_module(FOLDED).build(spec, needs, out)
+        return folded
     return predicted(spec, needs, overlaps, out)
 
 
@@ -59,7 +64,8 @@ def predicted(
             stage.say(line)
         probability = reading.predicted(model.forward, test.windows, model.pad_id, spec.batch_size)
         frame = documents.read_split(needs[name], "test")
-        result = measured(test, frame["table"], probability, model.labels, spec.calibration_bins)
+        table_of, bins = frame["table"], spec.calibration_bins
+        result = measured(test.truth, table_of, probability, model.labels, bins)
         result |= coverage.metrics(test.windows)
         mine = [each for each in overlaps if each.dataset == name]
         parts.append(predictions(name.name, frame, test.truth, probability, model.labels))
@@ -72,22 +78,37 @@ def predicted(
         results[name.name] = result | counted(model.labels, *answers)
         results[name.name]["overlap"] = overlap.count(mine)
         warnings += majority.remarks((spec.of, name.name), model.labels, *answers)
+    report = written(spec, needs, results, parts, warnings, model.labels, out)
+    further = calibrated.tables() if calibrated else {}
+    return dataclasses.replace(report, tables={**report.tables, **further})
+
+
+def written(
+    spec: ScoresSpec,
+    needs: stage.Needs,
+    results: dict[str, Any],
+    parts: Sequence[pl.DataFrame],
+    warnings: Sequence[str],
+    labels: tuple[str, ...],
+    out: Path,
+) -> stage.Report:
+    """Write predictions and metrics of all datasets; report them with the confused labels."""
     for warning in warnings:
         stage.say(f"warning: {warning}")
     table = pl.concat(parts)
     documents.write(table, out / "predictions.parquet")
     accepted = [each.model_dump() for each in spec.accepted_overlap]
-    notes = {"accepted_overlap": accepted, "warnings": warnings}
+    notes = {"accepted_overlap": accepted, "warnings": list(warnings)}
     data = {str(name.name): documents.read_counts(needs[name]) for name in spec.on}
     summary = {"of": spec.of, "batch_size": spec.batch_size, "metrics": results, "data": data}
     summary |= notes | {"personal_data": personal_data(needs)}
     (out / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
     rows = table.drop("text").rows(named=True)
     tables: dict[str, Sequence[stage.Row]] = {
-        "confusion": confusion(rows, model.labels),
+        "confusion": confusion(rows, labels),
         "predictions": rows,
     }
-    return stage.Report(results, tables | (calibrated.tables() if calibrated else {}))
+    return stage.Report(results, tables)
 
 
 def seen_examples(spec: ScoresSpec, needs: stage.Needs) -> list[overlap.Overlap]:
@@ -163,20 +184,19 @@ def personal_data(needs: stage.Needs) -> dict[str, dict[str, int]]:
 
 
 def measured(
-    test: examples.Examples,
+    truth: Ids,
     table_of: pl.Series,
     probability: Floats,
     labels: tuple[str, ...],
     bins: int,
 ) -> dict[str, Any]:
     """Metrics of one test split, and of each of its tables where there are several."""
-    result = metrics.full(test.truth, probability, labels, bins)
+    result = metrics.full(truth, probability, labels, bins)
     tables = sorted(set(table_of))
     if len(tables) > 1:
         at = {table: np.flatnonzero(table_of == table) for table in tables}
         result["table"] = {
-            s: metrics.full(test.truth[rows], probability[rows], labels, bins)
-            for s, rows in at.items()
+            s: metrics.full(truth[rows], probability[rows], labels, bins) for s, rows in at.items()
         }
     return result
 

@@ -36,6 +36,7 @@ NOT_OF_A_STAGE = {
     "values-come-back": "the output is right, but DVC builds it each time",
     "outputs-are-in-real-folders": "DVC itself fails, after the build",
     "card-shows-its-own-model": "what an artifact is of is not in its folder",
+    "folds-keep-together-what-splits-do": "what splits keep together is not in their folder",
     "gate-names-a-metric": "no stage reads gates; `lmspec gate` refuses them",
     "gate-can-be-decided": "the same",
     "gate-is-held-against-the-same": "the same",
@@ -394,6 +395,33 @@ def _a_sweep(over: dict[str, Any], rungs: Sequence[float] = ()) -> None:
     values = GOOD["sweep"]["cnn"] | {"over": over, "rungs": [*rungs]}
     section = GOOD["model"]["cnn"]
     sweep.Search(SweepSpec.model_validate(values), replace(needs(), section=section))
+
+
+def _folds_of_a_model_that_writes(folder: Path) -> None:
+    from lmspec.specs.folds import FoldsSpec
+    from stages import folds
+
+    section = GOOD["model"]["cnn"] | {"architecture": {"kind": "nearest"}}
+    values = {"of": "model.cnn", "folds": 5, "dev": None, "keep_together": None, "seed": 1}
+    spec = FoldsSpec.model_validate(values)
+    folds.build(spec, replace(needs(), section=section), folder)
+
+
+def _folds_scored_on_other_rows(folder: Path) -> None:
+    import numpy as np
+    import polars as pl
+
+    from lmspec.formats import documents, outoffold
+    from lmspec.specs.scores import ScoresSpec
+    from stages import scores
+
+    for split in ("train", "dev", "test"):
+        documents.write(pl.DataFrame(schema=documents.DOCUMENT), folder / f"{split}.parquet")
+        documents.write_ids((), folder, split)
+    answers = outoffold.OutOfFold(("1",), np.zeros(1, np.int64), np.eye(2)[:1], ("a", "b"), {})
+    outoffold.write(answers, folder)
+    values = GOOD["scores"]["gru"] | {"of": "folds.a", "on": ["splits.a"]}
+    scores.build(ScoresSpec.model_validate(values), needs(folds_a=folder, splits_a=folder), folder)
 
 
 def _a_sweep_of_a_private_model(folder: Path) -> None:
@@ -812,6 +840,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "2 examples are not enough for 3 processes",
     ),
     "private-models-train-alone": (_private_processes, "would each add their own noise"),
+    "folds-suit-the-model": (_folds_of_a_model_that_writes, "folds are of labels"),
+    "folds-are-scored-on-their-rows": (_folds_scored_on_other_rows, "1 of its rows are not in"),
     "no-private-model-is-swept": (_a_sweep_of_a_private_model, "would spend its epsilon again"),
     "sharding-suits-the-optimizer": (
         _adafactor_of_divided_weights,

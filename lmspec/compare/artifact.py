@@ -19,6 +19,10 @@ from lmspec.statistics.sides import Side
 NO_PREDICTIONS = "keeps no predictions"
 BINS = 15  # of the calibration error, where the spec names no number
 EXAMINED = "examined"
+FOLDS = "folds"
+# What a row of folds counts for, beside one of a test split: models of the folds have learned from
+# each other's rows, so their mean accuracy varies more. Measured: bench/folds.md.
+WORTH_OF_FOLDS = 2 / 3
 WITH_EXAMPLES = ("scores", EXAMINED)  # nouns of which git has a row for each example
 
 
@@ -41,7 +45,10 @@ class Artifact:
 
     out_of_date  why its metrics are not what the revision's own spec would build; None if they are
     called       what messages call this end of a comparison: the revision, unless given
+    is_constant  is it one answer to every example?
     """
+
+    is_constant = False
 
     def __init__(
         self,
@@ -86,6 +93,12 @@ class Artifact:
     def table_id(self, report: str) -> str | None:
         """git's object id of that table."""
         return self.revision.table_id(self.name, report)
+
+    @property
+    def worth(self) -> float:
+        """Independent examples that one of its examples counts for."""
+        is_folded = str(self.spec.get("of")).partition(".")[0] == FOLDS
+        return WORTH_OF_FOLDS if is_folded and self.noun == "scores" else 1.0
 
     @functools.cached_property
     def kind(self) -> str | None:
@@ -154,7 +167,7 @@ class Artifact:
                 f"the predictions of {revision} hold the label {min(unknown)!r}, "
                 "and its metrics do not"
             )
-        return Sample(side, Scale(labels, self.calibration_bins))
+        return Sample(side, Scale(labels, self.calibration_bins), worth=self.worth)
 
     def no_example(self, path: MetricPath) -> str | None:
         """`no example of 'rare'` if the metric's class or table has none in its test split.

@@ -77,12 +77,17 @@ class ArtifactPair:
         scale = baseline.scale
         if isinstance(scale, TextScale) and isinstance(candidate.scale, TextScale):
             scale = scale.common(candidate.scale)
-        paired = PairedSample(pairs, scale, self.same_predictions)
+        paired = PairedSample(pairs, scale, self.same_predictions, self._worth())
         # two files may differ in line ends, quotes and the order of rows alone
         paired.same = paired.same or not (
             pairs.left_out or pairs.relabelled or pairs.moved or paired.differing.any()
         )
         return paired
+
+    def _worth(self) -> float:
+        """What a pair counts for: a constant answer takes nothing of what a row of folds varies."""
+        is_constant = any(end.is_constant for end in self)
+        return min(end.worth for end in self) if is_constant else 1.0
 
     @cached
     def lacking(self, dataset: str) -> Lacking | None:
@@ -140,7 +145,8 @@ class ArtifactPair:
         if lacks is None:
             return [candidate]
         joined = predictions.groups_of_either(old, lacks.every)
-        return [candidate, Sample(lacks.every, self._scale(dataset, lacks.every), joined)]
+        scale, worth = self._scale(dataset, lacks.every), candidate.worth
+        return [candidate, Sample(lacks.every, scale, joined, worth)]
 
     def _scale(self, dataset: str, answers: Side) -> Measure:
         """A scale with the labels of both revisions and the answers, and the candidate's bins."""

@@ -34,7 +34,8 @@ def of_sample(sample: Sample, metric: SplitMetric) -> tuple[Sample, SplitMetric]
     sides = _graded([sample.predictions], metric)
     if sides is None:
         return sample, metric
-    return Sample(sides[0], _share(sample.scale), sample.joined), _exact_match(metric)
+    joined, worth = sample.joined, sample.worth
+    return Sample(sides[0], _share(sample.scale), joined, worth), _exact_match(metric)
 
 
 def of_pairs(paired: PairedSample, metric: SplitMetric) -> tuple[PairedSample, SplitMetric]:

@@ -120,7 +120,8 @@ class Inspection:
         for ships in (score for score in scores if score.shipped):
             made_from = {ships.of, *self._made_from(ships.of)}
             for other in scores:
-                if other.dataset != ships.dataset or other.of in made_from:
+                is_folded = other.of.startswith("folds.")  # of more rows, and nothing to ship
+                if other.dataset != ships.dataset or other.of in made_from or is_folded:
                     continue
                 pair = ArtifactPair(self.artifact(ships.scores), self.artifact(other.scores))
                 found = difference(pair, (ships.dataset, metric))

@@ -20,6 +20,7 @@ from lmspec.language import (
     clone_rules,
     explaining_rules,
     export_rules,
+    folds_rules,
     gate_rules,
     memory_rules,
     model_rules,
@@ -183,6 +184,9 @@ def splits_are_not_empty(specs: Specs) -> Disagreements:
     for name in specs.names:
         for reference in specs.reads(name):
             splits = reference.target
+            of = str(specs[name].get("of"))
+            if name.noun == "scores" and of.startswith("folds."):
+                continue  # every row is scored, whatever its split
             for split in reference.reads:
                 if specs[splits][split] == 0:
                     what = f"the {split} split of {splits}"
@@ -357,10 +361,11 @@ def values_come_back(specs: Specs) -> Disagreements:
 
 def artifact_is_used(specs: Specs) -> Disagreements:
     """An artifact that nothing is made from, that nothing scores or bundles, costs time only."""
+    folded = {folds["of"] for _, folds in specs.of("folds")}  # which shows what it is worth
     for name in specs.names:
         noun = nouns.of(name.noun)
         final = noun.final or (name.noun == "exported" and is_gguf(specs[name]))
-        if not final and str(name) not in specs.used:
+        if not final and str(name) not in specs.used | folded:
             is_model = noun.origin or name.noun == "model"
             remedy = "score it, use it or remove it" if is_model else "use it or remove it"
             yield Disagreement(name, "nothing refers to it", remedy)
@@ -413,6 +418,7 @@ RULES = (
     bundle_shows_its_own_scores,
     *memory_rules.RULES,
     *sweep_rules.RULES,
+    *folds_rules.RULES,
     *writing_rules.RULES,
     *export_rules.RULES,
     *scoring_rules.RULES,

@@ -33,6 +33,7 @@ NOUNS = (
     "queue",
     "model",
     "sweep",
+    "folds",
     "student",
     "updated",
     "exported",

@@ -16,6 +16,7 @@ from lmspec.specs.results import COVERAGE, HEADLINES, Metric, Of, Table
 MODELS = ("model", "student", "updated")
 CALIBRATED = "calibrated"
 GRAPHS = ("exported", "quantized", CALIBRATED)
+FOLDS = "folds"  # their rows are answered already
 LABELS: tuple[Of, ...] = ("labels",)
 ANSWERS: tuple[Of, ...] = ("answers",)
 LIKELIHOODS: tuple[Of, ...] = ("likelihoods",)
@@ -154,15 +155,21 @@ class ScoresSpec(Artifact):
         checks.one_way_to_score,
         checks.groups_are_of_labels,
     )
-    of: Annotated[Ref, To(MODELS + GRAPHS)] = Field(description="the model or graph to score")
+    of: Annotated[Ref, To((*MODELS, *GRAPHS, FOLDS))] = Field(
+        description="the model or graph to score, or the folds whose answers are scored"
+    )
     on: tuple[Annotated[Ref, To(("splits",), reads=("test",))], ...] = Field(
-        strict=False, min_length=1, description="splits whose test split it is scored on"
+        strict=False,
+        min_length=1,
+        description="splits whose test split it is scored on; of folds those that they are of,"
+        " every row of which is scored",
     )
     batch_size: int = Field(
         ge=1,
         le=65536,
         description="texts of similar length scored together; with int8 it changes the bits. Of"
-        " models that write: answers that are generated side by side, which changes none",
+        " models that write: answers that are generated side by side, which changes none. Of folds:"
+        " nothing, they have answered",
     )
     calibration_bins: int | None = Field(
         default=None,
@@ -193,7 +200,8 @@ class ScoresSpec(Artifact):
         if self.generation is None:
             calibrated = ("stages.calibrated_scores",) * self._is_calibrated()
             grouped = ("stages.grouped_scores",) * (self.groups is not None)
-            return (format_of(self.of), *calibrated, *grouped)
+            reader = "stages.folded_scores" if self.of.noun == FOLDS else format_of(self.of)
+            return (reader, *calibrated, *grouped)
         constrained = ("lmspec.writing.constraining",) * (self.generation.constraint is not None)
         own = tuple(metric.module for metric in self.generation.own)
         graded = (*(GRADING,) * bool(own), *own)

@@ -56,12 +56,14 @@ def split_metric(path: tuple[str, ...]) -> SplitMetric:
 class PairedSample:
     """The answers of two models to the examples of a test split that both scored.
 
-    same  do they agree in every answer and number, with no example left out?
+    same   do they agree in every answer and number, with no example left out?
+    worth  independent examples that one counts for, apart from groups
     """
 
     pairs: Pairs
     scale: Measure
     same: bool
+    worth: float = 1.0
 
     @functools.cached_property
     def _parts(self) -> Floats:
@@ -210,7 +212,7 @@ class PairedSample:
         sums = self._parts[rows, self.scale.width :].sum(0)  # (width,) of the candidate
         label, effects = self.scale.classes(metric.name, self.pairs.candidate, rows, sums)
         worth = independent(baseline != candidate, self.pairs.groups, rows) / len(rows)
-        return margins.of_difference(baseline, candidate, label, effects, worth)
+        return margins.of_difference(baseline, candidate, label, effects, worth * self.worth)
 
     def _differing_units(self, metric: SplitMetric) -> int:
         """Number of examples, or groups, whose sums for the metric differ."""
@@ -228,11 +230,13 @@ class Sample:
     """The answers of one model to one test split.
 
     joined  (n,) group of each example, if it differs from the groups in the table
+    worth   independent examples that one counts for, apart from groups
     """
 
     predictions: Side
     scale: Measure
     joined: Ints | None = None
+    worth: float = 1.0
 
     @property
     def groups(self) -> Ints | None:
@@ -300,7 +304,7 @@ class Sample:
         right, sums = self.predictions.rights(metric.name)[rows], self._parts[rows].sum(0)
         label, effects = self.scale.classes(metric.name, self.predictions, rows, sums)
         worth = independent(right, self.groups, rows) / len(rows)
-        return margins.of_level(right, label, effects, worth)
+        return margins.of_level(right, label, effects, worth * self.worth)
 
     def plain(self, metric: SplitMetric) -> tuple[float, int]:
         """(the metric without its spread, number of examples)."""

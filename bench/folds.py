@@ -1,0 +1,332 @@
+"""bench/folds: do intervals from out-of-fold answers contain the truth?
+
+    python bench/folds.py > bench/folds.md      (a quarter of an hour on one core; needs no build)
+
+A table of thousands of texts is the population: rows are drawn from it, put into folds as `folds`
+does, answered by models that have not seen them, and judged by the code of `lmspec show` and
+`lmspec diff`. The truth is what each of these models answers to the whole table. For comparison:
+scikit-learn's cross_val_score with the t interval of its mean, and Nadeau & Bengio's correction.
+
+What each chunk of draws gives is kept in `.lmspec/bench/folds/`, so that a killed run goes on.
+"""
+
+import csv
+import json
+import sys
+import time
+from dataclasses import dataclass
+
+import datasets
+import numpy as np
+from scipy import sparse, stats
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.model_selection import PredefinedSplit, cross_val_score
+from threadpoolctl import threadpool_limits
+from verdicts import rate, table
+
+from lmspec.compare import bounds
+from lmspec.compare.artifact import WORTH_OF_FOLDS
+from lmspec.compare.verdicts import CONFIDENCE
+from lmspec.methods import crossvalidating
+from lmspec.methods.crossvalidating import Rows
+from lmspec.statistics import bootstrap, predictions
+from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
+
+SEED = 20_261_130
+SETS = ("question-types", "sms-spam", "names")
+SIZES = {50: 600, 100: 400, 200: 300, 500: 200}  # rows -> draws
+FOLDS = (5, 10)
+REPLICATES = 1_000  # where `lmspec show` draws up to 5,000
+FEATURES = 2**13
+MOST = 8_000  # rows of a population
+STEPS, STRENGTH = 40, 10.0  # of the gradient descent; C of the regression
+ACCURACY = SplitMetric("accuracy", None)
+MODELS = ("regression", "bayes")
+KEPT = datasets.CACHE / "folds"
+LEVEL = (1 + CONFIDENCE) / 2
+
+
+@dataclass(frozen=True)
+class Population:
+    """n texts: hashed n-grams, (n, f), each row of length 1; positions of their labels."""
+
+    features: sparse.csr_matrix
+    truth: np.ndarray
+    labels: tuple[str, ...]
+
+
+def population(name: str) -> Population:
+    """A table; n-grams of characters of names, of words of texts. Nothing of it is fitted."""
+    with datasets.path(name).open(encoding="utf-8", newline="") as stream:
+        rows = [(row["text"], row["label"]) for row in csv.DictReader(stream)]
+    kind = {"analyzer": "char_wb", "ngram_range": (1, 4)} if name == "names" else {}
+    words = kind or {"ngram_range": (1, 2)}
+    reader = HashingVectorizer(n_features=FEATURES, alternate_sign=False, **words)
+    labels = sorted({label for _, label in rows})
+    # the rarest of the question types has 86 of 5,381 rows: 50 rows may have none of it
+    common = [label for label in labels if sum(own == label for _, own in rows) > 0.05 * len(rows)]
+    kept = [(text, label) for text, label in rows if label in common]
+    kept = kept[:: -(-len(kept) // MOST)]
+    features = reader.transform([text for text, _ in kept]).tocsr()
+    truth = np.asarray([common.index(label) for _, label in kept])
+    return Population(features, truth, tuple(common))
+
+
+def regression(features: sparse.csr_matrix, truth: np.ndarray, labels: int) -> np.ndarray:
+    """(f, labels) weights of a multinomial logistic regression, by accelerated gradients.
+
+    In terms of the rows, which are few: weights = features.T @ coefficients.
+    """
+    kernel = (features @ features.T).toarray()
+    target = np.eye(labels)[truth]
+    reach = kernel.sum(1).max() / 2 + 1 / STRENGTH  # of positive entries, so no curvature is more
+    here = before = np.zeros_like(target)
+    for step in range(STEPS):
+        ahead = here + (step - 1) / (step + 2) * (here - before) if step > 1 else here
+        logits = kernel @ ahead
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        gradient = powers / powers.sum(1, keepdims=True) - target + ahead / STRENGTH
+        before, here = here, ahead - gradient / reach
+    return features.T @ here
+
+
+def bayes(features: sparse.csr_matrix, truth: np.ndarray, labels: int) -> np.ndarray:
+    """(f, labels) weights of multinomial naive Bayes, with equal priors."""
+    counts = np.asarray((sparse.csr_matrix(np.eye(labels)[truth].T) @ features).todense())
+    smoothed = counts + 0.05
+    return np.log(smoothed / smoothed.sum(1, keepdims=True)).T
+
+
+FITTED = {"regression": regression, "bayes": bayes}
+
+
+class Estimator(ClassifierMixin, BaseEstimator):
+    """One of the models as scikit-learn takes it."""
+
+    def __init__(self, kind: str = "regression", labels: int = 2) -> None:
+        self.kind, self.labels = kind, labels
+
+    def fit(self, features: sparse.csr_matrix, truth: np.ndarray) -> "Estimator":
+        """Learn weights."""
+        self.classes_ = np.arange(self.labels)
+        self.weights_ = FITTED[self.kind](features, truth, self.labels)
+        return self
+
+    def predict(self, features: sparse.csr_matrix) -> np.ndarray:
+        """(n,) positions of the labels."""
+        return np.asarray((features @ self.weights_).argmax(1))
+
+
+def drawn(whole: Population, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows of the population, with replacement, so that its accuracy is exactly the truth."""
+    while True:
+        rows = rng.integers(0, len(whole.truth), size)
+        if np.bincount(whole.truth[rows], minlength=len(whole.labels)).min() >= 2:
+            return rows
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the models of a draw answer, and what is true of them.
+
+    predicted  (n,) of each row, by the model without its fold
+    truths     (k,) accuracy of each fold's model on the population
+    whole      accuracy there of a model that learned from all rows
+    """
+
+    predicted: np.ndarray
+    truths: np.ndarray
+    whole: float
+
+
+def answers(whole: Population, rows: np.ndarray, fold: np.ndarray, kind: str) -> Answers:
+    """Train on the other folds, and on all rows."""
+    features, truth, labels = whole.features[rows], whole.truth[rows], len(whole.labels)
+    predicted, truths = np.empty(len(rows), np.int64), []
+    for number in (*range(int(fold.max()) + 1), -1):
+        others = fold != number
+        weights = FITTED[kind](features[others], truth[others], labels)
+        own = (whole.features @ weights).argmax(1)
+        truths.append(float((own == whole.truth).mean()))
+        predicted[~others] = own[rows[~others]]
+    return Answers(predicted, np.asarray(truths[:-1]), truths[-1])
+
+
+def side(whole: Population, rows: np.ndarray, predicted: np.ndarray) -> predictions.Predictions:
+    """As git has it. Confidence is of no metric here."""
+    size = len(rows)
+    label, answer = (
+        tuple(whole.labels[i] for i in each) for each in (whole.truth[rows], predicted)
+    )
+    ones = np.ones(size)
+    empty = ("",) * size
+    ids = tuple(map(str, range(size)))
+    return predictions.Predictions(ids, ("t",) * size, empty, label, answer, ones, ones)
+
+
+def judged(
+    whole: Population, rows: np.ndarray, both: dict[str, Answers], worth: float
+) -> dict[str, list[float]]:
+    """Intervals of lmspec: of each model's accuracy, and of the difference."""
+    scale = predictions.Scale(whole.labels, 15)
+    sides = {kind: side(whole, rows, each.predicted) for kind, each in both.items()}
+    found = {}
+    for kind, own in sides.items():
+        level = bounds.of_sample(Sample(own, scale, worth=worth), ACCURACY, LEVEL)
+        found[kind] = [level.low, level.high]
+    pairs = predictions.pair(sides["regression"], sides["bayes"])
+    sample = PairedSample(pairs, scale, same=False)
+    interval = sample.interval(ACCURACY, sample.difference(ACCURACY), CONFIDENCE)
+    found["difference"] = list(interval or (-1.0, 1.0))
+    return found
+
+
+def of_folds(whole: Population, rows: np.ndarray, fold: np.ndarray, both: dict[str, Answers]):
+    """(k,) accuracy of each fold, as cross_val_score returns it, and of the difference."""
+    right = {kind: each.predicted == whole.truth[rows] for kind, each in both.items()}
+    scores = {
+        kind: np.asarray([own[fold == i].mean() for i in range(int(fold.max()) + 1)])
+        for kind, own in right.items()
+    }
+    return scores | {"difference": scores["bayes"] - scores["regression"]}
+
+
+def student(scores: np.ndarray, spread: float) -> list[float]:
+    """The t interval of a mean with k - 1 degrees of freedom."""
+    reach = stats.t.ppf(LEVEL, len(scores) - 1) * scores.std(ddof=1) * np.sqrt(spread)
+    return [float(scores.mean() - reach), float(scores.mean() + reach)]
+
+
+def one(whole: Population, size: int, count: int, rng: np.random.Generator) -> dict:
+    """A draw: truths and intervals of both models and of their difference."""
+    rows = drawn(whole, size, rng)
+    ids = [f"{i}" for i in range(size)]  # each draw is a row of its own, even of the same text
+    units = [[i] for i in range(size)]
+    known = Rows(ids, whole.truth[rows], whole.labels, units)
+    fewest = int(np.bincount(known.truth).min())
+    seed = int(rng.integers(2**31))
+    # a label with fewer rows than folds, which the stage refuses, is left as it falls
+    fold = crossvalidating.folds.assigned(units, known.truth, count, seed)
+    both = {kind: answers(whole, rows, fold, kind) for kind in MODELS}
+    truth = {kind: [each.truths.mean(), each.whole] for kind, each in both.items()}
+    truth["difference"] = np.subtract(truth["bayes"], truth["regression"]).tolist()
+    scores = of_folds(whole, rows, fold, both)
+    k = len(np.unique(fold))
+    return {
+        "truth": {name: [float(x) for x in values] for name, values in truth.items()},
+        "before": judged(whole, rows, both, 1.0),
+        "lmspec": judged(whole, rows, both, WORTH_OF_FOLDS),
+        "t": {name: student(each, 1 / k) for name, each in scores.items()},
+        "corrected": {name: student(each, 1 / k + 1 / (k - 1)) for name, each in scores.items()},
+        "fewest": fewest,
+        "right": {kind: int((each.predicted == known.truth).sum()) for kind, each in both.items()},
+    }
+
+
+def as_scikit_learn(whole: Population) -> None:
+    """The scores of the folds are those that cross_val_score returns for the same folds."""
+    rng = np.random.default_rng(SEED)
+    rows = drawn(whole, 100, rng)
+    fold = crossvalidating.folds.assigned([[i] for i in range(100)], whole.truth[rows], 5, 1)
+    for kind in MODELS:
+        both = dict.fromkeys(MODELS, answers(whole, rows, fold, kind))
+        peer = cross_val_score(
+            Estimator(kind, len(whole.labels)),
+            whole.features[rows],
+            whole.truth[rows],
+            cv=PredefinedSplit(fold),
+        )
+        assert np.allclose(peer, of_folds(whole, rows, fold, both)[kind])
+
+
+def simulated(name: str, whole: Population, size: int, count: int) -> list[dict]:
+    """All draws of a size, from the disk as far as they were done."""
+    path = KEPT / f"{name}-{size}-{count}.json"
+    if path.exists():
+        return list(json.loads(path.read_text()))[: SIZES[size]]
+    begin, rng = time.perf_counter(), np.random.default_rng([SEED, SETS.index(name), size, count])
+    found = [one(whole, size, count, rng) for _ in range(SIZES[size])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found))
+    print(f"{time.perf_counter() - begin:5.0f} s  {name} {size} {count}", file=sys.stderr)
+    return found
+
+
+def holds(draws: list[dict], way: str, name: str, target: int) -> list[bool]:
+    """(draws,) does the interval contain the truth? target: 0, 1, or 2, the mean of the former."""
+    mean = float(np.mean([each["truth"][name][0] for each in draws]))
+    found = []
+    for each in draws:
+        low, high = each[way][name]
+        truth = mean if target == 2 else each["truth"][name][target]
+        found.append(low - 1e-12 <= truth <= high + 1e-12)
+    return found
+
+
+def width(draws: list[dict], way: str, name: str) -> float:
+    """Mean width, in percentage points."""
+    return 100 * float(np.mean([each[way][name][1] - each[way][name][0] for each in draws]))
+
+
+def main() -> None:
+    """Print the tables."""
+    bootstrap.MOST = bootstrap.FEWEST = REPLICATES
+    chunks = [(name, size, count) for name in SETS for size in SIZES for count in FOLDS]
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else float("inf")
+    begin, results, wholes = time.perf_counter(), {}, {}
+    for chunk in chunks:
+        name = chunk[0]
+        if time.perf_counter() - begin > seconds:
+            sys.exit("more is to do: run it again")
+        if name not in wholes:
+            wholes[name] = population(name)
+            as_scikit_learn(wholes[name])
+        results[chunk] = simulated(name, wholes[name], *chunk[1:])
+    report(results, wholes)
+
+
+def report(results: dict, wholes: dict[str, Population]) -> None:
+    """Print what intervals cover, and how wide they are."""
+    print("# Intervals from folds\n\n" + (__doc__ or "").split("\n\n")[2].strip() + "\n")
+    for name, whole in wholes.items():
+        print(f"- {name}: {len(whole.truth):,} rows, {len(whole.labels)} labels")
+    for part, columns in (("accuracy", MODELS), ("difference", ("difference",))):
+        for target, title in enumerate(TARGETS):
+            print(f"\n## {part.capitalize()}: {title}\n")
+            lines, rates = [], {way: [] for way in WAYS}
+            for (name, size, count), draws in results.items():
+                for column in columns:
+                    cells = []
+                    for way in WAYS:
+                        cases = holds(draws, way, column, target)
+                        rates[way].append(float(np.mean(cases)))
+                        cells += [rate(cases), f"{width(draws, way, column):.1f}"]
+                    first = f"{name}, {size} rows, {count} folds"
+                    first += f", {column}" if part == "accuracy" else ""
+                    lines.append(" | ".join([first, *cells]))
+            table(HEAD, lines)
+            for way, words in WAYS.items():
+                low, high = 100 * min(rates[way]), 100 * max(rates[way])
+                mean = 100 * float(np.mean(rates[way]))
+                print(f"\n- {words}: mean {mean:.1f} %, from {low:.1f} to {high:.1f} %")
+
+
+TARGETS = (
+    "of the models of the folds, their mean on the population",
+    "of one model of all rows",
+    "of models of so many rows, the mean over draws of rows",
+)
+WAYS = {
+    "lmspec": "lmspec",
+    "before": "the same if each row counts for one",
+    "t": "cross_val_score, mean ± t",
+    "corrected": "the same with Nadeau & Bengio's variance",
+}
+HEAD = (
+    "rows | lmspec, % | width | row for row, % | width | mean ± t, % | width | corrected, % | width"
+)
+
+if __name__ == "__main__":
+    with threadpool_limits(1):
+        main()
