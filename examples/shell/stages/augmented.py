@@ -1,5 +1,6 @@
 """augmented: further training texts.   splits, phrases -> train.parquet, made.parquet, ..."""
 
+import importlib
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,15 +13,21 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, phrases
 from lmspec.methods import augmenting, cleaning, repairing
-from lmspec.specs.augmented import KINDS, AugmentedSpec, Templates
+from lmspec.specs.augmented import FURTHER, KINDS, AugmentedSpec, Templates
 
 HANDED_ON = ("labels.json", "clean.json", "counts.json", "corpus.txt", "dev.parquet", "dev.ids")
 UNCHANGED, REPEATED, HELD_OUT = "unchanged", "repeated", "held_out"
+UNSUITABLE, DISAGREED = "unsuitable", "disagreed"  # paraphrases
 COLUMNS = list(documents.DOCUMENT)
 
 
 class Row(NamedTuple):
-    """A training text. made_from: id of the one that it was made from; kind: what made it."""
+    """A training text.
+
+    made_from  id of the one that it was made from
+    kind       what made it
+    beside     id of another text that a part of it is from
+    """
 
     id: str
     text: str
@@ -31,19 +38,21 @@ class Row(NamedTuple):
     kind: str | None = None
     made_from: str | None = None
     copy: int | None = None
+    beside: str | None = None
 
 
 def build(spec: AugmentedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Train rows as they are, and what is made; none twice, none that is in dev or test."""
     labels = documents.read_labels(needs[spec.of])
     rows = given(spec, needs[spec.of], labels)
-    left_out = Counter({UNCHANGED: 0, REPEATED: 0, HELD_OUT: 0})
+    reasons = (UNCHANGED, REPEATED, HELD_OUT, UNSUITABLE, DISAGREED)
+    left_out = Counter(dict.fromkeys(reasons, 0))
     known = {(row.common, row.label) for row in rows}
     held_out = {name for split in ("dev", "test") for name in read_ids(needs[spec.of], split)}
     made = []
     for row in candidates(spec, needs, rows, labels):
-        if row is None:
-            left_out[UNCHANGED] += 1
+        if isinstance(row, str):
+            left_out[row] += 1
         elif row.common in held_out:
             left_out[HELD_OUT] += 1
         elif (row.common, row.label) in known:
@@ -87,8 +96,8 @@ def given(spec: AugmentedSpec, splits: Path, labels: list[str]) -> list[Row]:
 
 def candidates(
     spec: AugmentedSpec, needs: stage.Needs, rows: list[Row], labels: list[str]
-) -> Iterator[Row | None]:
-    """What is made, kind by kind; None where there was nothing to change in a text."""
+) -> Iterator[Row | str]:
+    """What is made, kind by kind; the reason where nothing was made of a text."""
     clean = documents.read_clean(needs[spec.of])
     for place, kind in enumerate(spec.add):
         key = [spec.seed, augmenting.AUGMENT, *augmenting.number_of(spec.add, place)]
@@ -99,9 +108,15 @@ def candidates(
             for each in augmenting.of_templates(key, texts, kind.rows, labels):
                 yield made(each, None, kind.kind, clean)
             continue
+        if kind.kind in FURTHER:
+            of_rows = importlib.import_module(FURTHER[kind.kind]).of_rows
+            for place, one in of_rows(kind, key, rows, needs, clean):
+                is_made = isinstance(one, augmenting.Made)
+                yield made(one, rows[place], kind.kind, clean) if is_made else one or UNCHANGED
+            continue
         for row in rows:
             for one in augmenting.of_text(kind, key, row.id, row.text, row.label, texts):
-                yield None if one is None else made(one, row, kind.kind, clean)
+                yield UNCHANGED if one is None else made(one, row, kind.kind, clean)
 
 
 def made(one: augmenting.Made, of: Row | None, kind: str, clean: Mapping[str, bool]) -> Row:
@@ -111,7 +126,8 @@ def made(one: augmenting.Made, of: Row | None, kind: str, clean: Mapping[str, bo
     group, table, made_from = source
     common = cleaning.common_id(text)
     name = cleaning.document_id(text)
-    return Row(name, text, one.label, group, str(table), common, kind, made_from, one.copy)
+    row = Row(name, text, one.label, group, str(table), common, kind, made_from)
+    return row._replace(copy=one.copy, beside=one.beside)
 
 
 def write(rows: list[Row], out: Path) -> None:
@@ -121,7 +137,13 @@ def write(rows: list[Row], out: Path) -> None:
     documents.write_ids((row.common for row in rows), out, "train")
     schema: dict[str, Any] = dict.fromkeys(("id", "label", "kind", "made_from"), pl.String)
     schema |= {"copy": pl.Int64}
-    of = [(row.id, row.label, row.kind, row.made_from, row.copy) for row in rows if row.kind]
+    if any(row.beside for row in rows):
+        schema["beside"] = pl.String
+    of = [
+        (row.id, row.label, row.kind, row.made_from, row.copy, row.beside)[: len(schema)]
+        for row in rows
+        if row.kind
+    ]
     documents.write(pl.DataFrame(of, schema, orient="row"), out / "made.parquet")
 
 
