@@ -19,14 +19,14 @@ from lmspec.formats import attributions, documents, examples
 from lmspec.methods import attributing, concordance, faithfulness
 from lmspec.methods.faithfulness import Faithfulness
 from lmspec.methods.reading import Floats, Ids
-from lmspec.methods.subject import Subject
+from lmspec.methods.subject import Answer, Explainable
 from lmspec.methods.wordreader import Words
-from lmspec.specs.explained import ExplainedSpec, Rows
+from lmspec.specs.explained import ExplainedSpec
 from lmspec.statistics import means, ranks
 
 DIGITS, OF_ATTRIBUTIONS = 6, 4
 FREQUENT = 3  # texts in which a word is that the table of words has
-PROBABILITY, DIFFERENCE = (-1.0, 1.0), (-2.0, 2.0)  # what changes of one, and differences, can be
+CORRELATION = (-1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Explained:
     control       how faithful random attributions are
     delta         how far the attributions are from summing to what all words change
     flipped       words without which the answer is another
+    answer        of a model that writes
     """
 
     row: Mapping[str, Any]
@@ -51,13 +52,14 @@ class Explained:
     control: Faithfulness
     delta: float
     flipped: Sequence[int]
+    answer: Answer | None
 
 
 def build(spec: ExplainedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Explain each text, and measure how far that can be relied on."""
     opener = importlib.import_module(spec.modules()[0])
-    subject: Subject = opener.opened(spec, needs)
-    rows = chosen(needs[spec.on], spec.rows, subject.predictor.labels)
+    subject: Explainable = opener.opened(spec, needs)
+    rows = chosen(needs[spec.on], spec, subject.labels)
     started = time.process_time()
     explained = [one for row in rows if (one := explain(subject, row, spec)) is not None]
     seconds = time.process_time() - started
@@ -73,27 +75,31 @@ def build(spec: ExplainedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     scratch.mkdir()
     shuffled = again(opener.opened(spec, needs, scratch), explained[: spec.control.texts])
     shutil.rmtree(scratch)
-    labels = subject.predictor.labels
+    labels = subject.labels
     kept = sorted(explained, key=lambda one: str(one.row["id"]))
     attributions.write([stored(one, labels) for one in kept], labels, out)
-    metrics = measured(explained) | {"randomized_weights": _mean(shuffled, PROBABILITY, None)}
+    metrics = measured(explained, subject.most)
+    if len(labels) > 1:
+        metrics["flipped"] = flips(explained)
+    metrics["randomized_weights"] = _mean(shuffled, CORRELATION, None)
     if spec.beside:
         metrics["agreement"] = dict(agreements(spec, needs, out, len(labels)))
     tables = {"texts": [line(one, labels) for one in kept], "words": weights(explained, labels)}
     return stage.Report(metrics, tables)
 
 
-def chosen(splits: Path, rows: Rows, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+def chosen(splits: Path, spec: ExplainedSpec, labels: tuple[str, ...]) -> list[dict[str, Any]]:
     """The texts of the lowest hashes, in that order, which depends on no other text.
 
     Raises LmspecError if there is none, or if they have other labels than the model.
     """
-    own = examples.labels_of(splits)
+    rows, writes = spec.rows, spec.answers is not None
+    own = labels if writes else examples.labels_of(splits)
     if own != labels:
         found = f"its labels are {list(own)}, and the model's are {list(labels)}"
         remedy = "give both corpora the same `labels`, in the same order"
         raise LmspecError(str(splits), found, remedy)
-    columns = ["id", "table", "group", "text", "label"]
+    columns = ["id", "table", "group", "text", "turns" if writes else "label"]
     frame = documents.read_split(splits, rows.split, columns)
     if frame.is_empty():
         found = f"its {rows.split} split is empty"
@@ -104,9 +110,9 @@ def chosen(splits: Path, rows: Rows, labels: tuple[str, ...]) -> list[dict[str, 
     return sorted(drawn.rows(named=True), key=lambda row: place[row["id"]])
 
 
-def explain(subject: Subject, row: Mapping[str, Any], spec: ExplainedSpec) -> Explained | None:
+def explain(subject: Explainable, row: Mapping[str, Any], spec: ExplainedSpec) -> Explained | None:
     """The explanation of a text; None if the model reads no word of it."""
-    words = subject.reader.words(row["text"])
+    words = subject.words(row)
     if not len(words):
         return None
     text, name = subject.text(words), str(row["id"])
@@ -117,13 +123,14 @@ def explain(subject: Subject, row: Mapping[str, Any], spec: ExplainedSpec) -> Ex
         row,
         words,
         label,
-        float(text.whole[label]),
+        subject.probability(float(text.whole[label])),
         found,
         faithfulness.measured(text, label, found, spec.fractions),
         faithfulness.area(text, label, found),
         faithfulness.measured(text, label, random, spec.fractions),
         faithfulness.completeness_delta(text, label, found),
-        faithfulness.flipping(text, label, found),
+        faithfulness.flipping(text, label, found) if len(subject.labels) > 1 else [],
+        subject.answer(text),
     )
 
 
@@ -136,7 +143,7 @@ def _short(value: float) -> str:
     return f"{value + 0.0:.{OF_ATTRIBUTIONS}g}"  # no -0
 
 
-def again(subject: Subject, explained: Sequence[Explained]) -> Floats:
+def again(subject: Explainable, explained: Sequence[Explained]) -> Floats:
     """(n,) rank correlation of each text's attributions with those by another network."""
     return np.array(
         [
@@ -149,8 +156,9 @@ def again(subject: Subject, explained: Sequence[Explained]) -> Floats:
     )
 
 
-def measured(explained: Sequence[Explained]) -> dict[str, Any]:
-    """Means over the texts, whose groups are what was sampled."""
+def measured(explained: Sequence[Explained], most: float) -> dict[str, Any]:
+    """Means over the texts, whose groups are what was sampled. most: that a text can lose"""
+    change, difference = (-most, most), (-2 * most, 2 * most)
     groups = concordance.numbered(
         [one.row["group"] or f"text {one.row['id']}" for one in explained]
     )
@@ -164,27 +172,31 @@ def measured(explained: Sequence[Explained]) -> dict[str, Any]:
     fuller = of("comprehensiveness", method), of("comprehensiveness", control)
     alone = of("sufficiency", method), of("sufficiency", control)
     deltas = np.array([one.delta for one in explained])
-    sizes = [len(one.flipped) for one in explained if one.flipped]
     return {
         "texts": len(explained),
         "words_per_text": _round(np.mean([len(one.words) for one in explained])),
-        "comprehensiveness": _mean(fuller[0], PROBABILITY, groups),
-        "sufficiency": _mean(alone[0], PROBABILITY, groups),
+        "comprehensiveness": _mean(fuller[0], change, groups),
+        "sufficiency": _mean(alone[0], change, groups),
         "over_random": {
-            "comprehensiveness": _mean(fuller[0] - fuller[1], DIFFERENCE, groups),
-            "sufficiency": _mean(alone[1] - alone[0], DIFFERENCE, groups),
+            "comprehensiveness": _mean(fuller[0] - fuller[1], difference, groups),
+            "sufficiency": _mean(alone[1] - alone[0], difference, groups),
         },
         "area_over_perturbation_curve": _mean(
-            np.array([one.area for one in explained]), PROBABILITY, groups
+            np.array([one.area for one in explained]), change, groups
         ),
         "completeness_delta": {
             "median": _round(np.median(deltas)),
             "max": _round(deltas.max()),
         },
-        "flipped": {
-            "texts": _round(len(sizes) / len(explained)),
-            "words": _round(np.mean(sizes)) if sizes else 0.0,
-        },
+    }
+
+
+def flips(explained: Sequence[Explained]) -> dict[str, float]:
+    """Of how many texts some words are known without which the answer is another; how many."""
+    sizes = [len(one.flipped) for one in explained if one.flipped]
+    return {
+        "texts": _round(len(sizes) / len(explained)),
+        "words": _round(np.mean(sizes)) if sizes else 0.0,
     }
 
 
@@ -212,14 +224,16 @@ def agreements(
             problem = f"{other} explains no text that {spec.of} does, in the same words"
             raise LmspecError("explained.beside", problem, f"remove {other}, or explain its texts")
         values = np.array(list(common.values()))
-        found.append((other.name, _mean(values, PROBABILITY, None) | {"texts": len(common)}))
+        found.append((other.name, _mean(values, CORRELATION, None) | {"texts": len(common)}))
     return found
 
 
 def stored(one: Explained, labels: tuple[str, ...]) -> dict[str, Any]:
     """A row of explained.parquet."""
+    answer = {} if one.answer is None else answered(one.answer)
     return {
-        **one.row,
+        **{name: one.row.get(name) for name in ("id", "table", "group", "label")},
+        "text": one.words.text,
         "predicted": labels[one.label],
         "probability": _round(one.probability),
         "cut": one.words.cut,
@@ -229,6 +243,17 @@ def stored(one: Explained, labels: tuple[str, ...]) -> dict[str, Any]:
         "flipped": list(one.flipped),
         "comprehensiveness": _round(one.faithful.comprehensiveness),
         "sufficiency": _round(one.faithful.sufficiency),
+        **answer,
+    }
+
+
+def answered(answer: Answer) -> dict[str, Any]:
+    """Further columns of a row, of a model that writes."""
+    return {
+        "answer": answer.digest,
+        "tokens": list(answer.tokens),
+        "lost": [[_round(float(_short(value))) for value in row] for row in answer.lost],
+        "reference": answer.reference,
     }
 
 
@@ -242,9 +267,12 @@ def line(one: Explained, labels: tuple[str, ...]) -> stage.Row:
         "random_sufficiency": one.control.sufficiency,
         "area": one.area,
     }
+    answer = {"answer": one.answer.digest} if one.answer else {}
     return {
-        **{name: one.row[name] for name in ("id", "table", "group", "label")},
+        **{name: one.row[name] for name in ("id", "table", "group")},
+        "label": one.row.get("label", labels[one.label]),
         "predicted": labels[one.label],
+        **answer,
         **{name: round(value, OF_ATTRIBUTIONS) for name, value in numbers.items()},
         "cut": one.words.cut,
         "flipped": " ".join(map(str, one.flipped)),
