@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from lmspec.formats import deployed, documents, examples, graph, manifest, predi
 from lmspec.methods import abstaining, calibrating, conformal, metrics, reading
 from lmspec.methods.abstaining import UNSURE
 from lmspec.methods.calibrating import Rows
-from lmspec.serving.sent import Sent
 from tests import calibrating as made
 from tests.serving import Client
 from tests.test_inference import asked, infer
+from tests.test_shadow import followed, of, until
 
 METHODS: dict[str, Mapping[str, Any]] = {
     name: {"kind": name} for name in ("temperature", "isotonic", "none")
@@ -172,12 +173,7 @@ def test_scores_predict_and_the_service_are_unsure_of_the_same_texts(
     scored: dict[str, Path], tmp_path: Path
 ) -> None:
     """Each test text, in all ways that there are to ask; some are answered, some are not."""
-    bundle = tmp_path / "bundle"
-    bundle.mkdir()
-    for name in predict.DATA:
-        (bundle / name).write_bytes((scored["calibrated.a"] / name).read_bytes())
-    deployed.write(bundle)
-    manifest.write(bundle, "Good or bad", {}, None)
+    bundle = bundled(scored["calibrated.a"], tmp_path / "bundle")
     table = documents.read(scored["scores.a"] / "predictions.parquet")[:120]
     expected = [
         UNSURE if unsure else label
@@ -221,10 +217,36 @@ def test_scores_predict_and_the_service_are_unsure_of_the_same_texts(
         assert found == expected
 
 
-def test_a_shadow_is_unsure_as_the_service_is(scored: dict[str, Path]) -> None:
-    """What is compared, and written to a log of requests, is the answer."""
-    one = Sent(0, "r", 0, "a text", UNSURE, {"good": 0.6, "bad": 0.4}, (), "d", None)
-    assert one.label == UNSURE and one.confidence == 0.6
+def bundled(graph_of: Path, bundle: Path) -> Path:
+    """A bundle of that graph."""
+    bundle.mkdir()
+    for name in predict.DATA:
+        (bundle / name).write_bytes((graph_of / name).read_bytes())
+    deployed.write(bundle)
+    manifest.write(bundle, "Good or bad", {}, None)
+    return bundle
+
+
+def test_a_shadow_is_unsure_where_its_answer_is(scored: dict[str, Path], tmp_path: Path) -> None:
+    """What is compared is the answer: with a bundle that is never unsure, they differ wherever one
+    that abstains is; a bundle beside itself never does."""
+    unsure = bundled(scored["calibrated.a"], tmp_path / "unsure")
+    plain = bundled(scored["exported.a"], tmp_path / "plain")
+    texts = documents.read(scored["scores.a"] / "predictions.parquet")["text"].to_list()[:60]
+    classifiers = [predict.Classifier(folder) for folder in (unsure, plain)]
+    labels = [tuple(each.label(each.predict(text)) for each in classifiers) for text in texts]
+    pairs = Counter(pair for pair in labels if pair[0] != pair[1])
+    assert sum(count for (label, _), count in pairs.items() if label == UNSURE) > 5
+    for beside, differ in ((plain, pairs), (unsure, Counter[Any]())):
+        client = Client(unsure)
+        try:
+            with followed(client, beside) as after:
+                client.post({"texts": texts[:40]})
+                client.post({"texts": texts[40:]})
+                until(lambda after=after: sum(of(after).found.counts.values()) == len(texts))
+            assert of(after).found.pairs == differ
+        finally:
+            client.close()
 
 
 def test_thresholds_are_ranks_of_the_dev_split() -> None:
@@ -238,6 +260,33 @@ def test_thresholds_are_ranks_of_the_dev_split() -> None:
         n = conformal.least(coverage)
         assert conformal.threshold(np.linspace(0, 1, n), coverage) is not None
         assert conformal.threshold(np.linspace(0, 1, n - 1), coverage) is None
+
+
+def test_isotonic_functions_and_thresholds_have_their_own_texts(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Halves of the documents, whatever others there are: the functions are those that the half
+    alone would give, and the thresholds keep what they promise of new texts."""
+    method = METHODS["isotonic"]
+    made.build(tmp_path / "out", folders, method=method)
+    source = graph.read(folders["exported.a"], 1)
+    side = examples.read(folders["splits.a"], "dev", source.reader, source.labels)
+    first = calibrating.halves(side.documents["id"].to_list())
+    assert 0.4 < first.mean() < 0.6
+    assert (calibrating.halves(side.documents["id"].to_list()[7:]) == first[7:]).all()
+    rows = Rows(
+        reading.logits(source.forward, side.windows.ids, 0, 1), side.windows.of_text, side.truth
+    )
+    own = calibrating.one_for_each(rows.part(first))
+    report = made.build(tmp_path / "again", folders, method=method)
+    kept = [(row["probability"], row["calibrated"]) for row in report.tables["isotonic"]]
+    assert kept == [tuple(pair) for f in own for pair in np.stack(f, 1).tolist()]
+    assert report.metrics["rows"] == first.sum()
+    p, truth = answers(tmp_path / "out", folders["splits.a"], "dev")
+    thresholds = formats.thresholds(tmp_path / "out")
+    assert thresholds is not None
+    rank = np.sort(p[np.arange(len(truth)), truth][~first])
+    assert next(iter(thresholds.values())) in rank
 
 
 def test_labels_are_kept_as_by_mapie() -> None:

@@ -1,5 +1,6 @@
 """calibrating: probabilities as often right as they say, as nodes at the end of a graph."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,17 @@ class Rows:
         number = np.diff(first, append=len(each))
         result: Floats = np.add.reduceat(each, first) / number[:, None]
         return result
+
+    def part(self, texts: NDArray[np.bool_]) -> "Rows":
+        """Those of some texts. texts: (n,)"""
+        windows, number = texts[self.of_text], np.cumsum(texts) - 1
+        return Rows(self.logits[windows], number[self.of_text[windows]], self.truth[texts])
+
+
+def halves(documents: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,) is a text in the first half? By a hash of its document, so another text moves none."""
+    digests = (hashlib.sha256(name.encode()).digest() for name in documents)
+    return np.array([digest[0] % 2 == 0 for digest in digests], bool)
 
 
 def temperature(rows: Rows) -> float:

@@ -1,11 +1,13 @@
 """calibrated: a graph fitted to dev splits.   graph, splits -> model.onnx, thresholds"""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from lmspec import stage
 from lmspec.errors import LmspecError
@@ -15,6 +17,7 @@ from lmspec.methods.calibrating import Knots, Rows
 from lmspec.methods.metrics import Floats
 from lmspec.specs.calibrated import CalibratedSpec, Conformal, Isotonic, Temperature
 
+Bools = NDArray[np.bool_]
 BINS = 15  # of the calibration error
 
 
@@ -28,19 +31,41 @@ def build(spec: CalibratedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     # one window at a time, as a bundle reads: in int8 those of a batch affect each other
     logits = reading.logits(source.forward, windows.ids, source.pad_id, 1)
     rows = Rows(logits, windows.of_text, truth)
-    fitted, knots, facts = fit(spec, rows, onnx.load(source.path))
+    fits, sets = parts(spec, needs)
+    fitted, knots, facts = fit(spec, rows.part(fits), onnx.load(source.path))
     graph.write(fitted, source.tokenizer, source.about(), out)
     result = graph.read(out, needs.bits.threads)
     probability = reading.predicted(result.forward, windows, result.pad_id, 1)
     before = rows.means(reading.probabilities(logits))
-    facts |= compared(before, probability, truth)
+    facts |= compared(before[fits], probability[fits], truth[fits])
     if spec.abstain is not None:
-        found = thresholds(spec, spec.abstain, needs, probability, truth, result.labels)
-        facts |= abstained(spec.abstain, found, probability, truth)
+        found = thresholds(
+            spec, spec.abstain, needs, sets, probability[sets], truth[sets], result.labels
+        )
+        facts |= abstained(spec.abstain, found, probability[sets], truth[sets])
         graph.write(fitted, source.tokenizer, source.about() | {calibrated.THRESHOLDS: found}, out)
     stage.say(", ".join(f"{name} {value}" for name, value in facts.items()))
     tables = {"isotonic": list(functions(knots, result.labels))} if knots else {}
     return stage.Report(facts, tables)
+
+
+def parts(spec: CalibratedSpec, needs: stage.Needs) -> tuple[Bools, Bools]:
+    """(n,) which dev texts the method is fitted to, and (n,) which the thresholds.
+
+    All, but for isotonic regression: its functions are surer of the texts that they were fitted to
+    than of others, so that the thresholds would keep less than they promise. It has one half of
+    the documents, and they the other.
+    """
+    frames = [documents.read_split(needs[name], "dev", ["id", "group"]) for name in spec.on]
+    names = [group or name for frame in frames for name, group in frame.iter_rows()]
+    every = np.ones(len(names), bool)
+    if not isinstance(spec.method, Isotonic) or spec.abstain is None:
+        return every, every
+    first = calibrating.halves(names)
+    if first.all() or not first.any():
+        found = f"{len(names)} dev texts are too few to fit a method to some, thresholds to others"
+        raise LmspecError("calibrated.on", found, "name more splits, or write `kind: temperature`")
+    return first, ~first
 
 
 def require_a_name(spec: CalibratedSpec, labels: tuple[str, ...]) -> None:
@@ -82,16 +107,21 @@ def thresholds(
     spec: CalibratedSpec,
     abstain: Conformal,
     needs: stage.Needs,
+    sets: Bools,
     probability: Floats,
     truth: reading.Ids,
     labels: tuple[str, ...],
 ) -> dict[str, float]:
-    """Of each label. Raises LmspecError if the texts are too few."""
-    tables = [
+    """Of each label. sets: (n,) which dev texts these are.
+
+    Raises LmspecError if they are too few.
+    """
+    every = [
         f"{name.name}, {table}"
         for name in spec.on
         for table in documents.read_split(needs[name], "dev", ["table"])["table"]
     ]
+    tables = list(itertools.compress(every, sets))
     try:
         found = conformal.thresholds(
             probability, truth, labels, tables, abstain.coverage, abstain.by
