@@ -3,7 +3,7 @@
 import importlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Row(NamedTuple):
     made_from  id of the one that it was made from
     kind       what made it
     beside     id of another text that a part of it is from
+    kept       values of further columns that the corpus keeps: of a made text, of its origin
     """
 
     id: str
@@ -39,6 +40,7 @@ class Row(NamedTuple):
     made_from: str | None = None
     copy: int | None = None
     beside: str | None = None
+    kept: tuple[str | None, ...] = ()
 
 
 def build(spec: AugmentedSpec, needs: stage.Needs, out: Path) -> stage.Report:
@@ -66,7 +68,8 @@ def build(spec: AugmentedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if not made:
         found = f"nothing was made of {len(rows):,} texts: {dict(left_out)}"
         raise LmspecError(f"augmented, of {spec.of}", found, "raise `share`, or correct the file")
-    write(sorted([*rows, *made], key=lambda row: (row.id, row.label)), out)
+    kept = documents.kept_columns(needs[spec.of], "train")
+    write(sorted([*rows, *made], key=lambda row: (row.id, row.label)), kept, out)
     for name in HANDED_ON:
         shutil.copyfile(needs[spec.of] / name, out / name)
     counts = Counter(row.label for row in (*rows, *made))
@@ -91,7 +94,12 @@ def given(spec: AugmentedSpec, splits: Path, labels: list[str]) -> list[Row]:
         found = f"{spec.of} has {what}, and more is made of labelled texts alone"
         raise LmspecError("augmented.of", found, "name splits of such")
     rows = frame.select(COLUMNS).rows()
-    return [Row(*(*row, c)) for row, c in zip(rows, read_ids(splits, "train"), strict=True)]
+    further = frame.select(documents.kept_columns(splits, "train"))
+    kept = further.rows() if further.width else [()] * len(rows)
+    return [
+        Row(*(*row, common))._replace(kept=own)
+        for row, common, own in zip(rows, read_ids(splits, "train"), kept, strict=True)
+    ]
 
 
 def candidates(
@@ -127,12 +135,20 @@ def made(one: augmenting.Made, of: Row | None, kind: str, clean: Mapping[str, bo
     common = cleaning.common_id(text)
     name = cleaning.document_id(text)
     row = Row(name, text, one.label, group, str(table), common, kind, made_from)
-    return row._replace(copy=one.copy, beside=one.beside)
+    kept = () if of is None else of.kept
+    return row._replace(copy=one.copy, beside=one.beside, kept=kept)
 
 
-def write(rows: list[Row], out: Path) -> None:
-    """The train split; and of each made row, what it was made from and by which kind."""
+def write(rows: list[Row], kept: Sequence[str], out: Path) -> None:
+    """The train split; and of each made row, what it was made from and by which kind.
+
+    kept  further columns of the corpus
+    """
     frame = pl.DataFrame([row[: len(COLUMNS)] for row in rows], documents.DOCUMENT, orient="row")
+    values = [row.kept or (None,) * len(kept) for row in rows]
+    frame = frame.with_columns(
+        pl.Series(name, [row[i] for row in values], pl.String) for i, name in enumerate(kept)
+    )
     documents.write(frame, out / "train.parquet")
     documents.write_ids((row.common for row in rows), out, "train")
     schema: dict[str, Any] = dict.fromkeys(("id", "label", "kind", "made_from"), pl.String)

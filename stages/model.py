@@ -8,11 +8,11 @@ from typing import Any
 
 from lmspec import stage
 from lmspec.formats import checkpoint, documents, examples
-from lmspec.methods import coverage, encoding, metrics
+from lmspec.methods import balancing, coverage, encoding, metrics
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
-from lmspec.specs.training import LogisticRegression, descent
+from lmspec.specs.training import GradientDescent, LogisticRegression, descent
 from lmspec.training import loop, seeds, summary, supervision
 from lmspec.training.task import Fitted, Task
 
@@ -94,7 +94,7 @@ def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) ->
     logistic = importlib.import_module(LOGISTIC)
     model = created(spec, needs)
     new, dev = read(spec, needs, model)
-    describe(model, new, dev)
+    describe(model, new, dev, recipe)
 
     def layer(train: Any, held_out: Any) -> Any:
         return logistic.fit(
@@ -106,6 +106,7 @@ def solution(spec: ModelSpec, recipe: LogisticRegression, needs: stage.Needs) ->
             recipe,
             new.windows.of_text,
             dev.windows.of_text,
+            balancing.of_texts(recipe, new.truth, new.documents),
         )
 
     drawn = (model.model, model.tokenizer, model.pad_id)
@@ -140,19 +141,27 @@ def read(
     spec: ModelSpec, needs: stage.Needs, model: checkpoint.Checkpoint
 ) -> tuple[examples.Examples, examples.Examples]:
     """The train and the dev split, as the model reads them."""
+    further = {"train": balancing.columns(spec.training), "dev": ()}
     new, dev = (
-        examples.read(needs[spec.on], split, model.reader, model.labels)
-        for split in ("train", "dev")
+        examples.read(needs[spec.on], split, model.reader, model.labels, columns)
+        for split, columns in further.items()
     )
     new.require_two_labels(spec.on)
     return new, dev
 
 
-def describe(model: checkpoint.Checkpoint, new: examples.Examples, dev: examples.Examples) -> None:
-    """Say how much of the texts the model reads, and what it cannot learn."""
+def describe(
+    model: checkpoint.Checkpoint,
+    new: examples.Examples,
+    dev: examples.Examples,
+    recipe: GradientDescent | LogisticRegression,
+) -> None:
+    """Say how much of the texts the model reads, what it cannot learn, and what counts more."""
     for split, part in (("train", new), ("dev", dev)):
         for line in part.described(split, model.reader, model.labels):
             stage.say(line)
+    for line in balancing.described(recipe, new.truth, new.documents):
+        stage.say(line)
 
 
 def warn(metrics_on_dev: dict[str, float], dev: examples.Examples) -> None:
@@ -176,7 +185,7 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
         adapted = adapters.Adapted(model.model, spec.architecture, numerics)
     objective = supervision.supervised(
         new.truth[new.windows.of_text],
-        encoding.weights(recipe.class_weights, new.truth, new.windows.of_text),
+        encoding.weights(balancing.of_texts(recipe, new.truth, new.documents), new.windows.of_text),
         recipe.loss,
     )
     evaluate = supervision.evaluation(model.model, dev.windows, dev.truth, model.pad_id)
@@ -196,9 +205,9 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
 def train(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> tuple[Prepared, Fitted]:
     """One network, with one seed."""
     network = prepared(spec, needs, numerics)
-    if numerics == needs.bits:
-        describe(network.model, network.new, network.dev)
     recipe = descent(spec.training)
+    if numerics == needs.bits:
+        describe(network.model, network.new, network.dev, recipe)
     fitted = loop.fit(network.model.model, network.task, recipe, numerics, needs.resume)
     return network, fitted
 

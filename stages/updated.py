@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples, kinds, seenfile
-from lmspec.methods import coverage, encoding, reading
+from lmspec.methods import balancing, coverage, encoding, reading
 from lmspec.specs.checks.model import FIXED_FEATURES
 from lmspec.specs.checks.updated import FITTED_ONCE
 from lmspec.specs.numerics import Numerics
@@ -68,8 +68,11 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         raise LmspecError("updated.of", f"{spec.of} is of kind {earlier.kind}: {found}", remedy)
     earlier.model.to(needs.machine.device)
 
+    recipe = descent(spec.training)
+
     def read(splits: str, split: str) -> examples.Examples:
-        return examples.read(needs[splits], split, earlier.reader, earlier.labels)
+        further = balancing.columns(recipe) if split == "train" else ()
+        return examples.read(needs[splits], split, earlier.reader, earlier.labels, further)
 
     new, old = read(spec.on, "train"), [read(replay.of, "train") for replay in spec.replay]
     chosen = [
@@ -83,6 +86,8 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
     if numerics == needs.bits:
         for line in both.described("train", earlier.reader, earlier.labels):
             stage.say(line)
+        for line in balancing.described(recipe, truth, both.documents):
+            stage.say(line)
     answers = distilling.answers(
         earlier.model, windows.ids[len(new.windows.ids) :], earlier.pad_id, ()
     )
@@ -90,10 +95,9 @@ def train(spec: UpdatedSpec, needs: stage.Needs, numerics: Numerics) -> Trained:
         earlier.model, spec.frozen_embeddings, spec.frozen_layers
     )
     evaluate = supervision.evaluation(earlier.model, dev.windows, dev.truth, earlier.pad_id)
-    recipe = descent(spec.training)
     objective = updating.retaining(
         truth[windows.of_text],
-        encoding.weights(recipe.class_weights, truth, windows.of_text),
+        encoding.weights(balancing.of_texts(recipe, truth, both.documents), windows.of_text),
         answers,
         len(new.windows.ids),
         spec.retention,

@@ -810,3 +810,57 @@ def test_splits_with_a_fraction_of_zero_leave_that_split_empty(tmp_path: Path, m
     assert documents.read_split(tmp_path / "out", "test").equals(
         documents.read(mixed / "documents.parquet")
     )
+
+
+def test_kept_columns_are_kept_and_no_other(tmp_path: Path) -> None:
+    """As text, under their names, in each split; a missing one is null, a table without them has
+    none, and a corpus that keeps nothing has the same bytes as ever."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    lines = [
+        f"{word} is fine\tgood\t{i % 3}\t{'' if i % 5 else 'x'}" for i, word in enumerate(WORDS)
+    ]
+    (raw / "a.tsv").write_text("text\tlabel\tage\tregion\n" + "\n".join(lines) + "\n")
+    other = [f"{word} was bad\tbad" for word in WORDS]
+    (raw / "b.tsv").write_text("text\tlabel\n" + "\n".join(other) + "\n")
+    form = {"kind": "tsv", "quoting": "none", "columns": None}
+    label = {"kind": "column", "column": "label", "values": "text", "rename": None}
+    tables = [table(form, f"{name}.tsv", group=None, label=label) for name in "ab"]
+    plain = tmp_path / "plain"
+    build_corpus(raw, plain, *tables, near_duplicates=None)
+    tables[0]["keep"] = ["region", "age"]
+    report = build_corpus(raw, tmp_path / "kept", *tables, near_duplicates=None)
+    frame = documents.read(tmp_path / "kept/documents.parquet")
+    assert frame.columns == [*documents.DOCUMENT, "region", "age"]
+    assert documents.read(plain / "documents.parquet").equals(frame.select([*documents.DOCUMENT]))
+    first = {line.split("\t")[0]: line.split("\t")[2:] for line in lines}
+    for row in frame.iter_rows(named=True):
+        age, region = first.get(row["text"], [None, None])
+        assert (row["age"], row["region"]) == (age, region or None)
+    assert report.metrics["documents"] == 2 * len(WORDS)
+
+
+def test_a_text_that_is_made_has_what_its_origin_keeps(tmp_path: Path) -> None:
+    """Of templates, which have none, nothing."""
+    from tests import test_augmented as made
+
+    splits = made.split(tmp_path / "splits")
+    path = splits / "train.parquet"
+    frame = documents.read(path)
+    ages = pl.Series("age", [str(i) for i in range(frame.height)])
+    documents.write(frame.with_columns(ages), path)
+    of = dict(zip(frame["id"], ages, strict=True))
+    needs = Needs({"splits.a": splits}, None, Machine(device="cpu"), root=tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    made.augmented.build(made.spec("typos", "templates"), needs, out)
+    train = documents.read_split(out, "train")
+    origin = pl.read_parquet(out / "made.parquet").rows_by_key(
+        ["id", "label"], unique=True, named=True
+    )
+    assert {row["kind"] for row in origin.values()} == {"typos", "templates"}
+    for row in train.iter_rows(named=True):
+        if (row["id"], row["label"]) in origin:
+            assert row["age"] == of.get(origin[row["id"], row["label"]]["made_from"])
+        else:
+            assert row["age"] == of[row["id"]]

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lmspec.methods import disparity, shares
+from lmspec.errors import LmspecError
+from lmspec.methods import disparity, mentioning, shares
 from lmspec.methods.disparity import Answers
 from lmspec.specs.groups import Groups
 from lmspec.specs.scores import RATES
@@ -101,10 +102,12 @@ def test_words_are_found_whole_and_in_any_case() -> None:
         "C++ is",
         "她来了",
     ]
-    found = [disparity.mentions(texts, words).tolist() for words in (["she", "her"], ["young man"])]
+    found = [
+        mentioning.mentions(texts, words).tolist() for words in (["she", "her"], ["young man"])
+    ]
     assert found[0] == [True, False, True, False, False, False, False, False]
     assert found[1] == [False] * 5 + [True] + [False] * 2
-    assert disparity.mentions(texts, ["C++"]).tolist() == [False] * 6 + [True, False]
+    assert mentioning.mentions(texts, ["C++"]).tolist() == [False] * 6 + [True, False]
 
 
 def test_a_group_without_texts_has_no_rates() -> None:
@@ -132,13 +135,18 @@ def test_groups_are_of_columns_and_of_words() -> None:
             "group": [None, None, "d", "d"],
         }
     )
+    test = frame.with_columns(age=pl.Series(["young", None, "old", "old"]))
     by = [
+        {"kind": "column", "name": "ages", "column": "age", "values": ["young", "old", "other"]},
         {"kind": "terms", "name": "gender", "terms": TERMS},
         {"kind": "column", "name": "labels", "column": "label"},
         {"kind": "column", "name": "tables", "column": "table"},
     ]
     groups = Groups.model_validate({"positive": "good", "by": by, "draws": 100})
-    found = grouped_scores.measured(groups, frame, ("bad", "good"), 1)
+    found = grouped_scores.measured(groups, frame, test, ("bad", "good"), 1)
+    assert [each["texts"] for each in found["ages"]["of"].values()] == [1, 2, 0]
+    with pytest.raises(LmspecError, match="keeps no column 'age'"):
+        grouped_scores.measured(groups, frame, frame, ("bad", "good"), 1)
     assert [found["gender"]["of"][name]["texts"] for name in ("women", "men")] == [2, 2]
     assert found["gender"]["of"]["women"]["accuracy"]["share"] == 0.5
     assert found["labels"]["of"]["bad"]["false_positive_rate"]["share"] == 0.5

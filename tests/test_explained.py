@@ -251,11 +251,44 @@ def test_integrated_gradients_sum_to_the_change(bert: Checkpoint, long_texts: st
     )
     text = asked(model, " ".join("abcdefgh" * 3))
     label = int(text.whole.argmax())
-    found = integrated(model)(text, label, "")
-    assert faithfulness.completeness_delta(text, label, found) < 1.1e-3
-    # one point is a poor quadrature, and is not doubled here: the negative control
+    found = integrated(model, steps=1, max_completeness_delta=5e-5)(text, label, "")
+    assert faithfulness.completeness_delta(text, label, found) < 6e-5
+    # one part is a poor quadrature, and is not halved here: the negative control
     poor = integrated(model, steps=1, max_completeness_delta=1.0)(text, label, "")
-    assert faithfulness.completeness_delta(text, label, poor) > 1e-3
+    assert faithfulness.completeness_delta(text, label, poor) > 6e-5
+
+
+class Steep:
+    """A network of which a probability changes on a hundredth of the way, as an embedding does."""
+
+    instead = 1
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def embeddings(self, ids: Ids) -> torch.Tensor:
+        """(t, 1): what is masked is 0."""
+        return torch.from_numpy((ids != self.instead).astype(np.float64))[:, None]
+
+    def gradients(self, ids: Ids, embeddings: torch.Tensor, label: int) -> Any:
+        """Of a logistic function of the first token, around a third of the way; and its values."""
+        first = embeddings[:, 0, 0]
+        self.asked += first.tolist()
+        value = torch.sigmoid(600 * (first - 1 / 3))
+        slopes = torch.zeros_like(embeddings)
+        slopes[:, 0, 0] = 600 * value * (1 - value)
+        return slopes, value.numpy()
+
+
+def test_points_are_where_the_probability_changes() -> None:
+    """A part of the way is halved as long as its weights are off, and no other one is."""
+    steep = Steep()
+    method = {"kind": "integrated_gradients", "steps": 4, "max_completeness_delta": 0.002}
+    way = gradients.Way(steep, np.array([5, 6]), np.array([0, 1]), 0)  # type: ignore[arg-type]
+    found = way.sums(IntegratedGradients.model_validate(method))
+    assert found == pytest.approx([1, 0], abs=0.002)
+    assert len(steep.asked) == len(set(steep.asked)) < 60
+    assert np.mean(np.abs(np.array(steep.asked) - 1 / 3) < 0.02) > 0.5
 
 
 def test_integrated_gradients_are_captums(bert: Checkpoint) -> None:
@@ -270,10 +303,10 @@ def test_integrated_gradients_are_captums(bert: Checkpoint) -> None:
 
     layer = attr.LayerIntegratedGradients(probability, bert.model.bert.embeddings.word_embeddings)
     masked = torch.where(torch.from_numpy(place >= 0), text.mask_id, ids)
-    theirs = layer.attribute(ids, baselines=masked, n_steps=24, method="gausslegendre")
+    theirs = layer.attribute(ids, baselines=masked, n_steps=32, method="gausslegendre")
     tokens = theirs.detach().sum(-1)[0].double().numpy()
     words = [tokens[place == number].sum() for number in range(len(text.words))]
-    ours = integrated(bert, steps=24, max_completeness_delta=1.0)(text, label, "")
+    ours = integrated(bert, steps=32, max_completeness_delta=1.0)(text, label, "")
     assert ours == pytest.approx(words, abs=1e-6)
 
 
@@ -413,7 +446,7 @@ def test_a_shortcut_is_found(folders: dict[str, Path], tmp_path: Path, kind: str
     weight = {(row["label"], row["word"]): row["weight"] for row in report.tables["words"]}
     assert max((w for w in weight if w[0] == "good"), key=weight.__getitem__)[1] == SHORTCUT
     shuffled = report.metrics["randomized_weights"]
-    assert abs(shuffled["mean"]) <= 0.3
+    assert abs(shuffled["mean"]) <= 0.4  # of twenty texts in one shuffled network
     if kind != "occlusion":  # alone of them it need not sum to anything
         assert report.metrics["completeness_delta"]["max"] <= 0.01
     flipped = [row["flipped"] for row in report.tables["texts"] if row["predicted"] == "good"]

@@ -241,14 +241,14 @@ def test_a_word_is_left_out_or_filled(folders: dict[str, Path], leave_out: bool)
 def test_gradients_are_those_by_hand(folders: dict[str, Path]) -> None:
     """Summed over the points of the way, each with its own pass; they sum to the change."""
     network, text = asked(folders, leave_out=False)
-    method = IntegratedGradients(kind="integrated_gradients", steps=10, max_completeness_delta=1.0)
+    method = IntegratedGradients(kind="integrated_gradients", steps=64, max_completeness_delta=1.0)
     found = answergradients.made(method, network, text.filler_id)(text, 0, "a")
     (ids,), (place,), answer = text.words.ids, text.words.places, text.words.answer
     look_up = network.get_input_embeddings()
     start = look_up(torch.from_numpy(np.where(place >= 0, text.filler_id, ids)))
     end, rest = look_up(torch.from_numpy(ids)), look_up(torch.from_numpy(answer))
     total = torch.zeros_like(end)
-    nodes, weights = np.polynomial.legendre.leggauss(10)
+    nodes, weights = np.polynomial.legendre.leggauss(64)
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         point = (start + node * (end - start)).detach().requires_grad_()
         logits = network(inputs_embeds=torch.cat([point, rest])[None]).logits[0]

@@ -313,6 +313,7 @@ ADDED = {
     "Transformer": {"adapter"},
     "GradientDescent": {
         "averaging",
+        "balance",
         "checkpointing",
         "decay_fraction",
         "layerwise_decay",
@@ -321,7 +322,9 @@ ADDED = {
         "packing",
         "private",
     },
-    "Table": {"turns"},
+    "LogisticRegression": {"balance"},
+    "ByColumn": {"values"},
+    "Table": {"keep", "turns"},
     "Clean": {"look_alikes"},
     "CorpusSpec": {"corrections", "deleted", "redact"},
     "Phrases": {"contexts", "negation", "swaps", "templates"},

@@ -23,6 +23,7 @@ from lmspec.architectures import linear
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, graph
 from lmspec.methods import (
+    balancing,
     encoding,
     exporting,
     logistic,
@@ -343,7 +344,8 @@ def test_balanced_weights_are_scikit_learns_and_find_the_rare_label() -> None:
     features = np.ones((105, 1))
     probability = {}
     for kind in ("none", "balanced"):
-        fitted = logistic.fit(features, truth, features, truth, 2, recipe(1.0, class_weights=kind))
+        each = balancing.of_texts(recipe(1.0, class_weights=kind), truth, pl.DataFrame())
+        fitted = logistic.fit(features, truth, features, truth, 2, recipe(1.0), each=each)
         probability[kind] = (features @ fitted.weight.T + fitted.bias)[0] @ [-1, 1]
     assert probability["balanced"] == pytest.approx(0, abs=1e-3) and probability["none"] < -2
 

@@ -675,7 +675,19 @@ def _rates_of_no_label(folder: Path) -> None:
 
     by = [{"kind": "column", "name": "tables", "column": "table"}]
     groups = Groups.model_validate({"positive": "great", "by": by, "draws": 100})
-    grouped_scores.measured(groups, pl.DataFrame(), ("good", "bad"), 1)
+    grouped_scores.measured(groups, pl.DataFrame(), pl.DataFrame(), ("good", "bad"), 1)
+
+
+def _groups_of_no_column(folder: Path) -> None:
+    import polars as pl
+
+    from lmspec.specs.groups import Groups
+    from stages import grouped_scores
+
+    by = [{"kind": "column", "name": "ages", "column": "age", "values": ["a", "b"]}]
+    groups = Groups.model_validate({"positive": "good", "by": by, "draws": 100})
+    frame = pl.DataFrame({"label": ["good"], "predicted": ["good"], "group": ["a"]})
+    grouped_scores.measured(groups, frame, frame, ("good", "bad"), 1)
 
 
 def _a_label_called_unsure(folder: Path) -> None:
@@ -812,6 +824,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         r"model\.cnn is of kind cnn, which writes no token",
     ),
     "positive-is-a-label": (_rates_of_no_label, "there is no label 'great'"),
+    "kept-columns-are-there": (_groups_of_no_column, "keeps no column 'age'"),
     "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
     "traced-has-layers": (_the_layers_of_a_cnn, "is of kind cnn, whose hidden states are not"),

@@ -416,11 +416,11 @@ def test_evaluations_fall_on_steps_and_on_the_end() -> None:
 def test_balanced_weights_make_labels_count_alike() -> None:
     """Summed over the texts of a label they are the same for each; `none` leaves the windows'."""
     truth = np.asarray([0] * 6 + [1] * 2)
-    own = encoding.weights("balanced", truth, np.arange(8))
+    own = encoding.weights(encoding.balanced(truth), np.arange(8))
     assert own is not None and own[:6].sum() == own[6:].sum() == 4
-    assert encoding.weights("none", truth, np.arange(8)) is None
+    assert encoding.weights(None, np.arange(8)) is None
     of_text = np.asarray([0, 0, *range(1, 8)])  # the first text has two windows
-    windows = encoding.weights("balanced", truth, of_text)
+    windows = encoding.weights(encoding.balanced(truth), of_text)
     assert windows is not None and windows[0] == windows[1] == pytest.approx(windows[2] / 2)
 
 

@@ -10,6 +10,7 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import documents
 from lmspec.specs.model import ModelSpec
+from lmspec.specs.training import Untrained
 from stages import model
 from stages.sweep import MODEL
 from tests.test_linear import LINE, stages
@@ -25,7 +26,9 @@ def before_training(needs: stage.Needs, capsys: pytest.CaptureFixture[str]) -> s
     """What the stage says before it trains."""
     spec = MODEL.validate_python(SECTION)
     created = model.created(spec, needs)
-    model.describe(created, *model.read(spec, needs, created))
+    recipe = spec.training
+    assert not isinstance(recipe, Untrained)
+    model.describe(created, *model.read(spec, needs, created), recipe)
     return capsys.readouterr().err
 
 

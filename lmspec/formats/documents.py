@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from lmspec.errors import LmspecError, some
+
 GROUP = 2**16  # rows that are written and read at once
 
 DOCUMENT = {
@@ -47,6 +49,20 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
 def read_split(splits: Path, split: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read the documents of one split (train, dev or test), ordered by id."""
     return read(splits / f"{split}.parquet", columns)
+
+
+def kept_columns(splits: Path, split: str) -> list[str]:
+    """The columns that a corpus keeps of its tables, beside its own."""
+    present = pl.read_parquet_schema(splits / f"{split}.parquet")
+    return [name for name in present if name not in MULTIPLE_CHOICE]
+
+
+def require_columns(splits: Path, split: str, columns: Sequence[str]) -> None:
+    """Raise LmspecError if a split lacks one of these columns."""
+    for name in columns:
+        if name not in MULTIPLE_CHOICE and name not in (kept := kept_columns(splits, split)):
+            found = f"it has no column {name!r}; its corpus keeps {some(kept) if kept else 'none'}"
+            raise LmspecError(str(splits), found, "add it to `keep` of the corpus's tables")
 
 
 class Texts(Iterable[str]):

@@ -1,6 +1,6 @@
 """examples: one split as a model takes it: windows of token ids, and positions of labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Examples:
 
     windows    of their texts
     truth      (n,) positions of the labels
-    documents  columns id and label
+    documents  columns id and label, and those that were asked for
     """
 
     windows: Windows
@@ -58,10 +58,17 @@ def labels_of(splits: Path) -> tuple[str, ...]:
     raise LmspecError(str(splits), found, "say where they are: `label` of the corpus's tables")
 
 
-def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> Examples:
+def read(
+    splits: Path,
+    split: str,
+    reader: Reader,
+    labels: tuple[str, ...],
+    further: Sequence[str] = (),
+) -> Examples:
     """Read and encode one split, of which neither all texts nor all tokens need to fit in memory.
 
-    Raises LmspecError if it is empty, or has no labels or others than the model.
+    further  columns of `documents` beside id and label
+    Raises LmspecError if it is empty, lacks a column, or has no labels or others than the model.
     """
     own = labels_of(splits)
     if own != labels:
@@ -70,7 +77,8 @@ def read(splits: Path, split: str, reader: Reader, labels: tuple[str, ...]) -> E
             f"its labels are {list(own)}, and the model's are {list(labels)}",
             "give both corpora the same `labels`, in the same order",
         )
-    frame = documents.read_split(splits, split, ["id", "label"])
+    documents.require_columns(splits, split, further)
+    frame = documents.read_split(splits, split, ["id", "label", *further])
     if frame.is_empty():
         raise LmspecError(
             str(splits),

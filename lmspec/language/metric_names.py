@@ -199,6 +199,9 @@ def _values(specs: Specs, name: ArtifactName, step: str, before: MetricPath) -> 
             (way,) = (each for each in spec["groups"]["by"] if each["name"] == before[-2])
             if way["kind"] == "terms":
                 return [terms["name"] for terms in way["terms"]]
+            if way.get("values"):
+                values: Sequence[str] = way["values"]
+                return values
             tables = [table["name"] for table in corpus["tables"]]
             return corpus["labels"] if way["column"] == "label" else tables
         case "{layer}" | "{depth}":

@@ -13,8 +13,8 @@ from lmspec.methods.coalitions import Bools, Coalitions
 from lmspec.methods.reading import Floats, Ids
 
 ORDERS = 20  # number of its stream of draws
-CONTROLS = 21  # number of its stream of draws
-SHUFFLED = 22  # number of its stream of draws
+CONTROLS = 23  # number of its stream of draws
+SHUFFLED = 24  # number of its stream of draws
 Attribution = Callable[[Coalitions, int, str], Floats]  # text, label, id -> (n,)
 
 

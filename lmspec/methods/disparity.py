@@ -1,6 +1,5 @@
 """disparity: rates of answers and errors by group, and the largest gap between groups."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,13 +38,6 @@ class Answers:
             "false_positive_rate": (~self.truth, self.answered),
             "false_negative_rate": (self.truth, ~self.answered),
         }
-
-
-def mentions(texts: Sequence[str], words: Sequence[str]) -> Bools:
-    """(n,) has a text one of the words, whole and in any case?"""
-    every = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
-    pattern = re.compile(rf"(?<!\w)(?:{every})(?!\w)", re.IGNORECASE)
-    return np.array([pattern.search(text) is not None for text in texts], bool)
 
 
 def measured(

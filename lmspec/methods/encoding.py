@@ -54,14 +54,13 @@ def balanced(truth: Ids) -> NDArray[np.float64]:
     return weights
 
 
-def weights(kind: str, truth: Ids, of_text: Ids) -> NDArray[np.float32] | None:
+def weights(each: NDArray[np.float64] | None, of_text: Ids) -> NDArray[np.float32] | None:
     """(w,) weight of each window in every term of the loss; None if all count 1.
 
-    kind   none or balanced: see `class_weights` in specs/training.py
-    truth  (n,) positions of the texts' labels
+    each  (n,) how much each text counts; None: all the same
     """
     share = shares(of_text)
-    if kind == "none":
+    if each is None:
         return share
-    own: NDArray[np.float32] = balanced(truth)[of_text].astype(np.float32)
+    own: NDArray[np.float32] = each[of_text].astype(np.float32)
     return own if share is None else own * share

@@ -16,7 +16,6 @@ from lmspec.methods.reading import Floats, Ids
 
 TENTHS = tuple(i / 10 for i in range(1, 11))
 MOST_FLIPPED = 10  # words that are taken away in search of another answer
-TRIED = 3  # numbers of words of which this is asked together
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,25 @@ def completeness_delta(text: Coalitions, label: int, attributions: Floats) -> fl
     return abs(float(attributions.sum() - change))
 
 
+def questions(attributions: Floats, control: Floats, fractions: Sequence[float]) -> Bools:
+    """(m, n) all that is asked of a text to measure attributions beside a control: asked together,
+    they take half the time."""
+    order = attributing.ranked(attributions)
+    own, others = (dropped(one, fractions) for one in (order, attributing.ranked(control)))
+    return np.vstack([own, ~own, dropped(order, TENTHS), others, ~others])
+
+
 def flipping(text: Coalitions, label: int, attributions: Floats) -> list[int]:
     """Words without which the answer is another, and none of which could stay; empty if unknown.
 
-    Among the MOST_FLIPPED words of most weight: a single one if it suffices; else the first of them
-    that do, without those that need not go. A smaller set may exist.
+    The fewest first ones, among the MOST_FLIPPED of most weight, without those that need not go;
+    unknown if neither any tenth of all words (as the curve has them) nor all of those suffice.
+    A smaller set may exist.
     """
-    order = attributing.ranked(attributions)[:MOST_FLIPPED]
-    singly = np.stack([text.without([word]) for word in order])
-    alone = _flips(text, label, singly)
-    if alone.any():
-        left = text(singly)[:, label]
-        return [int(order[alone][left[alone].argmin()])]
-    found = _first_that_flip(text, label, order)
+    order = attributing.ranked(attributions)
+    found = [int(word) for word in order[: _first_that_flip(text, label, order)]]
+    if len(found) > 1:  # asked together, which most of the following needs
+        text(np.stack([text.without([w for w in found if w != word]) for word in found]))
     for word in reversed(found.copy()):
         fewer = [other for other in found if other != word]
         if fewer and _flips(text, label, text.without(fewer)[None])[0]:
@@ -84,14 +89,21 @@ def flipping(text: Coalitions, label: int, attributions: Floats) -> list[int]:
     return sorted(found)
 
 
-def _first_that_flip(text: Coalitions, label: int, order: Ids) -> list[int]:
-    """The fewest first words without which the answer is another; empty if all are too few."""
-    for start in range(0, len(order), TRIED):  # most texts need few words, so the rest is not asked
-        ends = range(start + 1, min(start + TRIED, len(order)) + 1)
-        flips = _flips(text, label, np.stack([text.without(order[:end]) for end in ends]))
-        if flips.any():
-            return [int(word) for word in order[: ends[int(flips.argmax())]]]
-    return []
+def _first_that_flip(text: Coalitions, label: int, order: Ids) -> int:
+    """How many words must go at least, from the first on, for another answer; 0 if unknown."""
+    most = min(MOST_FLIPPED, len(order))
+    tenths = (~dropped(order, TENTHS)).sum(1)
+    known = sorted({most, *(int(size) for size in tenths if size <= most)})
+
+    def first(sizes: Sequence[int]) -> int:
+        if not sizes:
+            return 0
+        flips = _flips(text, label, np.stack([text.without(order[:size]) for size in sizes]))
+        return sizes[int(flips.argmax())] if flips.any() else 0
+
+    enough = first(known)
+    below = max((size for size in known if size < enough), default=0)
+    return first(range(below + 1, enough)) or enough
 
 
 def _flips(text: Coalitions, label: int, kept: Bools) -> Bools:

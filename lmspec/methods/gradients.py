@@ -4,12 +4,13 @@ Attributions of tokens are summed over the word that they belong to.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lmspec.methods import wayintegral
 from lmspec.methods.attributing import Attribution
 from lmspec.methods.coalitions import Coalitions
 from lmspec.methods.network import Classifier
@@ -17,7 +18,6 @@ from lmspec.methods.reading import Floats, Ids
 from lmspec.specs.explained import GradientTimesInput, IntegratedGradients
 
 AT_ONCE = 32  # points of the way whose gradients are computed together
-DOUBLINGS = 5
 
 
 class Embedded:
@@ -44,14 +44,15 @@ class Embedded:
             logits = self.network(input_ids=given, attention_mask=torch.ones_like(given)).logits
         return torch.softmax(logits.double(), -1)[:, label]
 
-    def gradients(self, ids: Ids, embeddings: Tensor, label: int) -> Tensor:
-        """(m, t, d) of the probability of a label."""
-        parts = []
+    def gradients(self, ids: Ids, embeddings: Tensor, label: int) -> tuple[Tensor, Floats]:
+        """(m, t, d) of the probability of a label, and (m,) that probability."""
+        parts, probabilities = [], []
         for part in torch.split(embeddings, AT_ONCE):
             point = part.detach().requires_grad_()
-            (found,) = torch.autograd.grad(self.probability(ids, point, label).sum(), point)
-            parts.append(found)
-        return torch.cat(parts)
+            probability = self.probability(ids, point, label)
+            parts.append(torch.autograd.grad(probability.sum(), point)[0])
+            probabilities.append(probability.detach().cpu().numpy())
+        return torch.cat(parts), np.concatenate(probabilities)
 
 
 @contextlib.contextmanager
@@ -73,64 +74,52 @@ def made(
     def attribution(text: Coalitions, label: int, name: str) -> Floats:
         if isinstance(method, GradientTimesInput):
             return _over_windows(text, lambda ids, place: _times_input(embedded, ids, label))
-        change = change_of(embedded, text, label)
-        steps = method.steps
-        for _ in range(DOUBLINGS + 1):
-            attributions = integrated(embedded, text, label, steps)
-            if abs(float(attributions.sum()) - change) <= method.max_completeness_delta:
-                break
-            steps *= 2
-        return attributions
+        return _over_windows(text, lambda ids, place: Way(embedded, ids, place, label).sums(method))
 
     return attribution
 
 
-def _times_input(embedded: Embedded, ids: Ids, label: int) -> Tensor:
+def _times_input(embedded: Embedded, ids: Ids, label: int) -> Floats:
     """(t,)"""
     inputs = embedded.embeddings(ids)
-    return (embedded.gradients(ids, inputs[None], label)[0] * inputs).sum(-1)
+    gradients, _ = embedded.gradients(ids, inputs[None], label)
+    return _numbers((gradients[0] * inputs).sum(-1))
 
 
-def integrated(embedded: Embedded, text: Coalitions, label: int, steps: int) -> Floats:
-    """(n,) attributions, whose sum is near the change of the probability.
+class Way:
+    """From a window with all words taken away to the window, on a straight line.
 
-    By Gauss and Legendre's rule, exact for polynomials of degree below twice the steps.
     Source: Sundararajan et al. 2017, arXiv:1703.01365.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
 
-    def of_window(ids: Ids, place: Ids) -> Tensor:
-        start, end = _ends(embedded, ids, place)
-        way = torch.from_numpy((nodes + 1) / 2).to(end)[:, None, None]
-        gradients = embedded.gradients(ids, start + way * (end - start), label)
-        share = torch.from_numpy(weights / 2).to(end)[:, None, None]
-        return ((end - start) * (share * gradients).sum(0)).sum(-1)
+    def __init__(self, embedded: Embedded, ids: Ids, place: Ids, label: int) -> None:
+        masked = np.where(place >= 0, embedded.instead, ids)
+        self.start = embedded.embeddings(masked)
+        self.step = embedded.embeddings(ids) - self.start
+        self.embedded, self.ids, self.label = embedded, ids, label
 
-    return _over_windows(text, of_window)
+    def sums(self, method: IntegratedGradients) -> Floats:
+        """(t,) what each token adds on the whole way."""
+        return wayintegral.integrated(self._slopes, method.steps, method.max_completeness_delta)
 
-
-def change_of(embedded: Embedded, text: Coalitions, label: int) -> float:
-    """By how much the text is more probable than with all its words taken away: of its windows,
-    on average."""
-    changes = []
-    for ids, place in zip(text.words.ids, text.words.places, strict=True):
-        with torch.no_grad():
-            low, high = embedded.probability(ids, torch.stack(_ends(embedded, ids, place)), label)
-        changes.append(float(high - low))
-    return float(np.mean(changes))
+    def _slopes(self, places: Sequence[float]) -> tuple[Floats, Floats]:
+        """(m, t) of the tokens at some places of the way, and (m,) the probability there."""
+        at = torch.tensor(places, dtype=self.step.dtype, device=self.step.device)
+        points = self.start + at[:, None, None] * self.step
+        gradients, probabilities = self.embedded.gradients(self.ids, points, self.label)
+        return _numbers((gradients * self.step).sum(-1)), probabilities
 
 
-def _ends(embedded: Embedded, ids: Ids, place: Ids) -> tuple[Tensor, Tensor]:
-    """Embeddings (t, d) with all words of a window taken away, and as it is."""
-    start = np.where(place >= 0, embedded.instead, ids)
-    return embedded.embeddings(start), embedded.embeddings(ids)
+def _numbers(tensor: Tensor) -> Floats:
+    numbers: Floats = tensor.double().cpu().numpy()
+    return numbers
 
 
-def _over_windows(text: Coalitions, of_window: Callable[[Ids, Ids], Tensor]) -> Floats:
+def _over_windows(text: Coalitions, of_window: Callable[[Ids, Ids], Floats]) -> Floats:
     """(n,) sums over the tokens of each word, of the mean over the windows that the model reads."""
     words = text.words
     found = np.zeros(len(words))
     for ids, place in zip(words.ids, words.places, strict=True):
-        tokens = of_window(ids, place).double().cpu().numpy()  # (t,)
+        tokens = of_window(ids, place)  # (t,)
         np.add.at(found, place[place >= 0], tokens[place >= 0])
     return found / len(words.ids)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lmspec.methods import metrics
-from lmspec.methods.encoding import balanced
 from lmspec.methods.reading import probabilities
 from lmspec.specs.training import LogisticRegression
 
@@ -79,6 +78,7 @@ def fit(
     recipe: LogisticRegression,
     train_of: Ints | None = None,
     dev_of: Ints | None = None,
+    each: Floats | None = None,
 ) -> Fitted:
     """Fit for each inverse regularization; keep the lowest calibrated log loss on dev texts.
 
@@ -89,6 +89,7 @@ def fit(
     truth, dev_truth  (n,) positions of the texts' labels
     train_of, dev_of  (w,) position of each row's text, ascending; None: one row a text
     classes           k
+    each              (n,) how much each training text counts; None: all the same
     Raises ValueError if all training texts have one label.
     """
     # here: a model is read without them, and they take half a second of CPU time
@@ -98,7 +99,7 @@ def fit(
     if len(present) < 2:
         raise ValueError("all training texts have the same label")
     rows_of = np.arange(len(truth)) if train_of is None else train_of
-    shares = _shares(truth, rows_of, recipe)
+    shares = _shares(np.ones(len(truth)) if each is None else each, rows_of)
     solver = Regression(max_iter=recipe.max_iterations, warm_start=True)
     rows, unturned = turned(train, len(present) if len(present) > 2 else 1)
     learned, held_out = Texts(train, truth, train_of), Texts(dev, dev_truth, dev_of)
@@ -132,9 +133,8 @@ class Texts:
     of: Ints | None
 
 
-def _shares(truth: Ints, rows_of: Ints, recipe: LogisticRegression) -> Floats:
-    """(w,) weight of each row; the rows of a text share its weight."""
-    each = balanced(truth) if recipe.class_weights == "balanced" else np.ones(len(truth))
+def _shares(each: Floats, rows_of: Ints) -> Floats:
+    """(w,) weight of each row; the rows of a text share its weight, (n,)."""
     shares = each[rows_of]
     result: Floats = shares / np.bincount(rows_of)[rows_of]
     return result

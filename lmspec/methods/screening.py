@@ -27,6 +27,7 @@ class Document(NamedTuple):
     personal  kinds of personal data in its text
     redacted  kinds of which it has placeholders in their place
     was       of a row with an annotation, the label that its table gives; None if it gives none
+    kept      values of the columns that its table keeps, in their order; None of a missing one
     """
 
     id: str
@@ -42,6 +43,7 @@ class Document(NamedTuple):
     personal: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ()
     was: str | None = None
+    kept: tuple[str | None, ...] = ()
 
 
 class Rejected(NamedTuple):
@@ -93,7 +95,8 @@ def screened(
     group = grouping.group_of(given, table.group, table.name)
     repaired = spec.clean.fix_unicode and spec.clean.unescape_html
     common = name if repaired else cleaning.common_id(raw)
-    document = Document(name, text, label, group, table.name, row, common, was=was)
+    kept = tuple(given[column] for column in table.keep)
+    document = Document(name, text, label, group, table.name, row, common, was=was, kept=kept)
     return _searched(document, written, spec)
 
 
@@ -149,6 +152,7 @@ def _conversation(
         turns,
         conversing.answer_id(written),
         choices,
+        kept=tuple(given[column] for column in table.keep),
     )
     return _searched(document, conversing.text_of(written), spec)
 

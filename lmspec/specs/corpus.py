@@ -95,6 +95,7 @@ class Table(Spec):
         checks.turns_have_no_label,
         checks.columns_are_named,
         checks.format_has_the_turns,
+        checks.kept_columns_have_names_of_their_own,
     )
     name: Name = Field(description="value of the column `table`; metrics are broken down by it")
     of: Annotated[Ref, To(("sources",))] = Field(description="the source that holds the file")
@@ -119,6 +120,13 @@ class Table(Spec):
         description="where the label comes from; null: no row has one, for pre-training"
     )
     group: Group | None = Field(description="which rows belong together; null: each row alone")
+    keep: tuple[Column, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=100,
+        description="further columns that rows keep under their names, as text: for groups of"
+        " scores and the balance of a training. `missing` stands for no value",
+    )
 
 
 class Clean(Spec):

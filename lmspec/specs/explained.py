@@ -41,13 +41,17 @@ class IntegratedGradients(Spec):
         " changes. Of networks, not of graphs"
     )
     steps: int = Field(
-        ge=1, le=1024, description="points of the quadrature (Gauss-Legendre) of each text at first"
+        ge=1,
+        le=1024,
+        description="equal parts into which the way is cut at first; Simpson's rule is applied to"
+        " each",
     )
     max_completeness_delta: float = Field(
         gt=0,
         le=1,
-        description="the steps are doubled, at most five times, until the sum is as near as this to"
-        " the change of the probability",
+        description="the attributions of a text sum to the change of its probability within this: a"
+        " part of the way is halved, at most ten times, while its own sum is off by more than half"
+        " of it",
     )
 
 

@@ -23,9 +23,20 @@ class Terms(Spec):
 class ByColumn(Spec):
     """A group for each value."""
 
+    holds = (checks.values_are_of_kept_columns,)
     kind: Literal["column"] = Field(description="texts with one value of a column")
     name: Name = Field(description="of this way to group, in the names of metrics")
-    column: Literal["table", "label"] = Field(description="of the predictions")
+    column: str = Field(
+        min_length=1, max_length=1000, description="table, label, or one that the corpus keeps"
+    )
+    values: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] | None = Field(
+        default=None,
+        strict=False,
+        min_length=2,
+        max_length=100,
+        description="groups of a column that the corpus keeps, by its values; texts with others"
+        " are in none. Of table and label, all values are groups",
+    )
 
 
 class ByTerms(Spec):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lmspec.specs.balance import Balance
 from lmspec.specs.base import Spec
 from lmspec.specs.checks import training as checks
 from lmspec.specs.optimizers import Optimizer
@@ -59,6 +60,13 @@ ClassWeights = Annotated[
         " examples of the label), so that rare labels count as much as frequent ones"
     ),
 ]
+
+
+BALANCE = Field(
+    default=None,
+    description="how much a training text counts by its group and label, of classifiers; without"
+    " it, all groups count by their size",
+)
 
 
 class CrossEntropy(Spec):
@@ -163,6 +171,7 @@ class GradientDescent(Spec):
         checks.schedule_fits_the_steps,
         checks.batch_is_divided,
         checks.a_private_row_counts_once,
+        checks.balance_has_the_labels,
     )
     kind: Literal["gradient_descent"] = Field(
         description="for networks: steps along the gradient of batches"
@@ -221,6 +230,7 @@ class GradientDescent(Spec):
         " transformer; without it, none",
     )
     class_weights: ClassWeights
+    balance: Balance | None = BALANCE
     loss: Annotated[CrossEntropy | Focal, Field(discriminator="kind")] | None = Field(
         default=None, description="loss against the labels; without it, cross-entropy"
     )
@@ -249,6 +259,7 @@ class LogisticRegression(Spec):
     a temperature there. Source: Guo et al. 2017, arXiv:1706.04599.
     """
 
+    holds = (checks.balance_has_the_labels,)
     kind: Literal["logistic_regression"] = Field(
         description="for fixed features: one linear layer, fitted to the end"
     )
@@ -259,6 +270,7 @@ class LogisticRegression(Spec):
         description="values of C to try; of equally good ones the smallest is kept",
     )
     class_weights: ClassWeights
+    balance: Balance | None = BALANCE
     max_iterations: int = Field(
         ge=1, le=100_000, description="of the solver (L-BFGS), for each value of C"
     )

@@ -3,17 +3,17 @@ gradients of a network.
 
 Weights of tokens are summed over the word that they belong to. The way begins where each token of a
 word is the filler; template, earlier turns and answer stay as they are. Source: Sundararajan et al.
-2017, arXiv:1703.01365; Gauss and Legendre's rule, exact for polynomials of degree below twice the
-steps.
+2017, arXiv:1703.01365; by the rule of methods/wayintegral.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lmspec.methods import wayintegral
 from lmspec.methods.attributing import Attribution
 from lmspec.methods.coalitions import Coalitions
 from lmspec.methods.reading import Floats, Ids
@@ -21,7 +21,6 @@ from lmspec.specs.explained import GradientTimesInput, IntegratedGradients
 from lmspec.writing.prompted import Prompted
 
 AT_ONCE = 8  # points of the way whose gradients are computed together
-DOUBLINGS = 5
 
 
 def made(
@@ -35,13 +34,7 @@ def made(
         way = Way(network, text, filler_id)
         if isinstance(method, GradientTimesInput):
             return way.times_input()
-        change, steps = way.change, method.steps
-        for _ in range(DOUBLINGS + 1):
-            found = way.integrated(steps)
-            if abs(float(found.sum()) - change) <= method.max_completeness_delta:
-                break
-            steps *= 2
-        return found
+        return wayintegral.integrated(way.slopes, method.steps, method.max_completeness_delta)
 
     return attribution
 
@@ -58,13 +51,6 @@ class Way:
             self.start, self.end = (self._embedded(tokens) for tokens in (filled, ids))
         self.answer = torch.from_numpy(answer).to(self.end.device)
 
-    @property
-    def change(self) -> float:
-        """Nats per token that the words of the prompt add to the answer."""
-        with torch.no_grad():
-            low, high = self.likelihood(torch.stack([self.start, self.end]))
-        return float(high - low)
-
     def likelihood(self, embeddings: Tensor) -> Tensor:
         """(m,) nats per token of the answer, for embeddings (m, t, d)."""
         logits = self.network(
@@ -74,29 +60,25 @@ class Way:
         wanted = self.answer.expand(len(each), -1)[..., None]
         return each.gather(-1, wanted)[..., 0].mean(-1)
 
-    def integrated(self, steps: int) -> Floats:
-        """(n,) weights of words, whose sum is near the change."""
-        nodes, weights = np.polynomial.legendre.leggauss(steps)
-        total = torch.zeros_like(self.end)
-        for points, shares in self._parts(nodes, weights):
-            point = self.start + points[:, None, None] * (self.end - self.start)
-            total += (shares[:, None, None] * self._gradients(point)).sum(0)
-        return self._by_word(total * (self.end - self.start))
+    def slopes(self, places: Sequence[float]) -> tuple[Floats, Floats]:
+        """(m, n) of the words at some places of the way, and (m,) the log probability there."""
+        step, slopes, values = self.end - self.start, [], []
+        for at in torch.split(torch.tensor(places).to(step), AT_ONCE):
+            gradients, value = self._gradients(self.start + at[:, None, None] * step)
+            slopes += [self._by_word(each * step) for each in gradients]
+            values.append(value)
+        return np.stack(slopes), np.concatenate(values)
 
     def times_input(self) -> Floats:
         """(n,) weights of words, by one gradient."""
-        return self._by_word(self._gradients(self.end[None])[0] * self.end)
+        return self._by_word(self._gradients(self.end[None])[0][0] * self.end)
 
-    def _parts(self, nodes: Floats, weights: Floats) -> Iterator[tuple[Tensor, Tensor]]:
-        """Places on the way in 0..1, and their shares, some at a time."""
-        both = (torch.from_numpy(values).to(self.end) for values in ((nodes + 1) / 2, weights / 2))
-        yield from zip(*(torch.split(values, AT_ONCE) for values in both), strict=True)
-
-    def _gradients(self, embeddings: Tensor) -> Tensor:
-        """(m, t, d) of the log probability per token."""
+    def _gradients(self, embeddings: Tensor) -> tuple[Tensor, Floats]:
+        """(m, t, d) of the log probability per token, and (m,) that."""
         point = embeddings.detach().requires_grad_()
-        (found,) = torch.autograd.grad(self.likelihood(point).sum(), point)
-        return found
+        value = self.likelihood(point)
+        (found,) = torch.autograd.grad(value.sum(), point)
+        return found, value.detach().cpu().numpy()
 
     def _embedded(self, ids: Ids) -> Tensor:
         found: Tensor = self.network.get_input_embeddings()(

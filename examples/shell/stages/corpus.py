@@ -68,7 +68,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     contradictions = [[cleaned[i] for i in rows] for rows in found.contradictions]
     say_contradictions(contradictions, spec.contradictions)
     kept = sorted(document for i, document in enumerate(cleaned) if i not in found.of)
-    frame = framed(kept, turns)
+    frame = framed(kept, turns, spec.tables)
     write(spec, kept, frame, rejected, out)
     counts = {
         "documents": frame.height,
@@ -215,17 +215,32 @@ def by_table(frame: pl.DataFrame) -> dict[str, dict[str, object]]:
     }
 
 
-def framed(kept: Sequence[Document], turns: bool) -> pl.DataFrame:
+def framed(kept: Sequence[Document], turns: bool, tables: Sequence[Table]) -> pl.DataFrame:
     """The rows that are kept, in their order. turns: they are conversations."""
     rows = [tuple(document[: len(documents.DOCUMENT)]) for document in kept]
     if not turns:
-        return pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
+        frame = pl.DataFrame(rows, schema=documents.DOCUMENT, orient="row")
+        return frame.with_columns(further(kept, tables))
     turned = [[turn._asdict() for turn in document.turns] for document in kept]
     whole: list[tuple[object, ...]] = [(*row, t) for row, t in zip(rows, turned, strict=True)]
-    if not any(document.choices for document in kept):
-        return pl.DataFrame(whole, schema=documents.CONVERSATION, orient="row")
-    chosen = [(*row, list(document.choices)) for row, document in zip(whole, kept, strict=True)]
-    return pl.DataFrame(chosen, schema=documents.MULTIPLE_CHOICE, orient="row")
+    schema = documents.CONVERSATION
+    if any(document.choices for document in kept):
+        whole = [(*row, list(document.choices)) for row, document in zip(whole, kept, strict=True)]
+        schema = documents.MULTIPLE_CHOICE
+    frame = pl.DataFrame(whole, schema=schema, orient="row")
+    return frame.with_columns(further(kept, tables))
+
+
+def further(kept: Sequence[Document], tables: Sequence[Table]) -> list[pl.Series]:
+    """A column for each name that a table keeps; rows of the other tables have no value."""
+    place = {table.name: {name: i for i, name in enumerate(table.keep)} for table in tables}
+    names = dict.fromkeys(name for table in tables for name in table.keep)
+
+    def value(row: Document, name: str) -> str | None:
+        at = place[row.table].get(name)
+        return None if at is None else row.kept[at]
+
+    return [pl.Series(name, [value(row, name) for row in kept], pl.String) for name in names]
 
 
 def repeated(row: Document, other: Document, reason: str) -> Rejected:

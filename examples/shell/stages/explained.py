@@ -16,7 +16,7 @@ import polars as pl
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import attributions, documents, examples
-from lmspec.methods import attributing, concordance, faithfulness
+from lmspec.methods import attributing, concordance, faithfulness, shares
 from lmspec.methods.faithfulness import Faithfulness
 from lmspec.methods.reading import Floats, Ids
 from lmspec.methods.subject import Answer, Explainable
@@ -119,6 +119,7 @@ def explain(subject: Explainable, row: Mapping[str, Any], spec: ExplainedSpec) -
     label = int(text.whole.argmax())
     found = _rounded(subject.attribution(text, label, name))
     random = attributing.control(spec.control.seed, len(words), name, number=1)
+    text(faithfulness.questions(found, random, spec.fractions))
     return Explained(
         row,
         words,
@@ -159,9 +160,7 @@ def again(subject: Explainable, explained: Sequence[Explained]) -> Floats:
 def measured(explained: Sequence[Explained], most: float) -> dict[str, Any]:
     """Means over the texts, whose groups are what was sampled. most: that a text can lose"""
     change, difference = (-most, most), (-2 * most, 2 * most)
-    groups = concordance.numbered(
-        [one.row["group"] or f"text {one.row['id']}" for one in explained]
-    )
+    groups = shares.documents([one.row["group"] for one in explained])
     method, control = (
         [getattr(one, name) for one in explained] for name in ("faithful", "control")
     )

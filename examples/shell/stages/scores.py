@@ -73,7 +73,7 @@ def predicted(
             calibrated.add(result, parts, test, probability, model)
         if grouped:
             seed = needs.bits.seed
-            result["groups"] = grouped.measured(spec.groups, parts[-1], model.labels, seed)
+            result["groups"] = grouped.measured(spec.groups, parts[-1], frame, model.labels, seed)
         answers = parts[-1]["label"].to_list(), parts[-1]["predicted"].to_list()
         results[name.name] = result | counted(model.labels, *answers)
         results[name.name]["overlap"] = overlap.count(mine)

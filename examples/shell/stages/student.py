@@ -7,7 +7,7 @@ from pathlib import Path
 from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, examples, kinds
-from lmspec.methods import coverage, encoding, metrics
+from lmspec.methods import balancing, coverage, encoding, metrics
 from lmspec.methods.network import Classifier
 from lmspec.specs.checks.student import WITH_LAYERS
 from lmspec.specs.numerics import Numerics
@@ -33,19 +33,23 @@ def build(spec: StudentSpec, needs: stage.Needs, out: Path) -> stage.Report:
     teacher = checkpoint.read(needs[spec.teacher])
     architecture = checkpoint.architecture(teacher.kind)
     teacher.model.to(needs.machine.device)
+    recipe = descent(spec.training)
+    further = {"train": balancing.columns(recipe), "dev": ()}
     new, dev = (
-        examples.read(needs[spec.on], split, teacher.reader, teacher.labels)
-        for split in ("train", "dev")
+        examples.read(needs[spec.on], split, teacher.reader, teacher.labels, columns)
+        for split, columns in further.items()
     )
     new.require_two_labels(spec.on)
     for split, part in (("train", new), ("dev", dev)):
         for line in part.described(split, teacher.reader, teacher.labels):
             stage.say(line)
+    for line in balancing.described(recipe, new.truth, new.documents):
+        stage.say(line)
     answers = distilling.answers(teacher.model, new.windows.ids, teacher.pad_id, spec.layers)
-    of_text, recipe = new.windows.of_text, descent(spec.training)
+    of_text = new.windows.of_text
     objective = teaching.taught(
         new.truth[of_text],
-        encoding.weights(recipe.class_weights, new.truth, of_text),
+        encoding.weights(balancing.of_texts(recipe, new.truth, new.documents), of_text),
         answers,
         spec.distillation,
         recipe.loss,

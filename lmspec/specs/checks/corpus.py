@@ -137,7 +137,21 @@ def read_columns(table: Values) -> list[tuple[Steps, str]]:
         used += [(("turns", "system"), turns["system"])] if turns["system"] else []
     used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
+    used += [(("keep", i), name) for i, name in enumerate(table.get("keep") or ())]
     return used
+
+
+OWN_COLUMNS = ("id", "text", "label", "group", "table", "turns", "choices")  # of documents
+
+
+def kept_columns_have_names_of_their_own(table: Values) -> Iterator[Disagreement]:
+    """Documents have columns of their own, under whose names nothing else is kept."""
+    kept = table.get("keep") or ()
+    yield from _listed_once(("keep",), "column", kept)
+    for i, name in enumerate(kept):
+        if name in OWN_COLUMNS:
+            found = f"documents have a column '{name}' of their own"
+            yield Disagreement(("keep", i), found, "rename it in the file")
 
 
 def text_or_turns(table: Values) -> Iterator[Disagreement]:

@@ -94,6 +94,9 @@ def tokens_are_learned_as_they_can_be(model: Mapping[str, Any]) -> Iterator[Disa
     if training["class_weights"] != "none":
         found = "tokens are no classes to weigh"
         yield Disagreement(("training", "class_weights"), found, "write none", others)
+    if training.get("balance") is not None:
+        found = "tokens have no label whose groups could be balanced"
+        yield Disagreement(("training", "balance"), found, "remove it", others)
     loss = training.get("loss")
     if loss is not None and loss["kind"] != "cross_entropy":
         found = f"{loss['kind']} is a loss of labels"

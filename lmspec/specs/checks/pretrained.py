@@ -31,6 +31,9 @@ def guesses_are_watched(pretrained: Mapping[str, Any]) -> Iterator[Disagreement]
     if training["class_weights"] != "none":
         found = "tokens have no weights of labels"
         yield Disagreement(("training", "class_weights"), found, "write none")
+    if training.get("balance") is not None:
+        found = "tokens have no label whose groups could be balanced"
+        yield Disagreement(("training", "balance"), found, "remove it")
     if training.get("loss") is not None:
         found = "the loss is the cross-entropy of the guessed tokens"
         yield Disagreement(("training", "loss"), found, "remove it")

@@ -49,6 +49,17 @@ def a_private_row_counts_once(training: Mapping[str, Any]) -> Iterator[Disagreem
     if training["class_weights"] != "none":
         found = "weights of classes follow from the labels of all rows, which no noise hides"
         yield Disagreement(("class_weights",), found, "write none", others)
+    if training.get("balance") is not None:
+        found = "how much a row counts follows from all rows, which no noise hides"
+        yield Disagreement(("balance",), found, "remove it", others)
+
+
+def balance_has_the_labels(training: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """A balance is of labels within groups, so labels are not weighed again."""
+    if training.get("balance") is not None and training["class_weights"] != "none":
+        found = "the balance of groups weighs the labels of each group already"
+        others = ((("balance",), "the balance"),)
+        yield Disagreement(("class_weights",), found, "write none", others)
 
 
 def copies_of_weights(training: Mapping[str, Any]) -> int:
