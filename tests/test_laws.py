@@ -328,7 +328,7 @@ ADDED = {
     "Clean": {"look_alikes"},
     "CorpusSpec": {"corrections", "deleted", "redact"},
     "Phrases": {"contexts", "negation", "swaps", "templates"},
-    "AttackedSpec": {"canaries", "reference"},
+    "AttackedSpec": {"canaries", "extraction", "reference"},
     "ExplainedSpec": {"answers"},
     "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
     "ModelSpec": {"rows"},

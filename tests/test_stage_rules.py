@@ -764,6 +764,15 @@ def _canaries_of_no_table(folder: Path) -> None:
     _an_attack(folder, '{"splits.a": ["train", "dev"]}', canaries="birds")
 
 
+def _an_extraction_from_a_cnn(folder: Path) -> None:
+    from lmspec.specs.base import Ref
+    from stages import attacked_writer
+    from tests import explaining
+
+    made = explaining.written(explaining.drawn([("a", 0), ("b", 1)])[0], folder / "cnn")
+    attacked_writer.opened(Ref("model.cnn"), needs(model_cnn=made))
+
+
 def _deleted_rows_that_are_not_there(folder: Path) -> None:
     from stages import corpus
 
@@ -834,6 +843,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "members-were-trained-on": (_an_attack_on_others, r"model\.m was not trained on splits\.a"),
     "references-saw-neither": (_a_reference_that_has_seen_it, r"model\.r has seen splits\.a, too"),
     "canaries-are-a-table": (_canaries_of_no_table, "of the table birds: nothing is planted"),
+    "extraction-is-of-writers": (_an_extraction_from_a_cnn, "which writes no token after another"),
     "own-metrics-exist": (_a_metric_without_a_file, "metrics.shell has no file metrics/shell.py"),
     "format-suits-the-kind": (_a_cache_of_a_classifier, "of kind cnn writes nothing"),
     "format-is-of-the-model": (_a_graph_of_another_family, "no graph is made of a gpt2"),

@@ -41,4 +41,47 @@ def canaries_are_a_table(specs: Specs) -> Disagreements:
             yield Disagreement((*name, "canaries"), found, f"it has {', '.join(tables)}")
 
 
-RULES = members_were_trained_on, references_saw_neither, canaries_are_a_table
+def extraction_is_of_writers(specs: Specs) -> Disagreements:
+    """What is extracted is written; labels cannot be."""
+    for name, attacked in specs.of("attacked"):
+        origin, model = specs.first(name)
+        kind, extraction = model["architecture"]["kind"], attacked.get("extraction")
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if extraction and kind != "causal":
+            found = f"a model of kind {kind} writes no text"
+            yield Disagreement((*name, "extraction"), found, "remove it", (place,))
+        elif not extraction and kind == "causal":
+            found = f"a model of kind {kind} has answers, no labels"
+            remedy = "say what it must not write: `extraction: {learned_rows: null, ...}`"
+            yield Disagreement(name, found, remedy, (place,))
+        elif extraction and not extraction["prefix_tokens"] and not model["architecture"]["prompt"]:
+            null = (*origin, "architecture", "prompt"), "null"
+            found = f"{origin} has no prompt, so nothing is given of a text"
+            at = (*name, "extraction", "prefix_tokens")
+            yield Disagreement(at, found, "give it some tokens", (null,))
+
+
+def learned_rows_are_the_models(specs: Specs) -> Disagreements:
+    """Rows of a split that were not drawn for a training are as new to the model as test rows."""
+    for name, attacked in specs.of("attacked"):
+        extraction = attacked.get("extraction")
+        if not extraction:
+            continue
+        for member in specs.line(name):
+            if specs[member].get("on") != attacked["on"] or "training" not in specs[member]:
+                continue
+            rows, given = specs[member].get("rows"), extraction["learned_rows"]
+            if rows != given:
+                found = f"{member} learned {f'{rows:,} rows' if rows else 'all rows'} of it"
+                others = (((*member, "rows"), "its rows"),) if rows else ()
+                remedy = f"write {rows or 'null'}"
+                yield Disagreement((*name, "extraction", "learned_rows"), found, remedy, others)
+
+
+RULES = (
+    members_were_trained_on,
+    references_saw_neither,
+    canaries_are_a_table,
+    extraction_is_of_writers,
+    learned_rows_are_the_models,
+)

@@ -18,11 +18,11 @@ from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
-BUNDLE, TRACED, EXPLAINED = "bundle", "traced", "explained"
+BUNDLE, TRACED, EXPLAINED, ATTACKED = "bundle", "traced", "explained", "attacked"
 MADE = {  # nouns that take a model of a kind
     "causal": (
         *("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
-        *(TRACED, EXPLAINED),
+        *(TRACED, EXPLAINED, ATTACKED),
     ),
     "nearest": ("model", SCORES),
 }

@@ -4,12 +4,34 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lmspec.specs.base import Artifact, Ref, To
+from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.results import Metric, Table
-from lmspec.specs.scores import GRAPHS, MODELS, format_of
+from lmspec.specs.scores import DECODER, GRAPHS, MODELS, format_of
 
 ATTACKS = ("confidence", "reference")
 MEASURED = ("auc", "tpr")
+WRITER = ("lmspec.formats.writer", "lmspec.writing.torchdecoder")  # read models that write
+
+
+class Extraction(Spec):
+    """Is a train text written verbatim from its beginning?
+
+    Source: Carlini et al. 2023, arXiv:2202.07646 (k-extractable); 2021, arXiv:2012.07805.
+    """
+
+    learned_rows: int | None = Field(
+        ge=1,
+        description="`rows` of the model that learned `on`: those alone are train texts; null: all",
+    )
+    prefix_tokens: int = Field(
+        ge=0,
+        le=4096,
+        description="tokens of the answer that are given, after its prompt; of plain text, of its"
+        " beginning",
+    )
+    tokens: int = Field(
+        ge=1, le=4096, description="tokens that must follow as they are; shorter texts do not count"
+    )
 
 
 class AttackedSpec(Artifact):
@@ -18,7 +40,8 @@ class AttackedSpec(Artifact):
     By the probability of the label (Yeom et al. 2018, arXiv:1709.01604), by how much it is above
     that of a reference model (Watson et al. 2021, arXiv:2111.08440), and by canaries: planted texts
     whose rank among such that were not planted says how far they are remembered (Carlini et al.
-    2019, arXiv:1802.08232).
+    2019, arXiv:1802.08232). Of a model that writes by the log probability of a token of its answer,
+    and by what it writes verbatim.
     """
 
     noun = "attacked"
@@ -38,6 +61,19 @@ class AttackedSpec(Artifact):
         ),
         Metric("members"),
         Metric("others"),
+        *(
+            metric
+            for side in ("train", "test")
+            for metric in (
+                Metric(f"extraction.{side}", "lower" if side == "train" else None, True),
+                Metric(f"extraction.{side}_low", share=True),
+                Metric(f"extraction.{side}_high", "lower" if side == "train" else None, True),
+                Metric(f"extraction.{side}_texts"),
+            )
+        ),
+        Metric("extraction.difference", "lower"),
+        Metric("extraction.difference_low"),
+        Metric("extraction.difference_high", "lower"),
         Metric("canaries.exposure", "lower"),
         Metric("canaries.exposure_low"),
         Metric("canaries.exposure_high", "lower"),
@@ -67,9 +103,18 @@ class AttackedSpec(Artifact):
         " are planted, its test rows are what they are ranked among; without it, none are",
     )
 
+    extraction: Extraction | None = Field(
+        default=None,
+        description="of models that write, and needed there: are train texts written verbatim?",
+    )
+
     def modules(self) -> tuple[str, ...]:
         both = (self.of, *([self.reference] if self.reference else []))
-        return tuple(dict.fromkeys(format_of(ref) for ref in both))
+        if self.extraction is None:
+            return tuple(dict.fromkeys(format_of(ref) for ref in both))
+        readers = (WRITER if ref.noun in MODELS else (DECODER,) for ref in both)
+        modules = (module for reader in readers for module in reader)
+        return ("stages.attacked_writer", *dict.fromkeys(modules))
 
     def reads_like(self) -> Ref | None:
         return self.of if self.of.noun in MODELS else None
