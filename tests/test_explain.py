@@ -227,6 +227,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
     """The fields that may, by the schema; and in the folder's params.yaml the artifacts that do."""
     assert list(explain.referring("sources")) == [
         "corpus.tables.of",
+        "corpus.tables.label.votes.functions.lexicon.of",
         "augmented.add.synonyms.words.table.of",
         "augmented.add.synonyms.words.wordnet.of",
         "pretrained.of",

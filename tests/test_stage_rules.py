@@ -780,6 +780,18 @@ def _deleted_rows_that_are_not_there(folder: Path) -> None:
     corpus.build(spec, needs(sources_old=folder), folder)
 
 
+def _a_lexicon_that_is_not_there(folder: Path) -> None:
+    from stages import voted_corpus
+
+    function = {"kind": "lexicon", "name": "a", "of": None, "file": "gone.tsv", "bands": None}
+    label = {"kind": "votes", "functions": [function], "model": "majority", "min_votes": 1}
+    old = GOOD["corpus"]["old"]
+    tables = [old["tables"][0] | {"label": label}]
+    spec = type(SPECS.corpus["old"]).model_validate(old | {"tables": tables})
+    (folder / "old.csv").write_text("text,document\nfine,a\n")
+    voted_corpus.labels_of(spec.tables[0], spec, needs(sources_old=folder))  # type: ignore[attr-defined, arg-type]
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
@@ -790,6 +802,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "answers-are-there": (_rows_without_answers, "no row is left: 3 no answer"),
     "corrections-can-be-read": (_a_file_of_annotations_that_is_not_there, "there is no such file"),
     "deleted-rows-can-be-read": (_deleted_rows_that_are_not_there, "it cannot be read"),
+    "labelling-functions-can-vote": (_a_lexicon_that_is_not_there, "there is no such file"),
     "listed-texts-have-labels": (
         _suspects_among_texts_without_labels,
         r"1 of the labels \[\] have two rows",

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from lmspec.errors import LmspecError
 from lmspec.formats.plaintext import require_utf8, shown
-from lmspec.specs.corpus import Delimited
+from lmspec.specs.tabular import Delimited
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 SEPARATOR_NAMES = {"csv": "comma", "tsv": "tab"}

@@ -9,7 +9,9 @@ import polars as pl
 from lmspec.errors import LmspecError, some
 from lmspec.formats import delimited, jsonlines, nested, plaintext
 from lmspec.specs.checks.corpus import read_columns
-from lmspec.specs.corpus import Delimited, Table
+from lmspec.specs.corpus import Table
+from lmspec.specs.ratings import Listed, RatingsLabel
+from lmspec.specs.tabular import Delimited, Typed
 from lmspec.specs.turns import Messages, MultipleChoice, Nested, PlainText
 
 Row = dict[str, str | None]
@@ -23,23 +25,55 @@ def rows(path: Path, table: Table) -> Iterator[Row]:
     Raises LmspecError if the file is missing, does not parse, or lacks one of these columns.
     """
     place = f"{table.of} {table.file}"
-    if not path.is_file():
-        root = path.parents[len(PurePosixPath(table.file).parts) - 1]
-        names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
-        raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
+    _require_file(path, table.file, place)
     wanted = {name for _, name in read_columns(table.model_dump())}
     lists: frozenset[str] = frozenset()
     if isinstance(table.turns, Messages):
         lists = frozenset({table.turns.column})
     elif isinstance(table.turns, MultipleChoice) and len(table.turns.choices) == 1:
         lists = frozenset(table.turns.choices)
+    elif isinstance(table.label, RatingsLabel) and table.label.file is None:
+        lists = listed(table.label)
     if isinstance(table.format, Nested):
         return nested.rows(path, table.format, wanted, place, lists)
     if isinstance(table.format, PlainText):
         return plaintext.rows(path, table.format.unit, place)
-    if isinstance(table.format, Delimited):
-        return _delimited(path, table.format, wanted, place)
-    if table.format.kind == "jsonl":
+    return _plain(path, table.format, wanted, place, lists)
+
+
+def ratings(folder: Path, table: Table) -> Iterator[Row]:
+    """Every row of the ratings' file of a table, in its order. folder: of the source.
+
+    Raises LmspecError as `rows`.
+    """
+    rule = table.label
+    if not isinstance(rule, RatingsLabel) or rule.file is None:
+        return rows(folder / table.file, table)
+    place = f"{table.of} {rule.file.file}"
+    path = folder / rule.file.file
+    _require_file(path, rule.file.file, place)
+    wanted = {rule.file.key, *rule.columns()}
+    return _plain(path, rule.file.format, wanted, place, listed(rule))
+
+
+def listed(rule: RatingsLabel) -> frozenset[str]:
+    """The column that may hold lists."""
+    return frozenset({rule.ratings.column} if isinstance(rule.ratings, Listed) else ())
+
+
+def _require_file(path: Path, file: str, place: str) -> None:
+    if not path.is_file():
+        root = path.parents[len(PurePosixPath(file).parts) - 1]
+        names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+        raise LmspecError(place, "there is no such file in the source", f"it holds {some(names)}")
+
+
+def _plain(
+    path: Path, form: Delimited | Typed, wanted: set[str], place: str, lists: frozenset[str]
+) -> Iterator[Row]:
+    if isinstance(form, Delimited):
+        return _delimited(path, form, wanted, place)
+    if form.kind == "jsonl":
         return jsonlines.rows(path, wanted, place, lists)
     return _parquet(path, wanted, place, lists)
 

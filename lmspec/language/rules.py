@@ -34,6 +34,7 @@ from lmspec.language import (
     table_rules,
     target_rules,
     tracing_rules,
+    vote_rules,
     world_rules,
     writing_rules,
 )
@@ -400,6 +401,7 @@ RULES = (
     table_is_in_its_source,
     *table_rules.RULES,
     *annotation_rules.RULES,
+    *vote_rules.RULES,
     model_rules.length_fits_positions,
     teacher_has_layers,
     update_trains_a_network,

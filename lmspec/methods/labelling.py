@@ -1,8 +1,8 @@
 """labelling: the label of a row, from a column or from a score, or why it has none."""
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lmspec.specs.corpus import ColumnLabel, ThresholdLabel
 
@@ -16,6 +16,22 @@ class NoLabel:
 
     reason: str
     detail: str
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Labels that follow from all rows of a table at once, such as of ratings.
+
+    labels   of each row, or why it has none
+    beside   name -> a value of each row that is written beside its label
+    metrics  of the table
+    table    rows of the table in git
+    """
+
+    labels: Sequence[str | NoLabel]
+    beside: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    table: Sequence[Mapping[str, object]] = ()
 
 
 def present(value: str | None, missing: Collection[str]) -> str | None:
@@ -43,8 +59,6 @@ def _by_threshold(value: str, rule: ThresholdLabel) -> str | NoLabel:
     if not math.isfinite(score):
         return NoLabel("score is not a number", value)
     for band in rule.bands:
-        if (band.at_least is None or score >= band.at_least) and (
-            band.at_most is None or score <= band.at_most
-        ):
+        if band.holds_score(score):
             return band.label
     return NoLabel("score in no band", value)

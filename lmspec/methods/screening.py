@@ -1,16 +1,19 @@
 """screening: a row of a table as a document, or why it is rejected."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lmspec.methods import cleaning, conversing, grouping, labelling, redacting, swallowed
 from lmspec.methods.annotating import Annotation
 from lmspec.methods.conversing import Turn
 from lmspec.specs.corpus import Clean, ColumnLabel, CorpusSpec, Table, ThresholdLabel
+from lmspec.specs.ratings import RatingsLabel
+from lmspec.specs.votes import VotesLabel
 
 NO_TEXT = "no text"
 NOT_ANNOTATED = "no annotation"
 NONE: Mapping[str, Annotation] = {}
+Label = ColumnLabel | ThresholdLabel | RatingsLabel | VotesLabel
 
 
 class Document(NamedTuple):
@@ -72,8 +75,13 @@ def screened(
     table: Table,
     spec: CorpusSpec,
     annotated: Mapping[str, Annotation] = NONE,
+    whole: str | labelling.NoLabel | None = None,
 ) -> Document | Rejected:
-    """Clean and label a row. annotated: id -> the annotation that gives its label."""
+    """Clean and label a row.
+
+    annotated  id -> the annotation that gives its label
+    whole      its label if that follows from all rows of the table
+    """
     given = {name: labelling.present(cell, table.missing) for name, cell in cells.items()}
     if table.text is None:
         return _conversation(given, row, table, spec)
@@ -84,7 +92,7 @@ def screened(
     fault = cleaning.length_fault(text, spec.clean)
     if fault:
         return Rejected(table.name, row, text, fault, f"{len(text)} characters")
-    label = _label(cells, given, table.label, spec)
+    label = whole or _label(cells, given, table.label, spec)
     written = cleaning.repair(raw, _plain(spec.clean)) if _is_altered(spec) else text
     name, was = cleaning.document_id(written), None
     if name in annotated:
@@ -160,9 +168,10 @@ def _conversation(
 def _label(
     cells: Mapping[str, str | None],
     given: Mapping[str, str | None],
-    rule: ColumnLabel | ThresholdLabel | None,
+    rule: Label | None,
     spec: CorpusSpec,
 ) -> str | labelling.NoLabel | None:
+    assert not isinstance(rule, RatingsLabel | VotesLabel)  # of all rows of a table
     if rule is None:  # a row has a label where others have: of annotations alone
         return labelling.NoLabel(labelling.NO_LABEL, NOT_ANNOTATED) if spec.labels else None
     value = given[rule.column]
@@ -176,6 +185,7 @@ class Rows(NamedTuple):
 
     first      number of the first one, from 1
     annotated  id -> the annotation that gives a row its label
+    whole      of a table whose labels follow from all of its rows: those of these rows
     """
 
     cells: list[dict[str, str | None]]
@@ -183,18 +193,23 @@ class Rows(NamedTuple):
     table: Table
     spec: CorpusSpec
     annotated: Mapping[str, Annotation] = NONE
+    whole: Sequence[str | labelling.NoLabel] | None = None
 
     def screened(self) -> list[tuple[Document | Rejected, int]]:
         """Each row, and how many other rows its text seems to hold."""
         pattern = swallowed.row_pattern([*self.spec.labels, *_renamed(self.table)])
         # turns may have lines of any form, and plain text has no rows to swallow
         text = self.table.text if self.table.format.kind != "text" else None
+        none: list[str | labelling.NoLabel | None] = [None] * len(self.cells)
+        whole = none if self.whole is None else self.whole
         return [
             (
-                screened(row, number, self.table, self.spec, self.annotated),
+                screened(row, number, self.table, self.spec, self.annotated, label),
                 swallowed.rows_within(row[text] or "", pattern) if text else 0,
             )
-            for number, row in enumerate(self.cells, start=self.first)
+            for number, (row, label) in enumerate(
+                zip(self.cells, whole, strict=True), start=self.first
+            )
         ]
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lmspec.errors import LmspecError, some
 from lmspec.formats import delimited
-from lmspec.specs.corpus import Delimited
+from lmspec.specs.tabular import Delimited
 
 READ = 100  # objects of a JSON file, whose keys are its columns
 # Columns of prompts and answers as people publish them: what they call it, prompt, answer.

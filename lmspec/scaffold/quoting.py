@@ -6,7 +6,7 @@ from typing import Any
 
 from lmspec.errors import LmspecError
 from lmspec.formats import delimited
-from lmspec.specs.corpus import Delimited
+from lmspec.specs.tabular import Delimited
 
 USUAL = {"csv": "double", "tsv": "none"}
 

@@ -1,42 +1,21 @@
 """corpus: cleaned, labelled documents, and the rejected rows with the reason for each."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import Field
 
 from lmspec.specs.base import Artifact, Inside, Name, Ref, Spec, To
 from lmspec.specs.checks import corpus as checks
+from lmspec.specs.checks.bands import bands_are_apart
+from lmspec.specs.ratings import RatingsLabel
 from lmspec.specs.results import Metric
 from lmspec.specs.results import Table as Report
+from lmspec.specs.tabular import Band, Delimited, Label, Typed
 from lmspec.specs.turns import Column, Messages, MultipleChoice, Nested, Pair, PlainText
+from lmspec.specs.votes import VotesLabel
 
-Label = Annotated[str, Field(min_length=1, max_length=100)]
-Bound = Annotated[float, Field(ge=-1e15, le=1e15)]
 Personal = Literal["handles", "emails", "urls", "phones", "cards"]
 PERSONAL: tuple[Personal, ...] = get_args(Personal)
-
-
-class Delimited(Spec):
-    """Tab-separated or comma-separated text in UTF-8."""
-
-    kind: Literal["tsv", "csv"] = Field(description="tsv: separated by tabs; csv: by commas")
-    quoting: Literal["none", "double", "backslash"] = Field(
-        description="how a field holds a separator, a quote or a line break. none: it cannot, a "
-        'quote is text; double: in quotes, with "" for a quote (RFC 4180, pandas); '
-        'backslash: in quotes, with \\" for a quote (Spark, MySQL)'
-    )
-    columns: tuple[Column, ...] | None = Field(
-        strict=False,
-        description="column names of a file without a header line; null: it has one",
-    )
-
-
-class Typed(Spec):
-    """A format that names its columns itself."""
-
-    kind: Literal["jsonl", "parquet"] = Field(
-        description="jsonl: one JSON object a line; parquet: one table"
-    )
 
 
 class ColumnLabel(Spec):
@@ -58,18 +37,10 @@ class ColumnLabel(Spec):
         return checks.as_read(value, self.values)
 
 
-class Band(Spec):
-    """Scores from `at_least` to `at_most`, both included, get this label."""
-
-    label: Label = Field(description="one of the corpus's labels")
-    at_least: Bound | None = Field(description="lower bound; null: none")
-    at_most: Bound | None = Field(description="upper bound; null: none")
-
-
 class ThresholdLabel(Spec):
     """The label follows from a score; a score in no band is rejected."""
 
-    holds = (checks.bands_are_apart,)
+    holds = (bands_are_apart,)
     kind: Literal["threshold"] = Field(description="derive the label from a number")
     column: Column = Field(description="name of the score column")
     bands: tuple[Band, ...] = Field(
@@ -116,9 +87,12 @@ class Table(Spec):
         default=None,
         description="prompts and answers, for models that write; without it, each row is a text",
     )
-    label: Annotated[ColumnLabel | ThresholdLabel, Field(discriminator="kind")] | None = Field(
-        description="where the label comes from; null: no row has one, for pre-training"
-    )
+    label: (
+        Annotated[
+            ColumnLabel | ThresholdLabel | RatingsLabel | VotesLabel, Field(discriminator="kind")
+        ]
+        | None
+    ) = Field(description="where the label comes from; null: no row has one, for pre-training")
     group: Group | None = Field(description="which rows belong together; null: each row alone")
     keep: tuple[Column, ...] = Field(
         default=(),
@@ -163,7 +137,14 @@ class NearDuplicates(Spec):
         return checks.rows_per_band(self.threshold, self.permutations)
 
 
+Rule = TypeVar("Rule", RatingsLabel, VotesLabel)
+# kind of a label that follows from the whole table -> what computes it
+LABELLED_BY = {"ratings": "stages.rated_corpus", "votes": "stages.voted_corpus"}
 CORRECTED = Report("corrected")  # of a corpus with corrections
+RATERS = Report("raters")  # of tables whose raters a model knows
+FUNCTIONS = Report("functions")  # of tables that labelling functions vote on
+RATED = ("rows", "ratings", "raters", "suspected", "disagreed", "signal")
+VOTED = {"covered": True, "overlapping": True, "conflicting": True}
 
 
 class CorpusSpec(Artifact):
@@ -185,10 +166,15 @@ class CorpusSpec(Artifact):
         Metric("corrections.left_out"),
         Metric("table.{table}.documents"),
         Metric("table.{table}.label.{label}"),
+        *(Metric(f"ratings.{{table}}.{name}") for name in RATED),
+        Metric("ratings.{table}.alpha", "higher"),
+        *(Metric(f"votes.{{table}}.{name}", share=share) for name, share in VOTED.items()),
     )
     reports = (
         Report("rows", {"x": "table", "y": "label", "template": "confusion", "title": "rows"}),
         CORRECTED,
+        RATERS,
+        FUNCTIONS,
     )
     holds = (
         checks.labels_are_there,
@@ -244,8 +230,23 @@ class CorpusSpec(Artifact):
         " its other rows are left out",
     )
 
+    def modules(self) -> tuple[str, ...]:
+        kinds = {table.label.kind for table in self.tables if table.label is not None}
+        return tuple(module for kind, module in LABELLED_BY.items() if kind in kinds)
+
     def files(self) -> tuple[str, ...]:
-        return (*(self.corrections or ()), *([self.deleted] if self.deleted else []))
+        read = [file for rule in self._rules(VotesLabel) for file in rule.files()]
+        deleted = [self.deleted] if self.deleted else []
+        return (*(self.corrections or ()), *deleted, *dict.fromkeys(read))
 
     def written(self) -> tuple[Report, ...]:
-        return self.reports if self.corrections else self.reports[:1]
+        raters = any(rule.rater is not None for rule in self._rules(RatingsLabel))
+        there = {
+            CORRECTED.name: bool(self.corrections),
+            RATERS.name: raters,
+            FUNCTIONS.name: bool(self._rules(VotesLabel)),
+        }
+        return tuple(report for report in self.reports if there.get(report.name, True))
+
+    def _rules(self, kind: type[Rule]) -> list[Rule]:
+        return [table.label for table in self.tables if isinstance(table.label, kind)]

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from lmspec.specs.base import Spec
-from lmspec.specs.corpus import Label
 from lmspec.specs.disagreement import Disagreement, Steps
+from lmspec.specs.tabular import Label
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000)]
 Words = Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=10_000)]

@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,8 @@ LEAST = 1e-12  # of a probability, whose logarithm is taken
 def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Ask for the probability of each text's label, and distinguish the splits by it."""
     require_trained(spec, needs)
-    parts = {split: documents.read_split(needs[spec.on], split, COLUMNS) for split in SIDES}
+    writer: Any = importlib.import_module(spec.modules()[0]) if spec.extraction else None
+    parts = {split: rows_of(spec, needs, split) for split in SIDES}
     planted = {split: part.filter(is_canary(spec)) for split, part in parts.items()}
     require_canaries(spec, parts, planted)
     require_texts(spec, parts, planted)
@@ -38,22 +40,42 @@ def build(spec: AttackedSpec, needs: stage.Needs, out: Path) -> stage.Report:
             (True, planted[split]),
         )
     )
-    numbers = {"confidence": confidences(spec.of, asked, needs)}
-    if spec.reference is not None:
-        hard = confidences(spec.reference, asked, needs)
-        numbers["reference"] = numbers["confidence"] - hard
     report: dict[str, object] = {}
+    if writer is not None:
+        asked, numbers = writer.asked(spec, asked, needs)
+        report["extraction"] = writer.extracted(asked, spec.seed)
+    else:
+        numbers = numbers_of(spec, asked, needs)
     for attack in (name for name in ATTACKS if name in numbers):
         report[attack] = measured(asked, numbers[attack], spec.seed)
     plain = asked.filter(~pl.col("canary"))["member"]
     report |= {"members": int(plain.sum()), "others": int((~plain).sum())}
     if spec.canaries is not None:
-        report["canaries"] = remembered(asked, numbers["confidence"], spec.seed)
+        whole = numbers.get("total", numbers["confidence"])
+        report["canaries"] = remembered(asked, whole, spec.seed)
     columns = [pl.Series(name, values).round(6) for name, values in numbers.items()]
     table = asked.with_columns(columns)
     documents.write(table, out / "texts.parquet")
     say(report)
     return stage.Report(report, {"texts": table.drop("text", "group").rows(named=True)})
+
+
+def rows_of(spec: AttackedSpec, needs: stage.Needs, split: str) -> pl.DataFrame:
+    """Those of a split; of train those alone that the model learned."""
+    if spec.extraction is None:
+        return documents.read_split(needs[spec.on], split, COLUMNS)
+    read = importlib.import_module(spec.modules()[0]).read
+    rows: pl.DataFrame = read(spec, needs[spec.on], split, needs.bits.seed)
+    return rows
+
+
+def numbers_of(spec: AttackedSpec, asked: pl.DataFrame, needs: stage.Needs) -> dict[str, Floats]:
+    """Attack -> (n,) a number of each text, the larger the more it looks like a train text."""
+    numbers = {"confidence": confidences(spec.of, asked, needs)}
+    if spec.reference is not None:
+        hard = confidences(spec.reference, asked, needs)
+        numbers["reference"] = numbers["confidence"] - hard
+    return numbers
 
 
 def require_trained(spec: AttackedSpec, needs: stage.Needs) -> None:

@@ -1,9 +1,11 @@
 """corpus: cleaned rows, with labels or turns.   sources -> documents.parquet, *.ids, ..."""
 
+import importlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -22,9 +24,11 @@ from lmspec.methods import (
     workers,
 )
 from lmspec.methods.annotating import Annotation
+from lmspec.methods.labelling import Whole
 from lmspec.methods.screening import Document, Rejected, Rows
-from lmspec.specs.corpus import CorpusSpec, Table
+from lmspec.specs.corpus import FUNCTIONS, LABELLED_BY, RATERS, CorpusSpec, Table
 
+PROBABILITIES = "probabilities.parquet"  # of labels that follow from ratings or votes
 ELSEWHERE = "in another corpus"
 DELETED = "deleted"
 KEEP_ALL = "keep_all"  # of contradictions: another answer makes another row
@@ -41,7 +45,8 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     annotated = annotations_of(spec, needs)
     deleted = rowids.read(needs.root / spec.deleted, spec.deleted) if spec.deleted else frozenset()
     annotated = {name: one for name, one in annotated.items() if name not in deleted}
-    rows = [without(row, elsewhere, deleted) for row in read(spec, needs, annotated)]
+    whole = whole_tables(spec, needs)
+    rows = [without(row, elsewhere, deleted) for row in read(spec, needs, annotated, whole)]
     require_rows(annotated, rows)
     cleaned = [row for row in rows if isinstance(row, Document)]
     turns = spec.tables[0].turns is not None  # so have the others
@@ -88,12 +93,63 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     tables: dict[str, list[dict[str, object]]] = {
         "rows": frame.select("id", "table", "label").rows(named=True)
     }
+    if whole:
+        own = [row for row in kept if row.id not in annotated]  # others' labels are annotations
+        report |= write_whole(spec, whole, own, out)
+        of_whole = tables_of(spec, whole)
+        tables |= {one.name: of_whole[one.name] for one in spec.written() if one.name in of_whole}
     if spec.corrections is None:
         return stage.Report(report, tables)
     corrected = {row.id: row for row in kept if row.id in annotated}
     report["corrections"] = write_corrected(corrected, annotated, out)
     tables["corrected"] = table_of(corrected, annotated)
     return stage.Report(report, tables)
+
+
+def whole_tables(spec: CorpusSpec, needs: stage.Needs) -> dict[str, Whole]:
+    """Table -> its labels, of those whose labels follow from all of their rows."""
+    return {
+        table.name: importlib.import_module(LABELLED_BY[table.label.kind]).labels_of(
+            table, spec, needs
+        )
+        for table in spec.tables
+        if table.label is not None and table.label.kind in LABELLED_BY
+    }
+
+
+def write_whole(
+    spec: CorpusSpec, whole: Mapping[str, Whole], kept: Sequence[Document], out: Path
+) -> dict[str, dict[str, object]]:
+    """Write how probable such labels are, of the rows that are kept; returns the metrics."""
+    beside = sorted({name for one in whole.values() for name in one.beside})
+    rows: list[tuple[object, ...]] = []
+    for row in kept:
+        if row.table in whole:
+            values = whole[row.table].beside
+            own = (values[name][row.row - 1] if name in values else None for name in beside)
+            rows.append((row.id, row.table, row.label, *own))
+    schema: dict[str, Any] = dict.fromkeys(("id", "table", "label"), pl.String)
+    schema |= dict.fromkeys(beside, pl.Float64)
+    documents.write(pl.DataFrame(rows, schema, orient="row"), out / PROBABILITIES)
+    metrics: dict[str, dict[str, object]] = {}
+    for table in spec.tables:
+        if table.name in whole and table.label is not None:
+            metrics.setdefault(table.label.kind, {})[table.name] = whole[table.name].metrics
+    return metrics
+
+
+def tables_of(spec: CorpusSpec, whole: Mapping[str, Whole]) -> dict[str, list[dict[str, object]]]:
+    """The tables in git of raters and of labelling functions."""
+    kinds = {RATERS.name: "ratings", FUNCTIONS.name: "votes"}
+    return {
+        name: [
+            {**row}
+            for table in spec.tables
+            if table.label is not None and table.label.kind == kind
+            for row in whole[table.name].table
+        ]
+        for name, kind in kinds.items()
+    }
 
 
 def table_of(
@@ -250,12 +306,16 @@ def repeated(row: Document, other: Document, reason: str) -> Rejected:
 
 
 def read(
-    spec: CorpusSpec, needs: stage.Needs, annotated: Mapping[str, Annotation]
+    spec: CorpusSpec,
+    needs: stage.Needs,
+    annotated: Mapping[str, Annotation],
+    whole: Mapping[str, Whole],
 ) -> Iterator[Document | Rejected]:
     """Every row of every table, screened."""
     for table in spec.tables:
         path = needs[table.of] / table.file
-        parts = batches(rawtable.rows(path, table), table, spec, annotated)
+        labels = whole[table.name].labels if table.name in whole else None
+        parts = batches(rawtable.rows(path, table), table, spec, annotated, labels)
         first, texts, lines, number = 0, 0, 0, 0
         for part in workers.over(Rows.screened, parts, path.stat().st_size):
             for row, within in part:
@@ -277,11 +337,13 @@ def batches(
     table: Table,
     spec: CorpusSpec,
     annotated: Mapping[str, Annotation],
+    labels: Sequence[str | labelling.NoLabel] | None,
 ) -> Iterator[Rows]:
-    """The rows of a table in parts for the workers."""
+    """The rows of a table in parts for the workers. labels: of all, if they follow from all."""
     first = 1
     while part := list(islice(rows, BATCH)):
-        yield Rows(part, first, table, spec, annotated)
+        own = None if labels is None else labels[first - 1 : first - 1 + len(part)]
+        yield Rows(part, first, table, spec, annotated, own)
         first += len(part)
 
 

@@ -1,7 +1,5 @@
 """corpus checks: bands, bounds, columns and labels that fit each other."""
 
-import itertools
-import math
 import re
 import unicodedata
 import warnings
@@ -10,31 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from lmspec.errors import some
+from lmspec.specs.checks import ratings
 from lmspec.specs.disagreement import Disagreement, Steps, repeated
 
 Values = Mapping[str, Any]
-
-
-def bands_are_apart(rule: Values) -> Iterator[Disagreement]:
-    """No score is in two bands, and no band is empty."""
-    spans = []
-    for i, band in enumerate(rule["bands"]):
-        low = -math.inf if band["at_least"] is None else band["at_least"]
-        high = math.inf if band["at_most"] is None else band["at_most"]
-        if low > high:
-            found = f"the band of '{band['label']}' is empty:"
-            found += f" at_least is {low:g}, and at_most is {high:g}"
-            upper = ((("bands", i, "at_most"), "its upper bound"),)
-            yield Disagreement(("bands", i, "at_least"), found, "swap them", upper)
-        else:
-            spans.append((low, high, i, str(band["label"])))
-    for (_, high, i, one), (low, _, j, two) in itertools.pairwise(sorted(spans)):
-        if low <= high:
-            span = f"{low:g} belongs" if low == high else f"{low:g} to {high:g} belong"
-            found = f"the bands of '{two}' and '{one}' overlap: {span} to both"
-            remedy = "leave a gap: both bounds of a band belong to it"
-            others = ((("bands", i), f"the band of '{one}'"),)
-            yield Disagreement(("bands", j), found, remedy, others)
 
 
 def pattern_has_a_group(group: Values) -> Iterator[Disagreement]:
@@ -135,7 +112,7 @@ def read_columns(table: Values) -> list[tuple[Steps, str]]:
         answer = "right" if listed else "answer"
         used.append((("turns", answer), turns[answer]))
         used += [(("turns", "system"), turns["system"])] if turns["system"] else []
-    used += [(("label", "column"), table["label"]["column"])] if table["label"] else []
+    used += [(("label", *steps), name) for steps, name in _label_columns(table["label"])]
     used += [(("group", "column"), table["group"]["column"])] if table["group"] else []
     used += [(("keep", i), name) for i, name in enumerate(table.get("keep") or ())]
     return used
@@ -152,6 +129,21 @@ def kept_columns_have_names_of_their_own(table: Values) -> Iterator[Disagreement
         if name in OWN_COLUMNS:
             found = f"documents have a column '{name}' of their own"
             yield Disagreement(("keep", i), found, "rename it in the file")
+
+
+def _label_columns(rule: Values | None) -> list[tuple[Steps, str]]:
+    """(field, column) of those columns of the table that its label is read from."""
+    if rule is None:
+        return []
+    if rule["kind"] == "votes":
+        return [
+            (("functions", i, "column"), function["column"])
+            for i, function in enumerate(rule["functions"])
+            if function["kind"] == "column"
+        ]
+    if rule["kind"] == "ratings":
+        return [(("file", "row"), rule["file"]["row"])] if rule["file"] else ratings.columns(rule)
+    return [(("column",), rule["column"])]
 
 
 def text_or_turns(table: Values) -> Iterator[Disagreement]:
@@ -264,24 +256,48 @@ def labels_are_given(corpus: Values) -> Iterator[Disagreement]:
     """If all labels are derived from scores, each has a band: others could not be learned."""
     rules = [table["label"] for table in corpus["tables"] if table["label"]]
     given = {label for rule in rules for _, label in _given(rule)}
-    derived = rules and all(rule["kind"] == "threshold" for rule in rules)
+    derived = rules and all(_lists_its_labels(rule) for rule in rules)
     if derived and given <= set(corpus["labels"]) and not corpus.get("corrections"):
         for i, label in enumerate(corpus["labels"]):
             if label not in given:
-                found, others = f"no band gives label '{label}'", ((BANDS, "the bands"),)
-                yield Disagreement(("labels", i), found, "remove it, or give it a band", others)
+                votes = rules[0]["kind"] == "votes"
+                what, field = ("function", "functions") if votes else ("band", "bands")
+                others = ((("tables", 0, "label", field), f"the {field}"),)
+                found = f"no {what} gives label '{label}'"
+                yield Disagreement(("labels", i), found, f"remove it, or give it a {what}", others)
 
 
-BANDS: Steps = ("tables", 0, "label", "bands")
+def _lists_its_labels(rule: Values) -> bool:
+    """Are all labels that it can give in the spec, and no other?"""
+    if rule["kind"] == "votes":
+        return all(one["kind"] != "lexicon" or one["bands"] for one in rule["functions"])
+    return rule["kind"] in ("threshold", "ratings") and rule["bands"] is not None
 
 
 def _given(rule: Values | None) -> Iterator[tuple[Steps, str]]:
     if rule is None:
         return
-    if rule["kind"] == "threshold":
-        yield from ((("bands", i, "label"), band["label"]) for i, band in enumerate(rule["bands"]))
+    if rule["kind"] == "votes":
+        for i, function in enumerate(rule["functions"]):
+            yield from ((("functions", i, *at), label) for at, label in _voted(function))
+    elif "bands" in rule:
+        yield from _of_bands(rule)
     else:
         yield from ((("rename", value), label) for value, label in (rule["rename"] or {}).items())
+
+
+def _of_bands(rule: Values) -> Iterator[tuple[Steps, str]]:
+    for i, band in enumerate(rule["bands"] or ()):
+        yield ("bands", i, "label"), band["label"]
+
+
+def _voted(function: Values) -> Iterator[tuple[Steps, str]]:
+    if function["kind"] == "lexicon":
+        yield from _of_bands(function)
+    elif function["kind"] == "column":
+        yield from ((("values", value), label) for value, label in function["values"].items())
+    else:
+        yield ("label",), function["label"]
 
 
 def tables_have_their_own_names(corpus: Values) -> Iterator[Disagreement]:
