@@ -18,7 +18,6 @@ from lmspec.formats import documents, phrases
 from lmspec.methods import augmenting, cleaning
 from lmspec.specs.augmented import FURTHER, KINDS, AugmentedSpec
 from lmspec.specs.numerics import Machine
-from lmspec.specs.phrases import Phrases
 from lmspec.specs.updated import UpdatedSpec
 from lmspec.stage import Needs, Report
 from lmspec.training import updating
@@ -28,7 +27,7 @@ from tests.specs import GOOD, ROOT, complaints
 PAGE = (ROOT / "docs/augmenting.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 (FILE,) = (block for block in BLOCKS if block.startswith("source:"))
-PHRASES = Phrases.model_validate(YAML(typ="safe").load(FILE))
+PHRASES = phrases.parsed(FILE, "phrases.yaml", ["negative", "positive"])
 FILES = {"file": "phrases.yaml"}
 EVERY: dict[str, dict[str, Any]] = {
     "typos": {"share": 1.0, "copies": 2, "edits": 2},
@@ -246,7 +245,7 @@ MISTAKES = {
     "there is no such file": None,
     "it is not YAML": "source: [",
     "it is not UTF-8": "\xff",
-    "license: Field required": FILE.replace("license: Apache-2.0\n", ""),
+    "it has no license": FILE.replace("license: Apache-2.0\n", ""),
     "there are no words for it": FILE.replace("  thing: [film, phone]\n", ""),
     "it needs two different terms": FILE.replace("[he, she]", "[he, He]"),
     "it has no `swaps`": FILE.partition("swaps:")[0],

@@ -36,10 +36,10 @@ def plain(text: str) -> str:
 
 def made(given: Phrases) -> Iterator[str]:
     """Texts of all templates and contexts."""
-    rows = OF_EACH * len(given.templates or ())
+    rows = OF_EACH * len(given.templates)
     yield from (one.text for one in augmenting.of_templates([1], given, rows, LABELS))
     draw = np.random.default_rng(1)
-    for sentence in given.contexts or ():
+    for sentence in given.contexts:
         for _ in range(OF_EACH):
             yield augmenting.in_context("", draw, [sentence], given.words)
 
@@ -47,7 +47,7 @@ def made(given: Phrases) -> Iterator[str]:
 def test_no_template_is_both(suites: tuple[Suite, ...], given: Phrases) -> None:
     """Case, punctuation and the names of slots aside."""
     examined = {plain(template) for suite in suites for template in suite.templates}
-    trained = {plain(template.text) for template in given.templates or ()}
+    trained = {plain(template.text) for template in given.templates}
     assert len(examined) > 20 and len(trained) > 20
     assert not examined & trained
 

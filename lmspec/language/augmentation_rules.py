@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lmspec.errors import LmspecError, some
+from lmspec.formats import phrases, sides
 from lmspec.language import resolved
 from lmspec.language.resolved import Disagreements, Specs
 from lmspec.specs.checks.model import WRITERS
@@ -12,8 +13,6 @@ from lmspec.specs.names import ArtifactName
 
 def sides_can_be_read(specs: Specs) -> Disagreements:
     """The file of an earlier cut is there, and names splits."""
-    from lmspec.formats import sides
-
     for name, splits in specs.of("splits"):
         if file := splits.get("sides"):
             try:
@@ -52,8 +51,6 @@ def phrases_suit_the_corpus(specs: Specs) -> Disagreements:
 def _fault(
     specs: Specs, at: Steps, file: str, kind: str, labels: list[str]
 ) -> Iterator[Disagreement]:
-    from lmspec.formats import phrases  # here: pydantic takes 0.1 s
-
     try:
         phrases.read(specs.root, file, kind, labels)
     except LmspecError as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from lmspec.specs import suites
 from lmspec.specs.augmented import (
     KINDS,
     Context,
@@ -21,7 +22,7 @@ from lmspec.specs.augmented import (
     Templates,
     Typos,
 )
-from lmspec.specs.phrases import SLOT, Phrases, Rule, Words, slots
+from lmspec.specs.phrases import Phrases, Rule, Words
 
 Draw = np.random.Generator
 
@@ -191,14 +192,16 @@ def cased(term: str, like: str) -> str:
 def in_context(text: str, draw: Draw, contexts: Words, words: Mapping[str, Words]) -> str:
     """A sentence before or after the text, words drawn for its slots."""
     sentence = contexts[int(draw.integers(len(contexts)))]
-    drawn = {slot: words[slot][int(draw.integers(len(words[slot])))] for slot in slots(sentence)}
+    drawn = {
+        slot: words[slot][int(draw.integers(len(words[slot])))] for slot in suites.slots(sentence)
+    }
     beside = filled(sentence, drawn)
     return f"{beside} {text}" if draw.random() < 0.5 else f"{text} {beside}"
 
 
 def filled(sentence: str, words: Mapping[str, str]) -> str:
     """The sentence with a word in each slot; one that begins it with a capital."""
-    text = SLOT.sub(lambda slot: words[slot[1]], sentence)
+    text = suites.filled(sentence, words)
     return text[:1].upper() + text[1:] if sentence.startswith("{") else text
 
 
@@ -236,10 +239,10 @@ def of_templates(
 
     One that no label fits comes once with each label.
     """
-    templates = phrases.templates or ()
+    templates = phrases.templates
     for i, template in enumerate(templates):
         part = rows // len(templates) + (i < rows % len(templates))
-        names = slots(template.text)
+        names = suites.slots(template.text)
         sizes = [len(phrases.words[name]) for name in names]
         total = int(np.prod(sizes, dtype=object)) if sizes else 1
         draw = np.random.default_rng([*key, i])
