@@ -11,7 +11,7 @@ import torch
 from lmspec.architectures import cnn, rnn
 from lmspec.errors import LmspecError
 from lmspec.formats import graph
-from lmspec.methods import company, exporting, quantizing, torchrun
+from lmspec.methods import company, exporting, quantizing, reading, sensitivity, torchrun
 from lmspec.specs.quantized import Contract, Dynamic, Static
 from stages import quantized
 from tests.test_training import make
@@ -108,6 +108,61 @@ def test_quantization_quantizes(
         torchrun.forward(model), forward(one, tmp_path), 16, ("full",), 250
     )
     assert 0 < worst < 0.2
+
+
+def feed_forward(wide: float) -> onnx.ModelProto:
+    """x (n, 8) -> two products -> logits (n, 2). wide: how large one number between them is, of
+    which the second product reads nothing."""
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(8, 16)), rng.normal(size=(16, 2))
+    first[:, 3], second[3] = wide, 0
+    weights = [
+        onnx.numpy_helper.from_array(values.astype(np.float32), name)
+        for name, values in (("first", first), ("second", second))
+    ]
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "first"], ["between"], "up"),
+        onnx.helper.make_node("MatMul", ["between", "second"], ["logits"], "down"),
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
+        for name, size in (("x", 8), ("logits", 2))
+    ]
+    made = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    return model
+
+
+def test_the_product_that_loses_most_stays_in_fp32() -> None:
+    """One large number that counts for nothing takes the levels of all others: the product after
+    it is found, and in fp32 it loses nothing of them."""
+    scheme = Dynamic(kind="dynamic", per_channel=True, reduce_range=True, float_operations=1)
+    texts = np.random.default_rng(2).normal(size=(40, 1, 8)).astype(np.float32)
+
+    def predicted(model: onnx.ModelProto) -> reading.Floats:
+        session = graph.session(model.SerializeToString(), 1)
+        return np.concatenate(
+            [reading.probabilities(session.run(None, {"x": x})[0]) for x in texts]
+        )
+
+    prepared = quantizing.prepared(feed_forward(2000.0))
+    before = predicted(prepared)
+    found = sensitivity.costs(prepared, scheme, before, predicted)
+    assert [(each.name, each.inputs, each.outputs) for each in found] == [
+        ("down", 16, 2),
+        ("up", 8, 16),
+    ]
+    all_of_it = quantizing.quantize(prepared, scheme, ())
+    partly = quantizing.quantize(prepared, scheme, (), ["down"])
+    assert quantizing.quantized_operations(partly) == 1
+    lost, kept = (
+        quantizing.loss_of(before, predicted(model))["mean_probability_difference"]
+        for model in (all_of_it, partly)
+    )
+    assert lost > 0.05 > 0.02 > kept == found[0].difference
+    with pytest.raises(LmspecError, match="has 2 matrix products"):
+        sensitivity.require_more(prepared, 2)
 
 
 def test_a_quantizer_that_finds_nothing_is_an_error() -> None:

@@ -29,10 +29,15 @@ CALIBRATION = 4  # number of its stream of draws
 
 
 def quantize(
-    model: onnx.ModelProto, scheme: Dynamic | Static, feeds: Iterable[Feed]
+    model: onnx.ModelProto,
+    scheme: Dynamic | Static,
+    feeds: Iterable[Feed],
+    in_float: Sequence[str] = (),
 ) -> onnx.ModelProto:
-    """Convert a graph to int8. feeds: calibration inputs, which only the static scheme reads.
+    """Convert a graph to int8.
 
+    feeds     calibration inputs, which only the static scheme reads
+    in_float  names of operations of a graph that is `prepared`, which stay as they are
     Raises LmspecError if the scheme does not suit the network, or if there is nothing to quantize,
     which the quantizer does not report.
     """
@@ -42,21 +47,20 @@ def quantize(
     logging.getLogger("root").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch, "in.onnx"), Path(scratch, "out.onnx")
-        prepared = Path(scratch, "prepared.onnx")
-        onnx.save(model, source)
-        ortq.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        onnx.save(model if in_float else prepared(model), source)
         if isinstance(scheme, Dynamic):
             ortq.quantize_dynamic(
-                str(prepared),
+                str(source),
                 str(target),
                 weight_type=ortq.QuantType.QInt8,
                 per_channel=scheme.per_channel,
                 reduce_range=scheme.reduce_range,
+                nodes_to_exclude=list(in_float),
                 extra_options={"MatMulConstBOnly": True},
             )
         else:
             ortq.quantize_static(
-                str(prepared),
+                str(source),
                 str(target),
                 _Reader(feeds),
                 quant_format=ortq.QuantFormat.QDQ,
@@ -74,6 +78,15 @@ def quantize(
             "take the other scheme",
         )
     return result
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph as the quantizer takes it: optimized, and its operations named for good."""
+    with tempfile.TemporaryDirectory() as scratch:
+        source, target = Path(scratch, "in.onnx"), Path(scratch, "prepared.onnx")
+        onnx.save(model, source)
+        ortq.quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+        return onnx.load(target)
 
 
 class _Reader(ortq.CalibrationDataReader):

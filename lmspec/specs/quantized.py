@@ -6,9 +6,10 @@ from pydantic import Field
 
 from lmspec.specs.base import Artifact, Ref, Spec, To
 from lmspec.specs.checks import quantized as checks
-from lmspec.specs.results import Metric, Of
+from lmspec.specs.results import Metric, Of, Table
 
 TOKENS: tuple[Of, ...] = ("tokens",)
+SENSITIVITY = Table("sensitivity")  # each matrix product: what it costs, and whether it stays
 
 ReduceRange = Annotated[
     bool, Field(description="7-bit weights: 8 bits overflow in x86 kernels without VNNI")
@@ -26,6 +27,14 @@ class Dynamic(Spec):
         description="one scale per output of a weight matrix instead of one per matrix"
     )
     reduce_range: ReduceRange
+    float_operations: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="so many matrix products stay in fp32: those whose int8 costs most, by the"
+        " probabilities of the calibration texts. Without it, none. Source: Wu et al. 2020,"
+        " arXiv:2004.09602, section 5.3 (partial quantization)",
+    )
 
 
 class Static(Spec):
@@ -125,6 +134,7 @@ class QuantizedSpec(Artifact):
         Metric("bytes_before"),
         Metric("quantized_operations"),
     )
+    reports = (SENSITIVITY,)
     of: Annotated[Ref, To(("exported",))] = Field(description="the graph to quantize")
     calibrate: Annotated[Ref, To(("splits",), reads=("dev",))] = Field(
         description="splits whose dev split provides the calibration texts"
@@ -139,6 +149,15 @@ class QuantizedSpec(Artifact):
     contract: Contract = Field(description="what it may lose; beyond it the build fails")
 
     def modules(self) -> tuple[str, ...]:
-        if isinstance(self.scheme, Half):
-            return ("lmspec.methods.halfprecision",)
-        return ("stages.writing_quantized",) * isinstance(self.scheme, WeightOnly)
+        match self.scheme:
+            case Half():
+                return ("lmspec.methods.halfprecision",)
+            case WeightOnly():
+                return ("stages.writing_quantized",)
+            case Dynamic() if self.scheme.float_operations:
+                return ("lmspec.methods.sensitivity",)
+        return ()
+
+    def written(self) -> tuple[Table, ...]:
+        partial = isinstance(self.scheme, Dynamic) and self.scheme.float_operations
+        return (SENSITIVITY,) if partial else ()
