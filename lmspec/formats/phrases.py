@@ -129,7 +129,7 @@ class _File(YamlFile):
         )
 
     def by_label(self, node: Node, what: str) -> dict[str, Node]:
-        """Label of the corpus -> what is said of it."""
+        """Label of the corpus -> what is written of it."""
         found = self.mapping(node, what)
         for label in found:
             self.require_label(node, label)
