@@ -1,16 +1,22 @@
 """factsheet: a longer model card from artifacts, its page, and claims that no artifact shows."""
 
+import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from lmspec import stage
 from lmspec.audit import contents
+from lmspec.errors import LmspecError
+from lmspec.formats import attributions, documents
 from lmspec.methods import factsheet
+from lmspec.methods.card import STATED
 from lmspec.methods.evidence import Row
 from lmspec.methods.factsheet import Explained
 from lmspec.specs.bundle import BundleSpec
@@ -113,6 +119,7 @@ def test_a_card_has_what_its_artifacts_show(folders: dict[str, Path], tmp_path: 
     assert "do not say" in section(card, "Where the data come from")
     assert "words of its authors" in section(card, "Ethical considerations")
     assert "energy" in section(card, "Not measured")
+    assert section(card, "What its answers give away").startswith("\nNot measured")
 
 
 def test_what_no_artifact_has_is_not_measured(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -159,6 +166,82 @@ def test_a_card_that_claims_what_no_artifact_shows_is_found(
     (found,) = contents.findings(tmp_path / "a", tmp_path / "b")
     assert found.file == "README.md" and found.verdict == contents.DIFFERENT
     assert "0.999" in found.what
+
+
+def test_train_texts_do_not_leave_with_a_card(folders: dict[str, Path], tmp_path: Path) -> None:
+    """The planted fault: two texts of the explanations are none of the test split. Without shown
+    texts nothing leaves."""
+    table = attributions.read(folders["explained.a"])
+    leaked = table.with_columns(
+        id=pl.when(pl.int_range(table.height) < 2)
+        .then(pl.lit("t") + "x" + pl.col("id"))
+        .otherwise("id")
+    )
+    folder = Path(shutil.copytree(folders["explained.a"], tmp_path / "explained"))
+    documents.write(leaked, folder / attributions.FILE)
+    faulty = {**folders, "explained.a": folder}
+    with pytest.raises(LmspecError, match=r"2 of its 60 texts are no test texts of scores\.a"):
+        build(tmp_path / "out", faulty)
+    build(tmp_path / "none", faulty, texts=0)
+
+
+CLAIM = "It is right on 99.97 % of all texts, of anyone."
+
+
+def test_what_its_authors_claim_is_marked_as_their_words(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """In each field of prose, in the card and on its page: no artifact shows it, and the card says
+    so right above it. It can be no number of a table."""
+    fields = ("contact", "data", "considerations", "compute")
+    out = tmp_path / "out"
+    out.mkdir()
+    prose = {"intended_use": CLAIM, "limitations": CLAIM}
+    card = {**CARD, **dict.fromkeys(fields, CLAIM)}
+    spec = BundleSpec.model_validate({**SPEC, **prose, "card": card})
+    bundle.build(spec, made.needs(folders), out)
+    text, page = (out / "README.md").read_text(), (out / "card.html").read_text()
+    assert text.count(CLAIM) == text.count(f"{STATED}{CLAIM}") == len(prose) + len(fields)
+    mark = f"<p><em>{STATED.strip().strip('_')}</em></p>"
+    assert page.count(CLAIM) == page.count(f"{mark}\n<p>{CLAIM}") == len(prose) + len(fields)
+    assert not re.search(r"^\|.*99\.97", text, re.M)
+
+
+def test_a_card_says_how_well_train_texts_are_known(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """The numbers of `attacked`, with their intervals; with canaries theirs, too."""
+    ends = {"auc": 0.612, "auc_low": 0.581, "auc_high": 0.643}
+    ends |= {"tpr": 0.031, "tpr_low": 0.01, "tpr_high": 0.062}
+    metrics = {"confidence": ends, "members": 1200, "others": 400}
+    place = tmp_path / "data/metrics/attacked-a.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(metrics))
+    (tmp_path / "attacked").mkdir()
+    needs = made.needs({**folders, "attacked.a": tmp_path / "attacked"})
+    out = tmp_path / "out"
+    out.mkdir()
+    spec = BundleSpec.model_validate({**SPEC, "card": {**CARD, "attacked": "attacked.a"}})
+    bundle.build(spec, dataclasses.replace(needs, root=tmp_path), out)
+    card = (out / "README.md").read_text()
+    found = section(card, "What its answers give away")
+    row = "| probability of the label | 0.612 (0.581 to 0.643) | 0.031 (0.010 to 0.062) |"
+    assert row in found and "1,200 train texts against 400 test texts" in found
+    assert "`attacked.a`" in section(card, "What this card draws on")
+    canaries = {"exposure": 2.0, "exposure_low": 1.0, "exposure_high": 3.0}
+    canaries |= {"highest": 5.0, "planted": 8, "candidates": 8}
+    more = factsheet.membership("attacked.a", {**metrics, "canaries": canaries})
+    assert "2.000 (1.000 to 3.000) bits on average, 5.000 at most" in more
+
+
+def test_words_in_cells_of_the_page_are_whole(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Elsewhere a long word breaks; a table of many columns is scrolled instead."""
+    build(tmp_path / "out", folders)
+    style = (tmp_path / "out/card.html").read_text().partition("</style>")[0]
+    (cells,) = re.findall(r"^th, td \{(.*)\}$", style, re.M)
+    (table,) = re.findall(r"^table \{(.*)\}$", style, re.M)
+    assert "overflow-wrap: normal" in cells and "overflow-x: auto" in table
+    assert "overflow-wrap: anywhere" in style
 
 
 def test_texts_cannot_write_markdown() -> None:

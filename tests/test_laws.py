@@ -329,6 +329,7 @@ ADDED = {
     "CorpusSpec": {"corrections", "deleted", "redact"},
     "AttackedSpec": {"canaries", "extraction", "reference"},
     "Dynamic": {"float_operations"},
+    "Card": {"attacked", "compute"},
     "ExplainedSpec": {"answers"},
     "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
     "ModelSpec": {"rows"},

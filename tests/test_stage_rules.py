@@ -1,5 +1,6 @@
 """What `lmspec validate` refuses, a stage refuses too, in case it was started without it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -621,6 +622,38 @@ def _a_graph_of_another_model(folder: Path) -> None:
     test_targets.built(graphs, folder / "out", test_targets.VNNI, test_targets.ANY)
 
 
+def _a_card_of_train_texts(folder: Path) -> None:
+    import polars as pl
+
+    from lmspec.formats import documents
+    from lmspec.specs.bundle import BundleSpec
+    from stages import card_bundle
+    from tests import explaining
+    from tests.test_factsheet import SPEC
+
+    rows = explaining.planted()[:8]
+    folders = {
+        "model.a": explaining.written(explaining.drawn(rows)[0], folder / "model"),
+        "splits.a": explaining.splits(rows, folder / "splits"),
+    }
+    explaining.build(folder / "explained", folders)
+    (folder / "scores").mkdir()
+    documents.write(pl.DataFrame({"id": ["other"]}), folder / "scores/predictions.parquet")
+    spec = BundleSpec.model_validate(SPEC)
+    given = needs(scores_a=folder / "scores", explained_a=folder / "explained")
+    card_bundle.texts_of(spec.card.explained, spec, given)  # type: ignore[union-attr, arg-type]
+
+
+def _a_target_that_alone_is_calibrated(folder: Path) -> None:
+    from tests import test_targets
+
+    graphs = test_targets.needs_of_graphs(folder)
+    both = {**graphs.folders, "calibrated.b": graphs["quantized.b"]}
+    graphs = dataclasses.replace(graphs, folders=both)
+    target = test_targets.VNNI | {"of": "calibrated.b", "scores": None}
+    test_targets.built(graphs, folder / "out", target, test_targets.ANY)
+
+
 def _a_target_with_scores_of_another_graph(folder: Path) -> None:
     _a_target(folder, scores="scores.a")
 
@@ -891,6 +924,11 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "cards-compute-floats": (_int8_for_a_card, "in int8, which no card computes"),
     "halves-are-for-cards": (_halves_for_a_processor, "in fp16, which is for cards"),
     "targets-are-of-one-model": (_a_graph_of_another_model, "otherwise than quantized.a"),
+    "card-shows-test-texts": (_a_card_of_train_texts, "8 of its 8 texts are no test texts"),
+    "targets-are-calibrated-alike": (
+        _a_target_that_alone_is_calibrated,
+        "one of it and quantized.a is calibrated",
+    ),
     "targets-show-their-own-scores": (
         _a_target_with_scores_of_another_graph,
         r"scores\.a scores quantized\.a",

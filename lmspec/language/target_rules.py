@@ -10,7 +10,7 @@ from lmspec.specs.checks.targets import BROWSER
 from lmspec.specs.disagreement import Disagreement, Steps
 from lmspec.specs.names import ArtifactName
 
-BUNDLE, QUANTIZED, FP16 = "bundle", "quantized", "fp16"
+BUNDLE, QUANTIZED, CALIBRATED, FP16 = "bundle", "quantized", "calibrated", "fp16"
 NGRAMS = ("linear", "hybrid")  # kinds of models that read n-grams
 
 
@@ -92,6 +92,23 @@ def targets_are_of_one_model(specs: Specs) -> Disagreements:
             yield Disagreement((*at, "of"), found, f"name a graph of {own}")
 
 
+def targets_are_calibrated_alike(specs: Specs) -> Disagreements:
+    """A probability means the same on each machine: all graphs are calibrated, or none is."""
+    for at, target, bundle in _targets(specs):
+        own, its = (_is_calibrated(name) for name in (bundle["of"], target["of"]))
+        if own != its:
+            which = "calibrated, and the bundle's own graph is not"
+            if own:
+                which = "not calibrated, and the bundle's own graph is"
+            place = (*at[:2], "of"), "the bundle's own"
+            remedy = "name a graph that is not" if its else "name one that is: `calibrated`"
+            yield Disagreement((*at, "of"), f"{target['of']} is {which}", remedy, (place,))
+
+
+def _is_calibrated(graph: str) -> bool:
+    return ArtifactName.parse(graph).noun == CALIBRATED
+
+
 def _exported(specs: Specs, graph: str) -> Iterator[str]:
     """Graphs of its line, then the model that was exported."""
     for member in specs.line(graph):
@@ -145,6 +162,7 @@ RULES = (
     cards_compute_floats,
     halves_are_for_cards,
     targets_are_of_one_model,
+    targets_are_calibrated_alike,
     targets_show_their_own_scores,
     browsers_read_tokens,
     browsers_repair_alike,

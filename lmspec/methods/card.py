@@ -85,6 +85,10 @@ COLUMNS = (
 )
 
 
+# Before what authors write, so that no reader takes it for a number of lmspec's.
+STATED = "_In the words of its authors; no artifact shows it._\n\n"
+
+
 @dataclass(frozen=True)
 class Reads:
     """What a model reads of a text.
@@ -118,8 +122,8 @@ def model_card(
     parts = [
         head(spec),
         f"Labels: {', '.join(map(code, labels))}.\n",
-        f"## Intended use\n\n{spec.intended_use.strip()}\n",
-        f"## Limitations\n\n{spec.limitations.strip()}\n",
+        f"## Intended use\n\n{STATED}{spec.intended_use.strip()}\n",
+        f"## Limitations\n\n{STATED}{spec.limitations.strip()}\n",
         f"## What it reads\n\n{_reads(reads)}{_unread(scores['metrics'], reads)}",
         f"## How good it is\n\n`{spec.scores}` of `{spec.of}`, on test texts:\n\n"
         f"{_scores(scores['metrics'])}\n{_warnings(scores)}{seen_texts(scores)}",

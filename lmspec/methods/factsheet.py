@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmspec.methods import evidence, shares
-from lmspec.methods.card import code, interval
+from lmspec.methods.card import STATED, code, interval
 from lmspec.methods.evidence import Row
 from lmspec.specs.card import Card
 from lmspec.specs.scores import RATES
@@ -21,13 +21,15 @@ STRONGEST = 3  # words of a text that are marked
 MOST_CHARACTERS = 400  # of a text that is shown
 NOT_STATED = "Its authors do not say.\n"
 PASS, FAIL = "pass", "fail"
-STATED = "_In the words of its authors; no artifact shows it._\n\n"
+MEMBERSHIP = "## What its answers give away\n\n"
+ATTACKS = {  # in `attacked` -> what is compared
+    "confidence": "probability of the label",
+    "reference": "the same beside that of a model of other texts",
+}
 # What a card does not show.
 UNMEASURED = (
-    "energy: nothing measures it",
-    "time of its trainings: `lmspec runs` lists it on the machine that built it, no artifact does",
-    "whether one can tell that a text was trained on: `attacked` measures it, this card does not"
-    " show it",
+    "energy and time: no artifact has them, since each build of it has the same bytes;"
+    " `lmspec runs` lists the time of stages on the machine that built them",
     "whether texts that were trained on can be got out of it",
     "groups of people in real texts, unless a table above is one; combinations of groups",
 )
@@ -166,12 +168,44 @@ def _marked(row: Explained) -> str:
     return text + "…" * (len(row.text) > MOST_CHARACTERS)
 
 
+def membership(name: str | None, metrics: Mapping[str, Any]) -> str:
+    """How well answers distinguish train texts from test texts. metrics: of `attacked`"""
+    if name is None:
+        found = "Not measured: whether one can tell from its answers that a text was trained on.\n"
+        return MEMBERSHIP + found
+    rows = [
+        _line([what, *(_bounds(metrics[attack], number) for number in ("auc", "tpr"))])
+        for attack, what in ATTACKS.items()
+        if attack in metrics
+    ]
+    note = (
+        f"`{name}`: {metrics['members']:,} train texts against {metrics['others']:,} test texts, by"
+        " two simple attacks, with 95 % intervals. An area of 0.5 and a share of 0.01 are chance;"
+        " a better attack may find more.\n\n"
+    )
+    head = _line(["by", "area under the curve", "found at 1 % of false alarms"])
+    parts = [note, head, _line(["---"] * 3), *rows]
+    if "canaries" in metrics:
+        found = metrics["canaries"]
+        parts.append(
+            f"\nOf {found['planted']:,} planted canaries the exposure is"
+            f" {_bounds(found, 'exposure')} bits on average, {found['highest']:.3f} at most.\n"
+        )
+    return MEMBERSHIP + "".join(parts)
+
+
+def _bounds(values: Mapping[str, float], name: str) -> str:
+    low, high = (values[f"{name}_{end}"] for end in ("low", "high"))
+    return f"{values[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
 def stated(card: Card) -> Iterator[str]:
-    """What the authors say of people and data."""
+    """What the authors say of people, data and what it cost."""
     for title, text in (
         ("Contact", card.contact),
         ("Ethical considerations", card.considerations),
         ("Where the data come from", card.data),
+        ("Time and energy", card.compute),
     ):
         yield f"## {title}\n\n" + (f"{STATED}{text.strip()}\n" if text else NOT_STATED)
 

@@ -98,8 +98,9 @@ class BundleSpec(Artifact):
 
     def files(self) -> tuple[str, ...]:
         if self.generation is None:
-            graphs = dict.fromkeys(target.of for target in self.targets)
-            return tuple(ArtifactName.parse(graph).metrics for graph in graphs)
+            read = [target.of for target in self.targets]
+            read += [self.card.attacked] if self.card and self.card.attacked else []
+            return tuple(ArtifactName.parse(name).metrics for name in dict.fromkeys(read))
         names = (ArtifactName.parse(ref) for ref in (self.scores, *self.beside))
         answers = (name.table(ANSWER_TABLE.name) for name in names)
         constraint = self.generation.constraint

@@ -23,6 +23,11 @@ class Card(Spec):
     explained: Annotated[Ref, To(("explained",))] | None = Field(
         description="explanations of the same model, of which it shows some; null: none"
     )
+    attacked: Annotated[Ref, To(("attacked",))] | None = Field(
+        default=None,
+        description="attacks on the same model: whether its train texts are known from its answers;"
+        " without it, the card says that this is not measured",
+    )
     texts: int = Field(
         ge=0,
         le=100,
@@ -32,6 +37,12 @@ class Card(Spec):
     contact: Prose | None = Field(description="whom to ask, and who maintains it (Markdown)")
     data: Prose | None = Field(
         description="why and how the data were collected, by whom, and their licenses (Markdown)"
+    )
+    compute: Prose | None = Field(
+        default=None,
+        description="time and energy of its trainings, and how they were measured (Markdown); no"
+        " artifact has them, since each build of it has the same bytes. Without it, the card says"
+        " that they are not measured",
     )
     considerations: Prose | None = Field(
         description="whom it may harm, and what was done about that (Markdown)"

@@ -114,8 +114,8 @@ def model_card(spec: BundleSpec, facts: Facts) -> str:
     own = facts.scores["generation"]
     parts = [
         card.head(spec),
-        f"## Intended use\n\n{spec.intended_use.strip()}\n",
-        f"## Limitations\n\n{spec.limitations.strip()}\n",
+        f"## Intended use\n\n{card.STATED}{spec.intended_use.strip()}\n",
+        f"## Limitations\n\n{card.STATED}{spec.limitations.strip()}\n",
         f"## What it reads\n\n{_example(facts.example, facts.end)}\n{_reads(facts.about)}",
         f"## How it writes\n\n{_writes(facts.about['generation'], facts.end)}"
         f"{_other(own, facts.about['generation'], spec.scores, facts.end)}",

@@ -23,7 +23,7 @@ from lmspec.specs.checks.targets import name_of
 from lmspec.specs.names import ArtifactName
 from lmspec.specs.targets import BrowserTarget, CpuTarget, Target
 
-FOLDER = "targets"
+FOLDER, CALIBRATED = "targets", "calibrated"
 MOST_CHANGED = 0.25  # of labels: more than rounding does, less than another model
 Check = Callable[[predict.Classifier, Ref, Ref], None]  # graph, scores
 
@@ -105,6 +105,9 @@ def require_alike(spec: BundleSpec, target: Target, needs: stage.Needs) -> None:
     """Raise LmspecError if its graph is of another model: if it answers test texts otherwise."""
     if target.of == spec.of:
         return
+    if (target.of.noun == CALIBRATED) != (spec.of.noun == CALIBRATED):
+        found = f"one of it and {spec.of} is calibrated, so their probabilities mean two things"
+        raise LmspecError(f"bundle.targets, of {target.of}", found, "name calibrated ones, or none")
     table = documents.read(needs[spec.scores] / "predictions.parquet")
     rows = agreement.sample(table.select("text", "predicted", "confidence").rows())
     answers = predict.Classifier(needs[target.of], check=False).predict_many(
