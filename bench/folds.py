@@ -35,7 +35,7 @@ from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
 
 SEED = 20_261_130
 SETS = ("question-types", "sms-spam", "names")
-SIZES = {50: 600, 100: 400, 200: 300, 500: 200}  # rows -> draws
+SIZES = {50: 400, 100: 300, 200: 200, 500: 120}  # rows -> draws
 FOLDS = (5, 10)
 REPLICATES = 1_000  # where `lmspec show` draws up to 5,000
 FEATURES = 2**13

@@ -18,7 +18,7 @@ from lmspec.training.task import Fitted, Task
 
 # by their names: they are in the keys of those stages alone that use them
 LOGISTIC, ADAPTERS = "lmspec.methods.logistic", "lmspec.architectures.adapters"
-WRITING = "stages.writing"
+WRITING, PROMPTED = "stages.writing", "stages.prompted"
 SPENT = ("epsilon", "noise_multiplier")
 
 
@@ -47,6 +47,9 @@ def build(spec: ModelSpec, needs: stage.Needs, out: Path) -> stage.Report:
     if spec.architecture.kind in WRITERS:
         written: stage.Report = importlib.import_module(WRITING).build(spec, needs, out)
         return written
+    if spec.architecture.kind == "prompted":
+        asked: stage.Report = importlib.import_module(PROMPTED).build(spec, needs, out)
+        return asked
     if isinstance(spec.training, LogisticRegression):
         return solved(spec, spec.training, needs, out)
     kept, fitted = train(spec, needs, needs.bits)

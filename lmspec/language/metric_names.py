@@ -19,6 +19,7 @@ SPLITS = ("train", "dev", "test")
 UNKNOWN = "unknown_tokens"
 ADAPTER = "adapter"  # field of an architecture, and where its metrics are
 PRIVATE = "private"  # field of a training, and where its metrics are
+PROMPT, PROMPTED = "prompt", "prompted"
 ATTACKS = "reference", "canaries", "extraction"  # fields of `attacked`, and where their metrics are
 CORRECTIONS = "corrections"  # field of a corpus, and where its metrics are
 CORRECTED = "corrected"  # rows of splits that those changed
@@ -112,6 +113,7 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if metric.steps[-1] != UNKNOWN or _has_tokens(specs, name)
         if metric.steps[0] != ADAPTER or specs[name]["architecture"].get(ADAPTER)
         if metric.steps[0] != PRIVATE or specs[name]["training"].get(PRIVATE)
+        if metric.steps[0] != PROMPT or _is_asked(specs, name, metric)
         if metric.steps[0] not in ATTACKS or specs[name].get(metric.steps[0])
         if metric.steps[0] != CORRECTIONS or specs[name].get(CORRECTIONS)
         if metric.steps[-1] != CORRECTED or specs[specs[name]["of"]].get(CORRECTIONS)
@@ -122,6 +124,15 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
     ]
     first: dict[str, int] = {}
     return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
+
+
+def _is_asked(specs: Specs, name: ArtifactName, metric: Metric) -> bool:
+    """Has the model a prompt for labels; of what it prefers, is it calibrated?"""
+    architecture = specs[name]["architecture"]
+    is_of_all = metric.steps[1] == "tokens"
+    return architecture["kind"] == PROMPTED and (
+        is_of_all or architecture["calibration"]["kind"] != "none"
+    )
 
 
 def _is_fitted(specs: Specs, name: ArtifactName, metric: Metric) -> bool:
@@ -144,6 +155,8 @@ def _of(specs: Specs, name: ArtifactName) -> set[str]:
     if name.noun == "scores" and specs[name].get("choices"):
         return {"choices"}
     kind = specs.first(name)[1]["architecture"]["kind"] if specs.has_model(name) else ""
+    if kind == PROMPTED and name.noun == "model":
+        return set()  # it answers no dev split
     of = {"causal": {"tokens", "likelihoods"}, "nearest": {"pairs"}}.get(str(kind), {"labels"})
     if name.noun == "exported" and specs[name].get("format"):
         of |= {"files" if is_gguf(specs[name]) else "caches"}

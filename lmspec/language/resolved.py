@@ -190,8 +190,11 @@ def weights(specs: Specs, model: Values) -> Path | None:
     name = model["architecture"].get("weights")
     if name is None:
         return None
-    while ArtifactName.parse(name).noun == "pretrained":  # it has the shape of its source
-        name = specs[name]["of"]
+    while (noun := ArtifactName.parse(name).noun) != "sources":  # it has the shape of its source
+        of = specs[name] if noun == "pretrained" else specs[name]["architecture"]
+        name = of.get("of" if noun == "pretrained" else "weights")
+        if name is None:
+            return None
     source = specs[name]
     folder = source["path"] if source["kind"] == "file" else ArtifactName.parse(name).folder
     return specs.root / folder

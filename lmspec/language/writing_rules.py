@@ -25,6 +25,7 @@ MADE = {  # nouns that take a model of a kind
         *(TRACED, EXPLAINED, ATTACKED),
     ),
     "nearest": ("model", SCORES),
+    "prompted": ("model", SCORES),
 }
 # That of writing/prompting.py, which is copied into bundles and imports tokenizers.
 SPECIAL = re.compile(r"<\|[^|<>\s]+\|>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos)>")
@@ -38,13 +39,16 @@ def writes(specs: Specs, name: ArtifactName) -> bool:
 
 
 def writers_are_scored(specs: Specs) -> Disagreements:
-    """Not every noun takes every kind of model that writes yet; a list of pairs is only scored."""
+    """Not every noun takes every kind of model that writes yet; a list of pairs is only scored.
+
+    Nor is anything made of a prompted model.
+    """
     for name in specs.names:
-        if not writes(specs, name):
+        if not specs.has_model(name):
             continue
         origin, model = specs.first(name)
         kind = model["architecture"]["kind"]
-        if name.noun not in MADE[kind]:
+        if name.noun not in MADE.get(kind, (name.noun,)):
             place = (*origin, "architecture", "kind"), f"the kind of {origin}"
             found = f"{origin} is of kind {kind}, from which no {name.noun} is made yet"
             yield Disagreement(name, found, "score the model itself", (place,))

@@ -7,8 +7,10 @@ from pydantic import Field
 from lmspec.specs.adapter import Adapter
 from lmspec.specs.base import Ref, Spec, To
 from lmspec.specs.checks import architecture as checks
+from lmspec.specs.checks import prompted as prompted_checks
 from lmspec.specs.checks.adapter import an_adapter_trains_no_embeddings
 from lmspec.specs.prompt import Prompt
+from lmspec.specs.prompted import Calibration
 
 MaxLength = Annotated[
     int,
@@ -256,8 +258,43 @@ class Nearest(Network):
     )
 
 
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Prompted(Network):
+    """A model that writes, asked for a label: how likely are the words that stand for each?
+
+    Nothing is fitted, and no label is read: zero-shot. Source: Brown et al. 2020, arXiv:2005.14165.
+    """
+
+    holds = (prompted_checks.the_text_has_one_slot, prompted_checks.words_are_of_one_label)
+    kind: Literal["prompted"] = Field(description="a model that writes, asked for labels")
+    weights: Annotated[
+        Ref,
+        To(("sources", "model")),
+        Field(description="a model that writes: of a source, or one of kind causal"),
+    ]
+    max_length: MaxLength
+    long_texts: Literal["truncate", "head_tail"] = Field(
+        description="what is read of a text that, with the prompt, has more tokens: its beginning,"
+        " or its beginning and its end"
+    )
+    template: str = Field(
+        min_length=1,
+        max_length=10_000,
+        description="the prompt, with {text} where the text belongs",
+    )
+    words: dict[str, Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]] = Field(
+        description="label -> words that stand for it, as they follow the prompt: after a colon"
+        " with a space before them; their likelihoods are added"
+    )
+    calibration: Calibration = Field(
+        description="what is taken away of what the prompt prefers whatever the text"
+    )
+
+
 Architecture = Annotated[
-    Transformer | Rnn | Cnn | Linear | Embedding | Hybrid | Causal | Nearest,
+    Transformer | Rnn | Cnn | Linear | Embedding | Hybrid | Causal | Nearest | Prompted,
     Field(discriminator="kind"),
 ]
 KINDS = tuple(

@@ -27,6 +27,8 @@ class ModelSpec(Artifact):
         Metric("adapter.same_answers", share=True, of=("tokens",)),  # greedy, before the merge
         Metric("private.epsilon", "lower"),
         Metric("private.noise_multiplier"),
+        Metric("prompt.tokens"),
+        Metric("prompt.prior.{label}", share=True),  # what it answers before it is calibrated
     )
     reports = (CURVE, NGRAMS, EXAMPLE)
     holds = (
@@ -54,7 +56,8 @@ class ModelSpec(Artifact):
         solver = ("lmspec.methods.logistic",) * (self.training.kind == "logistic_regression")
         adapters = ("lmspec.architectures.adapters",) * (self.adapter is not None)
         private = ("lmspec.training.private",) * self.is_private
-        return (*self.reader_modules(), *writing, *solver, *adapters, *private)
+        prompted = ("stages.prompted",) * (self.architecture.kind == "prompted")
+        return (*self.reader_modules(), *writing, *solver, *adapters, *private, *prompted)
 
     @property
     def is_private(self) -> bool:
@@ -74,7 +77,7 @@ class ModelSpec(Artifact):
                 return (CURVE, NGRAMS)
             case "causal":
                 return (CURVE, EXAMPLE)
-            case "nearest":
+            case "nearest" | "prompted":
                 return ()
         return (CURVE,)
 

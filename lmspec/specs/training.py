@@ -279,7 +279,9 @@ class LogisticRegression(Spec):
 class Untrained(Spec):
     """Nothing is fitted: pretrained weights as they are, or the training pairs themselves."""
 
-    kind: Literal["none"] = Field(description="for models that write: nothing is fitted")
+    kind: Literal["none"] = Field(
+        description="for models that write, or are prompted: nothing is fitted"
+    )
 
 
 Training = Annotated[GradientDescent | LogisticRegression | Untrained, Field(discriminator="kind")]

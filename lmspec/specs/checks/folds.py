@@ -19,6 +19,10 @@ def suits(model: Mapping[str, Any]) -> Iterator[Disagreement]:
         found = f"a model of kind {kind} writes, and folds are of labels"
         others = ((("architecture", "kind"), "the kind"),)
         yield Disagreement(("of",), found, "name a model that tells labels apart", others)
+    elif training["kind"] == "none":
+        found = f"of a model of kind {kind} nothing is fitted: no row is seen"
+        others = ((("training", "kind"), "how it is fitted"),)
+        yield Disagreement(("of",), found, "score the model itself", others)
     elif str(model["on"]).partition(".")[0] == "augmented":
         found = "a text that is made from a row could be in another fold than the row"
         others = ((("on",), "what it is trained on"),)

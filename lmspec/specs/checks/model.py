@@ -15,6 +15,7 @@ FITTED_BY = {
     **dict.fromkeys(FIXED_FEATURES, ("logistic_regression",)),
     "causal": (DESCENT, "none"),
     "nearest": ("none",),
+    "prompted": ("none",),
 }
 OF_TOKENS = ("log_loss", "accuracy")  # metrics on dev that decide when to stop
 
