@@ -236,6 +236,7 @@ def test_users_of_an_artifact_are_listed(tmp_path: Path, monkeypatch: pytest.Mon
         "model.architecture.causal.weights",
         "model.architecture.embedding.weights",
         "model.architecture.hybrid.weights",
+        "model.architecture.prompted.weights",
         "model.architecture.transformer.weights",
         "bundle.targets.browser.runtime",
         "bundle.targets.browser.tokenizers",

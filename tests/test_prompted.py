@@ -105,7 +105,7 @@ def test_probabilities_are_those_of_the_words(build: Build, weights: Path) -> No
     assert report.metrics["prompt"] == {"tokens": used}
 
 
-def test_words_that_begin_alike_are_told_apart_by_what_follows(build: Build) -> None:
+def test_words_that_begin_alike_differ_by_what_follows(build: Build) -> None:
     """The first token alone would give both labels the same."""
     tokenizer = tinywriter.tokenizer()
     words = {"bad": [" xa"], "good": [" xb"]}

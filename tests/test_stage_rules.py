@@ -398,6 +398,36 @@ def _a_sweep(over: dict[str, Any], rungs: Sequence[float] = ()) -> None:
     sweep.Search(SweepSpec.model_validate(values), replace(needs(), section=section))
 
 
+def _prompted(folder: Path, words: dict[str, Sequence[str]], weights: str) -> None:
+    from lmspec.architectures import prompted
+    from lmspec.specs.architecture import Prompted
+    from tests import tinywriter
+
+    tinywriter.write_weights(folder)
+    if weights == "cnn":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"model_type": "lmspec-cnn"}))
+    values = {"kind": "prompted", "weights": "sources.a", "max_length": 24, "words": words}
+    values |= {"long_texts": "truncate", "template": "{text} is", "calibration": {"kind": "none"}}
+    prompted.create(Prompted.model_validate(values), folder, ("bad", "good"))
+
+
+def _a_label_without_words(folder: Path) -> None:
+    _prompted(folder, {"bad": [" bad"]}, "llama")
+
+
+def _words_of_a_network(folder: Path) -> None:
+    _prompted(folder, {"bad": [" bad"], "good": [" good"]}, "cnn")
+
+
+def _a_sweep_of_a_prompted_model(folder: Path) -> None:
+    from stages import sweep
+
+    section = GOOD["model"]["cnn"] | {"architecture": {"kind": "prompted"}}
+    values = GOOD["sweep"]["cnn"] | {"rungs": []}
+    sweep.Search(SweepSpec.model_validate(values), replace(needs(), section=section))
+
+
 def _folds_of_a_model_that_writes(folder: Path) -> None:
     from lmspec.specs.folds import FoldsSpec
     from stages import folds
@@ -909,6 +939,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         "2 examples are not enough for 3 processes",
     ),
     "private-models-train-alone": (_private_processes, "would each add their own noise"),
+    "words-are-of-the-labels": (_a_label_without_words, "the label 'good' has no word"),
+    "what-is-prompted-writes": (
+        _words_of_a_network,
+        "it cannot be loaded|cannot be read|lmspec-cnn",
+    ),
+    "nothing-prompted-is-searched": (_a_sweep_of_a_prompted_model, "not valid"),
     "folds-suit-the-model": (_folds_of_a_model_that_writes, "folds are of labels"),
     "folds-are-scored-on-their-rows": (_folds_scored_on_other_rows, "1 of its rows are not in"),
     "no-private-model-is-swept": (_a_sweep_of_a_private_model, "would spend its epsilon again"),
