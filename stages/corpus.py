@@ -44,7 +44,7 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     elsewhere = ids_elsewhere(spec, needs)
     annotated = annotations_of(spec, needs)
     deleted = rowids.read(needs.root / spec.deleted, spec.deleted) if spec.deleted else frozenset()
-    annotated = {name: one for name, one in annotated.items() if name not in deleted}
+    annotated = kept_of(annotated, deleted, spec)
     whole = whole_tables(spec, needs)
     rows = [without(row, elsewhere, deleted) for row in read(spec, needs, annotated, whole)]
     require_rows(annotated, rows)
@@ -176,6 +176,17 @@ def annotations_of(spec: CorpusSpec, needs: stage.Needs) -> dict[str, Annotation
         remedy = "give some with `lmspec label`, or remove `corrections`"
         raise LmspecError(" and ".join(spec.corrections), found, remedy)
     return settled
+
+
+def kept_of(
+    annotated: Mapping[str, Annotation], deleted: Collection[str], spec: CorpusSpec
+) -> dict[str, Annotation]:
+    """Those of rows that are not deleted. Raises LmspecError if that is none of them."""
+    kept = {name: one for name, one in annotated.items() if name not in deleted}
+    if annotated and not kept:
+        found = "all rows that have a label in it are deleted"
+        raise LmspecError(" and ".join(spec.corrections or ()), found, "remove `corrections`")
+    return kept
 
 
 def require_rows(annotated: Mapping[str, Annotation], rows: Sequence[Document | Rejected]) -> None:
