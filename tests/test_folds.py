@@ -22,7 +22,7 @@ from lmspec.methods import crossvalidating
 from lmspec.methods.crossvalidating import Fold, Rows
 from lmspec.specs.folds import FoldsSpec
 from lmspec.specs.scores import ScoresSpec
-from lmspec.statistics import predictions
+from lmspec.statistics import bootstrap, exact, predictions
 from lmspec.statistics.paired import PairedSample
 from stages import folds, scores
 from tests.test_linear import stages
@@ -239,7 +239,7 @@ def test_scores_of_other_rows_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_row_of_folds_counts_for_less(tmp_path: Path) -> None:
-    """The interval of a level, also beside a constant answer; not the difference of two models."""
+    """In the interval of a level, and of a difference, whose p is larger accordingly."""
     given = needs(tmp_path)
     _, scored = run(given)
     table = {
@@ -282,5 +282,18 @@ def test_a_row_of_folds_counts_for_less(tmp_path: Path) -> None:
         assert isinstance(paired, PairedSample)
         return paired.worth
 
-    assert beside(Majority(folded), folded) == WORTH_OF_FOLDS
-    assert beside(Majority(plain), plain) == beside(plain, folded) == 1.0
+    assert beside(Majority(folded), folded) == beside(plain, folded) == WORTH_OF_FOLDS
+    assert beside(Majority(plain), plain) == 1.0
+
+
+def test_a_p_value_of_fewer_examples_is_larger() -> None:
+    """By the square root of the worth in standard deviations, as the interval is wider by it."""
+    assert exact.of_fewer(0.05, 1.0) == 0.05 and exact.of_fewer(1.0, 0.8) == 1.0
+    deviate = -exact.NORMAL.inv_cdf(exact.of_fewer(0.05, 0.64) / 2)
+    assert deviate == pytest.approx(0.8 * 1.959964)
+    draw = np.random.default_rng(1)
+    before = bootstrap.Estimate(0.1, draw.normal(0.1, 0.05, 4000), draw.normal(0.1, 0.01, 50))
+    after = before.stretched(0.64)
+    assert after.error == pytest.approx(before.error / 0.8) and after.p > before.p
+    wide, narrow = after.interval(0.95), before.interval(0.95)
+    assert wide[1] - wide[0] == pytest.approx((narrow[1] - narrow[0]) / 0.8)

@@ -36,8 +36,6 @@ class Majority(Artifact):
     It is the most frequent label of the test split, of several the first in the alphabet.
     """
 
-    is_constant = True
-
     def __init__(self, scores: Artifact) -> None:
         super().__init__(scores.revision, scores.name, scores.out_of_date, "the majority label")
         self.scores = scores

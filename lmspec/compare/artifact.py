@@ -21,8 +21,8 @@ BINS = 15  # of the calibration error, where the spec names no number
 EXAMINED = "examined"
 FOLDS = "folds"
 # What a row of folds counts for, beside one of a test split: models of the folds have learned from
-# each other's rows, so their mean accuracy varies more. Measured: bench/folds.md.
-WORTH_OF_FOLDS = 2 / 3
+# each other's rows, so their mean accuracy varies more. Measured: bench/folds.py.
+WORTH_OF_FOLDS = 0.8
 WITH_EXAMPLES = ("scores", EXAMINED)  # nouns of which git has a row for each example
 
 
@@ -45,10 +45,7 @@ class Artifact:
 
     out_of_date  why its metrics are not what the revision's own spec would build; None if they are
     called       what messages call this end of a comparison: the revision, unless given
-    is_constant  is it one answer to every example?
     """
-
-    is_constant = False
 
     def __init__(
         self,

@@ -46,14 +46,6 @@ class Bounds:
         """Limited to what the metric can be."""
         return replace(self, low=max(low, self.low), high=min(high, self.high))
 
-    def stretched(self, worth: float) -> "Bounds":
-        """As wide as of fewer examples. worth: independent examples that one counts for."""
-        if worth == 1:
-            return self
-        by = math.sqrt(1 / worth)
-        low, high = (self.value + by * (end - self.value) for end in (self.low, self.high))
-        return replace(self, low=low, high=high, error=by * self.error)
-
     def hull(self, other: "Bounds") -> "Bounds":
         """The wider of both on each side, without a spread: more examples might not decide."""
         low, high = min(self.low, other.low), max(self.high, other.high)
@@ -130,7 +122,7 @@ def of_sample(sample: Sample, metric: SplitMetric, confidence: float) -> Bounds:
     """Bounds of a metric by the predictions of one model."""
     sample, metric = graded.of_sample(sample, metric)
     estimate, examples = sample.value(metric), len(sample.rows(metric.table))
-    bounds = _of_estimate(estimate, examples, confidence).stretched(sample.worth)
+    bounds = _of_estimate(estimate, examples, confidence)
     if metric.name == "expected_calibration_error":
         bounds = _debiased(bounds, sample.scatter(metric, confidence))
     if metric.of_answers:
@@ -215,7 +207,6 @@ def of_pairs(paired: PairedSample, metric: SplitMetric, confidence: float) -> Bo
     paired, metric = graded.of_pairs(paired, metric)
     estimate = paired.difference(metric)
     bounds = _of_estimate(estimate, len(paired.rows(metric.table)), confidence)
-    bounds = bounds.stretched(paired.worth)
     if metric.of_answers:
         bounds = _within_exact(bounds, paired.margin(metric))
     if paired.p(metric, estimate)[0] / 2 > 1 - confidence:

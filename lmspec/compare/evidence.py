@@ -45,6 +45,11 @@ class ArtifactPair:
         return self.candidate.has_examples
 
     @property
+    def worth(self) -> float:
+        """Independent examples that a pair of them counts for."""
+        return min(end.worth for end in self)
+
+    @property
     def same_predictions(self) -> bool:
         """Is the committed table of predictions the same file in both? Then none needs reading."""
         ids = [end.table_id(end.examples_table) for end in self]
@@ -77,17 +82,12 @@ class ArtifactPair:
         scale = baseline.scale
         if isinstance(scale, TextScale) and isinstance(candidate.scale, TextScale):
             scale = scale.common(candidate.scale)
-        paired = PairedSample(pairs, scale, self.same_predictions, self._worth())
+        paired = PairedSample(pairs, scale, self.same_predictions, self.worth)
         # two files may differ in line ends, quotes and the order of rows alone
         paired.same = paired.same or not (
             pairs.left_out or pairs.relabelled or pairs.moved or paired.differing.any()
         )
         return paired
-
-    def _worth(self) -> float:
-        """What a pair counts for: a constant answer takes nothing of what a row of folds varies."""
-        is_constant = any(end.is_constant for end in self)
-        return min(end.worth for end in self) if is_constant else 1.0
 
     @cached
     def lacking(self, dataset: str) -> Lacking | None:
@@ -123,7 +123,8 @@ class ArtifactPair:
         lacks = self.lacking(dataset)
         if lacks is None:
             return None
-        return PairedSample(lacks.pairs, self._scale(dataset, lacks.pairs.candidate), same=False)
+        scale = self._scale(dataset, lacks.pairs.candidate)
+        return PairedSample(lacks.pairs, scale, same=False, worth=self.worth)
 
     @cached
     def levels(self, dataset: str) -> list[Sample]:

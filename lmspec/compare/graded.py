@@ -44,7 +44,8 @@ def of_pairs(paired: PairedSample, metric: SplitMetric) -> tuple[PairedSample, S
     if sides is None:
         return paired, metric
     pairs = replace(paired.pairs, baseline=sides[0], candidate=sides[1])
-    return PairedSample(pairs, _share(paired.scale), paired.same), _exact_match(metric)
+    scale, worth = _share(paired.scale), paired.worth
+    return PairedSample(pairs, scale, paired.same, worth), _exact_match(metric)
 
 
 def _graded(sides: Sequence[Side], metric: SplitMetric) -> list[Graded] | None:

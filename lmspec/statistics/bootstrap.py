@@ -173,6 +173,14 @@ class Estimate:
     jackknife: Floats
     subsets: Floats = field(default_factory=lambda: np.empty(0))
 
+    def stretched(self, worth: float) -> "Estimate":
+        """As far spread as of fewer examples. worth: independent ones that one counts for."""
+        if worth == 1:
+            return self
+        by = math.sqrt(1 / worth)
+        spread = (self.replicates, self.jackknife, self.subsets)
+        return Estimate(self.value, *(self.value + by * (each - self.value) for each in spread))
+
     @property
     def units(self) -> int:
         """Examples, or groups of them, that were sampled independently."""

@@ -50,6 +50,13 @@ def sign_flip(sums: Sequence[int] | Ints) -> float:
     return min(1.0, float(2 * chance[middle + total :].sum())) if total else 1.0
 
 
+def of_fewer(p: float, worth: float) -> float:
+    """A two-sided p as of fewer examples. worth: independent ones that one counts for."""
+    if worth == 1:
+        return p
+    return 2 * NORMAL.cdf(math.sqrt(worth) * NORMAL.inv_cdf(max(p / 2, sys.float_info.min)))
+
+
 def fewest_discordant(level: float) -> int:
     """Discordant pairs, all one way, with which McNemar's exact test reaches a level."""
     return math.ceil(1 - math.log2(level))

@@ -148,7 +148,8 @@ class PairedSample:
 
         columns = self._columns(metric)
         drawn = self._draws.of(np.concatenate([columns, self.scale.width + columns]))
-        return bootstrap.estimate(drawn, statistic, self.pairs.strata.of(metric.table))
+        found = bootstrap.estimate(drawn, statistic, self.pairs.strata.of(metric.table))
+        return found.stretched(self.worth)
 
     def p(self, metric: SplitMetric, estimate: Estimate) -> tuple[float, str]:
         """(two-sided p, name of the test). Never 0: at least the smallest normal float."""
@@ -161,7 +162,7 @@ class PairedSample:
             if groups is not None:
                 gained = np.bincount(groups[rows], weights=gained).astype(np.int64)
                 method = "sign flips of groups, exact"
-            p = exact.sign_flip(gained)
+            p = exact.of_fewer(exact.sign_flip(gained), self.worth)
         else:
             units = self._differing_units(metric)
             # of so few differing units no test can show more than one that flips the sign of each
@@ -277,11 +278,12 @@ class Sample:
     def value(self, metric: SplitMetric) -> Estimate:
         """The metric with its bootstrap."""
         drawn = self._draws.of(self.columns(metric))
-        return bootstrap.estimate(
+        found = bootstrap.estimate(
             drawn,
             lambda sums: self.scale.metric(metric.name, sums),
             self.predictions.strata.of(metric.table),
         )
+        return found.stretched(self.worth)
 
     def scatter(self, metric: SplitMetric, confidence: float) -> float:
         """Upper limit of how far a calibration error is above the true one.
