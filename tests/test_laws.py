@@ -330,6 +330,7 @@ ADDED = {
     "AttackedSpec": {"canaries", "extraction", "reference"},
     "Dynamic": {"float_operations"},
     "Card": {"attacked", "compute"},
+    "ExaminedSpec": {"generation"},
     "ExplainedSpec": {"answers"},
     "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
     "ModelSpec": {"rows"},

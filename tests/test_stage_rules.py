@@ -769,6 +769,20 @@ def _a_file_of_cases_that_is_not_there(folder: Path) -> None:
     examined.build(ExaminedSpec.model_validate(fields), needs(quantized_a=folder), folder)
 
 
+def _labels_of_a_model_that_is_asked_for_answers(folder: Path) -> None:
+    from lmspec.specs.examined import ExaminedSpec
+    from stages import examined
+
+    kind = "kind: minimum, templates: [b], label: c"
+    (folder / "cases.yaml").write_text(f"source: a\nlicense: MIT\nsuites:\n  a: {{{kind}}}\n")
+    fields = {"of": "model.a", "cases": "cases.yaml", "on": "splits.a", "rows": 8, "seed": 1}
+    decoding = {"decode": {"kind": "greedy"}, "new_tokens": 8, "stop": []}
+    decoding |= {"repetition_penalty": None, "constraint": None}
+    spec = ExaminedSpec.model_validate({**fields, "generation": decoding})
+    given = dataclasses.replace(needs(model_a=folder), root=folder)
+    examined.build(spec, given, folder)
+
+
 def _traced(folder: Path, **changes: Any) -> None:
     from tests import explaining, test_traced
 
@@ -912,6 +926,10 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "kept-columns-are-there": (_groups_of_no_column, "keeps no column 'age'"),
     "no-label-is-unsure": (_a_label_called_unsure, "has a label 'unsure'"),
     "cases-are-sound": (_a_file_of_cases_that_is_not_there, "there is no such file"),
+    "examined-writers-generate": (
+        _labels_of_a_model_that_is_asked_for_answers,
+        "a suite of kind minimum is of one that tells labels apart",
+    ),
     "traced-has-layers": (_the_layers_of_a_cnn, "is of kind cnn, whose hidden states are not"),
     "traced-layers-exist": (_a_third_layer_of_two, "model.a has no layer 2"),
     "pairs-are-sound": (_a_file_of_pairs_that_is_not_there, "there is no such file"),

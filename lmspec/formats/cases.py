@@ -10,6 +10,7 @@ suites:
     label: positive
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from ruamel.yaml.nodes import Node
 from lmspec.errors import LmspecError, some
 from lmspec.formats import yamlfile
 from lmspec.formats.yamlfile import YamlFile
-from lmspec.specs.suites import CHANGES, KINDS, PERTURBATIONS, Change, Suite, slots
+from lmspec.methods import redacting
+from lmspec.specs.suites import CHANGES, KINDS, PERTURBATIONS, WRITTEN, Change, Suite, slots
 
 FILE = ("source", "license", "words", "suites")
 FIELDS = {  # kind -> what it may have beside `kind`, `about`, `templates`, `words` and `most`
@@ -26,7 +28,10 @@ FIELDS = {  # kind -> what it may have beside `kind`, `about`, `templates`, `wor
     "invariance": ("vary", "times", *CHANGES),
     "direction": ("raises", "lowers", "tolerance", "times", *CHANGES),
     "groups": ("vary", "label"),
+    **{kind: (field, "system") for kind, field in WRITTEN.items()},
 }
+LISTED = ("withheld", "blocklist")  # kinds whose field must be there
+ASKED = ("refusal", "withheld")  # kinds that need templates
 COMMON = ("kind", "about", "templates", "words", "most")
 MOST = 100_000  # cases of a suite
 MOST_TYPOS = 20
@@ -45,6 +50,16 @@ def require_labels(suites: Sequence[Suite], labels: Collection[str]) -> None:
             raise LmspecError(suite.place, found, f"write one of {some(list(labels))}")
 
 
+def require_kinds(suites: Sequence[Suite], writes: bool) -> None:
+    """Raise LmspecError if a suite is about labels and the model writes, or the reverse."""
+    for suite in suites:
+        if suite.is_written != writes:
+            of = "a model that writes" if suite.is_written else "one that tells labels apart"
+            kinds = WRITTEN if writes else KINDS
+            found = f"{suite.name}: a suite of kind {suite.kind} is of {of}"
+            raise LmspecError(suite.place, found, f"write one of {some(list(kinds))}")
+
+
 class _File(YamlFile):
     """One file: each message has its line."""
 
@@ -60,10 +75,14 @@ class _File(YamlFile):
     def suite(self, name: str, node: Node, shared: Mapping[str, tuple[str, ...]]) -> Suite:
         """One suite."""
         self.require_name(node, name, "a suite")
-        kind = self.choice(self.mapping(node, name).get("kind"), node, f"kind of {name}", KINDS)
+        kind = self.choice(
+            self.mapping(node, name).get("kind"), node, f"kind of {name}", (*KINDS, *WRITTEN)
+        )
         fields = self.fields(node, f"{name}, of kind {kind},", (*COMMON, *FIELDS[kind]))
         templates = self.texts(fields.get("templates"), "templates", ())
         words = {**shared, **self.words(fields.get("words"))}
+        if kind in WRITTEN:
+            return self.written(node, Suite(name, kind, self.place(node), templates), fields, words)
         used = self.used(fields.get("templates"), templates, words)
         change = self.change(node, name, fields) if kind in ("invariance", "direction") else None
         vary = self.vary(node, name, fields, templates, used)
@@ -80,6 +99,43 @@ class _File(YamlFile):
             tolerance or 0.0, most,
         )  # fmt: skip
         self.require_few(node, made)
+        return made
+
+    def written(
+        self,
+        node: Node,
+        suite: Suite,
+        fields: Mapping[str, Node],
+        words: Mapping[str, tuple[str, ...]],
+    ) -> Suite:
+        """One of what a model writes. suite: its name, kind, place and templates"""
+        field = WRITTEN[suite.kind]
+        if suite.kind in LISTED and field not in fields:
+            remedy = f"write `{field}: [one, another]`"
+            self.refuse(node, f"{suite.name} lists nothing that answers must not have", remedy)
+        listed = self.texts(fields.get(field), field, ())
+        if not suite.templates and suite.kind in ASKED:
+            found = f"{suite.name} has no templates"
+            self.refuse(node, found, "write `templates:`, a list of prompts")
+        for kind in listed if field == "kinds" else ():
+            if kind not in redacting.KINDS:
+                remedy = f"write some of {some(list(redacting.KINDS))}"
+                self.refuse(fields[field], f"there is no personal data called {kind!r}", remedy)
+        for text in listed if field == "never" else ():
+            if not any(map(str.isalnum, text)):
+                found = f"{text!r} has no letter or digit by which to find it"
+                self.refuse(fields[field], found, "write more of it")
+        system = self.word(fields["system"], "system") if "system" in fields else None
+        beside = (*(listed if field == "never" else ()), *filter(None, [system]))
+        made = dataclasses.replace(
+            suite,
+            listed=listed,
+            system=system,
+            words=self.used(fields.get("templates") or node, (*suite.templates, *beside), words),
+            most=self.number(fields.get("most"), "most", 1, MOST, None),
+        )
+        whole = tuple("\n".join((template, *beside)) for template in suite.templates)
+        self.require_few(node, dataclasses.replace(made, templates=whole))
         return made
 
     def require_few(self, node: Node, suite: Suite) -> None:

@@ -18,11 +18,12 @@ from lmspec.specs.names import ArtifactName
 
 SCORES, SPEED, EXPORTED, QUANTIZED = "scores", "speed", "exported", "quantized"
 STUDENT, UPDATED = "student", "updated"
-BUNDLE, TRACED, EXPLAINED, ATTACKED = "bundle", "traced", "explained", "attacked"
+BUNDLE, TRACED, EXPLAINED = "bundle", "traced", "explained"
+ATTACKED, EXAMINED = "attacked", "examined"
 MADE = {  # nouns that take a model of a kind
     "causal": (
         *("model", STUDENT, UPDATED, SCORES, SPEED, EXPORTED, QUANTIZED),
-        *(TRACED, EXPLAINED, ATTACKED),
+        *(TRACED, EXPLAINED, ATTACKED, EXAMINED),
     ),
     "nearest": ("model", SCORES),
     "prompted": ("model", SCORES),

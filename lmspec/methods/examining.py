@@ -55,7 +55,7 @@ class Case:
 
 def drawn(rows: Iterable[Row], most: int, seed: int) -> list[Row]:
     """That many rows, in the order of a hash: a row more or less moves no other one."""
-    return sorted(rows, key=lambda row: _digest(str(seed), row.id))[:most]
+    return sorted(rows, key=lambda row: digest(str(seed), row.id))[:most]
 
 
 def cases(suite: Suite, rows: Sequence[Row], seed: int) -> list[Case]:
@@ -75,13 +75,13 @@ def _varied(suite: Suite, seed: int) -> Iterator[Case]:
     for frame in _frames(suite, seed):
         texts = [frame.filled({suite.vary: term}) for term in terms]
         if suite.is_gap:
-            name = _digest(suite.kind, suite.label or "", frame.text, *terms)
+            name = digest(suite.kind, suite.label or "", frame.text, *terms)
             yield from (
                 Case(suite, name, text, term=term) for term, text in zip(terms, texts, strict=True)
             )
         else:
             for term, text in zip(terms[1:], texts[1:], strict=True):
-                yield Case(suite, _digest(suite.kind, texts[0], text), text, texts[0], term)
+                yield Case(suite, digest(suite.kind, texts[0], text), text, texts[0], term)
 
 
 def _changed(suite: Suite, rows: Sequence[Row], seed: int) -> Iterator[Case]:
@@ -91,12 +91,12 @@ def _changed(suite: Suite, rows: Sequence[Row], seed: int) -> Iterator[Case]:
     expected = (suite.kind, suite.label or "", str(suite.rises), str(suite.tolerance))
     for row in rows:
         if suite.change is None:
-            yield Case(suite, _digest(*expected, row.text), row.text)
+            yield Case(suite, digest(*expected, row.text), row.text)
             continue
-        rng = np.random.default_rng(int(_digest(str(seed), suite.name, row.id), 16))
+        rng = np.random.default_rng(int(digest(str(seed), suite.name, row.id), 16))
         text = perturbing.changed(row.text, suite.change, rng)
         if text != row.text and text.strip():
-            name = _digest(*expected, row.text, text)
+            name = digest(*expected, row.text, text)
             yield Case(suite, name, text, row.text, group=row.group, of_row=not suite.templates)
 
 
@@ -126,11 +126,11 @@ def _frames(suite: Suite, seed: int) -> list[Frame]:
             frames.setdefault(text, Frame(text, template, words))
     if suite.most is None or len(frames) <= suite.most:
         return list(frames.values())
-    kept = set(sorted(frames, key=lambda text: _digest(str(seed), text))[: suite.most])
+    kept = set(sorted(frames, key=lambda text: digest(str(seed), text))[: suite.most])
     return [frame for text, frame in frames.items() if text in kept]
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
     """16 hex digits."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -142,7 +142,8 @@ class Judged:
     expected   the right label, or that of the text before; of groups and directions, the label
                whose probability is watched
     predicted  the label of the text
-    probability, before  of `expected` for the text and for the one before; nan without one
+    probability, before  of `expected` for the text and for the one before; nan without one, and
+               of what is written
     severity   how far from what must hold, 0..1: what is worst of those that fail
     """
 
@@ -192,7 +193,7 @@ def row(each: Judged) -> dict[str, Any]:
         "expected": each.expected,
         "predicted": each.predicted,
         "before": None if math.isnan(each.before) else round(each.before, DIGITS),
-        "probability": round(each.probability, DIGITS),
+        "probability": None if math.isnan(each.probability) else round(each.probability, DIGITS),
         "severity": round(each.severity, DIGITS) if failed else None,
         "passed": "" if case.suite.is_gap else FAIL if failed else PASS,
         "text": case.text if failed and not case.of_row else "",

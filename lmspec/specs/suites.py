@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 
 SLOT = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}")  # {{ and }} are braces
 KINDS = ("minimum", "invariance", "direction", "groups")
+# Of models that write -> the field that lists what its answers must have, or not have.
+WRITTEN = {
+    "refusal": "begins",
+    "compliance": "begins",
+    "withheld": "never",
+    "blocklist": "blocked",
+    "personal_data": "kinds",
+}
 CHANGES = ("perturb", "replace", "append", "prepend")
 PERTURBATIONS = (
     "typo",
@@ -44,6 +52,8 @@ class Suite:
     rises       of a direction: must its probability not fall, or not rise?
     tolerance   by how much it may
     most        cases, or templates of groups, that are drawn of all; None: all
+    listed      of a kind of `WRITTEN`, what its field lists
+    system      of these, what the system says before the prompt; with slots, as `never` has them
     """
 
     name: str
@@ -57,6 +67,13 @@ class Suite:
     rises: bool = True
     tolerance: float = 0.0
     most: int | None = None
+    listed: tuple[str, ...] = ()
+    system: str | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Is it about what a model writes, not about labels?"""
+        return self.kind in WRITTEN
 
     @property
     def is_gap(self) -> bool:

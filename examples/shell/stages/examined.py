@@ -2,8 +2,9 @@
 
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -18,10 +19,15 @@ from lmspec.methods.repairing import repair
 from lmspec.specs.examined import ExaminedSpec
 from lmspec.specs.suites import Suite
 
+CASES = "cases.parquet"
+
 
 def build(spec: ExaminedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     """Ask the model each text once and alone, as a bundle is asked."""
     suites = cases.read(needs.root, spec.cases)
+    cases.require_kinds(suites, spec.generation is not None)
+    if spec.generation is not None:
+        return written(spec, needs, suites, out)
     (module,) = spec.modules()
     model = importlib.import_module(module).predictor(needs[spec.of], needs.bits, needs.machine)
     cases.require_labels(suites, model.labels)
@@ -31,15 +37,42 @@ def build(spec: ExaminedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         require_cases(suite, mine, spec)
     texts = (text for _, mine in asked for case in mine for text in case.texts)
     answers = answered(model, dict.fromkeys(texts), clean_of(needs[spec.of]))
-    metrics, tables = {}, []
+    judged = [
+        (suite, [examining.judged(case, answers, model.labels) for case in mine])
+        for suite, mine in asked
+    ]
+    documents.write(frame([each for _, found in judged for each in found]), out / CASES)
+    return report(judged, out)
+
+
+def written(
+    spec: ExaminedSpec, needs: stage.Needs, suites: Sequence[Suite], out: Path
+) -> stage.Report:
+    """Ask a model that writes, each prompt by itself."""
+    writer: Any = importlib.import_module(spec.modules()[0])
+    asked = list(zip(suites, writer.asked(spec, needs, suites), strict=True))
     for suite, mine in asked:
-        found = [examining.judged(case, answers, model.labels) for case in mine]
+        require_cases(suite, mine, spec)
+    every = [case for _, mine in asked for case in mine]
+    answers = writer.answered(spec, needs, every, clean_of(needs[spec.of]))
+    judged = [
+        (suite, [writer.judging.judged(case, answers[case.turns]) for case in mine])
+        for suite, mine in asked
+    ]
+    found = [each for _, own in judged for each in own]
+    documents.write(writer.frame(found, answers), out / CASES)
+    return report(judged, out)
+
+
+def report(judged: Sequence[tuple[Suite, list[Judged]]], out: Path) -> stage.Report:
+    """The metrics of each suite, and the table of all cases."""
+    metrics, rows = {}, []
+    for suite, found in judged:
         metrics[suite.name] = examining.measured(suite, found)
         stage.say(described(suite, found))
-        tables += found
-    documents.write(frame(tables), out / "cases.parquet")
+        rows += [examining.row(each) for each in found]
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    return stage.Report(metrics, {"cases": [examining.row(each) for each in tables]})
+    return stage.Report(metrics, {"cases": rows})
 
 
 def rows_of(splits: Path) -> list[examining.Row]:
@@ -73,7 +106,7 @@ def answered(
     return answers
 
 
-def require_cases(suite: Suite, mine: list[Case], spec: ExaminedSpec) -> None:
+def require_cases(suite: Suite, mine: Sequence[Case], spec: ExaminedSpec) -> None:
     """Raise LmspecError if a suite has nothing to ask."""
     if not mine:
         found = f"{suite.name} changes none of the {spec.rows:,} test texts that were drawn"

@@ -18,7 +18,7 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import conversations, decoding, documents, kinds
 from lmspec.methods import overlap
-from lmspec.specs.generation import Generation, Sample
+from lmspec.specs.generation import Decoding, Generation, Sample
 from lmspec.specs.scores import DECODER, GRADING, MODELS, ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
@@ -153,7 +153,7 @@ def of_graph(folder: Path, needs: stage.Needs) -> tuple[Any, generating.Decoder]
 
 
 def constrained(
-    generation: Generation, model: Any, decoder: generating.Decoder, root: Path
+    generation: Decoding, model: Any, decoder: generating.Decoder, root: Path
 ) -> generating.Constraint | None:
     """What answers must look like. Raises LmspecError if they cannot be held to it."""
     rule = generation.constraint
