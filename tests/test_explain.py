@@ -200,7 +200,7 @@ def test_a_path_of_a_message_is_understood(monkeypatch: pytest.MonkeyPatch) -> N
         (
             "model.unknown.training",
             "model has no field or kind 'unknown'\n"
-            "  -> there is on, rows, architecture and training",
+            "  -> there is on, rows, architecture, training and self_training",
         ),
         ("", "params.yaml has no section ''\n  -> there is sources"),
         ("model..on", "model has no field or kind ''"),

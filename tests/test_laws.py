@@ -333,7 +333,7 @@ ADDED = {
     "ExaminedSpec": {"generation"},
     "ExplainedSpec": {"answers"},
     "SplitsSpec": {"accepted_test_corrections", "same_answers", "sides"},
-    "ModelSpec": {"rows"},
+    "ModelSpec": {"rows", "self_training"},
     "StudentSpec": {"rows"},
     "Distillation": {"top_logits", "teacher_answers"},
     "UpdatedSpec": {"rows"},

@@ -869,7 +869,36 @@ def _a_lexicon_that_is_not_there(folder: Path) -> None:
     voted_corpus.labels_of(spec.tables[0], spec, needs(sources_old=folder))  # type: ignore[attr-defined, arg-type]
 
 
+def _a_pool(folder: Path, held_out: str, turns: bool = False) -> None:
+    import polars as pl
+
+    from lmspec.formats import documents
+    from lmspec.specs.model import ModelSpec, SelfTraining
+    from stages import self_training
+
+    rule = {"pool": "corpus.old", "confidence": 0.9, "per_label": 9, "rounds": 1}
+    spec = ModelSpec.model_construct(on="splits.old")
+    row = {"id": ["1"], "text": ["a"], "label": ["good"]} | ({"turns": [[]]} if turns else {})
+    documents.write(pl.DataFrame(row), folder / "documents.parquet")
+    documents.write_ids(["1"], folder, "documents")
+    for split in ("train", "dev", "test"):
+        documents.write_ids(["1"] * (split == held_out), folder, split)
+    documents.write_corpus("corpus.old", folder)
+    folders = needs(splits_old=folder, corpus_old=folder)
+    self_training.read(spec, SelfTraining.model_validate(rule), folders)
+
+
+def _a_pool_with_test_rows(folder: Path) -> None:
+    _a_pool(folder, "test")
+
+
+def _a_pool_of_conversations(folder: Path) -> None:
+    _a_pool(folder, "train", turns=True)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "pool-is-another-corpus": (_a_pool_with_test_rows, "1 of its rows are test texts"),
+    "pool-holds-texts": (_a_pool_of_conversations, "corpus.old has conversations"),
     "file-sources-exist": (_a_missing_source, "there is no such file or folder"),
     "file-sources-are-not-built": (_a_source_that_is_built, "model.b builds data/model/b"),
     "file-sources-hold-files": (_a_source_with_a_fifo, "FIFO|no file"),

@@ -64,6 +64,7 @@ def read(
     reader: Reader,
     labels: tuple[str, ...],
     further: Sequence[str] = (),
+    may_be_empty: bool = False,
 ) -> Examples:
     """Read and encode one split, of which neither all texts nor all tokens need to fit in memory.
 
@@ -79,7 +80,7 @@ def read(
         )
     documents.require_columns(splits, split, further)
     frame = documents.read_split(splits, split, ["id", "label", *further])
-    if frame.is_empty():
+    if frame.is_empty() and not may_be_empty:
         raise LmspecError(
             str(splits),
             f"its {split} split is empty",

@@ -2,6 +2,7 @@
 
 from lmspec.language import on_disk, resolved
 from lmspec.language.resolved import Disagreements, Specs
+from lmspec.specs.checks.model import CONTRASTIVE
 from lmspec.specs.disagreement import Disagreement
 
 
@@ -23,7 +24,11 @@ def layers_to_freeze_exist(specs: Specs) -> Disagreements:
     """No more layers are frozen than the model has."""
     for name, spec in specs.of("model", "updated"):
         at = (*name, "architecture") if name.noun == "model" else name
-        frozen = spec.get("architecture", spec).get("frozen_layers", 0)
+        training = spec["training"]
+        if training["kind"] == CONTRASTIVE:
+            at, frozen = (*name, "training"), training["frozen_layers"]
+        else:
+            frozen = spec.get("architecture", spec).get("frozen_layers", 0)
         depth, place = resolved.depth(specs, name)
         if depth is not None and frozen > depth:
             kind = specs.first(name)[1]["architecture"]["kind"]

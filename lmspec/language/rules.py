@@ -27,6 +27,7 @@ from lmspec.language import (
     model_rules,
     nouns,
     on_disk,
+    pool_rules,
     prompted_rules,
     recorded,
     resolved,
@@ -44,7 +45,7 @@ from lmspec.methods import folders
 from lmspec.methods.sources import digest
 from lmspec.specs import blocks
 from lmspec.specs.checks.exported import is_gguf
-from lmspec.specs.checks.model import FIXED_FEATURES
+from lmspec.specs.checks.model import FIXED_FEATURES, compares_on_dev
 from lmspec.specs.checks.quantized import UNSUITED
 from lmspec.specs.checks.student import WITH_LAYERS
 from lmspec.specs.checks.updated import FITTED_ONCE
@@ -183,15 +184,19 @@ def layers_are_the_teachers(specs: Specs) -> Disagreements:
 
 
 def splits_are_not_empty(specs: Specs) -> Disagreements:
-    """Training needs train and dev splits, calibration a dev split, scoring a test split."""
+    """Training needs train and dev splits, calibration a dev split, scoring a test split.
+
+    A layer on features with one value of each setting has nothing to choose, so it needs no dev.
+    """
     for name in specs.names:
+        no_dev = name.noun == "model" and not compares_on_dev(specs[name])
         for reference in specs.reads(name):
             splits = reference.target
             of = str(specs[name].get("of"))
             if name.noun == "scores" and of.startswith("folds."):
                 continue  # every row is scored, whatever its split
             for split in reference.reads:
-                if specs[splits][split] == 0:
+                if specs[splits][split] == 0 and not (no_dev and split == "dev"):
                     what = f"the {split} split of {splits}"
                     yield Disagreement(
                         reference.steps,
@@ -424,6 +429,7 @@ RULES = (
     *sweep_rules.RULES,
     *folds_rules.RULES,
     *prompted_rules.RULES,
+    *pool_rules.RULES,
     *writing_rules.RULES,
     *export_rules.RULES,
     *scoring_rules.RULES,

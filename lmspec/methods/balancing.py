@@ -10,14 +10,20 @@ from lmspec.methods import mentioning
 from lmspec.methods.encoding import balanced
 from lmspec.methods.reading import Ids
 from lmspec.specs.balance import Balance, OfTerms
-from lmspec.specs.training import GradientDescent, LogisticRegression, Untrained
+from lmspec.specs.training import (
+    AnyTraining,
+    Contrastive,
+    GradientDescent,
+    LogisticRegression,
+    Untrained,
+)
 
 Floats = NDArray[np.float64]
 
 
-def columns(recipe: GradientDescent | LogisticRegression | Untrained) -> tuple[str, ...]:
+def columns(recipe: AnyTraining) -> tuple[str, ...]:
     """What is read of the training texts, beside their labels, to weigh them."""
-    if isinstance(recipe, Untrained) or recipe.balance is None:
+    if isinstance(recipe, Untrained | Contrastive) or recipe.balance is None:
         return ()
     by = recipe.balance.by
     return ("text",) if isinstance(by, OfTerms) else (by.column,)

@@ -83,14 +83,14 @@ def fit(
     """Fit for each inverse regularization; keep the lowest calibrated log loss on dev texts.
 
     From small to large, each fit starts where the one before ended. Of equal ones the smallest is
-    kept.
+    kept. Without dev texts there is one to fit, and nothing to calibrate it by.
 
     train, dev        (w, f) features, dense or sparse rows: one row a text, or several
     truth, dev_truth  (n,) positions of the texts' labels
     train_of, dev_of  (w,) position of each row's text, ascending; None: one row a text
     classes           k
     each              (n,) how much each training text counts; None: all the same
-    Raises ValueError if all training texts have one label.
+    Raises ValueError if all training texts have one label, or several values lack dev texts.
     """
     # here: a model is read without them, and they take half a second of CPU time
     from sklearn.linear_model import LogisticRegression as Regression
@@ -98,6 +98,8 @@ def fit(
     present = np.unique(truth)
     if len(present) < 2:
         raise ValueError("all training texts have the same label")
+    if not len(dev_truth) and len(set(recipe.inverse_regularization)) > 1:
+        raise ValueError("without dev texts nothing decides between several values")
     rows_of = np.arange(len(truth)) if train_of is None else train_of
     shares = _shares(np.ones(len(truth)) if each is None else each, rows_of)
     solver = Regression(max_iter=recipe.max_iterations, warm_start=True)
@@ -158,14 +160,14 @@ def _calibrated(
     weight, bias  (k, f), (k,)
     """
     raw = np.asarray(dev.features @ weight.T + bias)
-    heat = temperature(raw, dev.truth, dev.of)
+    heat = temperature(raw, dev.truth, dev.of) if len(dev.truth) else 1.0
     weight, bias = weight / heat, bias / heat
     own = averaged(np.asarray(train.features @ weight.T + bias), train.of)
     row = tried | {
         "temperature": heat,
         "train_loss": metrics.summary(train.truth, own)["log_loss"],
     }
-    on_dev = metrics.dev(dev.truth, averaged(raw / heat, dev.of))
+    on_dev = metrics.dev(dev.truth, averaged(raw / heat, dev.of)) if len(dev.truth) else {}
     row |= {f"dev_{name}": value for name, value in on_dev.items()}
     return Fitted(weight, bias, [row], row)
 
@@ -250,20 +252,21 @@ def temperature(logits: Floats, truth: Ints, of: Ints | None = None) -> float:
 def report(fitted: Fitted) -> dict[str, Any]:
     """Metrics of a fit, named as those of a training: a step is a value that was tried."""
     dev = {k.removeprefix("dev_"): v for k, v in fitted.best.items() if k.startswith("dev_")}
-    return {
-        "dev": dev,
-        "best_step": fitted.best["step"],
-        "steps": len(fitted.curve),
-    }
+    steps = {"best_step": fitted.best["step"], "steps": len(fitted.curve)}
+    return {"dev": dev} | steps if dev else steps
 
 
 def _say(row: dict[str, Any], recipe: LogisticRegression, seconds: float) -> None:
     end = " (not converged)" if row["iterations"] >= recipe.max_iterations else ""
+    on_dev = (
+        f"dev accuracy {row['dev_accuracy']:.4f}  macro F1 {row['dev_macro_f1']:.4f}  "
+        f"log loss {row['dev_log_loss']:.4f}"
+        if "dev_accuracy" in row
+        else f"log loss of training {row['train_loss']:.4f}"
+    )
     print(
         f"  inverse regularization {row['inverse_regularization']:g}  "
-        f"{row['iterations']} iterations{end}  {seconds:.1f} s  "
-        f"dev accuracy {row['dev_accuracy']:.4f}  macro F1 {row['dev_macro_f1']:.4f}  "
-        f"log loss {row['dev_log_loss']:.4f}",
+        f"{row['iterations']} iterations{end}  {seconds:.1f} s  {on_dev}",
         file=sys.stderr,
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""training: how weights are fitted: gradient descent for networks, else logistic regression."""
+"""training: how weights are fitted: gradient descent, logistic regression, or one and the other."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from pydantic import Field
 from lmspec.specs.balance import Balance
 from lmspec.specs.base import Spec
 from lmspec.specs.checks import training as checks
-from lmspec.specs.optimizers import Optimizer
+from lmspec.specs.optimizers import AdamwSettings, Optimizer
 from lmspec.specs.results import COVERAGE, WATCHED, Better, Metric, Of, Table
 
 LABELS: tuple[Of, ...] = ("labels",)
@@ -252,6 +252,20 @@ class GradientDescent(Spec):
     )
 
 
+InverseRegularizations = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1e9)], ...],
+    Field(
+        strict=False,
+        min_length=1,
+        max_length=50,
+        description="values of C to try; of equally good ones the smallest is kept",
+    ),
+]
+MaxIterations = Annotated[
+    int, Field(ge=1, le=100_000, description="of the solver (L-BFGS), for each value of C")
+]
+
+
 class LogisticRegression(Spec):
     """Multinomial logistic regression (scikit-learn) on fixed features.
 
@@ -263,17 +277,50 @@ class LogisticRegression(Spec):
     kind: Literal["logistic_regression"] = Field(
         description="for fixed features: one linear layer, fitted to the end"
     )
-    inverse_regularization: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = Field(
-        strict=False,
-        min_length=1,
-        max_length=50,
-        description="values of C to try; of equally good ones the smallest is kept",
-    )
+    inverse_regularization: InverseRegularizations
     class_weights: ClassWeights
     balance: Balance | None = BALANCE
-    max_iterations: int = Field(
-        ge=1, le=100_000, description="of the solver (L-BFGS), for each value of C"
+    max_iterations: MaxIterations
+
+
+class Head(Spec):
+    """A layer on embeddings, fitted as by logistic_regression."""
+
+    inverse_regularization: InverseRegularizations
+    class_weights: ClassWeights
+    max_iterations: MaxIterations
+
+
+class Contrastive(Spec):
+    """For a few texts of each label: an encoder learns which of them share one, then a layer is
+    fitted to its embeddings.
+
+    All pairs of a batch are compared: the cosine of two texts is to be 1 if they share their label,
+    else 0, and pairs of both kinds count as much. Source: Tunstall et al. 2022, arXiv:2209.11055,
+    who draw pairs. It takes its steps whatever a dev split says: a few rows cannot tell when to
+    stop.
+    """
+
+    kind: Literal["contrastive"] = Field(
+        description="for a few texts of each label: an encoder by pairs of texts, then one layer"
     )
+    steps: int = Field(
+        ge=1, le=10**6, description="optimizer steps, rounded up to whole passes over the texts"
+    )
+    batch_size: int = Field(ge=2, le=65536, description="texts of a step, compared with each other")
+    optimizer: AdamwSettings = Field(description="of AdamW")
+    warmup_fraction: float = Field(
+        ge=0,
+        lt=1,
+        description="share of all steps over which the learning rate rises from 0; then it falls to"
+        " 0 along a line",
+    )
+    max_gradient_norm: float = Field(gt=0, le=1e6, description="gradients are clipped to this norm")
+    frozen_embeddings: bool = Field(description="do not train the embeddings of tokens")
+    frozen_layers: int = Field(
+        ge=0, le=1000, description="number of bottom layers that are not trained"
+    )
+    head: Head = Field(description="how the layer above is fitted")
 
 
 class Untrained(Spec):
@@ -284,10 +331,18 @@ class Untrained(Spec):
     )
 
 
-Training = Annotated[GradientDescent | LogisticRegression | Untrained, Field(discriminator="kind")]
+AnyTraining = GradientDescent | LogisticRegression | Contrastive | Untrained
+Training = Annotated[AnyTraining, Field(discriminator="kind")]
 
 
-def descent(training: GradientDescent | LogisticRegression | Untrained) -> GradientDescent:
+def head(training: AnyTraining) -> LogisticRegression | None:
+    """How a layer on features is fitted in the end; None if a network is trained as a whole."""
+    if isinstance(training, Contrastive):
+        return LogisticRegression(kind="logistic_regression", **training.head.model_dump())
+    return training if isinstance(training, LogisticRegression) else None
+
+
+def descent(training: AnyTraining) -> GradientDescent:
     """The training loop of a network; checks of the specs leave no other."""
     if not isinstance(training, GradientDescent):
         raise TypeError(f"{training.kind} has no training loop")

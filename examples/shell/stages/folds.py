@@ -27,7 +27,7 @@ from lmspec.methods.reading import Windows
 from lmspec.specs.checks import folds as checks
 from lmspec.specs.folds import FoldsSpec
 from lmspec.specs.model import ModelSpec
-from lmspec.specs.training import LogisticRegression, descent
+from lmspec.specs.training import descent, head
 from lmspec.training import loop
 from lmspec.training.supervision import EVALUATION_BATCH
 from stages import model
@@ -128,8 +128,8 @@ def trained(
     spec: ModelSpec, needs: stage.Needs, number: int, scratch: Path
 ) -> tuple[checkpoint.Checkpoint, int]:
     """One model, as its own stage would train it with one seed; and its rows on dev."""
-    if isinstance(spec.training, LogisticRegression):
-        solved, _ = model.solution(spec, spec.training, needs)
+    if head(spec.training) is not None:
+        solved, _, _ = model.solution(spec, needs, None)
         return solved.model, len(solved.dev.truth)
     recipe = descent(spec.training).model_copy(update={"seeds": 1})
     network = model.prepared(spec, needs, needs.bits)

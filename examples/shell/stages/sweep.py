@@ -23,7 +23,7 @@ from lmspec.specs.model import ModelSpec
 from lmspec.specs.results import WATCHED
 from lmspec.specs.sweep import Range, SweepSpec
 from lmspec.specs.swept import combinations, varied
-from lmspec.specs.training import GradientDescent, LogisticRegression, descent
+from lmspec.specs.training import GradientDescent, descent, head
 from lmspec.training import loop
 from stages import model
 
@@ -168,9 +168,12 @@ class Search:
         resume = self._resume(trial)
         # one process: trials are small, and many ranks would wait for each other at every rung
         bits = self.needs.bits.model_copy(update={"world": None, "sharding": None})
-        if isinstance(trial.spec.training, LogisticRegression):
-            _, fitted = model.solution(trial.spec, trial.spec.training, self.needs)
-            result = _result(fitted.best) | {"ended": True}
+        if head(trial.spec.training) is not None:
+            kept, _, _ = model.solution(trial.spec, self.needs, resume)
+            if not len(kept.dev.truth):
+                found = f"the dev split of {self.on} is empty, and trials are compared there"
+                raise LmspecError(str(self.spec.of), found, "give `dev` a fraction above 0")
+            result = _result(kept.layer.best) | {"ended": True}
         else:
             recipe = descent(trial.spec.training).model_copy(update={"seeds": 1})
             network = model.prepared(trial.spec, self.needs, bits)

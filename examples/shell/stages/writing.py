@@ -15,7 +15,7 @@ from lmspec.formats import conversations, documents, writer
 from lmspec.specs.architecture import Causal, Nearest
 from lmspec.specs.model import ModelSpec
 from lmspec.specs.numerics import Numerics
-from lmspec.specs.training import GradientDescent, LogisticRegression, Untrained
+from lmspec.specs.training import GradientDescent, Untrained
 from lmspec.training import descending, seeds, summary, writing
 from lmspec.training.task import Fitted, Task
 from lmspec.writing.prompting import PLAIN, prompt_of
@@ -99,7 +99,7 @@ def prepared(spec: ModelSpec, needs: stage.Needs, numerics: Numerics) -> Prepare
     """One model, with one seed, and its task. All seeds learn from the same rows."""
     assert isinstance(spec.architecture, Causal)
     recipe = spec.training
-    assert not isinstance(recipe, LogisticRegression)
+    assert isinstance(recipe, GradientDescent | Untrained)
     seeds.seed_weights(numerics)
     model = created(spec.architecture, needs, spec.on)
     new = conversations.read(needs[spec.on], "train", model.writer, spec.rows, needs.bits.seed)

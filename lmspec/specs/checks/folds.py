@@ -31,6 +31,10 @@ def suits(model: Mapping[str, Any]) -> Iterator[Disagreement]:
         found = "each fold of a private model would spend its epsilon again"
         others = ((("training", "private"), "the guarantee"),)
         yield Disagreement(("of",), found, "name a model without `private`", others)
+    elif model.get("self_training") is not None:
+        found = "the pool may have rows of every fold"
+        others = ((("self_training", "pool"), "the pool"),)
+        yield Disagreement(("of",), found, "name a model without `self_training`", others)
     elif str(weights).startswith("pretrained."):
         found = f"{weights} may have learned from rows of every fold"
         others = ((("architecture", "weights"), "its weights"),)

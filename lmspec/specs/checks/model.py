@@ -10,9 +10,11 @@ NO_HIDDEN_MATRIX = ("cnn",)
 WITH_LAYERS = ("transformer",)
 PRIVATE = ("transformer",)
 WRITERS = ("causal", "nearest")
-DESCENT = "gradient_descent"
+DESCENT, REGRESSION, CONTRASTIVE = "gradient_descent", "logistic_regression", "contrastive"
+WITH_HEAD = (REGRESSION, CONTRASTIVE)  # kinds of training that fit a layer in the end
 FITTED_BY = {
-    **dict.fromkeys(FIXED_FEATURES, ("logistic_regression",)),
+    **dict.fromkeys(FIXED_FEATURES, (REGRESSION,)),
+    "embedding": (REGRESSION, CONTRASTIVE),
     "causal": (DESCENT, "none"),
     "nearest": ("none",),
     "prompted": ("none",),
@@ -34,6 +36,27 @@ def training_suits_the_kind(model: Mapping[str, Any]) -> Iterator[Disagreement]:
         remedy = f"write `kind: {wanted[0]}` and its fields: `lmspec explain model.training`"
         others = ((("architecture", "kind"), "the kind of model"),)
         yield Disagreement(("training", "kind"), found, remedy, others)
+
+
+def compares_on_dev(model: Mapping[str, Any]) -> bool:
+    """Does fitting it need a dev split: is it a network, or has a field several values to try?"""
+    training, architecture = model["training"], model["architecture"]
+    if training["kind"] not in WITH_HEAD:
+        return True
+    head = training.get("head", training)
+    scales = architecture.get("embedding_scales", ())
+    families = architecture.get("families", ())
+    return any(len(values) > 1 for values in (head["inverse_regularization"], scales, families))
+
+
+def a_head_learns_from_the_pool(model: Mapping[str, Any]) -> Iterator[Disagreement]:
+    """Self-training fits a model several times: it is of those that are fitted in little time."""
+    kind = model["training"]["kind"]
+    if model.get("self_training") is not None and kind not in WITH_HEAD:
+        found = f"a model that is fitted by {kind} takes no rows of a pool"
+        remedy = f"remove it, or write a training of kind {' or '.join(WITH_HEAD)}"
+        others = ((("training", "kind"), "how it is fitted"),)
+        yield Disagreement(("self_training",), found, remedy, others)
 
 
 def method_suits_the_network(model: Mapping[str, Any]) -> Iterator[Disagreement]:
