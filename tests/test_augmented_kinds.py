@@ -1,7 +1,9 @@
 """Synonyms, mixed texts and paraphrases: what each takes of a text, what it leaves, and that a row
 depends on its text, the seed and the copy, whatever else is made."""
 
+import json
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,18 @@ from pydantic import ValidationError
 from lmspec.architectures import causal
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, synonyms, writer
+from lmspec.git import line_endings
 from lmspec.methods import cleaning, mixing, paraphrasing, substituting
 from lmspec.methods.augmenting import Text
+from lmspec.methods.folders import sha256
 from lmspec.methods.predicting import Predictor
 from lmspec.methods.reading import Windows
 from lmspec.specs.augmented import AugmentedSpec
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.stage import Needs, Report
 from stages import augmented
-from tests import tinywriter
-from tests.specs import GOOD, complaints
+from tests import miniature, tinywriter
+from tests.specs import GOOD, ROOT, complaints
 from tests.test_augmented import TEXTS, draw, on_augmented, split
 
 NUMERICS = Numerics(seed=1, threads=1, precision="fp32", instructions="avx2")
@@ -423,3 +427,46 @@ def test_rules_know_the_tables_and_the_models(tmp_path: Path) -> None:
     found = complaints(added(f"{other}, share: 1.0, copies: 1, rate: 0.5, keep: []}}"), tmp_path)
     assert any("sources.old is the file old.csv" in line for line in found)
     assert complaints(GOOD, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_project_builds_with_all_three(tmp_path: Path) -> None:
+    """By DVC, in the sandbox: each reads what it declares, and what is trained on the result has
+    seen what the model that writes has."""
+    make_project(tmp_path)
+    miniature.dvc(tmp_path, "repro")
+    metrics = json.loads((tmp_path / "data/metrics/augmented-given.json").read_text())
+    assert metrics["added"]["synonyms"] and metrics["added"]["mixing"]
+    asked = metrics["left_out"]["unsuitable"] + metrics["left_out"]["disagreed"]
+    assert metrics["added"]["paraphrase"] + asked
+    seen = json.loads((tmp_path / "data/model/more/seen.json").read_text())
+    assert seen == {"splits.asked": ["dev", "train"], "splits.given": ["dev", "train"]}
+    before = miniature.fingerprints(tmp_path)
+    shutil.rmtree(tmp_path / ".dvc/cache/runs")
+    miniature.dvc(tmp_path, "repro", "--force", "--single-item", "augmented-given")
+    assert miniature.fingerprints(tmp_path) == before
+
+
+def make_project(folder: Path) -> None:
+    """Sentences of the miniature, a table of words, and a model that writes."""
+    for package in ("lmspec", "stages"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copyfile(ROOT / name, folder / name)
+    (folder / ".gitattributes").write_text(f"{line_endings.PINNED}\n")
+    (folder / "raw").mkdir()
+    miniature.write_texts(folder / "raw/given.csv", miniature.sentences(""))
+    pairs = ["request,command", *(f"{a[1]},{b[1]}" for a, b in tinywriter.pairs(60))]
+    pairs = [line if line.count(",") == 1 else line.replace(",", " ", 1) for line in pairs]
+    (folder / "raw/asked.csv").write_text("\n".join(pairs) + "\n")
+    (folder / "raw/words.tsv").write_text("film\tmovie\nplot\tstory\nscene\tview\n")
+    tinywriter.write_weights(folder / "raw/weights")
+    files = {"given": "given.csv", "asked": "asked.csv", "words": "words.tsv", "weights": "weights"}
+    hashes = {name: sha256(folder / "raw" / file) for name, file in files.items()}
+    params = (ROOT / "tests/augmenting.yaml").read_text().format(**hashes)
+    (folder / "params.yaml").write_text(params)
+    miniature.run(folder, "git", "init", "-q")
+    miniature.dvc(folder, "init", "-q")
+    miniature.dvc(folder, "config", "core.analytics", "false")
+    miniature.lmspec(folder, "sync")
