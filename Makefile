@@ -35,6 +35,7 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/duplicates.py > bench/duplicates.md
 	python bench/small.py > bench/small.md
 	python bench/suspects.py > bench/suspects.md
+	python bench/folds.py > bench/folds.md
 	python bench/private.py > bench/private.md
 	python bench/conformal.py > bench/conformal.md
 	python bench/active.py > bench/active.md
@@ -45,7 +46,7 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/train.py > bench/train.md
 	python bench/sweep.py > bench/sweep.md
 	python bench/generate.py > bench/generate.md
-	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/suspects.md bench/private.md bench/conformal.md bench/active.md bench/crowd.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md bench/generate.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/suspects.md bench/folds.md bench/private.md bench/conformal.md bench/active.md bench/crowd.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md bench/generate.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu

@@ -1,6 +1,6 @@
 """bench/folds: do intervals from out-of-fold answers contain the truth?
 
-    python bench/folds.py > bench/folds.md      (a quarter of an hour on one core; needs no build)
+    python bench/folds.py > bench/folds.md      (a quarter of an hour on one core; no build)
 
 A table of thousands of texts is the population: rows are drawn from it, put into folds as `folds`
 does, answered by models that have not seen them, and judged by the code of `lmspec show` and
@@ -11,6 +11,7 @@ What each chunk of draws gives is kept in `.lmspec/bench/folds/`, so that a kill
 """
 
 import csv
+import functools
 import json
 import sys
 import time
@@ -153,33 +154,46 @@ def answers(whole: Population, rows: np.ndarray, fold: np.ndarray, kind: str) ->
     return Answers(predicted, np.asarray(truths[:-1]), truths[-1])
 
 
-def side(whole: Population, rows: np.ndarray, predicted: np.ndarray) -> predictions.Predictions:
-    """As git has it. Confidence is of no metric here."""
-    size = len(rows)
-    label, answer = (
-        tuple(whole.labels[i] for i in each) for each in (whole.truth[rows], predicted)
-    )
-    ones = np.ones(size)
-    empty = ("",) * size
-    ids = tuple(map(str, range(size)))
-    return predictions.Predictions(ids, ("t",) * size, empty, label, answer, ones, ones)
+@dataclass(frozen=True)
+class Counts:
+    """How many of n rows both models have right, only the second, only the first, or none."""
+
+    size: int
+    both: int
+    gained: int
+    lost: int
 
 
-def judged(
-    whole: Population, rows: np.ndarray, both: dict[str, Answers], worth: float
-) -> dict[str, list[float]]:
+@functools.cache
+def judged(counts: Counts, worth: float) -> dict[str, tuple[float, float]]:
     """Intervals of lmspec: of each model's accuracy, and of the difference."""
-    scale = predictions.Scale(whole.labels, 15)
-    sides = {kind: side(whole, rows, each.predicted) for kind, each in both.items()}
+    none = counts.size - counts.both - counts.gained - counts.lost
+    shares = (counts.both, counts.gained, counts.lost, none)
+    right = [
+        np.repeat(own, shares) for own in ((True, False, True, False), (True, True, False, False))
+    ]
+    ids, empty = tuple(map(str, range(counts.size))), ("",) * counts.size
+    ones = np.ones(counts.size)
+    sides = [
+        predictions.Predictions(
+            ids,
+            ("t",) * counts.size,
+            empty,
+            ("a",) * counts.size,
+            tuple("a" if is_right else "b" for is_right in own),
+            ones,
+            ones,
+        )
+        for own in right
+    ]
+    scale = predictions.Scale(("a", "b"), 15)
     found = {}
-    for kind, own in sides.items():
+    for kind, own in zip(MODELS, sides, strict=True):
         level = bounds.of_sample(Sample(own, scale, worth=worth), ACCURACY, LEVEL)
-        found[kind] = [level.low, level.high]
-    pairs = predictions.pair(sides["regression"], sides["bayes"])
-    sample = PairedSample(pairs, scale, same=False)
-    interval = sample.interval(ACCURACY, sample.difference(ACCURACY), CONFIDENCE)
-    found["difference"] = list(interval or (-1.0, 1.0))
-    return found
+        found[kind] = (level.low, level.high)
+    pairs = PairedSample(predictions.pair(*sides), scale, same=False, worth=worth)
+    interval = pairs.interval(ACCURACY, pairs.difference(ACCURACY), CONFIDENCE)
+    return found | {"difference": interval or (-1.0, 1.0)}
 
 
 def of_folds(whole: Population, rows: np.ndarray, fold: np.ndarray, both: dict[str, Answers]):
@@ -204,7 +218,6 @@ def one(whole: Population, size: int, count: int, rng: np.random.Generator) -> d
     ids = [f"{i}" for i in range(size)]  # each draw is a row of its own, even of the same text
     units = [[i] for i in range(size)]
     known = Rows(ids, whole.truth[rows], whole.labels, units)
-    fewest = int(np.bincount(known.truth).min())
     seed = int(rng.integers(2**31))
     # a label with fewer rows than folds, which the stage refuses, is left as it falls
     fold = crossvalidating.folds.assigned(units, known.truth, count, seed)
@@ -213,14 +226,12 @@ def one(whole: Population, size: int, count: int, rng: np.random.Generator) -> d
     truth["difference"] = np.subtract(truth["bayes"], truth["regression"]).tolist()
     scores = of_folds(whole, rows, fold, both)
     k = len(np.unique(fold))
+    old, new = (both[kind].predicted == known.truth for kind in MODELS)
     return {
         "truth": {name: [float(x) for x in values] for name, values in truth.items()},
-        "before": judged(whole, rows, both, 1.0),
-        "lmspec": judged(whole, rows, both, WORTH_OF_FOLDS),
         "t": {name: student(each, 1 / k) for name, each in scores.items()},
         "corrected": {name: student(each, 1 / k + 1 / (k - 1)) for name, each in scores.items()},
-        "fewest": fewest,
-        "right": {kind: int((each.predicted == known.truth).sum()) for kind, each in both.items()},
+        "counts": [size, int((old & new).sum()), int((new & ~old).sum()), int((old & ~new).sum())],
     }
 
 
@@ -253,12 +264,20 @@ def simulated(name: str, whole: Population, size: int, count: int) -> list[dict]
     return found
 
 
+def interval(draw: dict, way: str, name: str) -> tuple[float, float]:
+    """Of the accuracy of a model, or of the difference."""
+    if way in WORTH:
+        return judged(Counts(*draw["counts"]), WORTH[way])[name]
+    low, high = draw[way][name]
+    return low, high
+
+
 def holds(draws: list[dict], way: str, name: str, target: int) -> list[bool]:
     """(draws,) does the interval contain the truth? target: 0, 1, or 2, the mean of the former."""
     mean = float(np.mean([each["truth"][name][0] for each in draws]))
     found = []
     for each in draws:
-        low, high = each[way][name]
+        low, high = interval(each, way, name)
         truth = mean if target == 2 else each["truth"][name][target]
         found.append(low - 1e-12 <= truth <= high + 1e-12)
     return found
@@ -266,7 +285,8 @@ def holds(draws: list[dict], way: str, name: str, target: int) -> list[bool]:
 
 def width(draws: list[dict], way: str, name: str) -> float:
     """Mean width, in percentage points."""
-    return 100 * float(np.mean([each[way][name][1] - each[way][name][0] for each in draws]))
+    ends = [interval(each, way, name) for each in draws]
+    return 100 * float(np.mean([high - low for low, high in ends]))
 
 
 def main() -> None:
@@ -291,27 +311,46 @@ def report(results: dict, wholes: dict[str, Population]) -> None:
     print("# Intervals from folds\n\n" + (__doc__ or "").split("\n\n")[2].strip() + "\n")
     for name, whole in wholes.items():
         print(f"- {name}: {len(whole.truth):,} rows, {len(whole.labels)} labels")
+    print(NOTE)
     for part, columns in (("accuracy", MODELS), ("difference", ("difference",))):
         for target, title in enumerate(TARGETS):
             print(f"\n## {part.capitalize()}: {title}\n")
             lines, rates = [], {way: [] for way in WAYS}
-            for (name, size, count), draws in results.items():
-                for column in columns:
-                    cells = []
-                    for way in WAYS:
-                        cases = holds(draws, way, column, target)
-                        rates[way].append(float(np.mean(cases)))
-                        cells += [rate(cases), f"{width(draws, way, column):.1f}"]
-                    first = f"{name}, {size} rows, {count} folds"
-                    first += f", {column}" if part == "accuracy" else ""
-                    lines.append(" | ".join([first, *cells]))
+            for first, draws in groups(results, target).items():
+                cells = []
+                for way in WAYS:
+                    cases = [
+                        case
+                        for each in draws
+                        for column in columns
+                        for case in holds(each, way, column, target)
+                    ]
+                    wide = np.mean([width(each, way, c) for each in draws for c in columns])
+                    rates[way].append(float(np.mean(cases)))
+                    cells += [rate(cases), f"{wide:.1f}"]
+                lines.append(" | ".join([first, *cells]))
             table(HEAD, lines)
+            print()
             for way, words in WAYS.items():
                 low, high = 100 * min(rates[way]), 100 * max(rates[way])
                 mean = 100 * float(np.mean(rates[way]))
-                print(f"\n- {words}: mean {mean:.1f} %, from {low:.1f} to {high:.1f} %")
+                print(f"- {words}: mean {mean:.1f} %, from {low:.1f} to {high:.1f} %")
 
 
+def groups(results: dict, target: int) -> dict[str, list[list[dict]]]:
+    """Name of a row -> the chunks of draws in it: one each, or of all tables with so many rows."""
+    found: dict[str, list[list[dict]]] = {}
+    for (name, size, count), draws in results.items():
+        own = f"{name}, {size} rows, {count} folds" if target == 0 else f"{size} rows"
+        found.setdefault(own, []).append(draws)
+    return found
+
+
+NOTE = """
+Each row is drawn from all texts of the table, with replacement, so that the accuracy on the table
+is exactly the truth. Two models: a logistic
+regression and naive Bayes on hashed n-grams; the rates of accuracy are of both.
+"""
 TARGETS = (
     "of the models of the folds, their mean on the population",
     "of one model of all rows",
@@ -323,8 +362,9 @@ WAYS = {
     "t": "cross_val_score, mean ± t",
     "corrected": "the same with Nadeau & Bengio's variance",
 }
+WORTH = {"lmspec": WORTH_OF_FOLDS, "before": 1.0}
 HEAD = (
-    "rows | lmspec, % | width | row for row, % | width | mean ± t, % | width | corrected, % | width"
+    "rows | lmspec, % | width | plain, % | width | mean ± t, % | width | corrected, % | width"
 )
 
 if __name__ == "__main__":

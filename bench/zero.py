@@ -30,6 +30,7 @@ from lmspec.statistics import exact
 
 SEED, CHOSEN_BY, TEST, PRIOR, DRAWS = 5, 60, 300, 100, 20
 AT_ONCE = 100
+LEVEL = 0.95  # of each end of a 90 % interval
 BEGIN, SECONDS = time.perf_counter(), float(sys.argv[2]) if len(sys.argv) > 2 else float("inf")
 NOTHING = ("N/A", "[MASK]", "")
 KEPT = datasets.CACHE / "zero"
@@ -141,8 +142,8 @@ def linear(name: str, count: int) -> list[float]:
 
 
 def shown(hits: int) -> str:
-    """`71.3 (65.8 to 76.4)`: percent of the test texts, with the exact 95 % interval."""
-    low, high = exact.clopper_pearson(hits, TEST, 0.95)
+    """`71.3 (65.8 to 76.4)`: percent of the test texts, with the exact 90 % interval."""
+    low, high = exact.clopper_pearson(hits, TEST, LEVEL)
     return f"{100 * hits / TEST:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
@@ -165,17 +166,27 @@ def main(weights: Path) -> None:
         few = [averaged(linear(name, count)) for count in (8, 64)]
         lines.append(" | ".join([f"{name}, {len(labels)} labels", shown(most), *cells, *few]))
     print("# Zero-shot by a prompt\n")
-    print("SmolLM2-135M-Instruct, asked for labels: accuracy on 300 test texts, %, with exact 95 %")
+    print("SmolLM2-135M-Instruct, asked for labels: accuracy on 300 test texts, %, with exact 90 %")
     print(
         f"intervals. Prior: by {PRIOR} train texts without labels. TF-IDF and logistic regression:"
     )
     print(f"the mean of {DRAWS} draws of 8 or 64 labelled rows a label.\n")
     table("table | majority | none | contextual | prior | 8 rows a label | 64 rows a label", lines)
+    print(READING)
     print("\nThe prompts, and the words that stand for labels:\n")
     for name, (template, words) in PROMPTS.items():
         own = "; ".join(f"{label}: {', '.join(map(repr, each))}" for label, each in words.items())
         print(f"- {name}: `{json.dumps(template)}`; {own}")
 
+
+READING = """
+Where it pays: of tweets the prompt is more right than a linear model of 128 labelled ones. Where it
+does not: of spam it is less right than the constant answer, whatever is taken away, and than a
+linear model of 64 rows a label; of question types, too, that many labels are worth more. `prior`
+gains 6 points of spam and of question types and loses one of tweets; `contextual` gains 16 of spam
+and loses 19 of question types: three texts that say nothing are a poor estimate of what a prompt
+prefers. Two prompts were tried for each table: others would give other numbers.
+"""
 
 if __name__ == "__main__":
     with threadpool_limits(2):
