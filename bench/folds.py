@@ -363,9 +363,7 @@ WAYS = {
     "corrected": "the same with Nadeau & Bengio's variance",
 }
 WORTH = {"lmspec": WORTH_OF_FOLDS, "before": 1.0}
-HEAD = (
-    "rows | lmspec, % | width | plain, % | width | mean ± t, % | width | corrected, % | width"
-)
+HEAD = "rows | lmspec, % | width | plain, % | width | mean ± t, % | width | corrected, % | width"
 
 if __name__ == "__main__":
     with threadpool_limits(1):

@@ -21,6 +21,7 @@ class Extraction(Spec):
 
     learned_rows: int | None = Field(
         ge=1,
+        le=10**9,
         description="`rows` of the model that learned `on`: those alone are train texts; null: all",
     )
     prefix_tokens: int = Field(
