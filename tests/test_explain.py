@@ -69,8 +69,8 @@ def exemplified(path: tuple[str, ...], nouns: Iterable[str]) -> bool:
 
 
 def test_the_examples_are_complete() -> None:
-    """Every noun, kind and field; one noun shows each way to train, one each way to decode, one gate
-    what all may have."""
+    """Every noun, kind and field; one noun shows each way to train, another each way to decode, one
+    gate what all may have."""
     assert len(EVERY) > 150
     lacking = [path for path in EVERY if not exemplified(path, schema.sections())]
     assert {path[2] for path in lacking} == {"undecided", "waiver"} and {
