@@ -30,7 +30,7 @@ from lmspec.statistics import exact
 
 SEED, CHOSEN_BY, TEST, PRIOR, DRAWS = 5, 60, 300, 100, 20
 AT_ONCE = 100
-LEVEL = 0.95  # of each end of a 90 % interval
+LEVEL = 0.975  # of each end of a 95 % interval
 BEGIN, SECONDS = time.perf_counter(), float(sys.argv[2]) if len(sys.argv) > 2 else float("inf")
 NOTHING = ("N/A", "[MASK]", "")
 KEPT = datasets.CACHE / "zero"
@@ -142,7 +142,7 @@ def linear(name: str, count: int) -> list[float]:
 
 
 def shown(hits: int) -> str:
-    """`71.3 (65.8 to 76.4)`: percent of the test texts, with the exact 90 % interval."""
+    """`71.3 (65.8 to 76.4)`: percent of the test texts, with the exact 95 % interval."""
     low, high = exact.clopper_pearson(hits, TEST, LEVEL)
     return f"{100 * hits / TEST:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
@@ -166,7 +166,7 @@ def main(weights: Path) -> None:
         few = [averaged(linear(name, count)) for count in (8, 64)]
         lines.append(" | ".join([f"{name}, {len(labels)} labels", shown(most), *cells, *few]))
     print("# Zero-shot by a prompt\n")
-    print("SmolLM2-135M-Instruct, asked for labels: accuracy on 300 test texts, %, with exact 90 %")
+    print("SmolLM2-135M-Instruct, asked for labels: accuracy on 300 test texts, %, with exact 95 %")
     print(
         f"intervals. Prior: by {PRIOR} train texts without labels. TF-IDF and logistic regression:"
     )
