@@ -185,7 +185,8 @@ does not: of spam it is less right than the constant answer, whatever is taken a
 linear model of 64 rows a label; of question types, too, that many labels are worth more. `prior`
 gains 6 points of spam and of question types and loses one of tweets; `contextual` gains 16 of spam
 and loses 19 of question types: three texts that say nothing are a poor estimate of what a prompt
-prefers. Two prompts were tried for each table: others would give other numbers.
+prefers. Two prompts were tried for tweets and spam, and one for
+question types: others would give other numbers.
 """
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ NOT_OF_A_STAGE = {
     "outputs-are-in-real-folders": "DVC itself fails, after the build",
     "card-shows-its-own-model": "what an artifact is of is not in its folder",
     "folds-keep-together-what-splits-do": "what splits keep together is not in their folder",
+    "learned-rows-are-the-models": "how many rows a model has drawn is not in its folder",
     "gate-names-a-metric": "no stage reads gates; `lmspec gate` refuses them",
     "gate-can-be-decided": "the same",
     "gate-is-held-against-the-same": "the same",
