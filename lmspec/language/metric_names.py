@@ -33,6 +33,9 @@ FITTED = {
     "uncalibrated": "method",
 }
 WAY, GROUP = "{way}", "{group}"  # of scores: a way to group texts, and one of its groups
+CONTRASTIVE, SELF_TRAINING = "contrastive", "self_training"
+BY_LABEL = ("ratings", "votes")  # metrics of tables with labels of those kinds
+OF_RATERS = ("raters", "suspected", "signal")
 CHANGED = ("weights", "changed")  # beside those of another network
 SUITE, TERMS = "{suite}", "{terms}"  # a suite of cases: of shares that pass, or of groups
 
@@ -120,10 +123,22 @@ def paths(specs: Specs, name: ArtifactName) -> list[MetricPath]:
         if _is_fitted(specs, name, metric)
         if WAY not in metric.steps or specs[name].get("groups")
         if metric.steps != CHANGED or specs[name].get("against")
+        if metric.steps[0] != CONTRASTIVE or specs[name]["training"]["kind"] == CONTRASTIVE
+        if metric.steps[0] != SELF_TRAINING or specs[name].get(SELF_TRAINING)
         for path in _expanded(specs, name, metric.steps)
+        if path[0] not in BY_LABEL or _is_counted(specs, name, path)
     ]
     first: dict[str, int] = {}
     return sorted(every, key=lambda path: first.setdefault(path[0], len(first)))
+
+
+def _is_counted(specs: Specs, name: ArtifactName, path: MetricPath) -> bool:
+    """Has a table of a corpus ratings, or votes, in place of labels; and who gave the ratings?"""
+    kind, table, what = path
+    (label,) = (each["label"] for each in specs[name]["tables"] if each["name"] == table)
+    if not label or label["kind"] != kind:
+        return False
+    return what not in OF_RATERS or label["rater"] is not None
 
 
 def _is_asked(specs: Specs, name: ArtifactName, metric: Metric) -> bool:
