@@ -40,13 +40,14 @@ bench: env ## validation, cache, comparison and verdicts beside peers; needs a b
 	python bench/conformal.py > bench/conformal.md
 	python bench/active.py > bench/active.md
 	python bench/crowd.py > bench/crowd.md
+	python bench/weak.py > bench/weak.md
 	python bench/first.py > bench/first.md
 	python bench/load.py > bench/load.md
 	python bench/read_gguf.py > bench/read_gguf.md
 	python bench/train.py > bench/train.md
 	python bench/sweep.py > bench/sweep.md
 	python bench/generate.py > bench/generate.md
-	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/suspects.md bench/folds.md bench/private.md bench/conformal.md bench/active.md bench/crowd.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md bench/generate.md
+	cat bench/duplicates.md bench/validate.md bench/stage.md bench/inputs.md bench/diff.md bench/verdicts.md bench/bounds.md bench/answers.md bench/small.md bench/suspects.md bench/folds.md bench/private.md bench/conformal.md bench/active.md bench/crowd.md bench/weak.md bench/first.md bench/load.md bench/read_gguf.md bench/train.md bench/sweep.md bench/generate.md
 
 test-gpu: env ## tests that need a CUDA device
 	pytest -m gpu
