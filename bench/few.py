@@ -5,7 +5,7 @@
 
 PEER is a Python that has setfit. All sides have the same rows of each label, drawn by the seed, the
 same MiniLM weights, at most 64 tokens, and the same test rows; the pool are further rows, whose
-labels no side sees. Contrastive trainings compute the same number of texts on both sides: SetFit's
+labels no side sees. Contrastive trainings compute as many texts as SetFit, whose
 pairs have two. No setting was chosen by these test rows.
 """
 
@@ -40,7 +40,7 @@ RESULTS = CACHE / "few.json"
 SETS = ("question-types", "tweets", "sms-spam")
 SEEDS = {8: (1, 2, 3), 16: (1, 2, 3), 64: (1,)}
 TEST, POOL = 300, 600
-STEPS, BATCH = 60, 16  # texts: 960 of both sides
+STEPS, BATCH = 60, 16  # 960 texts; in SetFit as pairs
 FINE_TUNING_STEPS = 60
 COST = {"weight_decay": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 HEAD = {"inverse_regularization": [1.0], "class_weights": "none", "max_iterations": 1000}
