@@ -237,9 +237,36 @@ def interval(values: list[float], digits: int = 1) -> str:
     return f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
+Accuracies = dict[int, float]  # by seed
+
+
+def accuracies(every: dict[str, Any], name: str, each: int, method: str) -> Accuracies:
+    """Of the seeds that are measured."""
+    keys = {seed: f"{name}/{each}/{seed}/{method}" for seed in SEEDS[each]}
+    return {seed: every[key]["accuracy"] for seed, key in keys.items() if key in every}
+
+
+def apart(every: dict[str, Any], name: str, each: int, one: str, two: str) -> str:
+    """One method minus another, over the seeds of both; "" without any."""
+    first, second = (accuracies(every, name, each, method) for method in (one, two))
+    differences = [first[seed] - second[seed] for seed in first.keys() & second.keys()]
+    return interval(differences) if differences else ""
+
+
+def measured_with(every: dict[str, Any], method: str) -> list[tuple[str, int]]:
+    """(data, rows a label) that have a figure of the method."""
+    pairs = [(name, each) for name in SETS for each in SEEDS]
+    return [pair for pair in pairs if accuracies(every, *pair, method)]
+
+
 def table() -> str:
     """Accuracies, then differences."""
     every = results()
+    return "\n".join([*levels(every), *differences(every), *pooled(every), *costs(every)])
+
+
+def levels(every: dict[str, Any]) -> list[str]:
+    """Accuracies of all methods."""
     peer = f"SetFit's Trainer ({STEPS // 2} steps of {BATCH} pairs)"
     lines = [
         "# Few texts of each label",
@@ -251,65 +278,60 @@ def table() -> str:
         f"| data | rows a label | seeds | {' | '.join(METHODS)} |",
         "| --- | ---: | ---: |" + " ---: |" * len(METHODS),
     ]
-
-    def values(name: str, each: int, method: str) -> dict[int, float]:
-        keys = {seed: f"{name}/{each}/{seed}/{method}" for seed in SEEDS[each]}
-        return {seed: every[key]["accuracy"] for seed, key in keys.items() if key in every}
-
-    for name in SETS:
-        for each in SEEDS:
-            own = [values(name, each, method) for method in METHODS]
-            if own[3]:
-                cells = [interval([*v.values()]) if v else "" for v in own]
-                lines.append(f"| {name} | {each} | {len(own[3])} | {' | '.join(cells)} |")
+    for name, each in measured_with(every, "contrastive"):
+        own = [accuracies(every, name, each, method) for method in METHODS]
+        cells = [interval([*values.values()]) if values else "" for values in own]
+        seeds = len(accuracies(every, name, each, "contrastive"))
+        lines.append(f"| {name} | {each} | {seeds} | {' | '.join(cells)} |")
     if all(key.split("/")[2] == "1" for key in every):
         remark = "One draw of rows each: the interval of a single figure on 300 test rows is 3 to 6"
         lines += ["", f"{remark} points to each side."]
-    lines += ["", "## Differences of contrastive, in points, over the same seeds", ""]
+    return lines
+
+
+def differences(every: dict[str, Any]) -> list[str]:
+    """Contrastive minus the others."""
     others = ("SetFit", "fine-tuning", "frozen + LR")
-    lines += [
+    lines = [
+        "",
+        "## Differences of contrastive, in points, over the same seeds",
+        "",
         f"| data | rows a label | {' | '.join(others)} |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
+    for name, each in measured_with(every, "contrastive"):
+        cells = [apart(every, name, each, "contrastive", other) for other in others]
+        lines.append(f"| {name} | {each} | {' | '.join(cells)} |")
+    return lines
 
-    def apart(name: str, each: int, one: str, two: str) -> str:
-        first, second = values(name, each, one), values(name, each, two)
-        return interval([first[s] - second[s] for s in first.keys() & second.keys()] or [np.nan])
 
-    for name in SETS:
-        for each in SEEDS:
-            if values(name, each, "contrastive"):
-                cells = [apart(name, each, "contrastive", other) for other in others]
-                lines.append(f"| {name} | {each} | {' | '.join(cells).replace('nan', '')} |")
-    lines += [
+def pooled(every: dict[str, Any]) -> list[str]:
+    """What a pool adds."""
+    lines = [
         "",
         f"## Self-training: gain over none, in points ({POOL} rows of a pool, one round)",
         "",
         f"| data | rows a label | {' | '.join(POOLED)} | right of the rows taken by contrastive |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in SETS:
-        for each in SEEDS:
-            taken = [
-                every[key]["agreement"]
-                for seed in SEEDS[each]
-                if (key := f"{name}/{each}/{seed}/contrastive and pool") in every
-                and "agreement" in every[key]
-            ]
-            if values(name, each, "frozen + LR and pool"):
-                cells = [apart(name, each, f"{m} and pool", m) for m in POOLED]
-                right = interval(taken) if taken else ""
-                shown = " | ".join(cells).replace("nan", "")
-                lines.append(f"| {name} | {each} | {shown} | {right} |")
+    for name, each in measured_with(every, "frozen + LR and pool"):
+        keys = [f"{name}/{each}/{seed}/contrastive and pool" for seed in SEEDS[each]]
+        taken = [every[key]["agreement"] for key in keys if "agreement" in every.get(key, ())]
+        cells = [apart(every, name, each, f"{method} and pool", method) for method in POOLED]
+        right = interval(taken) if taken else ""
+        lines.append(f"| {name} | {each} | {' | '.join(cells)} | {right} |")
+    return lines
+
+
+def costs(every: dict[str, Any]) -> list[str]:
+    """Time of the processor."""
     seconds = {
-        m: np.mean([v["seconds"] for k, v in every.items() if k.endswith(f"/{m}")])
-        for m in METHODS
-        if any(k.endswith(f"/{m}") for k in every)
+        method: [value["seconds"] for key, value in every.items() if key.endswith(f"/{method}")]
+        for method in METHODS
     }
-    shown = ", ".join(f"{m} {s:.1f}" for m, s in seconds.items())
+    shown = ", ".join(f"{m} {np.mean(values):.1f}" for m, values in seconds.items() if values)
     versions = f"transformers {importlib.metadata.version('transformers')}"
-    lines += ["", f"Processor seconds of a training, mean: {shown} ({versions})."]
-    return "\n".join(lines)
+    return ["", f"Processor seconds of a training, mean: {shown} ({versions})."]
 
 
 if __name__ == "__main__":

@@ -39,16 +39,20 @@ def sentences(extra: str) -> list[tuple[str, str, int]]:
     return rows
 
 
-def make(folder: Path) -> Path:
-    """Write the project, with its own copy of the code, as a git repository with DVC; nothing is
-    built yet."""
+def copy_code(folder: Path) -> None:
+    """A project's own copy of the code, and what git and DVC ignore."""
     for package in ("lmspec", "stages"):
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     for name in (".gitignore", ".dvcignore"):
         shutil.copyfile(ROOT / name, folder / name)
     (folder / ".gitattributes").write_text(f"{line_endings.PINNED}\n")
+
+
+def make(folder: Path) -> Path:
+    """Write the project, with its own copy of the code, as a git repository with DVC; nothing is
+    built yet."""
+    copy_code(folder)
     raw = folder / "raw"
     raw.mkdir()
     write_texts(raw / "old.csv", sentences(""))

@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from lmspec.architectures import causal
 from lmspec.errors import LmspecError
 from lmspec.formats import checkpoint, documents, synonyms, writer
-from lmspec.git import line_endings
 from lmspec.methods import cleaning, mixing, paraphrasing, substituting
 from lmspec.methods.augmenting import Text
 from lmspec.methods.folders import sha256
@@ -449,12 +448,7 @@ def test_a_project_builds_with_all_three(tmp_path: Path) -> None:
 
 def make_project(folder: Path) -> None:
     """Sentences of the miniature, a table of words, and a model that writes."""
-    for package in ("lmspec", "stages"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, folder / name)
-    (folder / ".gitattributes").write_text(f"{line_endings.PINNED}\n")
+    miniature.copy_code(folder)
     (folder / "raw").mkdir()
     miniature.write_texts(folder / "raw/given.csv", miniature.sentences(""))
     pairs = ["request,command", *(f"{a[1]},{b[1]}" for a, b in tinywriter.pairs(60))]

@@ -20,7 +20,6 @@ from lmspec.cli.main import main
 from lmspec.errors import LmspecError
 from lmspec.formats import documents, worklist
 from lmspec.formats.annotations import HEADER, Appending
-from lmspec.git import line_endings
 from lmspec.language import validate
 from lmspec.methods import cleaning
 from lmspec.methods.annotating import Annotation
@@ -62,12 +61,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
 
 def make(folder: Path) -> Path:
     """The project, without any annotation yet."""
-    for package in ("lmspec", "stages"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copyfile(ROOT / name, folder / name)
-    (folder / ".gitattributes").write_text(f"{line_endings.PINNED}\n")
+    miniature.copy_code(folder)
     (folder / "raw").mkdir()
     given = {text: other(TRUTH[text]) if text in WRONG else TRUTH[text] for text in GIVEN}
     table = pl.DataFrame({"text": [*given], "label": [*given.values()]})

@@ -43,18 +43,15 @@ def canaries_are_a_table(specs: Specs) -> Disagreements:
 
 def extraction_is_of_writers(specs: Specs) -> Disagreements:
     """What is extracted is written; labels cannot be."""
+    remedy = "say what it must not write: `extraction: {learned_rows: null, ...}`"
+    writers, lacks = ("causal",), "writes no text"
+    yield from resolved.unsuited_to_writers(specs, "attacked", "extraction", writers, lacks, remedy)
     for name, attacked in specs.of("attacked"):
         origin, model = specs.first(name)
-        kind, extraction = model["architecture"]["kind"], attacked.get("extraction")
-        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
-        if extraction and kind != "causal":
-            found = f"a model of kind {kind} writes no text"
-            yield Disagreement((*name, "extraction"), found, "remove it", (place,))
-        elif not extraction and kind == "causal":
-            found = f"a model of kind {kind} has answers, no labels"
-            remedy = "say what it must not write: `extraction: {learned_rows: null, ...}`"
-            yield Disagreement(name, found, remedy, (place,))
-        elif extraction and not extraction["prefix_tokens"] and not model["architecture"]["prompt"]:
+        extraction = attacked.get("extraction")
+        if not extraction or model["architecture"]["kind"] not in writers:
+            continue
+        if not extraction["prefix_tokens"] and not model["architecture"]["prompt"]:
             null = (*origin, "architecture", "prompt"), "null"
             found = f"{origin} has no prompt, so nothing is given of a text"
             at = (*name, "extraction", "prefix_tokens")

@@ -3,7 +3,7 @@
 from lmspec.errors import LmspecError
 from lmspec.formats import cases
 from lmspec.language import on_disk
-from lmspec.language.resolved import Disagreements, Specs
+from lmspec.language.resolved import Disagreements, Specs, unsuited_to_writers
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 
@@ -27,16 +27,9 @@ def cases_are_sound(specs: Specs) -> Disagreements:
 
 def examined_writers_generate(specs: Specs) -> Disagreements:
     """A model that writes is examined by its answers, any other by its labels."""
-    for name, examined in specs.of("examined"):
-        origin, model = specs.first(name)
-        kind, generates = model["architecture"]["kind"], examined.get("generation") is not None
-        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
-        if generates and kind not in WRITERS:
-            found = f"a model of kind {kind} generates nothing"
-            yield Disagreement((*name, "generation"), found, "remove it", (place,))
-        elif not generates and kind == "causal":
-            found = f"a model of kind {kind} has answers, no labels"
-            yield Disagreement(name, found, "say in `generation` how they are generated", (place,))
+    remedy = "say in `generation` how they are generated"
+    lacks = "generates nothing"
+    yield from unsuited_to_writers(specs, "examined", "generation", WRITERS, lacks, remedy)
 
 
 RULES = (cases_are_sound, examined_writers_generate)

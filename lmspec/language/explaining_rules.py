@@ -1,6 +1,6 @@
 """explaining_rules: rules of explanations: texts that exist, methods that the model allows."""
 
-from lmspec.language.resolved import GRAPHS, Disagreements, Specs
+from lmspec.language.resolved import GRAPHS, Disagreements, Specs, unsuited_to_writers
 from lmspec.specs.checks.model import WRITERS
 from lmspec.specs.disagreement import Disagreement
 from lmspec.specs.names import ArtifactName
@@ -68,17 +68,9 @@ def masking_suits_the_explained(specs: Specs) -> Disagreements:
 
 def answers_are_explained(specs: Specs) -> Disagreements:
     """Of a model that writes, prompts and their answers are explained; of any other, texts."""
-    for name, explained in specs.of("explained"):
-        origin, model = specs.first(name)
-        kind, answers = model["architecture"]["kind"], explained.get("answers")
-        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
-        if answers and kind not in WRITERS:
-            found = f"a model of kind {kind} writes no answers"
-            yield Disagreement((*name, "answers"), found, "remove it", (place,))
-        elif not answers and kind == "causal":
-            found = f"a model of kind {kind} has answers, no labels"
-            remedy = "say which: `answers: {text: reference, tokens: 32}`"
-            yield Disagreement(name, found, remedy, (place,))
+    remedy = "say which: `answers: {text: reference, tokens: 32}`"
+    lacks = "writes no answers"
+    yield from unsuited_to_writers(specs, "explained", "answers", WRITERS, lacks, remedy)
 
 
 RULES = (

@@ -174,6 +174,27 @@ def _is_built(specs: Specs, name: str) -> bool:
     )
 
 
+def unsuited_to_writers(
+    specs: Specs, noun: str, field: str, kinds: Sequence[str], lacks: str, remedy: str
+) -> Disagreements:
+    """`field` says what a model that writes is asked: it has one, and models of other kinds none.
+
+    kinds   those that may have it; of these `causal` must
+    lacks   what a model of another kind does not do: "writes no answers"
+    remedy  what to write where it is missing
+    """
+    for name, spec in specs.of(noun):
+        origin, model = specs.first(name)
+        kind, is_there = model["architecture"]["kind"], spec.get(field) is not None
+        place = (*origin, "architecture", "kind"), f"the kind of {origin}"
+        if is_there and kind not in kinds:
+            found = f"a model of kind {kind} {lacks}"
+            yield Disagreement((*name, field), found, "remove it", (place,))
+        elif not is_there and kind == "causal":
+            found = f"a model of kind {kind} has answers, no labels"
+            yield Disagreement(name, found, remedy, (place,))
+
+
 def has_turns(corpus: Values) -> bool:
     """Are the rows of a corpus conversations?"""
     return any(table.get("turns") for table in corpus["tables"])

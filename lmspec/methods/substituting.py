@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from lmspec.methods.augmenting import Draw, cased
 
-# Words of letters; no part of a placeholder such as [handle], of don't, or of well-made.
+# Words of letters; none in brackets, and no part of don't or of well-made.
 WORD = re.compile(r"(?<![\[\w])(?<!\w['’-])[^\W\d_]+(?!['’-]?[\]\w])")
 NEGATIONS = frozenset(
     re.findall(
