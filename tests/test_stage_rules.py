@@ -1066,6 +1066,20 @@ def test_a_spec_that_is_not_valid_says_why_in_the_stage(tmp_path: Path) -> None:
     building._specs(bundle.STAGE, declared, params | {"bundle.release": GOOD["bundle"]["release"]})
 
 
+def test_a_table_without_rows_is_written_as_an_empty_file() -> None:
+    """A stage may find nothing to list; which columns there would be, only rows say."""
+    from lmspec.run import building
+    from lmspec.specs.suspects import SuspectsSpec
+
+    features = {"kind": "linear", "word_ngrams": [1, 1], "char_ngrams": None, "min_documents": 1}
+    features |= {"max_features": 9, "inverse_regularization": 1.0}
+    values = {"of": "corpus.a", "parts": None, "features": features, "folds": 2, "seed": 1}
+    spec = SuspectsSpec.model_validate(values | {"rows": 2})
+    declared = declaration.of_entry(ArtifactName("suspects", "reviews"), {})
+    report = stage.Report({"judged": 2}, {"rows": []})
+    assert building._files(spec, declared, report)["data/metrics/suspects-reviews/rows.csv"] == ""
+
+
 def test_dvc_repro_refuses_dynamic_int8_of_a_cnn(built: Path, tmp_path: Path) -> None:
     """As `lmspec validate` does; static, which the miniature has, is built."""
     project = shutil.copytree(built, tmp_path / "project", symlinks=True)

@@ -228,6 +228,9 @@ def _at(metrics: Mapping[str, Any], path: MetricPath) -> Any:
 
 
 def _csv(rows: Sequence[stage.Row]) -> str:
+    """Without rows an empty file, which readers take for no table: only rows name the columns."""
+    if not rows:
+        return ""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
