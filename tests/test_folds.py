@@ -3,6 +3,11 @@
 import csv
 import dataclasses
 import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +22,16 @@ from lmspec.compare.against import Majority
 from lmspec.compare.artifact import WORTH_OF_FOLDS, Artifact
 from lmspec.compare.evidence import ArtifactPair
 from lmspec.errors import LmspecError
-from lmspec.formats import documents, outoffold
+from lmspec.formats import documents, foldanswers, outoffold
 from lmspec.methods import crossvalidating
 from lmspec.methods.crossvalidating import Fold, Rows
+from lmspec.methods.resume import Resume
 from lmspec.specs.folds import FoldsSpec
 from lmspec.specs.scores import ScoresSpec
 from lmspec.statistics import bootstrap, exact, predictions
 from lmspec.statistics.paired import PairedSample
 from stages import folds, scores
+from tests import miniature
 from tests.test_linear import stages
 from tests.test_sweep import SECTION as CNN
 
@@ -203,6 +210,72 @@ def test_networks_and_the_dev_split(tmp_path: Path) -> None:
     again = outoffold.read(given["folds.x"])
     assert (first.probabilities == again.probabilities).all()
     assert first.coverage.keys() == {"cut_texts", "unread_tokens", "unknown_tokens"}
+
+
+def kept_in(given: stage.Needs, folder: Path) -> stage.Needs:
+    """The same with a place that outlives a kill."""
+    return dataclasses.replace(given, resume=Resume(folder, lambda: True))
+
+
+def made(given: stage.Needs) -> dict[str, bytes]:
+    """All bytes that the folds have written."""
+    return {path.name: path.read_bytes() for path in sorted(given["folds.x"].iterdir())}
+
+
+def killed(folder: Path, kind: str, fold: int) -> None:
+    """In a process of its own: SIGKILL as the model of a fold has been trained."""
+    trained = folds.trained
+
+    def killing(*arguments: Any) -> Any:
+        result = trained(*arguments)
+        if arguments[2] == fold:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    folds.trained = killing
+    given = kept_in(needs(folder, {"linear": LINEAR, "cnn": CNN}[kind]), folder / "kept")
+    given["folds.x"].mkdir()
+    folds.build(FoldsSpec.model_validate(SPEC | {"folds": 4}), given, given["folds.x"])
+
+
+@pytest.mark.parametrize(("kind", "section"), [("linear", LINEAR), ("cnn", CNN)])
+def test_folds_that_are_killed_go_on_to_the_same_bytes(
+    kind: str, section: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the models are trained whose answers are not kept, or damaged."""
+    call = f"import tests.test_folds as t; t.killed(t.Path({str(tmp_path)!r}), {kind!r}, 3)"
+    done = subprocess.run([sys.executable, "-c", call], cwd=miniature.ROOT, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    shutil.rmtree(tmp_path / "splits")
+    given = needs(tmp_path, section)
+    undisturbed, _ = run(given, folds=4)
+    bits, again = made(given), kept_in(given, tmp_path / "kept")
+    trained, numbers = folds.trained, []
+
+    def counted(*arguments: Any) -> Any:
+        numbers.append(arguments[2])
+        return trained(*arguments)
+
+    monkeypatch.setattr(folds, "trained", counted)
+    report, _ = run(again, folds=4)
+    assert numbers == [3, 4]
+    assert report == undisturbed and made(again) == bits
+    answers = tmp_path / "kept/fold-2" / foldanswers.NAME
+    answers.write_bytes(answers.read_bytes().replace(b"0.", b"1.", 1))
+    numbers.clear()
+    report, _ = run(again, folds=4)
+    assert numbers == [2] and report == undisturbed and made(again) == bits
+
+
+def test_answers_are_kept_only_of_inputs_that_have_not_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their place is named after the inputs."""
+    given = needs(tmp_path)
+    place = Resume(tmp_path / "kept", lambda: False)
+    run(dataclasses.replace(given, resume=place))
+    assert "is not kept: an input has changed" in capsys.readouterr().err
+    assert not place.folder.exists()
 
 
 def test_near_duplicates_share_a_fold(tmp_path: Path) -> None:

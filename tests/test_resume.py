@@ -547,11 +547,14 @@ def test_the_key_holds_all_by_which_dvc_knows_a_run(inputs: Path) -> None:
     assert len({base, *keys}) == len(keys) + 1
 
 
-def test_only_what_trains_a_network_or_searches_has_a_place() -> None:
+def test_only_what_trains_a_network_or_many_models_has_a_place() -> None:
     """Another stage would hash its inputs for nothing."""
-    descent, solver = ({"training": {"kind": k}} for k in ("gradient_descent", "logistic"))
+    kinds = ("gradient_descent", "contrastive", "logistic")
+    descent, pairs, solver = ({"training": {"kind": k}} for k in kinds)
     for name, section, wanted in (
         ("model.a", descent, True),
+        ("model.a", pairs, True),
+        ("folds.a", {"of": "model.a"}, True),
         ("mine.a", {"training": "blocks.descent"}, True),
         ("model.a", solver, False),
         ("scores.a", {"of": "model.a"}, False),

@@ -18,7 +18,9 @@ OURS = Path(".lmspec")  # what git and DVC ignore: locks, scratch folders, durat
 SYNC = "run `lmspec sync`, then `dvc repro`"
 FETCHING = "sources"  # the noun whose stages may use the network
 SEARCHING = "sweep"  # the noun whose stages keep results of trials
+FOLDING = "folds"  # the noun whose stages train a model for each fold
 TRAINED = "gradient_descent"  # `training.kind` of a network
+PAIRED = "contrastive"  # and of an encoder, which one process trains
 SHARED = (
     "machine",
     "numerics",
@@ -101,9 +103,19 @@ def trains(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> bo
 
     values  file -> name -> value of the parameters
     """
+    return _training(declared, values) == TRAINED
+
+
+def keeps(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Does a stage keep what it has done, to go on from there after a kill?"""
+    many = declared.name.noun in (SEARCHING, FOLDING)
+    return many or _training(declared, values) in (TRAINED, PAIRED)
+
+
+def _training(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) -> str | None:
     section = blocks.without(values[PARAMS]).get(str(declared.name)) or {}
     training = section.get("training")
-    return isinstance(training, dict) and training.get("kind") == TRAINED
+    return str(training.get("kind")) if isinstance(training, dict) else None
 
 
 def _require_not_built(root: Path, declared: Declaration, makers: Mapping[str, str]) -> None:

@@ -25,7 +25,7 @@ def is_wanted(declared: Declaration, values: Mapping[str, Mapping[str, Any]]) ->
 
     What fetches is declared by its hash, and nothing is known of it before.
     """
-    return not declared.fetches and (declared.searches or declaration.trains(declared, values))
+    return not declared.fetches and declaration.keeps(declared, values)
 
 
 def place(root: Path, declared: Declaration) -> Path:
