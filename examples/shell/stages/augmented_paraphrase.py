@@ -12,11 +12,11 @@ from lmspec.methods.augmenting import Made, Text
 from lmspec.methods.predicting import Predictor
 from lmspec.specs.augmented import Paraphrase
 from lmspec.specs.base import Ref
-from lmspec.specs.generation import Sample
+from lmspec.specs.generation import Decoding
 from lmspec.specs.scores import GRAPHS, format_of
 from lmspec.writing import generating
 from lmspec.writing.prompting import ASSISTANT, USER, PromptError, Writer
-from lmspec.writing.sampling import Sampling
+from lmspec.writing.requesting import requested
 from lmspec.writing.torchdecoder import TorchDecoder
 
 EVERY = 50  # texts from one line of progress to the next
@@ -81,23 +81,20 @@ def written(
     """The text of each; "" of one that does not end in time, or whose text would be cut."""
     model = writer.read(needs[kind.of])
     model.model.to(needs.machine.device)
-    sampling, decode = None, kind.decode
-    if isinstance(decode, Sample):
-        fields = decode.temperature, decode.top_p, decode.top_k, decode.min_p, decode.seed
-        sampling = Sampling(*fields)
+    rule = Decoding(
+        decode=kind.decode,
+        new_tokens=kind.new_tokens,
+        stop=kind.stop,
+        repetition_penalty=None,
+        constraint=None,
+    )
     prompts = [
         paraphrasing.asked(kind.prompt, rows[one.place].text, rows[one.place].label)
         for one in wanted
     ]
     whole = [i for i, prompt in enumerate(prompts) if not is_cut(model.writer, prompt)]
     requests = (
-        generating.Request(
-            model.writer.prompt_ids([(USER, prompts[i])]),
-            kind.new_tokens,
-            sampling,
-            kind.stop,
-            wanted[i].key,
-        )
+        requested(model.writer.prompt_ids([(USER, prompts[i])]), rule, key=wanted[i].key)
         for i in counted(whole)
     )
     ends = [model.writer.end_id]

@@ -3,7 +3,7 @@
 stages/examined.py begins it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,13 +14,12 @@ from lmspec.formats import documents
 from lmspec.methods import examining
 from lmspec.methods.repairing import repair
 from lmspec.specs.examined import ExaminedSpec
-from lmspec.specs.generation import Decoding, Sample
 from lmspec.specs.scores import MODELS
 from lmspec.specs.suites import Suite
 from lmspec.writing import generating, judging
 from lmspec.writing.judging import Asked, Prompt
-from lmspec.writing.prompting import USER, PromptError, Turn
-from lmspec.writing.sampling import Sampling
+from lmspec.writing.prompting import USER, PromptError, Turn, Writer
+from lmspec.writing.requesting import requested
 from stages import writing_scores
 
 SLOTS = 16  # answers that are written side by side
@@ -60,39 +59,22 @@ def answered(
     constraint = writing_scores.constrained(rule, model, decoder, needs.root)
     turns = list(dict.fromkeys(case.turns for case in cases))
     stage.say(f"{len(turns):,} prompts are answered")
-    requests = [
-        _request(model.writer.prompt_ids, repaired, rule, constraint)
-        for repaired in ([(role, repair(text, **clean)) for role, text in each] for each in turns)
-    ]
+    prompts = (
+        encoded(model.writer, [(role, repair(text, **clean)) for role, text in each])
+        for each in turns
+    )
+    requests = [requested(ids, rule, constraint) for ids in prompts]
     ends = [model.writer.end_id]
     found = generating.texts(decoder, requests, model.writer.tokenizer, ends, SLOTS)
     return {each: written.text for each, written in zip(turns, found, strict=True)}
 
 
-def _request(
-    encode: Callable[[Sequence[Turn]], generating.Ids],
-    turns: Sequence[Turn],
-    rule: Decoding,
-    constraint: generating.Constraint | None,
-) -> generating.Request:
+def encoded(writer: Writer, turns: Sequence[Turn]) -> generating.Ids:
+    """(t,) tokens of a prompt. Raises LmspecError if the model's template has no room for it."""
     try:
-        ids = encode(turns)
+        return writer.prompt_ids(turns)
     except PromptError as error:
         raise LmspecError("examined.cases", error.found, error.remedy) from error
-    sampling = None
-    if isinstance(rule.decode, Sample):
-        own = rule.decode
-        sampling = Sampling(own.temperature, own.top_p, own.top_k, own.min_p, own.seed)
-    return generating.Request(
-        ids,
-        rule.new_tokens,
-        sampling,
-        rule.stop,
-        generating.key_of(ids),
-        rule.repetition_penalty,
-        constraint,
-        rule.end_penalty or 0.0,
-    )
 
 
 def frame(

@@ -18,13 +18,13 @@ from lmspec import stage
 from lmspec.errors import LmspecError
 from lmspec.formats import conversations, decoding, documents, kinds
 from lmspec.methods import overlap
-from lmspec.specs.generation import Decoding, Generation, Sample
+from lmspec.specs.generation import Decoding, Generation
 from lmspec.specs.scores import DECODER, GRADING, MODELS, ScoresSpec
 from lmspec.writing import answers, generating, measuring
 from lmspec.writing.answers import Answer
 from lmspec.writing.likelihood import nats
 from lmspec.writing.prompting import PromptError, TooLong, Turn, Writer, prompt_of
-from lmspec.writing.sampling import Sampling
+from lmspec.writing.requesting import requested
 
 # by their names: they are in the keys of those scores alone that use them
 WRITER, NEAREST = "lmspec.formats.writer", "lmspec.formats.nearest"
@@ -227,23 +227,8 @@ class Generated:
             raise LmspecError("architecture.prompt", error.found, error.remedy) from error
 
     def _written(self, prompts: Sequence[generating.Ids], dataset: str) -> list[generating.Written]:
-        rule, decode = self.generation, self.generation.decode
-        sampling = None
-        if isinstance(decode, Sample):
-            fields = decode.temperature, decode.top_p, decode.top_k, decode.min_p, decode.seed
-            sampling = Sampling(*fields)
         requests = (
-            generating.Request(
-                ids,
-                rule.new_tokens,
-                sampling,
-                rule.stop,
-                generating.key_of(ids),
-                rule.repetition_penalty,
-                self.constraint,
-                rule.end_penalty or 0.0,
-            )
-            for ids in counted(prompts, dataset)
+            requested(ids, self.generation, self.constraint) for ids in counted(prompts, dataset)
         )
         ends = [self.writer.end_id]
         return generating.texts(self.decoder, requests, self.writer.tokenizer, ends, self.slots)
