@@ -242,3 +242,35 @@ def test_the_page_is_written_beside_another_revision(restored: Project, tmp_path
     ):
         refused = restored.run(*arguments)
         assert refused.exit_code == 1 and message in refused.output, refused.output
+
+
+def test_the_page_has_every_answer_that_was_written(restored: Project, tmp_path: Path) -> None:
+    """They have no labels, so none is wrong; the words of a prompt that are not read are shown."""
+    text = "Peel the two apples now"
+    row: dict[str, Any] = {
+        **dict.fromkeys(("table", "group", "label", "reference")),
+        "text": text,
+        "predicted": "answer",
+        "probability": 0.7,
+        "cut": "",
+        "starts": [text.index("apples")],
+        "ends": [text.index("apples") + len("apples")],
+        "attributions": [0.7],
+        "flipped": [],
+        "answer": "a1b2c3d4",
+        "tokens": ["ok", "<end>"],
+        "lost": [[1.0], [0.4]],
+        "comprehensiveness": 0.5,
+        "sufficiency": 0.1,
+    }
+    folder = restored.root / "data/explained/cnn"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [row | {"id": f"e{place}", "table": "movies"} for place in range(3)]
+    attributions.write(rows, ("answer",), folder)
+    page = tmp_path / "a.html"
+    done = restored.run("show", "explained.cnn", "--html", str(page))
+    assert done.exit_code == 0, done.output
+    shown = " ".join(page.read_text(encoding="utf-8").split())
+    assert "3 explained answers" in shown and shown.count('class="example card"') == 3
+    mark = '<mark class="for s3" title="+0.700">apples</mark>'
+    assert f'<bdi dir="auto">Peel the two {mark} now</bdi>' in shown

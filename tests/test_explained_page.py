@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lmspec.inspection.explanations import Token, answered
 from lmspec.reports import explanations
 from tests import showcase
 from tests.browser import Browser
@@ -165,7 +166,8 @@ def test_the_page_has_a_skeleton(tab: Browser, pages: dict[str, Path]) -> None:
 
 
 def test_an_answer_is_beside_its_prompt(tab: Browser, pages: dict[str, Path]) -> None:
-    """Token by token with the words that each rests on; what it should be, if it is not."""
+    """Token by token with the words that each rests on; what it should be, if it is not. Weights
+    are nats, which are marked from other values on than probabilities, and the page says which."""
     opened(tab, pages["answers"])
     assert tab.run("document.querySelector('h1').innerText") == "3 explained answers"
     ids = tab.run("[...document.querySelectorAll('section')].map((one) => one.id)")
@@ -173,9 +175,32 @@ def test_an_answer_is_beside_its_prompt(tab: Browser, pages: dict[str, Path]) ->
     first = "document.querySelector('#right .example')"
     assert tab.run(f"{first}.querySelector('.answer bdi').innerText") == "tar -t<|end|>"
     assert tab.run(f"{first}.querySelector('.answer span').title") == "tar: +2.31, list +0.40"
+    marks = tab.run(f"[...{first}.querySelector('blockquote').querySelectorAll('mark')]"
+                    ".map((one) => [one.textContent, one.className, one.title])")  # fmt: skip
+    assert marks == [
+        ["tar:", "for s2", "+0.410"],
+        ["files", "for s1", "+0.120"],
+        ["of", "against s2", "-0.220"],
+        ["an", "for s1", "+0.050"],
+    ]
+    key = " ".join(tab.run("document.querySelector('.key').innerText").split())
+    assert "from 0.05, 0.15, 0.5 and 1.5 nats on" in key
     text = " ".join(tab.run("document.querySelector('#right').innerText").split())
     assert "should be tar tf archive" in text and text.count("should be") == 1
     assert "another answer before" in text
     assert tab.run("document.querySelectorAll('.filter select').length") == 1
     tab.run(CHOOSE.format(0, "mail"))
     assert tab.run(SHOWN.replace(".example", "#texts .example")) == 3
+
+
+def test_tokens_of_one_character_are_shown_as_one() -> None:
+    """With the sum of what they lose; words that hardly matter to it are not named."""
+    row = {
+        "tokens": ["", "", "坚", " ok"],
+        "lost": [[0.2, 0.0], [0.3, -0.4], [0.1, 0.1], [0.04, 0.0]],
+    }
+    assert answered(row, ["果", "有"]) == (
+        Token("坚", (("果", pytest.approx(0.6)),)),
+        Token(" ok", ()),
+    )
+    assert answered({"tokens": None, "lost": None}, ["film"]) == ()

@@ -18,7 +18,8 @@ from lmspec.specs.explained import ExplainedSpec, IntegratedGradients
 from lmspec.specs.numerics import Machine
 from lmspec.specs.quantized import WeightOnly
 from lmspec.writing import answergradients, blockwise, exporting
-from lmspec.writing.prompted import Prompted
+from lmspec.writing.growing import UNFINISHED
+from lmspec.writing.prompted import ANSWER, Prompted
 from lmspec.writing.torchdecoder import TorchDecoder
 from lmspec.writing.wordwriter import Prompt, WordWriter
 from stages import explained
@@ -149,6 +150,17 @@ def test_each_token_loses_what_the_answer_loses(usual: Any) -> None:
         assert lost.shape == (len(row["tokens"]), len(row["starts"]))
         assert lost.mean(0) == pytest.approx(row["attributions"], rel=2e-3, abs=1e-4)
         assert "".join(row["tokens"]).endswith(END)
+        assert row["label"] == row["predicted"] == ANSWER  # as the table in git has it
+
+
+@pytest.mark.parametrize("text", ["generated", "reference"])
+def test_an_answer_may_be_one_token(folders: dict[str, Path], tmp_path: Path, text: str) -> None:
+    """Then what is lost is what that token loses."""
+    few = {"rows": {"split": "test", "texts": 2}, "control": {"seed": 1, "texts": 1}}
+    build(tmp_path / "out", folders, answers={"text": text, "tokens": 1}, **few)
+    for row in attributions.read(tmp_path / "out").rows(named=True):
+        (lost,) = row["lost"]
+        assert len(row["tokens"]) == 1 and lost == pytest.approx(row["attributions"], rel=2e-3)
 
 
 def test_what_is_declared_is_written(usual: Any) -> None:
@@ -182,7 +194,7 @@ def test_only_the_words_of_the_last_prompt_are_explained() -> None:
     assert read == {i: words[i] for i in range(len(words))}
     inside = np.flatnonzero(place >= 0)
     assert place[: inside[0]].max() == place[inside[-1] + 1 :].max() == -1
-    assert writes.token(writes.end_id) == END
+    assert writes.pieces(np.array([writes.end_id])) == [END]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +207,19 @@ def test_words_of_any_script_have_their_tokens(text: str) -> None:
     assert "".join(words[i] for i in range(len(words))) == "".join(text.split())
     joined = shown(PAIR).text(ids[place >= 0])
     assert "".join(joined.split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("text", ["орехи, лактоза", "坚果，乳糖", "👩🏽‍🚀 ok", "دقيق", "tar -x"])
+def test_the_tokens_of_an_answer_are_readable_in_any_script(text: str) -> None:
+    """Each adds what is certain with it, so that none is a part of a character; what is cut is
+    shown as such."""
+    writes = shown(PAIR)
+    ids = writes.answer([("user", "a"), ("assistant", text)])
+    pieces = writes.pieces(ids)
+    assert "".join(pieces) == f"{text}{END}" and len(pieces) == len(ids)
+    assert all(UNFINISHED not in piece for piece in pieces)
+    if not text.isascii():
+        assert "" in pieces and UNFINISHED in writes.pieces(ids[: pieces.index("") + 1])[-1]
 
 
 def test_words_that_are_cut_have_no_weight() -> None:

@@ -28,7 +28,7 @@ COLUMNS: dict[str, Any] = {
 }
 OF_ANSWERS: dict[str, Any] = {  # further columns of models that write
     "answer": pl.String,  # hash of its tokens
-    "tokens": pl.List(pl.String),
+    "tokens": pl.List(pl.String),  # "" of one whose character ends in a later one
     "lost": pl.List(pl.List(pl.Float64)),  # nats that each token loses without each word
     "reference": pl.String,  # what the answer should be; empty if it is that
 }

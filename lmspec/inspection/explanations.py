@@ -21,6 +21,7 @@ from lmspec.statistics.ranks import spearman
 
 HEAVIEST = 15  # words of each label
 MOST_OF_TOKEN = 3  # words of each token of an answer
+LEAST_OF_TOKEN = 0.05  # nats that a token loses without a word that it rests on
 # paths of metrics -> what they are called
 MEASURES = {
     ("comprehensiveness",): "lost without the words of most weight (comprehensiveness)",
@@ -34,7 +35,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Word:
-    """A word with the text before it.
+    """A word with the text before it: white space, and what the model does not read.
 
     weight   what it adds to the probability of the predicted label
     before   the same in the baseline; None without one
@@ -81,8 +82,8 @@ class Text:
 
     @property
     def right(self) -> bool:
-        """Is the label the predicted one?"""
-        return self.label == self.predicted
+        """Is the label the predicted one? Answers that are written have none to be wrong about."""
+        return bool(self.answer) or self.label == self.predicted
 
     @property
     def flips(self) -> Sequence[str]:
@@ -197,7 +198,7 @@ def _text(row: Mapping[str, Any], former: Attributed | None, labels: int) -> Tex
         text[end:],
         None if aligned is None else spearman(own.attributions, aligned),
         _other(row, own, former),
-        _answer(row, [word.text for word in words]),
+        answered(row, [word.text for word in words]),
         row.get("reference") or "",
     )
 
@@ -209,12 +210,20 @@ def _other(row: Mapping[str, Any], own: Attributed, former: Attributed | None) -
     return "another answer" if row.get("answer") else former.predicted
 
 
-def _answer(row: Mapping[str, Any], words: Sequence[str]) -> tuple[Token, ...]:
-    """The tokens of an answer, each with the words that it loses most without."""
-    found = []
+def answered(row: Mapping[str, Any], words: Sequence[str]) -> tuple[Token, ...]:
+    """The tokens of an answer, each with the words that it loses most without.
+
+    Those that make one character together are shown as one, with the sum of what they lose.
+    """
+    found, begun = [], np.zeros(len(words))
     for text, lost in zip(row.get("tokens") or (), row.get("lost") or (), strict=True):
-        order = np.argsort(-np.array(lost), kind="stable")[:MOST_OF_TOKEN]
-        found.append(Token(text, tuple((words[i], lost[i]) for i in order if lost[i] > 0)))
+        begun = begun + lost
+        if not text:
+            continue
+        heaviest = np.argsort(-begun, kind="stable")[:MOST_OF_TOKEN]
+        rests_on = ((words[i], float(begun[i])) for i in heaviest if begun[i] >= LEAST_OF_TOKEN)
+        found.append(Token(text, tuple(rests_on)))
+        begun = np.zeros(len(words))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ class Answer:
     """What a model writes to a prompt.
 
     digest     of its tokens: explanations of different answers cannot be compared
-    tokens     (t,) their texts
+    tokens     (t,) their texts; of those that make one character together, the last one's
     lost       (t, n) nats: log probability that each loses without each word of the prompt
     reference  what it should be; empty if that is not known, or is the answer
     """

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 
 from markupsafe import Markup
 
@@ -11,14 +12,15 @@ from lmspec.reports import html, tables, words
 from lmspec.reports.estimates import level
 from lmspec.reports.tables import Table
 
-VISIBLE = 0.01  # a word that adds less is not marked
-STEPS = (0.3, 0.1, 0.03)  # weights from which a word is marked more strongly
+# weights from which a word is marked, each time more strongly
+OF_PROBABILITY = (0.01, 0.03, 0.1, 0.3)
+OF_NATS = (0.05, 0.15, 0.5, 1.5)  # without it a token is 0.95 to 0.22 times as likely
 MOVED, OPEN = 10, 40  # texts that are not folded
 
 
 def page(found: Explanations) -> str:
     """One file that loads nothing; all texts can be read without its script, which filters them."""
-    templates = html.environment()
+    templates, steps = html.environment(), OF_NATS if found.writes else OF_PROBABILITY
     assert templates.loader
     script, _, _ = templates.loader.get_source(templates, "explained.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -26,7 +28,8 @@ def page(found: Explanations) -> str:
         found=found,
         script=Markup(script),
         digest=digest,
-        strength=strength,
+        strength=partial(strength, steps=steps),
+        steps=steps,
         rests_on=rests_on,
         selects=selects(found),
         measures=measures(found),
@@ -36,11 +39,11 @@ def page(found: Explanations) -> str:
     )
 
 
-def strength(weight: float) -> str:
-    """Classes of a word: `for s2`; empty if it is not marked."""
-    if abs(weight) < VISIBLE:
+def strength(weight: float, steps: Sequence[float]) -> str:
+    """Classes of a word: `for s2` from the second step on; empty if it is not marked."""
+    number = sum(abs(weight) >= step for step in steps)
+    if not number:
         return ""
-    number = 1 + sum(abs(weight) >= step for step in STEPS)
     return f"{'for' if weight > 0 else 'against'} s{number}"
 
 

@@ -128,6 +128,5 @@ class Prompts:
         """The answer, token by token."""
         assert isinstance(text, Prompted)
         ids = text.words.answer
-        tokens = [self.writer.token(int(number)) for number in ids]
         digest = hashlib.sha256(ids.astype("<i8").tobytes()).hexdigest()[:8]
-        return Answer(digest, tokens, text.lost(), text.words.reference)
+        return Answer(digest, self.writer.pieces(ids), text.lost(), text.words.reference)

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from lmspec.methods.reading import Ids
 from lmspec.methods.wordreader import Words, owned
+from lmspec.writing.growing import GrowingText
 from lmspec.writing.prompting import PLAIN, USER, PromptError, TooLong, Turn, Writer
 
 FILLER = " "
@@ -24,6 +26,17 @@ class Prompt(Words):
 
     answer: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     reference: str = ""
+
+
+@dataclass(frozen=True)
+class WithSpecial:
+    """A tokenizer in whose texts special tokens are seen."""
+
+    tokenizer: Any
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
 
 class WordWriter(Writer):
@@ -74,6 +87,13 @@ class WordWriter(Writer):
         found: Ids = example[0][len(unlimited.prompt_ids(turns)) :]
         return found
 
-    def token(self, number: int) -> str:
-        """The text of a token, of a special one, too."""
-        return str(self.tokenizer.decode([number], skip_special_tokens=False))
+    def pieces(self, ids: Ids) -> list[str]:
+        """(t,) what each token adds to their text, special ones, too.
+
+        Of several that make one character only the last one adds it: the others have "".
+        """
+        growing = GrowingText(WithSpecial(self.tokenizer), ())
+        found = [growing.add(int(number))[0] for number in ids]
+        if found:
+            found[-1] += growing.rest()
+        return found

@@ -231,7 +231,8 @@ def stored(one: Explained, labels: tuple[str, ...]) -> dict[str, Any]:
     """A row of explained.parquet."""
     answer = {} if one.answer is None else answered(one.answer)
     return {
-        **{name: one.row.get(name) for name in ("id", "table", "group", "label")},
+        **{name: one.row[name] for name in ("id", "table", "group")},
+        "label": one.row.get("label", labels[one.label]),
         "text": one.words.text,
         "predicted": labels[one.label],
         "probability": _round(one.probability),
