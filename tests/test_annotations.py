@@ -164,6 +164,10 @@ def test_an_annotation_of_no_row_is_refused(tmp_path: Path) -> None:
     gone = line(0)._replace(id="0" * 16)
     error = refused(tmp_path, [file_of(tmp_path, [line(1), gone])])
     assert error.place == "labels/a.csv:3" and "no row of the tables has the id 0000" in error.found
+    assert "correct the id" in error.remedy
+    (tmp_path / "out").rmdir()
+    error = refused(tmp_path, [file_of(tmp_path, [gone._replace(list="queue.next")], "q.csv")])
+    assert "add the table of the pool that queue.next took the row from" in error.remedy
     other = tmp_path / "other"
     other.mkdir()
     clean = {"fix_unicode": True, "unescape_html": True, "min_chars": 21, "max_chars": 999}
@@ -186,15 +190,18 @@ WHOLE = f"{id_of(0)},pos,ann,{TIME},,label\n"
 @pytest.mark.parametrize(
     ("content", "place", "found"),
     [
-        ("", ":1", "the first line is not id,label"),
+        ("", "", "it is empty"),
+        ("id;label\n", ":1", "id,label,annotator,time,list,action, but 'id;label'"),
         ("id,label\n", ":1", "the first line is not id,label"),
         (f"{id_of(0)},pos,ann\n", ":3", "3 fields instead of 6"),
-        ("<<<<<<< HEAD\n", ":3", "1 field instead of 6"),
+        ("<<<<<<< HEAD\n", ":3", "git left a conflict: '<<<<<<< HEAD'"),
+        ("=======\n", ":3", "git left a conflict"),
         (f"{id_of(0)},pos,ann,{TIME},,lab", ":3", "its last line is cut off"),
         (WHOLE.replace("label", "agree"), ":3", "there is no action 'agree'"),
         (WHOLE.replace("pos", ""), ":3", "needs a label"),
         (WHOLE.replace("label", "undo"), ":3", "gives no label, and it has one"),
         (WHOLE.replace("ann", " "), ":3", "no annotator"),
+        (WHOLE.replace("ann", "a" * 101), ":3", "name of its annotator has 101 characters"),
         (WHOLE.replace("Z", ""), ":3", "no time with a zone"),
         (WHOLE.replace(TIME, "today"), ":3", "no time with a zone"),
         (f"{id_of(0)[:9]},pos,ann,{TIME},,label\n", ":3", "is no id"),
@@ -207,7 +214,7 @@ def test_a_damaged_file_is_refused_with_its_line(
     tmp_path: Path, content: str, place: str, found: str
 ) -> None:
     """And nothing is written."""
-    start = f"{','.join(HEADER)}\n{WHOLE}" if place != ":1" else ""
+    start = f"{','.join(HEADER)}\n{WHOLE}" if place == ":3" else ""
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.csv").write_text(start + content)
     error = refused(tmp_path, ["labels/a.csv"])
@@ -224,6 +231,25 @@ def test_files_without_a_label_or_not_there_are_refused(tmp_path: Path) -> None:
     other.mkdir()
     file = file_of(other, [line(0), line(0, "", action="undo")])
     assert "there is no label in them" in refused(other, [file]).found
+
+
+def test_an_empty_file_is_begun(tmp_path: Path) -> None:
+    """A kill before the first line reached the disk leaves one."""
+    path = tmp_path / "a.csv"
+    path.touch()
+    file = Appending(path, path.name)
+    assert file.read() == []
+    file.add(line(0))
+    assert [one.id for one in file.read()] == [id_of(0)]
+
+
+def test_white_space_around_a_name_makes_no_other_annotator(tmp_path: Path) -> None:
+    """Their last label holds, as for one who is written alike."""
+    (tmp_path / "labels").mkdir()
+    other = WHOLE.replace("pos", "neg").replace("ann", " ann ")
+    (tmp_path / "labels/a.csv").write_text(f"{','.join(HEADER)}\n{WHOLE}{other}")
+    build(tmp_path, ["labels/a.csv"])
+    assert labels_in(tmp_path)[id_of(0)] == "neg"
 
 
 def test_a_file_that_ends_within_a_line_is_not_written_to(tmp_path: Path) -> None:

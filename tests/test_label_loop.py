@@ -287,6 +287,6 @@ MISTAKES = {
     "another header": (b"id,label\n" + WHOLE, "the first line is not id,label,annotator"),
     "no UTF-8": (HEAD + WHOLE.replace(b"bob", b"b\xf6b"), "line 2 is not UTF-8"),
     "UTF-16": ((HEAD + WHOLE).decode().encode("utf-16"), "it is UTF-16, not UTF-8"),
-    "a conflict": (HEAD + b"<<<<<<< HEAD\n" + WHOLE, "it has 1 field instead of 6"),
-    "nothing in it": (b"", "the first line is not id,label,annotator"),
+    "a conflict": (HEAD + b"<<<<<<< HEAD\n" + WHOLE, "git left a conflict"),
+    "nothing in it": (b"", "it is empty"),
 }

@@ -19,6 +19,7 @@ from lmspec.methods import annotating
 from lmspec.methods.annotating import Annotation
 
 HEADER = ("id", "label", "annotator", "time", "list", "action")
+CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")  # markers of git
 CORRECTED = "corrected.json"
 
 
@@ -32,15 +33,19 @@ def read(path: Path, place: str) -> list[Annotation]:
         raise LmspecError(place, "there is no such file", remedy)
     require_utf8(path, place)
     text = path.read_text(encoding="utf-8-sig")
-    if text and not text.endswith("\n"):
+    if not text.strip():
+        remedy = "restore it from git, or remove it: `lmspec label` begins another"
+        raise LmspecError(place, "it is empty", remedy)
+    if not text.endswith("\n"):
         line = text.count("\n") + 1
         found = f"its last line is cut off: {shown(text.rpartition(chr(10))[2])}"
         raise LmspecError(f"{place}:{line}", found, "complete it and its line end, or remove it")
     records = _records(text, place)
     header = next(records, (1, []))[1]
     if tuple(header) != HEADER:
-        found = f"the first line is not {','.join(HEADER)}"
-        raise LmspecError(f"{place}:1", found, f"it is {shown(','.join(header))}: correct it")
+        found = f"the first line is not {','.join(HEADER)}, but {shown(','.join(header))}"
+        remedy = "correct it; of a spreadsheet, save the file as CSV with commas"
+        raise LmspecError(f"{place}:1", found, remedy)
     return [_annotation(fields, f"{place}:{line}") for line, fields in records]
 
 
@@ -59,12 +64,17 @@ def _records(text: str, place: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _annotation(fields: Sequence[str], place: str) -> Annotation:
+    if fields[0].startswith(CONFLICT):
+        found = f"git left a conflict: {shown(','.join(fields))}"
+        remedy = "keep the lines of both and remove the three markers: lines are only added"
+        raise LmspecError(place, found, remedy)
     if len(fields) != len(HEADER):
         count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
         found = f"it has {count} instead of {len(HEADER)}: {shown(','.join(fields))}"
         remedy = f"a line has {','.join(HEADER)}: correct it, or restore the file from git"
         raise LmspecError(place, found, remedy)
     one = Annotation._make([*fields, place])
+    one = one._replace(annotator=one.annotator.strip())  # who types " Ann" is Ann
     if fault := annotating.fault(one):
         raise LmspecError(place, *fault)
     return one
@@ -82,8 +92,12 @@ class Appending:
         self.path, self.place = path, place
 
     def read(self) -> list[Annotation]:
-        """What it holds; nothing if there is no file yet. Raises LmspecError."""
-        return read(self.path, self.place) if self.path.exists() else []
+        """What it holds; nothing if there is no file yet, or an empty one. Raises LmspecError.
+
+        A file is empty if the first line did not reach the disk.
+        """
+        begun = self.path.exists() and (not self.path.is_file() or self.path.stat().st_size)
+        return read(self.path, self.place) if begun else []
 
     def add(self, annotation: Annotation) -> None:
         """Write one line, and wait until the disk has it.

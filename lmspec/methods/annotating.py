@@ -43,12 +43,19 @@ def fault(annotation: Annotation) -> tuple[str, str] | None:
         return f"{annotation.id[:80]!r} is no id", "ids are 16 hexadecimal digits"
     if annotation.action not in ACTIONS:
         return f"there is no action {annotation.action[:80]!r}", f"write one of {some(ACTIONS)}"
-    if gives and not 0 < len(annotation.label) <= MOST_CHARS:
+    for what, text in (
+        ("label", annotation.label),
+        ("name of its annotator", annotation.annotator),
+    ):
+        if len(text) > MOST_CHARS:
+            found = f"the {what} has {len(text):,} characters, and {MOST_CHARS} are allowed"
+            return found, "shorten it"
+    if gives and not annotation.label:
         return f"the action {annotation.action} needs a label", "write one, or remove the line"
     if not gives and annotation.label:
         found = f"the action {annotation.action} gives no label, and it has one"
         return found, "empty the field, or write the action label"
-    if not 0 < len(annotation.annotator.strip()) <= MOST_CHARS:
+    if not annotation.annotator.strip():
         return "it has no annotator", "write who gave the label"
     if not _is_time(annotation.time):
         found = f"{annotation.time[:80]!r} is no time with a zone"
@@ -156,6 +163,11 @@ def require_present(
         raise LmspecError(first.place, found, "remove the line, or correct `clean` or `missing`")
     found = f"no row of the tables has the id {first.id}{more}"
     remedy = "correct the id, or remove the line; ids follow from the cleaned text"
+    if first.list.startswith("queue."):
+        remedy = (
+            f"add the table of the pool that {first.list} took the row from, with `label: null`"
+        )
+        remedy += "; ids follow from the cleaned text, so `clean` is the same for both"
     raise LmspecError(first.place, found, remedy)
 
 
