@@ -13,7 +13,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from lmspec.errors import LmspecError
+from lmspec.formats import annotations
+from lmspec.formats.annotations import Appending
 from lmspec.git import merge_driver
+from lmspec.methods.annotating import Annotation
 from tests import miniature
 
 ROOT = Path(__file__).parent.parent
@@ -238,6 +241,20 @@ def test_what_is_no_stage_is_merged_whole_or_not() -> None:
     )
     with pytest.raises(LmspecError, match="both branches changed its `datasets`"):
         merge_driver.lock(plain, one, other)
+
+
+def test_answers_of_people_in_two_branches_are_merged_to_all_lines(repository: Path) -> None:
+    """Also where both begin the file: its header is once there."""
+    file = repository / "labels/queue-next.csv"
+    git(repository, "branch", "theirs")
+    for branch, own in (("theirs", "a1"), ("main", "b2")):
+        git(repository, "checkout", "-q", branch)
+        one = Annotation(own * 8, "pos", own, "2026-11-30T09:30:00Z", "queue.next", "label")
+        Appending(file, file.name).add(one)
+        git(repository, "add", "-A")
+        git(repository, "commit", "-q", "-m", own)
+    git(repository, "merge", "-q", "theirs", "-m", "both")
+    assert {one.annotator for one in annotations.read(file, file.name)} == {"a1", "b2"}
 
 
 def test_the_driver_is_installed_once_and_beside_what_is_there(repository: Path) -> None:

@@ -28,6 +28,8 @@ LOCK = lockfile.NAME
 ATTRIBUTES = [
     line_endings.PINNED,
     *(f"/{path} merge=lmspec" for path in (LOCK, "data/metrics/**", "data/provenance/**")),
+    # lines are only added to answers of people: those of both branches hold
+    *(f"/labels/{noun}-*.csv merge=union" for noun in ("queue", "suspects")),
 ]
 REMEDY = "take one side, `git checkout --ours dvc.lock`, then `dvc repro`"
 NAME = "lmspec: dvc.lock stage by stage, results rebuilt"
