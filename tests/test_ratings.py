@@ -213,8 +213,13 @@ def test_a_corpus_has_labels_of_ratings(tmp_path: Path) -> None:
     assert metrics["disagreed"] == report.metrics["rejected"].get("raters disagree", 0)
 
 
-def test_rows_in_another_file_find_their_text(tmp_path: Path) -> None:
-    """A row for each rating, in another order; a text that too few rated has no label."""
+def test_rows_in_another_file_find_their_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row for each rating, in another order; a text that too few rated has no label.
+
+    Ratings of a text that the table lacks are counted; if it lacks all of them, that is refused.
+    """
     (tmp_path / "raw").mkdir()
     given = {"k0": "ppp", "k1": "nnp", "k2": "p", "gone": "nn"}
     lines = [
@@ -239,6 +244,10 @@ def test_rows_in_another_file_find_their_text(tmp_path: Path) -> None:
     named = label | {"rater": {"kind": "column", "column": "worker"}, "model": "one_coin"}
     raters = build(tmp_path, rows_of(np.zeros((4, 2))), named).tables["raters"]
     assert sorted(row["rater"] for row in raters) == ["w0", "w1", "w2"]
+    assert "; 1 rated texts that are not in the table" in capsys.readouterr().err
+    wrong = label | {"file": file | {"row": "text"}}
+    with pytest.raises(LmspecError, match=r"no 'task' of it is a 'text' of a\.jsonl: it has 'gone', 'k2'"):
+        build(tmp_path, rows_of(np.zeros((4, 2))), wrong)
 
 
 def test_raters_who_disagree_are_kept_apart(tmp_path: Path) -> None:
@@ -267,6 +276,10 @@ def _no_number(rows: list[dict[str, Any]]) -> None:
     rows[4]["ratings"][2] = "good"
 
 
+def _too_large(rows: list[dict[str, Any]]) -> None:
+    rows[4]["ratings"][2] = -1e308  # its square is infinite, and would be in each mean
+
+
 def _cut_off(rows: list[dict[str, Any]]) -> None:
     rows[5]["ratings"] = "[1, 2, "
 
@@ -283,6 +296,7 @@ def _shuffled(rows: list[dict[str, Any]]) -> None:
         (_shorter, f"row {ROWS + 4} has 3 ratings, and row {ROWS + 1}, where its block", "null"),
         (_idle, "raters without a rating: 1:2", "remove them"),
         (_no_number, "row 5 has 'good' among its ratings, which is no number", "missing"),
+        (_too_large, "row 5 has '-1e+308' among its ratings, which is too large", "missing"),
         (_cut_off, "row 6 has no list of ratings in 'ratings': '[1, 2, '", "get it again"),
         (_shuffled, "standard errors from chance, and 3 are needed", "`model: mean`"),
     ],

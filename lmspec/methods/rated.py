@@ -17,6 +17,7 @@ from lmspec.specs.tabular import Band
 TOO_FEW, DISAGREE, TIED = "too few ratings", "raters disagree", "ratings are tied"
 NO_BAND = "score in no band"
 SHOWN = 60
+MOST = 1e15  # of a rating, as of the bounds of bands: squares of larger ones are no numbers
 NO_VALUE = -1  # position of a label that a rating does not give
 
 
@@ -100,8 +101,9 @@ def _number(text: str, number: int, place: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        what = f"row {number} has {text[:SHOWN]!r} among its ratings, which is no number"
+    if not abs(value) <= MOST:
+        why = "no number" if math.isnan(value) else "too large for a rating"
+        what = f"row {number} has {text[:SHOWN]!r} among its ratings, which is {why}"
         raise LmspecError(place, what, "correct it; what stands for no rating is in `missing`")
     return value
 
@@ -140,9 +142,10 @@ def _require_signal(
         return None
     correlation, errors = crowd.signal(ratings, labels)
     if errors < crowd.SIGNAL:
-        what = "the same position is not the same person: what ratings depart from the mean of"
-        what += f" their text correlates by {correlation:.3f} from one row to the next of a block,"
-        what += f" {errors:.1f} standard errors from chance, and {crowd.SIGNAL:g} are needed"
+        what = "nothing shows that the same position is the same person: what ratings depart from"
+        what += f" the mean of their text correlates by {correlation:.3f} from one row to the next"
+        what += f" of a block, {errors:.1f} standard errors from chance, and {crowd.SIGNAL:g} are"
+        what += " needed"
         simple = "mean" if labels is None else "majority"
         remedy = f"take `model: {simple}` and `rater: null`, or correct `rater.rows`"
         raise LmspecError(place, what, remedy)
