@@ -101,6 +101,14 @@ def test_what_each_function_did_is_in_git(tmp_path: Path) -> None:
     assert rows["refund"]["accuracy"] == 1.0
 
 
+def test_a_function_that_never_votes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be misspelt."""
+    build(tmp_path, [WORDS, REFUND | {"name": "misspelt", "pattern": "mony back"}, REFUND])
+    assert "t: without any vote: misspelt\n" in capsys.readouterr().err
+
+
 def test_few_votes_are_no_label(tmp_path: Path) -> None:
     """With `min_votes: 2`, one vote is not enough."""
     report = build(tmp_path, [WORDS, REFUND, BOARD], min_votes=2)
