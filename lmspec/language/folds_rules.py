@@ -23,7 +23,7 @@ def folds_keep_together_what_splits_do(specs: Specs) -> Disagreements:
     for name, folds in specs.of("folds"):
         splits = ArtifactName.parse(specs.splits_of(specs[folds["of"]]["on"]))
         if folds["keep_together"] != specs[splits]["keep_together"]:
-            found = f"{splits} keep together other rows"
+            found = f"{splits} keeps other rows together"
             others = (((*splits, "keep_together"), "theirs"),)
             remedy = "write the same there and here"
             yield Disagreement((*name, "keep_together"), found, remedy, others)

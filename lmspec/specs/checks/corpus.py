@@ -215,7 +215,12 @@ def labels_are_there(corpus: Values) -> Iterator[Disagreement]:
         return  # tables without labels get them from annotations
     if len(without) == len(tables) and labels:
         found, others = "no table has a label", ((("tables", 0, "label"), "null"),)
-        yield Disagreement(("labels",), found, "write [], or say where labels are", others)
+        yield Disagreement(
+            ("labels",),
+            found,
+            "write [], say where labels are, or name files of them in `corrections`",
+            others,
+        )
     elif 0 < len(without) < len(tables):
         found = "this table has no label, and others have"
         remedy = "say where it is, or make it a corpus of its own"
