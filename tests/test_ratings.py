@@ -246,7 +246,8 @@ def test_rows_in_another_file_find_their_text(
     assert sorted(row["rater"] for row in raters) == ["w0", "w1", "w2"]
     assert "; 1 rated texts that are not in the table" in capsys.readouterr().err
     wrong = label | {"file": file | {"row": "text"}}
-    with pytest.raises(LmspecError, match=r"no 'task' of it is a 'text' of a\.jsonl: it has 'gone', 'k2'"):
+    found = r"no 'task' of it is a 'text' of a\.jsonl: it has 'gone', 'k2'"
+    with pytest.raises(LmspecError, match=found):
         build(tmp_path, rows_of(np.zeros((4, 2))), wrong)
 
 

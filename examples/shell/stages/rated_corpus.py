@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from lmspec import stage
+from lmspec.errors import LmspecError, some
 from lmspec.formats import rawtable
 from lmspec.methods import labelling, rated, rating
 from lmspec.methods.labelling import NoLabel, Whole
@@ -22,7 +23,12 @@ def labels_of(table: Table, spec: CorpusSpec, needs: stage.Needs) -> Whole:
     given = rating.read(rawtable.ratings(folder, table), rule, table.missing, place)
     found = rated.labelled(given, rule, spec.labels, place)
     units = units_of(table, folder, given.unit, rule)
-    say(table.name, found, len([unit for unit in units if unit is None]))
+    strange = sorted({*given.unit.values()} - {*units}) if rule.file is not None else []
+    if rule.file is not None and len(strange) == len(given.unit):
+        what = f"no '{rule.file.key}' of it is a '{rule.file.row}' of {table.file}: it has"
+        remedy = "correct `key` and `row`; the values are compared as they are written"
+        raise LmspecError(place, f"{what} {some([repr(key) for key in given.unit])}", remedy)
+    say(table.name, found, units.count(None), len(strange))
     return Whole(
         [NO_RATINGS if unit is None else found.labels[unit] for unit in units],
         {
@@ -69,7 +75,7 @@ def rows_of(name: str, found: Rated, rule: RatingsLabel) -> list[dict[str, objec
     ]
 
 
-def say(name: str, found: Rated, unrated: int) -> None:
+def say(name: str, found: Rated, unrated: int, strange: int) -> None:
     """Print what was found."""
     parts = [f"{found.metrics['ratings']:,} ratings of {found.metrics['rows']:,} texts"]
     if found.raters is not None:
@@ -80,4 +86,5 @@ def say(name: str, found: Rated, unrated: int) -> None:
     parts.append(f"raters disagree on {found.metrics['disagreed']:,}")
     parts += [f"alpha {found.metrics['alpha']:.3f}"] if "alpha" in found.metrics else []
     parts += [f"{unrated:,} rows that no one rated"] if unrated else []
+    parts += [f"{strange:,} rated texts that are not in the table"] if strange else []
     stage.say(f"{name}: {'; '.join(parts)}")

@@ -109,6 +109,8 @@ def require_accepted(tested: Mapping[str, Corrected], spec: SplitsSpec) -> None:
     found = f"annotations change the labels of {len(tested):,} test rows: {listed}"
     remedy = "scores would be measured by other labels: remove these lines, or declare "
     remedy += f"`accepted_test_corrections: {{at_most: {len(tested)}, reason: ...}}`"
+    if spec.sides is None:
+        remedy += "; if they came to test as other rows joined, keep the cut before: `sides`"
     raise LmspecError(f"splits, of {spec.of}", found, remedy)
 
 

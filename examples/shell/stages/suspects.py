@@ -59,8 +59,9 @@ def build(spec: SuspectsSpec, needs: stage.Needs, out: Path) -> stage.Report:
     ]
     report = metrics(probabilities, truth, labels) | {"too_few": too_few}
     stage.say(
-        f"{len(truth):,} rows judged, accuracy {report['accuracy']:.3f}; about "
-        f"{report['error_rate']:.1%} of the labels are wrong, {report['confident']:,} rows probably"
+        f"{len(truth):,} rows judged, {report['accuracy']:.1%} of them as labelled; by what the "
+        f"classifier is sure of, {report['error_rate']:.1%} of the labels are wrong, "
+        f"{report['confident']:,} rows probably"
     )
     return stage.Report(report, {"rows": rows})
 

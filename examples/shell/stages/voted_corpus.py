@@ -3,6 +3,7 @@
 import numpy as np
 
 from lmspec import stage
+from lmspec.errors import some
 from lmspec.formats import lexicon, rawtable
 from lmspec.methods import cleaning, labelling, voting
 from lmspec.methods.labelling import Whole
@@ -38,7 +39,10 @@ def labels_of(table: Table, spec: CorpusSpec, needs: stage.Needs) -> Whole:
     shares = ", ".join(f"{share:.1%} {what}" for what, share in metrics.items())
     stage.say(f"{table.name}: {len(rule.functions)} labelling functions: {shares}")
     probability = [None if np.isnan(one) else one for one in found.probability.tolist()]
-    done = zip(rule.functions, voting.functions(given, len(spec.labels)), strict=True)
+    of_functions = voting.functions(given, len(spec.labels))
+    done = [*zip(rule.functions, of_functions, strict=True)]
+    if idle := [function.name for function, one in done if not one.coverage]:
+        stage.say(f"{table.name}: without any vote: {some(idle)}")
     rows: list[dict[str, object]] = [
         {
             "table": table.name,
