@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from lmspec import stage
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.formats import checkpoint, documents, examples
 from lmspec.methods import encoding, reading, sureness, torchrun
 from lmspec.methods.reading import Ids
@@ -146,9 +146,9 @@ def say(
         f"round {number} of {rule.rounds}: {len(found.rows):,} of {pool:,} rows of {rule.pool}"
         f" reach {rule.confidence:g}"
     )
-    absent = [label for i, label in enumerate(labels) if i not in found.labels]
+    absent = [repr(label) for i, label in enumerate(labels) if i not in found.labels]
     if absent:
-        stage.say(f"warning: no row of the pool gets the label {', '.join(map(repr, absent))}")
+        stage.say(f"warning: no row of the pool gets the label {some(absent)}")
 
 
 def rounded(table: list[stage.Row]) -> list[stage.Row]:

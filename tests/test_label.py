@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from lmspec.annotation import page, terminal
+from lmspec.annotation import page, running, terminal
 from lmspec.annotation.opening import opened
 from lmspec.annotation.session import Session
 from lmspec.cli.main import main
@@ -115,6 +115,30 @@ def test_an_undo_is_of_ones_own(tmp_path: Path) -> None:
     assert len(answers(tmp_path)) == 3
 
 
+def test_white_space_around_a_name_does_not_ask_for_a_text_again(tmp_path: Path) -> None:
+    """Names are written without it."""
+    ours = session(tmp_path)
+    ours.label(" ann", ROWS[0].id, LABELS[0])
+    assert ours.next(" ann") == ours.next("ann") == ROWS[1]
+    assert ours.progress("ann ").labelled == 1
+    assert ours.undo("ann ") == ROWS[0]
+
+
+def test_a_label_that_is_taken_back_is_not_counted(tmp_path: Path) -> None:
+    """Nor one that was passed over; a decision is."""
+    ours = session(tmp_path)
+    ours.label("ann", ROWS[0].id, LABELS[0])
+    ours.label("bob", ROWS[0].id, LABELS[1])
+    ours.unsure("ann", ROWS[1].id)
+    assert ours.labelled() == 1
+    ours.undo("bob")
+    ours.undo("ann")
+    ours.undo("ann")
+    assert ours.labelled() == 0
+    ours.decide("ann", ROWS[0].id, LABELS[0])
+    assert ours.labelled() == 1
+
+
 def test_what_the_list_does_not_have_is_refused(tmp_path: Path) -> None:
     """Neither another label nor another row is written."""
     here = session(tmp_path)
@@ -213,6 +237,18 @@ def test_a_body_that_lacks_a_field_or_has_another_label_is_refused(
     answer = asked(client, page.LABEL, id=ROWS[0].id, label="neutral")
     assert "none of the labels" in answer["error"]["message"]
     assert not (tmp_path / "labels").exists()
+
+
+def test_ctrl_and_c_is_how_the_page_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uvicorn raises it again when it has ended; what reads the answers is printed after that."""
+    printed: list[str] = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running.uvicorn.Server, "run", interrupted)
+    running.run(session(tmp_path), 0, printed.append)
+    assert printed[0].startswith("http://127.0.0.1:")
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:

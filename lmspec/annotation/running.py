@@ -1,5 +1,6 @@
 """running: the page of `lmspec label` behind a socket of this machine alone, until Ctrl and C."""
 
+import contextlib
 import secrets
 from collections.abc import Callable
 
@@ -33,4 +34,5 @@ def run(session: Session, port: int, ready: Callable[[str], None]) -> None:
         proxy_headers=False,
     )
     ready(f"{running.address(listener)}/#{token}")
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn ends, then raises it again
+        uvicorn.Server(config).run(sockets=[listener])

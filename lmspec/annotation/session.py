@@ -66,16 +66,22 @@ class Session:
 
     def next(self, annotator: str) -> Row | None:
         """The first row that the annotator has not looked at; None at the end."""
-        done = self._current()
+        done, annotator = self._current(), annotator.strip()
         return next(
             (row for row in self.rows.values() if annotator not in done.get(row.id, {})), None
         )
 
     def progress(self, annotator: str) -> Progress:
         """How far the annotator is."""
+        annotator = annotator.strip()  # as it is written
         own = [row[annotator] for row in self._current().values() if annotator in row]
         labelled = sum(one.action == annotating.LABEL for one in own)
         return Progress(labelled, len(own) - labelled, len(self.rows))
+
+    def labelled(self) -> int:
+        """How many rows have a label of anyone, which is not taken back."""
+        rows = annotating.current(self._read()).values()
+        return sum(any(one.action in annotating.LABELLED for one in row) for row in rows)
 
     def label(self, annotator: str, row: str, label: str) -> None:
         """Give a label. Raises LmspecError for one that there is not, as for a row."""
@@ -91,7 +97,7 @@ class Session:
 
     def undo(self, annotator: str) -> Row | None:
         """Take back the annotator's last action; returns its row, None if there is nothing."""
-        one = annotating.last_of(self._read(), annotator)
+        one = annotating.last_of(self._read(), annotator.strip())
         if one is None:
             return None
         self._add(annotator, one.id, "", annotating.UNDO)

@@ -127,11 +127,9 @@ def _line() -> str:
 
 def _next_steps(project: "Project", of: "ArtifactName", session: "Session") -> None:
     """What was done, and what reads it."""
-    annotations = session.file.read()
-    if not annotations:
+    if not session.file.read():
         return
-    place = session.file.place
-    labelled = len({one.id for one in annotations if one.label and one.id in session.rows})
+    place, labelled = session.file.place, session.labelled()
     printing.text(f"{place}: {labelled:,} of {len(session.rows):,} rows of {of} have a label")
     if apart := len(session.disagreements()):
         printing.text(f"{apart:,} have different labels: `lmspec label {of} --disagreements`")
