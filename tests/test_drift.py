@@ -273,4 +273,6 @@ def test_the_page_has_every_answer_that_was_written(restored: Project, tmp_path:
     shown = " ".join(page.read_text(encoding="utf-8").split())
     assert "3 explained answers" in shown and shown.count('class="example card"') == 3
     mark = '<mark class="for s3" title="+0.700">apples</mark>'
-    assert f'<bdi dir="auto">Peel the two {mark} now</bdi>' in shown
+    unread = '<span class="unread" title="not read">{}</span>'
+    two, now = unread.format("Peel the two"), unread.format("now")
+    assert f'<bdi dir="auto">{two} {mark} {now}</bdi>' in shown
