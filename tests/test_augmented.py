@@ -235,7 +235,7 @@ def test_a_build_gives_the_same_bytes_again(tmp_path: Path) -> None:
 
 def test_nothing_to_make_is_refused(tmp_path: Path) -> None:
     """An artifact that adds nothing is a mistake."""
-    with pytest.raises(LmspecError, match="nothing was made of 1 texts"):
+    with pytest.raises(LmspecError, match="nothing was made of 1 texts: 1 unchanged"):
         build(tmp_path, spec("counterfactual"), [("none of them", "negative")])
 
 

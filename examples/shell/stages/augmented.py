@@ -66,8 +66,12 @@ def build(spec: AugmentedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     listed = ", ".join(f"{kind} {added[kind]:,}" for kind in KINDS if added[kind])
     stage.say(f"{len(rows):,} training texts, and {len(made):,} more: {listed or 'none'}")
     if not made:
-        found = f"nothing was made of {len(rows):,} texts: {dict(left_out)}"
-        raise LmspecError(f"augmented, of {spec.of}", found, "raise `share`, or correct the file")
+        why = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        found = f"nothing was made of {len(rows):,} texts: {why or 'none was drawn'}"
+        remedy = (
+            "raise `share`, or take another kind: of unchanged texts it found nothing to change"
+        )
+        raise LmspecError(f"augmented, of {spec.of}", found, remedy)
     kept = documents.kept_columns(needs[spec.of], "train")
     write(sorted([*rows, *made], key=lambda row: (row.id, row.label)), kept, out)
     for name in HANDED_ON:

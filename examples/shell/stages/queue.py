@@ -25,7 +25,8 @@ def build(spec: QueueSpec, needs: stage.Needs, out: Path) -> stage.Report:
     labelled, pool = training_rows(spec, needs), unlabelled(spec, needs)
     if pool.is_empty():
         found = f"every text of {spec.pool} is in {spec.of} already"
-        raise LmspecError(f"queue, from {spec.pool}", found, "add texts to the pool")
+        remedy = "add texts to the pool, or remove the queue"
+        raise LmspecError(f"queue, from {spec.pool}", found, remedy)
     probabilities: NDArray[np.float64] | None = None
     if spec.features is None or spec.strategy == "random":
         chosen = querying.shuffled(pool.height, spec.n, spec.seed)
