@@ -89,6 +89,7 @@ class RatingsLabel(Spec):
         checks.ratings_have_raters,
         checks.ratings_file_has_the_columns,
         checks.columns_are_listed_once,
+        checks.ratings_can_be_enough,
     )
     kind: Literal["ratings"] = Field(description="derive the label from several people's ratings")
     ratings: Annotated[

@@ -59,7 +59,7 @@ class FromColumn(Spec):
 class VotesLabel(Spec):
     """The label that most labelling functions vote for; without a vote there is none."""
 
-    holds = (checks.functions_have_their_own_names,)
+    holds = (checks.functions_have_their_own_names, checks.votes_can_be_enough)
     kind: Literal["votes"] = Field(description="derive the label from labelling functions")
     functions: tuple[
         Annotated[Lexicon | Pattern | FromColumn, Field(discriminator="kind")], ...

@@ -73,6 +73,15 @@ def columns_are_listed_once(rule: Values) -> Iterator[Disagreement]:
         yield Disagreement(("ratings", "columns", i), found, "remove one", others)
 
 
+def ratings_can_be_enough(rule: Values) -> Iterator[Disagreement]:
+    """A text cannot have more ratings than there are columns of them."""
+    given = rule["ratings"].get("columns")
+    if given is not None and len(given) < rule["min_raters"]:
+        found = f"every row would be left out: it has at most {len(given)} ratings"
+        others = ((("ratings", "columns"), "the ratings"),)
+        yield Disagreement(("min_raters",), found, "lower it, or name further columns", others)
+
+
 def columns(rule: Values) -> list[tuple[Steps, str]]:
     """(field, column) of the ratings, and of who gave them."""
     ratings, rater = rule["ratings"], rule["rater"]

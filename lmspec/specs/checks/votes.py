@@ -35,3 +35,15 @@ def functions_have_their_own_names(label: Values) -> Iterator[Disagreement]:
         found = f"two functions are called '{name}'"
         others = ((("functions", first, "name"), "the first"),)
         yield Disagreement(("functions", i, "name"), found, "rename one", others)
+
+
+def votes_can_be_enough(label: Values) -> Iterator[Disagreement]:
+    """A text cannot have more votes than there are functions."""
+    count = len(label["functions"])
+    if count < label["min_votes"]:
+        functions = f"{count} function{'' if count == 1 else 's'}"
+        found = (
+            f"every row would be left out: {functions} cannot give it {label['min_votes']} votes"
+        )
+        others = ((("functions",), "the functions"),)
+        yield Disagreement(("min_votes",), found, "lower it, or write further functions", others)
