@@ -1,6 +1,7 @@
 """bench/folds: do intervals from out-of-fold answers contain the truth?
 
-    python bench/folds.py > bench/folds.md      (a quarter of an hour on one core; no build)
+    python bench/folds.py > bench/folds.md      (half an hour on one core; no build)
+    python bench/folds.py --macro-f1            (its last part alone)
 
 A table of thousands of texts is the population: rows are drawn from it, put into folds as `folds`
 does, answered by models that have not seen them, and judged by the code of `lmspec show` and
@@ -12,6 +13,7 @@ What each chunk of draws gives is kept in `.lmspec/bench/folds/`, so that a kill
 
 import csv
 import functools
+import itertools
 import json
 import sys
 import time
@@ -22,6 +24,7 @@ import numpy as np
 from scipy import sparse, stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.metrics import f1_score
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 from threadpoolctl import threadpool_limits
 from verdicts import rate, table
@@ -37,12 +40,13 @@ from lmspec.statistics.paired import PairedSample, Sample, SplitMetric
 SEED = 20_261_130
 SETS = ("question-types", "sms-spam", "names")
 SIZES = {50: 400, 100: 300, 200: 200, 500: 120}  # rows -> draws
+MACRO_SIZES = {50: 200, 200: 150, 500: 80}  # of macro F1: a bootstrap of each draw
 FOLDS = (5, 10)
 REPLICATES = 1_000  # where `lmspec show` draws up to 5,000
 FEATURES = 2**13
 MOST = 8_000  # rows of a population
 STEPS, STRENGTH = 40, 10.0  # of the gradient descent; C of the regression
-ACCURACY = SplitMetric("accuracy", None)
+ACCURACY, MACRO_F1 = SplitMetric("accuracy", None), SplitMetric("macro_f1", None)
 MODELS = ("regression", "bayes")
 KEPT = datasets.CACHE / "folds"
 LEVEL = (1 + CONFIDENCE) / 2
@@ -134,24 +138,27 @@ class Answers:
     predicted  (n,) of each row, by the model without its fold
     truths     (k,) accuracy of each fold's model on the population
     whole      accuracy there of a model that learned from all rows
+    macro      (k + 1,) macro F1 there of all of these
     """
 
     predicted: np.ndarray
     truths: np.ndarray
     whole: float
+    macro: np.ndarray
 
 
 def answers(whole: Population, rows: np.ndarray, fold: np.ndarray, kind: str) -> Answers:
     """Train on the other folds, and on all rows."""
     features, truth, labels = whole.features[rows], whole.truth[rows], len(whole.labels)
-    predicted, truths = np.empty(len(rows), np.int64), []
+    predicted, truths, macro = np.empty(len(rows), np.int64), [], []
     for number in (*range(int(fold.max()) + 1), -1):
         others = fold != number
         weights = FITTED[kind](features[others], truth[others], labels)
         own = (whole.features @ weights).argmax(1)
         truths.append(float((own == whole.truth).mean()))
+        macro.append(f1_score(whole.truth, own, average="macro", zero_division=0))
         predicted[~others] = own[rows[~others]]
-    return Answers(predicted, np.asarray(truths[:-1]), truths[-1])
+    return Answers(predicted, np.asarray(truths[:-1]), truths[-1], np.asarray(macro))
 
 
 @dataclass(frozen=True)
@@ -212,27 +219,64 @@ def student(scores: np.ndarray, spread: float) -> list[float]:
     return [float(scores.mean() - reach), float(scores.mean() + reach)]
 
 
-def one(whole: Population, size: int, count: int, rng: np.random.Generator) -> dict:
-    """A draw: truths and intervals of both models and of their difference."""
+def folded(
+    whole: Population, size: int, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a draw, and their folds."""
     rows = drawn(whole, size, rng)
     ids = [f"{i}" for i in range(size)]  # each draw is a row of its own, even of the same text
     units = [[i] for i in range(size)]
     known = Rows(ids, whole.truth[rows], whole.labels, units)
     seed = int(rng.integers(2**31))
     # a label with fewer rows than folds, which the stage refuses, is left as it falls
-    fold = crossvalidating.folds.assigned(units, known.truth, count, seed)
+    return rows, crossvalidating.folds.assigned(units, known.truth, count, seed)
+
+
+def one(whole: Population, size: int, count: int, rng: np.random.Generator) -> dict:
+    """A draw: truths and intervals of both models and of their difference."""
+    rows, fold = folded(whole, size, count, rng)
     both = {kind: answers(whole, rows, fold, kind) for kind in MODELS}
     truth = {kind: [each.truths.mean(), each.whole] for kind, each in both.items()}
     truth["difference"] = np.subtract(truth["bayes"], truth["regression"]).tolist()
     scores = of_folds(whole, rows, fold, both)
     k = len(np.unique(fold))
-    old, new = (both[kind].predicted == known.truth for kind in MODELS)
+    old, new = (both[kind].predicted == whole.truth[rows] for kind in MODELS)
     return {
         "truth": {name: [float(x) for x in values] for name, values in truth.items()},
         "t": {name: student(each, 1 / k) for name, each in scores.items()},
         "corrected": {name: student(each, 1 / k + 1 / (k - 1)) for name, each in scores.items()},
         "counts": [size, int((old & new).sum()), int((new & ~old).sum()), int((old & ~new).sum())],
     }
+
+
+def one_of_macro_f1(whole: Population, size: int, count: int, rng: np.random.Generator) -> dict:
+    """A draw: the truths, and the intervals of lmspec with each worth of a row."""
+    rows, fold = folded(whole, size, count, rng)
+    both = {kind: answers(whole, rows, fold, kind) for kind in MODELS}
+    truth = {kind: [each.macro[:-1].mean(), each.macro[-1]] for kind, each in both.items()}
+    truth["difference"] = np.subtract(truth["bayes"], truth["regression"]).tolist()
+    sides = [side_of(whole, rows, both[kind].predicted) for kind in MODELS]
+    scale = predictions.Scale(whole.labels, 15)
+    found: dict[str, dict] = {"truth": {k: [float(x) for x in v] for k, v in truth.items()}}
+    for way, worth in WORTH.items():
+        found[way] = {}
+        for kind, side in zip(MODELS, sides, strict=True):
+            level = bounds.of_sample(Sample(side, scale, worth=worth), MACRO_F1, LEVEL)
+            found[way][kind] = [float(level.low), float(level.high)]
+        pairs = PairedSample(predictions.pair(*sides), scale, same=False, worth=worth)
+        interval = pairs.interval(MACRO_F1, pairs.difference(MACRO_F1), CONFIDENCE)
+        found[way]["difference"] = [float(end) for end in interval or (-1.0, 1.0)]
+    return found
+
+
+def side_of(whole: Population, rows: np.ndarray, predicted: np.ndarray) -> predictions.Predictions:
+    """Answers as `lmspec show` reads them."""
+    names = np.asarray(whole.labels)
+    table, none, ones = ("t",) * len(rows), ("",) * len(rows), np.ones(len(rows))
+    ids, truth = tuple(map(str, range(len(rows)))), tuple(names[whole.truth[rows]].tolist())
+    return predictions.Predictions(
+        ids, table, none, truth, tuple(names[predicted].tolist()), ones, ones
+    )
 
 
 def as_scikit_learn(whole: Population) -> None:
@@ -251,13 +295,14 @@ def as_scikit_learn(whole: Population) -> None:
         assert np.allclose(peer, of_folds(whole, rows, fold, both)[kind])
 
 
-def simulated(name: str, whole: Population, size: int, count: int) -> list[dict]:
+def simulated(name: str, whole: Population, size: int, count: int, draw=one) -> list[dict]:
     """All draws of a size, from the disk as far as they were done."""
-    path = KEPT / f"{name}-{size}-{count}.json"
+    draws = (SIZES if draw is one else MACRO_SIZES)[size]
+    path = KEPT / f"{name}-{size}-{count}{'' if draw is one else '-macro-f1'}.json"
     if path.exists():
-        return list(json.loads(path.read_text()))[: SIZES[size]]
+        return list(json.loads(path.read_text()))[:draws]
     begin, rng = time.perf_counter(), np.random.default_rng([SEED, SETS.index(name), size, count])
-    found = [one(whole, size, count, rng) for _ in range(SIZES[size])]
+    found = [draw(whole, size, count, rng) for _ in range(draws)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found))
     print(f"{time.perf_counter() - begin:5.0f} s  {name} {size} {count}", file=sys.stderr)
@@ -265,8 +310,8 @@ def simulated(name: str, whole: Population, size: int, count: int) -> list[dict]
 
 
 def interval(draw: dict, way: str, name: str) -> tuple[float, float]:
-    """Of the accuracy of a model, or of the difference."""
-    if way in WORTH:
+    """Of the accuracy or macro F1 of a model, or of the difference."""
+    if "counts" in draw and way in WORTH:
         return judged(Counts(*draw["counts"]), WORTH[way])[name]
     low, high = draw[way][name]
     return low, high
@@ -292,18 +337,47 @@ def width(draws: list[dict], way: str, name: str) -> float:
 def main() -> None:
     """Print the tables."""
     bootstrap.MOST = bootstrap.FEWEST = REPLICATES
-    chunks = [(name, size, count) for name in SETS for size in SIZES for count in FOLDS]
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else float("inf")
-    begin, results, wholes = time.perf_counter(), {}, {}
-    for chunk in chunks:
-        name = chunk[0]
-        if time.perf_counter() - begin > seconds:
+    alone = "--macro-f1" in sys.argv
+    numbers = [float(each) for each in sys.argv[1:] if each != "--macro-f1"]
+    until, wholes = time.perf_counter() + (numbers or [float("inf")])[0], {}
+    if not alone:
+        report(chunks(SIZES, one, until, wholes), wholes)
+    report_macro_f1(chunks(MACRO_SIZES, one_of_macro_f1, until, wholes))
+
+
+def chunks(sizes: dict, draw, until: float, wholes: dict[str, Population]) -> dict:
+    """Draws of each table, size and number of folds; ends the program when its time is over."""
+    results = {}
+    for name, size, count in itertools.product(SETS, sizes, FOLDS):
+        if time.perf_counter() > until:
             sys.exit("more is to do: run it again")
         if name not in wholes:
             wholes[name] = population(name)
             as_scikit_learn(wholes[name])
-        results[chunk] = simulated(name, wholes[name], *chunk[1:])
-    report(results, wholes)
+        results[name, size, count] = simulated(name, wholes[name], size, count, draw)
+    return results
+
+
+def report_macro_f1(results: dict) -> None:
+    """Print what intervals of macro F1 cover."""
+    for part, columns in (("macro F1", MODELS), ("difference of macro F1", ("difference",))):
+        print(f"\n## {part[0].upper()}{part[1:]}: {TARGETS[0]}\n")
+        draws = ", ".join(f"{count} of {size} rows" for size, count in MACRO_SIZES.items())
+        print(f"Of fewer draws: {draws}; each has a bootstrap of its own.\n")
+        lines, rates = [], {way: [] for way in WORTH}
+        for first, draws in groups(results, 0).items():
+            cells = []
+            for way in WORTH:
+                cases = [x for each in draws for c in columns for x in holds(each, way, c, 0)]
+                wide = np.mean([width(each, way, c) for each in draws for c in columns])
+                rates[way].append(float(np.mean(cases)))
+                cells += [rate(cases), f"{wide:.1f}"]
+            lines.append(" | ".join([first, *cells]))
+        table("rows | lmspec, % | width | plain, % | width", lines)
+        print()
+        for way, each in rates.items():
+            low, high, mean = 100 * min(each), 100 * max(each), 100 * float(np.mean(each))
+            print(f"- {WAYS[way]}: mean {mean:.1f} %, from {low:.1f} to {high:.1f} %")
 
 
 def report(results: dict, wholes: dict[str, Population]) -> None:
