@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from lmspec.methods import anycase
 from lmspec.specs import suites
 from lmspec.specs.augmented import (
     KINDS,
@@ -172,12 +173,12 @@ def with_terms_swapped(text: str, draw: Draw, lists: Sequence[Words]) -> str:
     for terms in lists:
         by = int(draw.integers(1, len(terms)))  # drawn for each list, whether it occurs or not
         for i, term in enumerate(terms):
-            other.setdefault(term.casefold(), terms[(i + by) % len(terms)])
+            other.setdefault(term.lower(), terms[(i + by) % len(terms)])
     longest_first = sorted(other, key=len, reverse=True)
     pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)"
 
     def swapped(match: re.Match[str]) -> str:
-        return cased(other[match.group().casefold()], match.group())
+        return cased(anycase.entry(other, match.group()), match.group())
 
     return re.sub(pattern, swapped, text, flags=re.IGNORECASE)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from lmspec.methods import anycase
 from lmspec.specs.suites import Change
 
 LONG = re.compile(r"[^\W\d_]{4,}")  # words in which two letters can be swapped and still be read
@@ -43,7 +44,7 @@ def replaced(text: str, words: Mapping[str, str]) -> str:
     pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, keys))})(?!\w)"
 
     def other(match: re.Match[str]) -> str:
-        found, new = match[0], lower[match[0].lower()]
+        found, new = match[0], anycase.entry(lower, match[0])
         return new[:1].upper() + new[1:] if found[:1].isupper() else new
 
     return re.sub(pattern, other, text, flags=re.IGNORECASE)
