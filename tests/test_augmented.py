@@ -133,6 +133,8 @@ def test_terms_are_swapped_together_and_keep_their_capitals() -> None:
     changed = augmenting.with_terms_swapped(text, draw(), lists)
     name = re.search("that (Jamal|Wei) is", changed)
     assert name and changed == f"She saw the HE that {name[1]} is; {name[1]}'s she-man"
+    turkish = [("ali", "veli")]  # the lower case of İ is no i
+    assert augmenting.with_terms_swapped("ALİ ile Ali", draw(), turkish) == "VELI ile Veli"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ MISTAKES = {
     "it is not YAML": "source: [",
     "it is not UTF-8": "\xff",
     "it has no license": FILE.replace("license: Apache-2.0\n", ""),
-    "there are no words for it": FILE.replace("  thing: [film, phone]\n", ""),
+    "of which there are no words": FILE.replace("  thing: [film, phone]\n", ""),
     "it needs two different terms": FILE.replace("[he, she]", "[he, He]"),
     "it has no `swaps`": FILE.partition("swaps:")[0],
     "'positive' is no label of the corpus": FILE,

@@ -34,6 +34,7 @@ from lmspec.specs.names import ArtifactName
 from lmspec.specs.numerics import Machine, Numerics
 from lmspec.specs.project import Project as Project_
 from lmspec.specs.suites import PERTURBATIONS, Change, Suite, filled, slots
+from lmspec.statistics import cases as statistics_of
 from stages import examined
 from tests import specs
 from tests.history import Project
@@ -81,6 +82,11 @@ BROKEN = {
         f"{HEAD}{SUITE}    kind: minimum\n    templates: ['{{x}} is']\n",
         ":6:16",
         "a slot {x}, of which there are no words",
+    ),
+    "a slot of other letters": (
+        f"{HEAD}{SUITE}    kind: minimum\n    templates: ['a {{Žival}} is']\n    label: c\n",
+        ":6:16",
+        "{Žival} in 'a {Žival} is' cannot be the name of a slot",
     ),
     "no label": (f"{HEAD}{SUITE}    kind: minimum\n    templates: [b]\n", ":5:5", "about no label"),
     "two labels": (
@@ -274,6 +280,8 @@ def test_words_are_replaced_whole_once_and_in_their_case() -> None:
     words = {"he": "she", "she": "he", "is not": "isn't"}
     assert perturbing.replaced("He is not there; she is.", words) == "She isn't there; he is."
     assert perturbing.replaced("The other", words) == "The other"
+    turkish = {"ali": "veli", "kizi": "oğlu"}  # whose lower case is another than of an English i
+    assert perturbing.replaced("ALİ geldi, Ali'nin kızı.", turkish) == "Veli geldi, Veli'nin oğlu."
 
 
 def test_a_sentence_is_added_at_an_end() -> None:
@@ -688,6 +696,16 @@ def test_show_has_rates_with_exact_intervals_and_the_worst_cases(
         str(section.table) for section in suites_shown.sections([rate, groups]) if section.table
     )
     assert "negation" in shown and "they" in shown and "was not" in shown
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_suite_of_one_case_is_shown_without_a_warning() -> None:
+    """Nothing is left where it is left out, so nothing can be shown."""
+    one = statistics_of.of_cases(["a"], [""], [statistics_of.PASS])
+    gap = statistics_of.of_terms(["a"], ["he", "she"], np.array([[0.2, 0.9]]))
+    for side, metric in ((one, "pass_rate"), (gap, "gap")):
+        scale = statistics_of.scale(side)
+        assert np.isnan(scale.metric(metric, np.zeros(scale.width - 1)))
 
 
 def test_metrics_and_inputs_are_known_before_a_build(tmp_path: Path) -> None:

@@ -210,10 +210,6 @@ class _File(YamlFile):
         """The words of the slots in some templates."""
         found: dict[str, tuple[str, ...]] = {}
         for template in templates:
-            for slot in slots(template):
-                if slot not in words:
-                    there = some(list(words)) if words else "none yet"
-                    message = f"{template!r} has a slot {{{slot}}}, of which there are no words"
-                    self.refuse(node, message, f"list them in `words` (there are {there})")
-                found[slot] = words[slot]
+            self.require_slots(node, template, words)
+            found |= {slot: words[slot] for slot in slots(template)}
         return found

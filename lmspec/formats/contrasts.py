@@ -68,22 +68,16 @@ class _File(YamlFile):
         texts = fields.get("templates")
         pairs: list[tuple[str, str, str]] = []
         for template in self.texts(texts, "templates"):
-            self.require_slots(texts or node, template, words)
+            self.require_swap(texts or node, template, words)
             pairs += made(template, words, swaps)
         return Contrast(name, self.place(node), tuple(pairs), answers)
 
-    def require_slots(
-        self, node: Node, template: str, words: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def require_swap(self, node: Node, template: str, words: Mapping[str, tuple[str, ...]]) -> None:
         """It has the slot that is swapped, once, and words for each other one."""
         if template.count(f"{{{SWAP}}}") != 1:
             found = f"{template!r} has not one slot {{{SWAP}}}, in which its texts differ"
             self.refuse(node, found, "write it once")
-        for slot in slots(template):
-            if slot != SWAP and slot not in words:
-                found = f"{template!r} has a slot {{{slot}}}, of which there are no words"
-                there = some(list(words)) if words else "none yet"
-                self.refuse(node, found, f"list them in `words` (there are {there})")
+        self.require_slots(node, template, words, (SWAP,))
 
     def swaps(self, node: Node, is_there: bool) -> list[tuple[str, str]]:
         """Pairs of words; each once."""

@@ -24,7 +24,6 @@ from lmspec.errors import LmspecError, some
 from lmspec.formats import yamlfile
 from lmspec.formats.yamlfile import YamlFile
 from lmspec.specs.phrases import Phrases, Rule, Template, Words
-from lmspec.specs.suites import slots
 
 FILE = ("source", "license", "words", "templates", "contexts", "swaps", "negation")
 RULE = ("after", "by", "adverbs", "polarity", "becomes")
@@ -97,7 +96,7 @@ class _File(YamlFile):
     def contexts(self, node: Node | None, words: dict[str, Words]) -> Words:
         """Sentences."""
         for sentence in self.texts(node, "contexts", ()):
-            self.require_words(node, sentence, words)
+            self.require_slots(node, sentence, words)
         return self.texts(node, "contexts", ())
 
     def terms(self, node: Node) -> Words:
@@ -150,12 +149,5 @@ class _File(YamlFile):
     def sentence(self, node: Node, words: dict[str, Words]) -> str:
         """A text with words for each of its slots."""
         text = self.word(node, "a sentence")
-        self.require_words(node, text, words)
+        self.require_slots(node, text, words)
         return text
-
-    def require_words(self, node: Node | None, sentence: str, words: dict[str, Words]) -> None:
-        """The words of a slot are listed under its name."""
-        for slot in slots(sentence):
-            if slot not in words:
-                found = f"{sentence!r} has a slot {{{slot}}}, and there are no words for it"
-                self.refuse(node, found, f"list them in `words`, as `{slot}: [...]`")

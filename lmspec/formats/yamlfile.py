@@ -3,7 +3,7 @@
 formats/cases.py and formats/contrasts.py say what is in theirs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from lmspec.errors import LmspecError
+from lmspec.errors import LmspecError, some
 from lmspec.formats import yamltext
-from lmspec.specs.suites import slots
+from lmspec.specs.suites import slots, stray
 
 MOST_BYTES = 4 * 2**20
 NAME = "abcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -90,6 +90,19 @@ class YamlFile:
                 self.refuse(listed, f"a slot cannot be called {name!r}", remedy)
             found[name] = self.texts(listed, name)
         return found
+
+    def require_slots(
+        self, node: Node | None, template: str, words: Collection[str], others: Collection[str] = ()
+    ) -> None:
+        """Each slot has words, or is one of `others`; nothing else looks like a slot."""
+        if (found := stray(template)) is not None:
+            remedy = f"use a-z, digits and '_'; for braces, write {{{found}}}"
+            self.refuse(node, f"{found} in {template!r} cannot be the name of a slot", remedy)
+        for slot in slots(template):
+            if slot not in words and slot not in others:
+                there = some(list(words)) if words else "none yet"
+                message = f"{template!r} has a slot {{{slot}}}, of which there are no words"
+                self.refuse(node, message, f"list them in `words` (there are {there})")
 
     def texts(
         self, node: Node | None, what: str, default: tuple[str, ...] | None = None

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 SLOT = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_]*)\}")  # {{ and }} are braces
+# Braces around what reads like the name of a slot, and is none: `{Thing}`, `{žival}`, `{ thing }`.
+STRAY = re.compile(r"\{\s*[^\W\d_][\w -]*\}")
 KINDS = ("minimum", "invariance", "direction", "groups")
 # Of models that write -> the field that lists what its answers must have, or not have.
 WRITTEN = {
@@ -84,6 +86,12 @@ class Suite:
 def slots(template: str) -> tuple[str, ...]:
     """The slots of a template in order, each once."""
     return tuple(dict.fromkeys(found for found in SLOT.findall(template) if found))
+
+
+def stray(template: str) -> str | None:
+    """What looks like a slot and is left as it is; None if nothing does."""
+    found = STRAY.search(SLOT.sub("", template))
+    return found[0] if found else None
 
 
 def filled(template: str, words: Mapping[str, str]) -> str:
