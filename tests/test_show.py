@@ -224,3 +224,17 @@ def test_scores_without_predictions_keep_their_values(project: Project) -> None:
     project.write("data/metrics/scores-cnn.json", '{"reviews": {"accuracy": NaN, "f1": []}}')
     assert shown(project)["scores"][0]["accuracy"]["value"] == "NaN"
     assert "nan" not in project.run("show").stdout
+
+
+def test_rates_of_a_stage_are_shown_with_their_intervals(project: Project) -> None:
+    """How often an answer is `unsure`, and the gaps of groups; not what no text has."""
+    path = project.root / "data/metrics/scores-cnn.json"
+    metrics = json.loads(path.read_text())
+    unsure, nothing = ({"share": s, "low": s, "high": s} for s in (0.625, None))
+    metrics["reviews"] |= {"abstention": {"unsure": unsure}, "groups": {"age": nothing}}
+    project.write("data/metrics/scores-cnn.json", json.dumps(metrics))
+    (on,) = detail(inspected(project), "scores.cnn").datasets
+    assert {name: one.interval for name, one in on.rates.items()} == {
+        "abstention.unsure": (0.625, 0.625)
+    }
+    assert "0.625 [0.625..0.625]" in project.run("show", "scores.cnn").stdout

@@ -106,8 +106,9 @@ def _on_dataset(
 ) -> OnDataset:
     sample = artifact.sample(score.dataset)
     metrics = {name: estimate(artifact, (score.dataset, name)) for name in METRICS}
+    rates = dict(_rates(at(artifact.metrics, (score.dataset,))))
     if isinstance(sample, Unavailable):
-        return OnDataset(score, metrics, [], [], None, [], [], [], [])
+        return OnDataset(score, metrics, [], [], None, [], [], [], [], rates)
     labels = sample.scale.labels
     matrix = _matrix(sample, labels)
     folder = inspected.revision.tree.root / "data/splits" / score.dataset
@@ -122,7 +123,20 @@ def _on_dataset(
         list(_bins(sample)),
         [*parts.tables(sample), *_lengths(sample, known)],
         list(_mistakes(sample, known)),
+        rates,
     )
+
+
+def _rates(metrics: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Estimate]]:
+    """Of answers that may be `unsure`, and of groups; a rate of no text is left out."""
+    if not isinstance(metrics, Mapping):
+        return
+    value, low, high = (metrics.get(name) for name in ("share", "low", "high"))
+    if all(isinstance(each, int | float) for each in (value, low, high)):
+        yield ".".join(path), Estimate(float(value), (float(low), float(high)))
+        return
+    for name, own in metrics.items():
+        yield from _rates(own, (*path, str(name)))
 
 
 def _matrix(sample: Sample, labels: Sequence[str]) -> Ints:

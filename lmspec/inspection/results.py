@@ -151,7 +151,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class OnDataset:
-    """Scores on one dataset, in detail. matrix: a row for each true label; None for many labels."""
+    """Scores on one dataset, in detail.
+
+    matrix  a row for each true label; None for many labels
+    rates   metric, such as `abstention.unsure` -> share, with the interval that its stage found
+    """
 
     score: Score
     metrics: Mapping[str, Estimate]
@@ -162,6 +166,7 @@ class OnDataset:
     bins: Sequence[Bin]
     parts: Sequence[Part]
     mistakes: Sequence[Mistake]
+    rates: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)

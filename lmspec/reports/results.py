@@ -184,6 +184,8 @@ def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
         lines = [f"nearly every answer is {words.line(score.answer)!r}"]
     table = tables.table("metrics", "metric:text|value, 95 %:number|remark:text", rows)
     yield Section(head, lines, table, "bad" if lines else "plain")
+    if on.rates:
+        yield _rates(on, everything)
     if on.classes:
         yield _classes(on, everything)
     if on.matrix is not None:
@@ -198,6 +200,15 @@ def _dataset(on: OnDataset, everything: bool) -> Iterator[Section]:
         yield Section("by table and length", table=parts(on.parts))
     if on.mistakes:
         yield Section("most confident mistakes", table=_mistakes(on))
+
+
+def _rates(on: OnDataset, everything: bool) -> Section:
+    """How often it is unsure, and rates and gaps of groups."""
+    rows = [(name, level(one)) for name, one in on.rates.items()]
+    shown = rows if everything else rows[:FACTS]
+    left = f" (the first {FACTS}: --all shows them)" if len(shown) < len(rows) else ""
+    table = tables.table("rates", "metric:name|share, 95 %:text", shown)
+    return Section(f"rates: {len(rows)}{left}", table=table)
 
 
 def _classes(on: OnDataset, everything: bool) -> Section:
