@@ -131,9 +131,11 @@ def _rates(metrics: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, E
     """Of answers that may be `unsure`, and of groups; a rate of no text is left out."""
     if not isinstance(metrics, Mapping):
         return
-    value, low, high = (metrics.get(name) for name in ("share", "low", "high"))
-    if all(isinstance(each, int | float) for each in (value, low, high)):
-        yield ".".join(path), Estimate(float(value), (float(low), float(high)))
+    ends = [metrics.get(name) for name in ("share", "low", "high")]
+    numbers = [float(each) for each in ends if isinstance(each, int | float)]
+    if len(numbers) == len(ends):
+        value, low, high = numbers
+        yield ".".join(path), Estimate(value, (low, high))
         return
     for name, own in metrics.items():
         yield from _rates(own, (*path, str(name)))
