@@ -46,7 +46,9 @@ def build(spec: CorpusSpec, needs: stage.Needs, out: Path) -> stage.Report:
     deleted = rowids.read(needs.root / spec.deleted, spec.deleted) if spec.deleted else frozenset()
     annotated = kept_of(annotated, deleted, spec)
     whole = whole_tables(spec, needs)
-    rows = [without(row, elsewhere, deleted) for row in read(spec, needs, annotated, whole)]
+    screened = list(read(spec, needs, annotated, whole))
+    say_deleted(spec, deleted, screened)
+    rows = [without(row, elsewhere, deleted) for row in screened]
     require_rows(annotated, rows)
     cleaned = [row for row in rows if isinstance(row, Document)]
     turns = spec.tables[0].turns is not None  # so have the others
@@ -380,6 +382,20 @@ def without(
     if corpus is None:
         return row
     return Rejected(row.table, row.row, row.text, ELSEWHERE, corpus)
+
+
+def say_deleted(
+    spec: CorpusSpec, deleted: Collection[str], rows: Sequence[Document | Rejected]
+) -> None:
+    """Warn of ids that are of no row: a row that was meant by one is still there."""
+    nowhere = {*deleted}
+    for row in rows if deleted else ():
+        nowhere -= names_of(row)
+    if nowhere:
+        stage.say(
+            f"warning: {len(nowhere):,} of {len(deleted):,} ids in {spec.deleted} are of no row, "
+            f"so nothing was deleted by them: {some(sorted(nowhere))}"
+        )
 
 
 def names_of(row: Document | Rejected) -> set[str]:

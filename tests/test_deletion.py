@@ -44,6 +44,12 @@ def test_a_deleted_row_is_in_nothing_that_is_made(built: Path, tmp_path: Path) -
         )
     )
     miniature.lmspec(project, "sync")
+    nowhere = cleaning.document_id("a text that is nowhere")
+    write(project, [*gone, nowhere])
+    built_again = miniature.dvc(project, "repro", "splits-old")
+    assert "warning: 1 of 4 ids in deleted.txt are of no row" in built_again
+    assert nowhere in built_again
+    write(project, gone)
     miniature.dvc(project, "repro", "splits-old")
     after = miniature.lmspec(project, *command)
     assert "3 rows: none is in what they were made from" in after
