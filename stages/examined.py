@@ -34,7 +34,7 @@ def build(spec: ExaminedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     rows = examining.drawn(rows_of(needs[spec.on]), spec.rows, spec.seed)
     asked = [(suite, examining.cases(suite, rows, spec.seed)) for suite in suites]
     for suite, mine in asked:
-        require_cases(suite, mine, spec)
+        require_cases(suite, mine, len(rows))
     texts = (text for _, mine in asked for case in mine for text in case.texts)
     answers = answered(model, dict.fromkeys(texts), clean_of(needs[spec.of]))
     judged = [
@@ -52,7 +52,7 @@ def written(
     writer: Any = importlib.import_module(spec.modules()[0])
     asked = list(zip(suites, writer.asked(spec, needs, suites), strict=True))
     for suite, mine in asked:
-        require_cases(suite, mine, spec)
+        require_cases(suite, mine, spec.rows)
     every = [case for _, mine in asked for case in mine]
     answers = writer.answered(spec, needs, every, clean_of(needs[spec.of]))
     judged = [
@@ -106,11 +106,13 @@ def answered(
     return answers
 
 
-def require_cases(suite: Suite, mine: Sequence[Case], spec: ExaminedSpec) -> None:
-    """Raise LmspecError if a suite has nothing to ask."""
+def require_cases(suite: Suite, mine: Sequence[Case], drawn: int) -> None:
+    """Raise LmspecError if a suite has nothing to ask of the test texts that were drawn."""
     if not mine:
-        found = f"{suite.name} changes none of the {spec.rows:,} test texts that were drawn"
-        raise LmspecError(suite.place, found, "draw more `rows`, or remove the suite")
+        of = "its templates" if suite.templates else f"the {drawn:,} test texts that were drawn"
+        remedy = "remove the suite, or name what is in them"
+        remedy += "" if suite.templates else "; more `rows` draw more of the test split"
+        raise LmspecError(suite.place, f"{suite.name} changes none of {of}", remedy)
 
 
 def described(suite: Suite, found: list[Judged]) -> str:

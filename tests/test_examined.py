@@ -499,7 +499,10 @@ def test_a_suite_that_asks_nothing_is_refused(
 ) -> None:
     """Its rate would be of no case."""
     text = HEAD + "suites: {a: {kind: invariance, replace: {zebra: horse}}}\n"
-    with pytest.raises(LmspecError, match="changes none of the 9 test texts"):
+    with pytest.raises(LmspecError, match="changes none of the 2 test texts"):
+        examine(tmp_path, text, WEIGHTS, monkeypatch)
+    text = text.replace("horse}", "horse}, templates: [A mule.]")
+    with pytest.raises(LmspecError, match="a changes none of its templates"):
         examine(tmp_path, text, WEIGHTS, monkeypatch)
 
 
