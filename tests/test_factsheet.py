@@ -102,7 +102,7 @@ def test_a_card_has_what_its_artifacts_show(folders: dict[str, Path], tmp_path: 
     assert chosen.count(" to ") == 3 * 4 and "| a, tables: largest gap |" in chosen
     behaviour = section(card, "How it behaves")
     assert re.search(r"\| typo \| 40 \| [01]\.\d{3} \(0\.\d{3} to [01]\.\d{3}\) \|", behaviour)
-    assert re.search(r"\| people \| 4 \| gap 0\.\d{3}: (wo)?men ", behaviour)
+    assert re.search(r"\| people \| 4 \| gap 0\.\d{3} in 2 templates: (wo)?men ", behaviour)
     looks = section(card, "What it looks at")
     typical, wrong = looks.split("Wrong answers:")
     assert typical.count("\n- ") == wrong.count("\n- ") == 10 and "**" in typical
@@ -226,7 +226,7 @@ def test_a_card_says_how_well_train_texts_are_known(
     card = (out / "README.md").read_text()
     found = section(card, "What its answers give away")
     row = "| probability of the label | 0.612 (0.581 to 0.643) | 0.031 (0.010 to 0.062) |"
-    assert row in found and "1,200 train texts against 400 test texts" in found
+    assert row in found and "1,200 train texts against 400 test texts, by one simple" in found
     assert "`attacked.a`" in section(card, "What this card draws on")
     canaries = {"exposure": 2.0, "exposure_low": 1.0, "exposure_high": 3.0}
     canaries |= {"highest": 5.0, "planted": 8, "candidates": 8}

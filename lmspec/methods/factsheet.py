@@ -95,7 +95,8 @@ def behaviour(name: str | None, cases: Sequence[Mapping[str, Any]]) -> str:
         own = [case for case in cases if case["suite"] == suite]
         lines.append(_line([escaped(suite), f"{len(own):,}", _rate(own)]))
     note = f"`{name}`: the share of cases that pass, with its 95 % interval, or how far terms for"
-    note += " people move the probability of a label in the same sentences.\n\n"
+    note += " people move the probability of a label in the same sentences."
+    note += f" `lmspec show {name}` has the intervals of gaps: that of few templates is wide.\n\n"
     return f"{title}{note}{''.join(lines)}"
 
 
@@ -109,9 +110,10 @@ def _rate(cases: Sequence[Mapping[str, Any]]) -> str:
         of_term.setdefault(str(case["term"]), []).append(float(case["probability"]))
     means = {term: float(np.mean(values)) for term, values in of_term.items()}
     low, high = (pick(means, key=means.__getitem__) for pick in (min, max))
+    templates = len({case["id"] for case in cases})
     return (
-        f"gap {means[high] - means[low]:.3f}: {escaped(low)} {means[low]:.3f},"
-        f" {escaped(high)} {means[high]:.3f}"
+        f"gap {means[high] - means[low]:.3f} in {templates:,} template{'s' * (templates != 1)}:"
+        f" {escaped(low)} {means[low]:.3f}, {escaped(high)} {means[high]:.3f}"
     )
 
 
@@ -178,9 +180,10 @@ def membership(name: str | None, metrics: Mapping[str, Any]) -> str:
         for attack, what in ATTACKS.items()
         if attack in metrics
     ]
+    by = "one simple attack" if len(rows) == 1 else f"{len(rows)} simple attacks"
     note = (
         f"`{name}`: {metrics['members']:,} train texts against {metrics['others']:,} test texts, by"
-        " two simple attacks, with 95 % intervals. An area of 0.5 and a share of 0.01 are chance;"
+        f" {by}, with 95 % intervals. An area of 0.5 and a share of 0.01 are chance;"
         " a better attack may find more.\n\n"
     )
     head = _line(["by", "area under the curve", "found at 1 % of false alarms"])
