@@ -197,6 +197,16 @@ def test_the_interval_has_the_area_as_often_as_it_says(shift: float, monkeypatch
     assert hits["texts"] < 80
 
 
+@pytest.mark.parametrize("statistic", [membership.auc, membership.found])
+def test_few_texts_do_not_pass_for_safety(statistic: Any) -> None:
+    """Three train texts that look newer than three others show little, though all draws agree."""
+    newer, older = (Side(np.arange(3.0) + start, ("",) * 3) for start in (0, 10))
+    few = membership.estimated(statistic, newer, older, 1)
+    assert few.value == few.low == 0 and few.high > 0.6
+    most = membership.estimated(statistic, older, newer, 1)
+    assert most.value == most.high == 1 and most.low < 0.4
+
+
 def test_exposure_of_what_is_not_remembered_is_small() -> None:
     """log2 of a uniform rank: 1.44 bits on average among many, 1.36 among 50."""
     draw = np.random.default_rng(3)

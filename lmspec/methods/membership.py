@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmspec.methods.metrics import Floats
+from lmspec.statistics.exact import clopper_pearson
 
 FALSE_POSITIVES = 0.01
 DRAWS = 1000
@@ -29,7 +30,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Estimate:
-    """low, high: ends of the 95 % interval, bootstrapped over the groups of each side."""
+    """low, high: ends of the 95 % interval, bootstrapped over the groups of each side.
+
+    Where all draws of a share agree, as of few texts, they are at least as far as the exact ones:
+    three train texts that all look newer than three others do not show that none is known.
+    """
 
     value: float
     low: float
@@ -63,8 +68,16 @@ def estimated(
             for side, rows in zip((members, others), picks, strict=True)
         ]
         values.append(statistic(*sides))
-    low, high = np.quantile(values, (TAIL, 1 - TAIL))
-    return Estimate(statistic(members.score, others.score), float(low), float(high))
+    low, high = map(float, np.quantile(values, (TAIL, 1 - TAIL)))
+    value = statistic(members.score, others.score)
+    if statistic in SHARES and low == high:
+        count = min(map(len, picks))
+        ends = clopper_pearson(value * count, count, 1 - TAIL)
+        low, high = min(low, ends[0]), max(high, ends[1])
+    return Estimate(value, low, high)
+
+
+SHARES = (auc, found)  # of which the extremes are 0 and 1
 
 
 def _groups(names: Sequence[str]) -> list[list[int]]:

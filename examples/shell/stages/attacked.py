@@ -1,6 +1,7 @@
 """attacked: can train texts be known from answers?   model or graph, splits -> texts.parquet"""
 
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,8 @@ def remembered(asked: pl.DataFrame, numbers: Floats, seed: int) -> dict[str, flo
     )
     highest = float(membership.exposures(planted, candidates).max())
     counts = {"planted": len(planted), "candidates": len(candidates)}
+    most = math.log2(len(candidates) + 1)
+    stage.say(f"canaries: beside {len(candidates):,} candidates, {most:.1f} bits is the most")
     mean = ends("exposure", membership.mean_exposure(planted, candidates, seed))
     return mean | {"highest": highest} | counts
 
