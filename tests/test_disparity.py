@@ -161,3 +161,12 @@ def test_a_few_texts_without_an_error_prove_no_small_gap() -> None:
     found = disparity.measured(made, {"a": right & (np.arange(30) < 10), "b": right}, 100, 1)
     gap = found["gap"]["accuracy"]
     assert gap["share"] == gap["low"] == 0.0 and gap["high"] > 0.25
+
+
+def test_a_few_texts_that_are_all_wrong_prove_no_large_gap() -> None:
+    """One against two, and eight against eight: draws have no others, and chance makes as much."""
+    for one, other, least in ((1, 2, 0.0), (8, 8, 0.4)):
+        first = np.arange(one + other) < one
+        made = Answers(first, first, first, np.arange(one + other))
+        found = disparity.measured(made, {"a": first, "b": ~first}, 100, 1)["gap"]["accuracy"]
+        assert found["share"] == found["high"] == 1.0 and least <= found["low"] < 0.6

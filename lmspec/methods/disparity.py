@@ -71,8 +71,9 @@ def _gap(
 ) -> Share:
     """The largest difference between shares of groups. Whole documents are drawn.
 
-    Draws of a few texts without an error have none, so the upper end is at least that of the exact
-    intervals of each pair (Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873).
+    Draws of a few texts without an error have none, of a few that are all wrong nothing else. The
+    ends are no nearer than the largest ones of the exact intervals of pairs (Newcombe 1998,
+    doi:10.1002/(SICI)1097-0258(19980430)17:8<873).
     """
     number = int(documents.max()) + 1
     # (documents, groups): texts that a rate is of, and those of them that count
@@ -97,18 +98,20 @@ def _gap(
     # the largest of several is too large: that of the texts by about what that of draws is beyond
     # it, so draws by twice that. The upper end stays, on the safe side of a gate
     excess = float(drawn.mean()) - value
-    low = max(0.0, min(float(low) - 2 * excess, value))
-    return shares.rounded(value, low, min(1.0, max(float(high), _upper(found))))
+    least, most = _ends(found)
+    low = max(0.0, min(float(low) - 2 * excess, value, least))
+    return shares.rounded(value, low, min(1.0, max(float(high), most)))
 
 
-def _upper(found: Sequence[Share]) -> float:
-    """The largest upper end of a difference between two of these shares."""
+def _ends(found: Sequence[Share]) -> tuple[float, float]:
+    """The largest lower end of a difference between two of these shares, and the largest upper."""
     known = np.array([[*each.values()] for each in found if each["share"] is not None], float)
     share, low, high = known.T
-    beyond = np.hypot((high - share)[:, None], (share - low)[None])
-    ends = share[:, None] - share[None] + beyond
-    np.fill_diagonal(ends, -np.inf)  # a group has no difference from itself
-    return float(ends.max())
+    differences = share[:, None] - share[None]
+    up = np.hypot((high - share)[:, None], (share - low)[None])
+    down = np.hypot((share - low)[:, None], (high - share)[None])
+    pairs = ~np.eye(len(share), dtype=bool)  # a group has no difference from itself
+    return float((differences - down)[pairs].max()), float((differences + up)[pairs].max())
 
 
 def _largest(hits: Any, bases: Any) -> Floats:
