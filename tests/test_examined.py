@@ -273,6 +273,8 @@ def test_perturbations_change_what_they_say() -> None:
     assert len(alike) == len("Not bad, MIX.") and alike.startswith("N") and "o" not in alike
     assert change["zero_width"].replace("\u200b", "") == "Not bad, MIX."
     assert {*perturbing.PERTURBATIONS} == {*PERTURBATIONS}
+    russian = perturbing.changed("Суп", Change("perturb", ("look_alikes",)), rng())
+    assert russian == "Cyп"  # Latin letters in a Cyrillic word
 
 
 def test_words_are_replaced_whole_once_and_in_their_case() -> None:

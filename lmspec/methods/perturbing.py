@@ -13,10 +13,8 @@ LETTERS = re.compile(r"[^\W\d_]{2,}")
 END = re.compile(r"[.!?…]+$")
 # Letters of two alphabets that look alike in most fonts: an attack, and apart from any table that
 # a model's input is folded by. Source: Unicode Technical Standard 39, confusables.
-LOOK_ALIKES = str.maketrans(
-    "aceijopsxyABCEHIJKMOPSTXY",
-    "асеіјорѕхуАВСЕНІЈКМОРЅТХУ",
-)
+LATIN, CYRILLIC = "aceijopsxyABCEHIJKMOPSTXY", "асеіјорѕхуАВСЕНІЈКМОРЅТХУ"
+LOOK_ALIKES = str.maketrans(LATIN + CYRILLIC, CYRILLIC + LATIN)
 WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}  # the full-width forms of ASCII
 UNSEEN = "\u200b"  # a space without width
 

@@ -120,6 +120,8 @@ def described(suite: Suite, found: list[Judged]) -> str:
     if suite.is_gap:
         means = examining.gaps(found)
         low, high = (pick(means, key=means.__getitem__) for pick in (min, max))
+        if low == high:
+            return f"{suite.name}: the same for all {len(means):,} terms: does it read them?"
         return (
             f"{suite.name}: {means[high] - means[low]:.3f} apart: "
             f"{low!r} {means[low]:.3f}, {high!r} {means[high]:.3f}"
