@@ -88,6 +88,11 @@ BROKEN = {
         ":6:16",
         "{Žival} in 'a {Žival} is' cannot be the name of a slot",
     ),
+    "a number of no templates": (
+        f"{HEAD}{SUITE}    kind: invariance\n    perturb: typo\n    most: 3\n",
+        ":7:11",
+        "`most` is of templates, and a has none",
+    ),
     "no label": (f"{HEAD}{SUITE}    kind: minimum\n    templates: [b]\n", ":5:5", "about no label"),
     "two labels": (
         f"{HEAD}{SUITE}    kind: direction\n    append: [b]\n    raises: c\n    lowers: d\n",

@@ -88,6 +88,7 @@ class _File(YamlFile):
         vary = self.vary(node, name, fields, templates, used)
         if not templates and (change is None or vary is not None):
             self.refuse(node, f"{name} has no templates", "write `templates:`, a list of texts")
+        self.require_templates(name, fields)
         if vary is None and change is None and kind in ("invariance", "groups"):
             ways = "vary" if kind == "groups" else f"vary, {', '.join(CHANGES)}"
             self.refuse(node, f"{name} changes nothing", f"write one of {ways}")
@@ -100,6 +101,14 @@ class _File(YamlFile):
         )  # fmt: skip
         self.require_few(node, made)
         return made
+
+    def require_templates(self, name: str, fields: Mapping[str, Node]) -> None:
+        """What says something of templates is of a suite that has some."""
+        for field in () if "templates" in fields else ("words", "most"):
+            if field in fields:
+                found = f"`{field}` is of templates, and {name} has none"
+                remedy = "remove it; `rows` of the artifact says how many test texts are changed"
+                self.refuse(fields[field], found, remedy)
 
     def written(
         self,
