@@ -62,8 +62,9 @@ async function classify(releases, text, signal) {
 function sentence(releases, answers) {
   const named = answers.map((answer) => answer.error?.message ?? answer.label ?? "no answer");
   if (releases.length === 1) {
-    const { label, confidence } = answers[0];
-    return label ? `${label}, ${probability(confidence)}` : `No answer: ${named[0]}.`;
+    const { label, confidence, error } = answers[0];
+    if (label) return `${label}, ${probability(confidence)}`;
+    return `No answer: ${error?.message ?? "there is nothing to read in this text"}.`;
   }
   const [one, other] = named;
   return one === other ? `Both answer ${one}.` : `They differ: ${one} and ${other}.`;
