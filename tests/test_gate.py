@@ -873,3 +873,16 @@ def test_the_command_passes_and_refuses(tmp_path: Path) -> None:
     assert found.exit_code == 2 and "there is no such field" in found.output
     shutil.rmtree(project.root / ".git")
     assert project.run("gate", "HEAD", "worktree").exit_code != 0
+
+
+def test_a_rate_of_no_text_is_undecided(tmp_path: Path) -> None:
+    """As of a group that no test text is in: building it again would not help."""
+    scored(tmp_path, REVIEWS)
+    path = tmp_path / "data/metrics/scores-a.json"
+    metrics = json.loads(path.read_text())
+    metrics["test"]["groups"] = {"age": {"gap": {"accuracy": {"share": None, "high": None}}}}
+    path.write_text(json.dumps(metrics))
+    new = written(tmp_path)
+    gate = held(new, new, **level("ceiling", 0.1, "scores.a.test.groups.age.gap.accuracy.high"))
+    assert gate.verdict == "undecided" and "no text is of it" in gate.observed
+    assert "dvc repro" not in gate.observed

@@ -257,6 +257,9 @@ class _Evaluation:
         """Why a metric of a class or table has no value in a revision that the gate needs."""
         if reason := self.pair.candidate.no_example(path):
             return reason
+        around = at(self.pair.candidate.metrics, path[:-1])
+        if isinstance(around, Mapping) and around.get("share", 0) is None:
+            return "no text is of it"  # a rate of a group without texts
         if not self.pair.has_examples or not isinstance(self.gate, PAIRED) or len(path) < 2:
             return None
         baseline = self.pair.baseline
