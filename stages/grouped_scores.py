@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lmspec.errors import LmspecError
+from lmspec import stage
+from lmspec.errors import LmspecError, some
 from lmspec.methods import disparity, mentioning, shares
 from lmspec.specs.groups import ByColumn, ByTerms, Groups
 
@@ -32,10 +33,14 @@ def measured(
     answers = disparity.Answers(
         truth == groups.positive, answer == groups.positive, truth == answer, documents
     )
-    return {
+    rates = {
         way.name: disparity.measured(answers, members(way, frame, test, labels), groups.draws, seed)
         for way in groups.by
     }
+    for name, metrics in rates.items():
+        if empty := [group for group, one in metrics["of"].items() if not one["texts"]]:
+            stage.say(f"warning: no test text is in the groups of {name}: {some(empty)}")
+    return rates
 
 
 def members(

@@ -124,7 +124,7 @@ def test_a_group_without_texts_has_no_rates() -> None:
     assert alone["gap"]["accuracy"]["share"] is None
 
 
-def test_groups_are_of_columns_and_of_words() -> None:
+def test_groups_are_of_columns_and_of_words(capsys: pytest.CaptureFixture[str]) -> None:
     """A text that has words of both is in both."""
     frame = pl.DataFrame(
         {
@@ -144,6 +144,7 @@ def test_groups_are_of_columns_and_of_words() -> None:
     ]
     groups = Groups.model_validate({"positive": "good", "by": by, "draws": 100})
     found = grouped_scores.measured(groups, frame, test, ("bad", "good"), 1)
+    assert capsys.readouterr().err.count("no test text is in the groups of ages: other") == 1
     assert [each["texts"] for each in found["ages"]["of"].values()] == [1, 2, 0]
     with pytest.raises(LmspecError, match="keeps no column 'age'"):
         grouped_scores.measured(groups, frame, frame, ("bad", "good"), 1)
