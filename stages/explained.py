@@ -5,7 +5,7 @@ import importlib
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from lmspec.statistics import means, ranks
 DIGITS, OF_ATTRIBUTIONS = 6, 4
 FREQUENT = 3  # texts in which a word is that the table of words has
 CORRELATION = (-1.0, 1.0)
+SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,13 @@ def build(spec: ExplainedSpec, needs: stage.Needs, out: Path) -> stage.Report:
     subject: Explainable = opener.opened(spec, needs)
     rows = chosen(needs[spec.on], spec, subject.labels)
     started = time.process_time()
-    explained = [one for row in rows if (one := explain(subject, row, spec)) is not None]
+    found = (explain(subject, row, spec) for row in counted(rows))
+    explained = [one for one in found if one is not None]
     seconds = time.process_time() - started
     stage.say(f"{len(explained):,} texts, {seconds / max(1, len(rows)):.2f} CPU-s each")
     if not explained:
-        found = (
-            f"no text of the {spec.rows.split} split of {spec.on} has a word that {spec.of} reads"
-        )
-        raise LmspecError("explained.rows", found, "name other splits")
+        problem = f"no text of its {spec.rows.split} split has a word that {spec.of} reads"
+        raise LmspecError(str(spec.on), problem, "name other splits in `on`")
     if len(explained) < len(rows):
         stage.say(f"warning: {len(rows) - len(explained)} texts have no word that is read")
     scratch = out / "shuffled"
@@ -86,6 +86,16 @@ def build(spec: ExplainedSpec, needs: stage.Needs, out: Path) -> stage.Report:
         metrics["agreement"] = dict(agreements(spec, needs, out, len(labels)))
     tables = {"texts": [line(one, labels) for one in kept], "words": weights(explained, labels)}
     return stage.Report(metrics, tables)
+
+
+def counted(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, in order; says every ten seconds how many are explained: long texts take long."""
+    last = time.monotonic()
+    for number, row in enumerate(rows):
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            stage.say(f"{number:,} of {len(rows):,} texts")
+            last = time.monotonic()
+        yield row
 
 
 def chosen(splits: Path, spec: ExplainedSpec, labels: tuple[str, ...]) -> list[dict[str, Any]]:

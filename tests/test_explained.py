@@ -23,6 +23,7 @@ from lmspec.methods.wordreader import WordReader, Words
 from lmspec.methods.wordspans import spans
 from lmspec.specs.explained import AttentionRollout, GradientTimesInput, IntegratedGradients
 from lmspec.statistics import ranks
+from stages import explained
 from tests import bundles, explaining, miniature
 from tests.explaining import SHORTCUT
 
@@ -494,6 +495,19 @@ def test_fewer_texts_are_some_of_the_same(folders: dict[str, Path], tmp_path: Pa
         report, _ = explaining.build(tmp_path / str(count), folders, rows=rows)
         names.append({row["id"] for row in report.tables["texts"]})
     assert len(names[0]) == 10 and names[0] < names[1]
+
+
+def test_it_says_how_far_it_is(
+    folders: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every ten seconds; here for each text."""
+    monkeypatch.setattr(explained, "SECONDS_BETWEEN_LINES", 0.0)
+    explaining.build(tmp_path / "out", folders, rows={"split": "test", "texts": 3})
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"  {number} of 3 texts" in lines for number in range(4)] == [True, True, True, False]
 
 
 def test_a_graph_is_explained_as_it_is_served(tmp_path: Path) -> None:
