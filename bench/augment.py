@@ -1,7 +1,11 @@
 """bench/augment: what more training texts are worth, kind by kind, on few rows and on more.
 
     python bench/augment.py run MODEL [ROWS]     (resumed: results stay in .lmspec/bench)
+    python bench/augment.py write WEIGHTS        (paraphrases of 100 rows, before `run`; resumed)
     python bench/augment.py > bench/augment.md   (the tables, of the results there are)
+
+WEIGHTS is the folder of SmolLM2-135M-Instruct, as `dvc repro sources-smollm2` in examples/shell
+makes it.
 
 Each kind makes one text of every training text (share 1, one copy), by the code of the artifact
 `augmented`. Rows to train on and 500 test texts are drawn for each seed, and are the same for
@@ -14,10 +18,12 @@ all kinds; the gain is paired with no augmentation. nlpaug makes the peers.
 """
 
 import functools
+import hashlib
 import importlib
 import json
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,10 +35,11 @@ from datasets import CACHE
 from numpy.typing import NDArray
 
 from lmspec import stage
-from lmspec.formats import synonyms
+from lmspec.formats import documents, synonyms, writer
 from lmspec.methods import augmenting, cleaning, folds, tfidf
 from lmspec.methods.augmenting import Made, Text
 from lmspec.methods.sources import npm
+from lmspec.specs.architecture import Causal
 from lmspec.specs.augmented import FURTHER, AugmentedSpec
 from lmspec.specs.numerics import Machine
 from lmspec.specs.sources import NpmSource
@@ -43,6 +50,7 @@ ROWS, TEST, SEEDS = (100, 1000), 500, (1, 2, 3, 4, 5)
 STEPS, BATCH, PEAK = {100: 60, 1000: 120}, 16, 3e-4
 LENGTH, FROZEN = 32, 5  # tokens; layers
 ONE = {"share": 1.0, "copies": 1}
+WRITTEN = "paraphrase"  # of the smaller number of rows: it takes a second for each text
 PEERS = ("nlpaug keyboard", "nlpaug delete", "nlpaug swap")
 KINDS: dict[str, dict[str, Any]] = {
     "typos": {"kind": "typos", "edits": 2, **ONE},
@@ -56,6 +64,36 @@ KINDS: dict[str, dict[str, Any]] = {
         **ONE,
     },
     "mixing": {"kind": "mixing", "parts": "halves", **ONE},
+}
+CLEAN = {"fix_unicode": False, "unescape_html": False}
+PARAPHRASE = {
+    "kind": WRITTEN,
+    "of": "model.writer",
+    "prompt": "Say it in other words: {text}",
+    "decode": {"kind": "sample", "temperature": 0.8, "seed": 1}
+    | {"top_k": None, "top_p": 0.95, "min_p": None},
+    "new_tokens": 64,
+    "stop": ["\n"],
+    "batch_size": 16,
+    "min_length": 0.5,
+    "max_length": 2.0,
+    "agrees": None,
+    **ONE,
+}
+WRITER = {
+    "kind": "causal",
+    "weights": "sources.smollm2",
+    "max_length": 512,
+    "long_texts": "leave_out",
+    "prompt": {
+        "kind": "pair",
+        "template": "<|im_start|>system\nYou rewrite sentences. Answer with the new sentence alone."
+        "<|im_end|>\n<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n",
+        "end": "<|im_end|>",
+    },
+    "dropout": 0.0,
+    "frozen_embeddings": True,
+    "frozen_layers": 0,
 }
 WORDNET = {
     "kind": "npm",
@@ -98,7 +136,10 @@ def augmented(kind: str, train: Pair, seed: int) -> Pair:
     texts, truth = train
     if kind == "none":
         return [], truth[:0]
-    made = by_nlpaug(kind, texts, seed) if kind in PEERS else by_lmspec(kind, train, seed)
+    if kind == WRITTEN:
+        made = json.loads(paraphrases(train, seed).read_text())
+    else:
+        made = by_nlpaug(kind, texts, seed) if kind in PEERS else by_lmspec(kind, train, seed)
     known = {cleaning.common_id(text) for text in texts}
     kept = {}
     for place, text in made:
@@ -107,9 +148,44 @@ def augmented(kind: str, train: Pair, seed: int) -> Pair:
     return [text for _, text in kept.values()], truth[[place for place, _ in kept.values()]]
 
 
-def by_lmspec(kind: str, train: Pair, seed: int) -> Iterator[tuple[int, str]]:
+def paraphrases(train: Pair, seed: int) -> Path:
+    """The file that `write` makes of these texts."""
+    digest = hashlib.sha256(json.dumps(train[0]).encode()).hexdigest()
+    return RESULTS / WRITTEN / f"{digest[:16]}-{seed}.json"
+
+
+def write(weights: Path) -> None:
+    """Paraphrases of the fewest rows, for all data sets and seeds."""
+    from stages import writing
+
+    with tempfile.TemporaryDirectory() as scratch:
+        splits, folder = Path(scratch) / "splits", Path(scratch) / "writer"
+        splits.mkdir()
+        documents.write_clean(CLEAN, splits)
+        folders = {"splits.a": splits, "sources.smollm2": weights, "model.writer": folder}
+        needs = stage.Needs(folders, None, Machine(device="cpu"))
+        folder.mkdir()
+        model = writing.created(Causal.model_validate(WRITER), needs, "splits.a")
+        writer.write(model, folder)
+        for seed in SEEDS:
+            for name in SETS:
+                train, _ = drawn(name, ROWS[0], seed)
+                file = paraphrases(train, seed)
+                if not file.exists():
+                    begin = time.process_time()
+                    made = [*by_lmspec(WRITTEN, train, seed, needs)]
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_text(json.dumps(made))
+                    seconds = time.process_time() - begin
+                    listing.note(f"{name} {seed}: {len(made)} paraphrases, {seconds:.0f} s")
+
+
+def by_lmspec(
+    kind: str, train: Pair, seed: int, needs: stage.Needs | None = None
+) -> Iterator[tuple[int, str]]:
     """As the stage makes them."""
-    spec = AugmentedSpec.model_validate({"of": "splits.a", "seed": seed, "add": [KINDS[kind]]})
+    section = PARAPHRASE if kind == WRITTEN else KINDS[kind]
+    spec = AugmentedSpec.model_validate({"of": "splits.a", "seed": seed, "add": [section]})
     (one,) = spec.add
     rows = [
         Text(cleaning.document_id(text), text, str(label))
@@ -117,8 +193,9 @@ def by_lmspec(kind: str, train: Pair, seed: int) -> Iterator[tuple[int, str]]:
     ]
     key = [seed, augmenting.AUGMENT, *augmenting.number_of(spec.add, 0)]
     if one.kind in FURTHER:
-        needs = stage.Needs({"sources.wordnet": wordnet()}, None, Machine(device="cpu"))
-        made = importlib.import_module(FURTHER[one.kind]).of_rows(one, key, rows, needs, {})
+        if needs is None:
+            needs = stage.Needs({"sources.wordnet": wordnet()}, None, Machine(device="cpu"))
+        made = importlib.import_module(FURTHER[one.kind]).of_rows(one, key, rows, needs, CLEAN)
         yield from ((place, each.text) for place, each in made if isinstance(each, Made))
         return
     for place, row in enumerate(rows):
@@ -272,7 +349,8 @@ def run(model: str, sizes: Sequence[int]) -> None:
                 known = json.loads(file.read_text()) if file.exists() else {}
                 train, test = drawn(name, rows, seed)
                 labels = int(texts_of(name)[1].max()) + 1
-                for kind in ARMS[model]:
+                written = [WRITTEN] * paraphrases(train, seed).exists()
+                for kind in (*ARMS[model], *written):
                     if kind in known:
                         continue
                     begin = time.process_time()
@@ -327,19 +405,25 @@ def table(model: str, rows: int, found: dict[str, list[dict[str, Any]]]) -> None
     print(f"| --- |{' ---: |' * (len(heads) + 2)}")
     means = [100 * np.mean([one["none"]["accuracy"] for one in known]) for known in found.values()]
     print(f"| none | {' | '.join(f'{mean:.1f}' for mean in means)} | | |")
-    for kind in ARMS[model][1:]:
+    draws = [sum(WRITTEN in one for one in known) for known in found.values()]
+    written = [WRITTEN] * (min(draws) > 0)
+    for kind in (*ARMS[model][1:], *written):
+        own = {name: [one for one in known if kind in one] for name, known in found.items()}
         gains = [
             [100 * (one[kind]["accuracy"] - one["none"]["accuracy"]) for one in known]
-            for known in found.values()
+            for known in own.values()
         ]
-        made = np.mean([one[kind]["made"] for known in found.values() for one in known]) / rows
+        made = np.mean([one[kind]["made"] for known in own.values() for one in known]) / rows
         cells = [cell(each) for each in (*gains, [gain for each in gains for gain in each])]
-        print(f"| {kind} | {' | '.join(cells)} | {made:.0%} |")
+        head = f"{kind}, {sum(draws)} draws in all" if kind == WRITTEN else kind
+        print(f"| {head} | {' | '.join(cells)} | {made:.0%} |")
     print()
 
 
 def cell(gains: list[float]) -> str:
-    """A mean with its interval; bold if that has no zero."""
+    """A mean with its interval, which one draw has not; bold if that has no zero."""
+    if len(gains) < 2:
+        return f"{gains[0]:+.1f}"
     mean, low, high = listing.interval(gains)
     text = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
     return f"**{text}**" if low > 0 or high < 0 else text
@@ -348,5 +432,7 @@ def cell(gains: list[float]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
         run(sys.argv[2], [int(each) for each in sys.argv[3:]] or ROWS)
+    elif sys.argv[1:2] == ["write"]:
+        write(Path(sys.argv[2]))
     else:
         main()
