@@ -24,9 +24,8 @@ from validate import processor  # beside this file
 
 from lmspec import stage
 from lmspec.formats import checkpoint
-from lmspec.methods import faithfulness, masks
+from lmspec.methods import faithfulness
 from lmspec.methods.reading import Floats
-from lmspec.methods.wordreader import WordReader
 from lmspec.specs.explained import ExplainedSpec
 from lmspec.specs.numerics import Machine, Numerics
 from stages import explained, explained_model
@@ -87,7 +86,7 @@ def timed(way: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def ways(subject: Any, peer: Captum, row: Any, spec: ExplainedSpec) -> Iterator[tuple[str, Row]]:
-    """Name -> its seconds, how far the sum of its words is off, and its points, of a text."""
+    """Name of a way, and what it takes for a text."""
     text = subject.text(subject.words(row))
     label, name = int(text.whole.argmax()), str(row["id"])
 
@@ -118,9 +117,8 @@ def main(data: Path) -> None:
     needs = stage.Needs(folders, bits, Machine(device="cpu"))
     subject = explained_model.opened(spec, needs)
     model = checkpoint.read(needs[spec.of])
-    reader = WordReader(model.tokenizer, model.long_texts)
-    mask_id = masks.of(spec, reader)
-    peer = Captum(model.model, model.pad_id if mask_id is None else mask_id)
+    instead = model.pad_id if subject.mask_id is None else subject.mask_id
+    peer = Captum(model.model, instead)
     rows = explained.chosen(needs[spec.on], spec, subject.labels)[:TEXTS]
     found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:

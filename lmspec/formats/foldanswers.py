@@ -1,16 +1,13 @@
 """foldanswers: what the model of one fold answered, kept until `folds` is done.
 
-A line with the SHA-256 of what follows, then JSON. The folder is named after all that answers
-depend on (run/resuming.py), so a file in it is of the same rows, folds and training.
+Its folder is named after all that answers depend on (run/resuming.py), so a file in it is of the
+same rows, folds and training.
 """
 
-import hashlib
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lmspec.methods import resume
+from lmspec.formats import digested
 
 NAME = "answers"
 
@@ -33,27 +30,10 @@ class FoldAnswers:
 
 def write(answers: FoldAnswers, folder: Path) -> None:
     """As a whole or not at all. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(answers))
-    partial = folder / f"{NAME}.partial"
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(f"{_digest(text)}\n{text}\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(folder / NAME)
-    resume.sync(folder)
+    digested.write(asdict(answers), folder / NAME)
 
 
 def read(folder: Path) -> FoldAnswers | None:
-    """None if there are none. Raises ValueError if they are damaged."""
-    try:
-        digest, _, text = (folder / NAME).read_text(encoding="utf-8").partition("\n")
-    except FileNotFoundError:
-        return None
-    if digest != _digest(text.rstrip("\n")):
-        raise ValueError(f"{folder.name}/{NAME} is damaged")
-    return FoldAnswers(**json.loads(text))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    """None if there are none. Raises OSError, or ValueError if they are damaged."""
+    found = digested.read(folder / NAME)
+    return None if found is None else FoldAnswers(**found)

@@ -4,11 +4,12 @@ One folder per trial, named after a digest of the model's section; its state is 
 A result counts only if it says that it is of the same section and rung, and has its own digest.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from lmspec.formats import digested
 
 Section = Mapping[str, Any]
 Result = dict[str, Any]  # of numbers and booleans
@@ -16,13 +17,7 @@ Result = dict[str, Any]  # of numbers and booleans
 
 def folder(place: Path, section: Section) -> Path:
     """Of a trial. place: that of the search, whose name holds all else that results depend on."""
-    return place / digest(section)[:32]
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of plain values."""
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return place / digested.digest(section)[:32]
 
 
 def read(place: Path, section: Section, rung: float | None) -> Result | None:
@@ -31,30 +26,19 @@ def read(place: Path, section: Section, rung: float | None) -> Result | None:
     Raises ValueError if its file is damaged, or of something else.
     """
     path = _file(place, section, rung)
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
+    found = digested.read(path)
+    if found is None:
         return None
-    try:
-        found = json.loads(text)
-        stated = found.pop("sha256")
-        whole = stated == digest(found) and found["of"] == _subject(section, rung)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{path.parent.name}/{path.name} is damaged")
+    if found.get("of") != _subject(section, rung):
+        raise digested.damaged(path)
     result: Result = found["result"]
     return result
 
 
 def write(place: Path, section: Section, rung: float | None, result: Result) -> None:
     """As a whole or not at all."""
-    path = _file(place, section, rung)
-    path.parent.mkdir(parents=True, exist_ok=True)
     kept = {"of": _subject(section, rung), "result": result}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(kept | {"sha256": digest(kept)}, indent=1), encoding="utf-8")
-    partial.replace(path)
+    digested.write(kept, _file(place, section, rung))
 
 
 def _file(place: Path, section: Section, rung: float | None) -> Path:
